@@ -1,0 +1,60 @@
+"""Ours: always through a JSON config file, as a user has it; the default policies are on."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from complaint_llm import Mediator
+
+
+def mediator(backends: list[dict[str, Any]], **settings: Any) -> Mediator:
+    folder = Path(tempfile.mkdtemp(prefix="complaint-llm-bench-"))
+    path = folder / "config.json"
+    for setting, file in (("cache", "cache.db"), ("state", "state.db")):
+        if isinstance(settings.get(setting), dict):
+            settings[setting].setdefault("path", file)
+    config = {"BACKENDS": backends, "MEDIATOR": {"timeout": 30, **settings}}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return Mediator.from_config(path)
+
+
+def backend(id: str, base: str, **keys: Any) -> dict[str, Any]:
+    return {
+        "id": id,
+        "type": "openai",
+        "base_url": base,
+        "api_key": "sk-bench-0123456789",
+        "model": "bench-model",
+        "max_tokens": 500,
+        **keys,
+    }
+
+
+def call(base: str, keys: dict[str, Any] | None = None, settings: dict[str, Any] | None = None) -> Callable[[str], str]:
+    return mediator([backend("only", base, **(keys or {}))], **(settings or {})).generate
+
+
+def repeated(base: str, keys: dict[str, Any]) -> Callable[[str], str]:
+    """The same prompt again and again: after the first one, what a cache hit costs."""
+    generate = call(base, keys)
+    generate("the same prompt")
+    return lambda prompt: generate("the same prompt")
+
+
+def batch(base: str, workers: int) -> Callable[[list[str]], list[str]]:
+    asked = mediator([backend("only", base)])
+    return lambda prompts: asked.batch_generate(prompts, max_workers=workers)
+
+
+def stream(base: str) -> Callable[[str], Iterator[str]]:
+    return mediator([backend("only", base)]).stream_generate
+
+
+def fallback(bad: str, good: str, settings: dict[str, Any] | None = None) -> Callable[[str], str]:
+    """``max_retries`` 0, as the hand-written contender does not retry either."""
+    backends = [backend("first", bad, max_retries=0), backend("second", good, max_retries=0)]
+    return mediator(backends, **(settings or {})).generate

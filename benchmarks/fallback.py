@@ -1,0 +1,59 @@
+"""The first backend fails: what the second one's answer costs, and what a backend that is known to be down costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks import peers
+from benchmarks.measure import Contender, Figure, figures, interleaved
+from benchmarks.report import Limit, Options, Table, run
+from benchmarks.server import Server
+
+CALLS = 200
+NEVER_OPEN = {"circuit_breaker": {"failures": 1_000_000, "cooldown": 30}}
+STAYS_OPEN = {"circuit_breaker": {"failures": 1, "cooldown": 3600}}
+
+
+def tables(options: Options) -> Sequence[Table]:
+    with Server() as server:
+        urls = server.urls
+        return [
+            _second_answer("refuses the connection", urls.refused, urls.fast, options),
+            _second_answer("answers HTTP 500", urls.failing, urls.fast, options),
+            _known_down(urls.refused, urls.fast, options),
+        ]
+
+
+def _second_answer(what: str, bad: str, good: str, options: Options) -> Table:
+    """Each call asks both: the breaker is kept from opening, so that the fallback itself is measured."""
+    settings = {"bad": bad, "good": good}
+    contenders = [
+        Contender("requests, try/except", "with_requests", "fallback", settings),
+        Contender("complaint-llm", "with_complaint_llm", "fallback", {**settings, "settings": NEVER_OPEN}),
+    ]
+    if options.peers:
+        contenders += peers.contenders("fallback", **settings)
+    samples = interleaved(contenders, "each", CALLS, options.rounds)
+    cpu = {name: [each.cpu / each.n for each in row] for name, row in samples.items()}
+    title = f"The first backend {what}, the second answers: CPU a call"
+    return Table(title, "µs", 1e6, figures(cpu, "requests, try/except"), [Limit("complaint-llm", 1.0)])
+
+
+def _known_down(bad: str, good: str, options: Options) -> Table:
+    contenders = [
+        Contender("one backend", "with_complaint_llm", "call", {"base": good}),
+        Contender(
+            "a backend before it is down", "with_complaint_llm", "fallback", {"bad": bad, "good": good, "settings": STAYS_OPEN}
+        ),
+    ]
+    samples = interleaved(contenders, "each", CALLS * 2, options.rounds)
+    alone, down = ([each.cpu / each.n for each in row] for row in samples.values())
+    extra = [more - less for more, less in zip(down, alone, strict=True)]
+    found = figures({"one backend": alone, "a backend before it is down": down}, None)
+    difference: Figure = figures({"extra": extra}, None)[0]
+    title = "The first backend is known to be down (open breaker): extra CPU a call"
+    return Table(title, "µs", 1e6, [*found, difference], [Limit("extra", 10, of="figure")])
+
+
+if __name__ == "__main__":
+    run(__doc__ or "", tables)

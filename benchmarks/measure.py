@@ -1,0 +1,120 @@
+"""Contenders in processes of their own, asked in interleaved rounds; medians, spread and ratios of what they took."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+WORKER = Path(__file__).parent / "contenders" / "worker.py"
+
+
+class Contender(NamedTuple):
+    """What is measured: a function of a module in ``contenders/`` and the environment that it runs in."""
+
+    name: str
+    module: str
+    function: str
+    settings: Mapping[str, Any]
+    python: str = sys.executable
+
+
+class Sample(NamedTuple):
+    """One round of one contender. Seconds for ``n`` prompts; ``cpu`` is the whole process, ``thread`` the caller alone."""
+
+    wall: float
+    cpu: float
+    thread: float
+    n: int
+    wrong: int
+    pieces: int
+    rss_kib: int
+    peak_kib: int
+
+
+class Figure(NamedTuple):
+    """A median with its spread over the rounds, and its ratio to the yardstick of the same round."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    ratio: float | None = None
+
+
+class Running:
+    """A contender's process; a context manager."""
+
+    def __init__(self, contender: Contender) -> None:
+        self.contender = contender
+        plain = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+        self._process = subprocess.Popen(
+            [contender.python, str(WORKER), contender.module, contender.function, json.dumps(dict(contender.settings))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=plain,
+        )
+        self._answer()
+
+    def ask(self, shape: str, n: int) -> Sample:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"shape": shape, "n": n}) + "\n")
+        self._process.stdin.flush()
+        sample = Sample(**self._answer())
+        if sample.wrong:
+            raise RuntimeError(f"{self.contender.name}: {sample.wrong} of {n} answers were wrong")
+        return sample
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.contender.name}: ended; see its message above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
+def interleaved(contenders: Sequence[Contender], shape: str, n: int, rounds: int) -> dict[str, list[Sample]]:
+    """Every contender once a round, in an order that changes; the first, unrecorded round warms up."""
+    running = [Running(contender) for contender in contenders]
+    try:
+        samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
+        for each in running:
+            each.ask(shape, max(1, n // 4))
+        for number in range(rounds):
+            order = list(running)
+            random.Random(number).shuffle(order)
+            for each in order:
+                samples[each.contender.name].append(each.ask(shape, n))
+    finally:
+        for each in running:
+            each.__exit__()
+    return samples
+
+
+def figures(values: Mapping[str, Sequence[float]], yardstick: str | None) -> list[Figure]:
+    """Medians; each ratio is the median of the ratios round by round, so that a slow round weighs on both sides."""
+    found = []
+    for name, row in values.items():
+        ratio = None
+        if yardstick is not None:
+            ratio = statistics.median(mine / theirs for mine, theirs in zip(row, values[yardstick], strict=True))
+        found.append(Figure(name, statistics.median(row), min(row), max(row), ratio))
+    return found

@@ -1,0 +1,97 @@
+"""Tables of figures, on the terminal and in docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.measure import Figure
+
+
+class Limit(NamedTuple):
+    """What one contender may take at most (or must reach at least), as its ratio or as its figure."""
+
+    contender: str
+    value: float
+    of: str = "ratio"
+    least: bool = False
+
+
+class Table(NamedTuple):
+    """One measured row of docs/performance.md. ``scale`` turns the figures (seconds, KiB) into ``unit``."""
+
+    title: str
+    unit: str
+    scale: float
+    figures: Sequence[Figure]
+    limits: Sequence[Limit] = ()
+    note: str = ""
+
+    def markdown(self) -> str:
+        lines = [f"### {self.title}", ""]
+        lines += [f"| | {self.unit}, median | lowest to highest | ratio |", "| --- | ---: | ---: | ---: |"]
+        for each in self.figures:
+            ratio = "" if each.ratio is None else f"{each.ratio:.2f}"
+            low, high = each.low * self.scale, each.high * self.scale
+            lines.append(f"| {each.name} | {each.median * self.scale:.4g} | {low:.4g} to {high:.4g} | {ratio} |")
+        lines += ["", *(f"{line}\n" for line in self.verdicts()), *([self.note, ""] if self.note else [])]
+        return "\n".join(lines)
+
+    def verdicts(self) -> list[str]:
+        """A sentence for each limit."""
+        return [self._verdict(limit) for limit in self.limits]
+
+    def _verdict(self, limit: Limit) -> str:
+        (found,) = (each for each in self.figures if each.name == limit.contender)
+        value = found.ratio if limit.of == "ratio" else found.median * self.scale
+        assert value is not None
+        held = value >= limit.value if limit.least else value <= limit.value
+        word = "at least" if limit.least else "at most"
+        unit = "" if limit.of == "ratio" else f" {self.unit}"
+        return f"{limit.contender}: {value:.3g}{unit}, wanted {word} {limit.value:g}{unit}: {'held' if held else '**missed**'}."
+
+
+class Options(NamedTuple):
+    """How thoroughly to measure, and whether the peers come along."""
+
+    rounds: int
+    peers: bool
+
+
+def run(description: str, tables: Callable[[Options], Sequence[Table]]) -> None:
+    """The command line of one benchmark file."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (9)")
+    parser.add_argument("--peers", action="store_true", help="measure other libraries too; installs them when first asked")
+    given = parser.parse_args()
+    for table in tables(Options(given.rounds, given.peers)):
+        print(table.markdown())
+
+
+def machine() -> list[str]:
+    """What the figures were measured on, as lines of a list."""
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "unknown CPU"
+    )
+    cores = sum(line.startswith("processor") for line in _lines("/proc/cpuinfo"))
+    memory = next(int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
+    return [
+        f"{cores} cores of {cpu}, {memory / 2**20:.1f} GiB, {platform.system()} {platform.release()}",
+        f"Python {platform.python_version()} ({platform.python_implementation()})",
+    ]
+
+
+def versions(python: str = sys.executable) -> dict[str, str]:
+    """Every distribution that is installed in an environment, with its version."""
+    frozen = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True)
+    pairs = (line.partition("==") for line in frozen.stdout.splitlines())
+    return {name: version for name, _, version in pairs if version}
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,6 @@
+"""``python -m complaint_llm`` is ``complaint-llm``."""
+
+from complaint_llm.cli.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Backends made of backends. They make no attempts themselves: they give their parts to the one attempt loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.backends.base import Backend
+from complaint_llm.exceptions import BackendError, ConfigError
+from complaint_llm.messages import ModelInfo
+
+if TYPE_CHECKING:
+    from complaint_llm.request import EmbeddingRequest, Request
+    from complaint_llm.routing.candidate import Candidate, Strategy
+
+
+class ComposedBackend(Backend):
+    """A backend whose answer comes from one of its parts.
+
+    ``parts`` may be a lazy sequence; ``strategy`` puts them into order for each request. Closing it closes its parts.
+    """
+
+    def __init__(self, parts: Sequence[Backend], strategy: Strategy, **keys: Any) -> None:
+        super().__init__(**keys)
+        if not len(parts):
+            raise ConfigError(f"{self.id}: no backends to choose from")
+        self.parts = parts
+        self.strategy = strategy
+
+    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+        return flatten(self.strategy.order(self.parts, request), request)
+
+    def model_info(self) -> ModelInfo:
+        """Of the first part."""
+        return self.parts[0].model_info()
+
+    def supports_function_calling(self) -> bool:
+        """Whether any part does."""
+        return any(part.supports_function_calling() for part in self.parts)
+
+    def supports_streaming(self) -> bool:
+        """Whether any part does."""
+        return any(part.supports_streaming() for part in self.parts)
+
+    @property
+    def local(self) -> bool:
+        """Whether every part is."""
+        return all(part.local for part in self.parts)
+
+    def close_resources(self) -> None:
+        failed: list[BaseException] = []
+        for part in self.parts:
+            try:
+                part.close()
+            except Exception as error:  # noqa: BLE001 - one part that cannot close must not keep the others open
+                failed.append(error)
+        if failed:
+            raise BackendError(f"closing failed: {failed[0]}", backend=self.id) from failed[0]
+
+
+def flatten(parts: Sequence[Backend], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    """The backends that make attempts, each once, in order."""
+    found: dict[int, Candidate] = {}
+    for part in parts:
+        for candidate in part.candidates(request):
+            found.setdefault(id(candidate), candidate)
+    return tuple(found.values())

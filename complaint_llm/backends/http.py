@@ -1,0 +1,369 @@
+"""A backend behind an HTTP API: one request, one answer or one event stream.
+
+Authors write ``encode`` and ``decode`` (and ``decoder`` for streams), or, for a simple API, ``prepare_request`` and
+``parse_response``. Everything else (connections, deadlines, errors, secrets) is done here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from complaint_llm.backends.base import Backend
+from complaint_llm.backends.statuses import Headers, WireError, make_error
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.exceptions import (
+    AuthenticationError,
+    BackendError,
+    ConfigError,
+    InvalidRequestError,
+    ResponseFormatError,
+)
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
+from complaint_llm.request import NOTHING, EmbeddingRequest, Request
+from complaint_llm.secrets import Redactor, Secret
+from complaint_llm.transport import Response, ResponseStream, ServerSentEvent, SSEParser, Transport
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class WireRequest(NamedTuple):
+    """What ``encode`` returns: the path under ``base_url`` and the JSON body."""
+
+    path: str
+    body: Mapping[str, Any] | None
+    headers: Mapping[str, str] = NOTHING
+    method: str = "POST"
+
+
+class StreamDecoder(Protocol):
+    """Reads one event stream; made anew for each."""
+
+    def feed(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
+        """The events that this one means, ``Done`` at the proper end. Raises BackendError for an error event."""
+        ...
+
+    def end(self) -> Iterable[StreamEvent]:
+        """The events that the end of the bytes means: ``Done`` if the stream was whole by then, else nothing."""
+        ...
+
+
+class HTTPResponse:
+    """What ``parse_response`` gets, with the names that ``requests`` uses."""
+
+    def __init__(self, response: Response) -> None:
+        self.status_code = response.status
+        self.headers = response.headers
+        self.content = response.body
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are not UTF-8 are replaced."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ResponseFormatError."""
+        return _load(self.content)
+
+
+class HTTPBackend(Backend):
+    """The base of backends that speak HTTP. ``base_url`` is the config's, else ``default_base_url``."""
+
+    interruptible: ClassVar[bool] = True
+    default_base_url: ClassVar[str] = ""
+    address_variables: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that may hold the base URL where the config gives none."""
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that usually hold the key; the first that is set counts where no ``api_key`` is given."""
+    needs_key: ClassVar[bool] = False
+
+    def __init__(self, **keys: Any) -> None:
+        super().__init__(**keys)
+        base_url = self.address()
+        if not base_url:
+            raise ConfigError(f"{self.id}: no base_url: give the address of the API")
+        self.base_url = base_url.rstrip("/")
+        self.api_key: Secret | None = self.options.api_key or _from_environment(self.key_variables)
+        headers: dict[str, str | Secret] = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            **self.auth_headers(),
+            **self.options.custom_headers,
+        }
+        self.redact = Redactor([self.api_key, *(v for v in headers.values() if isinstance(v, Secret))])
+        self.transport = Transport(
+            self.base_url,
+            headers=headers,
+            connect_timeout=self.options.connection_timeout,
+            local_only=self.local,
+            redact=self.redact,
+        )
+
+    # -- what an author writes -----------------------------------------------------------------------------------
+
+    def address(self) -> str:
+        """The URL that paths are put after, known before anything else of this backend is made; without it ConfigError.
+
+        The config's, else that of the first set of ``address_variables``, else ``default_base_url``.
+        """
+        given = self.options.base_url or next(filter(None, map(os.environ.get, self.address_variables)), None)
+        return given or self.default_base_url
+
+    def auth_headers(self) -> Mapping[str, str | Secret]:
+        """The headers that carry the key: a bearer token unless overridden."""
+        return {} if self.api_key is None else {"Authorization": Secret(f"Bearer {self.api_key.reveal()}")}
+
+    def encode(self, request: Request) -> WireRequest:
+        """The HTTP request for one attempt. Pure."""
+        prepared = self.prepare_request(_as_prompt(request), **request.params)
+        return WireRequest(
+            prepared["endpoint"],
+            prepared.get("payload"),
+            prepared.get("headers", NOTHING),
+            prepared.get("method", "POST"),
+        )
+
+    def decode(self, payload: Any, request: Request) -> InferenceOutput:
+        """The answer in a parsed JSON body. Pure. Raises ResponseFormatError, or the error that the body tells of."""
+        raise InvalidRequestError(f"{type(self).__name__} has neither decode nor parse_response", sent=False)
+
+    def decoder(self, request: Request) -> StreamDecoder:
+        """Reads an event stream. Only called where ``capabilities`` has "stream"."""
+        raise InvalidRequestError(f"{type(self).__name__} has no decoder", sent=False)
+
+    def decode_error(self, status: int | None, payload: Any) -> WireError:
+        """What an error body (parsed JSON, or a text that is none) says; ``status`` is None for one inside an answer."""
+        if isinstance(payload, Mapping):
+            error = payload.get("error", payload)
+            if isinstance(error, Mapping):
+                return WireError(str(error.get("message", "")), _text(error.get("code")) or _text(error.get("type")))
+            return WireError(str(error), _text(payload.get("code")))
+        return WireError(str(payload))
+
+    def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
+        """The error to raise for an error body that came inside an HTTP 200; ``status`` where the body names one."""
+        return make_error(status, self.decode_error(status, payload), NOTHING, redact=self.redact)
+
+    def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
+        """The HTTP request that embeds the texts. Only called where ``capabilities`` has "embeddings"."""
+        raise InvalidRequestError(f"{type(self).__name__} has no embeddings", sent=False)
+
+    def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
+        """The vectors in a parsed JSON body."""
+        raise InvalidRequestError(f"{type(self).__name__} has no embeddings", sent=False)
+
+    embedding_batch: ClassVar[int] = 2048
+    """How many texts one embedding request may hold."""
+
+    def prepare_request(self, prompt: str, **params: Any) -> Mapping[str, Any]:
+        """The simple way: ``{"endpoint", "payload"}`` and optionally ``"method"`` and ``"headers"`` for a prompt."""
+        raise InvalidRequestError(f"{type(self).__name__} has neither encode nor prepare_request", sent=False)
+
+    def parse_response(self, response: HTTPResponse) -> str | InferenceOutput:
+        """The simple way: the answer in a successful response. Written together with ``prepare_request``."""
+        raise InvalidRequestError(f"{type(self).__name__} has neither decode nor parse_response", sent=False)
+
+    # -- one attempt ---------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> InferenceOutput:
+        self._check_key()
+        response = self._send(self.encode(request), request)
+        if type(self).parse_response is not HTTPBackend.parse_response:
+            parsed = self.parse_response(HTTPResponse(response))
+            return parsed if isinstance(parsed, InferenceOutput) else InferenceOutput(parsed)
+        return self.decode(_load(response.body), request)
+
+    def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
+        if "stream" not in self.capabilities:
+            return super().answer_stream(request)
+        self._check_key()
+        wire = self.encode(request)
+        stream = self.transport.stream(
+            wire.method,
+            wire.path,
+            self._body(wire),
+            headers={"Accept": "text/event-stream", **wire.headers},
+            deadline=request.deadline,
+            cancel=request.cancel,
+            local_only=request.privacy == "local",
+        )
+        if stream.status >= 400:
+            try:
+                body = stream.read()
+            finally:
+                stream.close()
+            raise self._error(stream.status, stream.headers, body)
+        return HTTPEventStream(stream, self.decoder(request))
+
+    def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        self._check_key()
+        vectors: list[tuple[float, ...]] = []
+        prompt_tokens = 0
+        model = ""
+        for start in range(0, len(request.texts), self.embedding_batch):
+            part = request._replace(texts=request.texts[start : start + self.embedding_batch])
+            response = self._send(self.encode_embedding(part), request)
+            output = self.decode_embedding(_load(response.body), part)
+            if len(output.vectors) != len(part.texts):
+                raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(part.texts)} texts")
+            vectors.extend(output.vectors)
+            prompt_tokens += output.token_usage.prompt_tokens
+            model = output.model
+        usage = output.token_usage._replace(prompt_tokens=prompt_tokens, total_tokens=prompt_tokens)
+        return EmbeddingOutput(tuple(vectors), usage, model=model)
+
+    models_path: ClassVar[str] = "/models"
+    """Where the API lists its models: what ``check`` asks for, to see that address and key are right."""
+
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+        """Raises AuthenticationError without a needed key; with ``connect`` also if the key is refused, and
+        BackendConnectionError, BackendTimeoutError or ServerError if the API does not answer."""
+        self._check_key()
+        if not connect:
+            return
+        response = self.transport.request(
+            "GET", self.models_path, None, deadline=Deadline(timeout), cancel=CancelToken()
+        )
+        # A server without such a list is there all the same.
+        if response.status in (401, 403) or response.status >= 500:
+            raise self._error(response.status, response.headers, response.body)
+
+    def price_provider(self) -> str | None:
+        """Known by the address: a proxy or a server on this machine has no list price."""
+        from complaint_llm.prices import provider_of
+
+        return provider_of(self.base_url)
+
+    def close_resources(self) -> None:
+        self.transport.close()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _send(self, wire: WireRequest, request: Request | EmbeddingRequest) -> Response:
+        response = self.transport.request(
+            wire.method,
+            wire.path,
+            self._body(wire),
+            headers=wire.headers,
+            deadline=request.deadline,
+            cancel=request.cancel,
+            local_only=request.privacy == "local",
+        )
+        if self.options.verbose:
+            self.log.debug("%s answered %d: %s", wire.path, response.status, self._shown(response.body))
+        if response.status >= 400:
+            raise self._error(response.status, response.headers, response.body)
+        return response
+
+    def _body(self, wire: WireRequest) -> bytes | None:
+        if wire.body is None:
+            return None
+        try:
+            body = _encode_json(wire.body).encode("utf-8")
+        except (TypeError, ValueError) as cause:
+            raise InvalidRequestError(f"the request cannot be written as JSON: {cause}", sent=False) from cause
+        if self.options.verbose:
+            self.log.debug("%s %s: %s", wire.method, wire.path, self._shown(body))
+        return body
+
+    def _shown(self, body: bytes) -> str:
+        return self.redact(body[:4096].decode("utf-8", "replace"))
+
+    def _error(self, status: int, headers: Headers, body: bytes) -> BackendError:
+        text = body[:65536].decode("utf-8", "replace")
+        try:
+            payload: Any = json.loads(text)
+        except ValueError:
+            payload = text
+        return make_error(status, self.decode_error(status, payload), headers, redact=self.redact)
+
+    def _check_key(self) -> None:
+        if self.needs_key and self.api_key is None:
+            wanted = " or ".join(self.key_variables) or "api_key"
+            raise AuthenticationError(f"no key: set api_key or {wanted}", sent=False)
+
+
+class HTTPEventStream:
+    """An event stream under way. One thread iterates; ``close()`` may come from any thread."""
+
+    def __init__(self, stream: ResponseStream, decoder: StreamDecoder) -> None:
+        self._stream = stream
+        self._decoder = decoder
+        self._parser = SSEParser()
+        self._ready: list[StreamEvent] = []
+        self._place = 0
+        self._ended = False
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        return self
+
+    def __next__(self) -> StreamEvent:
+        while self._place >= len(self._ready):
+            if self._ended:
+                raise StopIteration
+            self._ready, self._place = self._read(), 0
+        event = self._ready[self._place]
+        self._place += 1
+        return event
+
+    def _read(self) -> list[StreamEvent]:
+        ready: list[StreamEvent] = []
+        feed = self._decoder.feed
+        try:
+            chunk = self._stream.next_chunk()
+            for event in self._parser.feed(chunk) if chunk else self._parser.finish():
+                ready.extend(feed(event))
+            if not chunk:
+                self._ended = True
+                ready.extend(self._decoder.end())
+                self._stream.close()
+        except BaseException:
+            self._ended = True
+            self._stream.close()
+            raise
+        return ready
+
+    def close(self) -> None:
+        """Free the connection at once."""
+        self._stream.close()
+
+
+def _as_prompt(request: Request) -> str:
+    """One user message as it is, several as ``role: content`` paragraphs."""
+    messages = request.messages
+    if len(messages) == 1 and messages[0].role == "user":
+        return messages[0].text
+    return "\n\n".join(f"{message.role}: {message.text}" for message in messages)
+
+
+def _load(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as cause:
+        start = body[:80].decode("utf-8", "replace")
+        what = "is empty" if not body else f"is no JSON: it begins {start!r}"
+        raise ResponseFormatError(f"the answer {what}") from cause
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _from_environment(variables: Sequence[str]) -> Secret | None:
+    for name in variables:
+        value = os.environ.get(name)
+        if value:
+            return Secret(value)
+    return None
+
+
+__all__ = [
+    "HTTPBackend",
+    "HTTPEventStream",
+    "HTTPResponse",
+    "StreamDecoder",
+    "WireError",
+    "WireRequest",
+]

@@ -1,0 +1,145 @@
+"""A backend that is declared but not made until it is first asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.backends.base import Backend
+from complaint_llm.exceptions import BackendError, ComplaintLLMError
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo
+from complaint_llm.request import EmbeddingRequest, Request
+
+if TYPE_CHECKING:
+    from complaint_llm.routing.candidate import Candidate, Estimate, EventStream, Policy, RetryPolicy
+
+
+class LazyBackend:
+    """Stands for a declared backend and makes it when an attempt, or a question about it, needs it.
+
+    Importing a provider's code and opening its transport is paid for by the first request that reaches it. One that
+    cannot be made answers every attempt with the reason, so that a fallback behind it still answers. Any thread may
+    call it; one lock guards the making.
+    """
+
+    def __init__(self, id: str, make: Callable[[], Backend], *, composed: bool = False, demo: bool = False) -> None:
+        self.id = id
+        self.demo = demo
+        self._make = make
+        self._composed = composed
+        self._lock = threading.Lock()
+        self._backend: Backend | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """The backend itself, made now if it was not yet."""
+        made = self._backend
+        if made is None:
+            with self._lock:
+                made = self._backend
+                if made is None:
+                    made = self._backend = self._made()
+        return made
+
+    @property
+    def is_made(self) -> bool:
+        return self._backend is not None
+
+    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+        return self.backend.candidates(request) if self._composed else (self,)
+
+    @property
+    def timeout(self) -> float | None:
+        return self.backend.timeout
+
+    @property
+    def retry(self) -> RetryPolicy:
+        return self.backend.retry
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        return self.backend.policies
+
+    @property
+    def weight(self) -> float:
+        return self.backend.weight
+
+    @property
+    def cancellable(self) -> bool:
+        return self.backend.cancellable
+
+    @property
+    def local(self) -> bool:
+        return self.backend.local
+
+    def lacks(self, request: Request | EmbeddingRequest) -> str | None:
+        if self._backend is None and _is_plain(request):
+            return None
+        return self.backend.lacks(request)
+
+    def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
+        return self.backend.estimate(request)
+
+    def cache_identity(self, request: Request) -> str | None:
+        return self.backend.cache_identity(request)
+
+    def attempt(self, request: Request) -> InferenceOutput:
+        return self.backend.attempt(request)
+
+    def attempt_stream(self, request: Request) -> EventStream:
+        return self.backend.attempt_stream(request)
+
+    def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        return self.backend.attempt_embedding(request)
+
+    def model_info(self) -> ModelInfo:
+        return self.backend.model_info()
+
+    def supports_function_calling(self) -> bool:
+        return self.backend.supports_function_calling()
+
+    def supports_streaming(self) -> bool:
+        return self.backend.supports_streaming()
+
+    def close(self) -> None:
+        if self._backend is not None:
+            self._backend.close()
+
+    def _made(self) -> Backend:
+        try:
+            return self._make()
+        except (ComplaintLLMError, TypeError, ImportError) as error:
+            return _UnmakeableBackend(self.id, error)
+
+    def __repr__(self) -> str:
+        return f"<LazyBackend {self.id!r}>"
+
+
+def _is_plain(request: Request | EmbeddingRequest) -> bool:
+    """Text in, text out: what every backend can do, so none has to be made to be asked."""
+    return (
+        isinstance(request, Request)
+        and not request.tools
+        and request.response_format is None
+        and all(isinstance(message.content, str) for message in request.messages)
+    )
+
+
+class _UnmakeableBackend(Backend):
+    """Answers every attempt with the reason why the backend could not be made."""
+
+    interruptible = True
+
+    def __init__(self, id: str, error: Exception) -> None:
+        super().__init__(id=id, max_retries=0)
+        self._error = error
+
+    def answer(self, request: Request) -> InferenceOutput:
+        raise BackendError(f"could not be made: {self._error}", sent=False) from self._error
+
+    def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        raise BackendError(f"could not be made: {self._error}", sent=False) from self._error
+
+    def lacks(self, request: Any) -> str | None:
+        return None

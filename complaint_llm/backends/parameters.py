@@ -1,0 +1,171 @@
+"""Generation parameters by capability: neutral names become a wire's names, and what a model family refuses is found.
+
+The knowledge is data, a ``models.json`` beside each wire:
+
+- ``names``: neutral name -> where it goes in the body. A text is a dotted path (``generationConfig.topK``); null refuses;
+  an object has ``name`` (optional), ``list`` (a single text is sent as a list) and ``with`` (dotted paths and values to
+  set beside it). A name that is not listed is refused. A value of False of a row without ``name`` writes nothing.
+- ``facts``: anything that the wire itself reads.
+- ``families``: the first whose ``models`` (shell patterns, lower case) fit the model's name adds to that:
+  ``names``; ``refuses`` (names); ``values`` (name -> the only values accepted); ``only_with`` (name -> {other: values}:
+  accepted only beside one of these values of another parameter, null standing for its absence); ``facts``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.request import NOTHING
+
+if TYPE_CHECKING:
+    import logging
+    from pathlib import Path
+
+Policy = Literal["warn", "error", "drop"]
+KEY = "unsupported_parameters"
+"""The key of ``output.metadata`` that names what was left out."""
+
+
+class Placement(NamedTuple):
+    """Where a parameter goes that is more than one key of the body."""
+
+    path: tuple[str, ...]
+    as_list: bool = False
+    beside: tuple[tuple[tuple[str, ...], Any], ...] = ()
+
+    def write(self, body: dict[str, Any], value: Any) -> None:
+        """Write the value into the body."""
+        if self.path:
+            _put(body, self.path, [value] if self.as_list and isinstance(value, str) else value)
+        elif not value:
+            return
+        for path, constant in self.beside:
+            _put(body, path, constant)
+
+
+class Family:
+    """What one model takes. Immutable; any thread may use it."""
+
+    __slots__ = ("_conditions", "_rows", "_values", "facts")
+
+    def __init__(
+        self,
+        rows: Mapping[str, str | Placement],
+        values: Mapping[str, Sequence[Any]] = NOTHING,
+        conditions: Mapping[str, Mapping[str, Sequence[Any]]] = NOTHING,
+        facts: Mapping[str, Any] = NOTHING,
+    ) -> None:
+        self._rows = rows
+        self._values = values
+        self._conditions = conditions
+        self.facts = facts
+
+    def refused(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """The neutral names among ``params`` that this model does not take (with these values), in their order."""
+        if not params:
+            return ()
+        return tuple([name for name in params if name not in self._rows or not self._fits(name, params)])
+
+    def write(self, params: Mapping[str, Any], body: dict[str, Any]) -> None:
+        """Put what is not refused into ``body`` under the wire's names."""
+        for name, value in params.items():
+            row = self._rows.get(name)
+            if row is None or not self._fits(name, params):
+                continue
+            if isinstance(row, str):
+                body[row] = value
+            else:
+                row.write(body, value)
+
+    def _fits(self, name: str, params: Mapping[str, Any]) -> bool:
+        accepted = self._values.get(name)
+        if accepted is not None and params[name] not in accepted:
+            return False
+        condition = self._conditions.get(name)
+        return condition is None or all(params.get(other) in values for other, values in condition.items())
+
+
+class ModelTable:
+    """The families of one wire. Any thread may use it: what is remembered per model is only ever the same again."""
+
+    def __init__(self, data: Mapping[str, Any], names: Mapping[str, Any] = NOTHING) -> None:
+        """``names`` are the wire's own, under those of ``data``."""
+        self._names = {**names, **data.get("names", NOTHING)}
+        self._facts: Mapping[str, Any] = data.get("facts", NOTHING)
+        self._families: Sequence[Mapping[str, Any]] = data.get("families", ())
+        self._found: dict[str, Family] = {}
+
+    @classmethod
+    def read(cls, path: Path, names: Mapping[str, Any] = NOTHING) -> ModelTable:
+        """The table in a JSON file."""
+        return cls(json.loads(path.read_bytes()), names)
+
+    def family(self, model: str) -> Family:
+        """What this model takes; a model that no family names takes what the wire takes."""
+        found = self._found.get(model)
+        if found is None:
+            if len(self._found) > 4096:
+                # Model names come from callers: a process that makes them up must not grow without end.
+                self._found.clear()
+            found = self._found[model] = self._look_up(model.lower())
+        return found
+
+    def _look_up(self, model: str) -> Family:
+        for data in self._families:
+            if any(fnmatchcase(model, pattern) for pattern in data["models"]):
+                break
+        else:
+            data = NOTHING
+        names = {**self._names, **data.get("names", NOTHING)}
+        refuses = data.get("refuses", ())
+        rows = {name: _row(given) for name, given in names.items() if given is not None and name not in refuses}
+        facts = {**self._facts, **data.get("facts", NOTHING)}
+        return Family(rows, data.get("values", NOTHING), data.get("only_with", NOTHING), facts)
+
+
+class UnsupportedParameters:
+    """What a backend does with parameters that a model refuses. Any thread may call it.
+
+    ``warn`` logs each name once per backend and leaves it out, ``drop`` leaves it out, ``error`` refuses the request.
+    """
+
+    __slots__ = ("_log", "_policy", "_warned")
+
+    def __init__(self, policy: Policy, log: logging.Logger) -> None:
+        self._policy = policy
+        self._log = log
+        self._warned: set[str] = set()
+
+    def check(self, refused: Sequence[str], model: str) -> None:
+        """Raises InvalidRequestError under ``error``."""
+        if self._policy == "error":
+            raise InvalidRequestError(
+                f"{model} does not take {', '.join(refused)}: leave it out, or set unsupported_parameters to drop",
+                model=model,
+                sent=False,
+            )
+        # Two threads may both warn of a first time; that is no harm.
+        new = [name for name in refused if name not in self._warned]
+        if new and self._policy == "warn":
+            self._warned.update(new)
+            self._log.warning("%s does not take %s: left out", model, ", ".join(new))
+
+
+def _row(given: Any) -> str | Placement:
+    if isinstance(given, str):
+        path = tuple(given.split("."))
+        return given if len(path) == 1 else Placement(path)
+    name = given.get("name")
+    beside = tuple((tuple(path.split(".")), value) for path, value in given.get("with", NOTHING).items())
+    return Placement(tuple(name.split(".")) if name else (), given.get("list", False), beside)
+
+
+def _put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    place = body
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value

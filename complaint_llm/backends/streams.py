@@ -1,0 +1,164 @@
+"""Streams between a backend's events and the user's loop: objects, not generators: any thread can close them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from complaint_llm.exceptions import BackendError, StreamInterruptedError
+from complaint_llm.messages import (
+    Done,
+    InferenceOutput,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+)
+
+if TYPE_CHECKING:
+    from complaint_llm.routing.candidate import EventStream
+
+
+class AttemptStream:
+    """One attempt's events: names errors, finishes the output of ``Done``, and takes a quiet end for what it is."""
+
+    def __init__(
+        self,
+        events: Iterable[StreamEvent],
+        named: Callable[[Exception], BackendError],
+        finished: Callable[[InferenceOutput], InferenceOutput],
+    ) -> None:
+        self._source = events
+        self._events = iter(events)
+        self._named = named
+        self._finished = finished
+        self._text: list[str] = []
+        self._done = False
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        return self
+
+    def __next__(self) -> StreamEvent:
+        if self._done:
+            raise StopIteration
+        try:
+            event = next(self._events)
+            if isinstance(event, TextDelta):
+                self._text.append(event.text)
+            elif isinstance(event, Done):
+                self._done = True
+                output = self._finished(event.output)
+                event = Done(output.token_usage, output)
+        except StopIteration:
+            self._done = True
+            raise self._interrupted("the stream ended before its proper end", None) from None
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
+            self._done = True
+            named = self._named(error)
+            if isinstance(named, StreamInterruptedError) and not named.partial:
+                named.partial = "".join(self._text)
+            raise named from error.__cause__
+        return event
+
+    def _interrupted(self, message: str, cause: BaseException | None) -> BackendError:
+        error = self._named(StreamInterruptedError(message, partial="".join(self._text)))
+        error.__cause__ = cause
+        return error
+
+    def close(self) -> None:
+        """Free the connection, from any thread."""
+        close = getattr(self._source, "close", None) or getattr(self._events, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except ValueError:
+            # A generator that runs in another thread cannot be closed from here; its request's cancel token ends it.
+            return
+
+
+class LiveStream:
+    """What ``infer_stream`` returns: the router's stream, known to its backend until it ends.
+
+    One thread iterates; ``close()`` may come from any thread, and leaving the stream to the collector closes it too.
+    """
+
+    def __init__(self, stream: EventStream, ended: Callable[[], None]) -> None:
+        self._stream = stream
+        self._ended = ended
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        return self
+
+    def __next__(self) -> StreamEvent:
+        try:
+            return next(self._stream)
+        except BaseException:
+            self._ended()
+            raise
+
+    def close(self) -> None:
+        """End the stream and free its connection. Idempotent."""
+        self._ended()
+        self._stream.close()
+
+    def __enter__(self) -> LiveStream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class TextStream:
+    """What ``stream_generate`` returns: the text pieces of a stream. After the end ``output`` is the whole answer."""
+
+    def __init__(self, events: LiveStream) -> None:
+        self._events = events
+        self.output: InferenceOutput | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        for event in self._events:
+            if isinstance(event, TextDelta):
+                return event.text
+            if isinstance(event, Done):
+                self.output = event.output
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the stream and free its connection. Idempotent."""
+        self._events.close()
+
+    def __enter__(self) -> TextStream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def as_events(output: InferenceOutput) -> Iterator[StreamEvent]:
+    """A whole answer as the events of a stream."""
+    if output.reasoning:
+        yield ReasoningDelta(output.reasoning)
+    if output.content:
+        yield TextDelta(output.content)
+    for call in output.tool_calls:
+        yield ToolCallStart(call.id, call.name)
+        yield ToolCallDelta(call.id, call.arguments_raw)
+        yield ToolCallEnd(call.id)
+    yield Done(output.token_usage, output)
+
+
+def collect(events: Iterable[StreamEvent]) -> InferenceOutput:
+    """The whole answer at the end of a stream. Raises StreamInterruptedError if there was no proper end."""
+    text: list[str] = []
+    for event in events:
+        if isinstance(event, Done):
+            return event.output
+        if isinstance(event, TextDelta):
+            text.append(event.text)
+    raise StreamInterruptedError("the stream ended before its proper end", partial="".join(text))

@@ -1,0 +1,83 @@
+"""What a plugin says of a backend type that it offers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from complaint_llm.exceptions import PluginError
+from complaint_llm.request import NOTHING
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.base import Backend
+
+
+class BackendType(NamedTuple):
+    """A kind of backend that a config can name in ``type``.
+
+    ``make`` is a class or factory that takes the config keys, or ``"package.module:Class"``, imported when the first
+    backend of this type is made. ``schema`` is a JSON Schema of the type's own keys (an object schema with
+    ``properties``; the common keys are added by the host), or the path of a file that holds it; without it the common
+    keys and the named parameters of ``make`` are allowed. ``key_variables`` are the environment variables that usually
+    hold the key, the first set one wins; ``needs_key`` says that a backend without any key cannot work. ``modules`` are
+    the top-level modules that must be importable, installed by ``pip install complaint-llm[extra]``. ``presets`` are
+    config keys that hold unless the config says otherwise. ``refuses`` are common keys that the type cannot honour.
+    """
+
+    name: str
+    make: Callable[..., Backend] | str
+    summary: str = ""
+    schema: Mapping[str, Any] | Path | None = None
+    aliases: tuple[str, ...] = ()
+    key_variables: tuple[str, ...] = ()
+    needs_key: bool = False
+    extra: str | None = None
+    modules: tuple[str, ...] = ()
+    presets: Mapping[str, Any] = NOTHING
+    refuses: frozenset[str] = frozenset()
+    example: Mapping[str, Any] | Path | None = None
+    location: Literal["local", "remote"] = "remote"
+    parts: tuple[str, ...] = ()
+    """Of a type that is made of other backends: the keys that hold their ids (one, or a list of them). ``make`` gets
+    the backends themselves in their place, with the same keys."""
+
+    demo: bool = False
+    """Answers without a model. Beside other types it is asked only if all of those were left out at load."""
+
+    @property
+    def composed(self) -> bool:
+        """Whether it is made of other backends."""
+        return bool(self.parts)
+
+    def factory(self) -> Callable[..., Backend]:
+        """The class or factory, imported now if it was named. Raises PluginError."""
+        if not isinstance(self.make, str):
+            return self.make
+        module, _, name = self.make.partition(":")
+        try:
+            made: Callable[..., Backend] = getattr(import_module(module), name)
+        except Exception as cause:
+            why = f"{type(cause).__name__}: {cause}"
+            raise PluginError(f"type {self.name!r}: cannot import {self.make}: {why}") from cause
+        return made
+
+    def own_schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema of the type's own keys, read now if it is a file. Raises PluginError."""
+        return _read(self.schema, self.name)
+
+    def own_example(self) -> Mapping[str, Any] | None:
+        """A config entry that validates."""
+        return _read(self.example, self.name)
+
+
+def _read(given: Mapping[str, Any] | Path | None, name: str) -> Mapping[str, Any] | None:
+    if not isinstance(given, Path):
+        return given
+    try:
+        read: Mapping[str, Any] = json.loads(given.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise PluginError(f"type {name!r}: cannot read {given.name}: {cause}") from cause
+    return read

@@ -1,0 +1,26 @@
+"""Batches that lose nothing: many prompts, bounded work under way, and a journal that survives a power cut."""
+
+from complaint_llm.batch.executors import BatchExecutor, ExecutorFactory, Work, open_executor
+from complaint_llm.batch.items import Ask, BatchItem, BatchResult, item_digest
+from complaint_llm.batch.journal import Journal, Recorded
+from complaint_llm.batch.runner import BatchRun, run_batch
+from complaint_llm.batch.summary import BackendTally, BatchSummary
+from complaint_llm.batch.texts import batch_generate
+
+__all__ = [
+    "Ask",
+    "BackendTally",
+    "BatchExecutor",
+    "BatchItem",
+    "BatchResult",
+    "BatchRun",
+    "BatchSummary",
+    "ExecutorFactory",
+    "Journal",
+    "Recorded",
+    "Work",
+    "batch_generate",
+    "item_digest",
+    "open_executor",
+    "run_batch",
+]

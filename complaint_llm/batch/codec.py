@@ -1,0 +1,129 @@
+"""Answers and errors as JSON text, for the journal: what was recorded comes back equal.
+
+Plain JSON, plus three tagged objects for what JSON lacks: ``{"$tuple": [...]}``, ``{"$bytes": "base64"}`` and
+``{"$dict": [[key, value], ...]}`` (keys that are no texts, or that would look like a tag). ASCII only, so that
+any text, unpaired surrogates included, can be stored. A pydantic ``parsed`` comes back as its plain JSON, and
+an object that is none of these as its repr: a strange value in ``metadata`` must not cost the answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from complaint_llm.exceptions import BackendError
+from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
+
+_DEFAULTS = InferenceOutput("")
+_NESTED = {"token_usage", "tool_calls", "attempts"}
+_DUMP = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
+
+
+def encode_output(output: InferenceOutput) -> str:
+    """An answer as JSON; fields that have their default are left out."""
+    record: dict[str, Any] = {"content": output.content}
+    for name, value, default in zip(InferenceOutput._fields, output, _DEFAULTS, strict=True):
+        if name == "content" or (value == default and type(value) is type(default)):
+            continue
+        record[name] = value if type(value) in (str, int, float) else _pack_field(name, value)
+    return _DUMP(record)
+
+
+def decode_output(text: str) -> InferenceOutput:
+    """The answer of ``encode_output``. Raises ValueError if the text is none."""
+    try:
+        record = json.loads(text)
+        fields = {name: value if name in _NESTED else unpack(value) for name, value in record.items()}
+        if "token_usage" in fields:
+            fields["token_usage"] = TokenUsage(*fields["token_usage"])
+        if "tool_calls" in fields:
+            fields["tool_calls"] = tuple(ToolCall(*map(unpack, call)) for call in fields["tool_calls"])
+        if "attempts" in fields:
+            fields["attempts"] = tuple(Attempt(*attempt) for attempt in fields["attempts"])
+        return InferenceOutput(**fields)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a recorded answer: {error}") from error
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """An error as plain JSON values: what the journal keeps and what an output line shows."""
+    described: dict[str, Any] = {"type": type(error).__name__, "message": str(error).partition("\n")[0]}
+    if isinstance(error, BackendError):
+        described["message"] = error.message.partition("\n")[0]
+        for name in ("backend", "model", "status", "code", "request_id", "retry_after"):
+            value = getattr(error, name)
+            if value is not None:
+                described[name] = value
+        described["retryable"] = bool(error.retryable)
+        described["maybe_received"] = in_doubt(error)
+    return described
+
+
+def encode_error(error: BaseException) -> str:
+    """An error as JSON, with its attempts."""
+    record = describe_error(error)
+    attempts = getattr(error, "attempts", ())
+    if attempts:
+        record["attempts"] = [list(attempt) for attempt in attempts]
+    return _DUMP(record)
+
+
+def in_doubt(error: BaseException) -> bool:
+    """Whether a provider may have done the work, though no answer came."""
+    if not isinstance(error, BackendError):
+        return False
+    return error.maybe_received or any(attempt.maybe_received for attempt in error.attempts)
+
+
+def _pack_field(name: str, value: Any) -> Any:
+    if name == "token_usage":
+        return list(value)
+    if name == "attempts":
+        return [list(attempt) for attempt in value]
+    if name == "tool_calls":
+        return [[pack(part) for part in call] for call in value]
+    return pack(value)
+
+
+def pack(value: Any) -> Any:
+    """A value as JSON types and tags."""
+    kind = type(value)
+    if value is None or kind in (str, int, float, bool):
+        return value
+    if kind is list:
+        return [pack(item) for item in value]
+    if kind is tuple:
+        return {"$tuple": [pack(item) for item in value]}
+    if kind is bytes:
+        return {"$bytes": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, Mapping):
+        if all(type(key) is str and not key.startswith("$") for key in value):
+            return {key: pack(item) for key, item in value.items()}
+        return {"$dict": [[pack(key), pack(item)] for key, item in value.items()]}
+    if hasattr(value, "model_dump"):
+        return pack(value.model_dump(mode="json"))
+    for plain in (str, bool, int, float):
+        if isinstance(value, plain):
+            return plain(value)
+    if isinstance(value, (list, tuple)):
+        return pack(list(value))
+    return repr(value)
+
+
+def unpack(value: Any) -> Any:
+    """The value of ``pack``."""
+    if isinstance(value, list):
+        return [unpack(item) for item in value]
+    if isinstance(value, dict):
+        if len(value) == 1:
+            ((tag, inner),) = value.items()
+            if tag == "$tuple":
+                return tuple(unpack(item) for item in inner)
+            if tag == "$bytes":
+                return base64.b64decode(inner)
+            if tag == "$dict":
+                return {unpack(key): unpack(item) for key, item in inner}
+        return {key: unpack(item) for key, item in value.items()}
+    return value

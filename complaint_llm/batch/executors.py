@@ -1,0 +1,202 @@
+"""Where the asking is done: threads of this process, any ``concurrent.futures.Executor``, or a plugin's machines.
+
+An executor is told ``start`` once, then ``submit`` for each piece of work, and calls ``finished`` exactly once for
+each, from any thread. How many it is given at once is bounded by its ``capacity``: a plugin that hands whole files to
+a provider's batch service names a large one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError as FutureCancelled
+from concurrent.futures import Executor, Future
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from complaint_llm.batch.items import Ask
+from complaint_llm.exceptions import BatchError
+from complaint_llm.messages import InferenceOutput
+
+
+class Work(NamedTuple):
+    """One item on its way. ``named`` says that ``key`` is an id that was given; ``row`` is its
+    place in the journal, ``position`` its place in the input, from 0.
+    """
+
+    position: int
+    key: str
+    prompt: Any
+    params: Mapping[str, Any]
+    digest: str
+    named: bool
+    row: int = 0
+
+
+Finished: TypeAlias = Callable[[Work, InferenceOutput | None, Exception | None], None]
+"""Told by an executor how a piece of work ended: exactly one of answer and error is set."""
+
+
+class BatchExecutor(Protocol):
+    """Asks elsewhere. ``submit`` and ``withdraw`` may come from different threads and must not wait for answers."""
+
+    @property
+    def capacity(self) -> int:
+        """How many pieces of work it does at once."""
+        ...
+
+    def start(self, finished: Finished) -> None:
+        """Called once, before anything is submitted."""
+        ...
+
+    def submit(self, work: Work) -> None:
+        """Take this work. Raises if no work can be done any more; that ends the batch."""
+        ...
+
+    def withdraw(self) -> list[Work]:
+        """Give back what was not begun; ``finished`` is not called for it."""
+        ...
+
+    def close(self, wait: float = 0.0) -> None:
+        """Take no more work; end threads and connections when what was begun has finished, waiting ``wait`` seconds."""
+        ...
+
+
+class ThreadExecutor:
+    """``capacity`` daemon threads that pull from one queue. They end with ``close``, each after what it is doing."""
+
+    def __init__(self, ask: Ask, capacity: int) -> None:
+        self.capacity = capacity
+        self._ask = ask
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, finished: Finished) -> None:
+        for number in range(self.capacity):
+            thread = threading.Thread(target=self._work, args=(finished,), name=f"batch-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def submit(self, work: Work) -> None:
+        self._queue.put(work)
+
+    def withdraw(self) -> list[Work]:
+        works: list[Work] = []
+        while True:
+            try:
+                work = self._queue.get_nowait()
+            except Empty:
+                return works
+            if work is None:
+                self._queue.put(None)
+                return works
+            works.append(work)
+
+    def close(self, wait: float = 0.0) -> None:
+        for _ in self._threads:
+            self._queue.put(None)
+        join(self._threads, wait)
+
+    def _work(self, finished: Finished) -> None:
+        ask, queue = self._ask, self._queue
+        while (work := queue.get()) is not None:
+            try:
+                output = ask(work.prompt, work.params)
+            except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
+                finished(work, None, error)
+            except BaseException as error:  # noqa: BLE001 - the same: a worker that dies silently would hang the batch
+                finished(work, None, _wrapped(error))
+            else:
+                finished(work, output, None)
+
+
+class FutureExecutor:
+    """Any ``concurrent.futures.Executor``. It stays its owner's: it is neither started nor shut down here.
+
+    For one that crosses processes, ``ask`` must be picklable.
+    """
+
+    def __init__(self, ask: Ask, capacity: int, executor: Executor) -> None:
+        self.capacity = capacity
+        self._ask = ask
+        self._executor = executor
+        self._lock = threading.Lock()  # guards _open and _finished
+        self._open: dict[Future[InferenceOutput], Work] = {}
+        self._finished: Finished | None = None
+
+    def start(self, finished: Finished) -> None:
+        self._finished = finished
+
+    def submit(self, work: Work) -> None:
+        future = self._executor.submit(self._ask, work.prompt, dict(work.params))
+        with self._lock:
+            self._open[future] = work
+        future.add_done_callback(self._done)
+
+    def withdraw(self) -> list[Work]:
+        with self._lock:
+            waiting = list(self._open.items())
+        works = []
+        for future, work in waiting:
+            with self._lock:
+                mine = self._open.pop(future, None)
+            if mine is None:
+                continue
+            if future.cancel():
+                works.append(work)
+            else:
+                with self._lock:
+                    self._open[future] = work
+                if future.done():
+                    self._done(future)
+        return works
+
+    def close(self, wait: float = 0.0) -> None:
+        """Nothing to end: the executor is its owner's."""
+
+    def _done(self, future: Future[InferenceOutput]) -> None:
+        with self._lock:
+            work = self._open.pop(future, None)
+        if work is None or self._finished is None:
+            return
+        try:
+            error = future.exception()
+        except FutureCancelled as cancelled:
+            error = cancelled
+        if error is None:
+            self._finished(work, future.result(), None)
+        else:
+            self._finished(work, None, error if isinstance(error, Exception) else _wrapped(error))
+
+
+ExecutorFactory: TypeAlias = Callable[[str, Callable[[], Ask], int], BatchExecutor]
+"""``factory(url, open_ask, max_workers)``: ``open_ask`` is picklable and makes an ``ask`` where the work is done."""
+
+
+def open_executor(
+    url: str, open_ask: Callable[[], Ask], max_workers: int, factories: Mapping[str, ExecutorFactory]
+) -> BatchExecutor:
+    """The executor that a URL names: ``threads``, or ``scheme://...`` of a plugin. Raises BatchError if none does."""
+    scheme = url.partition("://")[0]
+    if scheme == "threads":
+        return ThreadExecutor(open_ask(), max_workers)
+    if scheme in factories:
+        return factories[scheme](url, open_ask, max_workers)
+    known = ", ".join(sorted({"threads", *factories}))
+    raise BatchError(f"no executor is called {url!r}; known are: {known}")
+
+
+def join(threads: list[threading.Thread], wait: float) -> bool:
+    """Wait at most ``wait`` seconds for all of them. False if one still runs."""
+    import time
+
+    until = time.monotonic() + wait
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
+
+
+def _wrapped(error: BaseException) -> BatchError:
+    made = BatchError(f"the call ended with {type(error).__name__}: {error}")
+    made.__cause__ = error
+    return made

@@ -1,0 +1,290 @@
+"""What happens to an item between being read, being asked and being handed out: with a journal or without one.
+
+Both kinds are told ``read`` by the feeder, ``finished`` by workers and ``withdrawn`` by whoever stops the batch, all of
+them from any thread; both hand work to the executor and results to the ``Flow``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from complaint_llm.batch.codec import encode_error, encode_output, in_doubt
+from complaint_llm.batch.executors import BatchExecutor, Work
+from complaint_llm.batch.items import BatchResult
+from complaint_llm.batch.journal import ANSWERED, FAILED, Journal, Resume, Verdict
+from complaint_llm.exceptions import BatchError
+
+if TYPE_CHECKING:
+    from complaint_llm.batch.flow import Flow
+    from complaint_llm.messages import InferenceOutput
+
+MAX_GROUP = 512
+"""Messages in one commit: bounds the memory of a group and how long its first result waits."""
+
+
+class Recorder(Protocol):
+    """See the module."""
+
+    def read(self, work: Work, error: Exception | None) -> None: ...
+    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None: ...
+    def withdrawn(self, works: list[Work]) -> None: ...
+    def end(self) -> None: ...
+    def join(self, wait: float | None) -> bool: ...
+    def failure(self) -> BatchError | None: ...
+
+
+class Unrecorded:
+    """Without a journal: work goes straight to the executor, results straight to the consumer. Keeps no state."""
+
+    def __init__(self, flow: Flow, executor: BatchExecutor) -> None:
+        self._flow = flow
+        self._executor = executor
+
+    def read(self, work: Work, error: Exception | None) -> None:
+        if error is not None:
+            self.finished(work, None, error)
+        elif self._flow.stopped:
+            self.withdrawn([work])
+        else:
+            submit(self._flow, self._executor, work, self)
+
+    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+        self._flow.answered()
+        self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),))
+
+    def withdrawn(self, works: list[Work]) -> None:
+        self._flow.answered(len(works))
+        self._flow.drop(len(works))
+
+    def end(self) -> None:
+        """Nothing is kept open."""
+
+    def join(self, wait: float | None) -> bool:
+        return True
+
+    def failure(self) -> BatchError | None:
+        return None
+
+
+class _Read:
+    __slots__ = ("error", "work")
+
+    def __init__(self, work: Work, error: Exception | None) -> None:
+        self.work = work
+        self.error = error
+
+
+class _Finished:
+    __slots__ = ("error", "output", "record", "work")
+
+    def __init__(self, work: Work, output: InferenceOutput | None, error: Exception | None, record: str) -> None:
+        self.work = work
+        self.output = output
+        self.error = error
+        self.record = record
+
+    def result(self) -> BatchResult:
+        return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)
+
+
+_Message: TypeAlias = _Read | _Finished | list[Work] | None
+
+
+class JournalRecorder:
+    """One thread owns the journal and commits in groups whatever came while the last commit was under way.
+
+    Nothing is sent before its mark is on disk, nothing handed out before its answer is. When the journal cannot be
+    written, sending stops; what was under way is waited for and comes with ``failure``, marked as not journaled.
+    """
+
+    def __init__(self, flow: Flow, executor: BatchExecutor, journal: Journal, resume: Resume) -> None:
+        self._flow = flow
+        self._executor = executor
+        self._journal = journal
+        self._resume = resume
+        self._inbox: SimpleQueue[_Message] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="batch-journal", daemon=True)
+        # What follows is the thread's own; others read it after join().
+        self._broken: BatchError | None = None
+        self._unrecorded: list[BatchResult] = []
+        self._changed: list[tuple[str, str]] = []
+        self._compared = 0
+        self._known = sum(journal.counts()[:2])
+        self.resent = 0
+        self._thread.start()
+
+    def read(self, work: Work, error: Exception | None) -> None:
+        self._inbox.put(_Read(work, error))
+
+    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+        # Encoded by the worker: the journal's thread has the commits to do.
+        try:
+            record = encode_output(output) if output is not None else encode_error(error or BatchError("no answer"))
+        except (ValueError, RecursionError) as problem:
+            error = BatchError(f"the answer cannot be recorded: {problem}")
+            error.__cause__ = problem
+            output, record = None, encode_error(error)
+        self._flow.answered()
+        self._inbox.put(_Finished(work, output, error, record))
+
+    def withdrawn(self, works: list[Work]) -> None:
+        if works:
+            self._flow.answered(len(works))
+            self._inbox.put(works)
+
+    def end(self) -> None:
+        """Close the journal and end the thread as soon as nothing is under way."""
+        self._inbox.put(None)
+
+    def join(self, wait: float | None) -> bool:
+        self._thread.join(wait)
+        return not self._thread.is_alive()
+
+    def failure(self) -> BatchError | None:
+        if self._broken is not None:
+            message = str(self._broken)
+            if self._unrecorded:
+                message += f" ({len(self._unrecorded)} results are not journaled; they are in this error's .results)"
+            error = BatchError(message, results=self._unrecorded)
+            error.__cause__ = self._broken.__cause__
+            return error
+        if self._changed:
+            key, part = self._changed[0]
+            return BatchError(
+                f"{self._journal.path}: {len(self._changed)} of {self._compared} items changed under the same id "
+                f"(first: {key!r}, {part} differs): give them other ids, or accept the changes to ask them again"
+            )
+        return None
+
+    def _run(self) -> None:
+        ending = False
+        try:
+            while not (ending and self._flow.settled):
+                group = self._next_group()
+                ending = ending or None in group
+                if self._broken is None:
+                    try:
+                        self._commit(group)
+                        continue
+                    except sqlite3.Error as error:
+                        self._break(self._journal.failure(error, "written"), error)
+                    except Exception as error:  # noqa: BLE001 - whatever it is, the batch must stop and say so
+                        self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
+                    self._journal.abandon()
+                self._keep(group)
+        finally:
+            self._journal.close()
+
+    def _next_group(self) -> list[_Message]:
+        group = [self._inbox.get()]
+        try:
+            while len(group) < MAX_GROUP:
+                group.append(self._inbox.get_nowait())
+        except Empty:
+            pass
+        return group
+
+    def _commit(self, group: list[_Message]) -> None:
+        """Write a group, make it last, then let its results and its work go."""
+        results: list[BatchResult] = []
+        asked: list[Work] = []
+        judged = dropped = 0
+        must_last = False
+        self._journal.begin()
+        for message in group:
+            if isinstance(message, _Finished):
+                self._record(message)
+                results.append(message.result())
+                must_last = True
+            elif isinstance(message, _Read):
+                verdict = self._judge(message)
+                if verdict is None:
+                    dropped += 1
+                elif verdict.output is None and verdict.error is None:
+                    asked.append(verdict.work)
+                    self.resent += verdict.resent
+                    must_last = True
+                    continue
+                else:
+                    work = verdict.work
+                    results.append(BatchResult(work.position, work.key, work.prompt, verdict.output, verdict.error))
+                judged += 1
+            elif message is not None:
+                for work in message:
+                    self._journal.withdraw(work)
+                dropped += len(message)
+        if must_last or None in group:  # else places in the input were noted; the next commit takes them
+            self._journal.commit()
+        if self._flow.stopped:
+            self.withdrawn(asked)
+        else:
+            for work in asked:
+                submit(self._flow, self._executor, work, self)
+        self._flow.answered(judged)
+        self._flow.deliver(results)
+        self._flow.drop(dropped)
+
+    def _record(self, message: _Finished) -> None:
+        if message.error is None:
+            self._journal.finish(message.work, ANSWERED, message.record)
+        else:
+            self._journal.finish(message.work, FAILED, message.record, in_doubt(message.error))
+
+    def _judge(self, message: _Read) -> Verdict | None:
+        """What becomes of an item; None if it is dropped, because something changed and nothing more is sent."""
+        if self._flow.stopped:
+            return None
+        self._compared += 1
+        if message.error is not None:
+            return self._journal.refuse(message.work, message.error)
+        if self._changed:
+            change = self._journal.change(message.work)
+        else:
+            verdict = self._journal.read(message.work, self._resume)
+            if verdict.change is None:
+                return verdict
+            change = verdict.change
+        if change is not None:
+            self._changed.append((message.work.key, change))
+        if self._compared >= self._known:  # an endless input must not be read for ever to count the changes
+            self._flow.stop()
+        return None
+
+    def _break(self, error: BatchError, cause: BaseException) -> None:
+        error.__cause__ = cause
+        self._broken = error
+        self._flow.stop(error)
+        self.withdrawn(self._executor.withdraw())
+
+    def _keep(self, group: list[_Message]) -> None:
+        """Without a journal to write to: what was not sent is dropped, what was answered is kept for ``failure``."""
+        for message in group:
+            if isinstance(message, _Read):
+                self._flow.answered()
+                self._flow.drop(1)
+            elif isinstance(message, _Finished):
+                self._unrecorded.append(_marked(message.result()))
+                self._flow.drop(1)
+            elif message is not None:
+                self._flow.drop(len(message))
+
+
+def _marked(result: BatchResult) -> BatchResult:
+    if result.output is None:
+        return result
+    metadata = {**result.output.metadata, "journaled": False}
+    return result._replace(output=result.output._replace(metadata=metadata))
+
+
+def submit(flow: Flow, executor: BatchExecutor, work: Work, recorder: Recorder) -> None:
+    """Hand work to the executor. One that takes no more work ends the batch; this item's error says so."""
+    try:
+        executor.submit(work)
+    except Exception as error:  # noqa: BLE001 - the executor's own error, whatever its kind, ends the batch
+        problem = BatchError(f"the executor takes no more work: {error}")
+        problem.__cause__ = error
+        flow.stop(problem)
+        recorder.finished(work, None, problem)

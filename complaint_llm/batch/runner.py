@@ -1,0 +1,275 @@
+"""One batch under way: reads the input, sends it out, hands the results to whoever iterates."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from itertools import count
+from typing import TYPE_CHECKING
+
+from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
+from complaint_llm.batch.flow import Flow
+from complaint_llm.batch.items import Ask, BatchItem, BatchResult, Digest, ItemLike, as_item, item_digest
+from complaint_llm.batch.journal import InDoubt, Journal, Resume
+from complaint_llm.batch.recorder import JournalRecorder, Recorder, Unrecorded
+from complaint_llm.batch.summary import BatchSummary
+from complaint_llm.exceptions import BatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from complaint_llm.call import CancelToken
+
+_POLL = 0.25
+"""Seconds between looks at a ``stop`` event; without one nothing is polled."""
+
+_CLOSE = 1.0
+"""Seconds that ``close`` waits for threads."""
+
+
+class BatchRun(Iterator[BatchResult]):
+    """The results of a batch, as they come or in order. One thread iterates; ``stop`` may come from any.
+
+    Ctrl-C while it waits stops the sending; the results of what is under way still come, then KeyboardInterrupt is
+    raised; a second Ctrl-C closes it at once. Dropped without ``close``, it lets what is under way finish and be
+    recorded.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        executor: BatchExecutor,
+        recorder: Recorder,
+        feeder: threading.Thread,
+        *,
+        ordered: bool,
+        summary: BatchSummary,
+        resume_hint: str,
+        stop: threading.Event | None,
+        cancel: CancelToken | None,
+    ) -> None:
+        self.summary = summary
+        self._flow = flow
+        self._executor = executor
+        self._recorder = recorder
+        self._feeder = feeder
+        self._waiting: dict[int, BatchResult] | None = {} if ordered else None
+        self._next_index = 0
+        self._resume_hint = resume_hint
+        self._stop_event = stop
+        self._cancel = cancel
+        self._interrupted = False
+        self._over = False
+        # The threads know the parts, not the run: one that is dropped can be collected, and stops then.
+        self._finalizer = weakref.finalize(self, _let_finish, flow, executor, recorder)
+        self._finalizer.atexit = False
+
+    def __iter__(self) -> BatchRun:
+        return self
+
+    def __enter__(self) -> BatchRun:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __next__(self) -> BatchResult:
+        while not self._over:
+            try:
+                result = self._next()
+            except KeyboardInterrupt:
+                if self._interrupted:
+                    self.close()
+                    raise
+                self._interrupted = True
+                self.stop()
+                continue
+            if result is not None:
+                self._flow.handed_out()
+                self.summary.add(result)
+                return result
+            self._finish()
+        raise StopIteration
+
+    def stop(self) -> None:
+        """Send nothing more; the iteration ends with the results of what is under way."""
+        self._flow.stop()
+        self._recorder.withdrawn(self._executor.withdraw())
+
+    def close(self) -> None:
+        """Stop, cancel what is under way, and end the threads. What was answered until now is recorded."""
+        if self._over:
+            return
+        self._over = True
+        if self._cancel is not None:
+            self._cancel.cancel("the batch was closed")
+        self._finalizer()
+        self._executor.close(_CLOSE)
+        self._recorder.join(_CLOSE)
+
+    def _next(self) -> BatchResult | None:
+        waiting = self._waiting
+        while True:
+            if waiting and self._next_index in waiting:
+                break
+            result = self._take()
+            if waiting is None:
+                return result
+            if result is None:  # stopped: what is missing was never sent
+                if not waiting:
+                    return None
+                self._next_index = min(waiting)
+                break
+            waiting[result.index] = result
+        self._next_index += 1
+        return waiting.pop(self._next_index - 1)
+
+    def _take(self) -> BatchResult | None:
+        event = self._stop_event
+        if event is None:
+            return self._flow.take()
+        while True:
+            if event.is_set() and not self._flow.stopped:
+                self.stop()
+            try:
+                return self._flow.take(_POLL)
+            except TimeoutError:
+                continue
+
+    def _finish(self) -> None:
+        self._over = True
+        self._finalizer()
+        self._executor.close(_CLOSE)
+        self._recorder.join(None)
+        if isinstance(self._recorder, JournalRecorder):
+            self.summary.resent = self._recorder.resent
+        error = self._recorder.failure() or self._flow.error
+        if error is not None:
+            raise error
+        if self._interrupted:
+            raise KeyboardInterrupt(f"stopped after {self.summary.total} results; {self._resume_hint}")
+
+
+def run_batch(
+    ask: Ask,
+    items: Iterable[ItemLike],
+    *,
+    max_workers: int = 8,
+    journal: str | Path | None = None,
+    ordered: bool = False,
+    in_doubt: InDoubt = "resend",
+    executor: Executor | BatchExecutor | None = None,
+    accept_changes: bool = False,
+    only_failed: bool = False,
+    fresh: bool = False,
+    digest: Callable[[BatchItem], str] = item_digest,
+    stop: threading.Event | None = None,
+    cancel: CancelToken | None = None,
+) -> BatchRun:
+    """Ask every item, at most ``max_workers`` at a time, at most twice as many read and not yet handed out.
+
+    ``items`` is read lazily, by a thread of its own, and may be endless. With ``journal`` the same call goes on after a
+    crash: nothing whose answer is recorded is asked again. ``in_doubt`` says what happens to items that an earlier run
+    sent without recording how that ended: sent again, handed out as errors, or refused before anything is sent.
+    ``fresh`` forgets what is recorded, ``only_failed`` asks only what failed, ``accept_changes`` asks again what
+    changed under its id.
+    ``stop`` stops the sending when set; ``cancel`` is cancelled by ``close``, for an ``ask`` that listens to it.
+
+    Raises BatchError if the journal cannot be used; from the iteration, what ``items`` raises, and BatchError if the
+    journal fails (``.results``: answers that it does not hold) or an item changed under its id.
+    """
+    if max_workers < 1:
+        raise ValueError(f"max_workers is {max_workers}; it must be at least 1")
+    if in_doubt not in ("resend", "skip", "error"):
+        raise ValueError(f"in_doubt is {in_doubt!r}; it is 'resend', 'skip' or 'error'")
+    if journal is None and (only_failed or fresh or accept_changes or in_doubt != "resend"):
+        raise ValueError("only_failed, fresh, accept_changes and in_doubt need a journal")
+    if executor is not None and in_doubt != "resend":
+        raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
+    runs_work = _executor(ask, max_workers, executor)
+    capacity = runs_work.capacity
+    ahead = capacity if in_doubt == "resend" else 0
+    flow = Flow(2 * capacity, capacity + ahead)
+    book = None if journal is None else _open(journal, in_doubt, fresh=fresh)
+    summary = BatchSummary()
+    recorder: Recorder
+    if book is None:
+        recorder = Unrecorded(flow, runs_work)
+        hint = "give a journal to be able to go on where it stopped"
+    else:
+        summary.recorded = book.counts().answered
+        recorder = JournalRecorder(flow, runs_work, book, Resume(in_doubt, accept_changes, only_failed))
+        hint = f"the same call with journal {journal} goes on"
+    runs_work.start(recorder.finished)
+    feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)
+    run = BatchRun(
+        flow, runs_work, recorder, feeder, ordered=ordered, summary=summary, resume_hint=hint, stop=stop, cancel=cancel
+    )
+    feeder.start()
+    return run
+
+
+def _executor(ask: Ask, max_workers: int, given: Executor | BatchExecutor | None) -> BatchExecutor:
+    if given is None:
+        return ThreadExecutor(ask, max_workers)
+    if isinstance(given, Executor):
+        return FutureExecutor(ask, max_workers, given)
+    return given
+
+
+def _open(path: str | Path, in_doubt: InDoubt, *, fresh: bool) -> Journal:
+    book = Journal(path)
+    try:
+        book.begin_run(fresh=fresh)
+        counts = book.counts()
+        if in_doubt == "error" and counts.in_doubt:
+            raise BatchError(
+                f"{path}: {counts.in_doubt} items are in doubt (first: {book.in_doubt(1)[0]!r}): sent, no answer "
+                "recorded; resend or skip them, or start over"
+            )
+    except BaseException:
+        book.close()
+        raise
+    return book
+
+
+def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Digest) -> None:
+    """The feeder: the only thread that touches the input."""
+    numbers = count()
+    try:
+        source = iter(items)
+        while flow.admit():
+            try:
+                given = next(source)
+            except StopIteration:
+                break
+            if not flow.enter():
+                return
+            recorder.read(*_work(next(numbers), given, digest))
+    except BaseException as error:  # noqa: BLE001 - the input's error is raised where its results are awaited
+        flow.end(error)
+    else:
+        flow.end()
+
+
+def _work(index: int, given: ItemLike, digest: Digest) -> tuple[Work, Exception | None]:
+    try:
+        item = as_item(given)
+        found = digest(item)
+    except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
+        named = isinstance(given, BatchItem) and given.id is not None
+        prompt = given.prompt if isinstance(given, BatchItem) else None if isinstance(given, Exception) else given
+        key = given.id if isinstance(given, BatchItem) and given.id is not None else f"#{index}"
+        return Work(index, key, prompt, {}, "", named), error
+    key, named = (found, False) if item.id is None else (item.id, True)
+    return Work(index, key, item.prompt, item.params, found, named), None
+
+
+def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None:
+    """Send nothing more, and let threads and journal end on their own once what is under way has finished."""
+    flow.stop()
+    recorder.withdrawn(executor.withdraw())
+    executor.close()
+    recorder.end()

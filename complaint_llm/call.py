@@ -1,0 +1,85 @@
+"""What one call carries down to the socket: its deadline and the means to cancel it.
+
+A ``Deadline`` belongs to the one thread that works on the attempt. A ``CancelToken`` may be used by any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+
+
+class Deadline:
+    """A moment on a monotonic clock, in seconds; it can be stopped while a stream's consumer holds a piece.
+
+    ``at`` is read before every receive, so moving it moves the limit of a request that is under way.
+    """
+
+    __slots__ = ("_left", "at", "clock")
+
+    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.at = clock() + seconds
+        self._left: float | None = None
+
+    def remaining(self) -> float:
+        """Seconds left; zero or less when it has passed."""
+        return self._left if self._left is not None else self.at - self.clock()
+
+    def pause(self) -> None:
+        """Stop counting (the consumer of a stream holds a piece)."""
+        if self._left is None:
+            self._left = self.at - self.clock()
+
+    def resume(self) -> None:
+        """Count again."""
+        if self._left is not None:
+            self.at = self.clock() + self._left
+            self._left = None
+
+    def within(self, seconds: float | None) -> Deadline:
+        """A deadline of its own, ``seconds`` from now but never later than this one."""
+        left = self.remaining()
+        return Deadline(left if seconds is None or left < seconds else seconds, self.clock)
+
+
+class CancelToken:
+    """Cancels one attempt or call from any thread, once. Callbacks run in the cancelling thread and must not block."""
+
+    __slots__ = ("_callbacks", "_lock", "cancelled", "reason")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
+        self.cancelled = False
+        self.reason = ""
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Cancel and run what was attached. Further calls do nothing."""
+        with self._lock:
+            if self.cancelled:
+                return
+            self.cancelled, self.reason = True, reason
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def attach(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` when cancelled; at once if that was already."""
+        with self._lock:
+            if not self.cancelled:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def detach(self, callback: Callable[[], None]) -> bool:
+        """Forget ``callback``; False if it ran or runs."""
+        with self._lock:
+            try:
+                self._callbacks.remove(callback)
+            except ValueError:
+                return False
+            return True

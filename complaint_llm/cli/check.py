@@ -1,0 +1,85 @@
+"""``complaint-llm check``: what of the config would work, before a night depends on it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from complaint_llm.cli.app import App
+from complaint_llm.cli.table import print_table
+from complaint_llm.exceptions import ComplaintLLMError
+
+if TYPE_CHECKING:
+    from complaint_llm.mediator import Mediator
+
+CONNECT_SECONDS = 10.0
+
+
+class Finding(NamedTuple):
+    """One backend's line. ``state`` is ready, left out, broken or unreachable."""
+
+    id: str
+    type: str
+    model: str
+    state: str
+    note: str
+
+
+@click.command()
+@click.option("--connect", is_flag=True, help="Also contact each backend; lists models only, no prompt is sent.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(app: App, connect: bool, as_json: bool) -> None:
+    """Show each backend: ready, left out and why, or (with --connect) unreachable; and models that end.
+
+    Exit code 1 if a backend that is not optional is broken or unreachable, 2 if the config is wrong.
+
+    Example: complaint-llm check --connect
+    """
+    with app.open_mediator() as mediator:
+        findings = _findings(mediator, connect)
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings], ensure_ascii=False, indent=2))
+    else:
+        print_table(("backend", "type", "model", "state", ""), findings)
+    if any(finding.state in ("broken", "unreachable") for finding in findings):
+        raise SystemExit(1)
+
+
+def _findings(mediator: Mediator, connect: bool) -> list[Finding]:
+    config = mediator.config
+    if config is None:
+        return []
+    findings = [Finding(id, "", "", "left out", reason) for id, reason in config.left_out]
+    with ThreadPoolExecutor(8) as pool:
+        asked = pool.map(lambda entry: _finding(mediator, entry.id, entry.type.name, connect), config.backends)
+        findings += asked
+    order = {id: place for place, id in enumerate(config.order)}
+    return sorted(findings, key=lambda finding: order.get(finding.id, len(order)))
+
+
+def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
+    try:
+        backend = mediator.backend(id)
+        info = backend.model_info()
+    except (ComplaintLLMError, TypeError) as error:
+        return Finding(id, type, "", "broken", str(error))
+    note = _retirement(info.retires)
+    if backend.demo:
+        note = "demo text, not a model"
+    try:
+        backend.check(CONNECT_SECONDS, connect=connect)
+    except ComplaintLLMError as error:
+        return Finding(id, type, info.name, "unreachable" if connect else "broken", str(error))
+    return Finding(id, type, info.name, "ready", note)
+
+
+def _retirement(day: str | None) -> str:
+    if day is None:
+        return ""
+    from complaint_llm.prices import today
+
+    return f"RETIRED on {day}: choose another model" if day <= today() else f"ends on {day}: plan a successor"

@@ -1,0 +1,148 @@
+"""Where blocks are kept: the protocol that a plugin's store fulfils, and the embedded one, a file for each block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from complaint_llm.evidence.cid import Cid, parse_cid
+from complaint_llm.evidence.unixfs import Block
+from complaint_llm.exceptions import EvidenceError
+
+MAX_BLOCK = 16 * 1024 * 1024
+"""The longest block that is read from anywhere; other tools stop at 2 MiB."""
+
+
+class BlockStore(Protocol):
+    """A store of blocks. Any thread and any process may call it; callers verify every block that they get.
+
+    An error of the store is an EvidenceError, or an OSError that the caller words.
+    """
+
+    def get(self, cid: Cid) -> bytes | None:
+        """The bytes kept under this name, unverified; None if there are none."""
+
+    def put(self, blocks: Iterable[Block]) -> None:
+        """Keep every block of a stream that may be larger than memory. Durable when this returns, each whole or not at all.
+
+        A block that is there already is replaced if its bytes differ: what was damaged is mended by adding it again.
+        """
+
+    def has(self, cid: Cid) -> bool:
+        """Whether something is kept under this name."""
+
+    def delete(self, cid: Cid) -> None:
+        """Forget a block; nothing happens if it is not there."""
+
+    def list(self) -> Iterator[Cid]:
+        """The names of all blocks, version 1, in any order."""
+
+    def sweep(self) -> int:
+        """Remove what interrupted writes left behind, and say how much. Called only while no one writes."""
+
+    def close(self) -> None:
+        """Free what the store holds open. Called once, last."""
+
+
+class FileBlocks:
+    """A file for each block, in 32 folders by the last letter but one of its name (the last has few values).
+
+    A block is written under a temporary name, synced, and renamed; its folder is synced before ``put`` returns. So a
+    file under a final name is whole, whenever the power goes. Nothing is held open between calls, no lock is needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._unfinished = folder / "unfinished"
+        self._numbers = count()
+        if not self._unfinished.exists():  # made last, so the others are there too
+            for letter in "abcdefghijklmnopqrstuvwxyz234567":
+                (folder / letter).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._unfinished.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(folder)
+
+    def get(self, cid: Cid) -> bytes | None:
+        try:
+            with self.path(cid).open("rb") as file:
+                data = file.read(MAX_BLOCK + 1)
+        except FileNotFoundError:
+            return None
+        if len(data) > MAX_BLOCK:
+            raise EvidenceError(f"{self.path(cid)} is longer than a block can be; it was not written here, move it away")
+        return data
+
+    def put(self, blocks: Iterable[Block]) -> None:
+        touched: set[Path] = set()
+        for cid, data in blocks:
+            path = self.path(cid)
+            # Found ones count as touched: whoever renamed it may not have come to sync its folder yet.
+            touched.add(path.parent)
+            if not _holds(path, data):
+                self._write(path, data)
+        for folder in touched:
+            sync_folder(folder)
+
+    def has(self, cid: Cid) -> bool:
+        return self.path(cid).exists()
+
+    def delete(self, cid: Cid) -> None:
+        self.path(cid).unlink(missing_ok=True)
+
+    def list(self) -> Iterator[Cid]:
+        for folder in sorted(self._folder.iterdir()):
+            if len(folder.name) == 1:
+                for path in folder.iterdir():
+                    yield parse_cid(path.name)
+
+    def sweep(self) -> int:
+        leftovers = list(self._unfinished.iterdir())
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+    def close(self) -> None:
+        pass
+
+    def path(self, cid: Cid) -> Path:
+        """Where this block's file is or would be."""
+        name = cid.name
+        return self._folder / name[-2] / name
+
+    def _write(self, path: Path, data: bytes) -> None:
+        temporary = self._unfinished / f"{os.getpid()}-{id(self):x}-{next(self._numbers)}"
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(handle, view) :]
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder durable (where folders can be synced: not on Windows, which needs no such call)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        if path.stat().st_size != len(data):
+            return False
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False

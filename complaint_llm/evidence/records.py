@@ -1,0 +1,138 @@
+"""Evidence records: who submitted what for which claim. Immutable, each named by what was given.
+
+A record's body is DAG-CBOR. Its ``record_id`` is the CID of the part that was given (the content's CID included), so
+the same submission is the same record; the body adds what was found out and when, and has a digest of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from complaint_llm.evidence.cid import DAG_CBOR, Cid, cid_of
+from complaint_llm.evidence.dagcbor import decode, encode
+from complaint_llm.evidence.media import media_type
+from complaint_llm.exceptions import EvidenceCorruptedError
+
+KIND = "complaint_llm/evidence/1"
+
+
+class Given(NamedTuple):
+    """What the submitter says about a piece of evidence."""
+
+    evidence_type: str
+    description: str = ""
+    claim_type: str | None = None
+    claim_element: str | None = None
+    user_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    file_name: str | None = None
+    declared_type: str | None = None
+
+    def checked(self) -> Given:
+        """This, if it can be recorded: TypeError or ValueError naming the field if not."""
+        if not isinstance(self.evidence_type, str) or not self.evidence_type:
+            raise TypeError("evidence_type is a text that is not empty, such as 'document'")
+        for name, value in self._asdict().items():
+            if name != "metadata" and value is not None and not isinstance(value, str):
+                raise TypeError(f"{name} is a text, not {type(value).__name__}")
+        if not isinstance(self.metadata, (Mapping, type(None))):
+            raise TypeError(f"metadata is a mapping, not {type(self.metadata).__name__}")
+        try:
+            encode({"metadata": self.metadata, **self._asdict()})
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"what is given with evidence cannot be recorded: {error}") from error
+        return self
+
+
+class Content(NamedTuple):
+    """What was found out about the bytes."""
+
+    cid: Cid
+    size: int
+    sha256: bytes
+    detected_type: str
+
+
+class Record(NamedTuple):
+    """One record. ``created`` is UTC, RFC 3339 with microseconds."""
+
+    given: Given
+    content: Content
+    created: str
+
+    @property
+    def record_id(self) -> Cid:
+        """The CID of what was given."""
+        return cid_of(DAG_CBOR, encode({"content": self.content.cid, **_filled(self.given)}))
+
+    def encode(self) -> bytes:
+        """The body as DAG-CBOR; it links to the content."""
+        content = self.content
+        found = {"content": content.cid, "size": content.size, "sha256": content.sha256}
+        rest = {"detected_type": content.detected_type, "created": self.created, "kind": KIND}
+        return encode({**_filled(self.given), **found, **rest})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as users see it: JSON values only."""
+        content = self.content
+        return {
+            "cid": str(content.cid),
+            "size": content.size,
+            "sha256": content.sha256.hex(),
+            "mime_type": media_type(content.detected_type, self.given.declared_type),
+            "detected_type": content.detected_type,
+            "record_id": str(self.record_id),
+            "created": self.created,
+            **self.given._asdict(),
+            "metadata": dict(self.given.metadata or {}),
+        }
+
+
+def decode_record(body: bytes) -> Record:
+    """The record with this body; ValueError if it is none."""
+    data = decode(body)
+    if not isinstance(data, dict) or data.pop("kind", None) != KIND:
+        raise ValueError(f"it is no {KIND} record")
+    try:
+        content = Content(data.pop("content"), data.pop("size"), data.pop("sha256"), data.pop("detected_type"))
+        created = data.pop("created")
+        record = Record(Given(**data).checked(), content, created)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it is no complete record: {error}") from error
+    if not (isinstance(content.cid, Cid) and isinstance(content.size, int) and isinstance(content.sha256, bytes)):
+        raise ValueError("it is no complete record: content, size and sha256 are of the wrong type")
+    if not (isinstance(content.detected_type, str) and isinstance(created, str)):
+        raise ValueError("it is no complete record: detected_type and created are texts")
+    return record
+
+
+def verified(row: tuple[Any, ...]) -> Record:
+    """The record of a row (record_id, cid, user_id, body, body_sha256) if every bit of it is as it was written.
+
+    Raises EvidenceCorruptedError naming the record.
+    """
+    record_id, cid, user_id, body, digest = row
+    try:
+        if sha256(body).digest() != digest:
+            raise ValueError("its body is not what was written")
+        record = decode_record(body)
+        if record_id != str(record.record_id):
+            raise ValueError(f"its body belongs to record {record.record_id}")
+        if cid != str(record.content.cid) or user_id != record.given.user_id:
+            raise ValueError("its index says otherwise than its body")
+    except (TypeError, ValueError) as error:
+        raise EvidenceCorruptedError(f"record {record_id} of {cid} is damaged: {error}") from error
+    return record
+
+
+def moment(seconds: float) -> str:
+    """A Unix time as UTC text."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _filled(given: Given) -> dict[str, Any]:
+    """What was given, without what was left out: a field that later versions add does not rename older records."""
+    return {key: value for key, value in given._asdict().items() if value not in (None, "", {})}

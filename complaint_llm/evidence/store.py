@@ -1,0 +1,362 @@
+"""The evidence store: content by CID, records about it, and what keeps both whole."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from sqlite3 import Connection
+from stat import S_ISREG
+from typing import Any, BinaryIO
+
+from complaint_llm.evidence.blocks import BlockStore, FileBlocks
+from complaint_llm.evidence.cid import Cid, parse_cid
+from complaint_llm.evidence.database import Database
+from complaint_llm.evidence.media import HEAD, declared_by, detect
+from complaint_llm.evidence.node import IpfsNode, NodeAwayError
+from complaint_llm.evidence.records import Content, Given, Record, moment, verified
+from complaint_llm.evidence.unixfs import PROFILES, FileTree, chunks_of, read_file, walk
+from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
+
+log = logging.getLogger("complaint_llm.evidence")
+
+Progress = Callable[[int], object]
+"""Called with the number of bytes that were just worked through."""
+
+COLUMNS = "record_id, cid, user_id, body, body_sha256"
+_COLLECT_PATIENCE = 2.0
+
+
+class EvidenceStore:
+    """Evidence in a folder of its own (mode 0700, ignored by git), optionally also on an IPFS node.
+
+    Any thread and any process may call it at the same time. What ``submit_*`` returned is on disk. Every read verifies
+    every block. Users' texts and names are kept in records only, never logged.
+
+    ``profile`` names how files are cut (``unixfs-v1``, ``unixfs-v1-2025``); ``ipfs_api`` is a node's RPC address, beyond
+    loopback only with ``ipfs_public``, never with ``privacy_local``; ``blocks`` replaces the files that blocks are kept
+    in; ``clock`` gives Unix seconds. Raises ConfigError for settings that cannot be used, EvidenceError if the folder
+    cannot.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        profile: str = "unixfs-v1",
+        ipfs_api: str | None = None,
+        ipfs_public: bool = False,
+        privacy_local: bool = False,
+        blocks: BlockStore | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if profile not in PROFILES:
+            raise ConfigError(f"/EVIDENCE/profile: {profile!r} is none of {', '.join(PROFILES)}")
+        self.path = Path(path)
+        self.node = IpfsNode(ipfs_api, public=ipfs_public, local_only=privacy_local) if ipfs_api else None
+        self._profile = PROFILES[profile]
+        self._clock = clock
+        try:
+            _make_folder(self.path)
+            self.blocks: BlockStore = FileBlocks(self.path / "blocks") if blocks is None else blocks
+        except OSError as error:
+            raise EvidenceError(f"{self.path} cannot be made a store: {error.strerror or error}") from error
+        self.database = Database(self.path)
+
+    # Adding
+
+    def submit_evidence(
+        self,
+        data: bytes,
+        evidence_type: str,
+        description: str = "",
+        claim_type: str | None = None,
+        claim_element: str | None = None,
+        user_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        file_name: str | None = None,
+        mime_type: str | None = None,
+    ) -> dict[str, Any]:
+        """Store bytes with a record about them, durably; the record as a dict.
+
+        The same bytes with the same statements are the record that is there already: ``record_created`` is False then,
+        and ``created`` the earlier time. ``mime_type`` is the type that the submitter declares.
+
+        Raises TypeError for data that are not bytes (encode a text first) or statements that cannot be recorded.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"evidence is bytes, not {type(data).__name__}; encode a text first: text.encode()")
+        declared = mime_type or (declared_by(file_name) if file_name else None)
+        given = Given(
+            evidence_type, description, claim_type, claim_element, user_id, metadata, file_name, declared
+        ).checked()
+        return self._submit(BytesIO(data), given, None)
+
+    def submit_evidence_file(
+        self,
+        path: str | PathLike[str],
+        evidence_type: str = "document",
+        description: str = "",
+        claim_type: str | None = None,
+        claim_element: str | None = None,
+        user_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        file_name: str | None = None,
+        mime_type: str | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Store a file of any size as ``submit_evidence`` does bytes; it is read once and never whole in memory.
+
+        ``file_name`` is what the record calls it (default: the last part of the path).
+        """
+        source = Path(path)
+        name = source.name if file_name is None else file_name
+        given = Given(
+            evidence_type, description, claim_type, claim_element, user_id, metadata, name, mime_type or declared_by(name)
+        ).checked()
+        try:
+            if not S_ISREG(source.stat().st_mode):
+                raise EvidenceError(f"{source} is not a file: give files, or use `complaint-llm evidence add` for folders")
+            file = source.open("rb", buffering=0)
+        except OSError as error:
+            raise EvidenceError(f"{source} cannot be read: {error.strerror or error}") from error
+        with file:
+            return self._submit(file, given, progress)
+
+    def submit_evidence_stream(
+        self, stream: BinaryIO, evidence_type: str, *, progress: Progress | None = None, **statements: Any
+    ) -> dict[str, Any]:
+        """Store what a binary stream gives until its end; ``statements`` as for ``submit_evidence``."""
+        declared = statements.pop("mime_type", None)
+        return self._submit(stream, Given(evidence_type, declared_type=declared, **statements).checked(), progress)
+
+    def _submit(self, stream: Any, given: Given, progress: Progress | None) -> dict[str, Any]:
+        tree = FileTree(self._profile)
+        whole = sha256()
+        head = b""
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal head
+            for chunk in chunks_of(stream.read, self._profile.chunk):
+                head = head or chunk[:HEAD]
+                whole.update(chunk)
+                yield chunk
+                if progress is not None:
+                    progress(len(chunk))
+
+        with self.database.transaction("shared") as connection:
+            try:
+                self.blocks.put(tree.blocks(chunks()))
+            except OSError as error:
+                raise EvidenceError(f"evidence could not be stored in {self.path}: {error.strerror or error}") from error
+            assert tree.root is not None
+            content = Content(tree.root, tree.size, whole.digest(), detect(head))
+            record, created = self.insert(connection, Record(given, content, moment(self._clock())))
+        return {**record.as_dict(), "record_created": created, **self._mirrored(content.cid)}
+
+    def insert(self, connection: Connection, record: Record) -> tuple[Record, bool]:
+        """Write a record inside a shared transaction; the one that is there, and whether it is new."""
+        body = record.encode()
+        record_id, cid = str(record.record_id), str(record.content.cid)
+        cursor = connection.execute(
+            f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (record_id) DO NOTHING",
+            (record_id, cid, record.given.user_id, body, sha256(body).digest()),
+        )
+        if self.node is not None:
+            connection.execute(
+                "INSERT INTO pins VALUES (?, 'wanted') ON CONFLICT (cid) DO UPDATE SET state = 'wanted'"
+                " WHERE state = 'unwanted'",
+                (cid,),
+            )
+        if cursor.rowcount:
+            return record, True
+        row = connection.execute(f"SELECT {COLUMNS} FROM records WHERE record_id = ?", (record_id,)).fetchone()
+        return verified(row), False
+
+    # Reading
+
+    def get_evidence_by_cid(self, cid: str) -> dict[str, Any]:
+        """The newest record about this content. Raises EvidenceNotFoundError, or EvidenceCorruptedError."""
+        records = self.records_of(parse_cid(cid))
+        if not records:
+            raise EvidenceNotFoundError(f"no record of {cid} in {self.path}; `complaint-llm evidence list` shows what is there")
+        return self._shown(records[-1:])[0]
+
+    def get_user_evidence(self, user_id: str) -> list[dict[str, Any]]:
+        """All records of a user, oldest first; an empty list if there are none."""
+        return self._shown(self._records("WHERE user_id = ?", (user_id,)))
+
+    def list_evidence(self) -> list[dict[str, Any]]:
+        """All records, oldest first."""
+        return self._shown(self._records())
+
+    def retrieve_evidence(self, cid: str) -> bytes:
+        """The content, verified; from the IPFS node where it is not here. Large content: ``iter_evidence``.
+
+        Raises EvidenceNotFoundError, or EvidenceCorruptedError naming the block that is not what its CID says.
+        """
+        return b"".join(self.iter_evidence(cid))
+
+    def iter_evidence(self, cid: str) -> Iterator[bytes]:
+        """The content in pieces, each verified before it is given out."""
+        return read_file(parse_cid(cid), self.block)
+
+    def block(self, cid: Cid) -> bytes:
+        """One block, verified; from the IPFS node where it is not here."""
+        data = self._local(cid)
+        if data is not None:
+            return data
+        if self.node is None:
+            raise EvidenceNotFoundError(f"block {cid} is not in {self.path}")
+        try:
+            data = self.node.get(cid)
+        except EvidenceError as error:
+            raise EvidenceNotFoundError(f"block {cid} is not in {self.path}, and {error}") from error
+        if not cid.matches(data):
+            raise EvidenceCorruptedError(f"the IPFS node {self.node.where} gave other bytes than block {cid} has")
+        return data
+
+    def local_block(self, cid: Cid) -> bytes:
+        """One block of this store, verified."""
+        data = self._local(cid)
+        if data is None:
+            raise EvidenceNotFoundError(f"block {cid} is not in {self.path}")
+        return data
+
+    def records_of(self, cid: Cid) -> list[Record]:
+        """The records about one content, oldest first, verified."""
+        return self._records("WHERE cid = ?", (cid.name,))
+
+    # Removing
+
+    def delete_evidence(self, cid: str) -> dict[str, Any]:
+        """Delete all records of this content, then its blocks unless other evidence has them too.
+
+        ``blocks`` in the answer is how many were removed; None if others were adding just then: ``gc`` removes them.
+        On an IPFS node it is unpinned, at the next ``sync`` if the node is away. Raises EvidenceNotFoundError.
+        """
+        from complaint_llm.evidence.collection import remove_unreferenced
+
+        root = parse_cid(cid)
+        with self.database.transaction("shared") as connection:
+            gone = connection.execute("DELETE FROM records WHERE cid = ?", (root.name,)).rowcount
+            connection.execute("UPDATE pins SET state = 'unwanted' WHERE cid = ?", (root.name,))
+        if not gone:
+            raise EvidenceNotFoundError(f"no record of {cid} in {self.path}")
+        blocks: int | None
+        try:
+            blocks = remove_unreferenced(self, self._reachable(root), _COLLECT_PATIENCE)
+        except EvidenceCorruptedError:
+            raise
+        except EvidenceError as error:
+            log.info("deleted records whose blocks stay until gc: %s", error)
+            blocks = None
+        self._unpin(root)
+        return {"cid": root.name, "records": gone, "blocks": blocks}
+
+    def gc(self) -> dict[str, int]:
+        """Remove all blocks that no evidence has, and what interrupted writes left. Waits until no one is adding.
+
+        Raises EvidenceCorruptedError, having removed nothing, if evidence is damaged so that what it needs is unknown.
+        """
+        from complaint_llm.evidence.collection import remove_unreferenced
+
+        unfinished: list[int] = []
+        blocks = remove_unreferenced(self, self.blocks.list(), None, lambda: unfinished.append(self.blocks.sweep()))
+        return {"blocks": blocks, "unfinished": sum(unfinished)}
+
+    # The IPFS node
+
+    def sync(self) -> dict[str, int]:
+        """Give the IPFS node what it missed while it was away: pin what is not pinned, unpin what was deleted.
+
+        Raises NodeAwayError (an EvidenceError) if it is still away, EvidenceError if no node is configured.
+        """
+        if self.node is None:
+            raise EvidenceError('no IPFS node is configured: set "ipfs_api" in the EVIDENCE section')
+        counts = {"pinned": 0, "unpinned": 0}
+        for cid in self._pins("wanted"):
+            self._pin(self.node, cid)
+            counts["pinned"] += 1
+        for cid in self._pins("unwanted"):
+            self.node.unpin(cid)
+            self._forget_pin(cid)
+            counts["unpinned"] += 1
+        return counts
+
+    def _mirrored(self, cid: Cid) -> dict[str, bool]:
+        if self.node is None:
+            return {}
+        try:
+            if cid in self._pins("wanted"):
+                self._pin(self.node, cid)
+        except NodeAwayError as error:
+            log.warning("%s; the evidence is stored here, `complaint-llm evidence sync` pins it later", error)
+            return {"pinned": False}
+        return {"pinned": True}
+
+    def _pin(self, node: IpfsNode, cid: Cid) -> None:
+        node.put(walk(cid, self.local_block))
+        node.pin(cid)
+        with self.database.transaction("shared") as connection:
+            connection.execute("UPDATE pins SET state = 'pinned' WHERE cid = ? AND state = 'wanted'", (cid.name,))
+
+    def _unpin(self, cid: Cid) -> None:
+        if self.node is not None and cid in self._pins("unwanted"):
+            try:
+                self.node.unpin(cid)
+            except NodeAwayError as error:
+                log.warning("%s; `complaint-llm evidence sync` unpins what was deleted later", error)
+                return
+            self._forget_pin(cid)
+
+    def _forget_pin(self, cid: Cid) -> None:
+        with self.database.transaction("shared") as connection:
+            connection.execute("DELETE FROM pins WHERE cid = ? AND state = 'unwanted'", (cid.name,))
+
+    def _pins(self, state: str) -> list[Cid]:
+        with self.database.transaction("read") as connection:
+            rows = connection.execute("SELECT cid FROM pins WHERE state = ?", (state,)).fetchall()
+        return [parse_cid(cid) for (cid,) in rows]
+
+    # Verification, and archives
+
+    def verify(self, progress: Progress | None = None) -> Any:
+        """Check every bit: records, blocks, trees, provenance. A ``Verification`` with every fault by name."""
+        from complaint_llm.evidence.verification import verify_store
+
+        return verify_store(self, progress)
+
+    def export_car(self, cids: Iterable[str], target: str | PathLike[str], *, with_records: bool = True) -> dict[str, int]:
+        """Write content, verified, and its records as a CAR v1 file that other IPFS tools read; counts of both."""
+        from complaint_llm.evidence.transfer import export_car
+
+        return export_car(self, [parse_cid(cid) for cid in cids], Path(target), with_records)
+
+    def import_car(self, source: str | PathLike[str], evidence_type: str = "imported", **statements: Any) -> list[dict[str, Any]]:
+        """Take in a CAR v1 file: every block verified, every root complete; the records that are new or were there.
+
+        A root without a record in the file gets one of ``evidence_type`` and ``statements``.
+        """
+        from complaint_llm.evidence.transfer import import_car
+
+        return import_car(self, Path(source), Given(evidence_type, **statements).checked())
+
+    def close(self) -> None:
+        """Close files and connections. May be called again."""
+        if self.node is not None:
+            self.node.close()
+        self.blocks.close()
+        self.database.close()
+
+    def __enter__(self) -> EvidenceStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,245 @@
+"""One request, normalised: what users may pass in, made into the immutable value that policies and backends read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.messages import (
+    ROLES,
+    ImagePart,
+    Message,
+    MessageLike,
+    Part,
+    Prompt,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolLike,
+)
+
+GENERATION_KEYS: frozenset[str] = frozenset(
+    (
+        "temperature",
+        "max_tokens",
+        "top_p",
+        "top_k",
+        "stop",
+        "seed",
+        "frequency_penalty",
+        "presence_penalty",
+        "reasoning_effort",
+        "thinking_budget",
+        "logprobs",
+    )
+)
+"""Parameters that shape an answer, by their neutral names."""
+
+CALL_KEYS: frozenset[str] = frozenset(
+    ("model", "backend", "system", "timeout", "response_format", "privacy", "evidence", "extra_body")
+)
+"""Parameters of one call that are not sent as sampling parameters."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+Privacy = Literal["local"]
+
+
+class ResponseFormat(NamedTuple):
+    """The shape that an answer must have: any JSON object, or JSON that fits ``schema``.
+
+    ``model`` is the pydantic class that ``schema`` was made from, if any: ``output.parsed`` is then an instance of it.
+    """
+
+    kind: Literal["json_object", "json_schema"]
+    schema: Mapping[str, Any] | None = None
+    name: str = "answer"
+    strict: bool = True
+    model: Any = None
+
+
+class Request(NamedTuple):
+    """One question to a model: what an author's ``answer(request)`` receives.
+
+    ``params`` has only what was set, by neutral name, the backend's own defaults included once it is bound to one.
+    ``deadline`` and ``cancel`` are those of this attempt; ``model`` is None only if neither call nor backend names one.
+    """
+
+    messages: tuple[Message, ...]
+    deadline: Deadline
+    cancel: CancelToken
+    model: str | None = None
+    params: Mapping[str, Any] = NOTHING
+    tools: tuple[Tool, ...] = ()
+    response_format: ResponseFormat | None = None
+    extra_body: Mapping[str, Any] = NOTHING
+    privacy: Privacy | None = None
+    evidence: tuple[str, ...] = ()
+    stream: bool = False
+
+
+class EmbeddingRequest(NamedTuple):
+    """Texts to be embedded, in order."""
+
+    texts: tuple[str, ...]
+    deadline: Deadline
+    cancel: CancelToken
+    model: str | None = None
+    extra_body: Mapping[str, Any] = NOTHING
+    privacy: Privacy | None = None
+
+
+def as_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:
+    """Messages from a text or a list of messages; ``system`` is put first.
+
+    Raises InvalidRequestError naming the place.
+    """
+    messages: tuple[Message, ...]
+    if isinstance(prompt, str):
+        messages = (Message("user", prompt),)
+    elif isinstance(prompt, Message):
+        messages = (prompt,)
+    elif isinstance(prompt, (list, tuple)):
+        messages = tuple(
+            item if isinstance(item, Message) else _message(item, place) for place, item in enumerate(prompt)
+        )
+    else:
+        raise _bad(f"a prompt is a text or a list of messages, not {type(prompt).__name__}")
+    if system is not None:
+        messages = (Message("system", system), *messages)
+    if not messages:
+        raise _bad("no messages: give at least one")
+    return messages
+
+
+def as_tools(tools: Sequence[ToolLike]) -> tuple[Tool, ...]:
+    """Neutral tools from tools, dicts of their fields (OpenAI's ``{"function": ...}`` too) or typed functions."""
+    made = tuple(_tool(item, place) for place, item in enumerate(tools))
+    names = [tool.name for tool in made]
+    if len(set(names)) != len(names):
+        raise _bad(f"two tools are named {next(n for n in names if names.count(n) > 1)!r}")
+    return made
+
+
+def as_response_format(given: Any) -> ResponseFormat:
+    """A response format from a JSON Schema, a pydantic class, ``{"type": "json_object"}`` or OpenAI's wrapper."""
+    if isinstance(given, ResponseFormat):
+        return given
+    if isinstance(given, type) and hasattr(given, "model_json_schema"):
+        return ResponseFormat("json_schema", given.model_json_schema(), given.__name__, model=given)
+    if not isinstance(given, Mapping):
+        raise _bad(f"response_format is a JSON Schema, a pydantic class or a type, not {type(given).__name__}")
+    kind = given.get("type")
+    if kind == "json_object":
+        return ResponseFormat("json_object")
+    if kind == "json_schema":
+        inner = given.get("json_schema")
+        if not isinstance(inner, Mapping) or not isinstance(inner.get("schema"), Mapping):
+            raise _bad('response_format of type json_schema needs {"json_schema": {"name": ..., "schema": {...}}}')
+        return ResponseFormat(
+            "json_schema", inner["schema"], str(inner.get("name", "answer")), bool(inner.get("strict", True))
+        )
+    return ResponseFormat("json_schema", given, str(given.get("title", "answer")))
+
+
+def _message(item: MessageLike, place: int) -> Message:
+    if not isinstance(item, Mapping):
+        raise _bad(f"message {place} is a {type(item).__name__}, not a Message or a dict")
+    unknown = item.keys() - {"role", "content", "tool_calls", "tool_call_id", "name", "extra"}
+    if unknown:
+        raise _bad(f"message {place} has an unknown key {min(map(str, unknown))!r}")
+    role = item.get("role")
+    if role not in ROLES:
+        raise _bad(f"message {place} has role {role!r}; it is one of {', '.join(sorted(ROLES))}")
+    if role == "tool" and not item.get("tool_call_id"):
+        raise _bad(f"message {place} is a tool result without tool_call_id")
+    content = item.get("content")
+    calls = item.get("tool_calls") or ()
+    if content is None and not calls:
+        raise _bad(f"message {place} has no content")
+    return Message(
+        role,
+        _content(content, place),
+        tuple(call if isinstance(call, ToolCall) else _tool_call(call, place) for call in calls),
+        item.get("tool_call_id"),
+        item.get("name"),
+        item.get("extra"),
+    )
+
+
+def _content(content: Any, place: int) -> str | tuple[Part, ...]:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, (list, tuple)):
+        return tuple(_part(part, place) for part in content)
+    raise _bad(f"message {place} has content of type {type(content).__name__}; it is a text or a list of parts")
+
+
+def _part(part: Any, place: int) -> Part:
+    if isinstance(part, (TextPart, ImagePart)):
+        return part
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if kind == "text" and isinstance(part.get("text"), str):
+        return TextPart(part["text"])
+    if kind == "image":
+        sources = [key for key in ("url", "path", "data") if part.get(key) is not None]
+        if len(sources) == 1:
+            path = part.get("path")
+            return ImagePart(
+                part.get("url"), None if path is None else str(path), part.get("data"), part.get("media_type")
+            )
+        raise _bad(f"message {place}: an image has exactly one of url, path and data")
+    raise _bad(f'message {place}: a part is {{"type": "text", "text"}} or {{"type": "image", "url" | "path" | "data"}}')
+
+
+def _tool_call(call: Any, place: int) -> ToolCall:
+    import json
+
+    if isinstance(call, Mapping):
+        inner = call.get("function", call)
+        arguments = inner.get("arguments")
+        name = inner.get("name")
+        if isinstance(name, str) and isinstance(call.get("id"), str):
+            if isinstance(arguments, str):
+                return ToolCall(call["id"], name, parse_arguments(arguments), arguments)
+            if isinstance(arguments, Mapping):
+                return ToolCall(call["id"], name, arguments, json.dumps(arguments, ensure_ascii=False))
+    raise _bad(f"message {place}: a tool call has id, name and arguments")
+
+
+def parse_arguments(raw: str) -> Mapping[str, Any] | None:
+    """A tool call's argument text as an object; None if it is no JSON object. An empty text is an empty object."""
+    import json
+
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _tool(item: ToolLike, place: int) -> Tool:
+    if isinstance(item, Tool):
+        return item
+    if isinstance(item, Mapping):
+        inner = item.get("function", item)
+        if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
+            empty = {"type": "object", "properties": {}}
+            return Tool(inner["name"], str(inner.get("description", "")), inner.get("parameters", empty))
+        raise _bad(f"tool {place} has no name")
+    if callable(item):
+        from complaint_llm.tool_schema import tool_from_function
+
+        return tool_from_function(item)
+    raise _bad(f"tool {place} is a {type(item).__name__}, not a Tool, a dict or a function")
+
+
+def _bad(message: str) -> InvalidRequestError:
+    return InvalidRequestError(message, sent=False)

@@ -1,0 +1,306 @@
+"""The one loop that makes attempts: admission, deadline shares, retries, fallback, and the record of all of it.
+
+One ``Run`` belongs to one call and is used by the thread that makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from complaint_llm.exceptions import (
+    AllBackendsFailedError,
+    AuthenticationError,
+    BackendError,
+    BackendTimeoutError,
+    CancelledError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+)
+from complaint_llm.messages import Attempt
+from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
+from complaint_llm.routing.retry import Action, decide, delay_before
+from complaint_llm.routing.waiting import FOREVER
+
+if TYPE_CHECKING:
+    from complaint_llm.call import CancelToken, Clock
+    from complaint_llm.routing.hedge import Hedge
+
+T = TypeVar("T")
+Work = Callable[[Candidate, Any], T]
+
+NEVER_STARTED = Outcome(0.0)
+_LOGGED = (AuthenticationError, PermissionDeniedError, ModelNotFoundError, QuotaExceededError)
+
+
+class Rules(NamedTuple):
+    """What holds for every call of one router. Times in seconds."""
+
+    max_attempts: int | None
+    patience: float
+    """How long a full local limit may hold a call while other backends are left."""
+    clock: Clock
+    sleep: Callable[[float, CancelToken], None]
+    random: Callable[[], float]
+
+
+class Won(NamedTuple):
+    """An attempt that answered; whoever takes the value settles it."""
+
+    value: Any
+    candidate: Candidate
+    started: float
+    permits: Sequence[Permit]
+
+
+class Run:
+    """One call's attempts at several candidates until one answers."""
+
+    __slots__ = ("_made", "_most", "_rules", "_tries", "attempts", "errors", "request")
+
+    def __init__(self, rules: Rules, request: AnyRequest, candidates: int) -> None:
+        self._rules = rules
+        self.request = request
+        self.attempts: list[Attempt] = []
+        self.errors: dict[str, BackendError] = {}
+        self._made = 0
+        self._tries: dict[str, int] = {}
+        self._most = rules.max_attempts if rules.max_attempts is not None else candidates + 2
+
+    def able(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The candidates that may and can serve the request; the others are recorded with the reason."""
+        passed: list[Candidate] = []
+        for candidate in candidates:
+            reason = excluded(candidate, self.request)
+            if reason is None:
+                passed.append(candidate)
+            else:
+                self._passed_over(candidate, InvalidRequestError(reason, backend=candidate.id, sent=False))
+        return passed
+
+    def first(self, candidates: Sequence[Candidate], work: Work[Any], hedge: Hedge | None = None) -> Won:
+        """The first answer. Raises the one error, or AllBackendsFailedError, with every attempt."""
+        pending = list(candidates)
+        # Backends whose local limit is full are asked again after all others, the soonest ready first.
+        later: list[tuple[float, Candidate]] = []
+        while pending or later:
+            if pending:
+                candidate = pending.pop(0)
+                patience = self._rules.patience if pending or later else FOREVER
+            else:
+                later.sort(key=lambda entry: entry[0])
+                candidate = later.pop(0)[1]
+                patience = FOREVER
+            rest = len(pending) + len(later)
+            result = self._try(candidate, work, patience, rest, pending, hedge)
+            if isinstance(result, Won):
+                return result
+            if result is not None:
+                later.append((result, candidate))
+        raise self._failure(None)
+
+    def _try(
+        self,
+        candidate: Candidate,
+        work: Work[Any],
+        patience: float,
+        rest: int,
+        pending: list[Candidate],
+        hedge: Hedge | None,
+    ) -> Won | float | None:
+        """Attempts at one candidate: the answer, or seconds after which its local limit may admit one, or None."""
+        while True:
+            self._check()
+            share = self.request.deadline.remaining() / (rest + 1)
+            try:
+                permits = self.admit(candidate, min(patience, share))
+            except BackendError as refusal:
+                if refusal.code == LOCAL_LIMIT and patience != FOREVER and candidate.retry.on_rate_limit:
+                    self.attempts.append(Attempt(candidate.id, line(refusal), 0.0, sent=False))
+                    return FOREVER if refusal.retry_after is None else refusal.retry_after
+                self._passed_over(candidate, refusal)
+                if decide(refusal, candidate.retry) is Action.STOP:
+                    raise self._failure(refusal) from refusal.__cause__
+                return None
+            if hedge is not None and pending and candidate.cancellable:
+                outcome = hedge.race(self, candidate, permits, work, rest, pending)
+            else:
+                outcome = self.attempt(candidate, permits, work, rest, self.request.cancel)
+            if isinstance(outcome, Won):
+                return outcome
+            pause = self._pause(candidate, outcome, rest)
+            if pause is None:
+                return None
+            if pause > 0:
+                self._rules.sleep(pause, self.request.cancel)
+
+    def _pause(self, candidate: Candidate, error: BackendError, rest: int) -> float | None:
+        """Seconds to wait before the same candidate is asked again, or None to go on to the next. Raises to stop."""
+        action = decide(error, candidate.retry)
+        if action is Action.STOP:
+            raise self._failure(error) from error.__cause__
+        tries = self._tries[candidate.id]
+        if action is Action.NEXT or tries > candidate.retry.max_retries or self._made >= self._most:
+            return None
+        if rest and error.maybe_received and isinstance(error, BackendTimeoutError):
+            return None
+        pause = delay_before(tries - 1, error, candidate.retry, self._rules.random)
+        return pause if pause < self.request.deadline.remaining() / (rest + 1) else None
+
+    def admit(self, candidate: Candidate, patience: float) -> list[Permit]:
+        """Leave of every policy, in order. A refusal gives back what the others gave, in reverse order."""
+        permits: list[Permit] = []
+        try:
+            for policy in candidate.policies:
+                permit = policy.enter(self.request, patience)
+                if permit is not None:
+                    permits.append(permit)
+        except BaseException:
+            settle(permits, NEVER_STARTED)
+            raise
+        return permits
+
+    def attempt(
+        self, candidate: Candidate, permits: Sequence[Permit], work: Work[Any], rest: int, cancel: CancelToken
+    ) -> Won | BackendError:
+        """One attempt, recorded. What is not a BackendError (a KeyboardInterrupt, a bug) goes through, settled."""
+        rules = self._rules
+        self._made += 1
+        request = self._bounded(candidate, rest, cancel)
+        started = rules.clock()
+        try:
+            value = work(candidate, request)
+        except BackendError as error:
+            self.failed(candidate, permits, rules.clock() - started, error)
+            return error
+        except BaseException as error:
+            given_up = CancelledError(f"ended by {type(error).__name__}", backend=candidate.id, maybe_received=True)
+            settle(permits, Outcome(rules.clock() - started, None, given_up))
+            raise
+        return Won(value, candidate, started, permits)
+
+    def answered(self, won: Won, output: Any) -> None:
+        """Record and settle the attempt that answered with ``output``."""
+        seconds = self._rules.clock() - won.started
+        self.attempts.append(Attempt(won.candidate.id, None, seconds))
+        settle(won.permits, Outcome(seconds, output))
+
+    def ended(self, won: Won, error: BackendError) -> None:
+        """Record and settle an attempt that had begun to answer and then failed."""
+        self.failed(won.candidate, won.permits, self._rules.clock() - won.started, error)
+
+    def failed(self, candidate: Candidate, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
+        """Record and settle an attempt that failed."""
+        settle(permits, Outcome(seconds, None, error))
+        if error.backend is None:
+            error.backend = candidate.id
+        self._tries[candidate.id] = self._tries.get(candidate.id, 0) + 1
+        self.errors[candidate.id] = error
+        self.attempts.append(Attempt(candidate.id, line(error), seconds, error.maybe_received, error.sent))
+        if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
+            _log(error)
+
+    @property
+    def spare_attempts(self) -> int:
+        """How many attempts may still be made."""
+        return self._most - self._made
+
+    def _bounded(self, candidate: Candidate, rest: int, cancel: CancelToken) -> AnyRequest:
+        """The request with this attempt's own deadline and token; itself where both are the call's."""
+        request = self.request
+        limit = candidate.timeout
+        if rest:
+            share = request.deadline.remaining() / (rest + 1)
+            limit = share if limit is None or share < limit else limit
+        if limit is None:
+            return request if cancel is request.cancel else request._replace(cancel=cancel)
+        return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
+
+    def _check(self) -> None:
+        request = self.request
+        if request.cancel.cancelled:
+            raise self._failure(CancelledError(request.cancel.reason or "cancelled", sent=bool(self._tries)))
+        if request.deadline.remaining() <= 0:
+            raise self._failure(
+                None if self.errors else BackendTimeoutError("the deadline passed before anything was sent", sent=False)
+            )
+        if self._made >= self._most:
+            raise self._failure(None)
+
+    def _passed_over(self, candidate: Candidate, refusal: BackendError) -> None:
+        if refusal.backend is None:
+            refusal.backend = candidate.id
+        self.errors.setdefault(candidate.id, refusal)
+        self.attempts.append(Attempt(candidate.id, line(refusal), 0.0, sent=False))
+
+    def _failure(self, stopped_by: BackendError | None) -> BackendError:
+        """The error of the whole call: what stopped it, else the only error, else all of them."""
+        attempts = tuple(self.attempts)
+        error = stopped_by
+        if error is None and len(self._tries) == 1:
+            error = self.errors[next(iter(self._tries))]
+        if error is None and not self._tries:
+            if len(self.errors) == 1:
+                error = next(iter(self.errors.values()))
+            elif self.errors and all(isinstance(each, InvalidRequestError) for each in self.errors.values()):
+                reasons = "; ".join(f"{name}: {each.message}" for name, each in self.errors.items())
+                error = InvalidRequestError(f"no backend can serve this request: {reasons}", sent=False)
+        if error is not None:
+            error.attempts = attempts
+            return error
+        if not self.errors:
+            return InvalidRequestError("no backend to ask: name at least one", sent=False)
+        failed = AllBackendsFailedError(
+            f"none of {len(self.errors)} backends answered{self._cut_short()}",
+            errors=self.errors,
+            attempts=attempts,
+            sent=bool(self._tries),
+            maybe_received=any(attempt.maybe_received for attempt in attempts),
+        )
+        failed.__cause__ = next(reversed(self.errors.values()))
+        return failed
+
+    def _cut_short(self) -> str:
+        if self.request.deadline.remaining() <= 0:
+            return " before the deadline"
+        if self._made >= self._most:
+            return f" in {self._made} attempts (max_attempts)"
+        return ""
+
+
+LOCAL_LIMIT = "local_limit"
+"""The ``code`` of a refusal because a limit of ours is full for now: worth asking again later."""
+
+
+def excluded(candidate: Candidate, request: AnyRequest) -> str | None:
+    """Why this candidate must not or cannot be asked at all, or None."""
+    if request.privacy == "local" and not candidate.local:
+        return 'not local: privacy "local" keeps the request on this machine'
+    lacking = candidate.lacks(request)
+    return None if lacking is None else f"cannot serve this request: {lacking}"
+
+
+def settle(permits: Sequence[Permit], outcome: Outcome) -> None:
+    """Settle each permit, the last given first."""
+    for permit in reversed(permits):
+        permit.settle(outcome)
+
+
+def full(message: str, wait: float) -> RateLimitError:
+    """The refusal of a limit of ours that is full; ``wait`` seconds where known, else FOREVER."""
+    known = None if wait == FOREVER else wait
+    return RateLimitError(message, code=LOCAL_LIMIT, retry_after=known, sent=False)
+
+
+def line(error: BackendError) -> str:
+    """An error as one line for ``Attempt.error``: its class and its message."""
+    return f"{type(error).__name__}: {' '.join(error.message.split())}"
+
+
+def _log(error: BackendError) -> None:
+    import logging
+
+    logging.getLogger("complaint_llm.routing").error("%s: %s (status %s)", error.backend, line(error), error.status)

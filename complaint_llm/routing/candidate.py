@@ -1,0 +1,160 @@
+"""What the attempt loop needs to know of a backend, and what a policy and a strategy are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from complaint_llm.request import EmbeddingRequest, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from complaint_llm.exceptions import BackendError
+    from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
+
+AnyRequest = Request | EmbeddingRequest
+
+
+class EventStream(Protocol):
+    """A running streamed answer. One thread iterates; ``close()`` may come from any thread and frees the connection.
+
+    It ends with exactly one ``Done``; whatever else ends it raises a BackendError from ``__next__``.
+    """
+
+    def __iter__(self) -> Iterator[StreamEvent]: ...
+    def __next__(self) -> StreamEvent: ...
+    def close(self) -> None: ...
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended. ``output`` of an answer, ``error`` of a failure; both None: it was never started."""
+
+    seconds: float
+    output: InferenceOutput | EmbeddingOutput | None = None
+    error: BackendError | None = None
+
+
+class Estimate(NamedTuple):
+    """What an attempt may use at most, guessed before it is sent.
+
+    ``prompt_tokens`` is an estimate; ``completion_tokens`` the most that may be answered, None where nothing bounds it;
+    ``cost`` in US dollars for all of it, None where a price or the bound is unknown.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int | None = None
+    cost: float | None = None
+
+
+class PolicyState(NamedTuple):
+    """A policy as it stands, for people: a line, and whether an attempt would be admitted now."""
+
+    name: str
+    line: str
+    ready: bool = True
+
+
+class Load(Protocol):
+    """How busy and how quick a backend is."""
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way, those that wait for a limit included."""
+        ...
+
+    @property
+    def latency(self) -> float | None:
+        """Decaying average of the seconds that answers took; None before the first."""
+        ...
+
+
+class Permit(Protocol):
+    """Leave to make one attempt; it is settled exactly once."""
+
+    def settle(self, outcome: Outcome) -> None: ...
+
+
+class Policy(Protocol):
+    """One rule that guards a backend. Any thread may call it; it holds no lock while it waits."""
+
+    def enter(self, request: AnyRequest, patience: float) -> Permit | None:
+        """Admit the attempt, waiting at most ``patience`` seconds (and never beyond ``request.deadline``).
+
+        Returns None where nothing needs settling. Raises a BackendError with ``sent=False`` to refuse.
+        """
+        ...
+
+    def state(self, request: AnyRequest | None = None) -> PolicyState:
+        """How it stands now, for ``request`` where one is given; changes nothing."""
+        ...
+
+
+class RetryPolicy(NamedTuple):
+    """How often and how patiently the same backend is tried again. Delays in seconds."""
+
+    max_retries: int = 2
+    delay: float = 0.5
+    max_delay: float = 8.0
+    exponential: bool = True
+    on_status: frozenset[int] | None = None
+    """Statuses to retry instead of the usual ones; None means the usual ones."""
+    on_rate_limit: bool = True
+
+
+class Candidate(Protocol):
+    """A backend that makes attempts itself, as the attempt loop sees it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def timeout(self) -> float | None: ...
+    @property
+    def retry(self) -> RetryPolicy: ...
+    @property
+    def policies(self) -> Sequence[Policy]: ...
+    @property
+    def weight(self) -> float: ...
+
+    @property
+    def local(self) -> bool:
+        """Whether what it is asked stays on this machine (by type or by ``location``; agent CLIs never)."""
+        ...
+
+    @property
+    def meter(self) -> Load:
+        """How busy and how quick it is."""
+        ...
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether an attempt ends at once when its token is cancelled. What does not is never hedged."""
+        ...
+
+    def lacks(self, request: AnyRequest) -> str | None:
+        """What this backend cannot do for the request, as a phrase ("no images"), or None."""
+        ...
+
+    def estimate(self, request: AnyRequest) -> Estimate:
+        """What an attempt may use at most, with this backend's own defaults applied."""
+        ...
+
+    def cache_identity(self, request: Request) -> str | None:
+        """What an answer depends on beside the request (backend, model, plugin version, defaults); None: never cached."""
+        ...
+
+    def attempt(self, request: Request) -> InferenceOutput: ...
+    def attempt_stream(self, request: Request) -> EventStream: ...
+    def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput: ...
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+class Strategy(Protocol):
+    """Puts candidates into the order in which they are tried; what it leaves out is not tried. Any thread may call it.
+
+    A strategy may have an attribute ``patience``: how many seconds a full local limit may hold a call while other
+    candidates are left (without it, as long as it takes).
+    """
+
+    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]: ...

@@ -1,0 +1,94 @@
+"""The router: one per Backend or Mediator; turns candidates into one answer."""
+
+from __future__ import annotations
+
+import random as _random
+import time
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.routing.attempts import Rules, Run
+from complaint_llm.routing.waiting import cancellable_sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from complaint_llm.call import CancelToken, Clock
+    from complaint_llm.messages import EmbeddingOutput, InferenceOutput
+    from complaint_llm.request import EmbeddingRequest, Request
+    from complaint_llm.routing.cache import Cache
+    from complaint_llm.routing.candidate import AnyRequest, Candidate, EventStream
+    from complaint_llm.routing.hedge import Hedge
+
+
+class Router:
+    """Asks candidates until one answers, by the rules of ``routing``. Knows no vendor.
+
+    Any thread may call it; it keeps nothing of a call. ``max_attempts`` caps the attempts of one call (None:
+    candidates + 2). ``hedge_after`` seconds after an attempt began the next backend is asked too. ``cache`` holds
+    answers of candidates that want it. ``patience`` is how many seconds a full local limit may hold a call while other
+    backends are left (FOREVER: as long as it takes). ``clock``, ``sleep`` and ``random`` are for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_attempts: int | None = None,
+        hedge_after: float | None = None,
+        cache: Cache | None = None,
+        patience: float = 1.0,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float, CancelToken], None] = cancellable_sleep,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self._cache = cache
+        self._rules = Rules(
+            max_attempts,
+            patience,
+            clock,
+            sleep,
+            random,
+        )
+        self._hedge: Hedge | None = None
+        if hedge_after is not None:
+            from complaint_llm.routing.hedge import Hedge
+
+            self._hedge = Hedge(hedge_after)
+
+    def answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
+        """One whole answer, with ``attempts`` filled. Raises the BackendError of the call, with ``attempts`` filled."""
+        if self._cache is None:
+            return self._answer(request, candidates)
+        return self._cache.answer(request, candidates, self._answer)
+
+    def stream(self, request: Request, candidates: Sequence[Candidate]) -> EventStream:
+        """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
+        from complaint_llm.routing.stream import RoutedStream
+
+        return RoutedStream(lambda streamed: self._run(streamed, candidates), request, self._hedge)
+
+    def embed(self, request: EmbeddingRequest, candidates: Sequence[Candidate]) -> EmbeddingOutput:
+        """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
+        run, able = self._run(request, candidates)
+        won = run.first(able, _embed)
+        run.answered(won, won.value)
+        output: EmbeddingOutput = won.value._replace(attempts=tuple(run.attempts))
+        return output
+
+    def _answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
+        run, able = self._run(request, candidates)
+        won = run.first(able, _ask, self._hedge)
+        run.answered(won, won.value)
+        output: InferenceOutput = won.value._replace(attempts=tuple(run.attempts))
+        return output
+
+    def _run(self, request: AnyRequest, candidates: Sequence[Candidate]) -> tuple[Run, Sequence[Candidate]]:
+        run = Run(self._rules, request, len(candidates))
+        return run, run.able(candidates)
+
+
+def _ask(candidate: Candidate, request: Request) -> InferenceOutput:
+    return candidate.attempt(request)
+
+
+def _embed(candidate: Candidate, request: EmbeddingRequest) -> Any:
+    return candidate.attempt_embedding(request)

@@ -1,0 +1,267 @@
+"""A streamed answer over several candidates: switched only before its first piece was handed out."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.exceptions import BackendError, CancelledError, StreamInterruptedError
+from complaint_llm.messages import Done, StreamError, StreamEvent, TextDelta, ToolCallStart
+from complaint_llm.routing.candidate import Candidate, EventStream
+
+if TYPE_CHECKING:
+    from complaint_llm.request import Request
+    from complaint_llm.routing.attempts import Run, Won
+    from complaint_llm.routing.hedge import Hedge
+
+Start = Callable[["Request"], tuple["Run", Sequence[Candidate]]]
+
+
+class Opened(NamedTuple):
+    """A candidate's stream whose first events were read; ``began`` is on the deadline's clock."""
+
+    stream: EventStream
+    events: list[StreamEvent]
+    deadline: Deadline
+    began: float
+
+    def close(self) -> None:
+        """Free the connection: another stream answered first."""
+        self.stream.close()
+
+
+class RoutedStream:
+    """A running answer. One thread iterates, any thread may ``close()``; leaving it to the collector closes it too.
+
+    Nothing is sent before the first ``next()``. The deadline stands still while the consumer holds a piece. An error
+    before the first piece is raised as it is; one after it comes as a ``StreamError`` event and is then raised, a
+    ``StreamInterruptedError`` with the text so far.
+    """
+
+    __slots__ = ("__weakref__", "_course")
+
+    def __init__(self, start: Start, request: Request, hedge: Hedge | None = None) -> None:
+        self._course = _Course(start, request, hedge)
+
+    def __iter__(self) -> RoutedStream:
+        return self
+
+    def __next__(self) -> StreamEvent:
+        return self._course.step()
+
+    def close(self) -> None:
+        """Stop the answer, free its connection and its slots. A thread that waits in ``next()`` gets CancelledError."""
+        self._course.close("the stream was closed")
+
+    def __del__(self) -> None:
+        course = getattr(self, "_course", None)
+        if course is not None and not course.ended:
+            # The collector may run this inside any lock of ours: a thread that holds none does the closing.
+            try:
+                _thread.start_new_thread(course.close, ("the stream was abandoned",))
+            except RuntimeError:
+                pass  # the interpreter shuts down and frees everything
+
+
+class _Course:
+    """What runs behind a RoutedStream. ``_lock`` guards ``_busy`` and ``ended``: who ends it is decided there, once."""
+
+    __slots__ = (
+        "_busy",
+        "_error",
+        "_events",
+        "_hedge",
+        "_lock",
+        "_request",
+        "_run",
+        "_start",
+        "_text",
+        "_token",
+        "_whole",
+        "_won",
+        "ended",
+    )
+
+    def __init__(self, start: Start, request: Request, hedge: Hedge | None) -> None:
+        self._lock = threading.Lock()
+        self._busy = False
+        self.ended = False
+        self._whole = request.cancel
+        self._token = CancelToken()
+        self._request = request._replace(cancel=self._token)
+        self._start = start
+        self._hedge = hedge
+        self._run: Run | None = None
+        self._won: Won | None = None
+        self._events: list[StreamEvent] = []
+        self._text: list[str] = []
+        self._error: BackendError | None = None
+        request.deadline.pause()
+        self._whole.attach(self._cancelled_outside)
+
+    def step(self) -> StreamEvent:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        with self._lock:
+            if self.ended:
+                raise StopIteration
+            if self._busy:
+                raise RuntimeError("another thread waits for the next piece of this stream")
+            self._busy = True
+        self._count(True)
+        ending: BaseException | None = None
+        try:
+            event = self._next()
+            if self._token.cancelled:
+                raise CancelledError(self._token.reason)
+        except BaseException as error:
+            ending = error
+            self._finish(error)
+            if isinstance(error, BackendError) and self._won is not None and not isinstance(error, CancelledError):
+                self._error = self._interrupted(error)
+                return StreamError(self._error)
+            raise
+        finally:
+            self._count(False)
+            with self._lock:
+                self._busy = False
+                late_close = ending is None and self._token.cancelled and not self.ended
+            if late_close:
+                self._finish(CancelledError(self._token.reason))
+        return event
+
+    def close(self, reason: str) -> None:
+        self._token.cancel(reason)
+        won = self._won
+        if won is not None:
+            won.value.close()
+        with self._lock:
+            # A thread inside step() sees the token and ends the course itself.
+            if self.ended or self._busy:
+                return
+        self._finish(CancelledError(reason))
+
+    def _next(self) -> StreamEvent:
+        if self._won is None:
+            return self._open()
+        if self._events:
+            return self._handed(self._events.pop(0))
+        try:
+            return self._handed(next(self._won.value.stream))
+        except StopIteration:
+            raise StreamInterruptedError("the stream ended without its proper end") from None
+
+    def _open(self) -> StreamEvent:
+        self._run, candidates = self._start(self._request)
+        work = open_to_first_event if self._hedge is None else open_to_first_text
+        self._won = won = self._run.first(candidates, work, self._hedge)
+        opened: Opened = won.value
+        self._events = opened.events
+        whole, own = self._request.deadline, opened.deadline
+        if own is not whole:
+            # No other backend will need its share any more: the stream may use all that is left of the call.
+            limit = won.candidate.timeout
+            own.at = whole.at if limit is None else min(whole.at, opened.began + limit)
+        return self._handed(self._events.pop(0))
+
+    def _handed(self, event: StreamEvent) -> StreamEvent:
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+        elif isinstance(event, Done):
+            run, won = self._run, self._won
+            assert run is not None
+            assert won is not None
+            if self._end_once():
+                run.answered(won, event.output)
+                won.value.close()
+            return event._replace(output=event.output._replace(attempts=tuple(run.attempts)))
+        elif isinstance(event, StreamError):
+            raise event.error
+        return event
+
+    def _count(self, waiting: bool) -> None:
+        """The deadline counts while we wait for the provider, and stands still while the consumer holds a piece."""
+        deadlines = [self._request.deadline]
+        if self._won is not None and self._won.value.deadline is not deadlines[0]:
+            deadlines.append(self._won.value.deadline)
+        for deadline in deadlines:
+            if waiting:
+                deadline.resume()
+            else:
+                deadline.pause()
+
+    def _finish(self, error: BaseException) -> None:
+        """End it, once: settle what is open and free the connection."""
+        if not self._end_once():
+            return
+        won, run = self._won, self._run
+        if won is None or run is None:
+            return
+        won.value.close()
+        if not isinstance(error, BackendError):
+            error = CancelledError(f"ended by {type(error).__name__}")
+        error.maybe_received = True
+        run.ended(won, error)
+
+    def _end_once(self) -> bool:
+        with self._lock:
+            if self.ended:
+                return False
+            self.ended = True
+        self._whole.detach(self._cancelled_outside)
+        return True
+
+    def _interrupted(self, error: BackendError) -> StreamInterruptedError:
+        assert self._run is not None
+        partial = "".join(self._text)
+        if isinstance(error, StreamInterruptedError):
+            interrupted = error
+            interrupted.partial = error.partial or partial
+        else:
+            interrupted = StreamInterruptedError(
+                f"the stream broke off: {error.message}",
+                partial=partial,
+                backend=error.backend,
+                model=error.model,
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+                maybe_received=True,
+            )
+            interrupted.__cause__ = error
+        interrupted.attempts = tuple(self._run.attempts)
+        return interrupted
+
+    def _cancelled_outside(self) -> None:
+        self.close(self._whole.reason or "cancelled")
+
+
+def open_to_first_event(candidate: Candidate, request: Request) -> Opened:
+    """Open a stream and wait for its first event: until then another backend may still be asked."""
+    return _open(candidate, request, text_wanted=False)
+
+
+def open_to_first_text(candidate: Candidate, request: Request) -> Opened:
+    """Open a stream and wait for its first text, tool call or end: what decides a race between two."""
+    return _open(candidate, request, text_wanted=True)
+
+
+def _open(candidate: Candidate, request: Request, *, text_wanted: bool) -> Opened:
+    began = request.deadline.clock()
+    stream = candidate.attempt_stream(request)
+    events: list[StreamEvent] = []
+    try:
+        for event in stream:
+            if isinstance(event, StreamError):
+                raise event.error
+            events.append(event)
+            if not text_wanted or isinstance(event, (TextDelta, ToolCallStart, Done)):
+                return Opened(stream, events, request.deadline, began)
+        raise StreamInterruptedError("the stream ended before its first piece")
+    except BaseException:
+        stream.close()
+        raise

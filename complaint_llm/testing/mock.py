@@ -1,0 +1,267 @@
+"""A backend without a model: it answers from a script, by patterns, or with an echo. For tests, and for trying things out.
+
+>>> backend = MockBackend().with_response(MockResponse.tool_call("search", {"q": "rent"}))
+>>> backend.infer("Find it.", [{"name": "search"}]).tool_calls[0].arguments
+{'q': 'rent'}
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from complaint_llm.backends.base import Backend, Capability
+from complaint_llm.backends.streams import as_events
+from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, TextDelta, TokenUsage, ToolCall
+from complaint_llm.request import NOTHING
+from complaint_llm.routing.waiting import cancellable_sleep
+
+if TYPE_CHECKING:
+    from complaint_llm.call import CancelToken, Deadline
+    from complaint_llm.messages import StreamEvent
+    from complaint_llm.request import EmbeddingRequest, Request
+
+EMBEDDING_DIMENSIONS = 32
+_WORDS = re.compile(r"\S+\s*|\s+")
+
+
+class MockResponse:
+    """One scripted answer. Immutable: ``with_latency`` makes a new one."""
+
+    __slots__ = ("calls", "content", "failure", "latency_ms")
+
+    def __init__(
+        self,
+        content: str = "",
+        calls: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        failure: Exception | None = None,
+        latency_ms: float = 0,
+    ) -> None:
+        self.content = content
+        self.calls = tuple(calls)
+        self.failure = failure
+        self.latency_ms = latency_ms
+
+    @classmethod
+    def text(cls, text: str) -> MockResponse:
+        """An answer of this text."""
+        return cls(text)
+
+    @classmethod
+    def tool_call(cls, name: str, arguments: Mapping[str, Any] = NOTHING) -> MockResponse:
+        """An answer that asks for this tool to be called."""
+        return cls(calls=((name, arguments),))
+
+    @classmethod
+    def error(cls, error: str | Exception) -> MockResponse:
+        """A failure: this exception (a fresh copy each time), or a BackendError of this text."""
+        return cls(failure=BackendError(error) if isinstance(error, str) else error)
+
+    def with_latency(self, milliseconds: float) -> MockResponse:
+        """The same answer after this time. It ends early at the deadline or when cancelled."""
+        return MockResponse(self.content, self.calls, self.failure, milliseconds)
+
+    def __repr__(self) -> str:
+        kind = "error" if self.failure else "tool_call" if self.calls else "text"
+        return f"<MockResponse {kind}>"
+
+
+class MessageMatcher:
+    """Says whether the last user message's text is meant. Immutable."""
+
+    __slots__ = ("_matches",)
+
+    def __init__(self, matches: Callable[[str], bool]) -> None:
+        self._matches = matches
+
+    @classmethod
+    def contains(cls, part: str) -> MessageMatcher:
+        """Texts in which ``part`` occurs."""
+        return cls(lambda text: part in text)
+
+    @classmethod
+    def regex(cls, pattern: str) -> MessageMatcher:
+        """Texts in which the regular expression is found. Raises ``re.error`` now if it is none."""
+        found = re.compile(pattern).search
+        return cls(lambda text: found(text) is not None)
+
+    @classmethod
+    def exact(cls, whole: str) -> MessageMatcher:
+        """Exactly this text."""
+        return cls(lambda text: text == whole)
+
+    def __call__(self, text: str) -> bool:
+        return self._matches(text)
+
+
+class MockBackend(Backend):
+    """Answers without a model.
+
+    For each request the first of these that applies answers: the pattern responses, in the order in which they were
+    added; the script, each response once; the echo of the last user message. Where none applies it raises
+    BackendError: a script that is exhausted never answers with something made up. Token counts are words.
+
+    ``responses`` is the script as a config writes it: texts, or mappings with one of ``text``, ``tool_call``
+    (``{"name", "arguments"}``) and ``error``. ``latency`` is in seconds, before each answer that has none of its own.
+    """
+
+    type: ClassVar[str] = "mock"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured", "embeddings"))
+    interruptible: ClassVar[bool] = True
+    default_location: ClassVar[Literal["local", "remote"]] = "local"
+
+    def __init__(
+        self,
+        *,
+        echo: bool = False,
+        responses: Iterable[str | Mapping[str, Any] | MockResponse] = (),
+        latency: float = 0.0,
+        **keys: Any,
+    ) -> None:
+        super().__init__(**{"embedding_model": "mock", **keys})
+        if isinstance(latency, bool) or not isinstance(latency, (int, float)) or not 0 <= latency < float("inf"):
+            raise ConfigError(f"{self.id}: latency is a number of seconds, not {latency!r}")
+        self._echo = bool(echo)
+        self._latency = float(latency)
+        self._lock = threading.Lock()
+        # Guarded by the lock: the script and what was asked so far.
+        self._script = [_response(given, f"{self.id}: response {place}") for place, given in enumerate(responses)]
+        self._patterns: list[tuple[MessageMatcher, MockResponse]] = []
+        self._next = 0
+        self._count = 0
+        self._tools_called: set[str] = set()
+        self._last: Request | None = None
+
+    @classmethod
+    def echo(cls, **keys: Any) -> MockBackend:
+        """A backend that answers every request with its last user message."""
+        return cls(echo=True, **keys)
+
+    def with_response(self, response: MockResponse | str) -> MockBackend:
+        """This backend, with one more response at the end of its script."""
+        made = _response(response, f"{self.id}: response")
+        with self._lock:
+            self._script.append(made)
+        return self
+
+    def with_pattern_response(self, matcher: MessageMatcher, response: MockResponse | str) -> MockBackend:
+        """This backend, with a response to every message that ``matcher`` accepts."""
+        made = _response(response, f"{self.id}: pattern response")
+        with self._lock:
+            self._patterns.append((matcher, made))
+        return self
+
+    def call_count(self) -> int:
+        """How many answers were asked for, failures and retries included."""
+        return self._count
+
+    def was_tool_called(self, name: str) -> bool:
+        """Whether an answer so far asked for the tool ``name`` to be called."""
+        with self._lock:
+            return name in self._tools_called
+
+    @property
+    def last_request(self) -> Request | None:
+        """What was asked last, defaults included."""
+        return self._last
+
+    # -- one attempt -------------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> InferenceOutput:
+        response, number = self._take(request)
+        self._wait(response, request.deadline, request.cancel)
+        if response.failure is not None:
+            raise copy.copy(response.failure)
+        calls = tuple(
+            ToolCall(f"call_{number}_{place}", name, dict(arguments), json.dumps(arguments, ensure_ascii=False))
+            for place, (name, arguments) in enumerate(response.calls)
+        )
+        prompt = sum(_count(message.text) for message in request.messages)
+        completion = _count(response.content) + sum(_count(call.arguments_raw) for call in calls)
+        usage = TokenUsage(prompt, completion, prompt + completion)
+        reason: Literal["stop", "tool_calls"] = "tool_calls" if calls else "stop"
+        return InferenceOutput(
+            response.content, calls, token_usage=usage, finish_reason=reason, model=request.model or "mock"
+        )
+
+    def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
+        for event in as_events(self.answer(request)):
+            if isinstance(event, TextDelta):
+                yield from map(TextDelta, _WORDS.findall(event.text))
+            else:
+                yield event
+
+    def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        """A unit vector that depends on the text alone."""
+        self._wait(MockResponse(), request.deadline, request.cancel)
+        vectors = tuple(_vector(text) for text in request.texts)
+        words = sum(map(_count, request.texts))
+        return EmbeddingOutput(vectors, TokenUsage(words, 0, words), model=request.model or "mock")
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _take(self, request: Request) -> tuple[MockResponse, int]:
+        asked = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+        with self._lock:
+            self._count += 1
+            self._last = request
+            response = next((answer for matches, answer in self._patterns if matches(asked)), None)
+            if response is None and self._next < len(self._script):
+                response = self._script[self._next]
+                self._next += 1
+            if response is None and self._echo:
+                response = MockResponse(asked)
+            if response is None:
+                raise BackendError(
+                    f"the mock's script is exhausted: {len(self._script)} responses, this is request {self._count}; "
+                    "add a response, or set echo",
+                    sent=False,
+                )
+            self._tools_called.update(name for name, _ in response.calls)
+            return response, self._count
+
+    def _wait(self, response: MockResponse, deadline: Deadline, cancel: CancelToken) -> None:
+        seconds = response.latency_ms / 1000 or self._latency
+        left = deadline.remaining()
+        if seconds:
+            cancellable_sleep(min(seconds, max(left, 0.0)), cancel)
+        if cancel.cancelled:
+            raise CancelledError(cancel.reason)
+        if seconds > left or left <= 0:
+            raise BackendTimeoutError("no answer within the time", maybe_received=True)
+
+
+def _response(given: str | Mapping[str, Any] | MockResponse, where: str) -> MockResponse:
+    if isinstance(given, MockResponse):
+        return given
+    if isinstance(given, str):
+        return MockResponse(given)
+    if isinstance(given, Mapping) and len(given) == 1:
+        [(kind, value)] = given.items()
+        if kind in ("text", "error") and isinstance(value, str):
+            return MockResponse(value) if kind == "text" else MockResponse.error(value)
+        if kind == "tool_call" and isinstance(value, Mapping) and isinstance(value.get("name"), str):
+            arguments = value.get("arguments", {})
+            if isinstance(arguments, Mapping) and not value.keys() - {"name", "arguments"}:
+                return MockResponse.tool_call(value["name"], arguments)
+    raise ConfigError(f'{where} is a text, or a mapping with one of "text", "tool_call" and "error"')
+
+
+def _count(text: str) -> int:
+    return len(text.split())
+
+
+def _vector(text: str) -> tuple[float, ...]:
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    raw = [byte - 127.5 for byte in digest[:EMBEDDING_DIMENSIONS]]
+    length = sum(value * value for value in raw) ** 0.5
+    return tuple(value / length for value in raw)
+
+
+__all__ = ["MessageMatcher", "MockBackend", "MockResponse"]

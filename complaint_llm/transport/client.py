@@ -1,0 +1,295 @@
+"""The one way to the network: requests and streams to one server, with a deadline that holds."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from complaint_llm.exceptions import BackendConnectionError, CancelledError
+from complaint_llm.secrets import Secret
+from complaint_llm.transport.dial import Dialer
+from complaint_llm.transport.environment import find_netrc
+from complaint_llm.transport.exchange import Exchange
+from complaint_llm.transport.failures import without_frames
+from complaint_llm.transport.origin import parse_origin
+from complaint_llm.transport.pool import Pool
+from complaint_llm.transport.reply import Body, Reply
+from complaint_llm.transport.request_head import Headers, RequestHead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from complaint_llm.call import CancelToken, Clock, Deadline
+    from complaint_llm.transport.connection import Connection
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of an answer's body, compressed and decompressed."""
+
+_NONE: Headers = MappingProxyType({})
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+class Response(NamedTuple):
+    """An answer, whole. Any status is a response; ``headers`` ignores case; ``body`` is decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ResponseStream:
+    """An answer whose head was read and whose body comes piece by piece; a context manager and an iterator of bytes.
+
+    One thread reads. ``close`` may be called by any thread at any time: a reader that waits is woken and gets
+    CancelledError. The lock guards who closes the socket, and is never held while reading. A stream that is dropped
+    unread frees its connection, too.
+    """
+
+    __slots__ = ("__weakref__", "_body", "_closed", "_exchange", "_lock", "_reading", "_reply", "headers", "status")
+
+    def __init__(self, exchange: Exchange, reply: Reply, max_body: int) -> None:
+        self.status: int = reply.status
+        self.headers: Mapping[str, str] = reply.fields
+        self._exchange = exchange
+        self._reply = reply
+        self._body = Body(reply, max_body)
+        self._lock = Lock()
+        self._reading = False
+        self._closed = False
+
+    def next_chunk(self) -> bytes:
+        """The next bytes as soon as they come; empty at the proper end, and ever after.
+
+        Raises BackendTimeoutError, BackendConnectionError, ResponseFormatError (cut, damaged, too large),
+        CancelledError (closed or cancelled).
+        """
+        return self._read(self._body.piece)
+
+    def read(self) -> bytes:
+        """All that is left, for an error's body or an answer that is no stream. Raises as ``next_chunk``."""
+        return self._read(self._body.whole)
+
+    def close(self) -> None:
+        """Free the connection now: kept for the next request if the answer's end has arrived already, else closed."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            reading = self._reading
+        connection = self._exchange.connection
+        if connection is None:
+            return
+        if reading:
+            connection.abort("the stream was closed")
+        elif self._ends_here(connection):
+            self._exchange.finish(self._reply)
+        else:
+            self._exchange.abandon()
+
+    def _read(self, step: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            if self._body.ended:
+                return b""
+            if self._closed:
+                raise CancelledError(f"{self._exchange.origin}: the stream was closed", maybe_received=True)
+            self._reading = True
+        try:
+            data = step()
+        except BaseException as error:  # noqa: BLE001 - raised again
+            with self._lock:
+                self._reading, self._closed = False, True
+            _raise(self._exchange, error)
+        self._settle()
+        return data
+
+    def _settle(self) -> None:
+        """Reading is over for now: finish, or do what a close meanwhile left to the reader."""
+        with self._lock:
+            self._reading = False
+            closed = self._closed
+        if self._body.ended:
+            self._exchange.finish(self._reply)
+        elif closed:
+            self._exchange.abandon()
+
+    def _ends_here(self, connection: Connection) -> bool:
+        """Whether the end of the answer lies in the buffer, as it does after a stream's last event. Does not wait."""
+        connection.raw.deadline = None
+        try:
+            return not self._body.piece() and self._body.ended
+        except Exception:  # noqa: BLE001 - whatever it is, the connection is then closed, which is what was asked
+            return False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        data = self.next_chunk()
+        if not data:
+            raise StopIteration
+        return data
+
+    def __enter__(self) -> ResponseStream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_closed"):
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<ResponseStream {self.status}>"
+
+
+class Transport:
+    """Sends requests to the server of one backend. Any thread may call any method; ``close`` ends what is in flight.
+
+    ``headers`` go with every request; keys among them are Secrets. ``connect_timeout`` (seconds) covers names,
+    addresses, proxy and TLS together. ``local_only`` refuses a server that is not on this machine. ``max_body`` is in
+    bytes, compressed and not. ``redact`` cuts secrets from foreign texts before they enter an error.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Headers = _NONE,
+        connect_timeout: float = 10.0,
+        local_only: bool = False,
+        clock: Clock = time.monotonic,
+        max_body: int = MAX_BODY,
+        redact: Callable[[str], str] = _unchanged,
+    ) -> None:
+        """Raises ConfigError for an unusable base URL, proxy or CA bundle, InvalidRequestError for a header."""
+        self.origin = parse_origin(base_url)
+        dialer = Dialer(self.origin, connect_timeout)
+        self._pool = Pool(dialer, redact, clock)
+        self._local_only = local_only
+        self._max_body = max_body
+        self._head = RequestHead(
+            str(self.origin) + self.origin.path if dialer.forwarding else self.origin.path,
+            self._all_headers(dialer, headers),
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Headers = _NONE,
+        deadline: Deadline,
+        cancel: CancelToken | None = None,
+        first_byte: float | None = None,
+        gap: float | None = None,
+        local_only: bool = False,
+    ) -> Response:
+        """Send a request and read the whole answer. ``path`` follows the base URL's own and may have a query.
+
+        ``headers`` replace the backend's of the same name. ``first_byte`` and ``gap`` limit (in seconds) the silence
+        before the answer and inside it. Raises BackendTimeoutError, BackendConnectionError (a redirect, too),
+        ResponseFormatError, CancelledError, and InvalidRequestError for a path or header that cannot be sent.
+        """
+        exchange, reply = self._begin(method, path, body, headers, deadline, cancel, first_byte, gap, local_only)
+        try:
+            data = Body(reply, self._max_body).whole()
+        except BaseException as error:  # noqa: BLE001 - raised again
+            _raise(exchange, error)
+        exchange.finish(reply)
+        return Response(reply.status, reply.fields, data)
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Headers = _NONE,
+        deadline: Deadline,
+        cancel: CancelToken | None = None,
+        first_byte: float | None = None,
+        gap: float | None = None,
+        local_only: bool = False,
+    ) -> ResponseStream:
+        """Send a request and read the answer's head; its body is read from the result. Otherwise as ``request``."""
+        exchange, reply = self._begin(method, path, body, headers, deadline, cancel, first_byte, gap, local_only)
+        try:
+            return ResponseStream(exchange, reply, self._max_body)
+        except BaseException as error:  # noqa: BLE001 - raised again
+            _raise(exchange, error)
+
+    def close(self) -> None:
+        """Close idle connections and break off what is in flight, which then raises CancelledError."""
+        self._pool.close()
+
+    def _begin(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Headers,
+        deadline: Deadline,
+        cancel: CancelToken | None,
+        first_byte: float | None,
+        gap: float | None,
+        local_only: bool,
+    ) -> tuple[Exchange, Reply]:
+        if (local_only or self._local_only) and not self.origin.loopback:
+            # Before resolving the name, which would already tell someone.
+            raise BackendConnectionError(
+                f"{self.origin}: not on this machine, and the call must stay on it: use localhost or 127.0.0.1",
+                retryable=False,
+                sent=False,
+            )
+        if self._pool.closed:
+            raise CancelledError(f"{self.origin}: the backend was closed", sent=False)
+        exchange = Exchange(self._pool, deadline, cancel)
+        try:
+            reply = exchange.run(self._head, method, path, body, headers, first_byte, gap)
+        except BaseException as error:  # noqa: BLE001 - raised again
+            _raise(exchange, error)
+        if 300 <= reply.status < 400:
+            redirect = exchange.redirected(reply)
+            exchange.abandon()
+            raise redirect
+        return exchange, reply
+
+    def _all_headers(self, dialer: Dialer, headers: Headers) -> Headers:
+        given = {name.lower() for name in headers}
+        defaults = {
+            "Host": self.origin.authority,
+            "User-Agent": "complaint-llm",
+            "Accept": "*/*",
+            # Answers are small beside the time a model takes; inflating them would be paid on every call.
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+        }
+        every: dict[str, str | Secret] = {name: value for name, value in defaults.items() if name.lower() not in given}
+        every.update(headers)
+        if dialer.proxy is not None and dialer.forwarding and dialer.proxy.authorization is not None:
+            every["Proxy-Authorization"] = dialer.proxy.authorization
+        if "authorization" not in given and not any(isinstance(value, Secret) for value in headers.values()):
+            login = find_netrc(self.origin)
+            if login is not None:
+                every["Authorization"] = login
+        return every
+
+    def __repr__(self) -> str:
+        return f"<Transport {self.origin}>"
+
+
+def _raise(exchange: Exchange, error: BaseException) -> NoReturn:
+    """Free the connection and raise our error for ``error``, or ``error`` itself where it is not the network's."""
+    connection = exchange.connection
+    ours = exchange.failed(error, connection)
+    exchange.abandon()
+    if ours is None:
+        raise error
+    raise ours from without_frames(error)

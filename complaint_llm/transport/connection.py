@@ -1,0 +1,168 @@
+"""One connection: a socket, the reader that keeps the deadline, and the means to break it off from another thread."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from complaint_llm.call import Deadline
+
+BUFFER = 65536
+
+
+class Wire(Protocol):
+    """What is used of a socket; ``socket.socket``, ``ssl.SSLSocket`` and urllib3's TLS in TLS have it."""
+
+    def settimeout(self, value: float | None, /) -> None: ...
+    def recv_into(self, buffer: memoryview, /) -> int: ...
+    def sendall(self, data: memoryview, /) -> None: ...
+
+
+class DeadlineReader(io.RawIOBase):
+    """Reads a socket, giving each receive the time that is left: a server that drips bytes gains nothing.
+
+    A socket's own timeout is no deadline: it starts anew with every byte. ``gap`` limits one silence,
+    ``first`` the silence before the first byte of an answer; both in seconds, None for no limit of their own.
+    Used by the thread that owns the connection.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._recv_into = wire.recv_into
+        self._settimeout = wire.settimeout
+        self.deadline: Deadline | None = None
+        self.limit: float | None = None
+        self.gap: float | None = None
+        self.heard = False
+        self.ended = False
+
+    def expect(self, deadline: Deadline, first: float | None, gap: float | None) -> None:
+        """An answer begins next, to be read within these limits."""
+        self.deadline, self.gap, self.limit = deadline, gap, first if first is not None else gap
+        self.heard = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        deadline = self.deadline
+        if deadline is None:
+            return self._poll(buffer)
+        left = deadline.at - deadline.clock()
+        if left <= 0:
+            raise TimeoutError("the deadline passed")
+        limit = self.limit
+        self._settimeout(left if limit is None or left < limit else limit)
+        count = self._recv_into(buffer)
+        self.limit = self.gap
+        self.heard = True
+        if not count:
+            self.ended = True
+        return count
+
+    def _poll(self, buffer: memoryview) -> int | None:
+        """What has come without waiting; None for nothing."""
+        self._settimeout(0)
+        try:
+            count = self._recv_into(buffer)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            # TLS says in its own class that there is nothing yet (a session ticket may have been read and kept).
+            if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
+                return None
+            self.ended = True
+            return 0
+        self.ended = not count
+        return count
+
+
+class KeptReader(io.BufferedReader):
+    """A buffered reader that outlives one response: ``http.client`` closes what it read from, the connection stays."""
+
+    def close(self) -> None:
+        """Do nothing; the socket is closed by its connection."""
+
+
+class Connection:
+    """A socket with its buffered reader. Used by one thread at a time; ``abort`` may be called by any.
+
+    The lock guards the pair (socket, closed), so that an abort never touches a descriptor that was closed and given
+    to someone else. It is held over ``shutdown`` and ``close`` only, which do not wait.
+    """
+
+    __slots__ = ("_lock", "_socket", "aborted", "closed", "idle_since", "raw", "reader", "wire")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self.aborted = ""
+        self.closed = False
+        self.idle_since = 0.0
+        self.wire: Wire
+        self.raw: DeadlineReader
+        self.reader: KeptReader
+
+    def watch(self, sock: socket.socket) -> bool:
+        """Name the socket that an abort shuts down; False if aborted or closed already (then the caller closes it)."""
+        with self._lock:
+            if self.aborted or self.closed:
+                return False
+            self._socket = sock
+            return True
+
+    def unwatch(self) -> None:
+        """Close the watched socket and forget it: this address failed, the next one follows."""
+        with self._lock:
+            sock, self._socket = self._socket, None
+            if sock is not None:
+                sock.close()
+
+    def open(self, wire: Wire) -> None:
+        """Take over a connected socket, TLS and proxy done."""
+        self.wire = wire
+        self.raw = DeadlineReader(wire)
+        self.reader = KeptReader(self.raw, BUFFER)
+
+    def makefile(self, mode: str) -> KeptReader:
+        """What ``http.client.HTTPResponse`` asks of a socket."""
+        return self.reader
+
+    def quiet(self) -> bool:
+        """Whether nothing lies unread and the peer has not closed. Does not wait; costs one receive."""
+        return not self.has_unread() and not self.raw.ended
+
+    def has_unread(self) -> bool:
+        """Whether bytes of an answer have come. Does not wait."""
+        self.raw.deadline = None
+        try:
+            return bool(self.reader.peek(1))
+        except (OSError, ValueError):
+            return False
+
+    def abort(self, reason: str = "cancelled") -> None:
+        """Wake whoever reads, writes or connects; the owner then closes. Any thread, any number of times."""
+        with self._lock:
+            self.aborted = self.aborted or reason
+            if self._socket is not None and not self.closed:
+                try:
+                    # On TLS the plain shutdown: ssl's own would drop the session under the feet of the reader.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                except OSError:
+                    pass  # not connected yet, or gone already: the owner finds out
+
+    def close(self) -> None:
+        """Close the socket. Only the owner calls it, while nobody reads."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            sock, self._socket = self._socket, None
+            if sock is not None:
+                sock.close()
+
+    def __repr__(self) -> str:
+        return f"<Connection {'closed' if self.closed else 'open'}>"

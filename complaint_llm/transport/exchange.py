@@ -1,0 +1,155 @@
+"""One request and its answer on one connection: sending, the silent resend, and what a failure on the way means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from complaint_llm.exceptions import BackendConnectionError, BackendError, BackendTimeoutError, CancelledError
+from complaint_llm.transport.connection import Connection
+from complaint_llm.transport.dial import Abandoned
+from complaint_llm.transport.failures import brief, meaning_of
+from complaint_llm.transport.reply import Reply, is_reusable, location_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from complaint_llm.call import CancelToken, Deadline
+    from complaint_llm.transport.origin import Origin
+    from complaint_llm.transport.pool import Pool
+    from complaint_llm.transport.request_head import Headers, RequestHead
+
+
+class Exchange:
+    """Owns a connection from the pool until the answer was read. Used by one thread.
+
+    ``sent`` is whether any byte of the request may have left, ``whole`` whether all of them did.
+    """
+
+    __slots__ = ("_abort", "_cancel", "_early", "_pool", "connection", "deadline", "sent", "whole")
+
+    def __init__(self, pool: Pool, deadline: Deadline, cancel: CancelToken | None) -> None:
+        self._pool = pool
+        self._cancel = cancel
+        self._abort: Callable[[], None] | None = None
+        self._early = False
+        self.connection: Connection | None = None
+        self.deadline = deadline
+        self.sent = False
+        self.whole = False
+
+    def run(
+        self,
+        head: RequestHead,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Headers,
+        first_byte: float | None,
+        gap: float | None,
+    ) -> Reply:
+        """Send the request and read the answer's head. Raises what sockets, TLS and parsers raise."""
+        connection = self._pool.take()
+        reused = connection is not None
+        while True:
+            if connection is None:
+                connection = Connection()
+                self._own(connection)
+                self._pool.dialer.dial(connection, self.deadline, self._cancel)
+            else:
+                self._own(connection)
+            left = self.deadline.remaining()
+            if left <= 0:
+                raise TimeoutError("the deadline passed")
+            try:
+                connection.wire.settimeout(left)
+                self.sent = True
+                connection.wire.sendall(memoryview(head.render(method, path, body, headers)))
+            except OSError as error:
+                if connection.aborted or isinstance(error, TimeoutError):
+                    raise
+                if reused:
+                    # The server closed an idle connection as we began. The request was not wholly sent, so nothing
+                    # can have been done with it: once more, on a connection of its own.
+                    self.abandon()
+                    connection, reused = None, False
+                    continue
+                if not connection.has_unread():
+                    raise
+                self._early = (
+                    True  # an answer before the request's end (too large, not allowed) and then no more reading
+                )
+            else:
+                self.whole = True
+            connection.raw.expect(self.deadline, first_byte, gap)
+            reply = Reply(connection, method)
+            reply.begin()
+            return reply
+
+    def finish(self, reply: Reply) -> None:
+        """The answer was read to its end: give the connection back, or close it if it cannot be used again."""
+        connection = self.connection
+        if connection is None:
+            return
+        # Detached before it is given back: a late cancel must not reach the connection's next user.
+        detached = self._cancel is None or self._abort is None or self._cancel.detach(self._abort)
+        if detached and not self._early and is_reusable(reply, connection):
+            self.connection = None
+            self._pool.give_back(connection)
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the connection, whatever its state."""
+        connection, self.connection = self.connection, None
+        if connection is None:
+            return
+        if self._cancel is not None and self._abort is not None:
+            self._cancel.detach(self._abort)
+        self._pool.forget(connection)
+        connection.close()
+
+    def redirected(self, reply: Reply) -> BackendError:
+        """The error for an answer that points elsewhere: keys and prompts go to no host but the configured one."""
+        where = location_of(reply.fields) or "another path"
+        text = f"{self._pool.origin}: answered {reply.status} and points to {where}: put the right place into base_url"
+        return BackendConnectionError(self._pool.redact(text), status=reply.status, retryable=False)
+
+    def failed(self, error: BaseException, connection: Connection | None) -> BackendError | None:
+        """Our error for a foreign one; None if it is not the network's (an interrupt, our own bug, our own error)."""
+        maybe = self.whole
+        origin = self._pool.origin
+        if connection is not None and connection.aborted and isinstance(error, Exception):
+            reason = self._cancel.reason if self._cancel is not None and self._cancel.cancelled else connection.aborted
+            return CancelledError(f"{origin}: the request was given up: {reason}", sent=self.sent, maybe_received=maybe)
+        if isinstance(error, Abandoned):
+            return CancelledError(f"{origin}: the request was given up", sent=self.sent, maybe_received=maybe)
+        meaning = meaning_of(error)
+        if meaning is None:
+            return None
+        if meaning.kind is BackendTimeoutError:
+            return BackendTimeoutError(f"{origin}: {self._late(connection)}", sent=self.sent, maybe_received=maybe)
+        text = self._pool.redact(f"{origin}: {meaning.text} ({brief(error)})")
+        return meaning.kind(text, retryable=meaning.retryable, sent=self.sent, maybe_received=maybe)
+
+    @property
+    def origin(self) -> Origin:
+        """The server asked."""
+        return self._pool.origin
+
+    def _own(self, connection: Connection) -> None:
+        self.connection = connection
+        self._pool.lend(connection)
+        if self._cancel is not None:
+            self._abort = connection.abort
+            self._cancel.attach(self._abort)
+
+    def _late(self, connection: Connection | None) -> str:
+        if not self.sent:
+            return "no connection in time: check the address, the network and connection_timeout"
+        if not self.whole:
+            return "the request could not be sent in time: raise timeout or send less"
+        if self.deadline.remaining() <= 0:
+            return "no whole answer before the deadline: raise timeout"
+        if connection is not None and connection.raw.heard:
+            return "the server fell silent inside its answer"
+        return "the server kept silent for too long before its answer"

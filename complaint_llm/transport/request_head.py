@@ -1,0 +1,65 @@
+"""The bytes before a request's body, made once per backend; keys are in them, so they are never shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.secrets import Secret
+
+Headers = Mapping[str, str | Secret]
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
+_METHOD = re.compile(r"[A-Z]+").fullmatch
+_BAD_TARGET = re.compile(r"[^\x21-\x7e]").search
+_FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"))
+
+
+class RequestHead:
+    """Renders requests to one origin. Immutable. ``prefix`` goes before each path: the base URL's own, or for a
+    forwarding proxy the whole URL.
+    """
+
+    __slots__ = ("_fixed", "_headers", "_prefix")
+
+    def __init__(self, prefix: str, headers: Headers) -> None:
+        """Raises InvalidRequestError for a header that cannot be sent; its value is not repeated."""
+        self._prefix = prefix
+        self._headers = {name.lower(): _line(name, value) for name, value in headers.items()}
+        self._fixed = Secret("".join(line.reveal() for line in self._headers.values()))
+
+    def render(self, method: str, path: str, body: bytes | None, headers: Headers) -> bytes:
+        """One request, ready to be sent. Call it inside the sending expression: the result holds the keys."""
+        target = self._prefix + path
+        if not _METHOD(method) or not path.startswith("/") or _BAD_TARGET(target):
+            raise InvalidRequestError(
+                f"the path of a request starts with / and is ASCII without blanks: {path[:100]!r}", sent=False
+            )
+        fixed = self._fixed
+        if headers:
+            own = {name.lower(): _line(name, value) for name, value in headers.items()}
+            fixed = Secret("".join(line.reveal() for line in {**self._headers, **own}.values()))
+        if body is None:
+            return f"{method} {target} HTTP/1.1\r\n{fixed.reveal()}\r\n".encode("latin-1")
+        return b"%b%b" % (
+            f"{method} {target} HTTP/1.1\r\n{fixed.reveal()}Content-Length: {len(body)}\r\n\r\n".encode("latin-1"),
+            body,
+        )
+
+    def __repr__(self) -> str:
+        return f"<RequestHead of {len(self._headers)} headers>"
+
+
+def _line(name: str, value: str | Secret) -> Secret:
+    """One header line. No error here may carry the value, as an encoding error's repr would."""
+    if not _NAME(name) or name.lower() in _FRAMING:
+        raise InvalidRequestError(
+            f"the header {name[:60]!r} is no header name or not yours to set: leave it out", sent=False
+        )
+    if _BAD_VALUE(value.reveal() if isinstance(value, Secret) else value):
+        raise InvalidRequestError(
+            f"the header {name} has a line break or a character beyond Latin-1 in its value: correct it", sent=False
+        )
+    return Secret(f"{name}: {value.reveal() if isinstance(value, Secret) else value}\r\n")

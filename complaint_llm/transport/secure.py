@@ -1,0 +1,136 @@
+"""TLS and proxies over a socket that is connected already, by urllib3; imported where a connection needs it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from urllib3.connection import HTTPSConnection, ProxyConfig
+from urllib3.util import Url
+from urllib3.util.ssl_ import create_urllib3_context
+
+from complaint_llm.transport.connection import BUFFER, DeadlineReader, KeptReader, Wire
+
+if TYPE_CHECKING:
+    from complaint_llm.call import Deadline
+    from complaint_llm.transport.environment import Proxy
+    from complaint_llm.transport.origin import Origin
+
+
+class Contexts(NamedTuple):
+    """TLS settings for the origin, and for a proxy that is itself reached over TLS."""
+
+    origin: ssl.SSLContext
+    proxy: ssl.SSLContext
+
+
+def make_contexts(ca_bundle: str, proxy: Proxy | None) -> Contexts:
+    """urllib3's client settings with the CA certificates of a file or folder. Raises OSError or ssl.SSLError."""
+    origin = _make_context(ca_bundle)
+    if proxy is None or not proxy.secure:
+        return Contexts(origin, origin)
+    outer = _make_context(ca_bundle)
+    outer.sslsocket_class = _TimedTLS
+    return Contexts(origin, outer)
+
+
+def _make_context(ca_bundle: str) -> ssl.SSLContext:
+    context = create_urllib3_context()
+    if os.path.isdir(ca_bundle):  # noqa: PTH112 - a text from outside, handed on as it is
+        context.load_verify_locations(capath=ca_bundle)
+    else:
+        context.load_verify_locations(cafile=ca_bundle)
+    return context
+
+
+def secure(
+    sock: socket.socket, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
+) -> tuple[Wire, socket.socket]:
+    """Speak through the proxy and TLS until requests to ``origin`` can be sent.
+
+    Returns what to read and write, and the socket under it that can be shut down. Raises OSError, ssl.SSLError,
+    http.client's and urllib3's errors, TimeoutError.
+    """
+    made = _Securing(sock, origin, proxy, contexts, limit)
+    try:
+        made.connect()
+    except BaseException:
+        made.close()
+        raise
+    wire: Any = made.sock
+    return wire, wire if isinstance(wire, socket.socket) else wire.socket
+
+
+class _TimedTLS(ssl.SSLSocket):
+    """A timeout here ends a whole operation of the TLS inside: that one receives many times for one of its own."""
+
+    _ends: float | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        self._ends = time.monotonic() + value if value else None
+        super().settimeout(value)
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        if self._ends is not None:
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the deadline passed")
+            super().settimeout(left)
+        return super().recv(buflen, flags)
+
+
+class _ProxyAnswer(http.client.HTTPResponse):
+    """The answer to CONNECT, read within the limit and not one byte beyond its end."""
+
+    def __init__(self, sock: Any, limit: Deadline, **options: Any) -> None:
+        raw = DeadlineReader(sock)
+        raw.expect(limit, None, None)
+        self._reader = KeptReader(raw, BUFFER)
+        super().__init__(self, **options)  # type: ignore[arg-type]  # only makefile is called
+
+    def makefile(self, mode: str) -> KeptReader:
+        return self._reader
+
+
+class _Securing(HTTPSConnection):
+    """urllib3's connect over our socket: it tunnels, wraps and verifies."""
+
+    def __init__(
+        self, sock: socket.socket, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
+    ) -> None:
+        self._given = sock
+        self._limit = limit
+        if proxy is None:
+            super().__init__(origin.host, origin.port, ssl_context=contexts.origin)
+            return
+        super().__init__(
+            proxy.host,
+            proxy.port,
+            ssl_context=contexts.origin,
+            proxy=Url("https" if proxy.secure else "http", None, proxy.host, proxy.port),
+            proxy_config=ProxyConfig(contexts.proxy, False, None, None),
+        )
+        if origin.secure:
+            # The value is a secret: it goes from the expression into urllib3, whose frames are cut from errors.
+            self.set_tunnel(
+                origin.host,
+                origin.port,
+                {"Proxy-Authorization": proxy.authorization.reveal()} if proxy.authorization else None,
+                scheme="https" if proxy.secure else "http",
+            )
+
+    def response_class(self, sock: Any, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
+        return _ProxyAnswer(sock, self._limit, **options)
+
+    def _new_conn(self) -> socket.socket:
+        self._given.settimeout(max(self._limit.remaining(), 0.001))
+        return self._given
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        # The handshake that follows is one operation, bounded by what is left now.
+        self.sock.settimeout(max(self._limit.remaining(), 0.001))

@@ -1,0 +1,82 @@
+"""The files that a newcomer meets first are real: the example config loads, the example intakes are what they say."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from complaint_llm import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config.example.json"
+
+
+def intakes() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (ROOT / "examples/complaints.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_there_are_at_least_twenty_intakes_of_four_kinds() -> None:
+    """Employment, housing, consumer and benefits matters are all there, each with an id of its own."""
+    ids = [each["id"] for each in intakes()]
+    assert len(set(ids)) == len(ids) >= 20
+    assert {each[:3] for each in ids} == {"emp", "hou", "con", "ben"}
+
+
+@pytest.mark.parametrize("intake", intakes(), ids=lambda each: each["id"])
+def test_an_intake_is_a_real_length(intake: dict[str, Any]) -> None:
+    """Two to five paragraphs and 120 to 350 words below the instruction: what a legal aid office really receives."""
+    _, _, text = intake["prompt"].partition("\n\n")
+    assert 2 <= len(text.split("\n\n")) <= 5
+    assert 120 <= len(text.split()) <= 350
+
+
+def test_some_intakes_are_not_ascii() -> None:
+    """Spanish, Vietnamese and Arabic text goes the whole way."""
+    text = "".join(each["prompt"] for each in intakes())
+    assert "ñ" in text
+    assert "Đ" in text
+    assert re.search("[\u0600-\u06ff]", text)
+
+
+def test_no_sentence_stands_in_two_intakes() -> None:
+    """The intakes are not one template filled in many times."""
+    seen: dict[str, str] = {}
+    for intake in intakes():
+        for sentence in re.split(r"(?<=[.!?])\s+", intake["prompt"].partition("\n\n")[2]):
+            if len(sentence) > 30:
+                assert seen.setdefault(sentence, intake["id"]) == intake["id"], sentence
+
+
+def test_without_any_key_the_example_config_leaves_only_the_offline_backend() -> None:
+    """A newcomer with nothing set up gets an answer, and a reason for each backend that was left out."""
+    written = json.loads(CONFIG.read_text(encoding="utf-8"))
+    config = load_config(CONFIG, environ={"LM_API_TOKEN": ""})
+    used = {each.id for each in config.backends}
+    reasons = dict(config.left_out)
+    assert "offline" in used
+    assert {"gpt", "claude", "gemini"} <= set(reasons)
+    assert used | set(reasons) == {each["id"] for each in written["BACKENDS"]}
+    assert all(reasons.values())
+
+
+@pytest.mark.parametrize(
+    ("variable", "backend"), [("OPENAI_API_KEY", "gpt"), ("ANTHROPIC_API_KEY", "claude"), ("GEMINI_API_KEY", "gemini")]
+)
+def test_one_key_in_the_environment_brings_its_backend_in(variable: str, backend: str) -> None:
+    """Setting the one variable that the example names is all it takes."""
+    config = load_config(CONFIG, environ={variable: "sk-not-a-real-key-0123456789"})
+    assert backend in {each.id for each in config.backends}
+
+
+def test_the_example_models_are_not_retired() -> None:
+    """The price list's end dates name none of the example's models."""
+    retired = json.loads((ROOT / "complaint_llm/data/retirements.json").read_text(encoding="utf-8"))
+    models = {each.get("model") for each in json.loads(CONFIG.read_text(encoding="utf-8"))["BACKENDS"]}
+    flat = json.dumps(retired)
+    dated = [model for model in models if model and f'"{model}"' in flat]
+    assert dated == [], f"choose models without an end date (today is {datetime.datetime.now(datetime.UTC).date()})"

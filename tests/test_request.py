@@ -1,0 +1,102 @@
+"""What users may pass in, and how mistakes are named."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.messages import ImagePart, Message, TextPart, Tool, ToolCall
+from complaint_llm.request import as_messages, as_response_format, as_tools, parse_arguments
+
+
+def test_a_text_is_one_user_message() -> None:
+    """The shortest way in."""
+    assert as_messages("hi") == (Message("user", "hi"),)
+
+
+def test_system_goes_first() -> None:
+    """``system=`` is the first message."""
+    assert as_messages("hi", "be brief") == (Message("system", "be brief"), Message("user", "hi"))
+
+
+def test_dicts_and_messages_may_be_mixed() -> None:
+    """Parts, tool calls and tool results as dicts become values."""
+    made = as_messages(
+        [
+            Message("system", "s"),
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "path": "/x.png"}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}],
+            },
+            {"role": "tool", "tool_call_id": "1", "content": "2"},
+        ]
+    )
+    assert made[1].content == (TextPart("a"), ImagePart(path="/x.png"))
+    assert made[2].tool_calls == (ToolCall("1", "f", {"a": 1}, '{"a": 1}'),)
+    assert made[3] == Message("tool", "2", tool_call_id="1")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "says"),
+    [
+        (5, "a prompt is a text or a list of messages, not int"),
+        ([], "no messages"),
+        ([5], "message 0 is a int"),
+        ([{"role": "user"}], "message 0 has no content"),
+        ([{"role": "boss", "content": "x"}], "message 0 has role 'boss'"),
+        ([{"role": "user", "content": "x"}, {"role": "user", "content": "x", "txt": 1}], "message 1 has an unknown key"),
+        ([{"role": "tool", "content": "x"}], "message 0 is a tool result without tool_call_id"),
+        ([{"role": "user", "content": 5}], "content of type int"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "exactly one of url, path and data"),
+        ([{"role": "user", "content": [{"type": "video"}]}], "a part is"),
+        ([{"role": "assistant", "content": "x", "tool_calls": [{"name": "f"}]}], "a tool call has id, name"),
+    ],
+)
+def test_a_wrong_prompt_is_named_with_its_place(prompt: object, says: str) -> None:
+    """The error says which message is wrong and how; nothing was sent."""
+    with pytest.raises(InvalidRequestError) as caught:
+        as_messages(prompt)  # type: ignore[arg-type]
+    assert says in str(caught.value)
+    assert not caught.value.sent
+
+
+def test_tools_in_three_spellings() -> None:
+    """A Tool, its fields as a dict, and OpenAI's wrapper are the same."""
+    tool = Tool("find", "Finds.", {"type": "object", "properties": {"q": {"type": "string"}}})
+    fields = tool._asdict()
+    assert as_tools([tool]) == as_tools([fields]) == as_tools([{"type": "function", "function": fields}]) == (tool,)
+
+
+@pytest.mark.parametrize(("tools", "says"), [([5], "tool 0 is a int"), ([{}], "no name"), ([Tool("a"), Tool("a")], "'a'")])
+def test_wrong_tools_are_named(tools: list[object], says: str) -> None:
+    """Nameless, foreign and doubled tools are refused before sending."""
+    with pytest.raises(InvalidRequestError, match=says):
+        as_tools(tools)  # type: ignore[arg-type]
+
+
+def test_response_formats() -> None:
+    """A bare schema, OpenAI's wrapper, JSON mode and a class with a schema."""
+
+    class Claims:
+        @staticmethod
+        def model_json_schema() -> dict[str, str]:
+            return {"type": "object"}
+
+    schema = {"type": "object", "title": "claims"}
+    assert as_response_format(schema).schema == schema
+    wrapped = as_response_format({"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": False}})
+    assert (wrapped.name, wrapped.schema, wrapped.strict) == ("n", schema, False)
+    assert as_response_format({"type": "json_object"}).kind == "json_object"
+    assert as_response_format(Claims).model is Claims
+    for wrong in (5, {"type": "json_schema"}, {"type": "json_schema", "json_schema": {}}):
+        with pytest.raises(InvalidRequestError):
+            as_response_format(wrong)
+
+
+@given(st.text())
+def test_any_argument_text_is_an_object_or_none(raw: str) -> None:
+    """A model's argument text never raises."""
+    found = parse_arguments(raw)
+    assert found is None or isinstance(found, dict)
