@@ -25,14 +25,13 @@ help:
 # A demonstration's answers are asked again, real ones are kept: the second run of a real job costs nothing.
 run: .venv/ready
 	@fresh=; if grep -qs '"demo": *true' answers.jsonl; then fresh=--fresh; fi; \
-	.venv/bin/complaint-llm batch examples/complaints.jsonl -o answers.jsonl -c config.example.json $$fresh
+	.venv/bin/complaint-llm -c config.example.json batch examples/complaints.jsonl -o answers.jsonl $$fresh
 
 test: .venv-test/ready
 	.venv-test/bin/python -m pytest -n 2 --dist loadgroup -q $(TESTS)
 
 lint: .venv-lint/ready
 	.venv-lint/bin/ruff check .
-	.venv-lint/bin/ruff format --check .
 	.venv-lint/bin/mypy -p complaint_llm -p complaint_llm_plugins
 	.venv-lint/bin/lint-imports
 
@@ -42,7 +41,7 @@ wheel: .venv-wheel/built
 	.venv-wheel/empty/bin/python $(PIP_INSTALL) "$$(ls $(CURDIR)/dist/*.whl)[cli]"
 	mkdir .venv-wheel/elsewhere
 	cp examples/complaints.jsonl config.example.json .venv-wheel/elsewhere/
-	cd .venv-wheel/elsewhere && ../empty/bin/complaint-llm batch complaints.jsonl -o answers.jsonl -c config.example.json
+	cd .venv-wheel/elsewhere && ../empty/bin/complaint-llm -c config.example.json batch complaints.jsonl -o answers.jsonl
 	@test "$$(wc -l < .venv-wheel/elsewhere/answers.jsonl)" = "$$(wc -l < examples/complaints.jsonl)"
 	@ls dist/*
 

@@ -1,4 +1,4 @@
-"""From the spawn of a process to its first HTTP answer, and its memory then, beside a script that posts with requests."""
+"""From the spawn of a process to its first HTTP answer, and its memory then, beside a script that uses requests."""
 
 from __future__ import annotations
 
@@ -59,8 +59,20 @@ def tables(options: Options) -> Sequence[Table]:
                     seconds[name].append(taken)
                     memory[name].append(kib)
     return [
-        Table("Cold start: spawn to first answer, wall", "ms", 1e3, figures(seconds, "requests"), [Limit("complaint-llm", 1.5)]),
-        Table("Memory after the first answer (resident)", "MiB", 1 / 1024, figures(memory, "requests"), [Limit("complaint-llm", 1.6)]),
+        Table(
+            "Cold start: spawn to first answer, wall",
+            "ms",
+            1e3,
+            figures(seconds, "requests"),
+            [Limit("complaint-llm", 1.5)],
+        ),
+        Table(
+            "Memory after the first answer (resident)",
+            "MiB",
+            1 / 1024,
+            figures(memory, "requests"),
+            [Limit("complaint-llm", 1.6)],
+        ),
     ]
 
 
@@ -69,7 +81,12 @@ def _once(program: str, folder: str) -> tuple[float, float]:
     environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
     start = time.clock_gettime(time.CLOCK_MONOTONIC)
     done = subprocess.run(
-        [sys.executable, "-c", program + AFTER], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program + AFTER],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(done.stderr)

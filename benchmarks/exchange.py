@@ -8,11 +8,16 @@ from typing import Any
 CHUNKS = 200
 START = "The intake supports"
 ANSWER = (
-    f"{START} three claims. First, unpaid overtime: the notebook shows hours beyond forty in most weeks, and the employer "
-    "altered the time records. Second, retaliation: the shifts ended three days after the complaint. Third, a record-keeping "
-    "violation that shifts the burden of proof. Verify first the dates of the photographed time cards."
+    f"{START} three claims. First, unpaid overtime: the notebook shows hours beyond forty in most weeks, and the "
+    "employer altered the time records. Second, retaliation: the shifts ended three days after the complaint. Third, a "
+    "record-keeping violation that shifts the burden of proof. Verify first the dates of the photographed time cards."
 )
-_COMMON = {"id": "chatcmpl-CbQ0rTn6UuYw1", "created": 1795000000, "model": "bench-model", "system_fingerprint": "fp_0b3a9c"}
+_COMMON = {
+    "id": "chatcmpl-CbQ0rTn6UuYw1",
+    "created": 1795000000,
+    "model": "bench-model",
+    "system_fingerprint": "fp_0b3a9c",
+}
 _USAGE = {
     "prompt_tokens": 240,
     "completion_tokens": 71,
@@ -24,7 +29,7 @@ _USAGE = {
 
 def plain() -> bytes:
     """A chat completion as the real service words it, headers included."""
-    message = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     return _json(200, "OK", {**_COMMON, "object": "chat.completion", "choices": [choice], "usage": _USAGE})
 
@@ -39,7 +44,10 @@ def stream() -> bytes:
     """Server-sent events in chunked encoding: 200 pieces of text, one finish, one usage, ``[DONE]``."""
     events = [_event(_delta({"role": "assistant", "content": ""}))]
     events += [_event(_delta({"content": f" piece{number:03}"})) for number in range(CHUNKS)]
-    events += [_event(_delta({}, "stop")), _event({**_COMMON, "object": "chat.completion.chunk", "choices": [], "usage": _USAGE})]
+    events += [
+        _event(_delta({}, "stop")),
+        _event({**_COMMON, "object": "chat.completion.chunk", "choices": [], "usage": _USAGE}),
+    ]
     events.append(b"data: [DONE]\n\n")
     head = (
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n"

@@ -29,7 +29,9 @@ def _second_answer(what: str, bad: str, good: str, options: Options) -> Table:
     settings = {"bad": bad, "good": good}
     contenders = [
         Contender("requests, try/except", "with_requests", "fallback", settings),
-        Contender("complaint-llm", "with_complaint_llm", "fallback", {**settings, "settings": NEVER_OPEN}),
+        Contender(
+            "complaint-llm", "with_complaint_llm", "fallback", {**settings, "skipped": False, "settings": NEVER_OPEN}
+        ),
     ]
     if options.peers:
         contenders += peers.contenders("fallback", **settings)
@@ -43,7 +45,10 @@ def _known_down(bad: str, good: str, options: Options) -> Table:
     contenders = [
         Contender("one backend", "with_complaint_llm", "call", {"base": good}),
         Contender(
-            "a backend before it is down", "with_complaint_llm", "fallback", {"bad": bad, "good": good, "settings": STAYS_OPEN}
+            "a backend before it is down",
+            "with_complaint_llm",
+            "fallback",
+            {"bad": bad, "good": good, "skipped": True, "settings": STAYS_OPEN},
         ),
     ]
     samples = interleaved(contenders, "each", CALLS * 2, options.rounds)

@@ -26,7 +26,7 @@ class Contender(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One round of one contender. Seconds for ``n`` prompts; ``cpu`` is the whole process, ``thread`` the caller alone."""
+    """One round of one contender. Seconds for ``n`` prompts; ``cpu`` is the process, ``thread`` the caller alone."""
 
     wall: float
     cpu: float

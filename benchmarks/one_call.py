@@ -14,7 +14,10 @@ CALLS = 400
 
 def tables(options: Options) -> Sequence[Table]:
     with Server() as server:
-        contenders = [*peers.yardsticks(server.urls), Contender("complaint-llm", "with_complaint_llm", "call", {"base": server.urls.fast})]
+        contenders = [
+            *peers.yardsticks(server.urls),
+            Contender("complaint-llm", "with_complaint_llm", "call", {"base": server.urls.fast}),
+        ]
         if options.peers:
             contenders += peers.contenders("call", base=server.urls.fast)
         before = server.cpu_seconds()

@@ -53,7 +53,8 @@ class Table(NamedTuple):
         held = value >= limit.value if limit.least else value <= limit.value
         word = "at least" if limit.least else "at most"
         unit = "" if limit.of == "ratio" else f" {self.unit}"
-        return f"{limit.contender}: {value:.3g}{unit}, wanted {word} {limit.value:g}{unit}: {'held' if held else '**missed**'}."
+        result = "held" if held else "**missed**"
+        return f"{limit.contender}: {value:.3g}{unit}, wanted {word} {limit.value:g}{unit}: {result}."
 
 
 class Options(NamedTuple):
@@ -67,7 +68,9 @@ def run(description: str, tables: Callable[[Options], Sequence[Table]]) -> None:
     """The command line of one benchmark file."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (9)")
-    parser.add_argument("--peers", action="store_true", help="measure other libraries too; installs them when first asked")
+    parser.add_argument(
+        "--peers", action="store_true", help="measure other libraries too; installs them when first asked"
+    )
     given = parser.parse_args()
     for table in tables(Options(given.rounds, given.peers)):
         print(table.markdown())
@@ -76,7 +79,8 @@ def run(description: str, tables: Callable[[Options], Sequence[Table]]) -> None:
 def machine() -> list[str]:
     """What the figures were measured on, as lines of a list."""
     cpu = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "unknown CPU"
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        "unknown CPU",
     )
     cores = sum(line.startswith("processor") for line in _lines("/proc/cpuinfo"))
     memory = next(int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
@@ -88,7 +92,9 @@ def machine() -> list[str]:
 
 def versions(python: str = sys.executable) -> dict[str, str]:
     """Every distribution that is installed in an environment, with its version."""
-    frozen = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True)
+    frozen = subprocess.run(
+        [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
+    )
     pairs = (line.partition("==") for line in frozen.stdout.splitlines())
     return {name: version for name, _, version in pairs if version}
 

@@ -14,6 +14,7 @@ from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import Prompt
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.batch import BatchItem, BatchResult
@@ -45,7 +46,7 @@ class Mediator(ComposedBackend):
     ) -> None:
         parts = _without_mocks([_as_part(given) for given in backends])
         super().__init__(parts, _strategy(strategy), id=id, timeout=timeout)
-        self._router = Router(max_attempts=max_attempts)
+        self._router = Router(max_attempts=max_attempts, patience=getattr(self.strategy, "patience", FOREVER))
         self._max_workers = max_workers
         self._local_only: Literal["local"] | None = privacy
         self._others: Mapping[str, Backend] = {}

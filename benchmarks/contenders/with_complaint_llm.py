@@ -54,7 +54,21 @@ def stream(base: str) -> Callable[[str], Iterator[str]]:
     return mediator([backend("only", base)]).stream_generate
 
 
-def fallback(bad: str, good: str, settings: dict[str, Any] | None = None) -> Callable[[str], str]:
-    """``max_retries`` 0, as the hand-written contender does not retry either."""
+def fallback(bad: str, good: str, skipped: bool, settings: dict[str, Any] | None = None) -> Callable[[str], str]:
+    """``max_retries`` 0, as the hand-written contender does not retry either.
+
+    A first backend that is quietly skipped would make the fallback look cheap, so each answer's record of attempts is
+    looked at: ``skipped`` says which of the two is measured. The very first call always asks.
+    """
     backends = [backend("first", bad, max_retries=0), backend("second", good, max_retries=0)]
-    return mediator(backends, **(settings or {})).generate
+    asked = mediator(backends, **(settings or {}))
+    asked.generate("the first call")
+
+    def one(prompt: str) -> str:
+        output = asked.infer(prompt)
+        first = output.attempts[0]
+        if first.backend != "first" or first.error is None or ("circuit" in first.error) != skipped:
+            raise RuntimeError(f"not what is measured (skipped={skipped}): {output.attempts}")
+        return output.content
+
+    return one

@@ -41,7 +41,9 @@ def stream(base: str) -> Callable[[str], Iterator[str]]:
     session.headers.update(HEADERS)
 
     def pieces(prompt: str) -> Iterator[str]:
-        with session.post(f"{base}/chat/completions", json=body(prompt, stream=True), stream=True, timeout=30) as response:
+        with session.post(
+            f"{base}/chat/completions", json=body(prompt, stream=True), stream=True, timeout=30
+        ) as response:
             response.raise_for_status()
             for line in response.iter_lines():
                 if line.startswith(b"data: ") and line != b"data: [DONE]":

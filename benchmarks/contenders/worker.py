@@ -1,8 +1,8 @@
-"""One contender in one process: MODULE FUNCTION SETTINGS. A JSON command a line on stdin, a JSON answer a line on stdout.
+"""One contender in one process, started with MODULE FUNCTION SETTINGS; JSON lines on stdin and stdout.
 
-``FUNCTION(**SETTINGS)`` gives what is measured. Commands: ``{"shape": "each" | "pieces" | "whole", "n": N}``: call it with
-N prompts one after the other, iterate what it returns, or hand it all N at once. Runs in the environment of the contender,
-so it uses the standard library alone.
+``FUNCTION(**SETTINGS)`` gives what is measured. Commands: ``{"shape": "each" | "pieces" | "whole", "n": N}``: call it
+with N prompts one after the other, iterate what it returns, or hand it all N at once. Runs in the environment of the
+contender, so it uses the standard library alone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ START = "The intake supports"
 def prompt(number: int) -> str:
     """A prompt of 1 KB; every one is another one."""
     head = f"Extract the legal claims from this intake, matter {number:07}: "
-    fact = "I kept a notebook of my hours, the owner changed the time cards, and after I complained he took me off the schedule. "
-    return (head + fact * 9)[:1024]
+    fact = "I kept a notebook of my hours, the owner changed the time cards, and when I complained he cut my shifts. "
+    return (head + fact * 10)[:1024]
 
 
 def memory_kib(key: str) -> int:

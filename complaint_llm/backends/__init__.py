@@ -10,14 +10,18 @@ from complaint_llm.backends.type import BackendType
 from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.composed import ComposedBackend
     from complaint_llm.backends.http import HTTPBackend, StreamDecoder, WireError, WireRequest
     from complaint_llm.backends.registered import register_backend
+    from complaint_llm.routing.strategies import make_strategy
 
 _LAZY = {
+    "ComposedBackend": "complaint_llm.backends.composed",
     "HTTPBackend": "complaint_llm.backends.http",
     "StreamDecoder": "complaint_llm.backends.http",
     "WireError": "complaint_llm.backends.http",
     "WireRequest": "complaint_llm.backends.http",
+    "make_strategy": "complaint_llm.routing.strategies",
     "register_backend": "complaint_llm.backends.registered",
 }
 
@@ -25,6 +29,7 @@ __all__ = [
     "Backend",
     "BackendType",
     "BaseBackend",
+    "ComposedBackend",
     "EmbeddingRequest",
     "HTTPBackend",
     "Request",
@@ -32,16 +37,26 @@ __all__ = [
     "WireError",
     "WireRequest",
     "exceptions",
+    "make_strategy",
     "register_backend",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(module), name)
+    module = _LAZY.get(name)
+    value = _class_of_a_plugin(name) if module is None else getattr(import_module(module), name)
     globals()[name] = value
     return value
+
+
+def _class_of_a_plugin(name: str) -> Any:
+    """A backend class that an installed distribution offers by name: OpenAIBackend, AnthropicBackend, ..."""
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import entry_points
+
+    for found in entry_points(group="complaint_llm.classes", name=name):
+        return found.load()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,15 @@ from complaint_llm.backends.options import Options, read_options, resolve_aliase
 from complaint_llm.backends.streams import LiveStream, TextStream
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
-from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, Prompt, StreamEvent, TokenUsage, ToolLike
+from complaint_llm.messages import (
+    EmbeddingOutput,
+    InferenceOutput,
+    ModelInfo,
+    Prompt,
+    StreamEvent,
+    TokenUsage,
+    ToolLike,
+)
 from complaint_llm.request import (
     CALL_KEYS,
     GENERATION_KEYS,
@@ -29,6 +37,7 @@ from complaint_llm.request import (
 )
 from complaint_llm.routing.admission import admission
 from complaint_llm.routing.candidate import Estimate
+from complaint_llm.routing.meter import Meter
 from complaint_llm.routing.router import Router
 
 if TYPE_CHECKING:
@@ -61,8 +70,10 @@ class Backend:
     def __init__(self, **keys: Any) -> None:
         self.options: Options = read_options(resolve_aliases(keys), self._made_up_id())
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
+        self.meter = Meter()
         self._policies = admission(
             self.options.id,
+            meter=self.meter,
             rate_limit=self.options.rate_limit,
             window=self.options.rate_limit_window,
             tokens_per_minute=self.options.tokens_per_minute,
@@ -96,6 +107,13 @@ class Backend:
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         """Embed all texts of the request, once."""
         raise InvalidRequestError("has no embeddings: choose a backend with an embedding_model", sent=False)
+
+    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
+        """What the provider does for ``request.response_format``: holds answers to it, only to be JSON, or nothing.
+
+        Unless "native", the schema is asked for in words, and an answer that does not fit once more.
+        """
+        return "native" if "structured" in self.capabilities else "none"
 
     def close_resources(self) -> None:
         """Free what this backend owns. Called once by ``close``."""
@@ -225,6 +243,14 @@ class Backend:
         for token in tuple(self._calls):
             token.cancel(f"{self.id} was closed")
         self.close_resources()
+        if not self.interruptible:
+            self._name_abandoned()
+
+    def _name_abandoned(self) -> None:
+        from complaint_llm.routing.worker import abandoned_workers
+
+        for worker in abandoned_workers(self.id):
+            self.log.warning("%s: closed while %s still runs; it cannot be interrupted", self.id, worker)
 
     def __enter__(self) -> Any:
         return self
@@ -310,26 +336,42 @@ class Backend:
 
     def attempt(self, request: Request) -> InferenceOutput:
         bound = self._bind(request)
+        ask = self.answer if bound.response_format is None else self._answer_structured
         try:
             if self.interruptible:
-                output = self.answer(bound)
+                output = ask(bound)
             else:
                 from complaint_llm.routing.worker import run_abandonable
 
-                output = run_abandonable(lambda: self.answer(bound), bound.deadline, bound.cancel, self.id)
+                output = run_abandonable(lambda: ask(bound), bound.deadline, bound.cancel, self.id)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
-            raise self._named(error) from error.__cause__
+            named = self._named(error)
+            raise named from named.__cause__
         return self._finished(output, bound)
 
     def attempt_stream(self, request: Request) -> EventStream:
         from complaint_llm.backends.streams import AttemptStream
 
         bound = self._bind(request)
+        check = None
         try:
-            events = self.answer_stream(bound)
+            if bound.response_format is not None:
+                from complaint_llm.backends.structured import Check, prepared
+
+                check = Check(bound.response_format)
+                bound = prepared(bound, self.structured_output(bound))
+            if self.interruptible:
+                events = self.answer_stream(bound)
+            else:
+                from complaint_llm.backends.worker_stream import WorkerStream
+
+                events = WorkerStream(lambda: self.answer_stream(bound), bound.deadline, bound.cancel, self.id)
         except Exception as error:  # noqa: BLE001
-            raise self._named(error) from error.__cause__
-        return AttemptStream(events, self._named, lambda output: self._finished(output, bound))
+            named = self._named(error)
+            raise named from named.__cause__
+        return AttemptStream(
+            events, self._named, lambda output: self._finished(output if check is None else check(output), bound)
+        )
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         model = request.model or self.options.embedding_model
@@ -338,7 +380,8 @@ class Backend:
         try:
             output = self.answer_embedding(request._replace(model=model))
         except Exception as error:  # noqa: BLE001
-            raise self._named(error) from error.__cause__
+            named = self._named(error)
+            raise named from named.__cause__
         if len(output.vectors) != len(request.texts):
             raise ResponseFormatError(
                 f"{len(output.vectors)} vectors for {len(request.texts)} texts", backend=self.id, model=model
@@ -411,6 +454,11 @@ class Backend:
         if options.extra_body:
             extra = {**options.extra_body, **extra} if extra else options.extra_body
         return request._replace(messages=messages, model=model, params=params, extra_body=extra)
+
+    def _answer_structured(self, request: Request) -> InferenceOutput:
+        from complaint_llm.backends.structured import answer_structured
+
+        return answer_structured(self.answer, request, self.structured_output(request))
 
     needs_model: ClassVar[bool] = False
     """Whether a call without any model name is a mistake."""

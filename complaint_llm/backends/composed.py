@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.exceptions import BackendError, ConfigError
 from complaint_llm.messages import ModelInfo
+from complaint_llm.routing.router import Router
+from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.request import EmbeddingRequest, Request
@@ -20,12 +22,21 @@ class ComposedBackend(Backend):
     ``parts`` may be a lazy sequence; ``strategy`` puts them into order for each request. Closing it closes its parts.
     """
 
-    def __init__(self, parts: Sequence[Backend], strategy: Strategy, **keys: Any) -> None:
-        super().__init__(**keys)
+    def __init__(
+        self,
+        parts: Sequence[Backend],
+        strategy: Strategy,
+        *,
+        id: str | None = None,
+        timeout: float | None = None,
+        optional: bool = False,
+    ) -> None:
+        super().__init__(id=id, timeout=timeout, optional=optional)
         if not len(parts):
             raise ConfigError(f"{self.id}: no backends to choose from")
         self.parts = parts
         self.strategy = strategy
+        self._router = Router(patience=getattr(strategy, "patience", FOREVER))
 
     def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
         return flatten(self.strategy.order(self.parts, request), request)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.prompts import as_prompt
 from complaint_llm.backends.statuses import Headers, WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
@@ -117,7 +118,7 @@ class HTTPBackend(Backend):
 
     def encode(self, request: Request) -> WireRequest:
         """The HTTP request for one attempt. Pure."""
-        prepared = self.prepare_request(_as_prompt(request), **request.params)
+        prepared = self.prepare_request(as_prompt(request.messages), **request.params)
         return WireRequest(
             prepared["endpoint"],
             prepared.get("payload"),
@@ -328,14 +329,6 @@ class HTTPEventStream:
     def close(self) -> None:
         """Free the connection at once."""
         self._stream.close()
-
-
-def _as_prompt(request: Request) -> str:
-    """One user message as it is, several as ``role: content`` paragraphs."""
-    messages = request.messages
-    if len(messages) == 1 and messages[0].role == "user":
-        return messages[0].text
-    return "\n\n".join(f"{message.role}: {message.text}" for message in messages)
 
 
 def _load(body: bytes) -> Any:

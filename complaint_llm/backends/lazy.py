@@ -13,6 +13,7 @@ from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
     from complaint_llm.routing.candidate import Candidate, Estimate, EventStream, Policy, RetryPolicy
+    from complaint_llm.routing.meter import Meter
 
 
 class LazyBackend:
@@ -64,6 +65,10 @@ class LazyBackend:
     @property
     def weight(self) -> float:
         return self.backend.weight
+
+    @property
+    def meter(self) -> Meter:
+        return self.backend.meter
 
     @property
     def cancellable(self) -> bool:

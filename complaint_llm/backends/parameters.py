@@ -2,9 +2,9 @@
 
 The knowledge is data, a ``models.json`` beside each wire:
 
-- ``names``: neutral name -> where it goes in the body. A text is a dotted path (``generationConfig.topK``); null refuses;
-  an object has ``name`` (optional), ``list`` (a single text is sent as a list) and ``with`` (dotted paths and values to
-  set beside it). A name that is not listed is refused. A value of False of a row without ``name`` writes nothing.
+- ``names``: neutral name -> where it goes in the body. A text is a dotted path (``generationConfig.topK``); null
+  refuses; an object has ``name`` (optional), ``list`` (a single text is sent as a list) and ``with`` (dotted paths and
+  values to set beside it; without ``name``, set if the parameter is true). A name that is not listed is refused.
 - ``facts``: anything that the wire itself reads.
 - ``families``: the first whose ``models`` (shell patterns, lower case) fit the model's name adds to that:
   ``names``; ``refuses`` (names); ``values`` (name -> the only values accepted); ``only_with`` (name -> {other: values}:
@@ -92,17 +92,23 @@ class Family:
 class ModelTable:
     """The families of one wire. Any thread may use it: what is remembered per model is only ever the same again."""
 
-    def __init__(self, data: Mapping[str, Any], names: Mapping[str, Any] = NOTHING) -> None:
-        """``names`` are the wire's own, under those of ``data``."""
-        self._names = {**names, **data.get("names", NOTHING)}
+    def __init__(
+        self, data: Mapping[str, Any], names: Mapping[str, Any] = NOTHING, *, fixed_names: bool = False
+    ) -> None:
+        """``names`` are the wire's own, under those of ``data``.
+
+        With ``fixed_names`` the names of ``data`` do not count: they are those of another wire to the same models.
+        """
+        self._renames = not fixed_names
+        self._names = {**names, **self._own_names(data)}
         self._facts: Mapping[str, Any] = data.get("facts", NOTHING)
         self._families: Sequence[Mapping[str, Any]] = data.get("families", ())
         self._found: dict[str, Family] = {}
 
     @classmethod
-    def read(cls, path: Path, names: Mapping[str, Any] = NOTHING) -> ModelTable:
+    def read(cls, path: Path, names: Mapping[str, Any] = NOTHING, *, fixed_names: bool = False) -> ModelTable:
         """The table in a JSON file."""
-        return cls(json.loads(path.read_bytes()), names)
+        return cls(json.loads(path.read_bytes()), names, fixed_names=fixed_names)
 
     def family(self, model: str) -> Family:
         """What this model takes; a model that no family names takes what the wire takes."""
@@ -120,11 +126,15 @@ class ModelTable:
                 break
         else:
             data = NOTHING
-        names = {**self._names, **data.get("names", NOTHING)}
+        names = {**self._names, **self._own_names(data)}
         refuses = data.get("refuses", ())
         rows = {name: _row(given) for name, given in names.items() if given is not None and name not in refuses}
         facts = {**self._facts, **data.get("facts", NOTHING)}
         return Family(rows, data.get("values", NOTHING), data.get("only_with", NOTHING), facts)
+
+    def _own_names(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = data.get("names", NOTHING) if self._renames else NOTHING
+        return found
 
 
 class UnsupportedParameters:

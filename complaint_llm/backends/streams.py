@@ -59,7 +59,7 @@ class AttemptStream:
             named = self._named(error)
             if isinstance(named, StreamInterruptedError) and not named.partial:
                 named.partial = "".join(self._text)
-            raise named from error.__cause__
+            raise named from named.__cause__
         return event
 
     def _interrupted(self, message: str, cause: BaseException | None) -> BackendError:

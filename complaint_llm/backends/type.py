@@ -44,6 +44,12 @@ class BackendType(NamedTuple):
     """Of a type that is made of other backends: the keys that hold their ids (one, or a list of them). ``make`` gets
     the backends themselves in their place, with the same keys."""
 
+    like: str | None = None
+    """Of a provider that is only data: the type whose code and schema it uses; the host puts them in place."""
+
+    model_data: Mapping[str, Any] = NOTHING
+    """Of a provider that is only data: what its models take, as complaint_llm.backends.parameters describes it."""
+
     demo: bool = False
     """Answers without a model. Beside other types it is asked only if all of those were left out at load."""
 

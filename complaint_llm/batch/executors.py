@@ -21,7 +21,7 @@ from complaint_llm.messages import InferenceOutput
 
 class Work(NamedTuple):
     """One item on its way. ``named`` says that ``key`` is an id that was given; ``row`` is its
-    place in the journal, ``position`` its place in the input, from 0.
+    place in the journal, ``sends`` how often it was sent with this time, ``position`` its place in the input, from 0.
     """
 
     position: int
@@ -31,6 +31,7 @@ class Work(NamedTuple):
     digest: str
     named: bool
     row: int = 0
+    sends: int = 0
 
 
 Finished: TypeAlias = Callable[[Work, InferenceOutput | None, Exception | None], None]

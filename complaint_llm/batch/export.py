@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.batch.codec import describe_error, encode_error
+from complaint_llm.batch.codec import encode_error
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def output_line(id_: str | None, output: InferenceOutput | None, error: Exception | Mapping[str, Any] | None) -> str:
     """One line, without its line break; see schemas/batch-line.schema.json."""
     if output is None:
-        described = dict(error) if not isinstance(error, Exception) else _described(error)
+        described = _described(error) if isinstance(error, Exception) else dict(error or {})
         attempts = described.pop("attempts", [])
         line = _line(id_, attempts=[_attempt(*attempt) for attempt in attempts], error=described)
         line["backend"], line["model"] = described.get("backend"), described.get("model")
@@ -104,10 +104,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(item) for item in value]
     return value
-
-
-def summary_error(error: Exception) -> str:
-    """An error on one line, for people."""
-    described = describe_error(error)
-    where = f"{described['backend']}: " if described.get("backend") else ""
-    return f"{where}{described['message']}"

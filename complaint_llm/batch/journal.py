@@ -2,8 +2,8 @@
 
 One SQLite database in WAL mode with ``synchronous=FULL``, opened by one process at a time (the exclusive lock is the
 system's: it ends with the process). It holds digests, answers and errors, never prompts or keys. A ``Journal`` belongs
-to one thread at a time; what is
-written between ``begin`` and ``commit`` is one durable group.
+to one thread at a time. What is written between ``begin`` and ``commit`` is one durable group, and each kind of thing
+in it one statement: every statement gives up the interpreter lock and waits to get it back.
 """
 
 from __future__ import annotations
@@ -11,79 +11,98 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from array import array
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.batch.codec import decode_output, describe_error
-from complaint_llm.batch.items import differing_part
+from complaint_llm.batch.codec import decode_output
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from complaint_llm.batch.executors import Work
     from complaint_llm.messages import InferenceOutput
 
 APPLICATION_ID = 0x434C4A31  # "CLJ1"
 VERSION = 1
 
-KNOWN, SENT, ANSWERED, FAILED, REFUSED = range(5)
-"""States of an item: read but not sent · sent, no answer yet · answered · failed · refused before sending."""
+FAILED, ANSWERED, REFUSED = range(3)
+"""Kinds of results; a refused item was never sent."""
 
+# An item whose last send has no result is in doubt: `sends` of both tables tell. Taking back a send is counting it down.
 _SCHEMA = """
 CREATE TABLE items (
     row      INTEGER PRIMARY KEY,
-    key      TEXT NOT NULL UNIQUE,          -- the item's id, else its digest
-    named    INTEGER NOT NULL,              -- 1: the key is an id
-    digest   TEXT NOT NULL,                 -- of the content; empty where the key is the digest
-    state    INTEGER NOT NULL,
-    doubt    INTEGER NOT NULL DEFAULT 0,    -- 1: failed, but a provider may have done the work
-    sends    INTEGER NOT NULL DEFAULT 0,    -- how often it was marked as sent
-    copies   INTEGER NOT NULL DEFAULT 1,    -- items of this run with the same digest
-    run      INTEGER NOT NULL,              -- the last run that read it,
-    position INTEGER NOT NULL,              -- and its place in that run's input, from 0
-    record   TEXT                           -- the answer or the error as JSON
+    key      TEXT NOT NULL UNIQUE,   -- i:<id>, else d:<digest>; r:<position> if refused
+    digest   TEXT NOT NULL,          -- of the content of an i: item; the id of an r: item that has one
+    sends    INTEGER NOT NULL,       -- how often it was sent
+    copies   INTEGER NOT NULL,       -- items of the last run with this digest
+    run      INTEGER NOT NULL,       -- the last run that read it,
+    position INTEGER NOT NULL        -- and its place in that run's input, from 0
 );
-CREATE TABLE runs (run INTEGER PRIMARY KEY, started TEXT NOT NULL);
+CREATE TABLE results (
+    row      INTEGER PRIMARY KEY,    -- of items
+    kind     INTEGER NOT NULL,       -- 0 failed, 1 answered, 2 refused
+    doubt    INTEGER NOT NULL,       -- 1: failed, but a provider may have done the work
+    sends    INTEGER NOT NULL,       -- which send this is the result of
+    record   TEXT NOT NULL           -- the answer or the error as JSON
+);
+CREATE TABLE runs (run INTEGER PRIMARY KEY, started TEXT NOT NULL)
 """
 
-InDoubt = Literal["resend", "skip", "error"]
+_IN_DOUBT = (
+    "FROM items LEFT JOIN results USING (row)"
+    " WHERE items.sends > coalesce(results.sends, 0) OR (results.kind = 0 AND results.doubt)"
+)
 
 
-class Resume(NamedTuple):
-    """What is done with items that an earlier run left behind."""
+class ItemRow(NamedTuple):
+    """A row of ``items``."""
 
-    in_doubt: InDoubt = "resend"
-    accept_changes: bool = False
-    only_failed: bool = False
+    row: int
+    key: str
+    digest: str
+    sends: int
+    copies: int
+    run: int
+    position: int
 
 
-class Verdict(NamedTuple):
-    """What becomes of an item that was read: it is asked (``work``), or has its answer, or its error, or is refused.
+class ResultRow(NamedTuple):
+    """A row of ``results``."""
 
-    ``change`` describes content that changed under the same id.
-    """
+    row: int
+    kind: int
+    doubt: bool
+    sends: int
+    record: str
 
-    work: Work
-    output: InferenceOutput | None = None
-    error: Exception | None = None
-    change: str | None = None
-    resent: bool = False
+
+class Known(NamedTuple):
+    """An item that the journal has, and the result of its last finished send."""
+
+    item: ItemRow
+    result: ResultRow | None
+
+    @property
+    def in_doubt(self) -> bool:
+        """It was sent, and whether the provider has done the work is not known."""
+        settled = 0 if self.result is None else self.result.sends
+        return self.item.sends > settled or (self.result is not None and self.result.doubt)
 
 
 class Recorded(NamedTuple):
-    """An item of the last run, as recorded. ``error`` holds plain values, see ``codec.describe_error``."""
+    """An item of a past run. ``error`` holds plain values, see ``codec.describe_error``."""
 
     position: int
-    key: str
     id: str | None
     output: InferenceOutput | None
     error: dict[str, Any] | None
 
 
 class Counts(NamedTuple):
-    """What a journal holds. ``in_doubt`` counts what was sent, without an answer or a certain failure."""
+    """What a journal holds. ``in_doubt`` counts what was sent and has neither an answer nor a certain failure."""
 
     answered: int
     failed: int
@@ -98,11 +117,14 @@ class Journal:
         _create(self.path)
         with self._translated("opened"):
             # The thread that opens it hands it to the thread that writes.
-            self._db = sqlite3.connect(self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                self.path, timeout=1.0, isolation_level=None, check_same_thread=False, cached_statements=1024
+            )
         try:
             with self._translated("opened"):
                 self._prepare()
-                self._run = self._db.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()[0]
+                (self.run,) = self._db.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+                (self._last_row,) = self._db.execute("SELECT coalesce(max(row), 0) FROM items").fetchone()
         except BaseException:
             self._db.close()
             raise
@@ -111,7 +133,7 @@ class Journal:
         execute = self._db.execute
         (application,) = execute("PRAGMA application_id").fetchone()
         (version,) = execute("PRAGMA user_version").fetchone()
-        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application != APPLICATION_ID and (application or version or tables):
             raise BatchError(f"{self.path}: this database is no batch journal; give the journal another path")
         if version > VERSION:
@@ -134,13 +156,19 @@ class Journal:
         with self._translated("written"), self._transaction():
             if fresh:
                 self._db.execute("DELETE FROM items")
+                self._db.execute("DELETE FROM results")
             else:
-                self._db.execute("DELETE FROM items WHERE state IN (?, ?)", (KNOWN, REFUSED))
-            self._run += 1
-            self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self._run,))
+                self._db.execute("DELETE FROM results WHERE kind = ?", (REFUSED,))
+                self._db.execute(
+                    "DELETE FROM items WHERE sends = 0 AND NOT EXISTS (SELECT 1 FROM results WHERE row = items.row)"
+                )
+            self.run += 1
+            self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run,))
+
+    # -- groups
 
     def begin(self) -> None:
-        """Start a transaction, or go on with the open one."""
+        """Start a group, or go on with the open one."""
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
 
@@ -156,6 +184,49 @@ class Journal:
         except sqlite3.Error:
             pass  # the next reader of the file rolls it back
 
+    def new_row(self) -> int:
+        """The number of an item that is to be added."""
+        self._last_row += 1
+        return self._last_row
+
+    def find(self, keys: Sequence[str]) -> dict[str, Known]:
+        """What is known of these keys."""
+        found = self._db.execute(
+            "SELECT i.row, i.key, i.digest, i.sends, i.copies, i.run, i.position, r.row, r.kind, r.doubt, r.sends, r.record"
+            f" FROM items i LEFT JOIN results r USING (row) WHERE i.key IN ({','.join('?' * len(keys))})",
+            keys,
+        )
+        return {
+            each[1]: Known(ItemRow._make(each[:7]), None if each[7] is None else ResultRow._make(each[7:]))
+            for each in found.fetchall()
+        }
+
+    def put_items(self, rows: Sequence[ItemRow]) -> None:
+        """Add or replace items."""
+        self._put("items", ItemRow._fields, rows)
+
+    def put_results(self, rows: Sequence[ResultRow]) -> None:
+        """Add or replace results."""
+        self._put("results", ResultRow._fields, rows)
+
+    def forget_results(self, rows: Sequence[int]) -> None:
+        """Remove the results of these items."""
+        if rows:
+            self._db.execute(f"DELETE FROM results WHERE row IN ({','.join('?' * len(rows))})", rows)
+
+    def take_back(self, rows: Sequence[int]) -> None:
+        """These items were not sent after all: they are as before."""
+        if rows:
+            self._db.execute(f"UPDATE items SET sends = sends - 1 WHERE row IN ({','.join('?' * len(rows))})", rows)
+
+    def _put(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            row = f"({','.join('?' * len(columns))})"
+            self._db.execute(
+                f"INSERT OR REPLACE INTO {table} ({','.join(columns)}) VALUES {','.join([row] * len(rows))}",
+                [value for values in rows for value in values],
+            )
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
@@ -166,129 +237,51 @@ class Journal:
             self.abandon()
             raise
 
-    # -- one item
-
-    def read(self, work: Work, resume: Resume) -> Verdict:
-        """Note an item of the input and say what becomes of it; what is to be asked is marked as sent."""
-        found = self._find(work.key)
-        if found is not None and found[4] == self._run:
-            if work.named:
-                error = BatchError(f"id {work.key!r} was already used in this input; ids must differ")
-                return self.refuse(work._replace(key=f"{work.key}#{work.position}"), error)
-            self._db.execute("UPDATE items SET copies = copies + 1 WHERE row = ?", (found[0],))
-            work = work._replace(key=f"{work.key}#{found[5] + 1}")
-            found = self._find(work.key)
-        if found is None:
-            if resume.only_failed:
-                return Verdict(work, error=BatchError(_NOT_ASKED))
-            return Verdict(self._insert(work, SENT, None))
-        row, digest, state, doubt, _, _, record = found
-        work = work._replace(row=row)
-        if work.named and digest != work.digest:
-            if not resume.accept_changes:
-                return Verdict(work, change=differing_part(digest, work.digest))
-            # Another question than the one recorded: what is known of that one says nothing of this.
-            self._db.execute("UPDATE items SET sends = 0, doubt = 0, record = NULL WHERE row = ?", (row,))
-            return Verdict(self._mark(work))
-        if state == ANSWERED:
-            self._place(work)
-            return Verdict(work, output=decode_output(record))
-        if resume.only_failed and state != FAILED:
-            self._place(work)
-            return Verdict(work, error=BatchError(_NOT_ASKED))
-        doubtful = state == SENT or bool(doubt)
-        if doubtful and resume.in_doubt == "skip":
-            self._place(work)
-            return Verdict(work, error=BatchError(_NOT_RESENT))
-        return Verdict(self._mark(work), resent=doubtful)
-
-    def change(self, work: Work) -> str | None:
-        """What differs from the content recorded under this id, or None."""
-        found = self._find(work.key) if work.named else None
-        return None if found is None or found[1] == work.digest else differing_part(found[1], work.digest)
-
-    def refuse(self, work: Work, error: Exception) -> Verdict:
-        """Note an item that cannot be asked at all."""
-        record = json.dumps(describe_error(error))
-        return Verdict(self._insert(work, REFUSED, record), error=error)
-
-    def finish(self, work: Work, state: int, record: str, doubt: bool = False) -> None:
-        """Record an answer or an error."""
-        self._db.execute(
-            "UPDATE items SET state = ?, doubt = ?, record = ? WHERE row = ?", (state, doubt, record, work.row)
-        )
-
-    def withdraw(self, work: Work) -> None:
-        """Take back the mark of an item that was not sent after all: it is as before this run."""
-        self._db.execute(
-            "UPDATE items SET sends = sends - 1, state = CASE WHEN sends > 1 THEN "
-            "CASE WHEN record IS NULL THEN ? ELSE ? END ELSE ? END WHERE row = ?",
-            (SENT, FAILED, KNOWN, work.row),
-        )
-
-    def _find(self, key: str) -> tuple[Any, ...] | None:
-        found: tuple[Any, ...] | None = self._db.execute(
-            "SELECT row, digest, state, doubt, run, copies, record FROM items WHERE key = ?", (key,)
-        ).fetchone()
-        return found
-
-    def _insert(self, work: Work, state: int, record: str | None) -> Work:
-        row = self._db.execute(
-            "INSERT INTO items (key, named, digest, state, sends, run, position, record) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (work.key, work.named, _digest(work), state, state == SENT, self._run, work.position, record),
-        ).lastrowid
-        return work._replace(row=row or 0)
-
-    def _mark(self, work: Work) -> Work:
-        self._db.execute(
-            "UPDATE items SET record = CASE state WHEN ?1 THEN NULL ELSE record END,"
-            " state = ?1, sends = sends + 1, copies = 1, run = ?2, position = ?3, digest = ?4 WHERE row = ?5",
-            (SENT, self._run, work.position, _digest(work), work.row),
-        )
-        return work
-
-    def _place(self, work: Work) -> None:
-        self._db.execute(
-            "UPDATE items SET run = ?, position = ?, copies = 1 WHERE row = ?", (self._run, work.position, work.row)
-        )
-
     # -- the whole
 
     def counts(self) -> Counts:
         """How many items are in which state, over all runs."""
         with self._translated("read"):
-            found = self._db.execute(
-                "SELECT coalesce(sum(state = ?1), 0), coalesce(sum(state = ?2), 0),"
-                " coalesce(sum(state = ?3 OR (state = ?2 AND doubt)), 0) FROM items",
-                (ANSWERED, FAILED, SENT),
-            ).fetchone()
-        return Counts(*found)
+            kinds = dict(
+                self._db.execute(
+                    "SELECT kind, count(*) FROM items JOIN results USING (row)"
+                    " WHERE items.sends = results.sends GROUP BY kind"
+                ).fetchall()
+            )
+            (in_doubt,) = self._db.execute(f"SELECT count(*) {_IN_DOUBT}").fetchone()
+        return Counts(kinds.get(ANSWERED, 0), kinds.get(FAILED, 0), in_doubt)
 
     def in_doubt(self, limit: int = 1000) -> list[str]:
         """Keys of items that were sent and have neither an answer nor a certain failure."""
         with self._translated("read"):
-            found = self._db.execute(
-                "SELECT key FROM items WHERE state = ? OR (state = ? AND doubt) ORDER BY position LIMIT ?",
-                (SENT, FAILED, limit),
-            )
-            return [key for (key,) in found]
+            found = self._db.execute(f"SELECT items.key {_IN_DOUBT} ORDER BY position LIMIT ?", (limit,))
+            return [key[2:] for (key,) in found]
 
     def recorded(self, *, earlier: bool = False) -> Iterator[Recorded]:
-        """The items of the last run that have a result, in the order of its input.
+        """The items of the last run that have a result or are in doubt, in the order of its input.
 
         ``earlier``: also items that the last run did not read (it was cut short), each at its last known place.
         """
         with self._translated("read"):
-            found = self._db.execute(
-                "WITH o AS MATERIALIZED (SELECT row FROM items WHERE run >= ? AND state != ? ORDER BY position, run) "
-                "SELECT position, key, named, state, record FROM o CROSS JOIN items USING (row)",
-                (0 if earlier else self._run, KNOWN),
-            )
-            for position, key, named, state, record in found:
-                output = decode_output(record) if state == ANSWERED else None
-                error = None if state == ANSWERED else _DOUBT if record is None or state == SENT else json.loads(record)
-                yield Recorded(position, key, key if named else None, output, error)
+            # Only row numbers are sorted (8 bytes each): sorting whole records would go through temporary files.
+            rows = array("q")
+            for (row,) in self._db.execute(
+                "SELECT row FROM items WHERE run >= ? ORDER BY position, run", (0 if earlier else self.run,)
+            ):
+                rows.append(row)
+            for row in rows:
+                position, key, digest, sends, kind, settled, record = self._db.execute(
+                    "SELECT position, key, digest, items.sends, kind, results.sends, record"
+                    " FROM items LEFT JOIN results USING (row) WHERE items.row = ?",
+                    (row,),
+                ).fetchone()
+                id_ = key[2:] if key[0] == "i" else digest if kind == REFUSED else ""
+                if kind == ANSWERED:
+                    yield Recorded(position, id_ or None, decode_output(record), None)
+                elif sends > (settled or 0):
+                    yield Recorded(position, id_ or None, None, dict(_DOUBT))
+                elif record is not None:
+                    yield Recorded(position, id_ or None, None, json.loads(record))
 
     def close(self) -> None:
         """Give the file free. What was committed stays."""
@@ -316,8 +309,6 @@ class Journal:
         return BatchError(f"{self.path}: the journal cannot be {doing}: {error} ({name})")
 
 
-_NOT_ASKED = "not asked: it did not fail before, and only failed items are asked"
-_NOT_RESENT = "in doubt: sent by an earlier run, no answer recorded; not sent again"
 _DOUBT = {"type": "BatchError", "message": "in doubt: sent, no answer recorded", "maybe_received": True}
 
 _ADVICE = (
@@ -330,10 +321,6 @@ _ADVICE = (
     ("SQLITE_CANTOPEN", "no permission, or its folder is missing"),
     ("SQLITE_IOERR", "the disk reports an error; look at it and run again"),
 )
-
-
-def _digest(work: Work) -> str:
-    return work.digest if work.named else ""
 
 
 def _create(path: Path) -> None:

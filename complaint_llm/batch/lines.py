@@ -1,7 +1,7 @@
 """Reading items from JSONL, CSV and text files, one line at a time.
 
-A line that cannot be read becomes a ``LineError`` in its place: the rest goes on. Files are UTF-8, with or without a byte order
-mark.
+A line that cannot be read becomes a ``LineError`` in its place: the rest goes on. Files are UTF-8, with or without a
+byte order mark.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LineError(BatchError):
 
 
 def read_lines(source: BinaryIO, form: Format, template: str | None = None) -> Iterator[Line]:
-    """Items of an open file, lazily. Raises BatchError at once if ``template`` and CSV columns do not fit each other."""
+    """Items of an open file, lazily. Raises BatchError at once if ``template`` and CSV columns do not fit."""
     if form == "csv":
         return _read_csv(source, template)
     if template is not None:
@@ -103,7 +103,9 @@ def _read_csv(source: Iterable[bytes], template: str | None) -> Iterator[Line]:
         raise BatchError(f"line 1: not CSV: {error}") from error
     missing = [name for name in fields if name not in columns]
     if missing:
-        raise BatchError(f"the prompt template asks for {{{missing[0]}}}; the columns are: {', '.join(columns) or 'none'}")
+        raise BatchError(
+            f"the prompt template asks for {{{missing[0]}}}; the columns are: {', '.join(columns) or 'none'}"
+        )
     if len(set(columns)) != len(columns):
         raise BatchError(f"two columns are called {next(n for n in columns if columns.count(n) > 1)!r}")
     return _csv_items(rows, columns, fill)

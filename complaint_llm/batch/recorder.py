@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from complaint_llm.batch.codec import encode_error, encode_output, in_doubt
 from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.items import BatchResult
-from complaint_llm.batch.journal import ANSWERED, FAILED, Journal, Resume, Verdict
+from complaint_llm.batch.journal import ANSWERED, FAILED, Journal, ResultRow
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
     from complaint_llm.batch.flow import Flow
+    from complaint_llm.batch.resume import Judge, Verdict
     from complaint_llm.messages import InferenceOutput
 
-MAX_GROUP = 512
+MAX_GROUP = 256
 """Messages in one commit: bounds the memory of a group and how long its first result waits."""
 
 
@@ -86,6 +87,11 @@ class _Finished:
         self.error = error
         self.record = record
 
+    def row(self) -> ResultRow:
+        kind = FAILED if self.output is None else ANSWERED
+        doubt = self.error is not None and in_doubt(self.error)
+        return ResultRow(self.work.row, kind, doubt, self.work.sends, self.record)
+
     def result(self) -> BatchResult:
         return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)
 
@@ -100,11 +106,11 @@ class JournalRecorder:
     written, sending stops; what was under way is waited for and comes with ``failure``, marked as not journaled.
     """
 
-    def __init__(self, flow: Flow, executor: BatchExecutor, journal: Journal, resume: Resume) -> None:
+    def __init__(self, flow: Flow, executor: BatchExecutor, journal: Journal, judge: Judge) -> None:
         self._flow = flow
         self._executor = executor
         self._journal = journal
-        self._resume = resume
+        self._judgement = judge
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="batch-journal", daemon=True)
         # What follows is the thread's own; others read it after join().
@@ -189,69 +195,46 @@ class JournalRecorder:
 
     def _commit(self, group: list[_Message]) -> None:
         """Write a group, make it last, then let its results and its work go."""
-        results: list[BatchResult] = []
-        asked: list[Work] = []
-        judged = dropped = 0
-        must_last = False
-        self._journal.begin()
-        for message in group:
-            if isinstance(message, _Finished):
-                self._record(message)
-                results.append(message.result())
-                must_last = True
-            elif isinstance(message, _Read):
-                verdict = self._judge(message)
-                if verdict is None:
-                    dropped += 1
-                elif verdict.output is None and verdict.error is None:
-                    asked.append(verdict.work)
-                    self.resent += verdict.resent
-                    must_last = True
-                    continue
-                else:
-                    work = verdict.work
-                    results.append(BatchResult(work.position, work.key, work.prompt, verdict.output, verdict.error))
-                judged += 1
-            elif message is not None:
-                for work in message:
-                    self._journal.withdraw(work)
-                dropped += len(message)
-        if must_last or None in group:  # else places in the input were noted; the next commit takes them
-            self._journal.commit()
+        read = [message for message in group if isinstance(message, _Read)]
+        finished = [message for message in group if isinstance(message, _Finished)]
+        withdrawn = [work for message in group if isinstance(message, list) for work in message]
+        journal = self._journal
+        journal.begin()
+        verdicts = self._judge(read) if read else []
+        asked = [verdict.work for verdict in verdicts if verdict.asked]
+        journal.put_results([message.row() for message in finished])
+        journal.take_back([work.row for work in withdrawn])
+        if asked or finished or withdrawn or None in group:
+            journal.commit()  # else only places in the input were noted; the next commit takes them along
         if self._flow.stopped:
             self.withdrawn(asked)
         else:
             for work in asked:
                 submit(self._flow, self._executor, work, self)
-        self._flow.answered(judged)
-        self._flow.deliver(results)
-        self._flow.drop(dropped)
+        judged = [
+            BatchResult(work.position, work.key, work.prompt, output, error)
+            for work, output, error, *_ in verdicts
+            if output is not None or error is not None
+        ]
+        self.resent += sum(verdict.resent for verdict in verdicts)
+        self._flow.answered(len(read) - len(asked))
+        self._flow.deliver([*judged, *(message.result() for message in finished)])
+        self._flow.drop(len(withdrawn) + len(read) - len(asked) - len(judged))
 
-    def _record(self, message: _Finished) -> None:
-        if message.error is None:
-            self._journal.finish(message.work, ANSWERED, message.record)
-        else:
-            self._journal.finish(message.work, FAILED, message.record, in_doubt(message.error))
-
-    def _judge(self, message: _Read) -> Verdict | None:
-        """What becomes of an item; None if it is dropped, because something changed and nothing more is sent."""
+    def _judge(self, read: list[_Read]) -> list[Verdict]:
+        """What becomes of items; those without a verdict are dropped, because nothing more is sent."""
         if self._flow.stopped:
-            return None
-        self._compared += 1
-        if message.error is not None:
-            return self._journal.refuse(message.work, message.error)
+            return []
+        self._compared += len(read)
         if self._changed:
-            change = self._journal.change(message.work)
+            verdicts = []
+            self._changed += self._judgement.changes([message.work for message in read if message.error is None])
         else:
-            verdict = self._journal.read(message.work, self._resume)
-            if verdict.change is None:
-                return verdict
-            change = verdict.change
-        if change is not None:
-            self._changed.append((message.work.key, change))
-        if self._compared >= self._known:  # an endless input must not be read for ever to count the changes
-            self._flow.stop()
-        return None
+            verdicts = self._judgement.judge([(message.work, message.error) for message in read])
+            self._changed += [(each.work.key, each.change) for each in verdicts if each.change is not None]
+        if self._changed and self._compared >= self._known:
+            self._flow.stop()  # an endless input must not be read for ever to count the changes
+        return verdicts
 
     def _break(self, error: BatchError, cause: BaseException) -> None:
         error.__cause__ = cause

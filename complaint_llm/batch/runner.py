@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
 from complaint_llm.batch.flow import Flow
 from complaint_llm.batch.items import Ask, BatchItem, BatchResult, Digest, ItemLike, as_item, item_digest
-from complaint_llm.batch.journal import InDoubt, Journal, Resume
+from complaint_llm.batch.journal import Journal
 from complaint_llm.batch.recorder import JournalRecorder, Recorder, Unrecorded
+from complaint_llm.batch.resume import InDoubt, Judge, Resume
 from complaint_llm.batch.summary import BatchSummary
 from complaint_llm.exceptions import BatchError
 
@@ -200,7 +201,7 @@ def run_batch(
         hint = "give a journal to be able to go on where it stopped"
     else:
         summary.recorded = book.counts().answered
-        recorder = JournalRecorder(flow, runs_work, book, Resume(in_doubt, accept_changes, only_failed))
+        recorder = JournalRecorder(flow, runs_work, book, Judge(book, Resume(in_doubt, accept_changes, only_failed)))
         hint = f"the same call with journal {journal} goes on"
     runs_work.start(recorder.finished)
     feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)

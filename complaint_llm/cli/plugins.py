@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import click
 
@@ -15,17 +16,18 @@ from complaint_llm.exceptions import ConfigError
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def plugins(app: App, as_json: bool) -> None:
-    """List the plugins: name, kind, origin, and the types that each offers or why it is broken.
+    """List the plugins: name, kind, source, and the types that each offers or why it is broken.
 
     Without a config file only installed plugins are listed. Exit code 1 if one is broken.
 
     Example: complaint-llm plugins
     """
-    from complaint_llm.config import find_config, load_config
+    from complaint_llm.config import load_config
+    from complaint_llm.config.source import find
     from complaint_llm.host import PluginHost
 
     try:
-        path = find_config(app.config_path)
+        path = find(app.config_path, os.environ.get("COMPLAINT_LLM_CONFIG"))
     except ConfigError:
         if app.config_path is not None:
             raise
@@ -36,7 +38,7 @@ def plugins(app: App, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([record._asdict() for record in records], ensure_ascii=False, indent=2, default=str))
     else:
-        rows = [(r.name, r.kind, r.origin, r.error or ", ".join(r.types)) for r in records]
+        rows = [(r.name, r.kind, r.source, r.error or ", ".join(r.types)) for r in records]
         print_table(("plugin", "kind", "from", "types"), rows)
     if any(record.error for record in records):
         raise SystemExit(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from complaint_llm.config.problems import Fault, Path
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _TOO_DEEP = "nested too deeply: a config has no more than a few levels"
 
 
@@ -32,9 +32,11 @@ def parse(text: str) -> Any | Fault:
         return Fault(1, 1, _TOO_DEEP)
     except ValueError:  # the interpreter's limit on the digits of a number
         found = re.search(r"\d{4000,}", text)
-        return Fault(*_line_column(text, found.start() if found else 0), "a number with thousands of digits: shorten it")
+        return Fault(
+            *_line_column(text, found.start() if found else 0), "a number with thousands of digits: shorten it"
+        )
     if constants:
-        at = next(m.start() for m in _TOKEN.finditer(text) if m.group() in {"NaN", "Infinity", "-Infinity"})
+        at = next(m.start() for m in _PIECE.finditer(text) if m.group() in {"NaN", "Infinity", "-Infinity"})
         return Fault(*_line_column(text, at), f"{constants[0]} is no JSON: write a number or leave the key out")
     if repeated:
         return _repeated(text)
@@ -60,27 +62,27 @@ def _scan(text: str) -> tuple[dict[Path, Any], tuple[str, tuple[int, int], tuple
     key_at: list[tuple[int, int]] = [(1, 1)]
     expect_key = False
     line, line_start, done = 1, 0, 0
-    for match in _TOKEN.finditer(text):
-        token, start = match.group(), match.start()
+    for match in _PIECE.finditer(text):
+        piece, start = match.group(), match.start()
         newlines = text.count("\n", done, start)
         if newlines:
             line += newlines
             line_start = text.rfind("\n", done, start) + 1
         done = start
         at = (line, start - line_start + 1)
-        if token in "}]":
+        if piece in "}]":
             kinds.pop()
             path.pop()
             key_at.pop()
             expect_key = False
-        elif token == ",":
+        elif piece == ",":
             if kinds[-1] == "[":
                 path[-1] = int(path[-1]) + 1
             expect_key = kinds[-1] == "{"
-        elif token == ":":
+        elif piece == ":":
             expect_key = False
         elif expect_key:
-            name = json.loads(token)
+            name = json.loads(piece)
             path[-1] = name
             if tuple(path) in found and not repeated[0]:
                 repeated = (name, found[tuple(path)][1], at)
@@ -88,11 +90,11 @@ def _scan(text: str) -> tuple[dict[Path, Any], tuple[str, tuple[int, int], tuple
         else:
             in_list = bool(kinds) and kinds[-1] == "["
             found.setdefault(tuple(path), (at, at if in_list else key_at[-1]))
-            if token in "{[":
-                kinds.append(token)
-                path.append(0 if token == "[" else "")
+            if piece in "{[":
+                kinds.append(piece)
+                path.append(0 if piece == "[" else "")
                 key_at.append(at)
-                expect_key = token == "{"
+                expect_key = piece == "{"
     return found, repeated
 
 
@@ -122,7 +124,7 @@ def _fault(text: str, at: int, message: str) -> Fault:
     elif before.endswith(",") and rest.startswith(","):
         what = "two commas in a row: remove one"
     elif "property name" in message:
-        what = 'a key in double quotes belongs here'
+        what = "a key in double quotes belongs here"
     elif "delimiter" in message:
         sign = message.split("'")[1] if "'" in message else ","
         what = f"a {'comma or a closing bracket' if sign == ',' else 'colon'} is missing before this"

@@ -35,4 +35,4 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     from difflib import get_close_matches
 
     exact = [other for other in known if other.lower() == name.lower()]
-    return (exact or get_close_matches(name, known, 1, 0.7) or [None])[0]
+    return next(iter(exact or get_close_matches(name, known, 1, 0.7)), None)

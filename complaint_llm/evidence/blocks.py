@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,9 @@ MAX_BLOCK = 16 * 1024 * 1024
 """The longest block that is read from anywhere; other tools stop at 2 MiB."""
 
 
+_NAME = re.compile("b[a-z2-7]{58}")
+
+
 class BlockStore(Protocol):
     """A store of blocks. Any thread and any process may call it; callers verify every block that they get.
 
@@ -26,7 +30,7 @@ class BlockStore(Protocol):
         """The bytes kept under this name, unverified; None if there are none."""
 
     def put(self, blocks: Iterable[Block]) -> None:
-        """Keep every block of a stream that may be larger than memory. Durable when this returns, each whole or not at all.
+        """Keep every block of a stream that may exceed memory; durable when this returns, each whole or not at all.
 
         A block that is there already is replaced if its bytes differ: what was damaged is mended by adding it again.
         """
@@ -71,7 +75,7 @@ class FileBlocks:
         except FileNotFoundError:
             return None
         if len(data) > MAX_BLOCK:
-            raise EvidenceError(f"{self.path(cid)} is longer than a block can be; it was not written here, move it away")
+            raise EvidenceError(f"{self.path(cid)} is longer than a block can be: move it away")
         return data
 
     def put(self, blocks: Iterable[Block]) -> None:
@@ -95,7 +99,9 @@ class FileBlocks:
         for folder in sorted(self._folder.iterdir()):
             if len(folder.name) == 1:
                 for path in folder.iterdir():
-                    yield parse_cid(path.name)
+                    # Other names are not ours: what a desktop or a backup left is neither read nor removed.
+                    if _NAME.fullmatch(path.name):
+                        yield parse_cid(path.name)
 
     def sweep(self) -> int:
         leftovers = list(self._unfinished.iterdir())

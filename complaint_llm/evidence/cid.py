@@ -65,7 +65,7 @@ def cid_of(codec: int, data: bytes) -> Cid:
 
 
 def parse_cid(text: str) -> Cid:
-    """A CID from text: version 0, or version 1 in base 16, 32, 36, 58 or 64url, with or without ``ipfs://`` or ``/ipfs/``.
+    """A CID from text: version 0, or 1 in base 16, 32, 36, 58 or 64url, with or without ``ipfs://`` or ``/ipfs/``.
 
     Raises EvidenceError if it is no CID, or one whose hash or codec cannot be served here.
     """
@@ -116,7 +116,7 @@ def write_varint(number: int) -> bytes:
 
 
 def read_varint(data: bytes, start: int) -> tuple[int, int]:
-    """The number at ``start`` and the place after it; ValueError if it is cut, over 63 bits or not the shortest form."""
+    """The number at ``start`` and the place after it; ValueError if it is cut, over 63 bits or not shortest."""
     number = shift = 0
     for at in range(start, min(start + 9, len(data))):
         byte = data[at]

@@ -1,4 +1,4 @@
-"""DAG-CBOR: the strict form of CBOR (RFC 8949) that gives equal values equal bytes, so that they can be named by a hash.
+"""DAG-CBOR: the strict form of CBOR (RFC 8949) that gives equal values equal bytes, so that a hash can name them.
 
 https://ipld.io/specs/codecs/dag-cbor/spec/: maps with text keys sorted by length and then by bytes, shortest integers,
 64-bit floats without NaN and infinities, links (CIDs) as tag 42, nothing of indefinite length. ``decode`` refuses
@@ -8,15 +8,19 @@ whatever ``encode`` would not write.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import isfinite
+from operator import itemgetter
 from struct import Struct
 from typing import Any
 
-from complaint_llm.evidence.cid import Cid, read_cid
+from complaint_llm.evidence.cid import CODEC_NAMES, Cid, read_cid
 
 MAX_DEPTH = 200
 _LINK = b"\xd8\x2a\x58"
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
+_LINKS = {codec: _LINK + b"\x25\0" + bytes((1, codec, 0x12, 0x20)) for codec in CODEC_NAMES}
+_first = itemgetter(0)
 _float = Struct(">d")
 _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
 
@@ -54,6 +58,11 @@ def head(major: int, number: int) -> bytes:
     return bytes((first | 27,)) + number.to_bytes(8, "big")
 
 
+def link_to(codec: int, digest: bytes) -> bytes:
+    """A link to the block of this codec and sha2-256, CIDv1."""
+    return _LINKS[codec] + digest
+
+
 def encode_link(cid: Cid) -> bytes:
     """A link: tag 42 around a zero byte and the binary CID."""
     binary = cid.binary
@@ -83,12 +92,12 @@ def _write(value: Any, put: Callable[[bytes], None], depth: int) -> None:
         put(value)
     elif not depth:
         raise ValueError(f"more than {MAX_DEPTH} levels")
-    elif isinstance(value, Mapping):
+    elif kind is dict or isinstance(value, Mapping):
         put(head(5, len(value)))
-        for key, text in sorted(((key, _key(key)) for key in value), key=lambda pair: (len(pair[1]), pair[1])):
-            put(head(3, len(text)))
-            put(text)
-            _write(value[key], put, depth - 1)
+        # A shorter key's head sorts before a longer one's, so that the encoded keys are in the format's order.
+        for key, item in sorted([(_key(key), item) for key, item in value.items()], key=_first):
+            put(key)
+            _write(item, put, depth - 1)
     elif isinstance(value, (list, tuple)):
         put(head(4, len(value)))
         for item in value:
@@ -97,10 +106,12 @@ def _write(value: Any, put: Callable[[bytes], None], depth: int) -> None:
         raise TypeError(f"a {kind.__name__} cannot be recorded")
 
 
+@lru_cache(maxsize=1024)
 def _key(key: Any) -> bytes:
     if not isinstance(key, str):
         raise TypeError(f"a key of type {type(key).__name__}; keys are text")
-    return key.encode()
+    text = key.encode()
+    return head(3, len(text)) + text
 
 
 class _Reader:

@@ -1,7 +1,7 @@
 """The SQLite files of a store: connections, transactions, and the lock that keeps collectors away from writers.
 
-Two files. ``store.db`` (WAL) has the tables. ``lock.db`` has nothing: it is there for SQLite's file locks, which work on
-every system and end with the process that holds them. Whoever adds blocks holds it shared until the record that
+Two files. ``store.db`` (WAL) has the tables. ``lock.db`` has nothing: it is there for SQLite's file locks, which work
+on every system and end with the process that holds them. Whoever adds blocks holds it shared until the record that
 refers to them is committed; whoever removes blocks holds it exclusively. ``lock.db`` is the connection's main file
 and ``store.db`` the attached one because BEGIN EXCLUSIVE locks them in this order: the other way round a collector
 would hold the tables while it waits for a writer who needs them to finish.
@@ -34,7 +34,7 @@ CREATE TABLE records (
 );
 CREATE INDEX records_by_cid ON records (cid);
 CREATE INDEX records_by_user ON records (user_id) WHERE user_id IS NOT NULL;
-CREATE TABLE pins (cid TEXT PRIMARY KEY, state TEXT NOT NULL CHECK (state IN ('wanted', 'pinned', 'unwanted')));
+CREATE TABLE pins (cid TEXT PRIMARY KEY);
 CREATE TABLE provenance (seq INTEGER PRIMARY KEY, cid TEXT NOT NULL UNIQUE, data BLOB NOT NULL);
 CREATE TABLE texts (cid TEXT PRIMARY KEY, data BLOB NOT NULL);
 PRAGMA user_version = {FORMAT};
@@ -47,6 +47,10 @@ _BEGIN = {
 }
 # Connections that a fork copied: SQLite forbids the child to use or close them, so they are kept from being collected.
 _of_the_parent: list[sqlite3.Connection] = []
+
+
+class StoreBusyError(EvidenceError):
+    """Others were at work in the store for longer than was to be waited."""
 
 
 class Database:
@@ -68,11 +72,13 @@ class Database:
             self._release(self._connection())
 
     @contextmanager
-    def transaction(self, kind: Literal["read", "shared", "exclusive"], patience: float | None = None) -> Iterator[sqlite3.Connection]:
+    def transaction(
+        self, kind: Literal["read", "shared", "exclusive"], patience: float | None = None
+    ) -> Iterator[sqlite3.Connection]:
         """A connection inside a transaction that commits at the end, durably, or rolls back on an error.
 
-        ``shared`` keeps collectors out, ``exclusive`` all other writers, in all processes. Raises EvidenceError where
-        the files cannot be used or are busy for longer than ``patience`` seconds.
+        ``shared`` keeps collectors out, ``exclusive`` all other writers, in all processes. Raises StoreBusyError
+        if that is not to be had for ``patience`` seconds, EvidenceError where the files cannot be used.
         """
         connection = self._connection()
         try:
@@ -153,11 +159,9 @@ class Database:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                reason = "another process is at work in it; try again when that has finished"
-            else:
-                reason = f"{error}; check the disk's free space and the folder's permissions"
-            raise EvidenceError(f"{self._path} cannot be used: {reason}") from error
+            if "locked" in str(error):
+                raise StoreBusyError(f"{self._path} is in use by others; try again when they have finished") from error
+            raise EvidenceError(f"{self._path} cannot be used: {error}; check free space and permissions") from error
         except sqlite3.DatabaseError as error:
             raise EvidenceCorruptedError(f"{self._path} is damaged: {error}; restore it from a copy") from error
 

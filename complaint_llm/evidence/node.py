@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from complaint_llm.evidence.blocks import MAX_BLOCK
-from complaint_llm.evidence.cid import CODEC_NAMES, Cid, parse_cid
+from complaint_llm.evidence.cid import CODEC_NAMES, Cid
 from complaint_llm.evidence.unixfs import Block
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError
 
@@ -89,7 +89,7 @@ class IpfsNode:
                 raise
 
     def get(self, cid: Cid) -> bytes:
-        """A block from the node, unverified. Raises EvidenceError with the node's reason if it does not find it in time."""
+        """A block, unverified. Raises EvidenceError with the node's reason if it does not find it in time."""
         return self._call("block/get", {"arg": str(cid), "timeout": f"{int(ANSWER_SECONDS / 2)}s"})
 
     def close(self) -> None:
@@ -122,10 +122,8 @@ class IpfsNode:
             raise
         self._release(session)
         if answer.status_code != 200:
-            reason = next((str(line["Message"])[:200] for line in _lines(body) if "Message" in line), "")
-            raise EvidenceError(
-                f"the IPFS node {self.where} refused {command} with status {answer.status_code}: {reason or 'no reason'}"
-            )
+            reason = next((str(line["Message"])[:200] for line in _lines(body) if "Message" in line), "no reason")
+            raise EvidenceError(f"the IPFS node {self.where} refused {command} ({answer.status_code}): {reason}")
         return body
 
     def _session(self) -> Session:

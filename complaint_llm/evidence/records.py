@@ -17,6 +17,7 @@ from complaint_llm.evidence.media import media_type
 from complaint_llm.exceptions import EvidenceCorruptedError
 
 KIND = "complaint_llm/evidence/1"
+_FOUND: Mapping[str, type] = {"content": Cid, "size": int, "sha256": bytes, "detected_type": str, "created": str}
 
 
 class Given(NamedTuple):
@@ -33,13 +34,13 @@ class Given(NamedTuple):
 
     def checked(self) -> Given:
         """This, if it can be recorded: TypeError or ValueError naming the field if not."""
-        if not isinstance(self.evidence_type, str) or not self.evidence_type:
-            raise TypeError("evidence_type is a text that is not empty, such as 'document'")
         for name, value in self._asdict().items():
-            if name != "metadata" and value is not None and not isinstance(value, str):
-                raise TypeError(f"{name} is a text, not {type(value).__name__}")
-        if not isinstance(self.metadata, (Mapping, type(None))):
-            raise TypeError(f"metadata is a mapping, not {type(self.metadata).__name__}")
+            kind = Mapping if name == "metadata" else str
+            if not isinstance(value, kind) and (value is not None or name in ("evidence_type", "description")):
+                what = "a mapping" if kind is Mapping else "a text"
+                raise TypeError(f"{name} is {what}, not {type(value).__name__}")
+        if not self.evidence_type:
+            raise ValueError("evidence_type is empty; say what it is, such as 'document'")
         try:
             encode({"metadata": self.metadata, **self._asdict()})
         except (TypeError, ValueError) as error:
@@ -96,25 +97,23 @@ def decode_record(body: bytes) -> Record:
     data = decode(body)
     if not isinstance(data, dict) or data.pop("kind", None) != KIND:
         raise ValueError(f"it is no {KIND} record")
+    for name, kind in _FOUND.items():
+        if not isinstance(data.get(name), kind):
+            raise ValueError(f"it is no complete record: {name} is missing or of the wrong type")
+    content = Content(*(data.pop(name) for name in ("content", "size", "sha256", "detected_type")))
+    created = data.pop("created")
     try:
-        content = Content(data.pop("content"), data.pop("size"), data.pop("sha256"), data.pop("detected_type"))
-        created = data.pop("created")
-        record = Record(Given(**data).checked(), content, created)
-    except (KeyError, TypeError) as error:
+        return Record(Given(**data).checked(), content, created)
+    except TypeError as error:
         raise ValueError(f"it is no complete record: {error}") from error
-    if not (isinstance(content.cid, Cid) and isinstance(content.size, int) and isinstance(content.sha256, bytes)):
-        raise ValueError("it is no complete record: content, size and sha256 are of the wrong type")
-    if not (isinstance(content.detected_type, str) and isinstance(created, str)):
-        raise ValueError("it is no complete record: detected_type and created are texts")
-    return record
 
 
 def verified(row: tuple[Any, ...]) -> Record:
-    """The record of a row (record_id, cid, user_id, body, body_sha256) if every bit of it is as it was written.
+    """The record of a row of the table if every bit of it is as it was written.
 
     Raises EvidenceCorruptedError naming the record.
     """
-    record_id, cid, user_id, body, digest = row
+    _seq, record_id, cid, user_id, body, digest = row
     try:
         if sha256(body).digest() != digest:
             raise ValueError("its body is not what was written")

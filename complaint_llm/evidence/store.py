@@ -15,20 +15,20 @@ from typing import Any, BinaryIO
 
 from complaint_llm.evidence.blocks import BlockStore, FileBlocks
 from complaint_llm.evidence.cid import Cid, parse_cid
-from complaint_llm.evidence.database import Database
+from complaint_llm.evidence.collection import collect, remove_unreferenced
+from complaint_llm.evidence.database import Database, StoreBusyError
 from complaint_llm.evidence.media import HEAD, declared_by, detect
-from complaint_llm.evidence.node import IpfsNode, NodeAwayError
+from complaint_llm.evidence.node import IpfsNode
 from complaint_llm.evidence.records import Content, Given, Record, moment, verified
+from complaint_llm.evidence.transfer import MAX_CONTENT, export_car, import_car
 from complaint_llm.evidence.unixfs import PROFILES, FileTree, chunks_of, read_file, walk
+from complaint_llm.evidence.verification import Verification, verify_store
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 log = logging.getLogger("complaint_llm.evidence")
 
 Progress = Callable[[int], object]
 """Called with the number of bytes that were just worked through."""
-
-COLUMNS = "record_id, cid, user_id, body, body_sha256"
-_COLLECT_PATIENCE = 2.0
 
 
 class EvidenceStore:
@@ -37,10 +37,9 @@ class EvidenceStore:
     Any thread and any process may call it at the same time. What ``submit_*`` returned is on disk. Every read verifies
     every block. Users' texts and names are kept in records only, never logged.
 
-    ``profile`` names how files are cut (``unixfs-v1``, ``unixfs-v1-2025``); ``ipfs_api`` is a node's RPC address, beyond
-    loopback only with ``ipfs_public``, never with ``privacy_local``; ``blocks`` replaces the files that blocks are kept
-    in; ``clock`` gives Unix seconds. Raises ConfigError for settings that cannot be used, EvidenceError if the folder
-    cannot.
+    ``profile`` says how files are cut (``unixfs-v1``, ``unixfs-v1-2025``); ``ipfs_api`` is a node's RPC address, beyond
+    loopback only with ``ipfs_public``, never with ``privacy_local``; ``blocks`` replaces the files that blocks are in;
+    ``clock`` gives Unix seconds. Raises ConfigError for settings that cannot be used, EvidenceError for the folder.
     """
 
     def __init__(
@@ -118,11 +117,18 @@ class EvidenceStore:
         source = Path(path)
         name = source.name if file_name is None else file_name
         given = Given(
-            evidence_type, description, claim_type, claim_element, user_id, metadata, name, mime_type or declared_by(name)
+            evidence_type,
+            description,
+            claim_type,
+            claim_element,
+            user_id,
+            metadata,
+            name,
+            mime_type or declared_by(name),
         ).checked()
         try:
             if not S_ISREG(source.stat().st_mode):
-                raise EvidenceError(f"{source} is not a file: give files, or use `complaint-llm evidence add` for folders")
+                raise EvidenceError(f"{source} is not a file; `complaint-llm evidence add` takes folders too")
             file = source.open("rb", buffering=0)
         except OSError as error:
             raise EvidenceError(f"{source} cannot be read: {error.strerror or error}") from error
@@ -154,29 +160,26 @@ class EvidenceStore:
             try:
                 self.blocks.put(tree.blocks(chunks()))
             except OSError as error:
-                raise EvidenceError(f"evidence could not be stored in {self.path}: {error.strerror or error}") from error
+                raise EvidenceError(f"{self.path} cannot store evidence: {error.strerror or error}") from error
             assert tree.root is not None
             content = Content(tree.root, tree.size, whole.digest(), detect(head))
-            record, created = self.insert(connection, Record(given, content, moment(self._clock())))
-        return {**record.as_dict(), "record_created": created, **self._mirrored(content.cid)}
+            record, created = self._insert(connection, Record(given, content, moment(self._clock())))
+        found = {**record.as_dict(), "record_created": created}
+        if self.node is not None:
+            found["pinned"] = self._settled(self.node, content.cid.name)
+        return found
 
-    def insert(self, connection: Connection, record: Record) -> tuple[Record, bool]:
-        """Write a record inside a shared transaction; the one that is there, and whether it is new."""
+    def _insert(self, connection: Connection, record: Record) -> tuple[Record, bool]:
+        """The record that is then there, and whether it is new. The transaction is a shared one."""
         body = record.encode()
         record_id, cid = str(record.record_id), str(record.content.cid)
         cursor = connection.execute(
-            f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (record_id) DO NOTHING",
+            "INSERT INTO records VALUES (NULL, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO NOTHING",
             (record_id, cid, record.given.user_id, body, sha256(body).digest()),
         )
-        if self.node is not None:
-            connection.execute(
-                "INSERT INTO pins VALUES (?, 'wanted') ON CONFLICT (cid) DO UPDATE SET state = 'wanted'"
-                " WHERE state = 'unwanted'",
-                (cid,),
-            )
         if cursor.rowcount:
             return record, True
-        row = connection.execute(f"SELECT {COLUMNS} FROM records WHERE record_id = ?", (record_id,)).fetchone()
+        row = connection.execute("SELECT * FROM records WHERE record_id = ?", (record_id,)).fetchone()
         return verified(row), False
 
     # Reading
@@ -185,16 +188,16 @@ class EvidenceStore:
         """The newest record about this content. Raises EvidenceNotFoundError, or EvidenceCorruptedError."""
         records = self.records_of(parse_cid(cid))
         if not records:
-            raise EvidenceNotFoundError(f"no record of {cid} in {self.path}; `complaint-llm evidence list` shows what is there")
+            raise EvidenceNotFoundError(f"no record of {cid} in {self.path}: `complaint-llm evidence list` shows all")
         return self._shown(records[-1:])[0]
 
     def get_user_evidence(self, user_id: str) -> list[dict[str, Any]]:
         """All records of a user, oldest first; an empty list if there are none."""
-        return self._shown(self._records("WHERE user_id = ?", (user_id,)))
+        return self._shown(self._records("SELECT * FROM records WHERE user_id = ? ORDER BY seq", user_id))
 
     def list_evidence(self) -> list[dict[str, Any]]:
         """All records, oldest first."""
-        return self._shown(self._records())
+        return self._shown(self._records("SELECT * FROM records ORDER BY seq"))
 
     def retrieve_evidence(self, cid: str) -> bytes:
         """The content, verified; from the IPFS node where it is not here. Large content: ``iter_evidence``.
@@ -231,33 +234,53 @@ class EvidenceStore:
 
     def records_of(self, cid: Cid) -> list[Record]:
         """The records about one content, oldest first, verified."""
-        return self._records("WHERE cid = ?", (cid.name,))
+        return self._records("SELECT * FROM records WHERE cid = ? ORDER BY seq", cid.name)
+
+    def _records(self, query: str, *values: str) -> list[Record]:
+        with self.database.transaction("read") as connection:
+            rows = connection.execute(query, values).fetchall()
+        return [verified(row) for row in rows]
+
+    def _shown(self, records: list[Record]) -> list[dict[str, Any]]:
+        if self.node is None:
+            return [record.as_dict() for record in records]
+        pinned = self._pinned()
+        return [{**record.as_dict(), "pinned": record.content.cid.name in pinned} for record in records]
+
+    def _local(self, cid: Cid) -> bytes | None:
+        try:
+            data = self.blocks.get(cid)
+        except OSError as error:
+            raise EvidenceError(f"block {cid} cannot be read: {error.strerror or error}") from error
+        if data is not None and not cid.matches(data):
+            raise EvidenceCorruptedError(
+                f"block {cid} in {self.path} is damaged: its bytes are not what it is named by; "
+                "submit the original again to mend it, or restore it from a copy"
+            )
+        return data
 
     # Removing
 
     def delete_evidence(self, cid: str) -> dict[str, Any]:
         """Delete all records of this content, then its blocks unless other evidence has them too.
 
-        ``blocks`` in the answer is how many were removed; None if others were adding just then: ``gc`` removes them.
-        On an IPFS node it is unpinned, at the next ``sync`` if the node is away. Raises EvidenceNotFoundError.
+        ``blocks`` in the answer is how many were removed; None if that has to wait for ``gc``, because others were
+        adding just then or other evidence is damaged. It is unpinned on the IPFS node, at the next ``sync`` if the
+        node is away. Raises EvidenceNotFoundError.
         """
-        from complaint_llm.evidence.collection import remove_unreferenced
-
         root = parse_cid(cid)
         with self.database.transaction("shared") as connection:
             gone = connection.execute("DELETE FROM records WHERE cid = ?", (root.name,)).rowcount
-            connection.execute("UPDATE pins SET state = 'unwanted' WHERE cid = ?", (root.name,))
         if not gone:
             raise EvidenceNotFoundError(f"no record of {cid} in {self.path}")
         blocks: int | None
         try:
-            blocks = remove_unreferenced(self, self._reachable(root), _COLLECT_PATIENCE)
-        except EvidenceCorruptedError:
-            raise
-        except EvidenceError as error:
-            log.info("deleted records whose blocks stay until gc: %s", error)
+            blocks = remove_unreferenced(self.database, self.blocks, self.local_block, root)
+        except (StoreBusyError, EvidenceCorruptedError) as error:
+            log.warning("deleted the records of %s; its blocks stay until `complaint-llm evidence gc`: %s", cid, error)
             blocks = None
-        self._unpin(root)
+        if self.node is not None:
+            self._settled(self.node, root.name)
         return {"cid": root.name, "records": gone, "blocks": blocks}
 
     def gc(self) -> dict[str, int]:
@@ -265,88 +288,92 @@ class EvidenceStore:
 
         Raises EvidenceCorruptedError, having removed nothing, if evidence is damaged so that what it needs is unknown.
         """
-        from complaint_llm.evidence.collection import remove_unreferenced
-
-        unfinished: list[int] = []
-        blocks = remove_unreferenced(self, self.blocks.list(), None, lambda: unfinished.append(self.blocks.sweep()))
-        return {"blocks": blocks, "unfinished": sum(unfinished)}
+        return collect(self.database, self.blocks, self.local_block)
 
     # The IPFS node
 
     def sync(self) -> dict[str, int]:
-        """Give the IPFS node what it missed while it was away: pin what is not pinned, unpin what was deleted.
+        """Give the IPFS node what it missed: pin what is not pinned, unpin what was deleted; the counts of both.
 
-        Raises NodeAwayError (an EvidenceError) if it is still away, EvidenceError if no node is configured.
+        Raises EvidenceError if it is still away, or if no node is configured.
         """
         if self.node is None:
             raise EvidenceError('no IPFS node is configured: set "ipfs_api" in the EVIDENCE section')
-        counts = {"pinned": 0, "unpinned": 0}
-        for cid in self._pins("wanted"):
-            self._pin(self.node, cid)
-            counts["pinned"] += 1
-        for cid in self._pins("unwanted"):
-            self.node.unpin(cid)
-            self._forget_pin(cid)
-            counts["unpinned"] += 1
-        return counts
-
-    def _mirrored(self, cid: Cid) -> dict[str, bool]:
-        if self.node is None:
-            return {}
-        try:
-            if cid in self._pins("wanted"):
-                self._pin(self.node, cid)
-        except NodeAwayError as error:
-            log.warning("%s; the evidence is stored here, `complaint-llm evidence sync` pins it later", error)
-            return {"pinned": False}
-        return {"pinned": True}
-
-    def _pin(self, node: IpfsNode, cid: Cid) -> None:
-        node.put(walk(cid, self.local_block))
-        node.pin(cid)
-        with self.database.transaction("shared") as connection:
-            connection.execute("UPDATE pins SET state = 'pinned' WHERE cid = ? AND state = 'wanted'", (cid.name,))
-
-    def _unpin(self, cid: Cid) -> None:
-        if self.node is not None and cid in self._pins("unwanted"):
-            try:
-                self.node.unpin(cid)
-            except NodeAwayError as error:
-                log.warning("%s; `complaint-llm evidence sync` unpins what was deleted later", error)
-                return
-            self._forget_pin(cid)
-
-    def _forget_pin(self, cid: Cid) -> None:
-        with self.database.transaction("shared") as connection:
-            connection.execute("DELETE FROM pins WHERE cid = ? AND state = 'unwanted'", (cid.name,))
-
-    def _pins(self, state: str) -> list[Cid]:
         with self.database.transaction("read") as connection:
-            rows = connection.execute("SELECT cid FROM pins WHERE state = ?", (state,)).fetchall()
-        return [parse_cid(cid) for (cid,) in rows]
+            wanted = {name for (name,) in connection.execute("SELECT DISTINCT cid FROM records")}
+        pinned = self._pinned()
+        for name in sorted(wanted ^ pinned):
+            self._settle(self.node, name)
+        return {"pinned": len(wanted - pinned), "unpinned": len(pinned - wanted)}
+
+    def _settled(self, node: IpfsNode, name: str) -> bool:
+        """Whether the node has this content now exactly if there is a record about it."""
+        try:
+            self._settle(node, name)
+        except EvidenceCorruptedError:
+            raise
+        except EvidenceError as error:
+            log.warning("%s; the store is complete without it, run `complaint-llm evidence sync` later", error)
+            return False
+        return True
+
+    def _settle(self, node: IpfsNode, name: str) -> None:
+        with self.database.transaction("read") as connection:
+            wanted = connection.execute("SELECT 1 FROM records WHERE cid = ?", (name,)).fetchone() is not None
+            pinned = connection.execute("SELECT 1 FROM pins WHERE cid = ?", (name,)).fetchone() is not None
+        cid = parse_cid(name)
+        if wanted and not pinned:
+            node.put(walk(cid, self.local_block))
+            node.pin(cid)
+            self._note_pin("INSERT OR IGNORE INTO pins VALUES (?)", name)
+        elif pinned and not wanted:
+            node.unpin(cid)
+            self._note_pin("DELETE FROM pins WHERE cid = ?", name)
+
+    def _pinned(self) -> set[str]:
+        with self.database.transaction("read") as connection:
+            return {name for (name,) in connection.execute("SELECT cid FROM pins")}
+
+    def _note_pin(self, statement: str, name: str) -> None:
+        with self.database.transaction("shared") as connection:
+            connection.execute(statement, (name,))
 
     # Verification, and archives
 
-    def verify(self, progress: Progress | None = None) -> Any:
-        """Check every bit: records, blocks, trees, provenance. A ``Verification`` with every fault by name."""
-        from complaint_llm.evidence.verification import verify_store
+    def verify(self, progress: Progress | None = None) -> Verification:
+        """Check every bit: records, blocks, trees, provenance. ``faults`` names everything that is not as written."""
+        return verify_store(self.database, self.blocks, progress)
 
-        return verify_store(self, progress)
+    def export_car(
+        self, cids: Iterable[str], target: str | PathLike[str], *, with_records: bool = True
+    ) -> dict[str, int]:
+        """Write content, verified, and its records as a CAR v1 file that other IPFS tools read; the counts of both."""
+        roots = list(dict.fromkeys(parse_cid(cid) for cid in cids))
+        records = [record for root in roots for record in self.records_of(root)] if with_records else []
+        return export_car(Path(target), roots, records, self.block)
 
-    def export_car(self, cids: Iterable[str], target: str | PathLike[str], *, with_records: bool = True) -> dict[str, int]:
-        """Write content, verified, and its records as a CAR v1 file that other IPFS tools read; counts of both."""
-        from complaint_llm.evidence.transfer import export_car
+    def import_car(
+        self,
+        source: str | PathLike[str],
+        evidence_type: str = "imported",
+        *,
+        max_size: int = MAX_CONTENT,
+        **statements: Any,
+    ) -> list[dict[str, Any]]:
+        """Take in a CAR v1 file: every block verified, every root complete; the records of its roots.
 
-        return export_car(self, [parse_cid(cid) for cid in cids], Path(target), with_records)
-
-    def import_car(self, source: str | PathLike[str], evidence_type: str = "imported", **statements: Any) -> list[dict[str, Any]]:
-        """Take in a CAR v1 file: every block verified, every root complete; the records that are new or were there.
-
-        A root without a record in the file gets one of ``evidence_type`` and ``statements``.
+        A root without a record in the file gets one of ``evidence_type`` and ``statements``. ``max_size`` bounds the
+        bytes of one root: a small file can describe a huge one. Raises EvidenceCorruptedError naming what is wrong;
+        no record is kept then.
         """
-        from complaint_llm.evidence.transfer import import_car
-
-        return import_car(self, Path(source), Given(evidence_type, **statements).checked())
+        given = Given(evidence_type, **statements).checked()
+        with self.database.transaction("shared") as connection:
+            records = import_car(Path(source), self.blocks, self.local_block, given, moment(self._clock()), max_size)
+            found = [self._insert(connection, record) for record in records]
+        shown = [{**record.as_dict(), "record_created": created} for record, created in found]
+        if self.node is not None:
+            shown = [{**record, "pinned": self._settled(self.node, record["cid"])} for record in shown]
+        return shown
 
     def close(self) -> None:
         """Close files and connections. May be called again."""
@@ -360,3 +387,12 @@ class EvidenceStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _make_folder(path: Path) -> None:
+    """A folder for clients' data: for its owner alone, and never added to a repository."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore = path / ".gitignore"
+    if not ignore.exists():
+        path.chmod(0o700)
+        ignore.write_text("*\n", encoding="ascii")

@@ -41,7 +41,7 @@ class _Link(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A dag-pb node of a file: its children with the bytes of content under each, and content of its own (CIDv0 trees)."""
+    """A dag-pb node of a file: its children, the bytes of content under each, and content of its own (CIDv0 trees)."""
 
     links: tuple[Cid, ...]
     sizes: tuple[int, ...]
@@ -114,7 +114,7 @@ def children_of(block: Block) -> tuple[Cid, ...]:
 
 
 def walk(root: Cid, get: Callable[[Cid], bytes]) -> Iterator[Block]:
-    """Every block of a file, each once, parents first. ``get`` verifies; raises what it raises, or EvidenceCorruptedError."""
+    """Every block of a file, each once, parents first. ``get`` verifies. EvidenceCorruptedError for other trees."""
     seen = {root}
     waiting = [root]
     while waiting:

@@ -5,30 +5,62 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from complaint_llm.routing.breaker import Breaker, BreakerSettings
+from complaint_llm.routing.breaker import USUAL, Breaker, BreakerSettings
+from complaint_llm.routing.concurrency import Concurrency
+from complaint_llm.routing.rate_limit import RateLimit
+from complaint_llm.routing.waiting import ThreadWaiter, Waiter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from complaint_llm.call import Clock
-    from complaint_llm.routing.candidate import Policy
+    from complaint_llm.routing.budget import Account
+    from complaint_llm.routing.candidate import AnyRequest, Estimate, Policy
     from complaint_llm.routing.meter import Meter
 
 
 def admission(
     id: str,
     *,
-    breaker: BreakerSettings | None = BreakerSettings(),
     meter: Meter | None = None,
+    breaker: BreakerSettings | None = USUAL,
+    max_concurrency: int | None = None,
     rate_limit: int | None = None,
     window: float = 60.0,
     tokens_per_minute: int | None = None,
-    max_concurrency: int | None = None,
     on_rate_limit: bool = True,
+    budget: Account | None = None,
+    estimate: Callable[[AnyRequest], Estimate] | None = None,
     clock: Clock = time.monotonic,
+    make_waiter: Callable[[], Waiter] = ThreadWaiter,
 ) -> tuple[Policy, ...]:
-    """The policies of backend ``id``: what is not given is not there."""
+    """The policies of backend ``id``: what is not given is not there, but the last is always its RateLimit.
+
+    The rate limit comes last, so that nothing waits between its admission and the sending: what it admits is sent now.
+    """
     policies: list[Policy] = []
     if meter is not None:
         policies.append(meter)
     if breaker is not None:
         policies.append(Breaker(id, breaker, clock))
+    if budget is not None:
+        if estimate is None:
+            raise TypeError("a budget needs an estimate of what a request costs")
+        from complaint_llm.routing.budget import Budget
+
+        policies.append(Budget(budget, estimate))
+    if max_concurrency is not None:
+        policies.append(Concurrency(max_concurrency, clock, make_waiter))
+    policies.append(
+        RateLimit(
+            id,
+            requests=rate_limit,
+            window=window,
+            tokens_per_minute=tokens_per_minute,
+            estimate=estimate,
+            wait=on_rate_limit,
+            clock=clock,
+            make_waiter=make_waiter,
+        )
+    )
     return tuple(policies)

@@ -27,6 +27,7 @@ from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
+    from complaint_llm.routing.budget import Account
     from complaint_llm.routing.hedge import Hedge
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Rules(NamedTuple):
     clock: Clock
     sleep: Callable[[float, CancelToken], None]
     random: Callable[[], float]
+    budget: Account | None = None
 
 
 class Won(NamedTuple):
@@ -153,9 +155,12 @@ class Run:
     def admit(self, candidate: Candidate, patience: float) -> list[Permit]:
         """Leave of every policy, in order. A refusal gives back what the others gave, in reverse order."""
         permits: list[Permit] = []
+        request, budget = self.request, self._rules.budget
         try:
+            if budget is not None:
+                permits.append(budget.reserve(candidate.estimate(request), request, FOREVER))
             for policy in candidate.policies:
-                permit = policy.enter(self.request, patience)
+                permit = policy.enter(request, patience)
                 if permit is not None:
                     permits.append(permit)
         except BaseException:
@@ -168,12 +173,12 @@ class Run:
     ) -> Won | BackendError:
         """One attempt, recorded. What is not a BackendError (a KeyboardInterrupt, a bug) goes through, settled."""
         rules = self._rules
-        self._made += 1
-        request = self._bounded(candidate, rest, cancel)
+        request = self.begin(candidate, rest, cancel)
         started = rules.clock()
         try:
             value = work(candidate, request)
-        except BackendError as error:
+        except BackendError as raised:
+            error = explained(raised, cancel)
             self.failed(candidate, permits, rules.clock() - started, error)
             return error
         except BaseException as error:
@@ -195,6 +200,10 @@ class Run:
     def failed(self, candidate: Candidate, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
         """Record and settle an attempt that failed."""
         settle(permits, Outcome(seconds, None, error))
+        self.note_failure(candidate, seconds, error)
+
+    def note_failure(self, candidate: Candidate, seconds: float, error: BackendError) -> None:
+        """Record an attempt that failed and is settled."""
         if error.backend is None:
             error.backend = candidate.id
         self._tries[candidate.id] = self._tries.get(candidate.id, 0) + 1
@@ -204,12 +213,18 @@ class Run:
             _log(error)
 
     @property
+    def clock(self) -> Clock:
+        """The clock that attempts are timed by."""
+        return self._rules.clock
+
+    @property
     def spare_attempts(self) -> int:
         """How many attempts may still be made."""
         return self._most - self._made
 
-    def _bounded(self, candidate: Candidate, rest: int, cancel: CancelToken) -> AnyRequest:
-        """The request with this attempt's own deadline and token; itself where both are the call's."""
+    def begin(self, candidate: Candidate, rest: int, cancel: CancelToken) -> AnyRequest:
+        """Count an attempt; the request for it, with a deadline and token of its own where they are not the call's."""
+        self._made += 1
         request = self.request
         limit = candidate.timeout
         if rest:
@@ -281,6 +296,17 @@ def excluded(candidate: Candidate, request: AnyRequest) -> str | None:
         return 'not local: privacy "local" keeps the request on this machine'
     lacking = candidate.lacks(request)
     return None if lacking is None else f"cannot serve this request: {lacking}"
+
+
+def explained(error: BackendError, cancel: CancelToken) -> BackendError:
+    """The error of an attempt; what a cancelled one raises (a socket that was shut down) is the cancellation."""
+    if not cancel.cancelled or isinstance(error, CancelledError):
+        return error
+    cancelled = CancelledError(
+        cancel.reason or "cancelled", backend=error.backend, sent=error.sent, maybe_received=error.sent
+    )
+    cancelled.__cause__ = error
+    return cancelled
 
 
 def settle(permits: Sequence[Permit], outcome: Outcome) -> None:

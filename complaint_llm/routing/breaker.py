@@ -30,7 +30,7 @@ COUNTED = (
     StreamInterruptedError,
     AuthenticationError,
 )
-"""Failures that count. Other refusals (4xx), limits of ours and cancellations say nothing about the backend's health."""
+"""Failures that count. Other refusals (4xx), limits of ours and cancellations say nothing of the backend's health."""
 
 
 class BreakerSettings(NamedTuple):
@@ -38,6 +38,9 @@ class BreakerSettings(NamedTuple):
 
     failures: int = 5
     cooldown: float = 30.0
+
+
+USUAL = BreakerSettings()
 
 
 class Breaker:
@@ -50,7 +53,7 @@ class Breaker:
 
     __slots__ = ("__weakref__", "_clock", "_failures", "_id", "_lock", "_open_until", "_settings", "_term")
 
-    def __init__(self, id: str, settings: BreakerSettings = BreakerSettings(), clock: Clock = time.monotonic) -> None:
+    def __init__(self, id: str, settings: BreakerSettings = USUAL, clock: Clock = time.monotonic) -> None:
         self._id = id
         self._settings = settings
         self._clock = clock
@@ -62,18 +65,18 @@ class Breaker:
 
     def enter(self, request: AnyRequest, patience: float) -> Permit:
         """Admit, or raise CircuitOpenError at once; it never waits."""
-        if self._open_until is None:
+        until = self._open_until
+        if until is None:
             return self._term
         with self._lock:
-            now = self._clock()
-            if self._open_until is None:
-                return self._term
-            if now >= self._open_until:
+            until, now = self._open_until, self._clock()
+            left = 0.0 if until is None else until - now
+            if until is not None and left <= 0:
                 # This request is the probe; until its lease ends the circuit stays shut for all others.
                 self._open_until = now + self._settings.cooldown
                 self._term = _Term(self, probe=True)
+            if left <= 0:
                 return self._term
-            left = self._open_until - now
         raise CircuitOpenError(f"circuit open, probed in {left:.1f} s", backend=self._id, retry_after=left, sent=False)
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:

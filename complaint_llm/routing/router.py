@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
     from complaint_llm.request import EmbeddingRequest, Request
+    from complaint_llm.routing.budget import Account
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import AnyRequest, Candidate, EventStream
     from complaint_llm.routing.hedge import Hedge
@@ -26,7 +27,8 @@ class Router:
     Any thread may call it; it keeps nothing of a call. ``max_attempts`` caps the attempts of one call (None:
     candidates + 2). ``hedge_after`` seconds after an attempt began the next backend is asked too. ``cache`` holds
     answers of candidates that want it. ``patience`` is how many seconds a full local limit may hold a call while other
-    backends are left (FOREVER: as long as it takes). ``clock``, ``sleep`` and ``random`` are for tests.
+    backends are left (FOREVER: as long as it takes). ``budget`` is the account that every attempt is charged to.
+    ``clock``, ``sleep`` and ``random`` are for tests.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Router:
         max_attempts: int | None = None,
         hedge_after: float | None = None,
         cache: Cache | None = None,
+        budget: Account | None = None,
         patience: float = 1.0,
         clock: Clock = time.monotonic,
         sleep: Callable[[float, CancelToken], None] = cancellable_sleep,
@@ -47,6 +50,7 @@ class Router:
             clock,
             sleep,
             random,
+            budget,
         )
         self._hedge: Hedge | None = None
         if hedge_after is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, CancelledError, StreamInterruptedError
 from complaint_llm.messages import Done, StreamError, StreamEvent, TextDelta, ToolCallStart
+from complaint_llm.routing.attempts import explained
 from complaint_llm.routing.candidate import Candidate, EventStream
 
 if TYPE_CHECKING:
@@ -118,12 +119,16 @@ class _Course:
             event = self._next()
             if self._token.cancelled:
                 raise CancelledError(self._token.reason)
+        except BackendError as raised:
+            ending = error = explained(raised, self._token)
+            self._finish(error)
+            if self._won is None or isinstance(error, CancelledError):
+                raise error from error.__cause__
+            self._error = self._interrupted(error)
+            return StreamError(self._error)
         except BaseException as error:
             ending = error
             self._finish(error)
-            if isinstance(error, BackendError) and self._won is not None and not isinstance(error, CancelledError):
-                self._error = self._interrupted(error)
-                return StreamError(self._error)
             raise
         finally:
             self._count(False)

@@ -1,4 +1,4 @@
-"""How a thread waits here: for a time, for a wake-up, or for its turn. Tests pass a waiter with a clock of their own."""
+"""How a thread waits here: for a time, for a wake-up, or for its turn. Tests pass waiters of their own."""
 
 from __future__ import annotations
 

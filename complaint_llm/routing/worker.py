@@ -22,29 +22,29 @@ class _Worker(threading.Thread, Generic[T]):
 
     def __init__(self, work: Callable[[], T], name: str) -> None:
         super().__init__(name=name, daemon=True)
-        self._work: Callable[[], T] | None = work
-        self._context = contextvars.copy_context()
-        self._waiter = ThreadWaiter()
+        self._job: Callable[[], T] | None = work
+        self._job_context = contextvars.copy_context()
+        self._job_waiter = ThreadWaiter()
         self.done = False
         self.abandoned = False
         self.value: Any = None
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        work, self._work = self._work, None
+        work, self._job = self._job, None
         assert work is not None
         try:
-            self.value = self._context.run(work)
+            self.value = self._job_context.run(work)
         except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
             self.error = error
         self.done = True
         self.wake()
 
     def wake(self) -> None:
-        self._waiter.wake()
+        self._job_waiter.wake()
 
     def wait(self, seconds: float) -> None:
-        self._waiter.wait(seconds)
+        self._job_waiter.wait(seconds)
 
 
 def run_abandonable(work: Callable[[], T], deadline: Deadline, cancel: CancelToken, name: str) -> T:

@@ -1,4 +1,4 @@
-"""A backend without a model: it answers from a script, by patterns, or with an echo. For tests, and for trying things out.
+"""A backend without a model: it answers from a script, by patterns, or with an echo. For tests and demonstrations.
 
 >>> backend = MockBackend().with_response(MockResponse.tool_call("search", {"q": "rent"}))
 >>> backend.infer("Find it.", [{"name": "search"}]).tool_calls[0].arguments
@@ -114,6 +114,7 @@ class MockBackend(Backend):
     type: ClassVar[str] = "mock"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured", "embeddings"))
     interruptible: ClassVar[bool] = True
+    demo: ClassVar[bool] = True
     default_location: ClassVar[Literal["local", "remote"]] = "local"
 
     def __init__(
@@ -125,7 +126,7 @@ class MockBackend(Backend):
         **keys: Any,
     ) -> None:
         super().__init__(**{"embedding_model": "mock", **keys})
-        if isinstance(latency, bool) or not isinstance(latency, (int, float)) or not 0 <= latency < float("inf"):
+        if not _is_time(latency):
             raise ConfigError(f"{self.id}: latency is a number of seconds, not {latency!r}")
         self._echo = bool(echo)
         self._latency = float(latency)
@@ -237,7 +238,11 @@ class MockBackend(Backend):
             raise BackendTimeoutError("no answer within the time", maybe_received=True)
 
 
-def _response(given: str | Mapping[str, Any] | MockResponse, where: str) -> MockResponse:
+def _is_time(given: object) -> bool:
+    return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 <= given < float("inf")
+
+
+def _response(given: object, where: str) -> MockResponse:
     if isinstance(given, MockResponse):
         return given
     if isinstance(given, str):

@@ -80,13 +80,14 @@ class ResponseStream:
             if self._closed:
                 return
             self._closed = True
-            reading = self._reading
-        connection = self._exchange.connection
-        if connection is None:
-            return
-        if reading:
-            connection.abort("the stream was closed")
-        elif self._ends_here(connection):
+            connection = self._exchange.connection
+            if connection is None:
+                return
+            if self._reading:
+                # Inside the lock: once the reader is done, the connection may be another request's.
+                connection.abort("the stream was closed")
+                return
+        if self._ends_here(connection):
             self._exchange.finish(self._reply)
         else:
             self._exchange.abandon()

@@ -86,6 +86,9 @@ class KeptReader(io.BufferedReader):
     def close(self) -> None:
         """Do nothing; the socket is closed by its connection."""
 
+    def flush(self) -> None:
+        """Do nothing; an answer that is collected after its connection was would flush a closed file."""
+
 
 class Connection:
     """A socket with its buffered reader. Used by one thread at a time; ``abort`` may be called by any.

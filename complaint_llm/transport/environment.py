@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.exceptions import ConfigError
@@ -65,7 +64,7 @@ def named_ca_bundle() -> str | None:
     for name in _CA_VARIABLES:
         path = os.environ.get(name)
         if path:
-            if not Path(path).exists():
+            if not os.path.exists(path):  # noqa: PTH110 - pathlib costs a millisecond at import
                 raise ConfigError(f"{name} names {path}, which is not there: correct or unset it")
             return path
     return None
@@ -79,10 +78,10 @@ def default_ca_bundle() -> str:
 
 
 def find_netrc(origin: Origin) -> Secret | None:
-    """The value of an Authorization header from ``$NETRC``, ``~/.netrc`` or ``~/_netrc``; None where it has no entry."""
+    """The value of an Authorization header from ``$NETRC``, ``~/.netrc`` or ``~/_netrc``; None without an entry."""
     named = os.environ.get("NETRC")
     candidates = (named,) if named else ("~/.netrc", "~/_netrc")
-    if not any(os.path.exists(os.path.expanduser(path)) for path in candidates):  # noqa: PTH110, PTH111 - no home
+    if not any(os.path.exists(os.path.expanduser(path)) for path in candidates):  # noqa: PTH110, PTH111
         return None
     from requests.utils import get_netrc_auth
 

@@ -100,7 +100,8 @@ def without_frames(error: BaseException) -> BaseException:
 
 
 class UnusableAnswer(Exception):  # noqa: N818 - becomes a ResponseFormatError with this text
-    """An answer whose framing, size or compression rules it out; the text says why."""
+    """An answer whose framing, size or compression rules it out. The text says why and repeats nothing of the answer,
+    for a server may echo a key and a cause is shown unredacted."""
 
 
 FOREIGN["complaint_llm.transport.failures.UnusableAnswer"] = Meaning(ResponseFormatError, "the answer cannot be used")

@@ -12,7 +12,7 @@ class Inflater:
 
     def __init__(self, encoding: str, limit: int) -> None:
         if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise UnusableAnswer(f"its content-encoding is {encoding[:40]!r}, which was not asked for")
+            raise UnusableAnswer("its content-encoding is none of gzip, deflate and identity")
         self._gzip = encoding != "deflate"
         self._limit = limit
         self._made = 0

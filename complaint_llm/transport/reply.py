@@ -82,7 +82,7 @@ class Reply(http.client.HTTPResponse):
         self.chunk_left = None
         self.length = None
         if encoding is not None and not self.chunked and encoding.lower() != "identity":
-            raise UnusableAnswer(f"its transfer-encoding is {encoding[:40]!r}, not chunked")
+            raise UnusableAnswer("its transfer-encoding is not chunked")
         if self.status in (101, 204, 304) or self._method == "HEAD":
             self.chunked, self.length = False, 0
         elif length is not None and not self.chunked:
@@ -90,7 +90,7 @@ class Reply(http.client.HTTPResponse):
             if not (first.isascii() and first.isdecimal() and len(first) < 20) or any(
                 other != first for other in others
             ):
-                raise UnusableAnswer(f"its content-length is {length[:40]!r}")
+                raise UnusableAnswer("its content-length is not one number")
             self.length = int(first)
         elif not self.chunked:
             self.will_close = True  # the end of the connection is the end of the body

@@ -49,7 +49,7 @@ class RequestHead:
         )
 
     def __repr__(self) -> str:
-        return f"<RequestHead of {len(self._headers)} headers>"
+        return "<RequestHead>"
 
 
 def _line(name: str, value: str | Secret) -> Secret:

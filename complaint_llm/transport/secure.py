@@ -13,7 +13,7 @@ from urllib3.connection import HTTPSConnection, ProxyConfig
 from urllib3.util import Url
 from urllib3.util.ssl_ import create_urllib3_context
 
-from complaint_llm.transport.connection import BUFFER, DeadlineReader, KeptReader, Wire
+from complaint_llm.transport.connection import DeadlineReader, KeptReader, Wire
 
 if TYPE_CHECKING:
     from complaint_llm.call import Deadline
@@ -89,7 +89,7 @@ class _ProxyAnswer(http.client.HTTPResponse):
     def __init__(self, sock: Any, limit: Deadline, **options: Any) -> None:
         raw = DeadlineReader(sock)
         raw.expect(limit, None, None)
-        self._reader = KeptReader(raw, BUFFER)
+        self._reader = KeptReader(raw, 1)  # what follows the answer belongs to TLS
         super().__init__(self, **options)  # type: ignore[arg-type]  # only makefile is called
 
     def makefile(self, mode: str) -> KeptReader:

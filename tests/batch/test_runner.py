@@ -88,8 +88,7 @@ def test_an_error_of_the_input_is_raised_after_the_results_of_what_was_read():
 
     run = run_batch(echo, broken(), max_workers=2)
     with pytest.raises(OSError, match="the file is gone"):
-        while True:
-            next(run)
+        list(run)
     assert run.summary.answered == 3
     assert list(run) == []
 
@@ -172,8 +171,7 @@ def test_ctrl_c_hands_out_what_is_under_way_then_says_how_to_go_on(monkeypatch):
     monkeypatch.setattr(run._flow, "take", take)
     got = []
     with pytest.raises(KeyboardInterrupt, match="stopped after"):
-        for result in run:
-            got.append(result.index)  # noqa: PERF402
+        got.extend(result.index for result in run)
     assert sorted(got) == list(range(len(got)))
     assert len(got) <= 6
 

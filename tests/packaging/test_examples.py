@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import re
 from pathlib import Path
@@ -79,4 +79,4 @@ def test_the_example_models_are_not_retired() -> None:
     models = {each.get("model") for each in json.loads(CONFIG.read_text(encoding="utf-8"))["BACKENDS"]}
     flat = json.dumps(retired)
     dated = [model for model in models if model and f'"{model}"' in flat]
-    assert dated == [], f"choose models without an end date (today is {datetime.datetime.now(datetime.UTC).date()})"
+    assert dated == [], f"choose models without an end date (today is {dt.datetime.now(dt.UTC).date()})"

@@ -51,19 +51,6 @@ def test_every_package_has_an_init() -> None:
     assert [name for name, folder in package_folders().items() if not (folder / "__init__.py").is_file()] == []
 
 
-def test_every_data_folder_belongs_to_a_package() -> None:
-    """package_data reaches only into packages: data in any other folder would not be installed."""
-    packages = set(package_folders().values())
-    data = [
-        path
-        for folder in ROOTS
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.suffix in {".json", ".yaml", ".md", ".typed"}
-    ]
-    assert data
-    assert [str(path) for path in data if path.parent not in packages] == []
-
-
 @pytest.mark.parametrize(("name", "module"), sorted(entry_points("complaint_llm").items()))
 def test_a_type_is_offered_by_the_plugin_that_its_entry_point_names(name: str, module: str) -> None:
     """A type or alias that a config names resolves to a plugin which really offers it."""

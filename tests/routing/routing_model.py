@@ -55,7 +55,7 @@ class ModelTime:
         def body(each: Callable[[], None]) -> None:
             try:
                 each()
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 raised.append(error)
             finally:
                 with self._lock:
@@ -120,6 +120,8 @@ class ModelWaiter:
 Step = Exception | InferenceOutput | Callable[[Request], InferenceOutput]
 
 USAGE = TokenUsage(10, 5, 15)
+NO_RETRY = RetryPolicy(max_retries=0)
+GUESS = Estimate(10, 5, 0.001)
 
 
 def answer(text: str = "hello", cost: float | None = None) -> InferenceOutput:
@@ -160,13 +162,13 @@ class Scripted:
     id: str
     script: list[Any] = field(default_factory=lambda: [answer()])
     timeout: float | None = None
-    retry: RetryPolicy = RetryPolicy(max_retries=0)
+    retry: RetryPolicy = NO_RETRY
     policies: Sequence[Policy] = ()
     weight: float = 1.0
     local: bool = False
     cancellable: bool = True
     lacking: str | None = None
-    guess: Estimate = Estimate(10, 5, 0.001)
+    guess: Estimate = GUESS
     identity: str | None = None
     meter: Meter = field(default_factory=Meter)
     seen: list[AnyRequest] = field(default_factory=list)
@@ -182,11 +184,11 @@ class Scripted:
 
     def attempt(self, request: Request) -> InferenceOutput:
         step = self._step(request)
-        return step if isinstance(step, InferenceOutput) else step(request)  # type: ignore[no-any-return]
+        return step if isinstance(step, InferenceOutput) else step(request)
 
     def attempt_stream(self, request: Request) -> EventStream:
         step = self._step(request)
-        return ListStream(step) if isinstance(step, list) else step(request)  # type: ignore[no-any-return]
+        return ListStream(step) if isinstance(step, list) else step(request)
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         step = self._step(request)

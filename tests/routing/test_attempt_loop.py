@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from routing_model import ModelTime, Scripted, answer, ask
@@ -32,6 +31,9 @@ from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
 from complaint_llm.routing.retry import WHOLE_BUDGET
 from complaint_llm.routing.router import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def router(time: ModelTime, **keys: Any) -> Router:
@@ -140,7 +142,8 @@ def test_a_failed_key_or_model_is_logged_as_an_error_without_the_prompt(caplog: 
     time = ModelTime()
     with caplog.at_level(logging.DEBUG):
         router(time).answer(
-            ask("my secret case", time=time), [Scripted("a", [AuthenticationError("bad key", status=401)]), Scripted("b")]
+            ask("my secret case", time=time),
+            [Scripted("a", [AuthenticationError("bad key", status=401)]), Scripted("b")],
         )
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "a: AuthenticationError: bad key" in caplog.text

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import time
 import zlib
 
 import pytest
-from tests.transport.faulty import HANG, REQUEST, RESET, Drip, FaultyServer, Pause, Script, ok
 
 from complaint_llm.call import Deadline
 from complaint_llm.exceptions import (
@@ -18,6 +18,7 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
 )
 from complaint_llm.transport import Transport
+from tests.transport.faulty import HANG, REQUEST, RESET, Drip, FaultyServer, Pause, Script, ok
 
 LIMIT = 0.5
 BODY = b'{"a": 1}'
@@ -37,15 +38,35 @@ ANSWERS: list[tuple[str, bytes, int, bytes]] = [
     ("no content", b"HTTP/1.1 204 No Content\r\n\r\n", 204, b""),
     ("error status is an answer", b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", 500, b"no"),
     ("no reason phrase", b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi"),
-    ("chunked", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", 200, b"hello"),
-    ("chunked with trailer", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n", 200, b"a"),
+    (
+        "chunked",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
+        200,
+        b"hello",
+    ),
+    (
+        "chunked with trailer",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n",
+        200,
+        b"a",
+    ),
     ("until close", b"HTTP/1.1 200 OK\r\n\r\nhello", 200, b"hello"),
     ("HTTP/1.0", b"HTTP/1.0 200 OK\r\n\r\nhello", 200, b"hello"),
     ("bare LF", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", 200, b"hi"),
-    ("100 and 103 first", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + ok(b"hi"), 200, b"hi"),
+    (
+        "100 and 103 first",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + ok(b"hi"),
+        200,
+        b"hi",
+    ),
     ("same length twice", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", 200, b"hi"),
     ("gzip", ok(gzip.compress(b"hello"), b"Content-Encoding: gzip\r\n"), 200, b"hello"),
-    ("gzip of two members", ok(gzip.compress(b"he") + gzip.compress(b"y"), b"Content-Encoding: x-gzip\r\n"), 200, b"hey"),
+    (
+        "gzip of two members",
+        ok(gzip.compress(b"he") + gzip.compress(b"y"), b"Content-Encoding: x-gzip\r\n"),
+        200,
+        b"hey",
+    ),
     ("deflate", ok(zlib.compress(b"hello"), b"Content-Encoding: deflate\r\n"), 200, b"hello"),
     ("raw deflate", ok(zlib.compress(b"hello", wbits=-15), b"Content-Encoding: deflate\r\n"), 200, b"hello"),
 ]
@@ -53,7 +74,7 @@ ANSWERS: list[tuple[str, bytes, int, bytes]] = [
 
 @pytest.mark.parametrize(("answer", "status", "body"), [a[1:] for a in ANSWERS], ids=[a[0] for a in ANSWERS])
 def test_every_valid_framing_is_read_whole(answer: bytes, status: int, body: bytes) -> None:
-    """Lengths, chunks, closing, interim answers and unasked compression all give status and body; plain and streamed."""
+    """Lengths, chunks, closing, interim answers and unasked compression give status and body, plain and streamed."""
     with FaultyServer([REQUEST, answer]) as server:
         response = post(server)
         assert (response.status, response.body) == (status, body)
@@ -173,13 +194,37 @@ def test_first_byte_and_gap_limit_silences() -> None:
 
 def test_answer_before_the_end_of_the_request_is_read() -> None:
     """A server that refuses a large upload early and stops reading is heard, not reported as a broken pipe."""
-    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"
-    with FaultyServer([refusal, lambda sock: sock.shutdown(0), Pause(1)]) as server:
-        try:
-            response = post(server, seconds=5, body=bytes(32 << 20))
-        except BackendConnectionError:
-            pytest.skip("this kernel resets instead of reporting the answer first")
+    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig"
+
+    def stop_reading(sock: socket.socket) -> None:
+        sock.sendall(refusal)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(1 << 20):
+            pass
+
+    with FaultyServer([stop_reading]) as server:
+        transport = Transport(server.url)
+        sends = 0
+        real = socket.socket.sendall
+
+        def breaking(self: socket.socket, data: memoryview) -> None:
+            nonlocal sends
+            if not isinstance(data, memoryview):
+                return real(self, data)  # the server's side
+            sends += 1
+            real(self, data[: 1 << 20])
+            time.sleep(0.1)  # the answer arrives, then the pipe breaks
+            raise BrokenPipeError(32, "Broken pipe")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "complaint_llm.transport.dial.socket.socket", type("S", (socket.socket,), {"sendall": breaking})
+            )
+            response = transport.request("POST", "/v1", bytes(2 << 20), deadline=Deadline(5))
         assert (response.status, response.body) == (413, b"big")
+        assert sends == 1
+        assert not transport._pool._idle  # half a request was sent on it
+        transport.close()
 
 
 @pytest.mark.parametrize("location", [b"https://user:pw@evil.test/steal?k=1", b"/elsewhere", b"//evil.test"])
@@ -200,8 +245,16 @@ def test_redirects_are_refused_naming_the_host_only(location: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("path", "headers"),
-    [("/a b", {}), ("nopath", {}), ("/x\r\nEvil: 1", {}), ("/v1", {"X": "a\r\nEvil: 1"}), ("/v1", {"X: y": "a"})]
-    + [("/v1", {"X": "\u20ac"}), ("/v1", {"Content-Length": "3"}), ("/v1", {"Transfer-Encoding": "chunked"})],
+    [
+        ("/a b", {}),
+        ("nopath", {}),
+        ("/x\r\nEvil: 1", {}),
+        ("/v1", {"X": "a\r\nEvil: 1"}),
+        ("/v1", {"X: y": "a"}),
+        ("/v1", {"X": "\u20ac"}),
+        ("/v1", {"Content-Length": "3"}),
+        ("/v1", {"Transfer-Encoding": "chunked"}),
+    ],
 )
 def test_requests_that_could_be_read_in_two_ways_are_not_sent(path: str, headers: dict[str, str]) -> None:
     """Line breaks, blanks and framing headers are refused before a byte leaves."""

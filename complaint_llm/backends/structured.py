@@ -1,0 +1,154 @@
+"""Answers of a given shape: asked for in words where the provider has no means of its own, and always checked.
+
+A provider that holds the answer to the schema itself is asked once. Where it does not, the schema goes with the prompt,
+and an answer that does not fit is sent back once, with what is wrong; the second one counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
+from complaint_llm.messages import InferenceOutput, Message, TokenUsage
+from complaint_llm.request import ResponseFormat
+
+if TYPE_CHECKING:
+    from complaint_llm.request import Request
+
+Means = Literal["native", "json", "none"]
+"""What a provider does for a shape: holds the answer to it, holds it to be JSON, or nothing."""
+
+_SHOWN = 300
+
+
+def answer_structured(ask: Callable[[Request], InferenceOutput], request: Request, means: Means) -> InferenceOutput:
+    """The answer with ``parsed`` set. An answer that only calls tools has none.
+
+    Raises ResponseFormatError where the answer, or the second one, does not fit; InvalidRequestError for a schema that
+    is none.
+    """
+    check = Check(_format(request))
+    asked = prepared(request, means)
+    first = ask(asked)
+    try:
+        return check(first)
+    except ResponseFormatError as misfit:
+        # One that was cut would be cut again; one that the provider guarantees is broken on its side.
+        if means == "native" or first.finish_reason == "length":
+            raise
+        said = Message("assistant", first.content)
+        again = Message("user", f"{misfit.message}. Answer again, with the JSON value alone.")
+    second = ask(asked._replace(messages=(*asked.messages, said, again)))
+    return check(second._replace(token_usage=_sum(first.token_usage, second.token_usage), cost=_cost(first, second)))
+
+
+def prepared(request: Request, means: Means) -> Request:
+    """The request as the provider gets it: the schema in words where it does not hold answers to it itself."""
+    if means == "native":
+        return request
+    wanted = _format(request)
+    rules = "Answer with a single JSON value and nothing else: no explanation, no code fence."
+    if wanted.schema is not None:
+        rules += f" It must fit this JSON Schema:\n{json.dumps(wanted.schema, ensure_ascii=False)}"
+    else:
+        rules += " The value is an object."
+    left = ResponseFormat("json_object") if means == "json" else None
+    return request._replace(messages=(Message("system", rules), *request.messages), response_format=left)
+
+
+class Check:
+    """Reads an answer as what its format asks for. Immutable; made once per request."""
+
+    def __init__(self, wanted: ResponseFormat) -> None:
+        self._wanted = wanted
+        self._validator: Any = None if wanted.schema is None else _validator(wanted.schema)
+
+    def __call__(self, output: InferenceOutput) -> InferenceOutput:
+        """The output with ``parsed``. Raises ResponseFormatError saying what does not fit."""
+        if not output.content and output.tool_calls:
+            return output
+        try:
+            value = json.loads(_unfenced(output.content), parse_constant=_no_constant)
+        except (ValueError, RecursionError) as cause:
+            raise self._misfit(output, f"the answer is no JSON: {cause}") from cause
+        if self._validator is not None:
+            self._validate(output, value)
+        elif not isinstance(value, dict):
+            raise self._misfit(output, "the answer is JSON, but no object")
+        model = self._wanted.model
+        if model is None:
+            return output._replace(parsed=value)
+        try:
+            return output._replace(parsed=model.model_validate(value))
+        except ValueError as cause:
+            raise self._misfit(output, f"the answer is no {model.__name__}: {' '.join(str(cause).split())}") from cause
+
+    def _validate(self, output: InferenceOutput, value: Any) -> None:
+        from jsonschema.exceptions import best_match
+        from referencing.exceptions import Unresolvable
+
+        try:
+            worst = best_match(self._validator.iter_errors(value))
+        except (Unresolvable, RecursionError) as cause:
+            raise InvalidRequestError(f"response_format has a reference that leads nowhere: {cause}") from cause
+        if worst is not None:
+            raise self._misfit(output, f"the answer does not fit its schema at {worst.json_path}: {worst.message}")
+
+    @staticmethod
+    def _misfit(output: InferenceOutput, what: str) -> ResponseFormatError:
+        cut = "; it was cut by max_tokens, give more" if output.finish_reason == "length" else ""
+        return ResponseFormatError(f"{what[:_SHOWN]}{cut}", model=output.model or None)
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import Draft202012Validator, validator_for
+    from referencing import Registry
+
+    kind = validator_for(schema, default=Draft202012Validator)
+    try:
+        kind.check_schema(dict(schema))
+    except SchemaError as cause:
+        message = f"response_format is no JSON Schema: {cause.json_path}: {cause.message}"
+        raise InvalidRequestError(message[:_SHOWN], sent=False) from cause
+    # A registry of its own: the default one would fetch references from the network.
+    return kind(dict(schema), registry=Registry())
+
+
+def _format(request: Request) -> ResponseFormat:
+    if request.response_format is None:
+        raise InvalidRequestError("no response_format is asked for", sent=False)
+    return request.response_format
+
+
+def _unfenced(content: str) -> str:
+    """The text without the code fence that models put around JSON against all requests."""
+    bare = content.strip()
+    if bare.startswith("```") and bare.endswith("```") and "\n" in bare:
+        return bare[bare.index("\n") + 1 : -3]
+    return bare
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _sum(a: TokenUsage, b: TokenUsage) -> TokenUsage:
+    """Both answers were paid for."""
+    return TokenUsage(
+        a.prompt_tokens + b.prompt_tokens,
+        a.completion_tokens + b.completion_tokens,
+        a.total_tokens + b.total_tokens,
+        _add(a.cached_tokens, b.cached_tokens),
+        _add(a.reasoning_tokens, b.reasoning_tokens),
+    )
+
+
+def _add(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _cost(a: InferenceOutput, b: InferenceOutput) -> float | None:
+    return None if a.cost is None or b.cost is None else a.cost + b.cost

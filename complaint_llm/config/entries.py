@@ -1,0 +1,229 @@
+"""One entry of BACKENDS after another: from what the file says to the keys that a backend is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from complaint_llm.backends.options import ALIASES
+from complaint_llm.config import problems
+from complaint_llm.config.environment import Environment, fill
+from complaint_llm.config.problems import Problem
+from complaint_llm.config.readiness import Readiness
+from complaint_llm.config.schema import entry_schema, read_schema
+from complaint_llm.config.source import kind_of
+from complaint_llm.config.validation import Validator
+from complaint_llm.exceptions import PluginError
+from complaint_llm.secrets import Secret
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.type import BackendType
+    from complaint_llm.host import PluginHost
+
+
+class BackendEntry(NamedTuple):
+    """A backend that the config declares and that can be made.
+
+    ``keys`` are those of the type's factory but for the id: presets under what the file says, references filled,
+    aliases resolved, secrets as Secret. ``place`` is its index in BACKENDS.
+    """
+
+    id: str
+    type: BackendType
+    keys: Mapping[str, Any]
+    place: int
+
+
+class Read(NamedTuple):
+    """What came of one entry: a backend, a reason to leave it out, or problems."""
+
+    id: str | None
+    entry: BackendEntry | None = None
+    left_out: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+class Kind(NamedTuple):
+    """A backend type with what is prepared once for all its entries."""
+
+    type: BackendType
+    validator: Validator
+    paths: frozenset[str]
+    renames: Mapping[str, str]
+
+    def named(self, path: problems.Path) -> problems.Path:
+        """A path in the file's entry by the names of the keys here."""
+        new = self.renames.get(str(path[0])) if path else None
+        if new == "":
+            return self.named(path[1:])
+        return path if new is None else (new, *path[1:])
+
+
+class EntryReader:
+    """Reads entries for one config. Used by one thread."""
+
+    def __init__(self, host: PluginHost, environment: Environment, folder: Path) -> None:
+        self._host = host
+        self._environment = environment
+        self._folder = folder
+        self._readiness = Readiness(environment)
+        self._common = read_schema("backend")
+        self._nameless = Validator({**self._common, "additionalProperties": True})
+        self._kinds: dict[str, Kind | PluginError] = {}
+
+    def read(self, index: int, raw: Any) -> Read:
+        """The entry at an index of BACKENDS. Raises nothing for what a config may contain."""
+        here: problems.Path = ("BACKENDS", index)
+        if not isinstance(raw, dict):
+            return Read(None, problems=(Problem(here, f"a backend is a mapping with id and type, not {kind_of(raw)}"),))
+        filled = fill(raw, self._environment)
+        given_id = filled.value.get("id")
+        id = given_id if isinstance(given_id, str) and given_id else None
+        name = filled.value.get("type")
+        if not isinstance(name, str) or not name:
+            found = self._nameless.problems(filled.value, frozenset(path for path, _ in filled.unset))
+            unset = _unset_problems(filled.unset)
+            return Read(id, problems=tuple(_placed(here, [*filled.problems, *unset, *found], {})))
+        kind = self.kind(name)
+        if isinstance(kind, PluginError):
+            return Read(id, problems=(Problem((*here, "type"), str(kind)), *_placed(here, filled.problems, {})))
+        return self._read(id, index, kind, raw)
+
+    def kind(self, name: str) -> Kind | PluginError:
+        """The type of a name, or why there is none."""
+        known = self._kinds.get(name)
+        if known is None:
+            try:
+                known = self._prepared(self._host.backend_type(name))
+            except PluginError as error:
+                known = error
+            self._kinds[name] = known
+        return known
+
+    def kind_of_entry(self, entry: Mapping[str, Any]) -> Kind:
+        """The type of an entry that was read before. Raises PluginError."""
+        kind = self.kind(fill(entry["type"], self._environment).value)
+        if isinstance(kind, PluginError):
+            raise kind
+        return kind
+
+    def _prepared(self, type: BackendType) -> Kind:
+        schema = entry_schema(type, self._common)
+        own = schema["properties"]
+        renames = {old: new for old, new in ALIASES.items() if old not in own}
+        if "path" not in own:
+            renames["path"] = "model_path" if "model_path" in own else "model"
+        if "parameters" not in own:
+            renames["parameters"] = ""
+        paths = frozenset(key for key, part in own.items() if isinstance(part, dict) and part.get("format") == "path")
+        return Kind(type, Validator(schema), paths, renames)
+
+    def _read(self, id: str | None, index: int, kind: Kind, raw: dict[str, Any]) -> Read:
+        here: problems.Path = ("BACKENDS", index)
+        named, origins, found = _renamed(raw, kind.renames)
+        presets = kind.type.presets
+        filled = fill({**presets, **named} if presets else named, self._environment)
+        unset_paths = frozenset(path for path, _ in filled.unset)
+        check = kind.validator
+        keys = check.convert(check.hide(filled.value), filled.whole)
+        found += filled.problems
+        found += check.misplaced(filled.secret)
+        try:
+            found += check.problems(keys, unset_paths)
+        except PluginError as error:
+            found.append(Problem(("type",), str(error)))
+        found += _refused(found, kind.type)
+        reason = self._reason(kind.type, keys, filled.unset)
+        if reason is not None and not found and keys.get("optional") is True and id is not None:
+            return Read(id, left_out=reason[1])
+        if filled.unset:
+            found += _unset_problems(filled.unset)
+        elif reason is not None and reason[0] != "silent":
+            at = ("type",) if reason[0] == "modules" else ()
+            found.append(Problem(at, f'{reason[1]}, or mark the backend "optional": true'))
+        if found or id is None:
+            return Read(id, problems=tuple(_placed(here, found, origins)))
+        return Read(id, BackendEntry(id, kind.type, self._made_of(kind, keys), index))
+
+    def _reason(
+        self, type: BackendType, keys: Mapping[str, Any], unset: tuple[tuple[problems.Path, str], ...]
+    ) -> tuple[str, str] | None:
+        if unset:
+            names = list(dict.fromkeys(name for _, name in unset))
+            listed = " and ".join(f"${name}" for name in names)
+            return "unset", f"{listed} {'is' if len(names) == 1 else 'are'} not set"
+        return self._readiness.reason(type, keys)
+
+    def _made_of(self, kind: Kind, keys: dict[str, Any]) -> Mapping[str, Any]:
+        made = {key: value for key, value in keys.items() if key not in ("id", "type")}
+        if "api_key" not in made and "api_key" not in kind.type.refuses:
+            variable = self._environment.first(kind.type.key_variables)
+            if variable is not None:
+                made["api_key"] = Secret(self._environment.get(variable) or "")
+        for key in kind.paths & made.keys():
+            if isinstance(made[key], str):
+                made[key] = str(self._folder / Path(made[key]).expanduser())
+        return made
+
+
+def _renamed(
+    raw: dict[str, Any], renames: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, problems.Path], list[Problem]]:
+    """The entry by the keys' names here, where each renamed key stands in the file, and what is given twice."""
+    if renames.keys().isdisjoint(raw):
+        return raw, {}, []
+    named: dict[str, Any] = {}
+    origins: dict[str, problems.Path] = {}
+    found: list[Problem] = []
+
+    def take(key: str, value: Any, path: problems.Path) -> None:
+        name = renames.get(key) or key
+        if name in named:
+            found.append(
+                Problem(path, f'means the same as "{name}", which is given too: keep one of them', at_key=True)
+            )
+            return
+        named[name] = value
+        if path != (name,):
+            origins[name] = path
+
+    nested = raw.get("parameters") if "parameters" in renames else None
+    for key, value in raw.items():
+        if key != "parameters" or not isinstance(nested, dict):
+            take(key, value, (key,))
+    if isinstance(nested, dict):
+        for key, value in nested.items():
+            take(key, value, ("parameters", key))
+    return named, origins, found
+
+
+def _refused(found: list[Problem], type: BackendType) -> list[Problem]:
+    """Says of a common key that the type cannot honour just that, instead of calling it unknown."""
+    refused = [
+        problem._replace(text=f"the type {type.name} cannot do this: remove the key")
+        for problem in found
+        if len(problem.path) == 1 and problem.path[0] in type.refuses and problem.text.startswith("unknown key")
+    ]
+    for problem in refused:
+        found[:] = [other for other in found if other.path != problem.path]
+    return refused
+
+
+def _unset_problems(unset: tuple[tuple[problems.Path, str], ...]) -> list[Problem]:
+    return [
+        Problem(path, f'${name} is not set: set it, write ${{{name}:-default}}, or mark the backend "optional": true')
+        for path, name in unset
+    ]
+
+
+def _placed(here: problems.Path, found: Any, origins: Mapping[str, problems.Path]) -> list[Problem]:
+    placed = []
+    for problem in found:
+        first = problem.path[:1]
+        origin = origins.get(first[0], first) if first else ()
+        placed.append(problem._replace(path=(*here, *origin, *problem.path[1:])))
+    return placed
+
+
+__all__ = ["BackendEntry", "EntryReader", "Kind", "Read"]

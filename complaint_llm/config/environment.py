@@ -1,0 +1,177 @@
+"""Environment variables and their references in the strings of a config."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from complaint_llm.config import problems
+from complaint_llm.config.problems import Problem
+from complaint_llm.secrets import Secret
+
+_REFERENCE = re.compile(
+    r"\$(?:(?P<dollar>\$)|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+    r"|<(?P<angled>[A-Za-z_][A-Za-z0-9_]*)>|(?P<broken>[{<]))"
+)
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)\Z", re.IGNORECASE)
+
+
+class Environment:
+    """Variables by name; never printed, for most secrets live here. Immutable."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def get(self, name: str) -> str | None:
+        """The value; None if unset or empty."""
+        return self._values.get(name) or None
+
+    def first(self, names: tuple[str, ...]) -> str | None:
+        """The first of these variables that is set."""
+        return next((name for name in names if self.get(name)), None)
+
+    def __repr__(self) -> str:
+        return f"<Environment of {len(self._values)} variables>"
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable or parameter of this name holds a secret by convention."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def with_dotenv(environment: Environment, folder: Path) -> Environment | str:
+    """The environment over what a ``.env`` in ``folder`` says; a line about it if it cannot be read."""
+    file = folder / ".env"
+    if not file.is_file():
+        return environment
+    from dotenv import dotenv_values
+
+    try:
+        read = dotenv_values(file, encoding="utf-8")
+    except UnicodeDecodeError:
+        return f"{file}: not UTF-8: save the file as UTF-8"
+    except OSError as error:
+        return f"{file}: cannot be read: {error.strerror or error}"
+    return Environment(_Over(environment, {name: value for name, value in read.items() if value}))
+
+
+class _Over(Mapping[str, str]):
+    """Variables that are set win over those of the file; set but empty counts as unset."""
+
+    __slots__ = ("_over", "_under")
+
+    def __init__(self, over: Environment, under: Mapping[str, str]) -> None:
+        self._over = over
+        self._under = under
+
+    def __getitem__(self, name: str) -> str:
+        return self._over.get(name) or self._under[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._under)
+
+    def __len__(self) -> int:
+        return len(self._under)
+
+    def __repr__(self) -> str:
+        return f"<{len(self._under)} variables of a file>"
+
+
+class Filled(NamedTuple):
+    """A tree whose references are replaced, and what was seen on the way (paths from where the walk began)."""
+
+    value: Any
+    unset: tuple[tuple[problems.Path, str], ...]
+    whole: Mapping[problems.Path, str]
+    """Strings that are one whole reference, and the variable."""
+    secret: Mapping[problems.Path, str]
+    """Strings that are secrets because of this variable."""
+    problems: tuple[Problem, ...]
+
+
+class Unset:
+    """Stands where a variable is unset."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+UNSET = Unset()
+
+
+def fill(tree: Any, environment: Environment, at: problems.Path = ()) -> Filled:
+    """Replace ``$NAME``, ``${NAME}``, ``$<NAME>``, ``${NAME:-default}`` and ``$$`` in every string of a tree."""
+    walk = _Walk(environment)
+    value = walk.visit(tree, at)
+    return Filled(value, tuple(walk.unset), walk.whole, walk.secret, tuple(walk.problems))
+
+
+class _Walk:
+    __slots__ = ("_environment", "problems", "secret", "unset", "whole")
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.unset: list[tuple[problems.Path, str]] = []
+        self.whole: dict[problems.Path, str] = {}
+        self.secret: dict[problems.Path, str] = {}
+        self.problems: list[Problem] = []
+
+    def visit(self, value: Any, path: problems.Path) -> Any:
+        if isinstance(value, str):
+            return self._text(value, path) if "$" in value else value
+        if isinstance(value, dict):
+            return {key: self.visit(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.visit(item, (*path, index)) for index, item in enumerate(value)]
+        if isinstance(value, float) and not math.isfinite(value):
+            self.problems.append(Problem(path, "no number that can be used: too large or not a number"))
+        return value
+
+    def _text(self, text: str, path: problems.Path) -> Any:
+        broken: list[str] = []
+        unset: list[str] = []
+
+        def replaced(match: re.Match[str]) -> str:
+            if match["dollar"]:
+                return "$"
+            if match["broken"]:
+                broken.append(match["broken"])
+                return ""
+            name = match["bare"] or match["braced"] or match["angled"]
+            value = self._environment.get(name)
+            if value is None:
+                if match["default"] is not None:
+                    return match["default"]
+                unset.append(name)
+                return ""
+            if is_secret_name(name):
+                self.secret[path] = name
+            return value
+
+        filled = Secret(_REFERENCE.sub(replaced, text))
+        if broken:
+            close = "}" if broken[0] == "{" else ">"
+            self.problems.append(
+                Problem(path, f"${broken[0]} begins no reference: write ${broken[0]}NAME{close}, or $$ for a $")
+            )
+            return UNSET
+        if unset:
+            self.unset.extend((path, name) for name in unset)
+            return UNSET
+        whole = _REFERENCE.fullmatch(text)
+        if whole is not None and not whole["dollar"]:
+            self.whole[path] = whole["bare"] or whole["braced"] or whole["angled"]
+        return filled if path in self.secret else filled.reveal()
+
+
+def process_environment() -> Mapping[str, str]:
+    """The variables of this process."""
+    return os.environ

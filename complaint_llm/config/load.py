@@ -1,0 +1,145 @@
+"""From a file to a Config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.config import references
+from complaint_llm.config.entries import EntryReader
+from complaint_llm.config.environment import Environment, fill, process_environment, with_dotenv
+from complaint_llm.config.model import Config
+from complaint_llm.config.problems import Problem
+from complaint_llm.config.schema import read_schema
+from complaint_llm.config.source import Source, find, read
+from complaint_llm.config.validation import Validator
+from complaint_llm.exceptions import ConfigError, PluginError
+
+if TYPE_CHECKING:
+    from complaint_llm.host import PluginHost
+
+
+def load_config(
+    path: str | Path | None = None, *, environ: Mapping[str, str] | None = None, host: PluginHost | None = None
+) -> Config:
+    """The config in a JSON or YAML file: the one given, else ``$COMPLAINT_LLM_CONFIG``, else config.json, config.yaml
+    or config.yml in the working directory.
+
+    ``environ`` stands for the process's environment; a ``.env`` beside the file adds what it does not set. ``host``
+    brings further plugins. Raises ConfigError with every fault of the file, a line each in ``problems``.
+    """
+    # Nothing that is raised here has a frame below, or a cause, that holds the file's text or the environment: a
+    # traceback that prints local variables would show the keys in them.
+    environment = Environment(process_environment() if environ is None else environ)
+    del environ
+    loaded = load(find(path, environment.get("COMPLAINT_LLM_CONFIG")), environment, host)
+    if isinstance(loaded, Config):
+        return loaded
+    raise ConfigError("\n".join(loaded), loaded)
+
+
+def load(path: Path, environment: Environment, host: PluginHost | None) -> Config | list[str]:
+    """The config, or a line for each fault."""
+    source = read(path)
+    if not isinstance(source, Source):
+        return source
+    widened = with_dotenv(environment, path.parent)
+    if isinstance(widened, str):
+        return [widened]
+    return assemble(source, source.document, widened, host, source.lines)
+
+
+def assemble(
+    source: Source,
+    document: Mapping[str, Any],
+    environment: Environment,
+    host: PluginHost | None,
+    describe: Callable[[list[Problem]], list[str]],
+) -> Config | list[str]:
+    """A Config of a document, which is the source's own or one that was changed in code; else a line for each fault."""
+    folder = source.path.absolute().parent
+    found, sections = _sections(document, environment)
+    try:
+        chosen = _host(sections.get("PLUGINS"), folder, host, found)
+    except PluginError as error:
+        return describe([Problem(("PLUGINS",), str(error)), *found])
+    reader = EntryReader(chosen, environment, folder)
+    listed = document.get("BACKENDS")
+    reads = [reader.read(index, raw) for index, raw in enumerate(listed if isinstance(listed, list) else ())]
+    found += [problem for one in reads for problem in one.problems]
+    found += references.check_ids(reads)
+    order = tuple(one.id for one in reads if one.id is not None)
+    mediator = sections.get("MEDIATOR")
+    found += references.check_mediator(mediator.get("backends") if isinstance(mediator, dict) else None, order)
+    entries = [one.entry for one in reads if one.entry is not None]
+    composed = [entry for entry in entries if entry.type.parts]
+    if composed:
+        schemas = {
+            entry.type.name: kind.validator.schema
+            for entry in composed
+            if not isinstance(kind := reader.kind(entry.type.name), PluginError)
+        }
+        found += references.check_parts(composed, order, chosen.backend_type_names(), schemas)
+    if found:
+        return describe(found)
+    left_out = {one.id: one.left_out for one in reads if one.id is not None and one.left_out is not None}
+    left_out |= references.without_parts(composed, left_out)
+    return Config(
+        source=source,
+        document=document,
+        environment=environment,
+        host=chosen,
+        backends=tuple(entry for entry in entries if entry.id not in left_out),
+        left_out=tuple((id, left_out[id]) for id in order if id in left_out),
+        order=order,
+        mediator=_with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder),
+        evidence=_with_paths(sections.get("EVIDENCE", {}), ("path",), folder),
+        log=sections.get("LOG", {}),
+    )
+
+
+def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[list[Problem], dict[str, Any]]:
+    """Everything but BACKENDS and what is the user's: filled, converted, checked."""
+    schema = read_schema("config")
+    schema["properties"]["BACKENDS"] = {"type": "array", "minItems": 1}
+    validator = Validator(schema)
+    ours = {key: value for key, value in document.items() if key in _FILLED}
+    filled = fill(ours, environment)
+    sections = validator.convert(validator.hide(filled.value), filled.whole)
+    found = [*filled.problems, *validator.misplaced(filled.secret)]
+    found += [
+        Problem(path, f"${name} is not set: set it, or write ${{{name}:-default}}") for path, name in filled.unset
+    ]
+    found += validator.problems({**document, **sections}, frozenset(path for path, _ in filled.unset))
+    return found, {key: value for key, value in sections.items() if isinstance(value, dict)}
+
+
+_FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG")
+
+
+def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:
+    from complaint_llm.host import PluginHost
+
+    if not said or any(problem.path[:1] == ("PLUGINS",) for problem in found):
+        return given or PluginHost()
+    paths = [folder / Path(path).expanduser() for path in said.get("paths", ())]
+    for index, path in enumerate(paths):
+        if not path.is_dir():
+            found.append(Problem(("PLUGINS", "paths", index), f"no folder {path}: make it, or remove it here"))
+    return (given or PluginHost()).extended(
+        paths=[path for path in paths if path.is_dir()],
+        enable=said.get("enable", ()),
+        block=said.get("block", ()),
+        allow=said.get("allow"),
+    )
+
+
+def _with_paths(section: dict[str, Any], way: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    """The section with one path made relative to the config file's folder."""
+    step, *rest = way
+    if step not in section:
+        return section
+    value = section[step]
+    changed = _with_paths(value, tuple(rest), folder) if rest else str(folder / Path(value).expanduser())
+    return {**section, step: changed}

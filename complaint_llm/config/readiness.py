@@ -1,0 +1,82 @@
+"""Whether what a backend needs is there at load: an extra, a key, somebody who listens on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from complaint_llm.config.environment import Environment
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.type import BackendType
+
+CONNECT_SECONDS = 0.2
+
+
+class Readiness:
+    """Asks each question once per config. Used by one thread."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._listening: dict[tuple[str, int], bool] = {}
+        self._missing: dict[tuple[str, ...], list[str]] = {}
+
+    def reason(self, type: BackendType, keys: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Why a backend of this type and these keys cannot work now: a word for the kind, and a line."""
+        missing = self._missing_modules(type.modules)
+        if missing:
+            install = f"pip install 'complaint-llm[{type.extra}]'" if type.extra else f"pip install {' '.join(missing)}"
+            return "modules", f"{', '.join(missing)} is not installed: {install}"
+        if type.needs_key and not keys.get("api_key") and self._environment.first(type.key_variables) is None:
+            wanted = " or ".join(f"${name}" for name in type.key_variables) or "api_key"
+            return "key", f"there is no key: set {wanted}"
+        base_url = keys.get("base_url")
+        if keys.get("optional") is True and isinstance(base_url, str):
+            at = _loopback(base_url)
+            if at is not None and not self._listens(at):
+                return "silent", f"nothing listens at {at[0]}:{at[1]}"
+        return None
+
+    def _missing_modules(self, modules: tuple[str, ...]) -> list[str]:
+        if not modules:
+            return []
+        if modules not in self._missing:
+            self._missing[modules] = [name for name in modules if not _importable(name)]
+        return self._missing[modules]
+
+    def _listens(self, at: tuple[str, int]) -> bool:
+        if at not in self._listening:
+            import socket
+
+            try:
+                socket.create_connection(at, CONNECT_SECONDS).close()
+                self._listening[at] = True
+            except OSError:
+                self._listening[at] = False
+        return self._listening[at]
+
+
+def _importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _loopback(address: str) -> tuple[str, int] | None:
+    """Host and port of an address on this machine; None for any other."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    if host == "localhost" or host.endswith(".localhost") or host == "::1" or _in_127(host):
+        return host, port
+    return None
+
+
+def _in_127(host: str) -> bool:
+    numbers = host.split(".")
+    return len(numbers) == 4 and numbers[0] == "127" and all(number.isdigit() for number in numbers)

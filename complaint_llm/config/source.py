@@ -1,0 +1,123 @@
+"""The config file: found, read, parsed; the places of its values are looked up only when something is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from complaint_llm.config import problems
+from complaint_llm.config.problems import Fault, Problem, pointer
+from complaint_llm.exceptions import ConfigError
+
+DEFAULT_NAMES = ("config.json", "config.yaml", "config.yml")
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class Source:
+    """A parsed file. Immutable; any thread may use it. Its content never shows in a repr: keys may be written in it."""
+
+    __slots__ = ("_text", "document", "name", "path")
+
+    def __init__(self, path: Path, name: str, text: str, document: Any) -> None:
+        self.path = path
+        self.name = name
+        self._text = text
+        self.document = document
+
+    def __repr__(self) -> str:
+        return f"<Source {self.name}>"
+
+    def lines(self, found: Iterable[Problem]) -> list[str]:
+        """``file:line:column: /pointer: what`` for each problem, in the order of the file."""
+        places = (_yaml_places if is_yaml(self.path) else _json_places)(self._text)
+        placed: list[tuple[tuple[int, int], str]] = []
+        for problem in found:
+            # A key that is missing, or came in by an alias, is placed at what should hold it.
+            known = next((problem.path[:n] for n in range(len(problem.path), 0, -1) if problem.path[:n] in places), ())
+            value_at, key_at = places.get(known, ((1, 1), (1, 1)))
+            at = key_at if problem.at_key and known == problem.path else value_at
+            where = f"{pointer(problem.path)}: " if problem.path else ""
+            placed.append((at, f"{self.name}:{at[0]}:{at[1]}: {where}{problem.text}"))
+        return [line for _, line in sorted(dict.fromkeys(placed))]
+
+
+def find(given: str | Path | None, named: str | None) -> Path:
+    """The file to read: the one given, the one that the environment names, else the first default name here.
+
+    Raises ConfigError.
+    """
+    wanted = given if given is not None else named
+    if wanted is not None:
+        return Path(wanted)
+    for name in DEFAULT_NAMES:
+        if Path(name).is_file():
+            return Path(name)
+    raise ConfigError(
+        f"no config: none of {', '.join(DEFAULT_NAMES)} in {Path.cwd()}; "
+        "write one, or name it by -c or $COMPLAINT_LLM_CONFIG"
+    )
+
+
+def is_yaml(path: Path) -> bool:
+    """Whether the extension says YAML; everything else is JSON."""
+    return path.suffix.lower() in {".yaml", ".yml"}
+
+
+def read(path: Path) -> Source | list[str]:
+    """The parsed file, or the one line that says why there is none."""
+    name = os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return [f"{name}:1:1: larger than {MAX_BYTES // 2**20} MiB: this is no config"]
+        data = path.read_bytes()
+    except OSError as error:
+        return [f"{name}: cannot be read: {error.strerror or error}"]
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        start = data.rfind(b"\n", 0, error.start) + 1
+        column = len(data[start : error.start].decode("utf-8", "replace")) + 1
+        return [f"{name}:{line}:{column}: not UTF-8: save the file as UTF-8"]
+    parsed = _parse_yaml(text) if is_yaml(path) else _parse_json(text)
+    if isinstance(parsed, Fault):
+        return [f"{name}:{parsed.line}:{parsed.column}: {parsed.text}"]
+    if not isinstance(parsed, dict):
+        return [f"{name}:1:1: a config is a mapping with BACKENDS, not {kind_of(parsed)}"]
+    return Source(path, name, text, parsed)
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in the words of the file."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = {dict: "a mapping", list: "a list", str: "a text", int: "a number", float: "a number"}
+    return next((word for kind, word in kinds.items() if isinstance(value, kind)), "a text")
+
+
+def _parse_json(text: str) -> Any:
+    from complaint_llm.config import json_text
+
+    return json_text.parse(text)
+
+
+def _parse_yaml(text: str) -> Any:
+    from complaint_llm.config import yaml_text
+
+    return yaml_text.parse(text)
+
+
+def _json_places(text: str) -> dict[problems.Path, Any]:
+    from complaint_llm.config import json_text
+
+    return json_text.places(text)
+
+
+def _yaml_places(text: str) -> dict[problems.Path, Any]:
+    from complaint_llm.config import yaml_text
+
+    return yaml_text.places(text)

@@ -1,0 +1,28 @@
+"""Evidence that holds up: content by CID, records, CAR files, an IPFS node, and the provenance of answers.
+
+``EvidenceStore`` is the door for evidence, ``ProvenanceLog`` for answers; ``BlockStore`` is what a plugin may replace.
+"""
+
+from complaint_llm.evidence.blocks import BlockStore
+from complaint_llm.evidence.cid import Cid, parse_cid
+from complaint_llm.evidence.provenance import ProvenanceLog, config_digest
+from complaint_llm.evidence.provenance_record import RequestFacts
+from complaint_llm.evidence.store import EvidenceStore
+from complaint_llm.evidence.trace import Step, trace
+from complaint_llm.evidence.unixfs import Block
+from complaint_llm.evidence.verification import Fault, Verification
+
+__all__ = [
+    "Block",
+    "BlockStore",
+    "Cid",
+    "EvidenceStore",
+    "Fault",
+    "ProvenanceLog",
+    "RequestFacts",
+    "Step",
+    "Verification",
+    "config_digest",
+    "parse_cid",
+    "trace",
+]

@@ -1,0 +1,269 @@
+"""One host per config: finds plugins, loads those that are needed, and keeps their faults apart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from complaint_llm import hookspecs
+from complaint_llm.backends.declared import derived, read_declared
+from complaint_llm.backends.registered import registered_types
+from complaint_llm.backends.type import BackendType
+from complaint_llm.exceptions import PluginError
+from complaint_llm.host.dropped import Dropped, find_dropped, import_dropped
+from complaint_llm.host.installed import Installed, distribution
+from complaint_llm.host.record import PluginRecord
+
+log = logging.getLogger("complaint_llm.host")
+
+OWN_DISTRIBUTION = "complaint-llm"
+
+
+class PluginHost:
+    """The plugins of one config.
+
+    ``paths`` are folders of dropped-in plugins; ``enable`` names installed plugins to load although no type names
+    them; ``block`` names plugins that are never loaded; ``allow``, if given, names the only ones that may be loaded
+    beside the built-in and the registered ones. Any thread may call any method; one lock guards loading.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: Sequence[Path] = (),
+        enable: Collection[str] = (),
+        block: Collection[str] = (),
+        allow: Collection[str] | None = None,
+    ) -> None:
+        self.paths = tuple(paths)
+        self.enable = tuple(enable)
+        self.block = frozenset(block)
+        self.allow = None if allow is None else frozenset(allow)
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._lock = threading.RLock()
+        self._installed: Installed | None = None
+        self._offered: dict[str, list[tuple[str, BackendType]]] = {}
+        self._loaded: dict[str, tuple[BackendType, ...]] = {}
+        self._records: list[PluginRecord] | None = None
+
+    def backend_type(self, name: str) -> BackendType:
+        """The type of this name or alias; of the installed plugins only the one that offers it is imported.
+
+        Raises PluginError: no such type (with the nearest name), two plugins offer it, or its plugin is broken.
+        """
+        with self._lock:
+            return self._resolved(name, ())
+
+    def backend_type_names(self) -> list[str]:
+        """The names and aliases of all types, without importing installed plugins; those of dropped-in ones are."""
+        with self._lock:
+            self._load_listed()
+            names = {point.name for point in self._entry_points().all() if self._barred(point.name, point) is None}
+            return sorted({*names, *self._offered, *registered_types()})
+
+    def backend_types(self) -> Iterator[BackendType]:
+        """Every type that can be loaded, each once, by name; broken plugins are passed over (see ``plugins``)."""
+        seen: set[str] = set()
+        for name in self.backend_type_names():
+            try:
+                found = self.backend_type(name)
+            except PluginError as error:
+                log.warning("%s", error)
+                continue
+            if found.name not in seen:
+                seen.add(found.name)
+                yield found
+
+    def plugins(self) -> list[PluginRecord]:
+        """Every plugin that was found, loaded to see whether it works."""
+        with self._lock:
+            self._load_listed()
+            records = [self._installed_record(point) for point in self._entry_points().all()]
+            records += self._records or []
+            records += [
+                PluginRecord(name, "registered", str(getattr(found.make, "__module__", "")), types=(name,))
+                for name, found in registered_types().items()
+            ]
+            return sorted(records)
+
+    def extended(
+        self,
+        *,
+        paths: Sequence[Path] = (),
+        enable: Collection[str] = (),
+        block: Collection[str] = (),
+        allow: Collection[str] | None = None,
+    ) -> PluginHost:
+        """A host that looks where this one does, and further; what either blocks is blocked."""
+        if (
+            {*paths} <= {*self.paths}
+            and {*enable} <= {*self.enable}
+            and self.block.issuperset(block)
+            and (allow is None or self.allow == frozenset(allow))
+        ):
+            return self
+        both = [given for given in (self.allow, allow) if given is not None]
+        return PluginHost(
+            paths=tuple(dict.fromkeys((*self.paths, *paths))),
+            enable=tuple(dict.fromkeys((*self.enable, *enable))),
+            block=(*self.block, *block),
+            allow=frozenset.intersection(*map(frozenset, both)) if both else None,
+        )
+
+    # -- inside, under the lock ----------------------------------------------------------------------------------
+
+    def _resolved(self, name: str, chain: tuple[str, ...]) -> BackendType:
+        if name in chain:
+            raise PluginError(f"type {chain[0]!r} is like itself: {' -> '.join((*chain, name))}")
+        found = self._only(name)
+        if found.like is None:
+            return found
+        try:
+            return derived(found, self._resolved(found.like, (*chain, name)))
+        except PluginError as cause:
+            raise PluginError(f"type {name!r} is like {found.like!r}: {cause}") from cause
+
+    def _only(self, name: str) -> BackendType:
+        self._load_listed()
+        offers = list(self._offered.get(name, ()))
+        point = self._entry_points().get(name)
+        if point is not None:
+            barred = self._barred(name, point)
+            if barred is None:
+                offers += [(distribution(point), self._from_entry_point(point))]
+            elif not offers:
+                raise PluginError(f"type {name!r}: its plugin {barred}")
+        registered = registered_types().get(name)
+        if registered is not None and name not in self.block:
+            offers.append(("register_backend", registered))
+        distinct = {id(found): owner for owner, found in offers}  # an enabled plugin is met twice
+        if not offers:
+            raise PluginError(self._unknown(name))
+        if len(distinct) > 1:
+            owners = " and ".join(sorted(distinct.values()))
+            raise PluginError(
+                f"type {name!r} is offered twice, by {owners}: name one of them in PLUGINS.block, or rename it"
+            )
+        return offers[0][1]
+
+    def _unknown(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name.lower(), self.backend_type_names(), 1, 0.6)
+        hint = f'did you mean "{near[0]}"?' if near else "`complaint-llm plugins` lists the types there are"
+        broken = [record.error for record in self._records or [] if record.state == "error"]
+        failed = f" (not loaded: {broken[0]})" if broken else ""
+        return f'unknown type "{name}"; {hint}{failed}'
+
+    def _entry_points(self) -> Installed:
+        if self._installed is None:
+            self._installed = Installed()
+        return self._installed
+
+    def _barred(self, name: str, point: Any = None) -> str | None:
+        if name in self.block:
+            return "is named in PLUGINS.block"
+        if self.allow is None or name in self.allow:
+            return None
+        if point is not None and point.dist is not None and point.dist.name == OWN_DISTRIBUTION:
+            return None
+        return "is not named in PLUGINS.allow"
+
+    def _from_entry_point(self, point: Any) -> BackendType:
+        for found in self._types_of_entry_point(point):
+            if point.name in (found.name, *found.aliases):
+                return found
+        raise PluginError(
+            f"the plugin {point.value} of {distribution(point)} offers no type {point.name!r}: correct its entry point"
+        )
+
+    def _types_of_entry_point(self, point: Any) -> tuple[BackendType, ...]:
+        if point.value not in self._loaded:
+            owner = f"{point.value} of {distribution(point)}"
+            try:
+                module = import_module(point.module)
+                plugin = getattr(module, point.attr) if point.attr else module
+            except (Exception, SystemExit) as cause:  # whatever a foreign module raises is its own fault
+                first = next(iter(str(cause).splitlines()), "")
+                raise PluginError(f"the plugin {owner} cannot be imported: {type(cause).__name__}: {first}") from cause
+            self._loaded[point.value] = self._register(plugin, owner, point.value)
+        return self._loaded[point.value]
+
+    def _register(self, plugin: Any, owner: str, name: str) -> tuple[BackendType, ...]:
+        """The types that a plugin offers, by its hooks and no other plugin's. Raises PluginError."""
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+            others = [other for other in self._manager.get_plugins() if other is not plugin]
+            caller = self._manager.subset_hook_caller("complaint_llm_backend_types", others)
+            types = tuple(found for offered in caller() if offered is not None for found in offered)
+        except (Exception, SystemExit) as cause:  # hooks are foreign code
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            # pluggy keeps the name of a plugin that it refused.
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            if isinstance(cause, PluginError):
+                raise
+            first = next(iter(str(cause).splitlines()), "")
+            raise PluginError(f"the plugin {owner} is broken: {type(cause).__name__}: {first}") from cause
+        wrong = next((found for found in types if not isinstance(found, BackendType)), None)
+        if wrong is not None:
+            raise PluginError(f"the plugin {owner} offers a {type(wrong).__name__} where a BackendType belongs")
+        return types
+
+    def _load_listed(self) -> None:
+        """Load the dropped-in plugins and the enabled ones, once. One that is broken does not keep others away."""
+        if self._records is not None:
+            return
+        self._records = []
+        for folder in self.paths:
+            for dropped in find_dropped(folder):
+                self._records.append(self._load_dropped(dropped))
+        for name in self.enable:
+            point = self._entry_points().get(name)
+            if point is None:
+                raise PluginError(f"PLUGINS.enable names {name!r}, which is not installed")
+            self._offer(self._types_of_entry_point(point), distribution(point))
+
+    def _load_dropped(self, dropped: Dropped) -> PluginRecord:
+        record = PluginRecord(dropped.name, dropped.kind, str(dropped.path))
+        barred = self._barred(dropped.name)
+        if barred is not None:
+            return record._replace(state="blocked", error=barred)
+        try:
+            if dropped.kind == "declared":
+                types: tuple[BackendType, ...] = (read_declared(dropped.path),)
+            else:
+                types = self._register(import_dropped(dropped), str(dropped.path), str(dropped.path))
+        except PluginError as error:
+            log.warning("plugin %s is left out: %s", dropped.name, error)
+            return record._replace(state="error", error=str(error))
+        self._offer(types, str(dropped.path))
+        return record._replace(types=tuple(found.name for found in types))
+
+    def _offer(self, types: Iterable[BackendType], owner: str) -> None:
+        for found in types:
+            for name in (found.name, *found.aliases):
+                self._offered.setdefault(name, []).append((owner, found))
+
+    def _installed_record(self, point: Any) -> PluginRecord:
+        record = PluginRecord(point.name, "entry point", distribution(point))
+        barred = self._barred(point.name, point)
+        if barred is not None:
+            return record._replace(state="blocked", error=barred)
+        try:
+            self._entry_points().get(point.name)
+            return record._replace(types=(self._from_entry_point(point).name,))
+        except PluginError as error:
+            return record._replace(state="error", error=str(error))
+
+
+__all__ = ["PluginHost"]

@@ -1,0 +1,61 @@
+"""At most so many attempts at one time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from complaint_llm.routing.attempts import full
+from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
+from complaint_llm.routing.fork import reset_in_child
+from complaint_llm.routing.waiting import FOREVER, ThreadWaiter, Turnstile, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from complaint_llm.call import Clock
+
+
+class Concurrency:
+    """At most ``limit`` attempts under way; the others wait their turn, first come first served.
+
+    Any thread may call it. The turnstile's lock guards the count and is not held while a thread waits.
+    """
+
+    __slots__ = ("__weakref__", "_busy", "_gate", "_limit")
+
+    def __init__(
+        self, limit: int, clock: Clock = time.monotonic, make_waiter: Callable[[], Waiter] = ThreadWaiter
+    ) -> None:
+        self._limit = limit
+        self._busy = 0
+        self._gate = Turnstile(clock, make_waiter)
+        reset_in_child(self)
+
+    def enter(self, request: AnyRequest, patience: float) -> Permit:
+        """Take a place, or raise RateLimitError when none came free in time."""
+        wait = self._gate.enter(self._take, request, patience)
+        if wait:
+            raise full(f"{self._limit} requests are under way, as many as max_concurrency allows", wait)
+        return self
+
+    def settle(self, outcome: Outcome) -> None:
+        """Free the place."""
+        with self._gate.lock:
+            self._busy = max(0, self._busy - 1)
+            self._gate.notify()
+
+    def state(self, request: AnyRequest | None = None) -> PolicyState:
+        """How many places are taken."""
+        return PolicyState("concurrency", f"{self._busy} of {self._limit} under way", self._busy < self._limit)
+
+    def after_fork(self) -> None:
+        """What was under way belongs to the parent."""
+        self._gate.forget()
+        self._busy = 0
+
+    def _take(self) -> float:
+        if self._busy >= self._limit:
+            return FOREVER
+        self._busy += 1
+        return 0.0

@@ -1,0 +1,16 @@
+"""A folder for what we keep about a client's work: for its owner alone, and never committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make ``folder`` with mode 0700 and a ``.gitignore`` of ``*``; one that is there already stays as it is."""
+    if folder.is_dir():
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n", encoding="ascii")

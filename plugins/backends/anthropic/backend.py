@@ -1,0 +1,114 @@
+"""Anthropic's Claude models over the Messages API."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from complaint_llm_plugins.backends.anthropic import wire
+from complaint_llm_plugins.backends.anthropic.schema import InexpressibleError, strict_schema
+
+from complaint_llm.backends import HTTPBackend, WireError, WireRequest
+from complaint_llm.backends.bodies import overlay
+from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
+from complaint_llm.exceptions import ConfigError
+from complaint_llm.request import NOTHING
+from complaint_llm.secrets import Secret
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.base import Capability
+    from complaint_llm.messages import InferenceOutput
+    from complaint_llm.request import Request
+
+VERSION = "2023-06-01"
+"""The ``anthropic-version`` that is sent where none is set: it still takes sampling parameters where the model does."""
+
+
+class AnthropicBackend(HTTPBackend):
+    """Claude. ``version`` is the ``anthropic-version`` header, a date.
+
+    The key is ``api_key``, else ``ANTHROPIC_API_KEY``, else the bearer token ``ANTHROPIC_AUTH_TOKEN``.
+    """
+
+    type: ClassVar[str] = "anthropic"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured"))
+    default_base_url: ClassVar[str] = "https://api.anthropic.com"
+    address_variables: ClassVar[tuple[str, ...]] = ("ANTHROPIC_BASE_URL",)
+    key_variables: ClassVar[tuple[str, ...]] = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+    needs_key: ClassVar[bool] = True
+    needs_model: ClassVar[bool] = True
+
+    def __init__(self, *, version: str = VERSION, **keys: Any) -> None:
+        if len(version) != 10 or not version.replace("-", "").isdigit():
+            raise ConfigError(f"version is a date such as {VERSION}, not {version!r}")
+        self.version = version
+        super().__init__(**keys)
+        self._models = _table(version)
+        self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+    def auth_headers(self) -> Mapping[str, str | Secret]:
+        headers: dict[str, str | Secret] = {"anthropic-version": self.version}
+        if self.api_key is not None:
+            if self.options.api_key is None and not os.environ.get("ANTHROPIC_API_KEY"):
+                headers["Authorization"] = Secret(f"Bearer {self.api_key.reveal()}")
+            else:
+                headers["x-api-key"] = self.api_key
+        return headers
+
+    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
+        return "none" if self._schema(request) is None else "native"
+
+    def encode(self, request: Request) -> WireRequest:
+        family = self._models.family(request.model or "")
+        refused = family.refused(request.params)
+        if refused:
+            self._unsupported.check(refused, request.model or "")
+        body = wire.encode(request, family.facts.get("max_tokens", wire.MAX_TOKENS), self._schema(request))
+        family.write(request.params, body)
+        if request.extra_body:
+            overlay(body, request.extra_body)
+        return WireRequest(wire.PATH, body)
+
+    def decode(self, payload: Any, request: Request) -> InferenceOutput:
+        return wire.decode(payload, self._metadata(request), self.error_inside)
+
+    def decoder(self, request: Request) -> wire.Decoder:
+        return wire.Decoder(self._metadata(request), self.error_inside)
+
+    def decode_error(self, status: int | None, payload: Any) -> WireError:
+        return wire.decode_error(payload)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _schema(self, request: Request) -> Mapping[str, Any] | None:
+        """The schema that the API itself can hold the answer to; None where it cannot, or none is asked for."""
+        wanted = request.response_format
+        if (
+            wanted is None
+            or wanted.schema is None
+            or not self._models.family(request.model or "").facts.get("structured", True)
+        ):
+            return None
+        try:
+            return strict_schema(wanted.schema)
+        except InexpressibleError:
+            return None
+
+    def _metadata(self, request: Request) -> Mapping[str, Any]:
+        if not request.params:
+            return {}
+        refused = self._models.family(request.model or "").refused(request.params)
+        return {KEY: list(refused)} if refused else {}
+
+
+def _table(version: str) -> ModelTable:
+    """What models take under this version of the API: later versions refuse more."""
+    data = json.loads((Path(__file__).with_name("models.json")).read_bytes())
+    refused = {name: None for row in data["versions"] if version >= row["from"] for name in row["refuses"]}
+    return ModelTable({**data, "names": {**data["names"], **refused}})
+
+
+__all__ = ["VERSION", "AnthropicBackend"]

@@ -1,0 +1,21 @@
+"""Offers the type ``fallback``."""
+
+from pathlib import Path
+
+from complaint_llm.backends import BackendType
+from complaint_llm.hookspecs import hookimpl
+
+
+@hookimpl
+def complaint_llm_backend_types() -> list[BackendType]:
+    """One backend first, others if it fails."""
+    return [
+        BackendType(
+            "fallback",
+            "complaint_llm_plugins.backends.fallback.backend:FallbackBackend",
+            "One backend first, others if it fails.",
+            Path(__file__).parent / "options.schema.json",
+            example=Path(__file__).parent / "example.json",
+            parts=("primary", "fallbacks"),
+        )
+    ]

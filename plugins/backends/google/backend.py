@@ -1,0 +1,75 @@
+"""Google's Gemini models over the Gemini API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from complaint_llm_plugins.backends.google import embeddings, wire
+from complaint_llm_plugins.backends.google.errors import decode_error
+
+from complaint_llm.backends import HTTPBackend, WireError, WireRequest
+from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
+from complaint_llm.request import NOTHING
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.base import Capability
+    from complaint_llm.messages import EmbeddingOutput, InferenceOutput
+    from complaint_llm.request import EmbeddingRequest, Request
+    from complaint_llm.secrets import Secret
+
+
+class GoogleBackend(HTTPBackend):
+    """Gemini. The key is ``api_key``, else ``GOOGLE_API_KEY``, else ``GEMINI_API_KEY``; it travels in a header only."""
+
+    type: ClassVar[str] = "google"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured", "embeddings"))
+    default_base_url: ClassVar[str] = "https://generativelanguage.googleapis.com"
+    address_variables: ClassVar[tuple[str, ...]] = ("GOOGLE_GEMINI_BASE_URL",)
+    key_variables: ClassVar[tuple[str, ...]] = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+    needs_key: ClassVar[bool] = True
+    needs_model: ClassVar[bool] = True
+    embedding_batch: ClassVar[int] = embeddings.BATCH
+
+    def __init__(self, **keys: Any) -> None:
+        super().__init__(**keys)
+        self._models = ModelTable.read(Path(__file__).with_name("models.json"))
+        self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+    def auth_headers(self) -> Mapping[str, str | Secret]:
+        return {} if self.api_key is None else {"x-goog-api-key": self.api_key}
+
+    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
+        return "native"
+
+    def encode(self, request: Request) -> WireRequest:
+        family = self._models.family(request.model or "")
+        refused = family.refused(request.params)
+        if refused:
+            self._unsupported.check(refused, request.model or "")
+        return wire.encode(request, family)
+
+    def decode(self, payload: Any, request: Request) -> InferenceOutput:
+        return wire.decode(payload, request, self._metadata(request), self.error_inside)
+
+    def decoder(self, request: Request) -> wire.Decoder:
+        return wire.Decoder(request, self._metadata(request), self.error_inside)
+
+    def decode_error(self, status: int | None, payload: Any) -> WireError:
+        return decode_error(payload)
+
+    def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
+        return embeddings.encode(request)
+
+    def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
+        return embeddings.decode(payload)
+
+    def _metadata(self, request: Request) -> Mapping[str, Any]:
+        if not request.params:
+            return {}
+        refused = self._models.family(request.model or "").refused(request.params)
+        return {KEY: list(refused)} if refused else {}
+
+
+__all__ = ["GoogleBackend"]

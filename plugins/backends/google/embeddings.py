@@ -1,0 +1,49 @@
+"""Embeddings of the Gemini API: one text by embedContent, several by batchEmbedContents. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm_plugins.backends.google.names import model_path, resource_name
+
+from complaint_llm.backends import WireRequest
+from complaint_llm.backends.bodies import overlay
+from complaint_llm.backends.shapes import count, items, mapping, number, optional_mapping
+from complaint_llm.messages import EmbeddingOutput, TokenUsage
+
+if TYPE_CHECKING:
+    from complaint_llm.request import EmbeddingRequest
+
+BATCH = 100
+"""Texts of one batchEmbedContents. Source: ai.google.dev/gemini-api/docs/embeddings."""
+
+
+def encode(request: EmbeddingRequest) -> WireRequest:
+    """The request for all texts; ``extra_body`` (``outputDimensionality``, ``taskType``) goes to each of them."""
+    model = request.model or ""
+    parts = [_one(resource_name(model), text, request) for text in request.texts]
+    if len(parts) == 1:
+        return WireRequest(model_path(model, "embedContent"), parts[0])
+    return WireRequest(model_path(model, "batchEmbedContents"), {"requests": parts})
+
+
+def decode(payload: Any) -> EmbeddingOutput:
+    """The vectors in order. Raises ResponseFormatError."""
+    body = mapping(payload, "the body")
+    single = body.get("embedding")
+    found = [single] if single is not None else items(body.get("embeddings"), "embeddings")
+    vectors = tuple(_vector(mapping(one, "an embedding").get("values")) for one in found)
+    usage = optional_mapping(body.get("usageMetadata"), "usageMetadata")
+    tokens = count(usage.get("promptTokenCount"), "promptTokenCount")
+    return EmbeddingOutput(vectors, TokenUsage(tokens, 0, tokens))
+
+
+def _vector(values: Any) -> tuple[float, ...]:
+    return tuple(number(value, "a vector's value") for value in items(values, "values"))
+
+
+def _one(model: str, text: str, request: EmbeddingRequest) -> dict[str, Any]:
+    part: dict[str, Any] = {"model": model, "content": {"parts": [{"text": text}]}}
+    if request.extra_body:
+        overlay(part, request.extra_body)
+    return part

@@ -1,0 +1,91 @@
+"""What an error body of the Gemini API says.
+
+Source: google.rpc.Status, ErrorInfo, RetryInfo and QuotaFailure (googleapis); ai.google.dev, troubleshooting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from complaint_llm.backends import WireError
+from complaint_llm.exceptions import (
+    AuthenticationError,
+    BackendError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+)
+
+CODES: Mapping[str, type[BackendError]] = {
+    "API_KEY_INVALID": AuthenticationError,
+    "API_KEY_EXPIRED": AuthenticationError,
+    "API_KEY_SERVICE_BLOCKED": PermissionDeniedError,
+    "SERVICE_DISABLED": PermissionDeniedError,
+    "CONSUMER_INVALID": PermissionDeniedError,
+    "CONSUMER_SUSPENDED": PermissionDeniedError,
+    "BILLING_DISABLED": QuotaExceededError,
+    "UNAUTHENTICATED": AuthenticationError,
+    "PERMISSION_DENIED": PermissionDeniedError,
+    "NOT_FOUND": ModelNotFoundError,
+    "INVALID_ARGUMENT": InvalidRequestError,
+    "FAILED_PRECONDITION": InvalidRequestError,
+    "OUT_OF_RANGE": InvalidRequestError,
+    "RESOURCE_EXHAUSTED": RateLimitError,
+    "INTERNAL": ServerError,
+    "UNKNOWN": ServerError,
+    "UNAVAILABLE": ServerError,
+    "DEADLINE_EXCEEDED": ServerError,
+}
+"""Error classes by ErrorInfo's ``reason``, else by the canonical ``status``. A wrong key comes as a 400."""
+
+
+def decode_error(payload: Any) -> WireError:
+    """The error of a body or of an event. A spent daily quota is no rate limit: its delay is not believed."""
+    if isinstance(payload, list) and payload:
+        payload = payload[0]
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    if not isinstance(error, Mapping):
+        return WireError(str(payload if error is None else error))
+    details = list(_details(error))
+    reason = next((info["reason"] for info in details if isinstance(info.get("reason"), str)), None)
+    status = error.get("status")
+    known = [name for name in (reason, status) if isinstance(name, str)]
+    message = str(error.get("message") or "")
+    if any("PerDay" in quota for quota in _quotas(details)):
+        return WireError(message, known[0] if known else None, QuotaExceededError)
+    kind = next((CODES[name] for name in known if name in CODES), None)
+    # 402 is about money, whatever the canonical status says.
+    return WireError(message, known[0] if known else None, None if error.get("code") == 402 else kind, _delay(details))
+
+
+def _details(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    details = error.get("details")
+    if isinstance(details, list):
+        yield from (item for item in details if isinstance(item, Mapping))
+
+
+def _quotas(details: list[Mapping[str, Any]]) -> Iterator[str]:
+    for item in details:
+        violations = item.get("violations")
+        for violation in violations if isinstance(violations, list) else ():
+            quota = violation.get("quotaId") if isinstance(violation, Mapping) else None
+            if isinstance(quota, str):
+                yield quota
+
+
+def _delay(details: list[Mapping[str, Any]]) -> float | None:
+    """Seconds of RetryInfo's ``retryDelay``, a JSON Duration such as "34.07s"."""
+    for item in details:
+        given = item.get("retryDelay")
+        if isinstance(given, str) and given.endswith("s"):
+            try:
+                seconds = float(given[:-1])
+            except ValueError:
+                continue
+            if 0 <= seconds < float("inf"):
+                return seconds
+    return None

@@ -1,0 +1,74 @@
+"""An API that is described in the config: where the prompt goes in a JSON body, and where the answer stands."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from complaint_llm_plugins.backends.http.template import UNSET, Template, resolve
+
+from complaint_llm.backends import HTTPBackend, WireRequest
+from complaint_llm.backends.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.exceptions import ConfigError, ResponseFormatError
+from complaint_llm.messages import InferenceOutput
+from complaint_llm.request import GENERATION_KEYS, NOTHING
+
+if TYPE_CHECKING:
+    from complaint_llm.request import Request
+
+_PLACEHOLDERS = GENERATION_KEYS | {"prompt", "messages", "model", "params"}
+_POINTER = re.compile(r"(/([^~/]|~[01])*)*")
+
+
+class TemplateBackend(HTTPBackend):
+    """Fills ``body`` and reads the answer at the JSON pointer ``text``.
+
+    A parameter that the template has no place for is unsupported, see ``unsupported_parameters``.
+    """
+
+    type: ClassVar[str] = "http"
+
+    def __init__(self, *, body: Any, text: str, endpoint: str = "", **keys: Any) -> None:
+        super().__init__(**keys)
+        try:
+            self._template = Template(body, _PLACEHOLDERS)
+            self._path = Template(endpoint, frozenset(("model",)))
+        except ValueError as cause:
+            raise ConfigError(f"{self.id}: {cause}") from cause
+        if not _POINTER.fullmatch(text):
+            raise ConfigError(f"{self.id}: text is a JSON pointer such as /choices/0/text, not {text!r}")
+        if not self._template.names & {"prompt", "messages"}:
+            raise ConfigError(f"{self.id}: the body has neither {{prompt}} nor {{messages}}")
+        self._pointer = text
+        self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+    def encode(self, request: Request) -> WireRequest:
+        refused = self._refused(request)
+        if refused:
+            self._unsupported.check(refused, self.id)
+        values: dict[str, Any] = {**request.params, "prompt": as_prompt(request.messages)}
+        if request.model is not None:
+            values["model"] = request.model
+        if request.params:
+            values["params"] = dict(request.params)
+        if "messages" in self._template.names:
+            values["messages"] = [{"role": message.role, "content": message.text} for message in request.messages]
+        path = self._path.fill({"model": quote(request.model, safe="")} if request.model is not None else {})
+        body = self._template.fill(values)
+        return WireRequest(path, body)
+
+    def decode(self, payload: Any, request: Request) -> InferenceOutput:
+        found = resolve(payload, self._pointer)
+        if not isinstance(found, str):
+            what = "nothing" if found is UNSET else "no text"
+            raise ResponseFormatError(f"the answer has {what} at {self._pointer}")
+        refused = self._refused(request)
+        return InferenceOutput(found, metadata={KEY: list(refused)} if refused else {})
+
+    def _refused(self, request: Request) -> tuple[str, ...]:
+        names = self._template.names
+        if not request.params or "params" in names:
+            return ()
+        return tuple(name for name in request.params if name not in names)

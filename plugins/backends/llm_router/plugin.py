@@ -1,0 +1,21 @@
+"""Offers the type ``llm_router``."""
+
+from pathlib import Path
+
+from complaint_llm.backends import BackendType
+from complaint_llm.hookspecs import hookimpl
+
+
+@hookimpl
+def complaint_llm_backend_types() -> list[BackendType]:
+    """One model over several providers."""
+    return [
+        BackendType(
+            "llm_router",
+            "complaint_llm_plugins.backends.llm_router.backend:LLMRouterBackend",
+            "One model over several providers, with fallback.",
+            Path(__file__).parent / "options.schema.json",
+            example=Path(__file__).parent / "example.json",
+            parts=("provider", "fallback_providers"),
+        )
+    ]

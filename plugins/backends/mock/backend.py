@@ -1,0 +1,7 @@
+"""The scripted backend of complaint_llm.testing, under the name by which a config finds it."""
+
+from __future__ import annotations
+
+from complaint_llm.testing.mock import MockBackend
+
+__all__ = ["MockBackend"]

@@ -1,0 +1,41 @@
+"""OpenAI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from complaint_llm_plugins.backends.openai.compatible import Api, CompatibleBackend
+
+from complaint_llm.request import NOTHING
+from complaint_llm.secrets import Secret
+
+
+class OpenAIBackend(CompatibleBackend):
+    """OpenAI's API.
+
+    Own keys: ``organization`` and ``project`` (ids, else ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID``), ``api`` ("chat"
+    for chat completions, "responses"). ``base_url`` is the config's, else ``OPENAI_BASE_URL``, else OpenAI's own.
+    """
+
+    type: ClassVar[str] = "openai"
+    default_base_url: ClassVar[str] = "https://api.openai.com/v1"
+    address_variables: ClassVar[tuple[str, ...]] = ("OPENAI_BASE_URL",)
+    key_variables: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
+    needs_key: ClassVar[bool] = True
+    apis: ClassVar[tuple[Api, ...]] = ("chat", "responses")
+    model_data: ClassVar[Path | Mapping[str, Any]] = Path(__file__).with_name("models.json")
+
+    def __init__(self, *, organization: str | None = None, project: str | None = None, **keys: Any) -> None:
+        # The variables belong to OpenAI's own key: a type made from this one with another key does not read them.
+        own = os.environ if "OPENAI_API_KEY" in self.key_variables else NOTHING
+        self._account = {
+            "OpenAI-Organization": organization or own.get("OPENAI_ORG_ID"),
+            "OpenAI-Project": project or own.get("OPENAI_PROJECT_ID"),
+        }
+        super().__init__(**keys)
+
+    def auth_headers(self) -> Mapping[str, str | Secret]:
+        return {**super().auth_headers(), **{name: value for name, value in self._account.items() if value}}

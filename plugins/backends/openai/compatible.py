@@ -1,0 +1,105 @@
+"""The base of every service that speaks OpenAI's wire. What differs between services is data, see ``model_data``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from complaint_llm_plugins.backends.openai.errors import read_error
+
+from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, StreamDecoder, WireError, WireRequest
+from complaint_llm.backends.base import Capability
+from complaint_llm.backends.parameters import Family, ModelTable, UnsupportedParameters
+from complaint_llm.exceptions import ConfigError
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput
+
+Api = Literal["chat", "responses"]
+
+
+class Wire(Protocol):
+    """One of the two APIs: a module of pure functions."""
+
+    PARAMETERS: Mapping[str, Any]
+
+    def encode(self, request: Request, family: Family) -> WireRequest: ...
+    def decode(self, payload: Any, request: Request, family: Family, fail: Any) -> InferenceOutput: ...
+
+
+class CompatibleBackend(HTTPBackend):
+    """A service with OpenAI's chat completions, and where ``apis`` says so its Responses.
+
+    Any thread may call it; nothing of it changes but its connections.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured", "embeddings"))
+    needs_model: ClassVar[bool] = True
+    apis: ClassVar[tuple[Api, ...]] = ("chat",)
+    """What the service offers; the first is the default."""
+    model_data: ClassVar[Path | Mapping[str, Any]] = {}
+    """Capability data of the service's models: see complaint_llm.backends.parameters and the wires' own facts."""
+
+    def __init__(self, *, api: Api | None = None, **keys: Any) -> None:
+        super().__init__(**keys)
+        self.api: Api = api or self.apis[0]
+        if self.api not in self.apis:
+            raise ConfigError(f"{self.id}: api is {' or '.join(map(repr, self.apis))}, not {api!r}")
+        self._wire = _wire(self.api)
+        data = _read(self.model_data)
+        self._models = ModelTable(data, self._wire.PARAMETERS, fixed_names=self.api == "responses")
+        self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+    def encode(self, request: Request) -> WireRequest:
+        family = self._family(request)
+        refused = family.refused(request.params)
+        if refused:
+            self._unsupported.check(refused, request.model or "")
+        return self._wire.encode(request, family)
+
+    def decode(self, payload: Any, request: Request) -> InferenceOutput:
+        return self._wire.decode(payload, request, self._family(request), self.error_inside)
+
+    def decoder(self, request: Request) -> StreamDecoder:
+        if self.api == "responses":
+            from complaint_llm_plugins.backends.openai.stream_responses import ResponsesStreamDecoder
+
+            return ResponsesStreamDecoder(request, self._family(request), self.error_inside)
+        from complaint_llm_plugins.backends.openai.stream_chat import ChatStreamDecoder
+
+        return ChatStreamDecoder(request, self._family(request), self.error_inside)
+
+    def decode_error(self, status: int | None, payload: Any) -> WireError:
+        return read_error(status, payload)
+
+    def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
+        from complaint_llm_plugins.backends.openai.wire_embeddings import encode
+
+        return encode(request)
+
+    def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
+        from complaint_llm_plugins.backends.openai.wire_embeddings import decode
+
+        return decode(payload, self.error_inside)
+
+    def _family(self, request: Request) -> Family:
+        return self._models.family(request.model or "")
+
+
+def _wire(api: Api) -> Wire:
+    # Imported when wanted: a process that speaks one wire does not pay for the other.
+    if api == "responses":
+        from complaint_llm_plugins.backends.openai import wire_responses
+
+        return wire_responses
+    from complaint_llm_plugins.backends.openai import wire_chat
+
+    return wire_chat
+
+
+def _read(models: Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(models, Path):
+        return models
+    import json
+
+    read: Mapping[str, Any] = json.loads(models.read_bytes())
+    return read

@@ -1,0 +1,1 @@
+"""GGUF models on this machine through llama.cpp."""

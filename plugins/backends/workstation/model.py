@@ -1,0 +1,180 @@
+"""One llama.cpp model in memory, used by one request at a time."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ModelNotFoundError
+
+MAGIC = b"GGUF"
+
+
+class Settings(NamedTuple):
+    """How the model is loaded; the names are llama-cpp-python's."""
+
+    n_ctx: int = 4096
+    n_threads: int | None = None
+    n_gpu_layers: int = 0
+    n_batch: int = 512
+    f16_kv: bool = True
+    chat_format: str | None = None
+
+
+class Model:
+    """A loaded model. Any thread may call it; ``_turn`` lets one at a time in and is held for a stream's whole life.
+
+    llama.cpp aborts the process when two threads use one model, and crashes when one is used after it was freed: so it
+    is freed only by whoever holds the turn.
+    """
+
+    def __init__(self, path: Path, settings: Settings, *, embedding: bool) -> None:
+        self._turn = threading.Lock()
+        self._closed = False
+        self._llama: Any = _load(path, settings, embedding=embedding)
+        self._check: Any = None
+
+    @contextmanager
+    def turn(self, deadline: Deadline, cancel: CancelToken) -> Iterator[Any]:
+        """The llama object for as long as the context lasts.
+
+        Raises BackendTimeoutError if the turn does not come before the deadline, BackendError after ``close``. While
+        it is held, each evaluation of tokens looks at the deadline and the token first.
+        """
+        # Woken every tenth of a second to see a cancellation: a lock cannot be waited for together with anything else.
+        while not self._turn.acquire(timeout=max(0.0, min(0.1, deadline.remaining()))):
+            _check(deadline, cancel)
+        try:
+            if self._closed:
+                raise BackendError("the model was unloaded", sent=False)
+            self._llama.check = lambda: _check(deadline, cancel)
+            yield self._llama
+        finally:
+            if self._closed:
+                self._free()
+            self._turn.release()
+
+    def close(self, patience: float = 1.0) -> None:
+        """Free the memory, now or when whoever uses the model lets go of it."""
+        self._closed = True
+        if self._turn.acquire(timeout=patience):
+            try:
+                self._free()
+            finally:
+                self._turn.release()
+
+    def _free(self) -> None:
+        llama, self._llama = self._llama, None
+        if llama is not None:
+            llama.check = None
+            llama.close()
+
+
+def _check(deadline: Deadline, cancel: CancelToken) -> None:
+    if cancel.cancelled:
+        raise CancelledError(cancel.reason or "cancelled")
+    if deadline.remaining() <= 0:
+        raise BackendTimeoutError("the deadline passed while the model was busy")
+
+
+def _load(path: Path, settings: Settings, *, embedding: bool) -> Any:
+    _look_at(path)
+    llama_cpp = _module()
+    kind = _interruptible(llama_cpp)
+    keys: dict[str, Any] = {
+        "n_ctx": settings.n_ctx,
+        "n_threads": settings.n_threads,
+        "n_gpu_layers": settings.n_gpu_layers,
+        "n_batch": settings.n_batch,
+        "chat_format": settings.chat_format,
+        "verbose": False,
+    }
+    if not settings.f16_kv:
+        keys["type_k"] = keys["type_v"] = llama_cpp.GGML_TYPE_F32
+    if embedding:
+        # One vector for a text, not one for each of its tokens.
+        keys |= {"embedding": True, "pooling_type": llama_cpp.LLAMA_POOLING_TYPE_MEAN}
+    try:
+        return kind(str(path), **keys)
+    except (ValueError, RuntimeError, OSError, AssertionError) as cause:
+        raise BackendError(f"cannot load {path.name}: {cause}; is the file whole and a GGUF model?", sent=False) from cause
+
+
+def _look_at(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as cause:
+        raise ModelNotFoundError(f"cannot read the model file {path}: {cause.strerror}", sent=False) from cause
+    if head[:4] != MAGIC or len(head) < 8:
+        raise BackendError(f"{path.name} is no GGUF model: it begins {head[:4]!r}", sent=False)
+    (version,) = struct.unpack("<I", head[4:])
+    if not 1 <= version <= 16:
+        raise BackendError(f"{path.name} has GGUF version {version}, which is unknown", sent=False)
+
+
+def _module() -> Any:
+    try:
+        import llama_cpp
+    except ImportError as cause:
+        raise BackendError(
+            "llama-cpp-python is not installed: pip install 'complaint-llm[workstation]'", sent=False
+        ) from cause
+    return llama_cpp
+
+
+def _interruptible(llama_cpp: Any) -> Any:
+    """A Llama that looks before each evaluation whether it should go on, and counts its tokens."""
+
+    class InterruptibleLlama(llama_cpp.Llama):  # type: ignore[misc]
+        check: Any = None
+        prompt_tokens = 0
+        completion_tokens = 0
+
+        def eval(self, tokens: Sequence[int]) -> None:
+            if self.check is not None:
+                self.check()
+            super().eval(tokens)
+
+        def generate(self, tokens: Sequence[int], *args: Any, **keys: Any) -> Iterator[int]:
+            self.prompt_tokens = len(tokens)
+            self.completion_tokens = 0
+            end = llama_cpp.llama_vocab_is_eog
+            vocab = self._model.vocab
+            for token in super().generate(tokens, *args, **keys):
+                self.completion_tokens += not end(vocab, token)
+                yield token
+
+    return InterruptibleLlama
+
+
+def fetched(repo: str, filename: str, *, offline: bool) -> Path:
+    """The file of the Hub's repository, from the local cache or fetched now; a fetch that broke off is resumed.
+
+    With ``offline`` nothing is fetched. Raises BackendError.
+    """
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as cause:
+        raise BackendError(
+            "huggingface-hub is not installed: pip install 'complaint-llm[workstation]'", sent=False
+        ) from cause
+    try:
+        return Path(hf_hub_download(repo, filename, local_files_only=offline))
+    except LocalEntryNotFoundError as cause:
+        why = "the request may not leave this machine" if offline else "the Hub cannot be reached"
+        raise BackendError(f"{repo}/{filename} is not on this machine and {why}", sent=False) from cause
+    except (EntryNotFoundError, HfHubHTTPError, OSError, ValueError) as cause:
+        reason = " ".join(str(cause).split())[:200]
+        raise BackendError(f"cannot fetch {repo}/{filename} from the Hub: {reason}", sent=False) from cause
+
+
+def chat_messages(messages: Sequence[Any]) -> list[Mapping[str, str]]:
+    """Neutral messages as llama-cpp-python takes them."""
+    return [{"role": message.role, "content": message.text} for message in messages]

@@ -1,0 +1,255 @@
+"""``complaint-llm batch`` from file to file."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from complaint_llm.batch import Journal
+from complaint_llm.cli.batch import batch
+from complaint_llm.exceptions import ServerError
+from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage
+
+
+class Explained(NamedTuple):
+    prompt_tokens: int
+    cost: float | None
+
+
+class App:
+    """The application object, with a mediator that answers from memory."""
+
+    def __init__(self, fails=(), cost=0.25):
+        self.fails, self.cost = set(fails), cost
+        self.asked, self.params, self.closed, self.opened = [], [], 0, 0
+
+    def open_mediator(self):
+        self.opened += 1
+        return self
+
+    def batch_executors(self):
+        return {}
+
+    def ask_factory(self):
+        raise AssertionError
+
+    def infer(self, prompt, **params):
+        text = prompt if isinstance(prompt, str) else prompt[-1].text
+        self.asked.append(text)
+        self.params.append(params)
+        if text in self.fails:
+            raise ServerError("overloaded", backend="gpt", status=503, attempts=[Attempt("gpt", "overloaded", 0.5)])
+        return InferenceOutput(
+            f"<{text}>",
+            backend="gpt",
+            model="m",
+            finish_reason="stop",
+            cost=self.cost,
+            token_usage=TokenUsage(4, 2, 6),
+            attempts=(Attempt("gpt", None, 0.25),),
+        )
+
+    def explain(self, prompt, **params):
+        return Explained(10, 0.5)
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(app, *args, stdin=None):
+        result = CliRunner().invoke(batch, args, obj=app, input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return invoke
+
+
+def put(name, *lines):
+    with open(name, "w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in lines)
+
+
+def out(name="out.jsonl"):
+    with open(name, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def test_lines_come_out_in_the_order_of_the_input(run):
+    put("in.jsonl", *(json.dumps({"id": f"n{i}", "prompt": f"p{i}"}) for i in range(50)))
+    app = App()
+    result = run(app, "in.jsonl", "-o", "out.jsonl", "-w", "7")
+    assert result.exit_code == 0
+    assert [(line["id"], line["text"]) for line in out()] == [(f"n{i}", f"<p{i}>") for i in range(50)]
+    assert out()[0] == {
+        "id": "n0",
+        "text": "<p0>",
+        "finish_reason": "stop",
+        "backend": "gpt",
+        "model": "m",
+        "usage": {
+            "prompt_tokens": 4,
+            "completion_tokens": 2,
+            "total_tokens": 6,
+            "cached_tokens": None,
+            "reasoning_tokens": None,
+        },
+        "cost": 0.25,
+        "seconds": 0.25,
+        "attempts": [{"backend": "gpt", "error": None, "seconds": 0.25, "maybe_received": False, "sent": True}],
+        "provenance": None,
+        "demo": False,
+        "error": None,
+    }
+    assert result.stdout == ""
+    assert "50 answered, 0 failed, 300 tokens, $12.5000" in result.stderr
+    assert "gpt: 50 answered" in result.stderr
+    assert app.closed == app.opened == 1
+
+
+def test_the_same_command_again_asks_only_what_failed(run):
+    put("in.txt", "a", "bad", "c")
+    assert run(App(["bad"]), "in.txt", "-o", "out.jsonl").exit_code == 1
+    failed = out()[1]
+    assert (failed["text"], failed["error"]["type"], failed["error"]["status"]) == (None, "ServerError", 503)
+    assert failed["seconds"] == 0.5
+    app = App()
+    assert run(app, "in.txt", "-o", "out.jsonl").exit_code == 0
+    assert app.asked == ["bad"]
+    assert [line["text"] for line in out()] == ["<a>", "<bad>", "<c>"]
+
+
+def test_only_failed_and_fresh(run):
+    put("in.txt", "a", "bad")
+    run(App(["bad"]), "in.txt", "-o", "out.jsonl")
+    app = App()
+    assert run(app, "in.txt", "-o", "out.jsonl", "--only-failed").exit_code == 0
+    assert app.asked == ["bad"]
+    assert run(app, "in.txt", "-o", "out.jsonl", "--fresh").exit_code == 0
+    assert sorted(app.asked) == ["a", "bad", "bad"]
+
+
+def test_csv_fills_the_template_with_columns(run):
+    put("in.csv", "id,narrative", '7,"My landlord, Mr. {Smith},\nlied"', "8,short,too many", "9,ok")
+    app = App()
+    result = run(app, "in.csv", "-o", "out.jsonl", "--prompt-template", "Claims: {{x}} {narrative}")
+    assert result.exit_code == 1
+    assert sorted(app.asked) == ["Claims: {x} My landlord, Mr. {Smith},\nlied", "Claims: {x} ok"]
+    assert [line["id"] for line in out()] == ["7", None, "9"]
+    assert "line 4: 3 fields, the header has 2" in result.stderr
+
+
+def test_bad_lines_are_reported_by_number_and_do_not_stop_the_rest(run):
+    put("in.jsonl", '{"prompt": "a"}', "nonsense", '{"promt": "b"}', '{"prompt": "c"}')
+    result = run(App(), "in.jsonl", "-o", "out.jsonl")
+    assert result.exit_code == 1
+    assert "line 2: not JSON" in result.stderr
+    assert "line 3: unknown key 'promt'; did you mean 'prompt'?" in result.stderr
+    assert [line["text"] for line in out()] == ["<a>", None, None, "<c>"]
+
+
+def test_pipes(run):
+    result = run(App(), "-", stdin='{"prompt": "a", "id": "#1"}\n{"prompt": "b"}\n')
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["id"], line["text"]) for line in lines] == [("#1", "<a>"), (None, "<b>")]
+
+
+def test_item_parameters_and_the_timeout_reach_the_call(run):
+    put("in.jsonl", '{"prompt": "a", "params": {"temperature": 0}}', '{"prompt": "b", "params": {"timeout": 3}}')
+    app = App()
+    run(app, "in.jsonl", "-o", "out.jsonl", "--timeout", "20", "-w", "1")
+    assert app.params == [{"timeout": 20.0, "temperature": 0}, {"timeout": 3}]
+
+
+def test_limit_reads_only_the_first_items_and_the_rest_can_follow(run):
+    put("in.txt", *"abcde")
+    app = App()
+    assert run(app, "in.txt", "-o", "out.jsonl", "--limit", "2").exit_code == 0
+    assert sorted(app.asked) == ["a", "b"]
+    assert run(app, "in.txt", "-o", "out.jsonl").exit_code == 0
+    assert [line["text"] for line in out()] == ["<a>", "<b>", "<c>", "<d>", "<e>"]
+
+
+def test_max_cost_stops_the_sending_and_a_higher_one_goes_on(run):
+    put("in.txt", *(f"p{i}" for i in range(100)))
+    app = App()
+    result = run(app, "in.txt", "-o", "out.jsonl", "--max-cost", "1", "-w", "2")
+    assert result.exit_code == 1
+    assert "stopped: the cost reached $1" in result.stderr
+    assert 4 <= len(app.asked) <= 4 + 2 * 2
+    assert len(out()) == len(app.asked)
+    assert run(app, "in.txt", "-o", "out.jsonl", "--max-cost", "100").exit_code == 0
+    assert len(out()) == len(app.asked) == 100
+
+
+def test_dry_run_counts_and_sends_nothing(run):
+    put("in.jsonl", '{"prompt": "a"}', '{"prompt": "b"}')
+    app = App()
+    result = run(app, "in.jsonl", "-o", "out.jsonl", "--dry-run")
+    assert "2 items, 0 bad lines, about 20 prompt tokens, at most $1.0000" in result.stdout
+    assert json.loads(run(app, "in.jsonl", "--dry-run", "--json").stdout)["items"] == 2
+    assert app.asked == []
+    import os
+
+    assert os.listdir() == ["in.jsonl"]
+
+
+def test_changes_are_refused_unless_accepted(run):
+    put("in.jsonl", '{"prompt": "a", "id": 1}')
+    run(App(), "in.jsonl", "-o", "out.jsonl")
+    put("in.jsonl", '{"prompt": "b", "id": 1}')
+    result = CliRunner().invoke(batch, ["in.jsonl", "-o", "out.jsonl"], obj=App())
+    assert "1 of 1 items changed under the same id (first: '1', its prompt differs)" in str(result.exception)
+    assert run(App(), "in.jsonl", "-o", "out.jsonl", "--accept-changes").exit_code == 0
+    assert out()[0]["text"] == "<b>"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["in.csv", "-o", "o"], "needs a prompt template"),
+        (["in.csv", "-o", "o", "--prompt-template", "{x.__class__}"], "{x.__class__}; the columns are: a"),
+        (["in.csv", "-o", "o", "--prompt-template", "{a!r}"], "nothing else"),
+        (["in.csv", "-o", "o", "--prompt-template", "no field"], "names no column"),
+        (["in.txt", "--prompt-template", "{a}"], "needs CSV"),
+        (["in.txt", "--fresh"], "needs a journal"),
+        (["in.txt", "-o", "in.txt"], "the same file"),
+        (["in.dat", "-o", "o"], "give --format"),
+        (["missing.txt"], "does not exist"),
+        (["in.txt", "-w", "0"], "0 is not in the range"),
+    ],
+)
+def test_wrong_options_are_usage_errors(run, args, message):
+    put("in.csv", "a", "1")
+    put("in.txt", "a")
+    put("in.dat", "a")
+    app = App()
+    result = run(app, *args)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert app.asked == []
+
+
+def test_a_json_summary(run):
+    put("in.txt", "a", "bad")
+    result = run(App(["bad"]), "in.txt", "-o", "out.jsonl", "--json")
+    summary = json.loads(result.stderr.splitlines()[-1])
+    assert (summary["answered"], summary["failed"], summary["backends"]["gpt"]["failed"]) == (1, 1, 1)
+
+
+def test_results_can_be_exported_from_the_journal_alone(run):
+    put("in.txt", "a", "b")
+    run(App(), "in.txt", "-o", "out.jsonl")
+    import os
+
+    os.remove("in.txt")
+    os.remove("out.jsonl")
+    with Journal("out.jsonl.journal") as journal:
+        assert [r.output.content for r in journal.recorded()] == ["<a>", "<b>"]

@@ -1,0 +1,92 @@
+"""What the documents show is what the product does: tables, configs, commands and code are tried out."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import complaint_llm
+from complaint_llm import load_config
+from complaint_llm.cli.app import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = ROOT / "scripts" / "make_reference.py"
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """Every fenced block of a language, with a name for the test."""
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.S | re.M):
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{document.name}:{line}", found[1]
+
+
+def named(language: str) -> list[Any]:
+    return [pytest.param(code, id=name) for name, code in blocks(language)]
+
+
+@pytest.mark.parametrize("document", ["configuration.md", "errors.md"])
+def test_the_tables_are_those_of_the_schemas_and_the_code(document: str) -> None:
+    """A key or error that is added, changed or removed shows in the documents."""
+    written = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    made = runpy.run_path(str(REFERENCE))["filled"](written)
+    assert written == made, "run: python scripts/make_reference.py"
+
+
+@pytest.mark.parametrize("code", [each for each in named("json") if '"BACKENDS"' in each.values[0]])
+def test_a_json_config_in_a_document_loads(code: str, tmp_path: Path) -> None:
+    """A reader who copies a config gets a config that works."""
+    (tmp_path / "config.json").write_text(code, encoding="utf-8")
+    config = load_config(tmp_path / "config.json", environ={"OPENAI_API_KEY": "sk-not-a-real-key-0123456789"})
+    assert len(config.backends) + len(config.left_out) == len(json.loads(code)["BACKENDS"])
+
+
+@pytest.mark.parametrize("code", [each for each in named("yaml") if "BACKENDS:" in each.values[0]])
+def test_a_yaml_config_in_a_document_loads(code: str, tmp_path: Path) -> None:
+    """The same for YAML."""
+    (tmp_path / "config.yaml").write_text(code, encoding="utf-8")
+    assert load_config(tmp_path / "config.yaml", environ={"OPENAI_API_KEY": "sk-not-a-real-key-0123456789"}).backends
+
+
+@pytest.mark.parametrize("code", named("python"))
+def test_python_in_a_document_parses_and_imports_public_names(code: str) -> None:
+    """Every name that a document imports from the package exists there."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "complaint_llm":
+            module = __import__(node.module, fromlist=["_"])
+            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+            assert missing == [], node.module
+
+
+def test_the_plugin_of_the_readme_answers(tmp_path: Path) -> None:
+    """The shown plugin, dropped into a folder, answers through the shown config key."""
+    (plugin,) = (code for name, code in blocks("python") if name.startswith("README") and "hookimpl" in code)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "office_model.py").write_text(plugin, encoding="utf-8")
+    config = {"PLUGINS": {"paths": ["plugins"]}, "BACKENDS": [{"id": "office", "type": "office"}]}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with complaint_llm.Mediator.from_config(tmp_path / "config.json") as mediator:
+        assert mediator.generate("hello") == "received: hello"
+
+
+def test_the_documents_name_only_commands_that_exist() -> None:
+    """``complaint-llm NAME`` in a document is a command of the program."""
+    text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    shown = re.findall(r"complaint-llm (?:-c \S+ )?([a-z][a-z-]+)(?=[\s`])", text)
+    assert set(shown) - set(COMMANDS) == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link of a document is a file of the repository."""
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []

@@ -1,0 +1,105 @@
+"""The repository speaks of the product alone, and every test file can fail."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("complaint_llm", "plugins", "schemas", "tests", "benchmarks", "docs", "examples", "scripts", ".ci")
+TOP = ("README.md", "CHANGELOG.md", "Makefile", "setup.cfg", "pyproject.toml", "config.example.json", "MANIFEST.in")
+TEXT = {".py", ".md", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".cfg", ".c", ".sh", ""}
+SKIPPED = {"__pycache__", ".venvs", ".build", "node_modules"}
+
+# A home or scratch folder of the machine on which something was written; each has a part that a portable path lacks.
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|work|opt)/[A-Za-z0-9_]")
+PACKAGE_HOST = re.compile(r"\b(?:pypi\.org|files\.pythonhosted\.org|registry\.npmjs\.org|index-url|extra-index-url)\b")
+LINES = 400
+
+
+def files() -> Iterator[Path]:
+    yield from (ROOT / name for name in TOP if (ROOT / name).exists())
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and path.suffix in TEXT and not SKIPPED & set(path.relative_to(ROOT).parts):
+                yield path
+
+
+def named(pattern: re.Pattern[str]) -> list[str]:
+    """Places where a pattern stands, this file left out."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+        for path in files()
+        if path != Path(__file__).resolve()
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    """What works only where it was written does not work."""
+    assert named(MACHINE_PATH) == []
+
+
+def test_no_file_names_a_package_host() -> None:
+    """Where packages come from is the installer's configuration, not the project's."""
+    assert named(PACKAGE_HOST) == []
+
+
+def test_source_files_are_small() -> None:
+    """A file of more than 400 lines holds two ideas."""
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in files()
+        if path.suffix == ".py" and (count := len(path.read_text(encoding="utf-8").splitlines())) > LINES
+    }
+    assert long == {}
+
+
+def test_no_module_is_a_drawer() -> None:
+    """utils, helpers and common say nothing of what is inside."""
+    assert [
+        str(path) for path in files() if path.stem in {"utils", "util", "helpers", "helper", "common", "misc"}
+    ] == []
+
+
+TEST_FILES = [path for path in files() if path.name.startswith("test_") and path.suffix == ".py"]
+
+
+def _tests(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node
+
+
+def _checks(node: ast.AST) -> bool:
+    """Whether anything in it can fail a test: an assert, a raises/warns/fail, or a call that is named for checking."""
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.Assert, ast.Raise)):
+            return True
+        if isinstance(inner, ast.Call):
+            name = inner.func.attr if isinstance(inner.func, ast.Attribute) else getattr(inner.func, "id", "")
+            if name in {"raises", "warns", "fail"} or name.startswith(("check", "assert", "expect", "verify")):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(ROOT / "tests")))
+def test_every_test_can_fail(path: Path) -> None:
+    """A test without an assertion, in itself or in a function of its file that it calls, shows nothing."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    checking = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _checks(node)}
+    idle = [
+        test.name
+        for test in _tests(tree)
+        if test.name not in checking
+        and not any(
+            isinstance(inner, ast.Call) and getattr(inner.func, "id", getattr(inner.func, "attr", "")) in checking
+            for inner in ast.walk(test)
+        )
+    ]
+    assert idle == []

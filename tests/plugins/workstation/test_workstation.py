@@ -1,0 +1,183 @@
+"""Real inference on a tiny GGUF through llama.cpp."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from complaint_llm.backends import WorkstationBackend
+from complaint_llm.exceptions import (
+    BackendError,
+    BackendTimeoutError,
+    ConfigError,
+    ContextLengthError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    ResponseFormatError,
+)
+from tests.peers import need_module
+from tests.tiny_gguf import build
+
+pytestmark = pytest.mark.peer("llama.cpp")
+
+
+@pytest.fixture(scope="session")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need_module("llama_cpp", "llama.cpp")
+    need_module("gguf", "llama.cpp")
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    build(path)
+    return path
+
+
+@pytest.fixture
+def backend(gguf: Path) -> Iterator[WorkstationBackend]:
+    with WorkstationBackend(id="ws", model_path=str(gguf), n_ctx=512, n_threads=1) as made:
+        yield made
+
+
+def test_a_stream_is_the_whole_answer_and_a_seed_repeats(backend: WorkstationBackend) -> None:
+    """The same seed gives the same text, whole or in pieces, with the same usage."""
+    whole = backend.infer("hello", max_tokens=24, seed=7)
+    stream = backend.stream_generate("hello", max_tokens=24, seed=7)
+    assert "".join(stream) == whole.content
+    assert stream.output is not None
+    assert stream.output.token_usage == whole.token_usage
+    assert backend.generate("hello", max_tokens=24, seed=7) == whole.content
+    assert backend.generate("hello", max_tokens=24, seed=8) != whole.content
+    assert (whole.finish_reason, whole.cost, whole.token_usage.completion_tokens) == ("length", None, 24)
+
+
+def test_what_was_asked_before_does_not_change_a_seeded_answer(backend: WorkstationBackend) -> None:
+    """A cache that an earlier prompt left behind is not used where an answer must repeat."""
+    first = backend.generate("hello world", max_tokens=24, seed=7)
+    backend.generate("hello wor", max_tokens=5)
+    assert backend.generate("hello world", max_tokens=24, seed=7) == first
+
+
+def test_schema_answers_parse_or_say_that_they_were_cut(backend: WorkstationBackend) -> None:
+    """50 of 50: valid against the schema, or the named error of an answer cut by its length."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "claim": {"enum": ["wages", "deposit", "refund"]},
+            "note": {"type": "string", "maxLength": 8},
+        },
+        "required": ["claim", "note"],
+    }
+    for seed in range(50):
+        try:
+            output = backend.infer("x", response_format=schema, seed=seed, max_tokens=60)
+        except ResponseFormatError as error:
+            assert "length" in str(error)
+        else:
+            assert output.parsed["claim"] in schema["properties"]["claim"]["enum"]  # type: ignore[index]
+            assert output.parsed == json.loads(output.content, strict=False)
+
+
+def test_threads_get_the_answers_of_one_thread(backend: WorkstationBackend) -> None:
+    """8 threads x 20 calls on one model: llama.cpp alone would abort the process."""
+    expected = {seed: backend.generate("hi", seed=seed, max_tokens=8) for seed in range(20)}
+    wrong: list[object] = []
+
+    def ask() -> None:
+        for seed in range(20):
+            answer = backend.generate("hi", seed=seed, max_tokens=8)
+            if answer != expected[seed]:
+                wrong.append((seed, answer))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_an_open_stream_keeps_the_model_and_closing_it_gives_it_back(backend: WorkstationBackend) -> None:
+    """Nobody else may use the model while a stream is open; who waits keeps its deadline."""
+    stream = backend.stream_generate("hi", max_tokens=400)
+    next(stream)
+    with pytest.raises(BackendTimeoutError):
+        backend.generate("hi", max_tokens=1, timeout=0.2)
+    stream.close()
+    assert backend.generate("hi", max_tokens=1, timeout=10)
+
+
+def test_the_deadline_ends_a_long_answer(backend: WorkstationBackend) -> None:
+    """Within the deadline + 10 % + 0.3 s, and the model is free again."""
+    backend.load()
+    started = time.monotonic()
+    with pytest.raises(BackendTimeoutError):
+        for _ in range(100):
+            backend.generate("hi", max_tokens=450, timeout=0.05)
+    assert time.monotonic() - started < 100 * (0.055 + 0.3)
+    assert backend.generate("hi", max_tokens=1, timeout=10)
+
+
+def test_after_close_there_is_an_error_and_no_crash(gguf: Path) -> None:
+    """Also for a stream that was open, and for a caller that waits for its turn."""
+    backend = WorkstationBackend(id="ws", model_path=str(gguf), n_threads=1)
+    stream = backend.stream_generate("hi", max_tokens=400)
+    next(stream)
+    backend.close()
+    with pytest.raises(BackendError):
+        list(stream)
+    with pytest.raises(BackendError, match="is closed"):
+        backend.generate("hi")
+
+
+def test_unloading_frees_and_the_next_request_loads_again(backend: WorkstationBackend) -> None:
+    """``load``, ``is_loaded``, ``unload``."""
+    assert not backend.is_loaded()
+    backend.load()
+    assert backend.is_loaded()
+    backend.unload()
+    assert not backend.is_loaded()
+    assert backend.generate("hi", max_tokens=2)
+
+
+def test_embeddings_are_one_vector_a_text_in_order(backend: WorkstationBackend) -> None:
+    """Not one for each token."""
+    vectors = backend.embed(["alpha", "beta", "alpha"])
+    assert vectors[0] == vectors[2] != vectors[1]
+    assert len(vectors[0]) == 64
+
+
+def test_too_long_a_prompt_is_named(backend: WorkstationBackend) -> None:
+    """The context window is the model's limit, not a crash."""
+    with pytest.raises(ContextLengthError, match="512"):
+        backend.generate("word " * 1000)
+
+
+def test_files_that_are_no_model_are_named(gguf: Path, tmp_path: Path) -> None:
+    """Missing, foreign, cut: one clear line each."""
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(gguf.read_bytes()[:200_000])
+    text = tmp_path / "text.gguf"
+    text.write_text("this is no model")
+    for path, kind, says in (
+        (tmp_path / "none.gguf", ModelNotFoundError, "cannot read the model file"),
+        (text, BackendError, "text.gguf is no GGUF model"),
+        (cut, BackendError, "cannot load cut.gguf"),
+    ):
+        with pytest.raises(kind, match=says):
+            WorkstationBackend(model_path=str(path)).generate("hi")
+
+
+def test_a_file_or_a_repository_but_not_both() -> None:
+    """The config mistake is found when the backend is made."""
+    for keys in ({}, {"repo": "a/b"}, {"model_path": "x", "repo": "a/b", "filename": "c"}):
+        with pytest.raises(ConfigError, match="model_path, or repo and filename"):
+            WorkstationBackend(**keys)  # type: ignore[arg-type]
+
+
+def test_tools_are_refused_before_anything_runs(backend: WorkstationBackend) -> None:
+    """What it cannot do it says."""
+    with pytest.raises(InvalidRequestError, match="no tools"):
+        backend.infer("hi", [{"name": "f"}])

@@ -1,0 +1,118 @@
+"""What is imported, and when: start-up time is spent here, so each barred module is named."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+# Never on the way to a first answer through a JSON config: what they are for has not been asked for.
+BARRED = {
+    "asyncio",
+    "cbor2",
+    "click",
+    "concurrent.futures.process",
+    "dask",
+    "dataclasses",
+    "distributed",
+    "genai_prices",
+    "httpx",
+    "huggingface_hub",
+    "llama_cpp",
+    "multiprocessing",
+    "pydantic",
+    "redis",
+    "requests",
+    "rich",
+    "sqlite3",
+    "torch",
+    "transformers",
+    "yaml",
+}
+ANSWER = {
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "an answer"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}
+
+
+class Provider(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        body = json.dumps(ANSWER).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def provider() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Provider)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def modules_after(program: str, folder: Path) -> set[str]:
+    """Every module that a fresh interpreter has loaded after a program, beyond what it starts with."""
+    code = f"import sys\nbefore = set(sys.modules)\n{program}\nprint('\\n'.join(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def barred(modules: set[str]) -> set[str]:
+    return {bar for bar in BARRED if any(name == bar or name.startswith(f"{bar}.") for name in modules)}
+
+
+def test_importing_the_package_loads_only_the_package(tmp_path: Path) -> None:
+    """``import complaint_llm`` runs one file of ours; every public name is loaded when it is touched."""
+    ours = {name for name in modules_after("import complaint_llm", tmp_path) if name.startswith("complaint_llm")}
+    assert ours == {"complaint_llm"}
+
+
+def test_touching_the_mediator_loads_no_barred_module(tmp_path: Path) -> None:
+    """The class is there before anything that only some configs need."""
+    assert barred(modules_after("from complaint_llm import Mediator", tmp_path)) == set()
+
+
+def test_a_first_answer_loads_no_barred_module(tmp_path: Path, provider: str) -> None:
+    """From a JSON config to an HTTP answer, nothing is imported for what was not asked."""
+    keys = {"id": "only", "type": "openai", "base_url": provider, "api_key": "sk-test-0123456789", "model": "any"}
+    (tmp_path / "config.json").write_text(json.dumps({"BACKENDS": [keys]}), encoding="utf-8")
+    program = "from complaint_llm import Mediator\nmediator = Mediator.from_config('config.json')\n"
+    program += "assert mediator.generate('a prompt') == 'an answer'"
+    loaded = modules_after(program, tmp_path)
+    assert barred(loaded) == set()
+
+
+def test_only_the_plugins_that_the_config_names_are_imported(tmp_path: Path, provider: str) -> None:
+    """A config with one type imports that type's plugin; the others cost nothing."""
+    keys = {"id": "only", "type": "openai", "base_url": provider, "api_key": "sk-test-0123456789", "model": "any"}
+    (tmp_path / "config.json").write_text(json.dumps({"BACKENDS": [keys]}), encoding="utf-8")
+    program = "from complaint_llm import Mediator\nMediator.from_config('config.json').generate('a prompt')"
+    loaded = {
+        name.split(".")[2]
+        for name in modules_after(program, tmp_path)
+        if name.startswith("complaint_llm_plugins.backends.")
+    }
+    assert loaded == {"openai"}
+
+
+def test_the_exceptions_are_light(tmp_path: Path) -> None:
+    """``except complaint_llm.exceptions...`` in a script's head costs two modules of ours."""
+    ours = {n for n in modules_after("import complaint_llm.exceptions", tmp_path) if n.startswith("complaint_llm")}
+    assert ours == {"complaint_llm", "complaint_llm.exceptions", "complaint_llm.messages"}
