@@ -32,8 +32,8 @@ test: .venv-test/ready
 
 lint: .venv-lint/ready
 	.venv-lint/bin/ruff check .
-	.venv-lint/bin/mypy -p complaint_llm -p complaint_llm_plugins
-	.venv-lint/bin/lint-imports
+	cd .venv-lint && bin/mypy --config-file ../pyproject.toml -p complaint_llm -p complaint_llm_plugins
+	cd .venv-lint && bin/lint-imports --config ../pyproject.toml
 
 wheel: .venv-wheel/built
 	rm -rf .venv-wheel/empty .venv-wheel/elsewhere
@@ -66,7 +66,8 @@ clean:
 	.venv-test/bin/python $(PIP_INSTALL) -e ".[test]"
 	@touch $@
 
-# mypy does not follow an editable install's mapping of folders to packages, so this one is a copy.
+# mypy does not follow an editable install's mapping of folders to packages, so this one is a copy; the checks run from a
+# folder in which the source tree does not hide it.
 .venv-lint/ready: $(METADATA) $(PRODUCT)
 	test -x .venv-lint/bin/python || $(PYTHON) -m venv .venv-lint
 	rm -rf build

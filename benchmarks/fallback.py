@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks import peers
-from benchmarks.measure import Contender, Figure, figures, interleaved
+from benchmarks.measure import Contender, figures, interleaved
 from benchmarks.report import Limit, Options, Table, run
 from benchmarks.server import Server
 
@@ -42,22 +42,22 @@ def _second_answer(what: str, bad: str, good: str, options: Options) -> Table:
 
 
 def _known_down(bad: str, good: str, options: Options) -> Table:
+    """Beside the same config whose first backend is up, and beside the second backend alone."""
+    down = {"bad": bad, "good": good, "skipped": True, "settings": STAYS_OPEN}
     contenders = [
-        Contender("one backend", "with_complaint_llm", "call", {"base": good}),
-        Contender(
-            "a backend before it is down",
-            "with_complaint_llm",
-            "fallback",
-            {"bad": bad, "good": good, "skipped": True, "settings": STAYS_OPEN},
-        ),
+        Contender("second backend alone", "with_complaint_llm", "call", {"base": good}),
+        Contender("two backends, first up", "with_complaint_llm", "pair", {"first": good, "second": good}),
+        Contender("two backends, first down", "with_complaint_llm", "fallback", down),
     ]
-    samples = interleaved(contenders, "each", CALLS * 2, options.rounds)
-    alone, down = ([each.cpu / each.n for each in row] for row in samples.values())
-    extra = [more - less for more, less in zip(down, alone, strict=True)]
-    found = figures({"one backend": alone, "a backend before it is down": down}, None)
-    difference: Figure = figures({"extra": extra}, None)[0]
+    samples = interleaved(contenders, "each", CALLS, options.rounds * 4)
+    alone, up, skipping = ([each.cpu / each.n for each in row] for row in samples.values())
+    found = figures(dict(zip(samples, (alone, up, skipping), strict=True)), None)
+    extra = {
+        "extra to both up": [more - less for more, less in zip(skipping, up, strict=True)],
+        "extra to one alone": [more - less for more, less in zip(skipping, alone, strict=True)],
+    }
     title = "The first backend is known to be down (open breaker): extra CPU a call"
-    return Table(title, "µs", 1e6, [*found, difference], [Limit("extra", 10, of="figure")])
+    return Table(title, "µs", 1e6, [*found, *figures(extra, None)], [Limit("extra to both up", 10, of="figure")])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         ModelInfo,
         ReasoningDelta,
         StreamError,
-        StreamEvent,
         TextDelta,
         TokenUsage,
         Tool,
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
         ToolCallEnd,
         ToolCallStart,
     )
+    from complaint_llm.testing.mock import MessageMatcher, MockResponse
 
 _HOMES = {
+    "complaint_llm.testing.mock": ("MessageMatcher", "MockResponse"),
     "complaint_llm.mediator": ("Mediator",),
     "complaint_llm.config": ("load_config",),
     "complaint_llm.hookspecs": ("hookimpl",),
@@ -41,7 +42,6 @@ _HOMES = {
         "ModelInfo",
         "ReasoningDelta",
         "StreamError",
-        "StreamEvent",
         "TextDelta",
         "TokenUsage",
         "Tool",
@@ -59,10 +59,11 @@ __all__ = [
     "InferenceOutput",
     "Mediator",
     "Message",
+    "MessageMatcher",
+    "MockResponse",
     "ModelInfo",
     "ReasoningDelta",
     "StreamError",
-    "StreamEvent",
     "TextDelta",
     "TokenUsage",
     "Tool",

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from complaint_llm.backends.base import DEFAULT_TIMEOUT, Backend
-from complaint_llm.backends.composed import ComposedBackend
-from complaint_llm.backends.demo import DemoBackend
+from complaint_llm.assembly import Guards, assemble, without_mocks
+from complaint_llm.backends.base import DEFAULT_TIMEOUT, STATE_PATH, Backend, as_limits
+from complaint_llm.backends.composed import ComposedBackend, flatten
 from complaint_llm.backends.lazy import LazyBackend
-from complaint_llm.exceptions import ConfigError
-from complaint_llm.messages import Prompt
+from complaint_llm.exceptions import ConfigError, ResponseFormatError
+from complaint_llm.messages import InferenceOutput, Prompt
+from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.batch import BatchItem, BatchResult
-    from complaint_llm.config import BackendEntry, Config
+    from complaint_llm.config import Config
+    from complaint_llm.evidence import EvidenceStore
+    from complaint_llm.explanation import Explanation
+    from complaint_llm.provenance import Provenance
+    from complaint_llm.request import Request
+    from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Strategy
+
+EVIDENCE_PATH = Path(".complaint_llm/evidence")
+"""Where evidence is kept where no config says: in the working directory."""
 
 
 class Mediator(ComposedBackend):
@@ -27,7 +35,10 @@ class Mediator(ComposedBackend):
 
     ``backends`` are Backend objects or callables with an ``id``; closing the Mediator closes them. ``timeout`` covers a
     whole call, in seconds; ``max_attempts`` caps the sum of all attempts of a call (default: candidates + 2);
-    ``max_workers`` is the width of batches; ``circuit_breaker`` has ``failures`` and ``cooldown`` (seconds).
+    ``max_workers`` is the width of batches; ``circuit_breaker`` has ``failures`` and ``cooldown`` (seconds);
+    ``hedge_after`` seconds the next backend is asked too; ``budget`` is in US dollars, a total or ``total``, ``day``
+    and ``month``; ``evidence`` is a store or what one is made of (``path``, ``profile``, ``ipfs_api``, ``ipfs_public``).
+    ``folder`` is where budgets and evidence are kept otherwise; ``guards`` are those that its backends already have.
 
     Beside backends of other types a mock is never asked: a mock must not pass for a model.
     """
@@ -40,17 +51,40 @@ class Mediator(ComposedBackend):
         timeout: float = DEFAULT_TIMEOUT,
         max_attempts: int | None = None,
         max_workers: int = 8,
-        circuit_breaker: Mapping[str, float] | None = None,
+        circuit_breaker: Mapping[str, Any] | None = None,
+        hedge_after: float | None = None,
+        budget: float | Mapping[str, float] | None = None,
         privacy: Literal["local"] | None = None,
+        on_truncation: Literal["warn", "error", "ignore"] = "warn",
+        cache: Mapping[str, Any] | None = None,
+        provenance: Literal[False, "digests", "full"] = False,
+        evidence: EvidenceStore | Mapping[str, Any] | None = None,
+        folder: Path = Path(),
+        guards: Guards | None = None,
         id: str = "mediator",
     ) -> None:
-        parts = _without_mocks([_as_part(given) for given in backends])
+        parts = without_mocks([_as_part(given) for given in backends])
         super().__init__(parts, _strategy(strategy), id=id, timeout=timeout)
-        self._router = Router(max_attempts=max_attempts, patience=getattr(self.strategy, "patience", FOREVER))
+        self._cache = _cache(cache or {}) if self.caches else None
+        self._router = Router(
+            max_attempts=max_attempts,
+            hedge_after=hedge_after,
+            cache=self._cache,
+            patience=getattr(self.strategy, "patience", FOREVER),
+        )
         self._max_workers = max_workers
         self._local_only: Literal["local"] | None = privacy
+        self._on_truncation = on_truncation
+        self._evidence: EvidenceStore | Mapping[str, Any] = evidence or {"path": folder / EVIDENCE_PATH}
+        self._level: Literal[False, "digests", "full"] = provenance
+        self._provenance: Provenance | None = None
         self._others: Mapping[str, Backend] = {}
         self.config: Config | None = None
+        self._seal = self._sealed if provenance or on_truncation != "ignore" else None
+        self._guards = guards or _guards(id, circuit_breaker, budget, folder)
+        if guards is None:
+            for part in parts:
+                self._guards.put(part)
 
     @classmethod
     def from_config(cls, path: str | Path | None = None) -> Mediator:
@@ -63,20 +97,14 @@ class Mediator(ComposedBackend):
     @classmethod
     def from_loaded(cls, config: Config) -> Mediator:
         """A Mediator as a loaded config says. Its backends are made when they are first asked."""
-        made = _declared(config)
-        settings = dict(config.mediator)
-        ids = settings.pop("backends", None)
-        chosen = [made[id] for id in (ids or made) if id in made]
-        if not chosen:
-            reasons = [f"{id}: {reason}" for id, reason in config.left_out]
-            raise ConfigError("no backend is left to ask", ["no backend is left to ask:", *reasons])
-        real = [part for part in chosen if not part.demo]
-        if not real and any(id in (ids or ()) or not ids for id, _ in config.left_out):
-            chosen = [cast("Backend", DemoBackend(cast("LazyBackend", part))) for part in chosen]
-            _warn_of_demo(config)
-        mediator = cls(chosen, **settings)
+        folder = config.path.parent
+        settings = {key: value for key, value in config.mediator.items() if key != "backends"}
+        guards = _guards("mediator", settings.pop("circuit_breaker", None), settings.pop("budget", None), folder)
+        assembled = assemble(config, guards)
+        evidence = {"path": folder / EVIDENCE_PATH, **config.evidence}
+        mediator = cls(assembled.parts, evidence=evidence, folder=folder, guards=guards, **settings)
+        mediator._others = assembled.others
         mediator.config = config
-        mediator._others = {id: part for id, part in made.items() if part not in chosen}
         return mediator
 
     query_backend = Backend.generate
@@ -110,20 +138,126 @@ class Mediator(ComposedBackend):
             in_doubt=in_doubt,
         )
 
+    def explain(self, prompt: Prompt, **params: Any) -> Explanation:
+        """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing."""
+        from complaint_llm.explanation import Explanation
+
+        request = self._request(prompt, params.pop("tools", ()), params.pop("temperature", None), params)
+        left_out = self.config.left_out if self.config is not None else ()
+        name = type(self.strategy).__name__
+        return Explanation(name, tuple(self._router.explain(request, flatten(self.parts, request))), tuple(left_out))
+
+    # -- backends ------------------------------------------------------------------------------------------------
+
     def backend(self, id: str) -> Backend:
         """The backend of this id, made now if it was not yet. Raises ConfigError if there is none."""
-        for part in (*self.parts, *self._others.values()):
-            if part.id == id:
-                return part.backend if isinstance(part, LazyBackend) else part
-        known = ", ".join(dict.fromkeys([*(part.id for part in self.parts), *self._others]))
-        raise ConfigError(f"no backend {id!r} here; there are: {known}")
+        part = self._part(id)
+        return part.backend if isinstance(part, LazyBackend) else part
+
+    def load(self, id: str | None = None) -> None:  # type: ignore[override]
+        """Load the local model of backend ``id`` now (of all without one), outside any request's deadline."""
+        for each in [id] if id is not None else [part.id for part in self.parts]:
+            self.backend(each).load()
+
+    def is_loaded(self, id: str | None = None) -> bool:
+        """Whether the backend (every one without an id) is ready to answer at once."""
+        parts = self.parts if id is None else [self._part(id)]
+        return all(not (isinstance(p, LazyBackend) and not p.is_made) and p.is_loaded() for p in parts)
+
+    def unload(self, id: str | None = None) -> None:
+        """Give back the memory of a local model; the next request loads it again."""
+        for part in self.parts if id is None else [self._part(id)]:
+            if not isinstance(part, LazyBackend) or part.is_made:
+                self.backend(part.id).unload()
+
+    # -- evidence ------------------------------------------------------------------------------------------------
+
+    @property
+    def evidence(self) -> EvidenceStore:
+        """The store of evidence, opened when it is first needed."""
+        from complaint_llm.evidence import EvidenceStore
+
+        given = self._evidence
+        if not isinstance(given, EvidenceStore):
+            given = EvidenceStore(**{"path": EVIDENCE_PATH, "privacy_local": self._local_only == "local", **given})
+            self._evidence = given
+        return given
+
+    def submit_evidence(self, data: bytes, evidence_type: str, **facts: Any) -> dict[str, Any]:
+        """Store evidence and its record; see ``EvidenceStore.submit_evidence``."""
+        return self.evidence.submit_evidence(data, evidence_type, **facts)
+
+    def submit_evidence_file(self, path: str | Path, evidence_type: str, **facts: Any) -> dict[str, Any]:
+        """Store a file of any size; see ``EvidenceStore.submit_evidence_file``."""
+        return self.evidence.submit_evidence_file(path, evidence_type, **facts)
+
+    def get_evidence_by_cid(self, cid: str) -> dict[str, Any]:
+        """The newest record of this content. Raises EvidenceNotFoundError."""
+        return self.evidence.get_evidence_by_cid(cid)
+
+    def retrieve_evidence(self, cid: str) -> bytes:
+        """The content, every block verified. Raises EvidenceNotFoundError, EvidenceCorruptedError."""
+        return self.evidence.retrieve_evidence(cid)
+
+    def get_user_evidence(self, user_id: str) -> list[dict[str, Any]]:
+        """The records of one user."""
+        return self.evidence.get_user_evidence(user_id)
+
+    def delete_evidence(self, cid: str) -> dict[str, Any]:
+        """Forget the records of this content."""
+        return self.evidence.delete_evidence(cid)
+
+    # -- inside --------------------------------------------------------------------------------------------------
 
     def close_resources(self) -> None:
         try:
             super().close_resources()
-        finally:
             for other in self._others.values():
                 other.close()
+        finally:
+            for kept in (self._cache, self._guards.whole):
+                if kept is not None:
+                    kept.close()
+            if self._provenance is not None:
+                self._provenance.close()
+            if not isinstance(self._evidence, Mapping):
+                self._evidence.close()
+
+    def _part(self, id: str) -> Backend:
+        for part in (*self.parts, *self._others.values()):
+            if part.id == id:
+                return part
+        known = ", ".join(dict.fromkeys([*(part.id for part in self.parts), *self._others]))
+        raise ConfigError(f"no backend {id!r} here; there are: {known}")
+
+    def _candidates(self, request: Any, wanted: str | None) -> Any:
+        # A backend that MEDIATOR.backends does not name can still be asked for by its id.
+        other = None if wanted is None else self._others.get(wanted)
+        return super()._candidates(request, wanted) if other is None else other.candidates(request)
+
+    def _sealed(self, request: Request, output: InferenceOutput) -> InferenceOutput:
+        if output.finish_reason == "length" and self._on_truncation != "ignore":
+            said = "the answer was cut at its longest length: raise max_tokens"
+            if self._on_truncation == "error":
+                raise ResponseFormatError(said, backend=output.backend, model=output.model, attempts=output.attempts)
+            self.log.warning("%s: %s", output.backend, said)
+            output = output._replace(metadata={**output.metadata, "truncated": True})
+        if not self._level:
+            return output
+        sent = self.backend(output.backend).bind(request)
+        return output._replace(provenance=self._records().record(sent, output))
+
+    def _records(self) -> Provenance:
+        if self._provenance is None:
+            from complaint_llm.provenance import open_provenance
+
+            self._provenance = open_provenance(self.evidence, self._level or "digests", self.config)
+        return self._provenance
+
+    def _check_evidence(self, cids: Sequence[str]) -> None:
+        if not self._level:
+            super()._check_evidence(cids)
+        self._records().check(cids)
 
     def _default_workers(self) -> int:
         return self._max_workers
@@ -140,17 +274,25 @@ def _as_part(given: Any) -> Backend:
     return adapt(given)
 
 
-def _without_mocks(parts: Sequence[Backend]) -> Sequence[Backend]:
-    """Without the demo backends, unless there is nothing else."""
-    real = [part for part in parts if not part.demo]
-    return real or parts
+def _cache(settings: Mapping[str, Any]) -> Cache:
+    from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
+    from complaint_llm.routing.cache_file import CacheFile
+
+    path = settings.get("path")
+    size = settings.get("size", DEFAULT_SIZE)
+    return Cache(ttl=settings.get("ttl"), size=size, file=None if path is None else CacheFile(Path(path), size=size))
 
 
-def _warn_of_demo(config: Config) -> None:
-    logging.getLogger("complaint_llm").warning(
-        "no model is reachable: the answers are demo text, not a model's. Set what these want: %s",
-        "; ".join(f"{id}: {reason}" for id, reason in config.left_out),
-    )
+def _guards(
+    id: str, breaker: Mapping[str, Any] | None, budget: float | Mapping[str, float] | None, folder: Path
+) -> Guards:
+    state = folder / STATE_PATH
+    whole = None
+    if budget is not None:
+        from complaint_llm.routing.budget import Account
+
+        whole = Account(id, as_limits(budget), state, whole=True)
+    return Guards(BreakerSettings(**(breaker or {})), state, whole)
 
 
 def _strategy(given: str | Strategy) -> Strategy:
@@ -161,34 +303,3 @@ def _strategy(given: str | Strategy) -> Strategy:
     return make_strategy(given)
 
 
-def _declared(config: Config) -> dict[str, Backend]:
-    """Every backend of the config by its id, each made when it is first asked."""
-    made: dict[str, Backend] = {}
-    for entry in config.backends:
-        lazy = LazyBackend(entry.id, _maker(entry, made), composed=entry.type.composed, demo=entry.type.demo)
-        made[entry.id] = cast("Backend", lazy)
-    return made
-
-
-def _maker(entry: BackendEntry, made: Mapping[str, Backend]) -> Callable[[], Backend]:
-    def make() -> Backend:
-        keys = dict(entry.keys)
-        for name in entry.type.parts:
-            if name in keys:
-                keys[name] = _resolved(keys[name], made)
-        backend = entry.type.factory()(id=entry.id, **keys)
-        if not isinstance(backend, Backend):
-            from complaint_llm.backends.adapted import adapt
-
-            backend = adapt(backend)
-        return backend
-
-    return make
-
-
-def _resolved(value: Any, made: Mapping[str, Backend]) -> Any:
-    if isinstance(value, str):
-        return made.get(value, value)
-    if isinstance(value, (list, tuple)):
-        return [_resolved(item, made) for item in value]
-    return value

@@ -38,6 +38,10 @@ def call(base: str, keys: dict[str, Any] | None = None, settings: dict[str, Any]
     return mediator([backend("only", base, **(keys or {}))], **(settings or {})).generate
 
 
+def pair(first: str, second: str) -> Callable[[str], str]:
+    return mediator([backend("first", first, max_retries=0), backend("second", second, max_retries=0)]).generate
+
+
 def repeated(base: str, keys: dict[str, Any]) -> Callable[[str], str]:
     """The same prompt again and again: after the first one, what a cache hit costs."""
     generate = call(base, keys)
@@ -58,11 +62,12 @@ def fallback(bad: str, good: str, skipped: bool, settings: dict[str, Any] | None
     """``max_retries`` 0, as the hand-written contender does not retry either.
 
     A first backend that is quietly skipped would make the fallback look cheap, so each answer's record of attempts is
-    looked at: ``skipped`` says which of the two is measured. The very first call always asks.
+    looked at: ``skipped`` says which of the two is measured. A few calls before open the breaker, where it may open.
     """
     backends = [backend("first", bad, max_retries=0), backend("second", good, max_retries=0)]
     asked = mediator(backends, **(settings or {}))
-    asked.generate("the first call")
+    for _ in range(10):
+        asked.generate("a call before")
 
     def one(prompt: str) -> str:
         output = asked.infer(prompt)

@@ -8,8 +8,9 @@ a composed one and the Mediator. Any thread may call any method.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from complaint_llm.backends.options import Options, read_options, resolve_aliases
@@ -36,15 +37,25 @@ from complaint_llm.request import (
     as_tools,
 )
 from complaint_llm.routing.admission import admission
+from complaint_llm.routing.breaker import USUAL, BreakerSettings
 from complaint_llm.routing.candidate import Estimate
 from complaint_llm.routing.meter import Meter
 from complaint_llm.routing.router import Router
 
 if TYPE_CHECKING:
+    from complaint_llm.routing.budget import Account
+    from complaint_llm.routing.budget_book import Limits
+    from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, EventStream, Policy, RetryPolicy
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole call: the official SDKs' default; reasoning models are silent for minutes."""
+
+STATE_PATH = Path(".complaint_llm/state.db")
+"""Where budgets are kept for backends that no config file assembled: in the working directory."""
+
+Seal = Callable[[Request, InferenceOutput], InferenceOutput]
+"""What is done to each answer of a Mediator before it is handed out."""
 
 Capability = Literal["stream", "tools", "images", "structured", "embeddings"]
 
@@ -71,16 +82,11 @@ class Backend:
         self.options: Options = read_options(resolve_aliases(keys), self._made_up_id())
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
         self.meter = Meter()
-        self._policies = admission(
-            self.options.id,
-            meter=self.meter,
-            rate_limit=self.options.rate_limit,
-            window=self.options.rate_limit_window,
-            tokens_per_minute=self.options.tokens_per_minute,
-            max_concurrency=self.options.max_concurrency,
-            on_rate_limit=self.options.retry.on_rate_limit,
-        )
-        self._router = Router()
+        self._spending: Account | None = None
+        self._policies: Sequence[Policy] = ()
+        self.guard()
+        self._router = Router(cache=self._own_cache())
+        self._seal: Seal | None = None
         self._facts: dict[str, ModelInfo] = {}
         self._calls: set[CancelToken] = set()
         self._closed = False
@@ -92,16 +98,22 @@ class Backend:
 
         The default collects ``answer_stream``; write at least one of the two.
         """
+        if type(self).answer_stream is Backend.answer_stream:
+            from complaint_llm.backends.adapted import answer_as_written
+
+            return answer_as_written(self, request)
         from complaint_llm.backends.streams import collect
 
         return collect(self.answer_stream(request))
 
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
         """Answer once, piece by piece; the last event is ``Done``. The default hands the whole answer out at once."""
+        if type(self).answer is Backend.answer:
+            from complaint_llm.backends.adapted import stream_as_written
+
+            return stream_as_written(self, request)
         from complaint_llm.backends.streams import as_events
 
-        if type(self).answer is Backend.answer:
-            raise InvalidRequestError(f"{type(self).__name__} has neither answer nor answer_stream", sent=False)
         return as_events(self.answer(request))
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
@@ -142,7 +154,8 @@ class Backend:
         request = self._request(messages, tools, temperature, params)
         self._calls.add(request.cancel)
         try:
-            return self._router.answer(request, self._candidates(request, params.get("backend")))
+            output = self._router.answer(request, self._candidates(request, params.get("backend")))
+            return output if self._seal is None else self._seal(request, output)
         finally:
             self._calls.discard(request.cancel)
 
@@ -161,7 +174,12 @@ class Backend:
         except BaseException:
             self._calls.discard(request.cancel)
             raise
-        return LiveStream(stream, lambda: self._calls.discard(request.cancel))
+        seal = self._seal
+        return LiveStream(
+            stream,
+            lambda: self._calls.discard(request.cancel),
+            None if seal is None else lambda output: seal(request, output),
+        )
 
     def stream_generate(self, prompt: Prompt, **params: Any) -> TextStream:
         """The pieces of the answer's text. Closing or abandoning the iterator frees the connection."""
@@ -227,13 +245,25 @@ class Backend:
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raise a BackendError if this backend cannot work; with ``connect`` it is contacted, but no prompt is sent."""
 
+    def load(self) -> None:
+        """Make ready what answering needs, such as a local model; otherwise the first request does it."""
+
+    def is_loaded(self) -> bool:
+        """Whether that was done."""
+        return True
+
+    def unload(self) -> None:
+        """Give back what ``load`` took; the next request loads it again."""
+
     def supports_function_calling(self) -> bool:
         """Whether tools can be given."""
         return "tools" in self.capabilities
 
     def supports_streaming(self) -> bool:
         """Whether answers arrive piece by piece rather than whole."""
-        return "stream" in self.capabilities
+        kind = type(self)
+        own = kind.stream_generate is not Backend.stream_generate or kind.generate_stream is not Backend.generate_stream
+        return own or "stream" in self.capabilities
 
     def close(self) -> None:
         """Cancel what is in flight (its callers get an error that says so) and free every connection. Idempotent."""
@@ -243,6 +273,8 @@ class Backend:
         for token in tuple(self._calls):
             token.cancel(f"{self.id} was closed")
         self.close_resources()
+        if self._spending is not None:
+            self._spending.close()
         if not self.interruptible:
             self._name_abandoned()
 
@@ -261,6 +293,36 @@ class Backend:
     def __repr__(self) -> str:
         model = f" model={self.options.model!r}" if self.options.model else ""
         return f"<{type(self).__name__} {self.id!r}{model}>"
+
+    def guard(
+        self, *, breaker: BreakerSettings = USUAL, state: Path = STATE_PATH, whole: Account | None = None
+    ) -> None:
+        """Put the policies in place anew: the backend's own limits, ``breaker``, and a Mediator's ``whole`` budget.
+
+        ``state`` is where budgets are kept. Called before the first request, by whoever assembles backends.
+        """
+        options = self.options
+        if options.budget is not None:
+            from complaint_llm.routing.budget import Account
+
+            self._spending = Account(options.id, as_limits(options.budget), state)
+        policies = admission(
+            options.id,
+            meter=self.meter,
+            breaker=breaker,
+            rate_limit=options.rate_limit,
+            window=options.rate_limit_window,
+            tokens_per_minute=options.tokens_per_minute,
+            max_concurrency=options.max_concurrency,
+            on_rate_limit=options.retry.on_rate_limit,
+            budget=self._spending,
+            estimate=self.estimate,
+        )
+        if whole is not None:
+            from complaint_llm.routing.budget import Budget
+
+            policies = (Budget(whole, self.estimate), *policies)
+        self._policies = policies
 
     # -- what the attempt loop calls: see routing.candidate.Candidate ---------------------------------------------
 
@@ -283,6 +345,11 @@ class Backend:
     @property
     def weight(self) -> float:
         return self.options.weight
+
+    @property
+    def caches(self) -> bool:
+        """Whether its answers may be kept and given again."""
+        return self.options.cache_enabled
 
     @property
     def cancellable(self) -> bool:
@@ -335,7 +402,7 @@ class Backend:
         return json.dumps([self.id, self.type, version, model, *defaults], sort_keys=True, ensure_ascii=False)
 
     def attempt(self, request: Request) -> InferenceOutput:
-        bound = self._bind(request)
+        bound = self.bind(request)
         ask = self.answer if bound.response_format is None else self._answer_structured
         try:
             if self.interruptible:
@@ -352,7 +419,7 @@ class Backend:
     def attempt_stream(self, request: Request) -> EventStream:
         from complaint_llm.backends.streams import AttemptStream
 
-        bound = self._bind(request)
+        bound = self.bind(request)
         check = None
         try:
             if bound.response_format is not None:
@@ -414,6 +481,9 @@ class Backend:
         privacy = params.get("privacy")
         if privacy not in (None, "local"):
             raise InvalidRequestError(f'privacy is "local" or nothing, not {privacy!r}', sent=False)
+        evidence = tuple(params.get("evidence") or ())
+        if evidence:
+            self._check_evidence(evidence)
         return Request(
             messages,
             Deadline(self._timeout(params)),
@@ -424,9 +494,20 @@ class Backend:
             None if given is None else as_response_format(given),
             params.get("extra_body") or NOTHING,
             privacy or self._privacy(),
-            tuple(params.get("evidence") or ()),
+            evidence,
             stream,
         )
+
+    def _own_cache(self) -> Cache | None:
+        if not self.options.cache_enabled:
+            return None
+        from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
+
+        return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
+
+    def _check_evidence(self, cids: Sequence[str]) -> None:
+        """Raise if evidence cannot be cited here: only a Mediator that keeps provenance can."""
+        raise InvalidRequestError('evidence is cited in provenance: set MEDIATOR "provenance"', sent=False)
 
     def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
         found = self.candidates(request)
@@ -438,8 +519,8 @@ class Backend:
             raise InvalidRequestError(f"no backend {wanted!r} here; there are: {known}", sent=False)
         return chosen
 
-    def _bind(self, request: Request) -> Request:
-        """The request with this backend's own defaults under what the call gave."""
+    def bind(self, request: Request) -> Request:
+        """The request as it is sent: this backend's own defaults under what the call gave."""
         options = self.options
         model = request.model or options.model
         if model is None and self.needs_model:
@@ -542,6 +623,14 @@ class Backend:
     @classmethod
     def _made_up_id(cls) -> str:
         return cls.type or cls.__name__
+
+
+def as_limits(budget: float | Mapping[str, float]) -> Limits:
+    """The limits of a ``budget`` key: a number is the total, in US dollars."""
+    from complaint_llm.routing.budget_book import Limits
+    from complaint_llm.routing.cache import Cache
+
+    return Limits(**budget) if isinstance(budget, Mapping) else Limits(total=budget)
 
 
 MESSAGE_TOKENS = 4

@@ -58,6 +58,11 @@ class ComposedBackend(Backend):
         """Whether every part is."""
         return all(part.local for part in self.parts)
 
+    @property
+    def caches(self) -> bool:
+        """Whether any part does."""
+        return any(part.caches for part in self.parts)
+
     def close_resources(self) -> None:
         failed: list[BaseException] = []
         for part in self.parts:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
+from complaint_llm.schema_files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
@@ -131,10 +132,7 @@ def _check(said: Mapping[str, Any], file: Path) -> None:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    from complaint_llm import schemas
-
-    schema = json.loads((Path(schemas.__path__[0]) / "declared.schema.json").read_bytes())
-    fault = best_match(Draft202012Validator(schema).iter_errors(said))
+    fault = best_match(Draft202012Validator(read_schema("declared")).iter_errors(said))
     if fault is not None:
         where = "".join(f"/{step}" for step in fault.absolute_path)
         raise PluginError(f"{file}: {where + ': ' if where else ''}{fault.message}")

@@ -24,9 +24,12 @@ class LazyBackend:
     call it; one lock guards the making.
     """
 
-    def __init__(self, id: str, make: Callable[[], Backend], *, composed: bool = False, demo: bool = False) -> None:
+    def __init__(
+        self, id: str, make: Callable[[], Backend], *, composed: bool = False, demo: bool = False, caches: bool = False
+    ) -> None:
         self.id = id
         self.demo = demo
+        self.caches = caches
         self._make = make
         self._composed = composed
         self._lock = threading.Lock()
@@ -89,6 +92,9 @@ class LazyBackend:
     def cache_identity(self, request: Request) -> str | None:
         return self.backend.cache_identity(request)
 
+    def bind(self, request: Request) -> Request:
+        return self.backend.bind(request)
+
     def attempt(self, request: Request) -> InferenceOutput:
         return self.backend.attempt(request)
 
@@ -97,6 +103,16 @@ class LazyBackend:
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         return self.backend.attempt_embedding(request)
+
+    def load(self) -> None:
+        self.backend.load()
+
+    def is_loaded(self) -> bool:
+        return self._backend is not None and self._backend.is_loaded()
+
+    def unload(self) -> None:
+        if self._backend is not None:
+            self._backend.unload()
 
     def model_info(self) -> ModelInfo:
         return self.backend.model_info()

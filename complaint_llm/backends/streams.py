@@ -85,19 +85,28 @@ class LiveStream:
     One thread iterates; ``close()`` may come from any thread, and leaving the stream to the collector closes it too.
     """
 
-    def __init__(self, stream: EventStream, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: EventStream,
+        ended: Callable[[], None],
+        seal: Callable[[InferenceOutput], InferenceOutput] | None = None,
+    ) -> None:
         self._stream = stream
         self._ended = ended
+        self._seal = seal
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
 
     def __next__(self) -> StreamEvent:
         try:
-            return next(self._stream)
+            event = next(self._stream)
         except BaseException:
             self._ended()
             raise
+        if isinstance(event, Done) and self._seal is not None:
+            event = Done(event.token_usage, self._seal(event.output))
+        return event
 
     def close(self) -> None:
         """End the stream and free its connection. Idempotent."""

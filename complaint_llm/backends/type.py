@@ -21,10 +21,12 @@ class BackendType(NamedTuple):
     ``make`` is a class or factory that takes the config keys, or ``"package.module:Class"``, imported when the first
     backend of this type is made. ``schema`` is a JSON Schema of the type's own keys (an object schema with
     ``properties``; the common keys are added by the host), or the path of a file that holds it; without it the common
-    keys and the named parameters of ``make`` are allowed. ``key_variables`` are the environment variables that usually
-    hold the key, the first set one wins; ``needs_key`` says that a backend without any key cannot work. ``modules`` are
-    the top-level modules that must be importable, installed by ``pip install complaint-llm[extra]``. ``presets`` are
-    config keys that hold unless the config says otherwise. ``refuses`` are common keys that the type cannot honour.
+    keys and the named parameters of ``make`` are allowed. In it ``writeOnly`` marks secrets (``make`` gets a Secret)
+    and ``"format": "path"`` paths (relative to the config file; ``make`` gets an absolute one). ``key_variables`` are
+    the environment variables that usually hold the key, the first set one wins; ``needs_key`` says that a backend
+    without any key cannot work. ``modules`` are the top-level modules that must be importable, installed by
+    ``pip install complaint-llm[extra]``. ``presets`` are config keys that hold unless the config says otherwise.
+    ``refuses`` are common keys that the type cannot honour.
     """
 
     name: str
@@ -69,6 +71,12 @@ class BackendType(NamedTuple):
             why = f"{type(cause).__name__}: {cause}"
             raise PluginError(f"type {self.name!r}: cannot import {self.make}: {why}") from cause
         return made
+
+    def version(self) -> str:
+        """The distribution that the code came with and its version; of a drop-in plugin its module's name."""
+        from complaint_llm.backends.base import plugin_version
+
+        return plugin_version(self.make.partition(":")[0] if isinstance(self.make, str) else self.make.__module__)
 
     def own_schema(self) -> Mapping[str, Any] | None:
         """The JSON Schema of the type's own keys, read now if it is a file. Raises PluginError."""

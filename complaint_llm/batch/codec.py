@@ -18,16 +18,21 @@ from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCal
 
 _DEFAULTS = InferenceOutput("")
 _NESTED = {"token_usage", "tool_calls", "attempts"}
+_PLAIN = {"token_usage", "attempts"}  # tuples of JSON values, which JSON writes as lists
 _DUMP = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
 
 
 def encode_output(output: InferenceOutput) -> str:
-    """An answer as JSON; fields that have their default are left out."""
-    record: dict[str, Any] = {"content": output.content}
+    """An answer as JSON; fields left at their default are left out."""
+    record: dict[str, Any] = {"content": str(output.content)}
     for name, value, default in zip(InferenceOutput._fields, output, _DEFAULTS, strict=True):
-        if name == "content" or (value == default and type(value) is type(default)):
+        if value is default or name == "content":
             continue
-        record[name] = value if type(value) in (str, int, float) else _pack_field(name, value)
+        if name == "tool_calls":
+            value = [[pack(part) for part in call] for call in value]
+        elif name not in _PLAIN:
+            value = pack(value)
+        record[name] = value
     return _DUMP(record)
 
 
@@ -75,16 +80,6 @@ def in_doubt(error: BaseException) -> bool:
     if not isinstance(error, BackendError):
         return False
     return error.maybe_received or any(attempt.maybe_received for attempt in error.attempts)
-
-
-def _pack_field(name: str, value: Any) -> Any:
-    if name == "token_usage":
-        return list(value)
-    if name == "attempts":
-        return [list(attempt) for attempt in value]
-    if name == "tool_calls":
-        return [[pack(part) for part in call] for call in value]
-    return pack(value)
 
 
 def pack(value: Any) -> Any:

@@ -12,16 +12,19 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.batch.items import Ask
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput
 
+if TYPE_CHECKING:
+    from complaint_llm.batch.journal import Entry
+
 
 class Work(NamedTuple):
-    """One item on its way. ``named`` says that ``key`` is an id that was given; ``row`` is its
-    place in the journal, ``sends`` how often it was sent with this time, ``position`` its place in the input, from 0.
+    """One item on its way. ``named`` says that ``key`` is an id that was given; ``entry`` is what the
+    journal has of it, ``position`` its place in the input, from 0.
     """
 
     position: int
@@ -30,8 +33,7 @@ class Work(NamedTuple):
     params: Mapping[str, Any]
     digest: str
     named: bool
-    row: int = 0
-    sends: int = 0
+    entry: Entry | None = None
 
 
 Finished: TypeAlias = Callable[[Work, InferenceOutput | None, Exception | None], None]

@@ -58,7 +58,7 @@ def as_item(given: ItemLike) -> BatchItem:
 
 
 def item_digest(item: BatchItem, defaults: Mapping[str, Any] = NOTHING) -> str:
-    """``sha256:<messages>-<parameters>``: two halves, so that it can be said which of them changed.
+    """``<messages>-<parameters>``, of SHA-256: two halves, so that it can be said which of them changed.
 
     ``defaults`` are parameters of the whole batch. Images given by path count by their bytes, not by their place.
     Raises InvalidRequestError if the prompt is none or an image cannot be read.
@@ -70,7 +70,7 @@ def item_digest(item: BatchItem, defaults: Mapping[str, Any] = NOTHING) -> str:
         asked: Any = only.content  # a text and a list of one user message are the same question
     else:
         asked = [_plain(message) for message in messages]
-    return f"sha256:{_hash(asked)}-{_hash(shaping)[:16]}"
+    return f"{_hash(asked)[:32]}-{_hash(shaping)[:8] if shaping else _NO_PARAMETERS}"
 
 
 def differing_part(old: str, new: str) -> str:
@@ -89,7 +89,10 @@ def differing_part(old: str, new: str) -> str:
 
 def _hash(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:40]
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+_NO_PARAMETERS = "00000000"
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,7 @@
 
 One SQLite database in WAL mode with ``synchronous=FULL``, opened by one process at a time (the exclusive lock is the
 system's: it ends with the process). It holds digests, answers and errors, never prompts or keys. A ``Journal`` belongs
-to one thread at a time. What is written between ``begin`` and ``commit`` is one durable group, and each kind of thing
-in it one statement: every statement gives up the interpreter lock and waits to get it back.
+to one thread at a time.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import os
 import sqlite3
 from array import array
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from complaint_llm.batch.codec import decode_output
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from complaint_llm.messages import InferenceOutput
 
@@ -30,66 +30,57 @@ VERSION = 1
 FAILED, ANSWERED, REFUSED = range(3)
 """Kinds of results; a refused item was never sent."""
 
-# An item whose last send has no result is in doubt: `sends` of both tables tell. Taking back a send is counting it down.
+# An item is in doubt if its last send has no result: `sends` is above `settled`. Taking back a send counts it down.
 _SCHEMA = """
 CREATE TABLE items (
     row      INTEGER PRIMARY KEY,
     key      TEXT NOT NULL UNIQUE,   -- i:<id>, else d:<digest>; r:<position> if refused
     digest   TEXT NOT NULL,          -- of the content of an i: item; the id of an r: item that has one
-    sends    INTEGER NOT NULL,       -- how often it was sent
     copies   INTEGER NOT NULL,       -- items of the last run with this digest
     run      INTEGER NOT NULL,       -- the last run that read it,
-    position INTEGER NOT NULL        -- and its place in that run's input, from 0
-);
-CREATE TABLE results (
-    row      INTEGER PRIMARY KEY,    -- of items
-    kind     INTEGER NOT NULL,       -- 0 failed, 1 answered, 2 refused
+    position INTEGER NOT NULL,       -- and its place in that run's input, from 0
+    sends    INTEGER NOT NULL,       -- how often it was sent
+    settled  INTEGER NOT NULL,       -- which send the result is of; 0 without one
+    kind     INTEGER,                -- of the result: 0 failed, 1 answered, 2 refused
     doubt    INTEGER NOT NULL,       -- 1: failed, but a provider may have done the work
-    sends    INTEGER NOT NULL,       -- which send this is the result of
-    record   TEXT NOT NULL           -- the answer or the error as JSON
+    record   TEXT                    -- the answer or the error as JSON
 );
 CREATE TABLE runs (run INTEGER PRIMARY KEY, started TEXT NOT NULL)
 """
 
-_IN_DOUBT = (
-    "FROM items LEFT JOIN results USING (row)"
-    " WHERE items.sends > coalesce(results.sends, 0) OR (results.kind = 0 AND results.doubt)"
-)
 
-
-class ItemRow(NamedTuple):
+class Entry(NamedTuple):
     """A row of ``items``."""
 
     row: int
     key: str
     digest: str
-    sends: int
     copies: int
     run: int
     position: int
-
-
-class ResultRow(NamedTuple):
-    """A row of ``results``."""
-
-    row: int
-    kind: int
-    doubt: bool
-    sends: int
-    record: str
-
-
-class Known(NamedTuple):
-    """An item that the journal has, and the result of its last finished send."""
-
-    item: ItemRow
-    result: ResultRow | None
+    sends: int = 0
+    settled: int = 0
+    kind: int | None = None
+    doubt: bool = False
+    record: str | None = None
 
     @property
     def in_doubt(self) -> bool:
         """It was sent, and whether the provider has done the work is not known."""
-        settled = 0 if self.result is None else self.result.sends
-        return self.item.sends > settled or (self.result is not None and self.result.doubt)
+        return self.sends > self.settled or bool(self.doubt)
+
+
+_COLUMNS = ", ".join(Entry._fields)
+_ROW = f"({', '.join('?' * len(Entry._fields))})"
+# An item's result is written by what was known when it was read; copies of it may have been counted since.
+_REPLACE = (
+    " ON CONFLICT (row) DO UPDATE SET copies = CASE WHEN run = excluded.run THEN max(copies, excluded.copies)"
+    " ELSE excluded.copies END, "
+    + ", ".join(f"{name} = excluded.{name}" for name in Entry._fields if name not in ("row", "key", "copies"))
+)
+
+_MAX_NOTED = 1000
+_MAX_ROWS = 500
 
 
 class Recorded(NamedTuple):
@@ -114,6 +105,7 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._noted: dict[str, Entry] = {}
         _create(self.path)
         with self._translated("opened"):
             # The thread that opens it hands it to the thread that writes.
@@ -123,7 +115,13 @@ class Journal:
         try:
             with self._translated("opened"):
                 self._prepare()
+                self.run: int
                 (self.run,) = self._db.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+                # A group is one statement where it can be: each gives up the interpreter lock and waits to get it back.
+                self._rows_at_once = min(
+                    _MAX_ROWS, self._db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(Entry._fields)
+                )
+                self._last_row: int
                 (self._last_row,) = self._db.execute("SELECT coalesce(max(row), 0) FROM items").fetchone()
         except BaseException:
             self._db.close()
@@ -156,85 +154,64 @@ class Journal:
         with self._translated("written"), self._transaction():
             if fresh:
                 self._db.execute("DELETE FROM items")
-                self._db.execute("DELETE FROM results")
             else:
-                self._db.execute("DELETE FROM results WHERE kind = ?", (REFUSED,))
-                self._db.execute(
-                    "DELETE FROM items WHERE sends = 0 AND NOT EXISTS (SELECT 1 FROM results WHERE row = items.row)"
-                )
+                self._db.execute("DELETE FROM items WHERE kind = ? OR (kind IS NULL AND sends = 0)", (REFUSED,))
             self.run += 1
             self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run,))
 
     # -- groups
-
-    def begin(self) -> None:
-        """Start a group, or go on with the open one."""
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        """Everything since ``begin`` is on disk when this returns."""
-        self._db.execute("COMMIT")
-
-    def abandon(self) -> None:
-        """Forget what was not committed. Quiet, because it follows an error that is reported."""
-        try:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # the next reader of the file rolls it back
 
     def new_row(self) -> int:
         """The number of an item that is to be added."""
         self._last_row += 1
         return self._last_row
 
-    def find(self, keys: Sequence[str]) -> dict[str, Known]:
+    def find(self, keys: Sequence[str]) -> dict[str, Entry]:
         """What is known of these keys."""
-        found = self._db.execute(
-            "SELECT i.row, i.key, i.digest, i.sends, i.copies, i.run, i.position, r.row, r.kind, r.doubt, r.sends, r.record"
-            f" FROM items i LEFT JOIN results r USING (row) WHERE i.key IN ({','.join('?' * len(keys))})",
-            keys,
-        )
-        return {
-            each[1]: Known(ItemRow._make(each[:7]), None if each[7] is None else ResultRow._make(each[7:]))
-            for each in found.fetchall()
-        }
+        found: dict[str, Entry] = {}
+        for part in range(0, len(keys), self._rows_at_once):
+            some = keys[part : part + self._rows_at_once]
+            query = f"SELECT {_COLUMNS} FROM items WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608 - marks only
+            for values in self._db.execute(query, some).fetchall():
+                found[values[1]] = Entry._make(values)
+        if self._noted:
+            found.update((key, self._noted[key]) for key in keys if key in self._noted)
+        return found
 
-    def put_items(self, rows: Sequence[ItemRow]) -> None:
-        """Add or replace items."""
-        self._put("items", ItemRow._fields, rows)
+    def note(self, entries: Iterable[Entry]) -> None:
+        """Entries that may be lost in a crash (only places in the input changed): they go with the next ``write``."""
+        self._noted.update((entry.key, entry) for entry in entries)
+        if len(self._noted) > _MAX_NOTED:
+            self.write(())
 
-    def put_results(self, rows: Sequence[ResultRow]) -> None:
-        """Add or replace results."""
-        self._put("results", ResultRow._fields, rows)
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Add or replace entries, the later of two with one row counts; they are on disk when this returns."""
+        entries = [*self._noted.values(), *entries]
+        if len(entries) <= self._rows_at_once:
+            self._write(entries)
+        else:
+            with self._transaction():
+                for part in range(0, len(entries), self._rows_at_once):
+                    self._write(entries[part : part + self._rows_at_once])
+        self._noted.clear()
 
-    def forget_results(self, rows: Sequence[int]) -> None:
-        """Remove the results of these items."""
-        if rows:
-            self._db.execute(f"DELETE FROM results WHERE row IN ({','.join('?' * len(rows))})", rows)
-
-    def take_back(self, rows: Sequence[int]) -> None:
-        """These items were not sent after all: they are as before."""
-        if rows:
-            self._db.execute(f"UPDATE items SET sends = sends - 1 WHERE row IN ({','.join('?' * len(rows))})", rows)
-
-    def _put(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows:
-            row = f"({','.join('?' * len(columns))})"
+    def _write(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            rows = ",".join([_ROW] * len(entries))
             self._db.execute(
-                f"INSERT OR REPLACE INTO {table} ({','.join(columns)}) VALUES {','.join([row] * len(rows))}",
-                [value for values in rows for value in values],
+                f"INSERT INTO items ({_COLUMNS}) VALUES {rows}{_REPLACE}",  # noqa: S608 - marks only
+                list(chain.from_iterable(entries)),
             )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
         try:
-            self.begin()
             yield
-            self.commit()
+            self._db.execute("COMMIT")
         except BaseException:
-            self.abandon()
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
 
     # -- the whole
@@ -242,19 +219,19 @@ class Journal:
     def counts(self) -> Counts:
         """How many items are in which state, over all runs."""
         with self._translated("read"):
-            kinds = dict(
-                self._db.execute(
-                    "SELECT kind, count(*) FROM items JOIN results USING (row)"
-                    " WHERE items.sends = results.sends GROUP BY kind"
-                ).fetchall()
-            )
-            (in_doubt,) = self._db.execute(f"SELECT count(*) {_IN_DOUBT}").fetchone()
-        return Counts(kinds.get(ANSWERED, 0), kinds.get(FAILED, 0), in_doubt)
+            found = self._db.execute(
+                "SELECT coalesce(sum(kind = ? AND sends = settled), 0), coalesce(sum(kind = ? AND sends = settled), 0),"
+                " coalesce(sum(sends > settled OR doubt), 0) FROM items",
+                (ANSWERED, FAILED),
+            ).fetchone()
+        return Counts(*found)
 
     def in_doubt(self, limit: int = 1000) -> list[str]:
         """Keys of items that were sent and have neither an answer nor a certain failure."""
         with self._translated("read"):
-            found = self._db.execute(f"SELECT items.key {_IN_DOUBT} ORDER BY position LIMIT ?", (limit,))
+            found = self._db.execute(
+                "SELECT key FROM items WHERE sends > settled OR doubt ORDER BY position LIMIT ?", (limit,)
+            )
             return [key[2:] for (key,) in found]
 
     def recorded(self, *, earlier: bool = False) -> Iterator[Recorded]:
@@ -270,18 +247,16 @@ class Journal:
             ):
                 rows.append(row)
             for row in rows:
-                position, key, digest, sends, kind, settled, record = self._db.execute(
-                    "SELECT position, key, digest, items.sends, kind, results.sends, record"
-                    " FROM items LEFT JOIN results USING (row) WHERE items.row = ?",
-                    (row,),
-                ).fetchone()
-                id_ = key[2:] if key[0] == "i" else digest if kind == REFUSED else ""
-                if kind == ANSWERED:
-                    yield Recorded(position, id_ or None, decode_output(record), None)
-                elif sends > (settled or 0):
-                    yield Recorded(position, id_ or None, None, dict(_DOUBT))
-                elif record is not None:
-                    yield Recorded(position, id_ or None, None, json.loads(record))
+                entry = Entry._make(
+                    self._db.execute(f"SELECT {_COLUMNS} FROM items WHERE row = ?", (row,)).fetchone()  # noqa: S608
+                )
+                id_ = entry.key[2:] if entry.key[0] == "i" else entry.digest if entry.kind == REFUSED else ""
+                if entry.kind == ANSWERED and entry.record is not None:
+                    yield Recorded(entry.position, id_ or None, decode_output(entry.record), None)
+                elif entry.sends > entry.settled:
+                    yield Recorded(entry.position, id_ or None, None, dict(_DOUBT))
+                elif entry.record is not None:
+                    yield Recorded(entry.position, id_ or None, None, json.loads(entry.record))
 
     def close(self) -> None:
         """Give the file free. What was committed stays."""

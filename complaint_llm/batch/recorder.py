@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from complaint_llm.batch.codec import encode_error, encode_output, in_doubt
 from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.items import BatchResult
-from complaint_llm.batch.journal import ANSWERED, FAILED, Journal, ResultRow
+from complaint_llm.batch.journal import ANSWERED, FAILED, Entry, Journal
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -87,10 +87,11 @@ class _Finished:
         self.error = error
         self.record = record
 
-    def row(self) -> ResultRow:
+    def entry(self) -> Entry:
+        row, key, digest, copies, run, position, sends, *_ = _entry(self.work)
         kind = FAILED if self.output is None else ANSWERED
         doubt = self.error is not None and in_doubt(self.error)
-        return ResultRow(self.work.row, kind, doubt, self.work.sends, self.record)
+        return Entry(row, key, digest, copies, run, position, sends, sends, kind, doubt, self.record)
 
     def result(self) -> BatchResult:
         return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)
@@ -179,7 +180,6 @@ class JournalRecorder:
                         self._break(self._journal.failure(error, "written"), error)
                     except Exception as error:  # noqa: BLE001 - whatever it is, the batch must stop and say so
                         self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
-                    self._journal.abandon()
                 self._keep(group)
         finally:
             self._journal.close()
@@ -198,14 +198,14 @@ class JournalRecorder:
         read = [message for message in group if isinstance(message, _Read)]
         finished = [message for message in group if isinstance(message, _Finished)]
         withdrawn = [work for message in group if isinstance(message, list) for work in message]
-        journal = self._journal
-        journal.begin()
-        verdicts = self._judge(read) if read else []
+        verdicts, entries = self._judge(read) if read else ([], [])
         asked = [verdict.work for verdict in verdicts if verdict.asked]
-        journal.put_results([message.row() for message in finished])
-        journal.take_back([work.row for work in withdrawn])
         if asked or finished or withdrawn or None in group:
-            journal.commit()  # else only places in the input were noted; the next commit takes them along
+            entries += [message.entry() for message in finished]
+            entries += [_taken_back(work) for work in withdrawn]
+            self._journal.write(entries)
+        else:
+            self._journal.note(entries)
         if self._flow.stopped:
             self.withdrawn(asked)
         else:
@@ -221,20 +221,21 @@ class JournalRecorder:
         self._flow.deliver([*judged, *(message.result() for message in finished)])
         self._flow.drop(len(withdrawn) + len(read) - len(asked) - len(judged))
 
-    def _judge(self, read: list[_Read]) -> list[Verdict]:
-        """What becomes of items; those without a verdict are dropped, because nothing more is sent."""
+    def _judge(self, read: list[_Read]) -> tuple[list[Verdict], list[Entry]]:
+        """What becomes of items, and their entries; those without a verdict are dropped: nothing more is sent."""
         if self._flow.stopped:
-            return []
+            return [], []
         self._compared += len(read)
+        verdicts: list[Verdict] = []
+        entries: list[Entry] = []
         if self._changed:
-            verdicts = []
             self._changed += self._judgement.changes([message.work for message in read if message.error is None])
         else:
-            verdicts = self._judgement.judge([(message.work, message.error) for message in read])
+            verdicts, entries = self._judgement.judge([(message.work, message.error) for message in read])
             self._changed += [(each.work.key, each.change) for each in verdicts if each.change is not None]
         if self._changed and self._compared >= self._known:
             self._flow.stop()  # an endless input must not be read for ever to count the changes
-        return verdicts
+        return verdicts, entries
 
     def _break(self, error: BatchError, cause: BaseException) -> None:
         error.__cause__ = cause
@@ -253,6 +254,17 @@ class JournalRecorder:
                 self._flow.drop(1)
             elif message is not None:
                 self._flow.drop(len(message))
+
+
+def _entry(work: Work) -> Entry:
+    if work.entry is None:
+        raise BatchError(f"item {work.position} was never noted; this is a fault of the batch's own")
+    return work.entry
+
+
+def _taken_back(work: Work) -> Entry:
+    entry = _entry(work)
+    return entry._replace(sends=entry.sends - 1)
 
 
 def _marked(result: BatchResult) -> BatchResult:

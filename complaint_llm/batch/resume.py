@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from complaint_llm.batch.codec import decode_output, encode_error
+from complaint_llm.batch.executors import Work
 from complaint_llm.batch.items import differing_part
-from complaint_llm.batch.journal import ANSWERED, FAILED, REFUSED, ItemRow, Known, ResultRow
+from complaint_llm.batch.journal import ANSWERED, FAILED, REFUSED, Entry
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from complaint_llm.batch.executors import Work
     from complaint_llm.batch.journal import Journal
     from complaint_llm.messages import InferenceOutput
 
@@ -49,96 +49,100 @@ class Verdict(NamedTuple):
 
 
 class Judge:
-    """Judges groups of items and notes them in the journal; what is to be asked is marked as sent. One thread's own."""
+    """Judges groups of items by what the journal knows. It belongs to the journal's thread."""
 
     def __init__(self, journal: Journal, resume: Resume) -> None:
         self._journal = journal
         self._resume = resume
 
-    def judge(self, group: Sequence[tuple[Work, Exception | None]]) -> list[Verdict]:
-        """A verdict for each item; an exception refuses it."""
+    def judge(self, group: Sequence[tuple[Work, Exception | None]]) -> tuple[list[Verdict], list[Entry]]:
+        """A verdict for each item, and the entries to be written before those that are asked are sent.
+
+        An exception refuses its item.
+        """
         verdicts: list[Verdict] = []
-        rows: dict[int, ItemRow] = {}
-        refused: list[ResultRow] = []
-        changed: list[int] = []
+        entries: dict[int, Entry] = {}
         waiting = []
         for work, error in group:
             if error is None:
                 waiting.append(work)
             else:
-                verdicts.append(self._refuse(work, error, rows, refused))
+                self._refuse(work, error, verdicts, entries)
         while waiting:
             again: list[Work] = []  # copies of an item of this run, under names of their own
-            found = self._journal.find([_key(work) for work in waiting])
+            found = self._journal.find([key_of(work) for work in waiting])
             for work in waiting:
-                key = _key(work)
-                known = found.get(key)
-                if known is not None and known.item.run == self._journal.run:
-                    if work.named:
-                        twice = BatchError(f"id {work.key!r} was already used in this input; ids must differ")
-                        verdicts.append(self._refuse(work, twice, rows, refused))
-                        continue
-                    item = known.item._replace(copies=known.item.copies + 1)
-                    rows[item.row], found[key] = item, known._replace(item=item)
-                    again.append(work._replace(key=f"{work.key}#{item.copies}"))
+                known = found.get(key_of(work))
+                if known is None or known.run != self._journal.run:
+                    verdict, entry = self._decide(work, known)
+                    verdicts.append(verdict)
+                elif work.named:
+                    twice = BatchError(f"id {work.key!r} was already used in this input; ids must differ")
+                    self._refuse(work, twice, verdicts, entries)
                     continue
-                verdict, item_row = self._decide(work, known)
-                verdicts.append(verdict)
-                if verdict.change is None and item_row is not None:
-                    rows[item_row.row], found[key] = item_row, Known(item_row, known.result if known else None)
-                    if known is not None and item_row.digest != known.item.digest:
-                        changed.append(item_row.row)
+                else:
+                    entry = known._replace(copies=known.copies + 1)
+                    again.append(work._replace(key=f"{work.key}#{entry.copies}"))
+                if entry is not None:
+                    entries[entry.row] = found[entry.key] = entry
             waiting = again
-        self._journal.forget_results(changed)
-        self._journal.put_items(list(rows.values()))
-        self._journal.put_results(refused)
-        return verdicts
+        return verdicts, list(entries.values())
 
     def changes(self, works: Sequence[Work]) -> list[tuple[str, str]]:
-        """Ids whose content is not the recorded one, with what differs; notes nothing."""
-        named = [work for work in works if work.named]
-        found = self._journal.find([_key(work) for work in named])
+        """Ids whose content is not the recorded one, with what differs."""
+        found = self._journal.find([key_of(work) for work in works if work.named])
         return [
-            (work.key, differing_part(found[_key(work)].item.digest, work.digest))
-            for work in named
-            if _key(work) in found and found[_key(work)].item.digest != work.digest
+            (work.key, differing_part(known.digest, work.digest))
+            for work in works
+            if (known := found.get(key_of(work))) is not None and work.named and known.digest != work.digest
         ]
 
-    def _decide(self, work: Work, known: Known | None) -> tuple[Verdict, ItemRow | None]:
-        """The verdict on an item that this run has not met yet, and the row to be noted for it."""
+    def _decide(self, work: Work, known: Entry | None) -> tuple[Verdict, Entry | None]:
+        """The verdict on an item that this run has not met yet, and its new entry."""
         resume = self._resume
         if known is None:
             if resume.only_failed:
                 return Verdict(work, error=BatchError(_NOT_ASKED)), None
-            return self._ask(work, ItemRow(self._journal.new_row(), _key(work), "", 0, 1, 0, 0), resent=False)
-        item, result = known
-        if work.named and item.digest != work.digest:
+            return self._ask(work, Entry(self._journal.new_row(), key_of(work), "", 1, 0, 0), resent=False)
+        if work.named and known.digest != work.digest:
             if not resume.accept_changes:
-                return Verdict(work, change=differing_part(item.digest, work.digest)), None
-            return self._ask(work, item._replace(sends=0), resent=False)
-        seen = item._replace(copies=1, run=self._journal.run, position=work.position)
-        if result is not None and result.kind == ANSWERED:
-            return Verdict(work._replace(row=item.row), output=decode_output(result.record)), seen
-        failed = result is not None and result.kind == FAILED and result.sends == item.sends
-        if resume.only_failed and not failed:
-            return Verdict(work, error=BatchError(_NOT_ASKED)), seen
+                return Verdict(work, change=differing_part(known.digest, work.digest)), None
+            # Another question than the one recorded: what is known of that one says nothing of this.
+            return self._ask(work, Entry(known.row, known.key, "", 1, 0, 0), resent=False)
+        entry = known._replace(copies=1, run=self._journal.run, position=work.position)
+        if known.kind == ANSWERED and known.record is not None:
+            return Verdict(work, output=decode_output(known.record)), entry
+        if resume.only_failed and not (known.kind == FAILED and known.sends == known.settled):
+            return Verdict(work, error=BatchError(_NOT_ASKED)), entry
         if known.in_doubt and resume.in_doubt == "skip":
-            return Verdict(work, error=BatchError(_NOT_RESENT)), seen
-        return self._ask(work, item, resent=known.in_doubt)
+            return Verdict(work, error=BatchError(_NOT_RESENT)), entry
+        return self._ask(work, entry, resent=known.in_doubt)
 
-    def _ask(self, work: Work, item: ItemRow, *, resent: bool) -> tuple[Verdict, ItemRow]:
-        marked = ItemRow(
-            item.row, item.key, work.digest if work.named else "", item.sends + 1, 1, self._journal.run, work.position
+    def _ask(self, work: Work, entry: Entry, *, resent: bool) -> tuple[Verdict, Entry]:
+        # Built field by field: _replace takes several times as long, and every item comes by here.
+        row, key, _, copies, _, _, sends, settled, kind, doubt, record = entry
+        digest = work.digest if work.named else ""
+        entry = Entry(
+            row, key, digest, copies, self._journal.run, work.position, sends + 1, settled, kind, doubt, record
         )
-        return Verdict(work._replace(row=item.row, sends=marked.sends), resent=resent), marked
+        marked = Work(work.position, work.key, work.prompt, work.params, work.digest, work.named, entry)
+        return Verdict(marked, resent=resent), entry
 
-    def _refuse(self, work: Work, error: Exception, rows: dict[int, ItemRow], refused: list[ResultRow]) -> Verdict:
-        row = self._journal.new_row()
-        id_ = work.key if work.named else ""
-        rows[row] = ItemRow(row, f"r:{work.position}", id_, 0, 1, self._journal.run, work.position)
-        refused.append(ResultRow(row, REFUSED, False, 0, encode_error(error)))
-        return Verdict(work, error=error)
+    def _refuse(self, work: Work, error: Exception, verdicts: list[Verdict], entries: dict[int, Entry]) -> None:
+        entry = Entry(
+            self._journal.new_row(),
+            f"r:{work.position}",
+            work.key if work.named else "",
+            1,
+            self._journal.run,
+            work.position,
+            kind=REFUSED,
+            record=encode_error(error),
+        )
+        entries[entry.row] = entry
+        verdicts.append(Verdict(work, error=error))
 
 
-def _key(work: Work) -> str:
+def key_of(work: Work) -> str:
+    """The key of an item in the journal: an id and a digest can never be taken for each other."""
     return f"i:{work.key}" if work.named else f"d:{work.key}"

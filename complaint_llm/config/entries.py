@@ -11,10 +11,11 @@ from complaint_llm.config import problems
 from complaint_llm.config.environment import Environment, fill
 from complaint_llm.config.problems import Problem
 from complaint_llm.config.readiness import Readiness
-from complaint_llm.config.schema import entry_schema, read_schema
+from complaint_llm.config.schema import entry_schema
 from complaint_llm.config.source import kind_of
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import PluginError
+from complaint_llm.schema_files import read_schema
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
@@ -130,10 +131,10 @@ class EntryReader:
         found += filled.problems
         found += check.misplaced(filled.secret)
         try:
-            found += check.problems(keys, unset_paths)
+            found += (_traced(problem, filled.whole) for problem in check.problems(keys, unset_paths))
         except PluginError as error:
             found.append(Problem(("type",), str(error)))
-        found += _refused(found, kind.type)
+        self._name_refused(found, kind)
         reason = self._reason(kind.type, keys, filled.unset)
         if reason is not None and not found and keys.get("optional") is True and id is not None:
             return Read(id, left_out=reason[1])
@@ -145,6 +146,14 @@ class EntryReader:
         if found or id is None:
             return Read(id, problems=tuple(_placed(here, found, origins)))
         return Read(id, BackendEntry(id, kind.type, self._made_of(kind, keys), index))
+
+    def _name_refused(self, found: list[Problem], kind: Kind) -> None:
+        """Says of a common key that the type cannot honour just that, instead of calling it unknown."""
+        refused = self._common["properties"].keys() - kind.validator.schema["properties"].keys()
+        text = f"the type {kind.type.name} cannot do this: remove the key"
+        for at, problem in enumerate(found):
+            if len(problem.path) == 1 and problem.path[0] in refused:
+                found[at] = problem._replace(text=text)
 
     def _reason(
         self, type: BackendType, keys: Mapping[str, Any], unset: tuple[tuple[problems.Path, str], ...]
@@ -198,16 +207,9 @@ def _renamed(
     return named, origins, found
 
 
-def _refused(found: list[Problem], type: BackendType) -> list[Problem]:
-    """Says of a common key that the type cannot honour just that, instead of calling it unknown."""
-    refused = [
-        problem._replace(text=f"the type {type.name} cannot do this: remove the key")
-        for problem in found
-        if len(problem.path) == 1 and problem.path[0] in type.refuses and problem.text.startswith("unknown key")
-    ]
-    for problem in refused:
-        found[:] = [other for other in found if other.path != problem.path]
-    return refused
+def _traced(problem: Problem, whole: Mapping[problems.Path, str]) -> Problem:
+    variable = whole.get(problem.path)
+    return problem if variable is None else problem._replace(text=f"{problem.text} (it is filled from ${variable})")
 
 
 def _unset_problems(unset: tuple[tuple[problems.Path, str], ...]) -> list[Problem]:

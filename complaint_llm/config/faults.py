@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Broken(NamedTuple):
     """A rule of a schema that a value breaks: the keyword ``rule`` with what is ``given`` in ``schema``.
 
-    ``missing`` is the key that ``required`` asks for; ``parts`` are the broken rules of each branch of ``anyOf``.
+    The path of a broken ``propertyNames`` ends with the key. ``missing`` is the key that ``required`` asks for;
+    ``parts`` are the broken rules of each branch of ``anyOf``.
     """
 
     path: Path
@@ -47,9 +48,12 @@ def _broken(error: ValidationError) -> Broken:
     given: Any = error.validator_value
     # jsonschema reports each missing key on its own, with the whole list and the key's name in front of the message.
     missing = next((key for key in given if error.message.startswith(repr(key))), "") if rule == "required" else ""
+    path: Path = tuple(error.absolute_path)
+    if "propertyNames" in error.absolute_schema_path:
+        rule, path = "propertyNames", (*path, str(error.instance))
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     parts = tuple(_broken(part) for part in error.context or ())
-    return Broken(tuple(error.absolute_path), rule, given, schema, error.instance, missing, parts)
+    return Broken(path, rule, given, schema, error.instance, missing, parts)
 
 
 def _of_strings(keyword: str) -> Callable[..., Any]:
@@ -62,8 +66,11 @@ def _of_strings(keyword: str) -> Callable[..., Any]:
     return judged
 
 
-def _as_type(check: Check) -> Callable[[Any, Any], bool]:
-    return lambda _, value: check(value)
+def _as_type(check: Check) -> Callable[[Any, object], bool]:
+    def judged(checker: Any, value: object) -> bool:
+        return check(value)
+
+    return judged
 
 
 _validator: Any = extend(  # type: ignore[no-untyped-call]

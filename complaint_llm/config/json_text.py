@@ -99,7 +99,9 @@ def _scan(text: str) -> tuple[dict[Path, Any], tuple[str, tuple[int, int], tuple
 
 
 def _fault(text: str, at: int, message: str) -> Fault:
-    rest = text[at:].lstrip()
+    if not message.startswith(("Invalid control", "Unterminated")):
+        at += len(text[at:]) - len(text[at:].lstrip())
+    rest = text[at:]
     before = text[:at].rstrip()
     if not text.strip():
         return Fault(1, 1, "the file is empty: a config needs at least BACKENDS")
@@ -130,7 +132,6 @@ def _fault(text: str, at: int, message: str) -> Fault:
         what = f"a {'comma or a closing bracket' if sign == ',' else 'colon'} is missing before this"
     else:
         what = "no value in JSON: a text needs double quotes; otherwise a number, true, false, null, [ or {"
-    at += len(text[at:]) - len(text[at:].lstrip())
     return Fault(*_line_column(text, at), f"not valid JSON: {what}")
 
 

@@ -11,10 +11,10 @@ from complaint_llm.config.entries import EntryReader
 from complaint_llm.config.environment import Environment, fill, process_environment, with_dotenv
 from complaint_llm.config.model import Config
 from complaint_llm.config.problems import Problem
-from complaint_llm.config.schema import read_schema
 from complaint_llm.config.source import Source, find, read
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import ConfigError, PluginError
+from complaint_llm.schema_files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.host import PluginHost
@@ -123,10 +123,12 @@ def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem
 
     if not said or any(problem.path[:1] == ("PLUGINS",) for problem in found):
         return given or PluginHost()
-    paths = [folder / Path(path).expanduser() for path in said.get("paths", ())]
+    written = said.get("paths", ())
+    paths = [folder / Path(path).expanduser() for path in written]
     for index, path in enumerate(paths):
         if not path.is_dir():
-            found.append(Problem(("PLUGINS", "paths", index), f"no folder {path}: make it, or remove it here"))
+            text = f"no folder {written[index]}: make it, or remove it here"
+            found.append(Problem(("PLUGINS", "paths", index), text))
     return (given or PluginHost()).extended(
         paths=[path for path in paths if path.is_dir()],
         enable=said.get("enable", ()),

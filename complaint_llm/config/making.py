@@ -6,12 +6,30 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.options import COMMON_KEYS
+from complaint_llm.config.schema import Parameters
+from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.config.entries import BackendEntry
 
 
 def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
-    """The backend of an entry, by its type's class. Raises what the class raises, or PluginError."""
+    """The backend of an entry. Raises PluginError, or what the type's class raises.
+
+    A class with a schema gets every key. One without gets those that its ``__init__`` takes; if it is none of ours, it
+    gets secrets as plain texts, for it knows of no Secret, and the common keys go to the backend that stands for it.
+    """
     factory = entry.type.factory()
-    return factory(id=entry.id, **{**entry.keys, **parts})
+    keys = {"id": entry.id, **entry.keys, **parts}
+    if entry.type.schema is not None:
+        return factory(**keys)
+    takes = Parameters.of(factory)
+    own = {key: value for key, value in keys.items() if takes.any or key in takes.names}
+    if not takes.foreign:
+        given: Any = factory(**own)
+    else:
+        given = factory(**{key: value.reveal() if isinstance(value, Secret) else value for key, value in own.items()})
+    from complaint_llm.backends.adapted import adapt
+
+    return adapt(given, **{key: value for key, value in keys.items() if key in COMMON_KEYS})

@@ -1,8 +1,8 @@
 """Recognises plainly valid documents without jsonschema, whose import costs more than everything else of a start.
 
-``compile_check`` turns a schema of everyday keywords into one function; what that function does not accept, and any
-schema with other keywords, goes to jsonschema, which has the last word and finds the faults. So this may be too strict,
-never too lax.
+``compile_check`` turns a schema into one function that knows the everyday keywords and says no where it meets another.
+What it does not accept goes to jsonschema, which has the last word and finds the faults. So it may be too strict, never
+too lax.
 """
 
 from __future__ import annotations
@@ -24,34 +24,19 @@ _NOTES = frozenset(
 )
 
 
-class Unknown(Exception):  # noqa: N818 - an answer within this module, not an error
-    """A keyword that is left to jsonschema."""
-
-
-def compile_check(schema: Mapping[str, Any] | bool) -> Check | None:
-    """A function that is true only for valid values; None if the schema needs jsonschema."""
-    try:
-        return _compile(schema)
-    except Unknown:
-        return None
-
-
-def _compile(schema: Mapping[str, Any] | bool) -> Check:
+def compile_check(schema: Mapping[str, Any] | bool) -> Check:
+    """A function that is true only for valid values."""
     if isinstance(schema, bool):
         return _yes if schema else _no
-    checks = [_KEYWORDS[word](given, schema) for word, given in schema.items() if word not in _NOTES and _known(word)]
-    found = [check for check in checks if check is not _yes]
-    if not found:
-        return _yes
-    if len(found) == 1:
-        return found[0]
-    return lambda value: all(check(value) for check in found)
+    made = (_KEYWORDS.get(word, _unknown)(given, schema) for word, given in schema.items() if word not in _NOTES)
+    checks = [check for check in made if check is not _yes]
+    if len(checks) < 2:
+        return checks[0] if checks else _yes
+    return lambda value: all(check(value) for check in checks)
 
 
-def _known(word: str) -> bool:
-    if word not in _KEYWORDS:
-        raise Unknown(word)
-    return True
+def _unknown(given: Any, schema: Mapping[str, Any]) -> Check:
+    return _no
 
 
 def _yes(value: Any) -> bool:
@@ -100,9 +85,9 @@ def _object(given: Any, schema: Mapping[str, Any]) -> Check:
     first = next(word for word in schema if word in ("properties", "patternProperties", "additionalProperties"))
     if schema[first] is not given:
         return _yes
-    named = {key: _compile(part) for key, part in schema.get("properties", {}).items()}
-    patterns = [(re.compile(key), _compile(part)) for key, part in schema.get("patternProperties", {}).items()]
-    rest = _compile(schema.get("additionalProperties", True))
+    named = {key: compile_check(part) for key, part in schema.get("properties", {}).items()}
+    patterns = [(re.compile(key), compile_check(part)) for key, part in schema.get("patternProperties", {}).items()]
+    rest = compile_check(schema.get("additionalProperties", True))
 
     def check(value: Any) -> bool:
         if not isinstance(value, dict):
@@ -124,7 +109,7 @@ def _object(given: Any, schema: Mapping[str, Any]) -> Check:
 
 
 def _items(given: Any, schema: Mapping[str, Any]) -> Check:
-    each = _compile(given)
+    each = compile_check(given)
     return lambda value: not isinstance(value, list) or all(isinstance(item, Unset) or each(item) for item in value)
 
 
@@ -140,13 +125,22 @@ def _pattern(given: str, schema: Mapping[str, Any]) -> Check:
 
 
 def _any_of(given: Sequence[Any], schema: Mapping[str, Any]) -> Check:
-    parts = [_compile(part) for part in given]
+    parts = [compile_check(part) for part in given]
     return lambda value: any(part(value) for part in parts)
 
 
 def _names(given: Any, schema: Mapping[str, Any]) -> Check:
-    each = _compile(given)
+    each = compile_check(given)
     return lambda value: not isinstance(value, dict) or all(each(key) for key in value)
+
+
+def _dependent(given: Mapping[str, Sequence[str]], schema: Mapping[str, Any]) -> Check:
+    def check(value: Any) -> bool:
+        return not isinstance(value, dict) or all(
+            all(key in value for key in wanted) for name, wanted in given.items() if name in value
+        )
+
+    return check
 
 
 _KEYWORDS: Mapping[str, Callable[[Any, Mapping[str, Any]], Check]] = {
@@ -160,6 +154,7 @@ _KEYWORDS: Mapping[str, Callable[[Any, Mapping[str, Any]], Check]] = {
     "pattern": _pattern,
     "anyOf": _any_of,
     "required": lambda given, _: lambda v: not isinstance(v, dict) or all(key in v for key in given),
+    "dependentRequired": _dependent,
     "minimum": lambda given, _: lambda v: not _is_number(v) or v >= given,
     "maximum": lambda given, _: lambda v: not _is_number(v) or v <= given,
     "exclusiveMinimum": lambda given, _: lambda v: not _is_number(v) or v > given,

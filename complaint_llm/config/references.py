@@ -87,8 +87,9 @@ def undeclared(id: str, known: Sequence[str]) -> str:
 
 
 def _takes_types(schema: Any, key: str, index: int | None) -> bool:
+    """Whether a part may be something else than an id: where its schema allows a whole entry, a type's name will do."""
     part = part_of(schema, (key,) if index is None else (key, index))
-    return part.get("format") == "backend-or-type"
+    return any(branch.get("type") == "object" for word in ("anyOf", "oneOf") for branch in part.get(word, ()))
 
 
 def _circles(edges: Mapping[str, Sequence[tuple[str, Path]]]) -> Iterator[Problem]:

@@ -14,9 +14,10 @@ from typing import Any
 from complaint_llm.config import problems
 from complaint_llm.config.entries import EntryReader, Kind
 from complaint_llm.config.environment import is_secret_name
-from complaint_llm.config.schema import is_secret, read_schema
+from complaint_llm.config.schema import is_secret
 from complaint_llm.config.source import is_yaml
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.schema_files import read_schema
 from complaint_llm.secrets import Secret
 
 _DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*):-[^}]+\}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.config.environment import is_secret_name
 from complaint_llm.config.problems import Path as DocumentPath
+from complaint_llm.schema_files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
@@ -16,20 +15,15 @@ if TYPE_CHECKING:
 Schema = Mapping[str, Any]
 
 
-def read_schema(name: str) -> dict[str, Any]:
-    """A schema that this package ships, by its name without ``.schema.json``."""
-    from complaint_llm import schemas
-
-    read: dict[str, Any] = json.loads((Path(schemas.__path__[0]) / f"{name}.schema.json").read_bytes())
-    return read
-
-
 def entry_schema(type: BackendType, common: Schema) -> dict[str, Any]:
     """The schema of a whole BACKENDS entry of this type: the common keys it honours and its own. Raises PluginError."""
     own = type.own_schema()
+    refused = type.refuses
     if own is None:
-        own = parameters_schema(type.factory(), common["properties"])
-    keys = {key: part for key, part in common["properties"].items() if key not in type.refuses}
+        takes = Parameters.of(type.factory())
+        own = takes.schema(common["properties"])
+        refused |= takes.refuses(common["properties"])
+    keys = {key: part for key, part in common["properties"].items() if key not in refused}
     preset = type.presets.keys()
     required = [*common["required"], *(key for key in own.get("required", ()) if key not in preset)]
     kept = {word: part for word, part in own.items() if word not in ("properties", "required", "$schema", "title")}
@@ -42,20 +36,45 @@ def entry_schema(type: BackendType, common: Schema) -> dict[str, Any]:
     }
 
 
-def parameters_schema(factory: Callable[..., Any], common: Schema) -> dict[str, Any]:
-    """The named parameters of a class or factory as a schema; what a common key may hold is said elsewhere."""
-    import inspect
+class Parameters(NamedTuple):
+    """What the class or factory of a type without a schema takes by name.
 
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-    for name, parameter in inspect.signature(factory).parameters.items():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            continue
-        if name not in common:
-            properties[name] = {"writeOnly": True} if is_secret_name(name) else {}
-        if parameter.default is parameter.empty and name != "id":
-            required.append(name)
-    return {"type": "object", "properties": properties, "required": required}
+    ``any`` says that it takes every keyword, ``foreign`` that it is a class which does not derive from Backend: it
+    stands behind a backend of ours, which honours the common keys in its place.
+    """
+
+    names: frozenset[str]
+    required: tuple[str, ...]
+    any: bool
+    foreign: bool
+
+    @classmethod
+    def of(cls, factory: Callable[..., Any]) -> Parameters:
+        """Read from the signature."""
+        import inspect
+
+        from complaint_llm.backends.base import Backend
+
+        given = inspect.signature(factory).parameters.values()
+        named = [one for one in given if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        return cls(
+            frozenset(one.name for one in named),
+            tuple(one.name for one in named if one.default is one.empty and one.name != "id"),
+            any(one.kind is one.VAR_KEYWORD for one in given),
+            isinstance(factory, type) and not issubclass(factory, Backend),
+        )
+
+    def schema(self, common: Schema) -> dict[str, Any]:
+        """The schema of its own keys; what a common key may hold is said elsewhere."""
+        own = sorted(self.names - common.keys())
+        parts: dict[str, Any] = {name: {"writeOnly": True} if is_secret_name(name) else {} for name in own}
+        return {"type": "object", "properties": parts, "required": list(self.required)}
+
+    def refuses(self, common: Schema) -> frozenset[str]:
+        """The common keys that nobody would honour: it neither takes them nor passes them on."""
+        if self.any or self.foreign:
+            return frozenset()
+        return frozenset(common.keys() - self.names - {"id", "type", "optional"})
 
 
 def composed_schema(types: Iterator[BackendType]) -> dict[str, Any]:
@@ -87,20 +106,35 @@ def composed_schema(types: Iterator[BackendType]) -> dict[str, Any]:
     return whole
 
 
-def part_of(schema: Any, path: DocumentPath) -> Mapping[str, Any]:
+def part_of(schema: Schema, path: DocumentPath) -> Schema:
     """What a schema says of the value at a path, as far as plain nesting leads; nothing if it does not lead there."""
+    part = schema
     for step in path:
-        if not isinstance(schema, Mapping):
-            return {}
         if isinstance(step, int):
-            schema = schema.get("items", {})
+            part = _schema(part.get("items"), schema)
         else:
-            branches = (schema, *schema.get("anyOf", ()))
-            named = next((b["properties"][step] for b in branches if step in b.get("properties", {})), None)
-            schema = schema.get("additionalProperties", {}) if named is None else named
-    return schema if isinstance(schema, Mapping) else {}
+            branches = [
+                part,
+                *(_schema(branch, schema) for word in ("anyOf", "oneOf") for branch in part.get(word, ())),
+            ]
+            named = (branch["properties"][step] for branch in branches if step in branch.get("properties", {}))
+            part = _schema(next(named, part.get("additionalProperties")), schema)
+    return part
 
 
-def is_secret(schema: Any, path: DocumentPath) -> bool:
+def _schema(given: Any, root: Schema) -> Schema:
+    """A part of a schema, through a reference within the same document."""
+    if not isinstance(given, Mapping):
+        return {}
+    reference = given.get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return given
+    found: Any = root
+    for step in reference[2:].split("/"):
+        found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) and found is not given else {}
+
+
+def is_secret(schema: Schema, path: DocumentPath) -> bool:
     """Whether the value at a path is marked ``writeOnly``, itself or by what it lies in."""
     return any(part_of(schema, path[:n]).get("writeOnly") for n in range(len(path) + 1))

@@ -36,7 +36,7 @@ class Validator:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = schema
-        self._check: Check | None = compile_check(schema)
+        self._check: Check = compile_check(schema)
         self._hidden = _hidden(schema)
 
     def hide(self, value: Any) -> Any:
@@ -66,7 +66,7 @@ class Validator:
 
         Raises PluginError if the schema itself is wrong.
         """
-        if self._check is not None and self._check(value):
+        if self._check(value):
             return []
         from complaint_llm.config.faults import faults
 
@@ -91,9 +91,11 @@ def _explained(broken: Broken) -> Iterator[Problem]:
     elif rule in ("enum", "const"):
         yield Problem(path, _not_in(given if rule == "enum" else [given], value))
     elif rule in _LIMITS:
-        yield Problem(path, f"{value} is {_LIMITS[rule].format(given)}")
+        yield Problem(path, f"must be {_LIMITS[rule]} {given}, not {value}")
     elif rule in ("anyOf", "oneOf"):
         yield from _branches(broken)
+    elif rule == "propertyNames":
+        yield Problem(path, note or "this name is not allowed", at_key=True)
     elif rule == "pattern":
         yield Problem(path, note or f"does not fit the pattern {given}")
     elif rule == "minLength" and given == 1:
@@ -105,10 +107,10 @@ def _explained(broken: Broken) -> Iterator[Problem]:
 
 
 _LIMITS = {
-    "minimum": "less than {}",
-    "maximum": "more than {}",
-    "exclusiveMinimum": "not more than {}",
-    "exclusiveMaximum": "not less than {}",
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "more than",
+    "exclusiveMaximum": "less than",
 }
 
 
@@ -141,7 +143,7 @@ def _branches(broken: Broken) -> Iterator[Problem]:
 def _wrong_kind(kinds: list[str], value: Any) -> str:
     wanted = " or ".join(dict.fromkeys(_WORDS.get(kind, kind) for kind in kinds))
     is_text = isinstance(value, (str, Secret))
-    hint = ""
+    hint = ": leave the key out" if value is None else ""
     if is_text and not isinstance(value, Secret) and _converted(value, kinds) is not value:
         hint = ": remove the quotes"
     elif not is_text and kinds == ["string"] and not isinstance(value, (dict, list)) and value is not None:

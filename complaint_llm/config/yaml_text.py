@@ -190,7 +190,7 @@ class _Builder:
         self._note(event)
         if top is not None and top.size + size > MAX_VALUES:
             _stop(event, f"aliases make the document grow beyond {MAX_VALUES:,} values")
-        self._put(value, size, anchor, event)
+        self._put(value, size, anchor)
 
     def _key(self, top: _Open, key: Any, event: Any) -> None:
         at = _place(event)
@@ -204,7 +204,7 @@ class _Builder:
         top.key, top.key_at = key, at
         self._path[-1] = key
 
-    def _put(self, value: Any, size: int, anchor: str | None, event: Any = None) -> None:
+    def _put(self, value: Any, size: int, anchor: str | None) -> None:
         if anchor:
             self._anchors[anchor] = _Anchored(value, size)
         if not self._stack:
@@ -215,7 +215,7 @@ class _Builder:
         if isinstance(top.value, list):
             top.value.append(value)
             self._path[-1] = len(top.value)
-        elif top.key == "<<" and (event is None or event.__class__.__name__ == "AliasEvent"):
+        elif top.key == "<<":
             many = value if isinstance(value, list) else [value]
             if not all(isinstance(one, dict) for one in many):
                 line, column = top.key_at

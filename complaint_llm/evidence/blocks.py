@@ -59,14 +59,15 @@ class FileBlocks:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        # Names as plain texts: building Path objects takes longer than the system calls that they are for.
+        self._folder = str(folder)
         self._unfinished = folder / "unfinished"
         self._numbers = count()
         if not self._unfinished.exists():  # made last, so the others are there too
             for letter in "abcdefghijklmnopqrstuvwxyz234567":
                 (folder / letter).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._unfinished.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(folder)
+            sync_folder(self._folder)
 
     def get(self, cid: Cid) -> bytes | None:
         try:
@@ -79,12 +80,14 @@ class FileBlocks:
         return data
 
     def put(self, blocks: Iterable[Block]) -> None:
-        touched: set[Path] = set()
+        touched: set[str] = set()
         for cid, data in blocks:
-            path = self.path(cid)
+            name = cid.name
+            folder = f"{self._folder}{os.sep}{name[-2]}"
+            path = f"{folder}{os.sep}{name}"
             # Found ones count as touched: whoever renamed it may not have come to sync its folder yet.
-            touched.add(path.parent)
-            if not _holds(path, data):
+            touched.add(folder)
+            if not _holds(Path(path), data):
                 self._write(path, data)
         for folder in touched:
             sync_folder(folder)
@@ -96,7 +99,7 @@ class FileBlocks:
         self.path(cid).unlink(missing_ok=True)
 
     def list(self) -> Iterator[Cid]:
-        for folder in sorted(self._folder.iterdir()):
+        for folder in sorted(Path(self._folder).iterdir()):
             if len(folder.name) == 1:
                 for path in folder.iterdir():
                     # Other names are not ours: what a desktop or a backup left is neither read nor removed.
@@ -115,10 +118,10 @@ class FileBlocks:
     def path(self, cid: Cid) -> Path:
         """Where this block's file is or would be."""
         name = cid.name
-        return self._folder / name[-2] / name
+        return Path(self._folder, name[-2], name)
 
-    def _write(self, path: Path, data: bytes) -> None:
-        temporary = self._unfinished / f"{os.getpid()}-{id(self):x}-{next(self._numbers)}"
+    def _write(self, path: str, data: bytes) -> None:
+        temporary = f"{self._unfinished}{os.sep}{os.getpid()}-{id(self):x}-{next(self._numbers)}"
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             try:
@@ -128,13 +131,13 @@ class FileBlocks:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            temporary.replace(path)
+            Path(temporary).replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str) -> None:
     """Make new names in a folder durable (where folders can be synced: not on Windows, which needs no such call)."""
     if os.name != "posix":
         return
@@ -147,8 +150,6 @@ def sync_folder(folder: Path) -> None:
 
 def _holds(path: Path, data: bytes) -> bool:
     try:
-        if path.stat().st_size != len(data):
-            return False
-        return path.read_bytes() == data
+        return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False

@@ -182,4 +182,4 @@ def _create(path: Path, script: str) -> None:
         pass
     finally:
         temporary.unlink()
-    sync_folder(path.parent)
+    sync_folder(str(path.parent))

@@ -58,16 +58,12 @@ class Content(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record. ``created`` is UTC, RFC 3339 with microseconds."""
+    """One record, made by ``record_of``. ``created`` is UTC, RFC 3339 with microseconds."""
 
     given: Given
     content: Content
     created: str
-
-    @property
-    def record_id(self) -> Cid:
-        """The CID of what was given."""
-        return cid_of(DAG_CBOR, encode({"content": self.content.cid, **_filled(self.given)}))
+    record_id: str
 
     def encode(self) -> bytes:
         """The body as DAG-CBOR; it links to the content."""
@@ -85,11 +81,17 @@ class Record(NamedTuple):
             "sha256": content.sha256.hex(),
             "mime_type": media_type(content.detected_type, self.given.declared_type),
             "detected_type": content.detected_type,
-            "record_id": str(self.record_id),
+            "record_id": self.record_id,
             "created": self.created,
             **self.given._asdict(),
             "metadata": dict(self.given.metadata or {}),
         }
+
+
+def record_of(given: Given, content: Content, created: str) -> Record:
+    """The record, named by the CID of what was given."""
+    name = cid_of(DAG_CBOR, encode({"content": content.cid, **_filled(given)})).name
+    return Record(given, content, created, name)
 
 
 def decode_record(body: bytes) -> Record:
@@ -103,7 +105,7 @@ def decode_record(body: bytes) -> Record:
     content = Content(*(data.pop(name) for name in ("content", "size", "sha256", "detected_type")))
     created = data.pop("created")
     try:
-        return Record(Given(**data).checked(), content, created)
+        return record_of(Given(**data).checked(), content, created)
     except TypeError as error:
         raise ValueError(f"it is no complete record: {error}") from error
 
@@ -118,7 +120,7 @@ def verified(row: tuple[Any, ...]) -> Record:
         if sha256(body).digest() != digest:
             raise ValueError("its body is not what was written")
         record = decode_record(body)
-        if record_id != str(record.record_id):
+        if record_id != record.record_id:
             raise ValueError(f"its body belongs to record {record.record_id}")
         if cid != str(record.content.cid) or user_id != record.given.user_id:
             raise ValueError("its index says otherwise than its body")

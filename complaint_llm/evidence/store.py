@@ -19,7 +19,7 @@ from complaint_llm.evidence.collection import collect, remove_unreferenced
 from complaint_llm.evidence.database import Database, StoreBusyError
 from complaint_llm.evidence.media import HEAD, declared_by, detect
 from complaint_llm.evidence.node import IpfsNode
-from complaint_llm.evidence.records import Content, Given, Record, moment, verified
+from complaint_llm.evidence.records import Content, Given, Record, moment, record_of, verified
 from complaint_llm.evidence.transfer import MAX_CONTENT, export_car, import_car
 from complaint_llm.evidence.unixfs import PROFILES, FileTree, chunks_of, read_file, walk
 from complaint_llm.evidence.verification import Verification, verify_store
@@ -163,7 +163,7 @@ class EvidenceStore:
                 raise EvidenceError(f"{self.path} cannot store evidence: {error.strerror or error}") from error
             assert tree.root is not None
             content = Content(tree.root, tree.size, whole.digest(), detect(head))
-            record, created = self._insert(connection, Record(given, content, moment(self._clock())))
+            record, created = self._insert(connection, record_of(given, content, moment(self._clock())))
         found = {**record.as_dict(), "record_created": created}
         if self.node is not None:
             found["pinned"] = self._settled(self.node, content.cid.name)
@@ -172,14 +172,13 @@ class EvidenceStore:
     def _insert(self, connection: Connection, record: Record) -> tuple[Record, bool]:
         """The record that is then there, and whether it is new. The transaction is a shared one."""
         body = record.encode()
-        record_id, cid = str(record.record_id), str(record.content.cid)
         cursor = connection.execute(
             "INSERT INTO records VALUES (NULL, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO NOTHING",
-            (record_id, cid, record.given.user_id, body, sha256(body).digest()),
+            (record.record_id, record.content.cid.name, record.given.user_id, body, sha256(body).digest()),
         )
         if cursor.rowcount:
             return record, True
-        row = connection.execute("SELECT * FROM records WHERE record_id = ?", (record_id,)).fetchone()
+        row = connection.execute("SELECT * FROM records WHERE record_id = ?", (record.record_id,)).fetchone()
         return verified(row), False
 
     # Reading

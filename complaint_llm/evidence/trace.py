@@ -149,7 +149,7 @@ def _evidence(store: EvidenceStore, cid: Cid) -> Step:
     except EvidenceError as error:
         return Step("evidence", str(cid), "damaged", str(error))
     parts = tuple(
-        Step("record", record.record_id.name, "verified", f"{record.given.evidence_type}, {record.created}")
+        Step("record", record.record_id, "verified", f"{record.given.evidence_type}, {record.created}")
         for record in records
     )
     if not parts:

@@ -16,7 +16,7 @@ from complaint_llm.evidence.blocks import BlockStore, sync_folder
 from complaint_llm.evidence.car import CarReader, write_car
 from complaint_llm.evidence.cid import DAG_CBOR, Cid, cid_of
 from complaint_llm.evidence.media import HEAD, detect
-from complaint_llm.evidence.records import Content, Given, Record, decode_record
+from complaint_llm.evidence.records import Content, Given, Record, decode_record, record_of
 from complaint_llm.evidence.unixfs import Block, read_file, walk
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
@@ -47,7 +47,7 @@ def export_car(
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-            sync_folder(target.parent)
+            sync_folder(str(target.parent))
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -81,7 +81,7 @@ def import_car(
     found = []
     for root in dict.fromkeys(cid._replace(version=1) for cid in car.roots):
         content = _content(root, get, max_size, source)
-        for record in records.get(root, [Record(given, content, created)]):
+        for record in records.get(root, [record_of(given, content, created)]):
             if record.content != content:
                 raise EvidenceCorruptedError(f"{source}: a record about {root} says otherwise than its bytes")
             found.append(record)

@@ -27,7 +27,6 @@ from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
-    from complaint_llm.routing.budget import Account
     from complaint_llm.routing.hedge import Hedge
 
 T = TypeVar("T")
@@ -46,7 +45,6 @@ class Rules(NamedTuple):
     clock: Clock
     sleep: Callable[[float, CancelToken], None]
     random: Callable[[], float]
-    budget: Account | None = None
 
 
 class Won(NamedTuple):
@@ -155,10 +153,8 @@ class Run:
     def admit(self, candidate: Candidate, patience: float) -> list[Permit]:
         """Leave of every policy, in order. A refusal gives back what the others gave, in reverse order."""
         permits: list[Permit] = []
-        request, budget = self.request, self._rules.budget
+        request = self.request
         try:
-            if budget is not None:
-                permits.append(budget.reserve(candidate.estimate(request), request, FOREVER))
             for policy in candidate.policies:
                 permit = policy.enter(request, patience)
                 if permit is not None:

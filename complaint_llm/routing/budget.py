@@ -76,7 +76,9 @@ class Account:
         if estimate.cost is None:
             raise self._refusal("the price is unknown, so the budget could not be kept: set pricing and max_tokens")
         need = round(estimate.cost * NANO)
-        give_up = self._clock() + min(patience, request.deadline.remaining())
+        left = request.deadline.remaining()
+        # No other backend is ready where the whole budget is reserved: nothing is gained by going on to the next.
+        give_up = self._clock() + (left if self._whole else min(patience, left))
         while True:
             with self._gate.lock:
                 if self._spare >= need or not need:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.budget import Account
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import AnyRequest, Candidate, EventStream
+    from complaint_llm.routing.explain import Considered
     from complaint_llm.routing.hedge import Hedge
 
 
@@ -27,7 +27,7 @@ class Router:
     Any thread may call it; it keeps nothing of a call. ``max_attempts`` caps the attempts of one call (None:
     candidates + 2). ``hedge_after`` seconds after an attempt began the next backend is asked too. ``cache`` holds
     answers of candidates that want it. ``patience`` is how many seconds a full local limit may hold a call while other
-    backends are left (FOREVER: as long as it takes). ``budget`` is the account that every attempt is charged to.
+    backends are left (FOREVER: as long as it takes).
     ``clock``, ``sleep`` and ``random`` are for tests.
     """
 
@@ -37,7 +37,6 @@ class Router:
         max_attempts: int | None = None,
         hedge_after: float | None = None,
         cache: Cache | None = None,
-        budget: Account | None = None,
         patience: float = 1.0,
         clock: Clock = time.monotonic,
         sleep: Callable[[float, CancelToken], None] = cancellable_sleep,
@@ -50,7 +49,6 @@ class Router:
             clock,
             sleep,
             random,
-            budget,
         )
         self._hedge: Hedge | None = None
         if hedge_after is not None:
@@ -77,6 +75,12 @@ class Router:
         run.answered(won, won.value)
         output: EmbeddingOutput = won.value._replace(attempts=tuple(run.attempts))
         return output
+
+    def explain(self, request: AnyRequest, candidates: Sequence[Candidate]) -> list[Considered]:
+        """What would be tried, in order, and why not the others. Sends nothing."""
+        from complaint_llm.routing.explain import explain
+
+        return explain(request, candidates)
 
     def _answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
         run, able = self._run(request, candidates)

@@ -134,7 +134,7 @@ def test_a_pydantic_check_beyond_the_schema_counts_too() -> None:
     class Even(pydantic.BaseModel):  # type: ignore[misc, name-defined]
         number: int
 
-        @pydantic.field_validator("number")
+        @pydantic.field_validator("number")  # type: ignore[untyped-decorator]
         @classmethod
         def even(cls, value: int) -> int:
             if value % 2:
@@ -186,9 +186,8 @@ def test_a_stream_is_checked_at_its_end_and_hands_out_parsed() -> None:
 
 def test_a_stream_that_does_not_fit_fails_after_its_pieces_and_is_not_asked_for_again() -> None:
     backend = Scripted("no JSON", GOOD, max_retries=0)
-    pieces = []
+    pieces = backend.stream_generate("x", response_format=SCHEMA)
+    assert next(pieces) == "no JSON"
     with pytest.raises((ResponseFormatError, StreamInterruptedError)):
-        for piece in backend.stream_generate("x", response_format=SCHEMA):
-            pieces.append(piece)  # noqa: PERF402
-    assert pieces == ["no JSON"]
+        next(pieces)
     assert len(backend.asked) == 1

@@ -113,7 +113,7 @@ def test_changed_content_under_the_same_id_is_refused_with_count_and_first_examp
     items[6] = BatchItem("6", "id6", {"temperature": 1})
     model = Model()
     with pytest.raises(
-        BatchError, match=r"2 of 9 items changed under the same id \(first: 'id4', its prompt differs\)"
+        BatchError, match=r"2 of 10 items changed under the same id \(first: 'id4', its prompt differs\)"
     ):
         list(run_batch(model, [*items, BatchItem("new", "new")], journal=path))
     assert model.asked == []

@@ -182,9 +182,13 @@ class Scripted:
     def cache_identity(self, request: Request) -> str | None:
         return self.identity
 
+    def bind(self, request: Request) -> Request:
+        return request
+
     def attempt(self, request: Request) -> InferenceOutput:
         step = self._step(request)
-        return step if isinstance(step, InferenceOutput) else step(request)
+        output = step if isinstance(step, InferenceOutput) else step(request)
+        return output._replace(backend=self.id)
 
     def attempt_stream(self, request: Request) -> EventStream:
         step = self._step(request)

@@ -89,11 +89,11 @@ def test_what_is_spent_is_refused_at_once(path: Path) -> None:
 def test_the_worst_case_is_reserved_and_settled_with_what_it_cost(path: Path) -> None:
     wall = Wall()
     with opened(path, wall, total=1.5) as account:
-        for _ in range(50):
+        for _ in range(51):
             account.reserve(ONE, ask(), 0).settle(cost(0.01))
         with pytest.raises(BudgetExceededError):
             account.reserve(ONE, ask(), 0)
-    assert spent(path, wall) == pytest.approx(0.50)
+    assert spent(path, wall) == pytest.approx(0.51)
 
 
 def test_where_only_open_reservations_stand_in_the_way_it_waits_for_them(path: Path) -> None:
@@ -334,14 +334,16 @@ def test_a_spent_backend_is_skipped_and_the_whole_budget_stops_the_call(path: Pa
     wall = Wall()
     with opened(path, wall, total=0.5) as small, opened(path.with_name("other.db"), wall, total=5.0) as whole:
         dear = Scripted("a", policies=[Budget(small, lambda request: ONE)], guess=ONE)
-        cheap = Scripted("b", [answer(cost=1.0)], guess=ONE)
-        router = Router(budget=whole)
+        whole_policy = Budget(whole, lambda request: ONE)
+        cheap = Scripted("b", [answer(cost=1.0)], policies=[whole_policy])
+        router = Router()
         for _ in range(5):
             output = router.answer(ask(), [dear, cheap])
             assert [(a.backend, a.sent) for a in output.attempts] == [("a", False), ("b", True)]
         stopping = Account("a", Limits(total=0.5), path, whole=True, wall=wall)
+        first, second = (Scripted(id, policies=[Budget(stopping, lambda request: ONE)]) for id in "bc")
         with pytest.raises(BudgetExceededError, match="whole budget") as caught:
-            Router(budget=stopping).answer(ask(), [cheap, Scripted("c", guess=ONE)])
+            router.answer(ask(), [first, second])
         assert [a.backend for a in caught.value.attempts] == ["b"]
         stopping.close()
 

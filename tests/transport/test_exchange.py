@@ -121,6 +121,7 @@ FAULTS: list[tuple[str, Script, type[BackendError]]] = [
     ("flood of interim answers", [REQUEST, b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000, HANG], ResponseFormatError),
     ("silence", [REQUEST, HANG], BackendTimeoutError),
     ("silence inside body", [REQUEST, HEAD + b"Content-Length: 9\r\n\r\nhi", HANG], BackendTimeoutError),
+    ("silence after a late head", [REQUEST, Pause(0.4), CHUNKED, HANG], BackendTimeoutError),
     ("dripped headers", [REQUEST, Drip(HEAD + b"X: " + b"y" * 1000, 0.05)], BackendTimeoutError),
     ("dripped body", [REQUEST, HEAD + b"Content-Length: 999\r\n\r\n", Drip(b"x", 0.05, True)], BackendTimeoutError),
     ("dripped chunks", [REQUEST, CHUNKED, Drip(b"1\r\nx\r\n", 0.03, True)], BackendTimeoutError),
@@ -184,10 +185,12 @@ def test_deadline_that_has_passed_sends_nothing() -> None:
 
 def test_first_byte_and_gap_limit_silences() -> None:
     """Each silence has its own limit below the deadline, and a steady trickle breaks neither."""
+    began = time.monotonic()
     with FaultyServer([REQUEST, HANG]) as server, pytest.raises(BackendTimeoutError, match="before its answer"):
         post(server, seconds=20, first_byte=0.1)
     with FaultyServer([REQUEST, HEAD, HANG]) as server, pytest.raises(BackendTimeoutError, match="inside its answer"):
         post(server, seconds=20, gap=0.1)
+    assert time.monotonic() - began < 0.8
     with FaultyServer([REQUEST, Pause(0.3), Drip(ok(b"hi"), 0.001)]) as server:
         assert post(server, seconds=20, first_byte=10, gap=0.25).body == b"hi"
 

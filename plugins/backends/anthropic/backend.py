@@ -15,7 +15,6 @@ from complaint_llm.backends import HTTPBackend, WireError, WireRequest
 from complaint_llm.backends.bodies import overlay
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.request import NOTHING
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from complaint_llm_plugins.backends.google.errors import decode_error
 
 from complaint_llm.backends import HTTPBackend, WireError, WireRequest
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
-from complaint_llm.request import NOTHING
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability

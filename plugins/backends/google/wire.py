@@ -63,8 +63,20 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
         ),
         "content_filter",
     ),
+    **dict.fromkeys(
+        (
+            "OTHER",
+            "MALFORMED_FUNCTION_CALL",
+            "UNEXPECTED_TOOL_CALL",
+            "TOO_MANY_TOOL_CALLS",
+            "MISSING_THOUGHT_SIGNATURE",
+            "MALFORMED_RESPONSE",
+            "PUP_LIMITED_DISABLED",
+        ),
+        "error",
+    ),
 }
-"""What ends an answer; every other reason is "error"."""
+"""What ends an answer. The API may add reasons: an unknown one is a stop if there is an answer, else an error."""
 
 WITHOUT_ANSWER: Mapping[str, type[BackendError]] = {
     "MISSING_THOUGHT_SIGNATURE": InvalidRequestError,
@@ -235,8 +247,11 @@ class Decoder:
     def output(self) -> InferenceOutput:
         """The whole answer. Raises what an answer without content means."""
         answer = self._answer
-        reason = FINISH_REASONS.get(self._reason or "", "error") if self._reason is not None else None
-        if not answer.content and not answer.has_calls:
+        answered = bool(answer.content) or answer.has_calls
+        reason = None
+        if self._reason is not None:
+            reason = FINISH_REASONS.get(self._reason, "stop" if answered else "error")
+        if not answered:
             self._refuse(reason)
         answer.finish_reason = "tool_calls" if reason == "stop" and answer.has_calls else reason
         if self._signed:

@@ -13,7 +13,7 @@ from complaint_llm.backends.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.prompts import as_prompt
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput
-from complaint_llm.request import GENERATION_KEYS, NOTHING
+from complaint_llm.request import GENERATION_KEYS
 
 if TYPE_CHECKING:
     from complaint_llm.request import Request

@@ -39,6 +39,12 @@ class CompatibleBackend(HTTPBackend):
     model_data: ClassVar[Path | Mapping[str, Any]] = {}
     """Capability data of the service's models: see complaint_llm.backends.parameters and the wires' own facts."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take away what the service lacks, where its data stands in the class (a provider that is only data)."""
+        super().__init_subclass__(**kwargs)
+        if isinstance(cls.model_data, Mapping):
+            cls.capabilities -= frozenset(cls.model_data.get("facts", {}).get("lacks", ()))
+
     def __init__(self, *, api: Api | None = None, **keys: Any) -> None:
         super().__init__(**keys)
         self.api: Api = api or self.apis[0]
@@ -48,6 +54,19 @@ class CompatibleBackend(HTTPBackend):
         data = _read(self.model_data)
         self._models = ModelTable(data, self._wire.PARAMETERS, fixed_names=self.api == "responses")
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
+        wanted = request.response_format
+        if "structured" not in self.capabilities:
+            return "json"
+        if wanted is None or wanted.schema is None or not wanted.strict:
+            return "native"
+        if not self._family(request).facts.get("strict", True):
+            return "native"
+        from complaint_llm_plugins.backends.openai.strict import strict_schema
+
+        # A schema beyond what strict mode understands is not held to by the service.
+        return "json" if strict_schema(wanted.schema) is None else "native"
 
     def encode(self, request: Request) -> WireRequest:
         family = self._family(request)

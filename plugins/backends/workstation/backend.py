@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from complaint_llm_plugins.backends.workstation.model import Model, Settings, chat_messages, fetched
+
 from complaint_llm.backends import Backend
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
 from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.worker import run_abandonable
-from complaint_llm_plugins.backends.workstation.model import Model, Settings, chat_messages, fetched
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability

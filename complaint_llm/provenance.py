@@ -1,0 +1,49 @@
+"""How a Mediator's answers get their provenance records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, config_digest, parse_cid
+from complaint_llm import __version__
+
+if TYPE_CHECKING:
+    from complaint_llm.config import Config
+    from complaint_llm.messages import InferenceOutput
+    from complaint_llm.request import Request
+
+
+class Provenance(NamedTuple):
+    """The log of one Mediator. Any thread may call it."""
+
+    log: ProvenanceLog
+
+    def check(self, cids: Sequence[str]) -> None:
+        """Raise EvidenceError for evidence that cannot be cited, before anything is sent."""
+        self.log.cited(cids)
+
+    def record(self, sent: Request, output: InferenceOutput) -> str:
+        """The CID of this answer's record; ``sent`` is the request with the backend's own defaults."""
+        cited = tuple(parse_cid(cid) for cid in sent.evidence)
+        return self.log.record(RequestFacts(sent.messages, sent.params, sent.tools, cited), output)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.log.close()
+
+
+def open_provenance(
+    store: EvidenceStore, level: Literal["digests", "full"], config: Config | None
+) -> Provenance:
+    """The log in ``store``; records carry the digest of ``config`` without secrets, and the plugins' versions."""
+    plugins = {"complaint-llm": __version__}
+    digest = None
+    if config is not None:
+        described: dict[str, Any] = {
+            "BACKENDS": [{"id": e.id, "type": e.type.name, **e.keys} for e in config.backends],
+            "MEDIATOR": dict(config.mediator),
+        }
+        digest = config_digest(described)
+        plugins |= {e.type.name: e.type.version() for e in config.backends}
+    return Provenance(ProvenanceLog(store.database, level=level, config_sha256=digest, plugins=plugins))

@@ -1,0 +1,135 @@
+"""The cache of answers: exact, in memory and, where a path is given, on disk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from complaint_llm.messages import Attempt, InferenceOutput
+from complaint_llm.routing.attempts import excluded
+from complaint_llm.routing.digest import request_digest
+from complaint_llm.routing.flight import SingleFlight
+from complaint_llm.routing.fork import reset_in_child
+from complaint_llm.routing.waiting import ThreadWaiter, Waiter
+
+if TYPE_CHECKING:
+    from complaint_llm.call import Clock
+    from complaint_llm.request import Request
+    from complaint_llm.routing.cache_file import CacheFile
+    from complaint_llm.routing.candidate import Candidate
+
+DEFAULT_SIZE = 1000
+WHOLE = ("stop", "tool_calls", None)
+"""Finish reasons of answers that are kept: not of those that were cut or filtered."""
+
+Ask = Callable[["Request", Sequence["Candidate"]], InferenceOutput]
+
+
+class Cache:
+    """Answers by the digest of the request and the identity of the backend that gave them.
+
+    ``ttl`` in seconds (None: for ever); ``size`` in answers, the least recently used go first; ``file`` keeps them
+    across processes and restarts. Any thread may call it; ``_lock`` guards the memory and is not held over the disk.
+    """
+
+    def __init__(
+        self,
+        *,
+        ttl: float | None = None,
+        size: int = DEFAULT_SIZE,
+        file: CacheFile | None = None,
+        clock: Clock = time.monotonic,
+        make_waiter: Callable[[], Waiter] = ThreadWaiter,
+    ) -> None:
+        self._ttl = ttl
+        self._size = size
+        self._file = file
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._answers: OrderedDict[str, tuple[float, InferenceOutput]] = OrderedDict()
+        self._flights = SingleFlight(make_waiter)
+        reset_in_child(self)
+
+    def answer(self, request: Request, candidates: Sequence[Candidate], ask: Ask) -> InferenceOutput:
+        """A kept answer of any candidate that may answer, looked up in order; else that of ``ask``, kept.
+
+        A kept one, and one that an identical request under way got, costs 0 and has ``metadata["cached"]``. Errors
+        and cut answers are not kept.
+        """
+        identities = [
+            (candidate, identity)
+            for candidate in candidates
+            if (identity := candidate.cache_identity(request)) is not None and excluded(candidate, request) is None
+        ]
+        if not identities:
+            return ask(request, candidates)
+        began = self._clock()
+        digest = request_digest(request)
+        for candidate, identity in identities:
+            found = self._get(f"{digest}:{identity}", request)
+            if found is not None:
+                return _free(found, candidate.id, self._clock() - began)
+
+        def ask_and_keep() -> InferenceOutput:
+            output = ask(request, candidates)
+            for candidate, identity in identities:
+                if candidate.id == output.backend:
+                    self._put(f"{digest}:{identity}", output)
+            return output
+
+        key = (digest, tuple(identity for _, identity in identities))
+        output, own = self._flights.run(key, request, ask_and_keep)
+        return output if own else _free(output, output.backend, self._clock() - began)
+
+    def close(self) -> None:
+        """Write what is not yet on disk and close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def after_fork(self) -> None:
+        """Answers stay; the lock may have been held."""
+        self._lock = threading.Lock()
+
+    def _get(self, key: str, request: Request) -> InferenceOutput | None:
+        with self._lock:
+            entry = self._answers.get(key)
+            if entry is not None:
+                if entry[0] > self._clock():
+                    self._answers.move_to_end(key)
+                    return entry[1]
+                del self._answers[key]
+        if self._file is None:
+            return None
+        found = self._file.get(key, request)
+        if found is None:
+            return None
+        output, left = found
+        self._remember(key, output, left)
+        return output
+
+    def _put(self, key: str, output: InferenceOutput) -> None:
+        if output.finish_reason not in WHOLE:
+            return
+        self._remember(key, output, self._ttl)
+        if self._file is not None:
+            self._file.put(key, output, self._ttl)
+
+    def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
+        until = float("inf") if left is None else self._clock() + left
+        with self._lock:
+            self._answers[key] = (until, output)
+            self._answers.move_to_end(key)
+            while len(self._answers) > self._size:
+                self._answers.popitem(last=False)
+
+
+def _free(output: InferenceOutput, backend: str, seconds: float) -> InferenceOutput:
+    return output._replace(
+        cost=0.0,
+        attempts=(Attempt(backend, None, seconds, sent=False),),
+        provenance=None,
+        metadata={**output.metadata, "cached": True},
+    )

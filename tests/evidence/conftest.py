@@ -1,0 +1,99 @@
+"""What the evidence tests share: stores, content of any size, and the IPFS project's JavaScript libraries as a peer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from complaint_llm.evidence import EvidenceStore
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("ipfs-unixfs-importer", "ipfs-unixfs-exporter", "@ipld/car", "@ipld/dag-cbor", "multiformats")
+TIMES_OUT = 60
+
+
+class Peer:
+    """One process of node that answers questions about files and CARs with code that is not ours."""
+
+    def __init__(self, modules: Path) -> None:
+        program = Path(__file__).with_name("ipfs_peer.mjs").read_text(encoding="utf-8")
+        self._process = subprocess.Popen(
+            ["node", "--input-type=module", "--eval", program],
+            cwd=modules.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, question: str, **given: Any) -> dict[str, Any]:
+        """The peer's answer; an assertion fails if it could not give one."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        paths = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+        self._process.stdin.write(json.dumps({"question": question, **paths}) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(TIMES_OUT)
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[Peer]:
+    """The peer; its absence skips the test with a sentence, or fails it where peers are required."""
+    modules = Path(os.environ.get("COMPLAINT_LLM_NODE_MODULES", ROOT / "node_modules"))
+    missing = [name for name in PACKAGES if not (modules / name).exists()]
+    if missing or shutil.which("node") is None:
+        sentence = f"the IPFS libraries are not installed: npm install {' '.join(missing or PACKAGES)}"
+        if os.environ.get("COMPLAINT_LLM_REQUIRE_PEERS") == "1":
+            pytest.fail(sentence, pytrace=False)
+        pytest.skip(sentence)
+    found = Peer(modules)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EvidenceStore]:
+    """An empty store."""
+    with EvidenceStore(tmp_path / "evidence") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def content() -> Callable[[int], bytes]:
+    """The first bytes of sha256("0"), sha256("1"), ...: content of any size that anyone can make again."""
+    made = bytearray()
+
+    def first(size: int) -> bytes:
+        while len(made) < size:
+            made.extend(sha256(str(len(made) // 32).encode()).digest())
+        return bytes(made[:size])
+
+    return first
+
+
+@pytest.fixture(scope="session")
+def flip() -> Callable[..., None]:
+    """Changes one bit of a file."""
+
+    def flipped(path: Path, place: int = 0, bit: int = 1) -> None:
+        data = bytearray(path.read_bytes())
+        data[place] ^= bit
+        path.write_bytes(data)
+
+    return flipped

@@ -1,0 +1,284 @@
+"""Hedging: the next backend is asked too when the first takes long; one answers, the other is cancelled."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from routing_model import ListStream, Scripted, answer, ask, events
+
+from complaint_llm.exceptions import (
+    AllBackendsFailedError,
+    BackendConnectionError,
+    BudgetExceededError,
+    CancelledError,
+    ServerError,
+)
+from complaint_llm.messages import Done, InferenceOutput, ReasoningDelta, StreamEvent, TextDelta
+from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
+from complaint_llm.routing.router import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from complaint_llm.request import Request
+
+SOON = 0.01
+
+
+class Slot:
+    """A policy that counts its permits and keeps how they were settled."""
+
+    def __init__(self, refuse: bool = False) -> None:
+        self.refuse = refuse
+        self.entered = 0
+        self.outcomes: list[Outcome] = []
+
+    def enter(self, request: AnyRequest, patience: float) -> Permit:
+        if self.refuse:
+            raise BudgetExceededError("spent", sent=False)
+        self.entered += 1
+        return self
+
+    def settle(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def state(self, request: AnyRequest | None = None) -> PolicyState:
+        return PolicyState("slot", "")
+
+
+class Stuck:
+    """An attempt that answers only when ``release`` is set, and ends at once when it is cancelled."""
+
+    def __init__(self, end: InferenceOutput | Exception | None = None) -> None:
+        self.end = end or answer("late")
+        self.release = threading.Event()
+        self.started = threading.Event()
+        self.reasons: list[str] = []
+
+    def __call__(self, request: Request) -> InferenceOutput:
+        self.started.set()
+        request.cancel.attach(self.release.set)
+        assert self.release.wait(20)
+        if request.cancel.cancelled:
+            self.reasons.append(request.cancel.reason)
+            raise BackendConnectionError("the socket was shut down")
+        if isinstance(self.end, Exception):
+            raise self.end
+        return self.end
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def slow(request: Request) -> InferenceOutput:
+    """An attempt long enough to be hedged, short enough to wait for."""
+    time.sleep(0.05)
+    return answer("slow")
+
+
+def test_the_second_answers_first_and_the_first_is_cancelled() -> None:
+    stuck, slots = Stuck(), [Slot(), Slot()]
+    backends = [Scripted("a", [stuck], policies=[slots[0]]), Scripted("b", [answer("quick")], policies=[slots[1]])]
+    output = Router(hedge_after=SOON).answer(ask(), backends)
+    assert (output.content, output.backend) == ("quick", "b")
+    assert stuck.reasons == ["b answered first"]
+    assert [(a.backend, a.error, a.maybe_received) for a in output.attempts] == [
+        ("a", "CancelledError: b answered first", True),
+        ("b", None, False),
+    ]
+    assert isinstance(slots[0].outcomes[0].error, CancelledError)
+    assert slots[1].outcomes[0].output is not None
+
+
+def test_the_first_answers_first_and_the_second_is_cancelled() -> None:
+    first, second, slots = Stuck(answer("first")), Stuck(), [Slot(), Slot()]
+    backends = [Scripted("a", [first], policies=[slots[0]]), Scripted("b", [second], policies=[slots[1]])]
+
+    def release() -> None:
+        assert second.started.wait(10)
+        first.release.set()
+
+    helper = threading.Thread(target=release)
+    helper.start()
+    output = Router(hedge_after=SOON).answer(ask(), backends)
+    helper.join()
+    assert output.content == "first"
+    assert sorted((a.backend, a.error) for a in output.attempts if a.error) == [
+        ("b", "CancelledError: a answered first")
+    ]
+    assert eventually(lambda: len(slots[1].outcomes) == 1)
+    error = slots[1].outcomes[0].error
+    assert isinstance(error, CancelledError)
+    assert error.maybe_received
+
+
+def test_a_quick_answer_asks_nobody_else() -> None:
+    second, slot = Scripted("b"), Slot()
+    second.policies = [slot]
+    router = Router(hedge_after=5.0)
+    before = threading.active_count()
+    assert len(router.answer(ask(), [Scripted("a"), second]).attempts) == 1
+    assert not second.seen
+    assert slot.entered == 0
+    assert eventually(lambda: threading.active_count() == before)
+
+
+def test_when_both_fail_the_loop_goes_on_with_the_third() -> None:
+    first = Stuck(ServerError("first", status=500))
+
+    def second(request: Request) -> InferenceOutput:
+        first.release.set()
+        raise ServerError("second", status=500)
+
+    third = Scripted("c", [answer("third")])
+    backends = [Scripted("a", [first]), Scripted("b", [second]), third]
+    output = Router(hedge_after=SOON).answer(ask(), backends)
+    assert output.content == "third"
+    assert sorted(a.backend for a in output.attempts) == ["a", "b", "c"]
+
+
+def test_when_the_first_fails_while_the_second_is_asked_its_answer_is_waited_for() -> None:
+    first = Stuck(ServerError("first", status=500))
+
+    def second(request: Request) -> InferenceOutput:
+        first.release.set()
+        time.sleep(0.05)
+        return answer("second")
+
+    output = Router(hedge_after=SOON).answer(ask(), [Scripted("a", [first]), Scripted("b", [second])])
+    assert output.content == "second"
+    assert [(a.backend, a.error) for a in output.attempts] == [("a", "ServerError: first"), ("b", None)]
+
+
+def test_when_all_fail_every_error_is_told() -> None:
+    first = Stuck(ServerError("first", status=500))
+
+    def second(request: Request) -> InferenceOutput:
+        first.release.set()
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(AllBackendsFailedError) as caught:
+        Router(hedge_after=SOON).answer(ask(), [Scripted("a", [first]), Scripted("b", [second])])
+    assert set(caught.value.errors) == {"a", "b"}
+    assert isinstance(caught.value.errors["b"].__cause__, ZeroDivisionError)
+
+
+def test_what_cannot_be_cancelled_is_not_hedged_and_does_not_hedge() -> None:
+    uncancellable = Scripted("a", [slow], cancellable=False)
+    assert Router(hedge_after=SOON).answer(ask(), [uncancellable, Scripted("b")]).content == "slow"
+    first = Scripted("a", [slow])
+    other = Scripted("b", cancellable=False)
+    assert Router(hedge_after=SOON).answer(ask(), [first, other]).content == "slow"
+    assert not other.seen
+
+
+def test_a_second_that_is_refused_stays_in_line() -> None:
+    first = Scripted("a", [slow])
+    refusing = Scripted("b", policies=[Slot(refuse=True)])
+    output = Router(hedge_after=SOON).answer(ask(), [first, refusing])
+    assert output.content == "slow"
+    assert not refusing.seen
+
+
+def test_both_count_for_max_attempts() -> None:
+    first = Scripted("a", [slow])
+    second = Scripted("b")
+    assert Router(hedge_after=SOON, max_attempts=1).answer(ask(), [first, second]).content == "slow"
+    assert not second.seen
+    stuck = Stuck(ServerError("x", status=500))
+
+    def fails(request: Request) -> InferenceOutput:
+        stuck.release.set()
+        raise ServerError("y", status=500)
+
+    third = Scripted("c")
+    with pytest.raises(AllBackendsFailedError, match="max_attempts"):
+        Router(hedge_after=SOON, max_attempts=2).answer(ask(), [Scripted("a", [stuck]), Scripted("b", [fails]), third])
+    assert not third.seen
+
+
+def test_a_private_request_is_hedged_among_local_backends_only() -> None:
+    stuck = Stuck()
+    remote, local = Scripted("r"), Scripted("b", [answer("local")], local=True)
+    output = Router(hedge_after=SOON).answer(ask(privacy="local"), [Scripted("a", [stuck], local=True), remote, local])
+    assert output.content == "local"
+    assert not remote.seen
+
+
+def test_cancelling_the_call_cancels_both() -> None:
+    first, second, request = Stuck(), Stuck(), ask()
+
+    def cancel() -> None:
+        assert second.started.wait(10)
+        request.cancel.cancel("mediator was closed")
+
+    helper = threading.Thread(target=cancel)
+    helper.start()
+    with pytest.raises(CancelledError, match="mediator was closed"):
+        Router(hedge_after=SOON).answer(request, [Scripted("a", [first]), Scripted("b", [second])])
+    helper.join()
+    assert eventually(lambda: first.reasons == second.reasons == ["mediator was closed"])
+
+
+class TestStreams:
+    def test_the_first_text_wins_and_the_loser_s_stream_is_closed(self) -> None:
+        class Thinking:
+            """A stream that only reasons until it is cancelled."""
+
+            def __init__(self, request: Request) -> None:
+                self.gate = threading.Event()
+                self.closed = False
+                self.first = True
+                request.cancel.attach(self.gate.set)
+
+            def __iter__(self) -> Thinking:
+                return self
+
+            def __next__(self) -> StreamEvent:
+                if self.first:
+                    self.first = False
+                    return ReasoningDelta("hmm")
+                assert self.gate.wait(20)
+                raise BackendConnectionError("the socket was shut down")
+
+            def close(self) -> None:
+                self.closed = True
+
+        made: list[Thinking] = []
+
+        def think(request: Request) -> Thinking:
+            made.append(Thinking(request))
+            return made[0]
+
+        slots = [Slot(), Slot()]
+        backends = [Scripted("a", [think], policies=[slots[0]]), Scripted("b", [events("t", "u")], policies=[slots[1]])]
+        got = list(Router(hedge_after=SOON).stream(ask(), backends))
+        assert [event.text for event in got if isinstance(event, TextDelta)] == ["t", "u"]
+        assert isinstance(got[-1], Done)
+        assert [(a.backend, a.error is None) for a in got[-1].output.attempts] == [("a", False), ("b", True)]
+        assert made[0].closed
+        assert [len(slot.outcomes) for slot in slots] == [1, 1]
+
+    def test_both_succeed_at_once_and_only_one_is_handed_out(self) -> None:
+        for _ in range(30):
+            inner: list[ListStream] = []
+
+            def attempt(request: Request, inner: list[ListStream] = inner) -> Any:
+                time.sleep(0.002)
+                inner.append(ListStream(events("x")))
+                return inner[-1]
+
+            slots = [Slot(), Slot()]
+            backends = [Scripted(name, [attempt], policies=[slot]) for name, slot in zip("ab", slots, strict=True)]
+            got = list(Router(hedge_after=0.0001).stream(ask(), backends))
+            assert [event.text for event in got if isinstance(event, TextDelta)] == ["x"]
+            assert eventually(lambda slots=slots: all(len(s.outcomes) == s.entered for s in slots))  # type: ignore[misc]
+            assert eventually(lambda inner=inner: all(each.closed for each in inner))  # type: ignore[misc]
