@@ -12,11 +12,15 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 PRODUCT := $(shell find complaint_llm plugins schemas -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help run test lint wheel benchmark clean
+# Libraries that others wrote and tests compare with; tests skip what is missing. llama-cpp-python compiles for minutes.
+PEERS := openai anthropic google-genai distributed gguf llama-cpp-python
+
+.PHONY: help run test peers lint wheel benchmark clean
 
 help:
 	@echo "make run        answer examples/complaints.jsonl with config.example.json, into answers.jsonl"
 	@echo "make test       the whole test suite, in an environment of its own"
+	@echo "make peers      add the libraries that the suite compares with, once (some minutes); without them those tests skip"
 	@echo "make lint       style, types, direction of imports"
 	@echo "make wheel      dist/, installed into an empty environment and used from another folder"
 	@echo "make benchmark  measure everything again and write docs/performance.md (about half an hour)"
@@ -29,6 +33,9 @@ run: .venv/ready
 
 test: .venv-test/ready
 	.venv-test/bin/python -m pytest -n 2 --dist loadgroup -q $(TESTS)
+
+peers: .venv-test/ready
+	.venv-test/bin/python $(PIP_INSTALL) $(PEERS)
 
 lint: .venv-lint/ready
 	.venv-lint/bin/ruff check .

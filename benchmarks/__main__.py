@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import batch, cold_start, config_load, fallback, one_call, peers, policies, stream
+from benchmarks import batch, cold_start, config_load, fallback, one_call, peers, policies, stream, where
 from benchmarks.report import Options, Table, machine, versions
 
+FINDINGS = Path(__file__).with_name("findings.md")
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 MEASURED: Sequence[tuple[str, Callable[[Options], Sequence[Table]]]] = (
     ("one_call", one_call.tables),
@@ -20,6 +21,7 @@ MEASURED: Sequence[tuple[str, Callable[[Options], Sequence[Table]]]] = (
     ("fallback", fallback.tables),
     ("policies", policies.tables),
     ("config_load", config_load.tables),
+    ("where", where.tables),
 )
 OURS = ("complaint-llm", "requests", "urllib3", "pluggy", "jsonschema")
 THEIRS = ("openai", "litellm", "any-llm-sdk", "langchain-openai")
@@ -57,7 +59,7 @@ def _document(sections: Sequence[str], options: Options, seconds: float) -> str:
         f"- measured {dt.datetime.now(dt.UTC):%Y-%m-%d}, {options.rounds} rounds, in {seconds / 60:.0f} minutes",
         "",
     ]
-    return "\n".join(head) + "\n" + "\n".join(sections)
+    return "\n".join([*head, *sections, FINDINGS.read_text(encoding="utf-8")])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 
 from complaint_llm.batch import Journal
 
-ROOT = Path(__file__).resolve().parents[1]
 WORKERS = 8
 
 

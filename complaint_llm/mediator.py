@@ -37,7 +37,8 @@ class Mediator(ComposedBackend):
     whole call, in seconds; ``max_attempts`` caps the sum of all attempts of a call (default: candidates + 2);
     ``max_workers`` is the width of batches; ``circuit_breaker`` has ``failures`` and ``cooldown`` (seconds);
     ``hedge_after`` seconds the next backend is asked too; ``budget`` is in US dollars, a total or ``total``, ``day``
-    and ``month``; ``evidence`` is a store or what one is made of (``path``, ``profile``, ``ipfs_api``, ``ipfs_public``).
+    and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,
+    ``ipfs_public``).
     ``folder`` is where budgets and evidence are kept otherwise; ``guards`` are those that its backends already have.
 
     Beside backends of other types a mock is never asked: a mock must not pass for a model.

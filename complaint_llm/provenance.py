@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, config_digest, parse_cid
 from complaint_llm import __version__
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, config_digest, parse_cid
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config

@@ -7,4 +7,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from peers import aimock, aimock_process  # noqa: E402, F401
+from peers import aimock, aimock_process  # noqa: F401

@@ -47,12 +47,13 @@ _PEERS: dict[str, _Peer] = {
     "anthropic": _Peer(lambda: _python_module("anthropic"), "pip install anthropic"),
     "google-genai": _Peer(lambda: _python_module("google.genai"), "pip install google-genai"),
     "llama-cpp": _Peer(lambda: _python_module("llama_cpp"), "pip install llama-cpp-python"),
+    "gguf": _Peer(lambda: _python_module("gguf"), "pip install gguf"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }
 
 
 def need_peer(name: str) -> str:
-    """Where the peer is: a path, or a module's name. Skips the test without it, or fails it where peers are required."""
+    """The peer's path or module name. Without it the test is skipped, or fails where peers are required."""
     peer = _PEERS[name]
     try:
         found = peer.find()

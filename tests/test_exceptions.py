@@ -30,7 +30,8 @@ def test_every_error_survives_pickling(kind: type[Exception]) -> None:
     """Errors cross process borders with all their facts."""
     error = kind("what happened")
     if isinstance(error, exceptions.BackendError):
-        error = kind("what happened", backend="a", model="m", status=429, retry_after=1.5, attempts=[Attempt("a", "x", 1)])
+        attempts = [Attempt("a", "x", 1)]
+        error = kind("what happened", backend="a", model="m", status=429, retry_after=1.5, attempts=attempts)
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is kind
     assert str(copy) == str(error)

@@ -46,7 +46,7 @@ def test_dicts_and_messages_may_be_mixed() -> None:
         ([5], "message 0 is a int"),
         ([{"role": "user"}], "message 0 has no content"),
         ([{"role": "boss", "content": "x"}], "message 0 has role 'boss'"),
-        ([{"role": "user", "content": "x"}, {"role": "user", "content": "x", "txt": 1}], "message 1 has an unknown key"),
+        ([{"role": "user", "content": "x"}, {"role": "user", "txt": 1}], "message 1 has an unknown key"),
         ([{"role": "tool", "content": "x"}], "message 0 is a tool result without tool_call_id"),
         ([{"role": "user", "content": 5}], "content of type int"),
         ([{"role": "user", "content": [{"type": "image"}]}], "exactly one of url, path and data"),
@@ -69,7 +69,9 @@ def test_tools_in_three_spellings() -> None:
     assert as_tools([tool]) == as_tools([fields]) == as_tools([{"type": "function", "function": fields}]) == (tool,)
 
 
-@pytest.mark.parametrize(("tools", "says"), [([5], "tool 0 is a int"), ([{}], "no name"), ([Tool("a"), Tool("a")], "'a'")])
+@pytest.mark.parametrize(
+    ("tools", "says"), [([5], "tool 0 is a int"), ([{}], "no name"), ([Tool("a"), Tool("a")], "'a'")]
+)
 def test_wrong_tools_are_named(tools: list[object], says: str) -> None:
     """Nameless, foreign and doubled tools are refused before sending."""
     with pytest.raises(InvalidRequestError, match=says):
@@ -86,7 +88,8 @@ def test_response_formats() -> None:
 
     schema = {"type": "object", "title": "claims"}
     assert as_response_format(schema).schema == schema
-    wrapped = as_response_format({"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": False}})
+    inner = {"name": "n", "schema": schema, "strict": False}
+    wrapped = as_response_format({"type": "json_schema", "json_schema": inner})
     assert (wrapped.name, wrapped.schema, wrapped.strict) == ("n", schema, False)
     assert as_response_format({"type": "json_object"}).kind == "json_object"
     assert as_response_format(Claims).model is Claims

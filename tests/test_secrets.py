@@ -17,7 +17,7 @@ CANARY = "sk-canary-0123456789"
         repr(Secret(CANARY)),
         f"{Secret(CANARY)}",
         f"{Secret(CANARY)!r:>40}",
-        "%s" % Secret(CANARY),
+        "{}".format(Secret(CANARY)),  # noqa: UP032 - the method itself is tried
         repr({"key": Secret(CANARY)}),
         repr([Secret(CANARY)]),
     ],

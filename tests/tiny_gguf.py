@@ -1,4 +1,4 @@
-"""A tiny GGUF model for real local inference in tests: random weights from a seed, so its answers are noise that repeats.
+"""A tiny GGUF model for real local inference in tests: random weights from a seed, answers are noise that repeats.
 
 ``python tests/tiny_gguf.py OUT.gguf`` writes about 485 kB. Needs gguf and numpy. Any UTF-8 text can be read (bytes are
 tokens too).
@@ -23,10 +23,12 @@ def build(path: Path, *, seed: int = 0, width: int = 64, layers: int = 2, heads:
     import numpy as np
 
     kinds = gguf.TokenType
-    tokens: list[tuple[str, float, int]] = [("<unk>", 0, kinds.UNKNOWN), ("<s>", 0, kinds.CONTROL), ("</s>", 0, kinds.CONTROL)]
+    tokens: list[tuple[str, float, int]] = [("<unk>", 0, kinds.UNKNOWN)]
+    tokens += [("<s>", 0, kinds.CONTROL), ("</s>", 0, kinds.CONTROL)]
     tokens += [(f"<0x{byte:02X}>", 0, kinds.BYTE) for byte in range(256)]
     letters = string.ascii_letters + string.digits + ".,:;!?'\"-_()[]{}/\\+*=<>|@#$%&"
-    tokens += [("▁", -1, kinds.NORMAL), *((letter, -2 - place / 100, kinds.NORMAL) for place, letter in enumerate(letters))]
+    tokens += [("▁", -1, kinds.NORMAL)]
+    tokens += [(letter, -2 - place / 100, kinds.NORMAL) for place, letter in enumerate(letters)]
 
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("tiny")

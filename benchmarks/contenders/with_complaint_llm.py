@@ -45,8 +45,9 @@ def pair(first: str, second: str) -> Callable[[str], str]:
 def repeated(base: str, keys: dict[str, Any]) -> Callable[[str], str]:
     """The same prompt again and again: after the first one, what a cache hit costs."""
     generate = call(base, keys)
-    generate("the same prompt")
-    return lambda prompt: generate("the same prompt")
+    same = ("Extract the legal claims from this intake: the landlord shut off the heat in November. " * 12)[:1024]
+    generate(same)
+    return lambda prompt: generate(same)
 
 
 def batch(base: str, workers: int) -> Callable[[list[str]], list[str]]:

@@ -628,7 +628,6 @@ class Backend:
 def as_limits(budget: float | Mapping[str, float]) -> Limits:
     """The limits of a ``budget`` key: a number is the total, in US dollars."""
     from complaint_llm.routing.budget_book import Limits
-    from complaint_llm.routing.cache import Cache
 
     return Limits(**budget) if isinstance(budget, Mapping) else Limits(total=budget)
 

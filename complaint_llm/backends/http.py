@@ -135,7 +135,7 @@ class HTTPBackend(Backend):
         raise InvalidRequestError(f"{type(self).__name__} has no decoder", sent=False)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
-        """What an error body (parsed JSON, or a text that is none) says; ``status`` is None for one inside an answer."""
+        """What an error body (parsed JSON, or a text that is none) says; ``status`` is None inside an answer."""
         if isinstance(payload, Mapping):
             error = payload.get("error", payload)
             if isinstance(error, Mapping):

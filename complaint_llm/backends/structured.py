@@ -70,7 +70,7 @@ class Check:
         if not output.content and output.tool_calls:
             return output
         try:
-            value = json.loads(_unfenced(output.content), parse_constant=_no_constant)
+            value = json.loads(_unfenced(output.content), strict=False, parse_constant=_no_constant)
         except (ValueError, RecursionError) as cause:
             raise self._misfit(output, f"the answer is no JSON: {cause}") from cause
         if self._validator is not None:

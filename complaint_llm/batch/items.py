@@ -49,12 +49,27 @@ Digest: TypeAlias = Callable[[BatchItem], str]
 
 
 def as_item(given: ItemLike) -> BatchItem:
-    """An item from whatever stands in the input. Raises the exception that stands in its place."""
-    if isinstance(given, BatchItem):
-        return given
+    """An item from whatever stands in the input.
+
+    Raises the exception that stands in its place, and InvalidRequestError if its id is no text that can be stored.
+    """
     if isinstance(given, Exception):
         raise given
-    return BatchItem(given)
+    if not isinstance(given, BatchItem):
+        return BatchItem(given)
+    if given.id is not None:
+        check_id(given.id)
+    return given
+
+
+def check_id(given: object) -> None:
+    """Raises InvalidRequestError if ``given`` is no id: a text that is not empty."""
+    if not isinstance(given, str) or not given:
+        raise InvalidRequestError(f"an id is a text that is not empty, not {given!r}", sent=False)
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(f"the id {given!r} has half a surrogate pair in it", sent=False) from error
 
 
 def item_digest(item: BatchItem, defaults: Mapping[str, Any] = NOTHING) -> str:

@@ -12,7 +12,7 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Literal, NoReturn, TypeAlias
 
-from complaint_llm.batch.items import BatchItem
+from complaint_llm.batch.items import BatchItem, check_id
 from complaint_llm.exceptions import BatchError, ComplaintLLMError
 from complaint_llm.request import CALL_KEYS, GENERATION_KEYS, as_messages
 
@@ -88,6 +88,7 @@ def _id(given: Any) -> str | None:
         return None
     if isinstance(given, bool) or not isinstance(given, (str, int)) or given == "":
         raise ValueError('"id" is a text that is not empty, or a whole number')
+    check_id(str(given))
     return str(given)
 
 

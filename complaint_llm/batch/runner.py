@@ -255,17 +255,18 @@ def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Dig
         flow.end()
 
 
-def _work(index: int, given: ItemLike, digest: Digest) -> tuple[Work, Exception | None]:
+def _work(position: int, given: ItemLike, digest: Digest) -> tuple[Work, Exception | None]:
+    """The work that an item makes, or, with an error, the item that makes none."""
+    key, prompt, named = f"#{position}", None if isinstance(given, Exception) else given, False
     try:
         item = as_item(given)
+        prompt = item.prompt
+        if item.id is not None:
+            key, named = item.id, True
         found = digest(item)
     except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
-        named = isinstance(given, BatchItem) and given.id is not None
-        prompt = given.prompt if isinstance(given, BatchItem) else None if isinstance(given, Exception) else given
-        key = given.id if isinstance(given, BatchItem) and given.id is not None else f"#{index}"
-        return Work(index, key, prompt, {}, "", named), error
-    key, named = (found, False) if item.id is None else (item.id, True)
-    return Work(index, key, item.prompt, item.params, found, named), None
+        return Work(position, key, prompt, {}, "", named), error
+    return Work(position, key if named else found, prompt, item.params, found, named), None
 
 
 def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 from complaint_llm import __version__
+from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config

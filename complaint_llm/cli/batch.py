@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -111,6 +112,7 @@ def batch(app: BatchApp, /, source: str, form: Format | None, dry_run: bool, **g
     """
     options = Options(form=form or _format_of(source), **given)
     _check(source, options)
+    csv.field_size_limit(2**31 - 1)  # the usual 128 KiB are less than a narrative may have
     with _opened(source) as file:
         try:
             lines = read_lines(file, options.form, options.prompt_template)

@@ -83,9 +83,9 @@ class EntryReader:
         id = given_id if isinstance(given_id, str) and given_id else None
         name = filled.value.get("type")
         if not isinstance(name, str) or not name:
-            found = self._nameless.problems(filled.value, frozenset(path for path, _ in filled.unset))
-            unset = _unset_problems(filled.unset)
-            return Read(id, problems=tuple(_placed(here, [*filled.problems, *unset, *found], {})))
+            found = [*filled.problems, *_unset_problems(filled.unset), *self._nameless.misplaced(filled.secret)]
+            found += self._nameless.problems(filled.value, frozenset(path for path, _ in filled.unset))
+            return Read(id, problems=tuple(_placed(here, found, {})))
         kind = self.kind(name)
         if isinstance(kind, PluginError):
             return Read(id, problems=(Problem((*here, "type"), str(kind)), *_placed(here, filled.problems, {})))

@@ -66,11 +66,8 @@ def _of_strings(keyword: str) -> Callable[..., Any]:
     return judged
 
 
-def _as_type(check: Check) -> Callable[[Any, object], bool]:
-    def judged(checker: Any, value: object) -> bool:
-        return check(value)
-
-    return judged
+def _as_type(check: Check) -> Any:
+    return lambda checker, value: check(value)
 
 
 _validator: Any = extend(  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -97,12 +98,17 @@ class Config:
         """Write the file, whole or not at all, as YAML or JSON by its extension; without ``path`` where it came from.
 
         References are written as references. A key that stands as a text in the file or came from code is written as
-        its type's usual ``$VARIABLE`` with a warning. Comments of a YAML file are lost. Raises ConfigError.
+        its type's usual ``$VARIABLE`` with a warning. Relative paths mean the same as before. Comments of a YAML file
+        are lost. Raises ConfigError.
         """
         from complaint_llm.config.saving import render, write
 
         target = Path(path) if path is not None else self.path
-        write(target, render(self._document, EntryReader(self.host, self._environment, self.path.parent), target))
+        reader = EntryReader(self.host, self._environment, self.path.parent)
+        text, replaced = render(self._document, reader, self.path, target)
+        for line in replaced:
+            warnings.warn(line, stacklevel=2)
+        write(target, text)
 
     def _with_entry(self, entry: dict[str, Any]) -> Config | list[str]:
         from complaint_llm.config.load import assemble

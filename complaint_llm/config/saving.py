@@ -6,15 +6,14 @@ import json
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from complaint_llm.config import problems
-from complaint_llm.config.entries import EntryReader, Kind
+from complaint_llm.config.entries import EntryReader
 from complaint_llm.config.environment import is_secret_name
-from complaint_llm.config.schema import is_secret
+from complaint_llm.config.schema import is_secret, part_of
 from complaint_llm.config.source import is_yaml
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.schema_files import read_schema
@@ -33,14 +32,15 @@ def as_document(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def render(document: Mapping[str, Any], reader: EntryReader, target: Path) -> str:
-    """The text of the file, without secrets. Warns of each text that a reference takes the place of."""
-    cleaned = _Cleaning(reader).document(document)
+def render(document: Mapping[str, Any], reader: EntryReader, source: Path, target: Path) -> tuple[str, list[str]]:
+    """The text of the file, without secrets, and a line for each secret that a reference took the place of."""
+    cleaning = _Cleaning(reader, source.absolute().parent, target.absolute().parent)
+    cleaned = cleaning.document(document)
     if is_yaml(target):
         from complaint_llm.config import yaml_text
 
-        return yaml_text.dump(cleaned)
-    return json.dumps(cleaned, ensure_ascii=False, indent=2) + "\n"
+        return yaml_text.dump(cleaned), cleaning.replaced
+    return json.dumps(cleaned, ensure_ascii=False, indent=2) + "\n", cleaning.replaced
 
 
 def write(target: Path, text: str) -> None:
@@ -65,54 +65,76 @@ def write(target: Path, text: str) -> None:
 
 
 class _Cleaning:
-    """Replaces secrets that stand as texts by references. For one file."""
+    """Replaces secrets that stand as texts by references, and moves relative paths. For one file."""
 
-    def __init__(self, reader: EntryReader) -> None:
+    def __init__(self, reader: EntryReader, source: Path, target: Path) -> None:
         self._reader = reader
+        self._source = source
+        self._target = target
         self._taken: dict[str, Secret] = {}
+        self.replaced: list[str] = []
 
     def document(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        cleaned: dict[str, Any] = {}
         schema = read_schema("config")
-        for key, value in document.items():
-            if key == "BACKENDS":
-                cleaned[key] = [self._entry(entry) for entry in value]
-            elif key == "APPLICATION" or key.startswith("x-"):
-                cleaned[key] = value
-            else:
-                cleaned[key] = self._visit(value, (key,), lambda path: is_secret(schema, path), "COMPLAINT_LLM", None)
+
+        def clean(value: Any, path: problems.Path) -> Any:
+            if path == ("BACKENDS",):
+                return [self._entry(entry) for entry in value]
+            if path == ("APPLICATION",) or (len(path) == 1 and str(path[0]).startswith("x-")):
+                return value
+            return self._leaf(value, path, part_of(schema, path), is_secret(schema, path), "COMPLAINT_LLM", ())
+
+        cleaned: dict[str, Any] = {key: _visit(value, (key,), clean) for key, value in document.items()}
         return cleaned
 
-    def _entry(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def _entry(self, entry: dict[str, Any]) -> Any:
         kind = self._reader.kind_of_entry(entry)
+        schema = kind.validator.schema
 
-        def secret(path: problems.Path) -> bool:
-            return is_secret(kind.validator.schema, kind.named(path))
+        def clean(value: Any, path: problems.Path) -> Any:
+            named = kind.named(path)
+            usual = kind.type.key_variables[:1] if named == ("api_key",) else ()
+            return self._leaf(value, path, part_of(schema, named), is_secret(schema, named), str(entry["id"]), usual)
 
-        cleaned: dict[str, Any] = self._visit(entry, (), secret, str(entry["id"]), kind)
-        return cleaned
+        return _visit(entry, (), clean)
 
-    def _visit(self, value: Any, path: problems.Path, secret: Any, owner: str, kind: Kind | None) -> Any:
-        if isinstance(value, dict):
-            return {key: self._visit(item, (*path, key), secret, owner, kind) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._visit(item, (*path, index), secret, owner, kind) for index, item in enumerate(value)]
+    def _leaf(
+        self, value: Any, path: problems.Path, part: Mapping[str, Any], secret: bool, owner: str, usual: tuple[str, ...]
+    ) -> Any:
         if isinstance(value, Secret):
-            return self._reference(value, path, owner, kind)
-        if isinstance(value, str) and secret(path):
+            return self._reference(value, path, owner, usual)
+        if not isinstance(value, str):
+            return _SAME
+        if secret:
             if not _ANY_REFERENCE.search(value):
-                return self._reference(Secret(value), path, owner, kind)
+                return self._reference(Secret(value), path, owner, usual)
             # A default is a text in the file too.
             return _DEFAULT.sub(r"${\1}", value)
+        if part.get("format") == "path" and self._source != self._target and not value.startswith(("/", "~", "$")):
+            return os.path.relpath(self._source / value, self._target)
         return value
 
-    def _reference(self, value: Secret, path: problems.Path, owner: str, kind: Kind | None) -> str:
-        usual = kind.type.key_variables[:1] if kind is not None and path[-1:] == ("api_key",) else ()
+    def _reference(self, value: Secret, path: problems.Path, owner: str, usual: tuple[str, ...]) -> str:
         own = re.sub(r"[^A-Za-z0-9]+", "_", "_".join([owner, *map(str, path)])).strip("_").upper()
         own = own if is_secret_name(own) else f"{own}_SECRET"
         own = own if not own[0].isdigit() else f"_{own}"
         # Two backends of one type with different keys cannot share the usual variable.
         name = next(name for name in (*usual, own) if name == own or self._taken.get(name, value) == value)
         self._taken[name] = value
-        warnings.warn(f"{problems.pointer(path)} of {owner} is written as ${name}: set that variable", stacklevel=6)
+        self.replaced.append(f"{problems.pointer(path)} of {owner} is written as ${name}: set that variable")
         return f"${name}"
+
+
+_SAME = object()
+
+
+def _visit(value: Any, path: problems.Path, clean: Any) -> Any:
+    """A copy of a tree in which ``clean(value, path)`` stands for each value, unless that is ``_SAME``."""
+    cleaned = clean(value, path)
+    if cleaned is not _SAME:
+        return cleaned
+    if isinstance(value, dict):
+        return {key: _visit(item, (*path, key), clean) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_visit(item, (*path, index), clean) for index, item in enumerate(value)]
+    return value

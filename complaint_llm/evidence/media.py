@@ -46,8 +46,20 @@ _SIGNATURES: Sequence[tuple[int, bytes, str]] = (
     (0, b"SQLite format 3\0", "application/vnd.sqlite3"),
     (0, b"<?xml", "text/xml"),
 )
-# Python's own table, without the files that systems differ in.
+# Python's own table, without the files that systems differ in, and what it lacks of clients' documents.
 _names = MimeTypes(())
+for _ending, _type in (
+    (".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    (".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    (".pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+    (".odt", "application/vnd.oasis.opendocument.text"),
+    (".ods", "application/vnd.oasis.opendocument.spreadsheet"),
+    (".eml", "message/rfc822"),
+    (".msg", "application/vnd.ms-outlook"),
+    (".heic", "image/heic"),
+    (".m4a", "audio/mp4"),
+):
+    _names.add_type(_type, _ending)
 
 
 def detect(head: bytes) -> str:
@@ -63,7 +75,7 @@ def detect(head: bytes) -> str:
             head.decode()
         except UnicodeDecodeError as error:
             # A letter that the end of the head cuts in two is still text.
-            if error.start < len(head) - 3 or error.reason != "unexpected end of data":
+            if len(head) < HEAD or error.start < len(head) - 3:
                 return UNKNOWN
         return TEXT if head else UNKNOWN
     return UNKNOWN

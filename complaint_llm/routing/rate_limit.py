@@ -79,13 +79,32 @@ class RateLimit:
         """
         if self._requests is None and self._tokens is None and not self._headers and not self._signals.not_before:
             return self
-        tokens = self._guess(request)
+        tokens = self.tokens_of(request)
         ticket = _Ticket(self, tokens)
         wait = self._gate.enter(ticket.take, request, patience if self._wait else 0.0)
         if not wait:
             return ticket
         when = "" if wait == FOREVER else f"; free in {wait:.1f} s"
         raise full(f"rate limit reached{when}", wait)
+
+    def count(self, request: AnyRequest) -> Permit:
+        """Count an attempt that was admitted elsewhere, whatever the limits say."""
+        ticket = _Ticket(self, self.tokens_of(request))
+        with self._gate.lock:
+            self._take(ticket, self._clock())
+        return ticket
+
+    def allow(self, share: float) -> None:
+        """Keep to this part of the limits from now on."""
+        with self._gate.lock:
+            for window in (self._requests, self._tokens):
+                if window is not None:
+                    window.limit = max(1, int(window.whole * share))
+
+    def provider_wait(self, tokens: int) -> float:
+        """Seconds until the provider would take another request, by what it said; 0.0 if now."""
+        with self._gate.lock:
+            return self._signals.wait(tokens, self._in_flight, self._tokens_in_flight, self._clock())
 
     def settle(self, outcome: Outcome) -> None:
         """The end of an attempt for which nothing was counted: heed what the provider said."""
@@ -110,7 +129,7 @@ class RateLimit:
                 parts.append(f"{used} of {self._requests.limit} requests in {self._requests.length:g} s")
             if self._tokens is not None:
                 parts.append(f"{self._tokens.used(now)} of {self._tokens.limit} tokens in 60 s")
-            wait = self._wait_for(1 if request is None else self._guess(request), now)
+            wait = self._wait_for(1 if request is None else self.tokens_of(request), now)
             waiting = self._gate.waiting
         if wait:
             parts.append(f"free in {wait:.1f} s")
@@ -137,12 +156,7 @@ class RateLimit:
             )
         wait = self._wait_for(ticket.tokens, now)
         if not wait:
-            if self._requests is not None:
-                ticket.request_entry = self._requests.take(1, now)
-            if self._tokens is not None:
-                ticket.token_entry = self._tokens.take(ticket.tokens, now)
-            self._in_flight += 1
-            self._tokens_in_flight += ticket.tokens
+            self._take(ticket, now)
         return wait
 
     def give_back(self, ticket: _Ticket, outcome: Outcome) -> None:
@@ -156,11 +170,19 @@ class RateLimit:
             if unsent and ticket.request_entry is not None and self._requests is not None:
                 self._requests.correct(ticket.request_entry, 0, now)
             if ticket.token_entry is not None and self._tokens is not None:
-                used = 0 if unsent else _tokens_used(outcome, ticket.tokens)
+                used = 0 if unsent else tokens_used(outcome, ticket.tokens)
                 self._tokens.correct(ticket.token_entry, used, now)
             if error is not None:
                 self._heed(error)
             self._gate.notify()
+
+    def _take(self, ticket: _Ticket, now: float) -> None:
+        if self._requests is not None:
+            ticket.request_entry = self._requests.take(1, now)
+        if self._tokens is not None:
+            ticket.token_entry = self._tokens.take(ticket.tokens, now)
+        self._in_flight += 1
+        self._tokens_in_flight += ticket.tokens
 
     def _wait_for(self, tokens: int, now: float) -> float:
         wait = self._signals.wait(tokens, self._in_flight, self._tokens_in_flight, now)
@@ -171,16 +193,12 @@ class RateLimit:
         return wait
 
     def _heed(self, error: BackendError) -> None:
-        """A provider's word that holds for all requests. A refusal of ours (not sent) is none."""
-        if not error.sent:
-            return
-        asked = error.retry_after
-        if isinstance(error, QuotaExceededError):
-            self._signals.hold(asked if asked is not None and asked > 0 else QUOTA_HOLD, quota=True)
-        elif asked is not None and asked > 0 and (isinstance(error, RateLimitError) or error.status in (429, 503, 529)):
-            self._signals.hold(asked, quota=False)
+        signal = hold_of(error)
+        if signal is not None:
+            self._signals.hold(*signal)
 
-    def _guess(self, request: AnyRequest) -> int:
+    def tokens_of(self, request: AnyRequest) -> int:
+        """Tokens to reserve for a request, where tokens are counted at all."""
         if self._estimate is None or (self._tokens is None and not self._headers):
             return 0
         estimate = self._estimate(request)
@@ -205,7 +223,22 @@ class _Ticket:
         self._limit.give_back(self, outcome)
 
 
-def _tokens_used(outcome: Outcome, reserved: int) -> int:
+def hold_of(error: BackendError) -> tuple[float, bool] | None:
+    """A provider's word that holds for all requests: seconds to send nothing, and whether its quota is spent.
+
+    None for what concerns one request only, and for refusals of ours (nothing was sent).
+    """
+    if not error.sent:
+        return None
+    asked = error.retry_after if error.retry_after is not None and error.retry_after > 0 else None
+    if isinstance(error, QuotaExceededError):
+        return QUOTA_HOLD if asked is None else asked, True
+    if asked is not None and (isinstance(error, RateLimitError) or error.status in (429, 503, 529)):
+        return asked, False
+    return None
+
+
+def tokens_used(outcome: Outcome, reserved: int) -> int:
     """What an attempt that was sent used: as reported, else what was reserved for it."""
     usage = None if outcome.output is None else outcome.output.token_usage
     if usage is None:

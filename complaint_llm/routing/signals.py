@@ -126,7 +126,7 @@ class ProviderSignals:
             self._tokens = limits.tokens.remaining
             self._tokens_until = now + min(limits.tokens.reset, LONGEST_HOLD)
 
-    def hold(self, seconds: float, *, quota: bool) -> None:
+    def hold(self, seconds: float, quota: bool) -> None:
         """Send nothing for ``seconds``: the provider asked for it, or the quota is spent."""
         self.not_before = max(self.not_before, self._clock() + min(seconds, LONGEST_HOLD))
         self._quota = quota

@@ -242,7 +242,12 @@ class _Course:
         return interrupted
 
     def _cancelled_outside(self) -> None:
-        self.close(self._whole.reason or "cancelled")
+        reason = self._whole.reason or "cancelled"
+        with self._lock:
+            if not self.ended and not self._busy:
+                # Nobody waits in step(): the next one must not take this for the answer's end.
+                self._error = CancelledError(reason, maybe_received=True)
+        self.close(reason)
 
 
 def open_to_first_event(candidate: Candidate, request: Request) -> Opened:

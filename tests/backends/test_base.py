@@ -97,7 +97,7 @@ def test_a_timeout_is_a_positive_number(timeout: Any) -> None:
 
 
 def test_aliases_of_older_tools_work() -> None:
-    """``engine``, ``max_output_tokens`` and ``api_base`` are what they were elsewhere; both names at once are refused."""
+    """``engine``, ``max_output_tokens``, ``api_base`` are what they were elsewhere; both names at once are refused."""
     assert Parrot(engine="m", max_output_tokens=3).options.model == "m"
     with pytest.raises(ConfigError, match="mean the same"):
         Parrot(engine="m", model="m")

@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from complaint_llm.backends import Backend, ComposedBackend, FallbackBackend, LoadBalancedBackend, Request, make_strategy
+from complaint_llm.backends import (
+    Backend,
+    ComposedBackend,
+    FallbackBackend,
+    LoadBalancedBackend,
+    Request,
+    make_strategy,
+)
 from complaint_llm.exceptions import AllBackendsFailedError, BackendError, ConfigError, ServerError
 from complaint_llm.messages import InferenceOutput
 

@@ -6,7 +6,10 @@ from complaint_llm import exceptions as e
 from complaint_llm.backends.statuses import MESSAGE_LIMIT, WireError, make_error, retry_after
 
 
-def make(status: int | None, found: WireError = WireError("no"), headers: dict[str, str] | None = None) -> e.BackendError:
+SAID_NO = WireError("no")
+
+
+def make(status: int | None, found: WireError = SAID_NO, headers: dict[str, str] | None = None) -> e.BackendError:
     return make_error(status, found, headers or {}, redact=lambda text: text, now=lambda: 1_700_000_000.0)
 
 

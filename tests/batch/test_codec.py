@@ -118,7 +118,10 @@ def test_an_error_is_described_by_plain_values():
 
 def test_an_error_keeps_its_attempts():
     error = AllBackendsFailedError("2 failed", attempts=[Attempt("a", "no", 1.0), Attempt("b", "late", 2.0, True)])
-    assert json.loads(encode_error(error))["attempts"] == [["a", "no", 1.0, False, True], ["b", "late", 2.0, True, True]]
+    assert json.loads(encode_error(error))["attempts"] == [
+        ["a", "no", 1.0, False, True],
+        ["b", "late", 2.0, True, True],
+    ]
 
 
 def test_doubt_shows_in_the_error_or_in_one_of_its_attempts():

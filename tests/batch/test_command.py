@@ -145,6 +145,13 @@ def test_csv_fills_the_template_with_columns(run):
     assert "line 4: 3 fields, the header has 2" in result.stderr
 
 
+def test_csv_fields_may_be_long(run):
+    put("in.csv", "n", "x" * 1_000_000)
+    app = App()
+    assert run(app, "in.csv", "-o", "out.jsonl", "--prompt-template", "{n}").exit_code == 0
+    assert app.asked == ["x" * 1_000_000]
+
+
 def test_bad_lines_are_reported_by_number_and_do_not_stop_the_rest(run):
     put("in.jsonl", '{"prompt": "a"}', "nonsense", '{"promt": "b"}', '{"prompt": "c"}')
     result = run(App(), "in.jsonl", "-o", "out.jsonl")

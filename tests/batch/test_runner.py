@@ -37,7 +37,7 @@ def test_ordered_results_come_in_the_order_of_the_input():
 
 
 def test_an_error_belongs_to_its_item_and_stops_nothing():
-    run = run_batch(echo, ["a", "bad", "c", ValueError("line 4"), 5], ordered=True)
+    run = run_batch(echo, ["a", "bad", "c", ValueError("line 4"), 5, BatchItem("d", 5)], ordered=True)
     results = list(run)
     assert [type(r.error).__name__ for r in results] == [
         "NoneType",
@@ -45,8 +45,9 @@ def test_an_error_belongs_to_its_item_and_stops_nothing():
         "NoneType",
         "ValueError",
         "InvalidRequestError",
+        "InvalidRequestError",
     ]
-    assert (run.summary.answered, run.summary.failed, run.summary.cost) == (2, 3, 1.0)
+    assert (run.summary.answered, run.summary.failed, run.summary.cost) == (2, 4, 1.0)
 
 
 def test_at_most_twice_max_workers_are_read_and_not_handed_out():

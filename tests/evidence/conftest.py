@@ -24,6 +24,7 @@ class Peer:
     """One process of node that answers questions about files and CARs with code that is not ours."""
 
     def __init__(self, modules: Path) -> None:
+        self.modules = modules
         program = Path(__file__).with_name("ipfs_peer.mjs").read_text(encoding="utf-8")
         self._process = subprocess.Popen(
             ["node", "--input-type=module", "--eval", program],
@@ -97,3 +98,13 @@ def flip() -> Callable[..., None]:
         path.write_bytes(data)
 
     return flipped
+
+
+@pytest.fixture
+def node() -> Iterator[Any]:
+    """A node on loopback that keeps what it is given."""
+    import runpy
+
+    made = runpy.run_path(str(Path(__file__).with_name("fake_node.py")))["FakeNode"]()
+    yield made
+    made.stop()

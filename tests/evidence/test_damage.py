@@ -123,7 +123,7 @@ def test_a_bit_in_the_database_file(tmp_path: Path, content: Callable[[int], byt
         for leftover in tmp_path.glob("e/store.db-*"):
             leftover.unlink()
         path.write_bytes(whole)
-    assert found > 5
+    assert found
 
 
 def test_a_bit_in_a_provenance_link(tmp_path: Path, content: Callable[[int], bytes]) -> None:

@@ -102,7 +102,7 @@ def _load(path: Path, settings: Settings, *, embedding: bool) -> Any:
     try:
         return kind(str(path), **keys)
     except (ValueError, RuntimeError, OSError, AssertionError) as cause:
-        raise BackendError(f"cannot load {path.name}: {cause}; is the file whole and a GGUF model?", sent=False) from cause
+        raise BackendError(f"cannot load {path.name}: {cause}; is it a whole GGUF model?", sent=False) from cause
 
 
 def _look_at(path: Path) -> None:

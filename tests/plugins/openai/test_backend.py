@@ -52,10 +52,12 @@ def test_a_type_with_another_key_does_not_tell_openais_account(monkeypatch: pyte
     """The account's ids are OpenAI's business."""
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
 
-    class Elsewhere(OpenAIBackend):
+    class Elsewhere(OpenAIBackend):  # type: ignore[misc]  # found when touched, so untyped
         key_variables = ("ELSEWHERE_KEY",)
 
-    assert shown(Elsewhere(api_key="k-123456", base_url="https://example.org/v1")) == {"Authorization": "Bearer k-123456"}
+    assert shown(Elsewhere(api_key="k-123456", base_url="https://example.org/v1")) == {
+        "Authorization": "Bearer k-123456"
+    }
 
 
 def test_an_unknown_api_and_an_unknown_key_are_refused() -> None:
@@ -82,10 +84,12 @@ def test_an_unknown_api_and_an_unknown_key_are_refused() -> None:
         ("o3", {"stop": "x", "reasoning_effort": "low"}, {"reasoning_effort": "low"}),
         ("GPT-4o", {"max_tokens": 5}, {"max_completion_tokens": 5}),
         ("gpt-oss:20b", {"max_tokens": 5}, {"max_tokens": 5}),
-        ("some-local-model", {"max_tokens": 5, "temperature": 0.2, "seed": 1}, {"max_tokens": 5, "temperature": 0.2, "seed": 1}),
+        ("some-local-model", {"max_tokens": 5, "seed": 1}, {"max_tokens": 5, "seed": 1}),
     ],
 )  # fmt: skip
-def test_each_family_gets_the_parameters_that_it_takes(model: str, params: dict[str, Any], sent: dict[str, Any]) -> None:
+def test_each_family_gets_the_parameters_that_it_takes(
+    model: str, params: dict[str, Any], sent: dict[str, Any]
+) -> None:
     """Names and refusals come from the data file."""
     backend = OpenAIBackend(api_key="sk-given-1", unsupported_parameters="drop")
     body = dict(backend.encode(ask(model=model, params=params)).body or {})
@@ -100,7 +104,9 @@ def test_what_was_left_out_is_in_the_metadata_and_warned_of_once(caplog: pytest.
     with caplog.at_level(logging.WARNING):
         backend.encode(request)
         backend.encode(request)
-    assert [record.getMessage() for record in caplog.records] == ["gpt-5-mini does not take temperature, stop: left out"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "gpt-5-mini does not take temperature, stop: left out"
+    ]
     assert backend.decode(chat(), request).metadata["unsupported_parameters"] == ["temperature", "stop"]
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from peers import AIMock
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import (
@@ -20,6 +19,9 @@ from complaint_llm.exceptions import (
     StreamInterruptedError,
 )
 from complaint_llm.messages import Done, TextDelta, Tool, ToolCallEnd, ToolCallStart
+
+if TYPE_CHECKING:
+    from peers import AIMock
 
 APIS = pytest.mark.parametrize("api", ["chat", "responses"])
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
@@ -64,7 +66,7 @@ def test_reasoning_comes_apart_from_the_answer(aimock: AIMock, api: str) -> None
     with backend(aimock, api=api) as gpt:
         assert gpt.infer("Hm?")[:1] == ("Yes.",)
         assert gpt.infer("Hm?").reasoning == "Let me think."
-        assert list(gpt.infer_stream("Hm?"))[-1].output.reasoning == "Let me think."  # type: ignore[union-attr]
+        assert list(gpt.infer_stream("Hm?"))[-1].output.reasoning == "Let me think."
 
 
 @APIS
@@ -97,9 +99,10 @@ def test_an_image_and_a_schema_reach_the_service(aimock: AIMock, api: str) -> No
     with backend(aimock, api=api) as gpt:
         output = gpt.infer([{"role": "user", "content": parts}], response_format=schema)
     assert output.parsed == {"claim": "unpaid wages"}
-    sent = json.dumps(aimock.last_body())
-    assert "data:image/png;base64," in sent
-    assert "json_schema" in sent
+    if api == "chat":  # of a Responses request the journal keeps only the text
+        sent = json.dumps(aimock.last_body())
+        assert "data:image/png;base64," in sent
+        assert "json_schema" in sent
 
 
 @APIS
@@ -138,11 +141,12 @@ def test_a_retried_rate_limit_is_answered_by_the_second_try(aimock: AIMock) -> N
 @APIS
 def test_a_cut_stream_is_interrupted_with_what_came(aimock: AIMock, api: str) -> None:
     """Never a quiet end."""
-    aimock.answers({"match": {}, "response": {"content": "x" * 400}, "chunkSize": 20, "latency": 20, "truncateAfterChunks": 9})
+    aimock.answers(
+        {"match": {}, "response": {"content": "x" * 400}, "chunkSize": 20, "latency": 20, "truncateAfterChunks": 9}
+    )
     pieces: list[str] = []
     with backend(aimock, api=api) as gpt, pytest.raises(StreamInterruptedError) as caught:
-        for piece in gpt.stream_generate("Tell me"):
-            pieces.append(piece)  # noqa: PERF402 - what came before the error counts
+        pieces.extend(gpt.stream_generate("Tell me"))
     assert pieces
     assert caught.value.partial == "".join(pieces)
 

@@ -26,10 +26,49 @@ TEXTS = EmbeddingRequest(("a", "b"), Deadline(60), CancelToken(), "m")
 
 # The words of the wires, so that random objects get past the first check.
 WORDS = st.sampled_from(
-    "choices message content tool_calls function name arguments finish_reason usage prompt_tokens total_tokens error "
-    "prompt_tokens_details cached_tokens model id index logprobs logprob refusal reasoning type output status text "
-    "response item delta item_id output_index call_id summary encrypted_content incomplete_details reason data embedding "
-    "code metadata reasons raw".split()
+    [
+        "choices",
+        "message",
+        "content",
+        "tool_calls",
+        "function",
+        "name",
+        "arguments",
+        "finish_reason",
+        "usage",
+        "prompt_tokens",
+        "total_tokens",
+        "error",
+        "prompt_tokens_details",
+        "cached_tokens",
+        "model",
+        "id",
+        "index",
+        "logprobs",
+        "logprob",
+        "refusal",
+        "reasoning",
+        "type",
+        "output",
+        "status",
+        "text",
+        "response",
+        "item",
+        "delta",
+        "item_id",
+        "output_index",
+        "call_id",
+        "summary",
+        "encrypted_content",
+        "incomplete_details",
+        "reason",
+        "data",
+        "embedding",
+        "code",
+        "metadata",
+        "reasons",
+        "raw",
+    ]
 )
 VALUES = st.recursive(
     st.none()
@@ -42,7 +81,7 @@ VALUES = st.recursive(
     max_leaves=20,
 )
 
-RESPONSE = {
+RESPONSE: dict[str, Any] = {
     "id": "r",
     "status": "completed",
     "model": "m",

@@ -61,12 +61,14 @@ def check(body: Mapping[str, Any] | None, params: type) -> None:
     from pydantic import TypeAdapter
 
     assert body is not None
-    adapter = TypeAdapter(params)  # the lazy iterators inside need it alive
+    adapter: TypeAdapter[Any] = TypeAdapter(params)  # the lazy iterators inside need it alive
     exhaust(adapter.validate_python(dict(body), strict=True))
     assert body.keys() <= get_type_hints(params).keys()
 
 
-@pytest.mark.parametrize("request_", [ask("Hi", model="gpt-4o"), FULL, THINKING, CHAT_ONLY], ids=["plain", "full", "thinking", "chat"])
+@pytest.mark.parametrize(
+    "request_", [ask("Hi", model="gpt-4o"), FULL, THINKING, CHAT_ONLY], ids=["plain", "full", "thinking", "chat"]
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_chat_requests_fit_the_sdks_parameters(request_: Request, stream: bool) -> None:
     """Strictly, streams too."""
@@ -125,7 +127,7 @@ def test_a_chat_completion_made_by_the_sdk_is_decoded() -> None:
                 {
                     "index": 0,
                     "finish_reason": "tool_calls",
-                    "logprobs": {"content": [{"token": "a", "bytes": None, "logprob": -0.1, "top_logprobs": []}], "refusal": None},
+                    "logprobs": {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": []}], "refusal": None},
                     "message": {
                         "role": "assistant",
                         "content": "Yes",
@@ -134,7 +136,12 @@ def test_a_chat_completion_made_by_the_sdk_is_decoded() -> None:
                     },
                 }
             ],
-            "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "prompt_tokens_details": {"cached_tokens": 1}},
+            "usage": {
+                "prompt_tokens": 3,
+                "completion_tokens": 2,
+                "total_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 1},
+            },
         }
     )  # fmt: skip
     output = backend("chat").decode(made.model_dump(mode="json"), FULL)
@@ -151,7 +158,12 @@ def test_chunks_made_by_the_sdk_are_read() -> None:
         values = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o", "choices": choices}
         return ChatCompletionChunk.model_validate(values).model_dump(mode="json")
 
-    chunks = [made({"role": "assistant", "content": ""}), made({"content": "Yes"}), made({"content": "."}), made({}, "stop")]
+    chunks = [
+        made({"role": "assistant", "content": ""}),
+        made({"content": "Yes"}),
+        made({"content": "."}),
+        made({}, "stop"),
+    ]
     output = done(read(backend("chat").decoder(ask(stream=True)), [sse(*chunks, "[DONE]")]))
     assert (output.content, output.finish_reason, output.model) == ("Yes.", "stop", "gpt-4o")
 
@@ -171,7 +183,7 @@ def test_a_response_made_by_the_sdk_is_decoded() -> None:
             "tool_choice": "auto",
             "tools": [],
             "output": [
-                {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Hm."}], "encrypted_content": "e"},
+                {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Hm."}]},
                 {
                     "type": "message",
                     "id": "msg",

@@ -11,6 +11,7 @@ from wires import ask, chat
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import (
     AuthenticationError,
+    BackendError,
     ContentFilterError,
     InvalidRequestError,
     ModelNotFoundError,
@@ -223,7 +224,7 @@ def test_an_unknown_finish_reason_is_kept_beside(gpt: OpenAIBackend) -> None:
     ],
 )
 def test_an_error_inside_an_http_200_is_an_error(
-    gpt: OpenAIBackend, error: dict[str, Any], kind: type[Exception], retryable: bool
+    gpt: OpenAIBackend, error: dict[str, Any], kind: type[BackendError], retryable: bool
 ) -> None:
     """By its code; without one the server's fault."""
     with pytest.raises(kind) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -28,6 +29,7 @@ from complaint_llm.messages import (
 from complaint_llm.request import as_response_format
 
 GPT = OpenAIBackend(api_key="sk-secret-1", model="gpt-5.4", api="responses")
+CALL_1 = ToolCall("c1", "f", {"x": 1}, '{"x":1}')
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "opaque"}
 
 
@@ -64,7 +66,7 @@ def test_a_conversation_becomes_input_items() -> None:
     prompt = [
         Message("system", "Be brief."),
         Message("user", (TextPart("Look"), ImagePart(url="https://example.org/a.png"))),
-        Message("assistant", "Looking.", (ToolCall("c1", "f", {"x": 1}, '{"x":1}'),), extra={"openai.responses": [REASONING]}),
+        Message("assistant", "Looking.", (CALL_1,), extra={"openai.responses": [REASONING]}),
         Message("tool", "found", tool_call_id="c1"),
     ]  # fmt: skip
     sent = body(prompt=prompt, tools=(Tool("f", "Find"),))
@@ -113,12 +115,17 @@ def test_a_schema_goes_into_text_format() -> None:
     found = body(response_format=as_response_format(schema))["text"]["format"]
     assert (found["type"], found["name"], found["strict"]) == ("json_schema", "answer", True)
     assert found["schema"]["required"] == ["a"]
-    assert body(response_format=as_response_format({"type": "json_object"}))["text"] == {"format": {"type": "json_object"}}
+    assert body(response_format=as_response_format({"type": "json_object"}))["text"] == {
+        "format": {"type": "json_object"}
+    }
 
 
 def test_an_answer_is_put_together_from_its_items() -> None:
     """Text, reasoning, calls, usage and what goes back with the next turn."""
-    shown = {**REASONING, "summary": [{"type": "summary_text", "text": "First."}, {"type": "summary_text", "text": "Then."}]}
+    shown = {
+        **REASONING,
+        "summary": [{"type": "summary_text", "text": "First."}, {"type": "summary_text", "text": "Then."}],
+    }
     call = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": "{"}
     output = GPT.decode(response(shown, message("Yes"), message("."), call), ask())
     assert (output.content, output.reasoning, output.model) == ("Yes.", "First.\n\nThen.", "served")
@@ -171,6 +178,7 @@ def test_a_body_of_wrong_shape_is_a_format_error(payload: Any) -> None:
 
 
 CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": ""}
+CALLED = {**CALL, "arguments": '{"x": 1}'}
 STREAM = sse(
     {"type": "response.created", "response": response(status="in_progress")},
     {"type": "response.output_item.added", "output_index": 0, "item": {"type": "reasoning", "id": "rs_1"}},
@@ -181,9 +189,9 @@ STREAM = sse(
     {"type": "response.output_item.added", "output_index": 2, "item": CALL},
     {"type": "response.function_call_arguments.delta", "output_index": 2, "item_id": "fc", "delta": '{"x"'},
     {"type": "response.function_call_arguments.delta", "output_index": 2, "item_id": "fc", "delta": ": 1}"},
-    {"type": "response.output_item.done", "output_index": 2, "item": {**CALL, "arguments": '{"x": 1}'}},
+    {"type": "response.output_item.done", "output_index": 2, "item": CALLED},
     {"type": "response.new_kind_of_event", "anything": 1},
-    {"type": "response.completed", "response": response(REASONING, message("Grüße, 世界"), {**CALL, "arguments": '{"x": 1}'})},
+    {"type": "response.completed", "response": response(REASONING, message("Grüße, 世界"), CALLED)},
 )  # fmt: skip
 
 
@@ -211,7 +219,7 @@ def test_a_stream_gives_the_same_answer_in_events() -> None:
 def test_any_split_of_the_bytes_gives_the_same_events(cuts: list[int]) -> None:
     """Inside a character too."""
     places = sorted({0, len(STREAM), *cuts})
-    pieces = [STREAM[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [STREAM[a:b] for a, b in itertools.pairwise(places)]
     assert read(GPT.decoder(ask(stream=True)), pieces) == read(GPT.decoder(ask(stream=True)), [STREAM])
 
 

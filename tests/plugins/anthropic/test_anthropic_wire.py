@@ -125,7 +125,7 @@ def decoded(payload: Any, asked: Request | None = None) -> InferenceOutput:
     return output
 
 
-def sse(events: Iterable[Mapping[str, Any]]) -> bytes:
+def sse(events: Iterable[Any]) -> bytes:
     return b"".join(
         f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode() for event in events
     )
@@ -318,7 +318,7 @@ def test_what_the_api_cannot_hold_an_answer_to_is_asked_for_in_words(model: str,
 
 
 def check_blocks(content: Any) -> str:
-    """Check lists of blocks one by one, inner ones first (lazily validated lists in lists crash pydantic); a stand-in."""
+    """Check lists of blocks one by one, inner ones first (pydantic crashes on lazy lists in lazy lists)."""
     from anthropic.types import ContentBlockParam
     from pydantic import TypeAdapter
 

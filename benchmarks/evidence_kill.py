@@ -1,0 +1,85 @@
+"""Kill a process that adds evidence, many times, and look at what it leaves.
+
+``python -m benchmarks.evidence_kill --runs 200`` prints what was wrong after each kill; nothing, and exit code 0, if
+every CID that had been returned read back whole, the store verified, and collecting removed what was unfinished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from hashlib import sha256
+from pathlib import Path
+
+from complaint_llm.evidence import EvidenceStore
+
+ADDING = """
+import random, sys
+from complaint_llm.evidence import EvidenceStore
+
+store = EvidenceStore(sys.argv[1])
+source = random.Random(int(sys.argv[2]))
+print("ready", flush=True)
+while True:
+    # Mostly small ones, some of several chunks, now and then one that was there before.
+    data = source.randbytes(source.choice([0, 10, 2000, 300_000, 1_500_000])) + bytes([source.randrange(4)])
+    record = store.submit_evidence(data, "document", user_id=str(source.randrange(5)))
+    print(record["cid"], record["sha256"], flush=True)
+"""
+
+
+def kill_once(path: Path, source: random.Random) -> list[str]:
+    """Start an adding process on the store at ``path``, kill it at a random moment; what is wrong afterwards."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ADDING, str(path), str(source.randrange(2**31))], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(source.uniform(0, 0.15))
+    process.kill()
+    returned = [
+        line.split() for line in process.communicate(timeout=60)[0].splitlines(keepends=True) if line[-1] == "\n"
+    ]
+    wrong = []
+    with EvidenceStore(path) as store:
+        for cid, digest in returned:
+            if sha256(store.retrieve_evidence(cid)).hexdigest() != digest:
+                wrong.append(f"{cid} does not read back as it was returned")
+        wrong += [f"{fault.kind} {fault.name}: {fault.reason}" for fault in store.verify().faults]
+        for record in store.list_evidence():
+            if sha256(store.retrieve_evidence(record["cid"])).hexdigest() != record["sha256"]:
+                wrong.append(f"record {record['record_id']} is of other content")
+        store.gc()
+        wrong += [f"after gc: {fault.kind} {fault.name}: {fault.reason}" for fault in store.verify().faults]
+        if any((path / "blocks" / "unfinished").iterdir()):
+            wrong.append("unfinished files stay after gc")
+    return wrong
+
+
+def main() -> int:
+    """Run it and print the outcome."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    failures = 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "evidence"
+        for run in range(options.runs):
+            for line in kill_once(path, random.Random(options.seed + run)):
+                failures += 1
+                print(f"run {run} (seed {options.seed + run}): {line}")
+        with EvidenceStore(path) as store:
+            found = store.verify()
+    print(
+        f"{options.runs} kills: {found.records} records, {found.blocks} blocks, {found.bytes} bytes; {failures} faults"
+    )
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""What several processes share through Redis, and how we live without it.
+
+Only numbers, names of backends, and (where a shared cache is wanted) answers go there; nothing of a private request.
+Needs the extra ``redis``.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.exceptions import ConfigError
+from complaint_llm.routing.fork import reset_in_child
+from complaint_llm.routing.waiting import ThreadWaiter
+from complaint_llm.secrets import Redactor, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import redis
+
+TIMEOUT = 0.5
+"""Seconds to connect to Redis and to wait for its answer: after that it counts as gone."""
+LOOK_AGAIN = 1.0
+"""Seconds between two attempts to reach a Redis that is gone."""
+_IDLE = 1.0
+
+
+class SharedStateLostError(Exception):
+    """Redis cannot be reached or refuses to work; what it was to do has not been done, or not for certain."""
+
+
+class SharedState:
+    """One connection pool to Redis, and whether it is there. Any thread may call it.
+
+    ``share`` is the part of each limit that this process may use on its own while Redis is gone; None: one part of as
+    many as there were processes when it was last there. Losing it and finding it again are one warning each. ``_lock``
+    guards the fields and is never held while Redis is asked. Two threads may run: one looks for a lost Redis, one does
+    what need not be waited for; both end when they have nothing to do, and at ``close``.
+    """
+
+    def __init__(self, url: Secret, *, share: float | None = None, prefix: str = "complaint_llm") -> None:
+        if share is not None and not 0 < share <= 1:
+            raise ConfigError(f"shared: share is above 0 and at most 1, not {share}")
+        self._url = url
+        self._share = share
+        self._prefix = prefix
+        self._redact = Redactor([url, Secret(url.reveal().partition("://")[2].rpartition("@")[0].rpartition(":")[2])])
+        self._lock = threading.Lock()
+        self._client: redis.Redis | None = None
+        self._scripts: dict[str, Any] = {}
+        self._lost = False
+        self._closed = False
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._worker: threading.Thread | None = None
+        self._wake = ThreadWaiter()
+        self._stop = ThreadWaiter()
+        self.process = uuid.uuid4().hex
+        self.processes = 1
+        reset_in_child(self)
+
+    @property
+    def available(self) -> bool:
+        """Whether Redis answered when it was last asked."""
+        return not self._lost
+
+    @property
+    def local_share(self) -> float:
+        """The part of each limit that this process may use on its own."""
+        return self._share if self._share is not None else 1.0 / max(1, self.processes)
+
+    def key(self, *parts: str) -> str:
+        """A key of ours in Redis."""
+        return ":".join((self._prefix, *parts))
+
+    def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """What a Lua script returns (texts as str). Raises SharedStateLostError, at once while Redis is gone."""
+        if self._lost:
+            raise SharedStateLostError
+        return self._guarded(lambda: self._script(script)(keys=list(keys), args=list(args)))
+
+    def ask(self, command: str, *args: Any) -> Any:
+        """What a Redis command returns. Raises as ``run``."""
+        if self._lost:
+            raise SharedStateLostError
+        return self._guarded(lambda: self._connected().execute_command(command, *args))
+
+    def later(self, job: Callable[[], None]) -> None:
+        """Do something that nobody waits for, in order; a job that finds Redis gone is dropped."""
+        with self._lock:
+            if self._closed:
+                return
+            self._jobs.append(job)
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="redis writer", daemon=True)
+                self._worker.start()
+        self._wake.wake()
+
+    def close(self) -> None:
+        """Do what waits, end the threads and close the connections."""
+        with self._lock:
+            self._closed = True
+            worker = self._worker
+        self._wake.wake()
+        self._stop.wake()
+        if worker is not None:
+            worker.join(5.0)
+        with self._lock:
+            client, self._client = self._client, None
+            self._scripts = {}
+        if client is not None:
+            client.close()
+
+    def after_fork(self) -> None:
+        """The child is another process with connections of its own."""
+        self._lock = threading.Lock()
+        self._client = None
+        self._scripts = {}
+        self._jobs.clear()
+        self._worker = None
+        self._wake, self._stop = ThreadWaiter(), ThreadWaiter()
+        self._lost = False
+        self.process = uuid.uuid4().hex
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        import redis
+
+        try:
+            return work()
+        except (redis.RedisError, OSError) as error:
+            self._lose(error)
+            raise SharedStateLostError from error
+
+    def _connected(self) -> redis.Redis:
+        with self._lock:
+            client = self._client
+            if client is None:
+                client = self._client = self._open()
+        return client
+
+    def _script(self, source: str) -> Any:
+        client = self._connected()
+        script = self._scripts.get(source)
+        if script is None:
+            script = self._scripts[source] = client.register_script(source)
+        return script
+
+    def _open(self) -> redis.Redis:
+        try:
+            import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError as cause:
+            raise ConfigError("shared state needs Redis' client: pip install 'complaint-llm[redis]'") from cause
+        return redis.Redis.from_url(
+            self._url.reveal(),
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+
+    def _lose(self, error: BaseException) -> None:
+        with self._lock:
+            if self._lost or self._closed:
+                return
+            self._lost = True
+            share = self.local_share
+            threading.Thread(target=self._look_for_it, name="redis watch", daemon=True).start()
+        _log(
+            "Redis is gone (%s: %s): limits are kept by this process alone, at %.0f %% of each, until it is back",
+            type(error).__name__,
+            self._redact(str(error)),
+            share * 100,
+        )
+
+    def _look_for_it(self) -> None:
+        import redis
+
+        while True:
+            self._stop.wait(LOOK_AGAIN)
+            if self._closed:
+                return
+            try:
+                self._connected().execute_command("PING")
+            except (redis.RedisError, OSError):
+                continue
+            self._lost = False
+            _log("Redis is back: limits are shared again")
+            return
+
+    def _work(self) -> None:
+        while True:
+            while self._jobs:
+                job = self._jobs.popleft()
+                try:
+                    job()
+                except SharedStateLostError:
+                    pass  # the loss is logged; whoever made the job knows how to live without it
+            if not self._closed:
+                self._wake.wait(_IDLE)
+            with self._lock:
+                if not self._jobs:
+                    self._worker = None
+                    return
+
+
+def _log(message: str, *args: object) -> None:
+    import logging
+
+    logging.getLogger("complaint_llm.routing").warning(message, *args)

@@ -1,0 +1,310 @@
+"""What servers do wrong: each mode as a script of bytes and pauses, with what has to come of it.
+
+Every mode has a script for a plain request and one for a streamed request, and is played by ``tests.faults.server``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from typing import Any, Literal, NamedTuple
+
+from complaint_llm.exceptions import (
+    AuthenticationError,
+    BackendConnectionError,
+    BackendError,
+    BackendTimeoutError,
+    ContextLengthError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    ResponseFormatError,
+    ServerError,
+    StreamInterruptedError,
+)
+from tests.transport.faulty import HANG, REQUEST, RESET, Drip, Pause, Script, ok
+from tests.wires import chat, chunk, sse
+
+LIMIT = 0.4
+"""Seconds that a whole call may take."""
+LONG = 6.0
+"""The same where the fault is a size and not a silence."""
+KEY = "sk-canary-fault-0123456789"
+"""The key that the first backend sends; some servers say it back."""
+ANSWER = "Die Kündigung ist 無効 😀."
+"""What a well-behaved server answers."""
+PIECE = "Die "
+"""What a stream has said before it fails in the middle."""
+GIANT = 100 * 1024 * 1024
+
+Listening = Literal["scripted", "refusing", "unreachable"]
+Kind = type[BackendError]
+
+
+class Mode(NamedTuple):
+    """One fault. ``error`` is None where the server is odd but its answer counts.
+
+    ``tries`` is how many connections are made with one retry allowed, where that does not follow from the class of the
+    error; ``begun`` says that a piece of the stream was handed out before the fault, so that nobody is asked again.
+    """
+
+    name: str
+    plain: Script
+    error: Kind | None
+    streamed: Script | None = None
+    streamed_error: Kind | None | Literal["same"] = "same"
+    tries: int | None = None
+    begun: bool = False
+    seconds: float = LIMIT
+    scheme: str = "http"
+    listening: Listening = "scripted"
+    prompt: str = "Is the notice valid?"
+    holds: Callable[[BackendError], bool] | None = None
+    """What else is true of the error."""
+
+    def script(self, streamed: bool) -> Script:
+        """What the server does."""
+        return self.streamed if streamed and self.streamed is not None else self.plain
+
+    def expected(self, streamed: bool) -> Kind | None:
+        """The error of a call that has no other backend."""
+        if not streamed or self.streamed_error == "same":
+            return self.error
+        return self.streamed_error
+
+    def connections(self, streamed: bool) -> int:
+        """How many connections a call without another backend makes, one retry being allowed."""
+        error = self.expected(streamed)
+        if error is None or (streamed and self.begun):
+            return 1
+        if self.tries is not None:
+            return self.tries
+        return 2 if error in (BackendConnectionError, ServerError, StreamInterruptedError) else 1
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+END = b"0\r\n\r\n"
+GOOD = json.dumps(chat(ANSWER), ensure_ascii=False).encode()
+FIRST = sse(chunk({"role": "assistant", "content": ""}), chunk({"content": PIECE}))
+REST = sse(chunk({"content": ANSWER.removeprefix(PIECE)}), chunk({}, "stop"))
+DONE = b"data: [DONE]\n\n"
+
+
+def part(data: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def events(*pieces: bytes, end: bytes = END) -> bytes:
+    """A whole answer that is an event stream."""
+    return EVENTS + b"".join(map(part, pieces)) + end
+
+
+def failed(status: int, body: Any, *headers: str) -> bytes:
+    """An error as services answer it."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = "".join(f"{line}\r\n" for line in headers)
+    return f"HTTP/1.1 {status} Oops\r\n{lines}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+def said(message: str, code: str | None = None, type: str = "error") -> dict[str, Any]:
+    """An error body in OpenAI's shape."""
+    return {"error": {"message": message, "type": type, "code": code}}
+
+
+def limited(value: str, name: str = "Retry-After") -> bytes:
+    """A 429 with its advice."""
+    return failed(429, said("slow down", "rate_limit_exceeded"), f"{name}: {value}")
+
+
+def dated(sock: socket.socket) -> None:
+    """A 429 whose Retry-After is a date, half a minute from when it is asked."""
+    sock.sendall(limited(formatdate(time.time() + 30, usegmt=True)))
+
+
+def giant_chunks(sock: socket.socket) -> None:
+    """100 MiB in chunks of 1 MiB, as fast as they are taken."""
+    sock.sendall(CHUNKED)
+    piece = part(b" " * (1 << 20))
+    for _ in range(GIANT >> 20):
+        sock.sendall(piece)
+    sock.sendall(END)
+
+
+def giant_line(sock: socket.socket) -> None:
+    """An event stream with one line of 100 MiB."""
+    sock.sendall(EVENTS + part(b"data: "))
+    piece = part(b"x" * (1 << 20))
+    for _ in range(GIANT >> 20):
+        sock.sendall(piece)
+    sock.sendall(part(b"\n\n") + END)
+
+
+def waits(low: float | None, high: float | None = None) -> Callable[[BackendError], bool]:
+    """Whether ``retry_after`` lies between two numbers of seconds; without numbers, whether it is unknown."""
+
+    def holds(error: BackendError) -> bool:
+        if low is None:
+            return error.retry_after is None
+        return error.retry_after is not None and low <= error.retry_after <= (low if high is None else high)
+
+    return holds
+
+
+def not_json(body: bytes, content_type: str = "text/html") -> bytes:
+    """A 200 that is no answer."""
+    return ok(body, f"Content-Type: {content_type}\r\n".encode())
+
+
+def bomb() -> bytes:
+    """A gzip body of some 100 KiB that inflates to 100 MiB."""
+    return ok(gzip.compress(bytes(GIANT), 9), b"Content-Encoding: gzip\r\n")
+
+
+class _Late:
+    """A script whose bytes are made when it is played: tests that only read the table need not make them."""
+
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Any]:
+        yield REQUEST
+        yield self._make()
+
+
+def _connecting() -> Iterator[Mode]:
+    """Faults before any answer."""
+    yield Mode("refused", [], BackendConnectionError, tries=0, listening="refusing")
+    yield Mode("address that swallows every packet", [], BackendTimeoutError, tries=0, listening="unreachable")
+    yield Mode("TLS asked of a plain server", [Pause(0.02), ok()], BackendConnectionError, scheme="https")
+    yield Mode("TLS handshake without an answer", [HANG], BackendTimeoutError, scheme="https")
+    yield Mode("closed when connected", [], BackendConnectionError)
+    yield Mode("request never read", [HANG], BackendTimeoutError, prompt="x" * (12 << 20))
+    yield Mode("closed before headers", [REQUEST], BackendConnectionError)
+    yield Mode("reset before headers", [REQUEST, RESET], BackendConnectionError)
+    yield Mode("stall before headers", [REQUEST, HANG], BackendTimeoutError, holds=lambda e: e.maybe_received)
+
+
+def _heads() -> Iterator[Mode]:
+    """Faults in the status line and the headers."""
+    half = HEAD + b"Content-Le"
+    yield Mode("reset inside headers", [REQUEST, half, Pause(0.02), RESET], BackendConnectionError)
+    yield Mode("closed inside headers", [REQUEST, half], ResponseFormatError)
+    yield Mode("stall inside headers", [REQUEST, half, HANG], BackendTimeoutError)
+    yield Mode("drip of headers", [REQUEST, Drip(HEAD + b"X: y\r\n" * 500, 0.01)], BackendTimeoutError)
+    yield Mode("interim answers without end", [REQUEST, Drip(b"HTTP/1.1 100 Continue\r\n\r\n", 0.001, True)], BackendTimeoutError)
+    yield Mode("garbage", [REQUEST, b"\x00\x16\x03 not HTTP at all \xff\xfe\r\n\r\n"], ResponseFormatError)
+    yield Mode("headers without end", [REQUEST, HEAD, b"X: y\r\n" * 60_000, HANG], ResponseFormatError)
+    yield Mode("two lengths", [REQUEST, HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", HANG], ResponseFormatError)
+    elsewhere = b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.7/v1\r\nContent-Length: 0\r\n\r\n"
+    yield Mode("redirect to another host", [REQUEST, elsewhere], BackendConnectionError, tries=1, holds=lambda e: "192.0.2.7" in str(e))
+
+
+def _bodies() -> Iterator[Mode]:
+    """Faults in the body of a 200."""
+    longer = HEAD + b"Content-Length: %d\r\n\r\n" % (len(GOOD) + 9)
+    yield Mode(
+        "reset inside body",
+        [REQUEST, longer + GOOD, Pause(0.02), RESET],
+        BackendConnectionError,
+        [REQUEST, EVENTS + part(b": wait\n\n"), Pause(0.02), RESET],
+    )
+    yield Mode("truncated length", [REQUEST, longer + GOOD], ResponseFormatError)
+    yield Mode("truncated chunk", [REQUEST, CHUNKED + part(GOOD)[:-20]], ResponseFormatError, [REQUEST, EVENTS + part(FIRST)[:20]])
+    yield Mode("chunks without the last", [REQUEST, CHUNKED + part(GOOD)], ResponseFormatError, [REQUEST, EVENTS + part(b": wait\n\n")])
+    yield Mode("chunk size no number", [REQUEST, CHUNKED + b"zz\r\n{}\r\n", HANG], ResponseFormatError)
+    yield Mode("stall inside body", [REQUEST, longer + GOOD, HANG], BackendTimeoutError, [REQUEST, EVENTS, HANG])
+    yield Mode(
+        "drip of body",
+        [REQUEST, HEAD + b"Content-Length: 9999\r\n\r\n", Drip(b" ", 0.01, True)],
+        BackendTimeoutError,
+        [REQUEST, EVENTS, Drip(part(b":\n"), 0.005, True)],
+    )
+    yield Mode("bad gzip", [REQUEST, ok(GOOD, b"Content-Encoding: gzip\r\n")], ResponseFormatError)
+    yield Mode("gzip cut", [REQUEST, ok(gzip.compress(GOOD)[:-12], b"Content-Encoding: gzip\r\n")], ResponseFormatError)
+    yield Mode("gzip bomb", _Late(bomb), ResponseFormatError, seconds=LONG)  # type: ignore[arg-type]
+    yield Mode("100 MiB announced", [REQUEST, HEAD + b"Content-Length: %d\r\n\r\n" % GIANT, HANG], ResponseFormatError,
+               [REQUEST, giant_line, HANG], seconds=LONG)
+    yield Mode("100 MiB in chunks", [REQUEST, giant_chunks], ResponseFormatError, seconds=LONG)
+    yield Mode("empty 200", [REQUEST, ok(b"")], ResponseFormatError, streamed_error=StreamInterruptedError)
+    yield Mode("page instead of an answer", [REQUEST, not_json(b"<html>Please sign in</html>")], ResponseFormatError)
+    yield Mode("JSON of another API", [REQUEST, ok(b'{"models": []}')], ResponseFormatError, [REQUEST, events(sse({"models": 1}), DONE)])
+    yield Mode("answer without text", [REQUEST, ok(json.dumps(chat(None)).encode())], ResponseFormatError, [REQUEST, events(sse(chunk({}, "stop")), DONE)])
+    yield Mode("JSON nested without end", [REQUEST, ok(b"[" * 200_000)], ResponseFormatError, [REQUEST, events(b"data: " + b"[" * 200_000 + b"\n\n", DONE)])
+    yield Mode("not UTF-8", [REQUEST, ok(b'{"choices": "\xff\xfe\xfa"}')], ResponseFormatError, [REQUEST, events(b'data: {"choices": "\xff"}\n\n', DONE)])
+
+
+def _refusals() -> Iterator[Mode]:
+    """Statuses and error bodies."""
+    yield Mode("401 that says the key back", [REQUEST, failed(401, said(f"Incorrect API key provided: {KEY}"))], AuthenticationError)
+    yield Mode("403", [REQUEST, failed(403, said("no access"))], PermissionDeniedError)
+    yield Mode("404", [REQUEST, failed(404, said("no such model", "model_not_found"))], ModelNotFoundError)
+    yield Mode("400 too long", [REQUEST, failed(400, said("too long", "context_length_exceeded"))], ContextLengthError)
+    yield Mode("422 that is a list", [REQUEST, failed(422, [{"detail": "no"}])], InvalidRequestError)
+    yield Mode("408", [REQUEST, failed(408, said("slow"))], BackendTimeoutError, tries=2)
+    yield Mode("500 with an empty body", [REQUEST, failed(500, b"")], ServerError)
+    yield Mode("500 whose body is cut", [REQUEST, failed(500, b"{}" * 40)[:-20]], ResponseFormatError)
+    yield Mode("500 whose body never comes", [REQUEST, failed(500, b"{}" * 40)[:-20], HANG], BackendTimeoutError)
+    yield Mode("502 with a page", [REQUEST, failed(502, b"<html>\xff Bad Gateway</html>")], ServerError)
+    yield Mode("529 overloaded", [REQUEST, failed(529, said("Overloaded"))], ServerError)
+    yield Mode("429, Retry-After a date", [REQUEST, dated], RateLimitError, holds=waits(25, 31))
+    yield Mode("429, Retry-After a fraction", [REQUEST, limited("0.05")], RateLimitError, tries=2, holds=waits(0.05))
+    yield Mode("429, retry-after-ms", [REQUEST, limited("60", "retry-after-ms")], RateLimitError, tries=2, holds=waits(0.06))
+    yield Mode("429, Retry-After huge", [REQUEST, limited("9" * 300)], RateLimitError, holds=waits(1e299, float("inf")))
+    yield Mode("429, Retry-After negative", [REQUEST, limited("-5")], RateLimitError, tries=2, holds=waits(0))
+    yield Mode("429, Retry-After no time", [REQUEST, limited("soon")], RateLimitError, tries=2, holds=waits(None))
+    yield Mode("429, the quota is spent", [REQUEST, failed(429, said("no money", "insufficient_quota"))], QuotaExceededError)
+    yield Mode("402", [REQUEST, failed(402, said("no money"))], QuotaExceededError)
+    inside = said("the model crashed", "server_error")
+    yield Mode("error inside a 200", [REQUEST, ok(json.dumps(inside).encode())], ServerError, [REQUEST, events(sse(inside))])
+
+
+def _streams() -> Iterator[Mode]:
+    """Faults of event streams; a plain request gets the same bytes, which are no JSON, or the same fault."""
+    form = ResponseFormatError
+    broken = StreamInterruptedError
+    yield Mode("stream ends before its first piece", [REQUEST, events(sse(chunk({"role": "assistant"})))], form, streamed_error=broken)
+    yield Mode("stream cut after a piece", [REQUEST, EVENTS + part(FIRST) + b"40\r\ndata: {"], form, streamed_error=broken, begun=True)
+    yield Mode("stream reset after a piece", [REQUEST, EVENTS + part(FIRST), Pause(0.02), RESET], BackendConnectionError, streamed_error=broken, begun=True)
+    yield Mode("stream stalled after a piece", [REQUEST, EVENTS + part(FIRST), HANG], BackendTimeoutError, streamed_error=broken, begun=True)
+    yield Mode("stream of nothing but comments", [REQUEST, EVENTS, Drip(part(b": ping\n\n"), 0.002, True)], BackendTimeoutError)
+    yield Mode("error event first", [REQUEST, events(sse(said("overloaded", "server_is_overloaded")))], form, streamed_error=ServerError)
+    yield Mode("error event after a piece", [REQUEST, events(FIRST, sse(said("overloaded", "server_is_overloaded")))], form, streamed_error=broken, begun=True)
+    yield Mode("event that is no JSON", [REQUEST, events(b"data: {nonsense\n\n", DONE)], form)
+    yield Mode("event that is no JSON after a piece", [REQUEST, events(FIRST, b"data: {nonsense\n\n", DONE)], form, streamed_error=broken, begun=True)
+    yield Mode("stream without [DONE] and finish reason", [REQUEST, events(FIRST)], form, streamed_error=broken, begun=True)
+    yield Mode("line of 100 MiB after a piece", [REQUEST, EVENTS + part(FIRST), lambda sock: sock.sendall(part(b"x" * GIANT))], form,
+               streamed_error=broken, begun=True, seconds=LONG)
+
+
+def _oddities() -> Iterator[Mode]:
+    """What looks wrong and is right: the answer counts."""
+    inside = GOOD.index("ü".encode()) + 1
+    whole = FIRST + REST + DONE
+    cut = whole.index("無".encode()) + 1
+    yield Mode("UTF-8 split inside a character", [REQUEST, CHUNKED + part(GOOD[:inside]), Pause(0.02), part(GOOD[inside:]) + END], None,
+               [REQUEST, EVENTS + part(whole[:cut]), Pause(0.02), part(whole[cut:]) + END])
+    yield Mode("a byte at a time", [REQUEST, CHUNKED, *(part(bytes([byte])) for byte in GOOD), END], None,
+               [REQUEST, EVENTS, *(part(bytes([byte])) for byte in whole), END])
+    yield Mode("white space and comments before the answer", [REQUEST, CHUNKED, *([part(b"\n \r\n"), Pause(0.01)] * 5), part(GOOD) + END], None,
+               [REQUEST, EVENTS, *([part(b": wait\n\n"), Pause(0.01)] * 5), part(FIRST + b": again\n" + REST + DONE) + END])
+    yield Mode("CRLF", [REQUEST, ok(GOOD + b"\r\n\r\n")], None, [REQUEST, events((whole).replace(b"\n", b"\r\n"))])
+    yield Mode("no [DONE] but a finish reason", [REQUEST, b"HTTP/1.0 200 OK\r\n\r\n" + GOOD], None, [REQUEST, events(FIRST, REST)])
+    yield Mode("wrong content type", [REQUEST, not_json(GOOD)], None, [REQUEST, not_json(whole, "application/json")])
+
+
+MODES: dict[str, Mode] = {
+    mode.name: mode
+    for group in (_connecting, _heads, _bodies, _refusals, _streams, _oddities)
+    for mode in group()
+}
+
+WELL = Mode("well-behaved", [REQUEST, ok(GOOD)], None, [REQUEST, events(FIRST, REST, DONE)])
