@@ -26,15 +26,15 @@ def tables(options: Options) -> Sequence[Table]:
             ]
             if options.peers:
                 contenders += peers.contenders("batch", **settings)
-            samples = interleaved(contenders, "whole", PROMPTS, min(options.rounds, 5))
+            measured = interleaved(contenders, "whole", PROMPTS, min(options.rounds, 5))
             ideal = math.ceil(PROMPTS / workers) * LATENCY_MS / 1000
-            walls = figures({name: [each.wall for each in row] for name, row in samples.items()}, None)
+            walls = figures({name: [each.wall for each in row] for name, row in measured.samples.items()}, None)
             timed = [
                 Figure("ideal", ideal, ideal, ideal, 1.0),
                 *(each._replace(ratio=each.median / ideal) for each in walls),
             ]
             title = f"Batch of {PROMPTS:,} at {LATENCY_MS} ms, {workers} workers: wall time"
-            found.append(Table(title, "s", 1, timed, [Limit("complaint-llm", limit)]))
+            found.append(Table(title, "s", 1, timed, [Limit("complaint-llm", limit)], measured.note))
     return found
 
 

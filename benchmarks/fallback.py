@@ -35,10 +35,10 @@ def _second_answer(what: str, bad: str, good: str, options: Options) -> Table:
     ]
     if options.peers:
         contenders += peers.contenders("fallback", **settings)
-    samples = interleaved(contenders, "each", CALLS, options.rounds)
-    cpu = {name: [each.cpu / each.n for each in row] for name, row in samples.items()}
+    measured = interleaved(contenders, "each", CALLS, options.rounds)
+    cpu = {name: [each.cpu / each.n for each in row] for name, row in measured.samples.items()}
     title = f"The first backend {what}, the second answers: CPU a call"
-    return Table(title, "µs", 1e6, figures(cpu, "requests, try/except"), [Limit("complaint-llm", 1.0)])
+    return Table(title, "µs", 1e6, figures(cpu, "requests, try/except"), [Limit("complaint-llm", 1.0)], measured.note)
 
 
 def _known_down(bad: str, good: str, options: Options) -> Table:
@@ -49,7 +49,7 @@ def _known_down(bad: str, good: str, options: Options) -> Table:
         Contender("two backends, first up", "with_complaint_llm", "pair", {"first": good, "second": good}),
         Contender("two backends, first down", "with_complaint_llm", "fallback", down),
     ]
-    samples = interleaved(contenders, "each", CALLS, options.rounds * 4)
+    samples = interleaved(contenders, "each", CALLS, options.rounds * 4).samples
     alone, up, skipping = ([each.cpu / each.n for each in row] for row in samples.values())
     found = figures(dict(zip(samples, (alone, up, skipping), strict=True)), None)
     extra = {

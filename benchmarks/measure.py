@@ -23,6 +23,8 @@ class Contender(NamedTuple):
     function: str
     settings: Mapping[str, Any]
     python: str = sys.executable
+    peer: bool = False
+    """Whether it is somebody else's: if it fails, that is a finding, and the others are still measured."""
 
 
 class Sample(NamedTuple):
@@ -69,7 +71,7 @@ class Running:
         self._process.stdin.flush()
         sample = Sample(**self._answer())
         if sample.wrong:
-            raise RuntimeError(f"{self.contender.name}: {sample.wrong} of {n} answers were wrong")
+            raise RuntimeError(f"{self.contender.name}: {sample.wrong} of {n} answers were lost or wrong")
         return sample
 
     def _answer(self) -> dict[str, Any]:
@@ -91,22 +93,51 @@ class Running:
         self._process.stdout.close()
 
 
-def interleaved(contenders: Sequence[Contender], shape: str, n: int, rounds: int) -> dict[str, list[Sample]]:
+class Rounds(NamedTuple):
+    """The samples of every contender that answered all it was asked, and why peers are missing."""
+
+    samples: Mapping[str, Sequence[Sample]]
+    failures: Mapping[str, str]
+
+    @property
+    def note(self) -> str:
+        """A sentence for each peer that failed."""
+        return " ".join(f"{name} is missing: {reason}." for name, reason in self.failures.items())
+
+
+def interleaved(contenders: Sequence[Contender], shape: str, n: int, rounds: int) -> Rounds:
     """Every contender once a round, in an order that changes; the first, unrecorded round warms up."""
+    samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
+    failures: dict[str, str] = {}
     running = [Running(contender) for contender in contenders]
+
+    def ask(each: Running, count: int) -> Sample | None:
+        name = each.contender.name
+        if name in failures:
+            return None
+        try:
+            return each.ask(shape, count)
+        except RuntimeError as error:
+            if not each.contender.peer:
+                raise
+            failures[name] = str(error).partition(": ")[2]
+            del samples[name]
+            return None
+
     try:
-        samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
         for each in running:
-            each.ask(shape, max(1, n // 4))
+            ask(each, max(1, n // 4))
         for number in range(rounds):
             order = list(running)
             random.Random(number).shuffle(order)
             for each in order:
-                samples[each.contender.name].append(each.ask(shape, n))
+                sample = ask(each, n)
+                if sample is not None:
+                    samples[each.contender.name].append(sample)
     finally:
         for each in running:
             each.__exit__()
-    return samples
+    return Rounds(samples, failures)
 
 
 def figures(values: Mapping[str, Sequence[float]], yardstick: str | None) -> list[Figure]:

@@ -21,10 +21,10 @@ def tables(options: Options) -> Sequence[Table]:
         if options.peers:
             contenders += peers.contenders("call", base=server.urls.fast)
         before = server.cpu_seconds()
-        samples = interleaved(contenders, "each", CALLS, options.rounds)
+        measured = interleaved(contenders, "each", CALLS, options.rounds)
         served = sum(requests for requests, _ in server.counts())
         share = (server.cpu_seconds() - before) / served
-    cpu = {name: [each.cpu / each.n for each in row] for name, row in samples.items()}
+    cpu = {name: [each.cpu / each.n for each in row] for name, row in measured.samples.items()}
     return [
         Table(
             "One call: CPU of the whole process",
@@ -32,7 +32,8 @@ def tables(options: Options) -> Sequence[Table]:
             1e6,
             figures(cpu, "requests"),
             [Limit("complaint-llm", 0.30)],
-            f"The loopback server itself took {share * 1e6:.1f} µs of CPU a request, so it is not what is measured.",
+            f"The loopback server itself took {share * 1e6:.1f} µs of CPU a request, so it is not what is measured. "
+            + measured.note,
         )
     ]
 

@@ -37,7 +37,7 @@ def contenders(function: str, **settings: object) -> list[Contender]:
     """Every peer that has this function."""
     here = Path(__file__).parent / "contenders"
     return [
-        Contender(peer, f"with_{peer}", function, settings, python_of(peer))
+        Contender(peer, f"with_{peer}", function, settings, python_of(peer), peer=True)
         for peer in PEERS
         if f"def {function}(" in (here / f"with_{peer}.py").read_text(encoding="utf-8")
     ]

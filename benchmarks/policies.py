@@ -31,10 +31,10 @@ def tables(options: Options) -> Sequence[Table]:
             Contender(name, "with_complaint_llm", "call", {"base": base, "keys": keys, "settings": settings})
             for name, (keys, settings) in POLICIES.items()
         ]
-        samples = interleaved(contenders, "each", CALLS, options.rounds * 4)
+        samples = interleaved(contenders, "each", CALLS, options.rounds * 4).samples
         asked = server.counts()[0][0]
         hit = Contender("cache hit", "with_complaint_llm", "repeated", {"base": base, "keys": CACHED})
-        hits = interleaved([hit], "each", CALLS, options.rounds * 4)
+        hits = interleaved([hit], "each", CALLS, options.rounds * 4).samples
         if server.counts()[0][0] != asked + 1:
             raise RuntimeError("the cache did not answer: the server was asked again")
     took = figures({name: [each.thread / each.n for each in row] for name, row in hits.items()}, None)

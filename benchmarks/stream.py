@@ -22,12 +22,21 @@ def tables(options: Options) -> Sequence[Table]:
         ]
         if options.peers:
             contenders += peers.contenders("stream", **settings)
-        samples = interleaved(contenders, "pieces", STREAMS, options.rounds)
-    for name, row in samples.items():
+        measured = interleaved(contenders, "pieces", STREAMS, options.rounds)
+    for name, row in measured.samples.items():
         if {each.pieces for each in row} != {STREAMS * CHUNKS}:
             raise RuntimeError(f"{name}: lost pieces of a stream: {row[0].pieces} of {STREAMS * CHUNKS}")
-    cpu = {name: [each.cpu / each.pieces for each in row] for name, row in samples.items()}
-    return [Table("Streamed chunk: CPU a chunk", "µs", 1e6, figures(cpu, "requests"), [Limit("complaint-llm", 1.5)])]
+    cpu = {name: [each.cpu / each.pieces for each in row] for name, row in measured.samples.items()}
+    return [
+        Table(
+            "Streamed chunk: CPU a chunk",
+            "µs",
+            1e6,
+            figures(cpu, "requests"),
+            [Limit("complaint-llm", 1.5)],
+            measured.note,
+        )
+    ]
 
 
 if __name__ == "__main__":

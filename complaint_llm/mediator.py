@@ -73,10 +73,12 @@ class Mediator(ComposedBackend):
             cache=self._cache,
             patience=getattr(self.strategy, "patience", FOREVER),
         )
+        self._strategy_name = strategy if isinstance(strategy, str) else type(strategy).__name__
         self._max_workers = max_workers
         self._local_only: Literal["local"] | None = privacy
         self._on_truncation = on_truncation
-        self._evidence: EvidenceStore | Mapping[str, Any] = evidence or {"path": folder / EVIDENCE_PATH}
+        self._folder = folder
+        self._evidence: EvidenceStore | Mapping[str, Any] = {} if evidence is None else evidence
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
         self._others: Mapping[str, Backend] = {}
@@ -102,8 +104,7 @@ class Mediator(ComposedBackend):
         settings = {key: value for key, value in config.mediator.items() if key != "backends"}
         guards = _guards("mediator", settings.pop("circuit_breaker", None), settings.pop("budget", None), folder)
         assembled = assemble(config, guards)
-        evidence = {"path": folder / EVIDENCE_PATH, **config.evidence}
-        mediator = cls(assembled.parts, evidence=evidence, folder=folder, guards=guards, **settings)
+        mediator = cls(assembled.parts, evidence=config.evidence, folder=folder, guards=guards, **settings)
         mediator._others = assembled.others
         mediator.config = config
         return mediator
@@ -144,9 +145,13 @@ class Mediator(ComposedBackend):
         from complaint_llm.explanation import Explanation
 
         request = self._request(prompt, params.pop("tools", ()), params.pop("temperature", None), params)
+        # Not by the strategy: asking it would take a turn that a real request should have.
+        candidates = flatten(self.parts, request)
+        wanted = params.get("backend")
+        if wanted is not None:
+            candidates = [each for each in candidates if each.id == wanted] or self._candidates(request, wanted)
         left_out = self.config.left_out if self.config is not None else ()
-        name = type(self.strategy).__name__
-        return Explanation(name, tuple(self._router.explain(request, flatten(self.parts, request))), tuple(left_out))
+        return Explanation(self._strategy_name, tuple(self._router.explain(request, candidates)), tuple(left_out))
 
     # -- backends ------------------------------------------------------------------------------------------------
 
@@ -176,13 +181,9 @@ class Mediator(ComposedBackend):
     @property
     def evidence(self) -> EvidenceStore:
         """The store of evidence, opened when it is first needed."""
-        from complaint_llm.evidence import EvidenceStore
-
-        given = self._evidence
-        if not isinstance(given, EvidenceStore):
-            given = EvidenceStore(**{"path": EVIDENCE_PATH, "privacy_local": self._local_only == "local", **given})
-            self._evidence = given
-        return given
+        if isinstance(self._evidence, Mapping):
+            self._evidence = evidence_store(self._folder, self._evidence, self._local_only)
+        return self._evidence
 
     def submit_evidence(self, data: bytes, evidence_type: str, **facts: Any) -> dict[str, Any]:
         """Store evidence and its record; see ``EvidenceStore.submit_evidence``."""
@@ -265,6 +266,13 @@ class Mediator(ComposedBackend):
 
     def _privacy(self) -> Literal["local"] | None:
         return self._local_only
+
+
+def evidence_store(folder: Path, settings: Mapping[str, Any], privacy: str | None = None) -> EvidenceStore:
+    """The store that the settings of section EVIDENCE describe; in ``folder`` where they name no path."""
+    from complaint_llm.evidence import EvidenceStore
+
+    return EvidenceStore(**{"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings})
 
 
 def _as_part(given: Any) -> Backend:

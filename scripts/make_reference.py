@@ -116,6 +116,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "backend_advanced": _advanced,
     "mediator": _section("MEDIATOR"),
     "plugins": _section("PLUGINS"),
+    "evidence": _section("EVIDENCE"),
     "statuses": _statuses,
     "actions": _actions,
     "tree": _tree,

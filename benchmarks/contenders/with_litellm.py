@@ -36,7 +36,8 @@ def batch(base: str, workers: int) -> Callable[[list[str]], list[str]]:
     def all_of(prompts: list[str]) -> list[str]:
         messages = [[{"role": "user", "content": prompt}] for prompt in prompts]
         answers = litellm.batch_completion(messages=messages, max_workers=workers, max_retries=0, **keys(base))
-        return [answer.choices[0].message.content for answer in answers]
+        # A call that failed comes back as its exception in the answer's place.
+        return ["" if isinstance(answer, Exception) else answer.choices[0].message.content for answer in answers]
 
     return all_of
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
+from complaint_llm.schema_check import compile_check
 from complaint_llm.schema_files import read_schema
 
 if TYPE_CHECKING:
@@ -129,10 +130,13 @@ def _parsed(file: Path) -> Mapping[str, Any]:
 
 
 def _check(said: Mapping[str, Any], file: Path) -> None:
+    schema = read_schema("declared")
+    if compile_check(schema)(said):
+        return
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    fault = best_match(Draft202012Validator(read_schema("declared")).iter_errors(said))
+    fault = best_match(Draft202012Validator(schema).iter_errors(said))
     if fault is not None:
         where = "".join(f"/{step}" for step in fault.absolute_path)
         raise PluginError(f"{file}: {where + ': ' if where else ''}{fault.message}")

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.prompts import as_prompt
-from complaint_llm.backends.statuses import Headers, WireError, make_error
+from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -54,7 +54,9 @@ class StreamDecoder(Protocol):
 class HTTPResponse:
     """What ``parse_response`` gets, with the names that ``requests`` uses."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, redact: Redactor) -> None:
+        self._response = response
+        self._redact = redact
         self.status_code = response.status
         self.headers = response.headers
         self.content = response.body
@@ -66,7 +68,7 @@ class HTTPResponse:
 
     def json(self) -> Any:
         """The body as JSON. Raises ResponseFormatError."""
-        return _load(self.content)
+        return _load(self._response, self._redact)
 
 
 class HTTPBackend(Backend):
@@ -172,9 +174,8 @@ class HTTPBackend(Backend):
         self._check_key()
         response = self._send(self.encode(request), request)
         if type(self).parse_response is not HTTPBackend.parse_response:
-            parsed = self.parse_response(HTTPResponse(response))
-            return parsed if isinstance(parsed, InferenceOutput) else InferenceOutput(parsed)
-        return self.decode(_load(response.body), request)
+            return self._parsed(HTTPResponse(response, self.redact))
+        return self.decode(_load(response, self.redact), request)
 
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
         if "stream" not in self.capabilities:
@@ -191,11 +192,7 @@ class HTTPBackend(Backend):
             local_only=request.privacy == "local",
         )
         if stream.status >= 400:
-            try:
-                body = stream.read()
-            finally:
-                stream.close()
-            raise self._error(stream.status, stream.headers, body)
+            raise self._error(_read(stream))
         return HTTPEventStream(stream, self.decoder(request))
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
@@ -206,7 +203,7 @@ class HTTPBackend(Backend):
         for start in range(0, len(request.texts), self.embedding_batch):
             part = request._replace(texts=request.texts[start : start + self.embedding_batch])
             response = self._send(self.encode_embedding(part), request)
-            output = self.decode_embedding(_load(response.body), part)
+            output = self.decode_embedding(_load(response, self.redact), part)
             if len(output.vectors) != len(part.texts):
                 raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(part.texts)} texts")
             vectors.extend(output.vectors)
@@ -229,7 +226,7 @@ class HTTPBackend(Backend):
         )
         # A server without such a list is there all the same.
         if response.status in (401, 403) or response.status >= 500:
-            raise self._error(response.status, response.headers, response.body)
+            raise self._error(response)
 
     def price_provider(self) -> str | None:
         """Known by the address: a proxy or a server on this machine has no list price."""
@@ -255,7 +252,7 @@ class HTTPBackend(Backend):
         if self.options.verbose:
             self.log.debug("%s answered %d: %s", wire.path, response.status, self._shown(response.body))
         if response.status >= 400:
-            raise self._error(response.status, response.headers, response.body)
+            raise self._error(response)
         return response
 
     def _body(self, wire: WireRequest) -> bytes | None:
@@ -272,13 +269,27 @@ class HTTPBackend(Backend):
     def _shown(self, body: bytes) -> str:
         return self.redact(body[:4096].decode("utf-8", "replace"))
 
-    def _error(self, status: int, headers: Headers, body: bytes) -> BackendError:
-        text = body[:65536].decode("utf-8", "replace")
+    def _error(self, response: Response) -> BackendError:
+        text = response.body[:65536].decode("utf-8", "replace")
         try:
             payload: Any = json.loads(text)
         except ValueError:
             payload = text
-        return make_error(status, self.decode_error(status, payload), headers, redact=self.redact)
+        return make_error(
+            response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact
+        )
+
+    def _parsed(self, response: HTTPResponse) -> InferenceOutput:
+        try:
+            parsed = self.parse_response(response)
+        except (LookupError, TypeError, AttributeError) as cause:
+            what = f"{type(cause).__name__}: {cause}"
+            raise ResponseFormatError(f"the answer is not what parse_response looks for ({what})") from cause
+        if isinstance(parsed, InferenceOutput):
+            return parsed
+        if not isinstance(parsed, str):
+            raise ResponseFormatError(f"parse_response gave a {type(parsed).__name__}, not a text")
+        return InferenceOutput(parsed)
 
     def _check_key(self) -> None:
         if self.needs_key and self.api_key is None:
@@ -296,6 +307,8 @@ class HTTPEventStream:
         self._ready: list[StreamEvent] = []
         self._place = 0
         self._ended = False
+        # A page, an empty body or a whole answer where a stream was asked for: nothing broke off, so nothing is retried.
+        self._is_stream = (stream.headers.get("content-type") or "").lower().startswith("text/event-stream")
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
@@ -315,9 +328,12 @@ class HTTPEventStream:
         try:
             chunk = self._stream.next_chunk()
             for event in self._parser.feed(chunk) if chunk else self._parser.finish():
+                self._is_stream = True
                 ready.extend(feed(event))
             if not chunk:
                 self._ended = True
+                if not self._is_stream:
+                    raise ResponseFormatError("the answer is no event stream: check base_url", maybe_received=True)
                 ready.extend(self._decoder.end())
                 self._stream.close()
         except BaseException:
@@ -331,13 +347,26 @@ class HTTPEventStream:
         self._stream.close()
 
 
-def _load(body: bytes) -> Any:
+def _read(stream: ResponseStream) -> Response:
+    """The whole of a stream that turned out to be an error."""
     try:
-        return json.loads(body)
+        return Response(stream.status, stream.headers, stream.read())
+    finally:
+        stream.close()
+
+
+def _load(response: Response, redact: Redactor) -> Any:
+    # The body is no local variable of a frame that raises: a server may echo the key, and tracebacks show locals. The
+    # cause comes without its frames for the same reason.
+    try:
+        return json.loads(response.body)
     except (ValueError, RecursionError) as cause:
-        start = body[:80].decode("utf-8", "replace")
-        what = "is empty" if not body else f"is no JSON: it begins {start!r}"
-        raise ResponseFormatError(f"the answer {what}") from cause
+        raise _no_json(response, redact) from cause.with_traceback(None)
+
+
+def _no_json(response: Response, redact: Redactor) -> ResponseFormatError:
+    start = redact(response.body[:4096].decode("utf-8", "replace"))[:80]
+    return ResponseFormatError(f"the answer is no JSON: it begins {start!r}" if start else "the answer is empty")
 
 
 def _text(value: Any) -> str | None:

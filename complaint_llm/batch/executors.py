@@ -48,6 +48,11 @@ class BatchExecutor(Protocol):
         """How many pieces of work it does at once."""
         ...
 
+    @property
+    def reruns(self) -> int:
+        """How often the engine ran work again on its own, final after ``close``: asked twice, perhaps."""
+        ...
+
     def start(self, finished: Finished) -> None:
         """Called once, before anything is submitted."""
         ...
@@ -67,6 +72,8 @@ class BatchExecutor(Protocol):
 
 class ThreadExecutor:
     """``capacity`` daemon threads that pull from one queue. They end with ``close``, each after what it is doing."""
+
+    reruns = 0
 
     def __init__(self, ask: Ask, capacity: int) -> None:
         self.capacity = capacity
@@ -118,6 +125,8 @@ class FutureExecutor:
 
     For one that crosses processes, ``ask`` must be picklable.
     """
+
+    reruns = 0
 
     def __init__(self, ask: Ask, capacity: int, executor: Executor) -> None:
         self.capacity = capacity
@@ -179,13 +188,19 @@ ExecutorFactory: TypeAlias = Callable[[str, Callable[[], Ask], int], BatchExecut
 def open_executor(
     url: str, open_ask: Callable[[], Ask], max_workers: int, factories: Mapping[str, ExecutorFactory]
 ) -> BatchExecutor:
-    """The executor that a URL names: ``threads``, or ``scheme://...`` of a plugin. Raises BatchError if none does."""
+    """The executor that a URL names: ``threads``, ``dask://...`` or a plugin's. Raises BatchError if none does."""
     scheme = url.partition("://")[0]
     if scheme == "threads":
         return ThreadExecutor(open_ask(), max_workers)
     if scheme in factories:
         return factories[scheme](url, open_ask, max_workers)
-    known = ", ".join(sorted({"threads", *factories}))
+    if scheme == "dask":
+        try:
+            from complaint_llm.batch.dask_executor import open_dask
+        except ImportError as error:
+            raise BatchError(f"{url} needs Dask: pip install complaint-llm[dask]") from error
+        return open_dask(url, open_ask, max_workers)
+    known = ", ".join(sorted({"threads", "dask", *factories}))
     raise BatchError(f"no executor is called {url!r}; known are: {known}")
 
 

@@ -106,6 +106,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._noted: dict[str, Entry] = {}
+        self.blind = False
         _create(self.path)
         with self._translated("opened"):
             # The thread that opens it hands it to the thread that writes.
@@ -156,6 +157,8 @@ class Journal:
                 self._db.execute("DELETE FROM items")
             else:
                 self._db.execute("DELETE FROM items WHERE kind = ? OR (kind IS NULL AND sends = 0)", (REFUSED,))
+            # In an empty file a key can only be one of this run; that is left to the UNIQUE constraint to find.
+            self.blind = self._db.execute("SELECT 1 FROM items LIMIT 1").fetchone() is None
             self.run += 1
             self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run,))
 
@@ -167,8 +170,10 @@ class Journal:
         return self._last_row
 
     def find(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """What is known of these keys."""
+        """What is known of these keys; while ``blind``, only of those not yet written."""
         found: dict[str, Entry] = {}
+        if self.blind:
+            return {key: self._noted[key] for key in keys if key in self._noted} if self._noted else found
         for part in range(0, len(keys), self._rows_at_once):
             some = keys[part : part + self._rows_at_once]
             query = f"SELECT {_COLUMNS} FROM items WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608 - marks only

@@ -198,14 +198,17 @@ class JournalRecorder:
         read = [message for message in group if isinstance(message, _Read)]
         finished = [message for message in group if isinstance(message, _Finished)]
         withdrawn = [work for message in group if isinstance(message, list) for work in message]
-        verdicts, entries = self._judge(read) if read else ([], [])
+        self._compared += len(read)
+        try:
+            verdicts = self._store(read, finished, withdrawn)
+        except sqlite3.IntegrityError:
+            if not self._journal.blind:
+                raise
+            self._journal.blind = False  # an item of this very run came again: from now on keys are looked up
+            verdicts = self._store(read, finished, withdrawn)
+        if None in group:
+            self._journal.write(())
         asked = [verdict.work for verdict in verdicts if verdict.asked]
-        if asked or finished or withdrawn or None in group:
-            entries += [message.entry() for message in finished]
-            entries += [_taken_back(work) for work in withdrawn]
-            self._journal.write(entries)
-        else:
-            self._journal.note(entries)
         if self._flow.stopped:
             self.withdrawn(asked)
         else:
@@ -221,11 +224,21 @@ class JournalRecorder:
         self._flow.deliver([*judged, *(message.result() for message in finished)])
         self._flow.drop(len(withdrawn) + len(read) - len(asked) - len(judged))
 
+    def _store(self, read: list[_Read], finished: list[_Finished], withdrawn: list[Work]) -> list[Verdict]:
+        """Judge what was read, and put all of it on disk, or, where only places in the input change, note it."""
+        verdicts, entries = self._judge(read) if read else ([], [])
+        if finished or withdrawn or any(verdict.asked for verdict in verdicts):
+            entries += [message.entry() for message in finished]
+            entries += [_taken_back(work) for work in withdrawn]
+            self._journal.write(entries)
+        else:
+            self._journal.note(entries)
+        return verdicts
+
     def _judge(self, read: list[_Read]) -> tuple[list[Verdict], list[Entry]]:
         """What becomes of items, and their entries; those without a verdict are dropped: nothing more is sent."""
         if self._flow.stopped:
             return [], []
-        self._compared += len(read)
         verdicts: list[Verdict] = []
         entries: list[Entry] = []
         if self._changed:

@@ -81,7 +81,7 @@ class BatchRun(Iterator[BatchResult]):
             try:
                 result = self._next()
             except KeyboardInterrupt:
-                if self._interrupted:
+                if self._interrupted or self._flow.stopped:
                     self.close()
                     raise
                 self._interrupted = True
@@ -146,6 +146,7 @@ class BatchRun(Iterator[BatchResult]):
         self._recorder.join(None)
         if isinstance(self._recorder, JournalRecorder):
             self.summary.resent = self._recorder.resent
+        self.summary.resent += self._executor.reruns
         error = self._recorder.failure() or self._flow.error
         if error is not None:
             raise error

@@ -20,14 +20,19 @@ from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
+    from complaint_llm.evidence import EvidenceStore
     from complaint_llm.mediator import Mediator
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "generate": ("complaint_llm.cli.generate:generate", "Ask one prompt and print the answer."),
     "batch": ("complaint_llm.cli.batch:batch", "Ask many prompts from a file; resumes where it stopped."),
+    "embed": ("complaint_llm.cli.embed:embed", "Print the vectors of texts."),
     "check": ("complaint_llm.cli.check:check", "Show which backends are ready and why others are not."),
+    "explain": ("complaint_llm.cli.explain:explain", "Show what would be asked, at what price; sends nothing."),
     "plugins": ("complaint_llm.cli.plugins:plugins", "List plugins and the backend types that they offer."),
     "schema": ("complaint_llm.cli.schema:schema", "Print the JSON Schema of config files."),
+    "evidence": ("complaint_llm.cli.evidence:evidence", "Store, find, verify, export and import evidence."),
+    "verify": ("complaint_llm.cli.verify:verify", "Show where an answer came from, each step verified."),
 }
 """Command names, where they live, and their line in the overview (so that the overview imports none of them)."""
 
@@ -53,6 +58,21 @@ class App:
         from complaint_llm.mediator import Mediator
 
         return Mediator.from_loaded(self.load_config())
+
+    def open_store(self) -> EvidenceStore:
+        """The store of evidence that the config names, or that of the working directory without a config."""
+        from complaint_llm.config import load_config
+        from complaint_llm.config.source import find
+        from complaint_llm.mediator import evidence_store
+
+        try:
+            path = find(self.config_path, os.environ.get("COMPLAINT_LLM_CONFIG"))
+        except ConfigError:
+            if self.config_path is not None:
+                raise
+            return evidence_store(Path(), {})
+        config = load_config(path)
+        return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"))
 
 
 class _Commands(click.Group):

@@ -19,6 +19,7 @@ import click
 from complaint_llm.batch import BatchItem, BatchResult, BatchRun, BatchSummary, Journal, open_executor, run_batch
 from complaint_llm.batch.export import output_line, recorded_line, write_whole
 from complaint_llm.batch.lines import FORMATS, Format, LineError, read_lines
+from complaint_llm.call import CancelToken
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -213,10 +214,12 @@ def _dry_run(app: BatchApp, items: Iterator[Line], options: Options) -> int:
 
 def _run(app: BatchApp, items: Iterator[Line], options: Options, total: int | None) -> int:
     mediator: Asker | None = None
+    cancel = CancelToken()
     executor: BatchExecutor | None = None
     if options.executor in (None, "threads"):
         mediator = app.open_mediator()
         infer = mediator.infer
+        cancel.attach(mediator.close)
     else:
         executor = open_executor(options.executor or "", app.ask_factory(), options.max_workers, app.batch_executors())
 
@@ -238,6 +241,7 @@ def _run(app: BatchApp, items: Iterator[Line], options: Options, total: int | No
             only_failed=options.only_failed,
             fresh=options.fresh,
             stop=stop,
+            cancel=cancel,
         )
         with run, _interrupts(stop, options) as interrupted:
             stopped = _consume(run, ids, stop, options, total)

@@ -84,7 +84,7 @@ class EntryReader:
         name = filled.value.get("type")
         if not isinstance(name, str) or not name:
             found = [*filled.problems, *_unset_problems(filled.unset), *self._nameless.misplaced(filled.secret)]
-            found += self._nameless.problems(filled.value, frozenset(path for path, _ in filled.unset))
+            found += self._nameless.problems(filled.value, filled.unknown)
             return Read(id, problems=tuple(_placed(here, found, {})))
         kind = self.kind(name)
         if isinstance(kind, PluginError):
@@ -125,13 +125,12 @@ class EntryReader:
         named, origins, found = _renamed(raw, kind.renames)
         presets = kind.type.presets
         filled = fill({**presets, **named} if presets else named, self._environment)
-        unset_paths = frozenset(path for path, _ in filled.unset)
         check = kind.validator
         keys = check.convert(check.hide(filled.value), filled.whole)
         found += filled.problems
         found += check.misplaced(filled.secret)
         try:
-            found += (_traced(problem, filled.whole) for problem in check.problems(keys, unset_paths))
+            found += (_traced(problem, filled.whole) for problem in check.problems(keys, filled.unknown))
         except PluginError as error:
             found.append(Problem(("type",), str(error)))
         self._name_refused(found, kind)

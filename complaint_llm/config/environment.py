@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.config import problems
+from complaint_llm.config.problems import Path as DocumentPath
 from complaint_llm.config.problems import Problem
+from complaint_llm.schema_check import UNSET
 from complaint_llm.secrets import Secret
 
 _REFERENCE = re.compile(
@@ -87,27 +88,20 @@ class Filled(NamedTuple):
     """A tree whose references are replaced, and what was seen on the way (paths from where the walk began)."""
 
     value: Any
-    unset: tuple[tuple[problems.Path, str], ...]
-    whole: Mapping[problems.Path, str]
+    unset: tuple[tuple[DocumentPath, str], ...]
+    whole: Mapping[DocumentPath, str]
     """Strings that are one whole reference, and the variable."""
-    secret: Mapping[problems.Path, str]
+    secret: Mapping[DocumentPath, str]
     """Strings that are secrets because of this variable."""
     problems: tuple[Problem, ...]
 
-
-class Unset:
-    """Stands where a variable is unset."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<unset>"
+    @property
+    def unknown(self) -> frozenset[DocumentPath]:
+        """Where UNSET stands: nothing more can be said of these."""
+        return frozenset((*(path for path, _ in self.unset), *(problem.path for problem in self.problems)))
 
 
-UNSET = Unset()
-
-
-def fill(tree: Any, environment: Environment, at: problems.Path = ()) -> Filled:
+def fill(tree: Any, environment: Environment, at: DocumentPath = ()) -> Filled:
     """Replace ``$NAME``, ``${NAME}``, ``$<NAME>``, ``${NAME:-default}`` and ``$$`` in every string of a tree."""
     walk = _Walk(environment)
     value = walk.visit(tree, at)
@@ -119,12 +113,12 @@ class _Walk:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self.unset: list[tuple[problems.Path, str]] = []
-        self.whole: dict[problems.Path, str] = {}
-        self.secret: dict[problems.Path, str] = {}
+        self.unset: list[tuple[DocumentPath, str]] = []
+        self.whole: dict[DocumentPath, str] = {}
+        self.secret: dict[DocumentPath, str] = {}
         self.problems: list[Problem] = []
 
-    def visit(self, value: Any, path: problems.Path) -> Any:
+    def visit(self, value: Any, path: DocumentPath) -> Any:
         if isinstance(value, str):
             return self._text(value, path) if "$" in value else value
         if isinstance(value, dict):
@@ -133,9 +127,10 @@ class _Walk:
             return [self.visit(item, (*path, index)) for index, item in enumerate(value)]
         if isinstance(value, float) and not math.isfinite(value):
             self.problems.append(Problem(path, "no number that can be used: too large or not a number"))
+            return UNSET
         return value
 
-    def _text(self, text: str, path: problems.Path) -> Any:
+    def _text(self, text: str, path: DocumentPath) -> Any:
         broken: list[str] = []
         unset: list[str] = []
 

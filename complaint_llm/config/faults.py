@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jsonschema import Draft202012Validator, TypeChecker
 from jsonschema.validators import extend
 
-from complaint_llm.config.quick import TYPES, Check, plain
 from complaint_llm.exceptions import PluginError
+from complaint_llm.schema_check import TYPES, Check, plain
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError

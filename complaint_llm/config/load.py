@@ -111,7 +111,7 @@ def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[li
     found += [
         Problem(path, f"${name} is not set: set it, or write ${{{name}:-default}}") for path, name in filled.unset
     ]
-    found += validator.problems({**document, **sections}, frozenset(path for path, _ in filled.unset))
+    found += validator.problems({**document, **sections}, filled.unknown)
     return found, {key: value for key, value in sections.items() if isinstance(value, dict)}
 
 
@@ -129,12 +129,14 @@ def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem
         if not path.is_dir():
             text = f"no folder {written[index]}: make it, or remove it here"
             found.append(Problem(("PLUGINS", "paths", index), text))
-    return (given or PluginHost()).extended(
+    host = (given or PluginHost()).extended(
         paths=[path for path in paths if path.is_dir()],
         enable=said.get("enable", ()),
         block=said.get("block", ()),
         allow=said.get("allow"),
     )
+    host.load_listed()
+    return host
 
 
 def _with_paths(section: dict[str, Any], way: tuple[str, ...], folder: Path) -> dict[str, Any]:

@@ -78,6 +78,20 @@ def without_parts(entries: Sequence[BackendEntry], left_out: Mapping[str, str]) 
         gone.update(found)
 
 
+def with_parts_left(entry: BackendEntry, left_out: Mapping[str, str]) -> BackendEntry:
+    """A composed backend without the parts that were left out. Where a key holds one id, the next part moves up."""
+    named = {key: entry.keys[key] for key in entry.type.parts if key in entry.keys}
+    kept = {key: [id for id in value if id not in left_out] for key, value in named.items() if isinstance(value, list)}
+    for key, value in named.items():
+        if isinstance(value, list) or value not in left_out:
+            kept[key] = value if key not in kept else kept[key]
+            continue
+        spare = next((other for other in entry.type.parts if isinstance(named.get(other), list) and kept[other]), None)
+        if spare is not None:
+            kept[key] = kept[spare].pop(0)
+    return entry._replace(keys={**{key: value for key, value in entry.keys.items() if key not in named}, **kept})
+
+
 def undeclared(id: str, known: Sequence[str]) -> str:
     """What to say of an id that no backend has."""
     meant = nearest(id, known)

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from complaint_llm.config.problems import Path, Problem, nearest
-from complaint_llm.config.quick import Check, compile_check, plain
 from complaint_llm.config.schema import is_secret, part_of
 from complaint_llm.config.source import kind_of
+from complaint_llm.schema_check import Check, compile_check, plain
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:

@@ -240,7 +240,7 @@ def _scalar(event: Any) -> Any:
             _stop(event, f"the tag {tag} is not allowed here: remove it")
         if _TAGS[tag] is str:
             return text
-    elif not event.implicit[0]:
+    elif tag == "!" or not event.implicit[0]:
         return text
     if _NO_NUMBER.match(text):
         _stop(event, f"{text} is no number that a config can hold: write a number or leave the key out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -115,7 +116,8 @@ class EvidenceStore:
         ``file_name`` is what the record calls it (default: the last part of the path).
         """
         source = Path(path)
-        name = source.name if file_name is None else file_name
+        # A name that is no text on this system is recorded with U+FFFD in place of its strange bytes.
+        name = os.fsencode(source.name).decode("utf-8", "replace") if file_name is None else file_name
         given = Given(
             evidence_type,
             description,
@@ -356,18 +358,20 @@ class EvidenceStore:
         source: str | PathLike[str],
         evidence_type: str = "imported",
         *,
-        max_size: int = MAX_CONTENT,
+        max_size: int | None = None,
         **statements: Any,
     ) -> list[dict[str, Any]]:
         """Take in a CAR v1 file: every block verified, every root complete; the records of its roots.
 
         A root without a record in the file gets one of ``evidence_type`` and ``statements``. ``max_size`` bounds the
-        bytes of one root: a small file can describe a huge one. Raises EvidenceCorruptedError naming what is wrong;
-        no record is kept then.
+        bytes of one root (64 GiB): a small file can describe a huge one. Raises EvidenceCorruptedError naming what is
+        wrong; no record is kept then.
         """
         given = Given(evidence_type, **statements).checked()
         with self.database.transaction("shared") as connection:
-            records = import_car(Path(source), self.blocks, self.local_block, given, moment(self._clock()), max_size)
+            records = import_car(
+                Path(source), self.blocks, self.local_block, given, moment(self._clock()), max_size or MAX_CONTENT
+            )
             found = [self._insert(connection, record) for record in records]
         shown = [{**record.as_dict(), "record_created": created} for record, created in found]
         if self.node is not None:

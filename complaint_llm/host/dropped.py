@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +43,8 @@ def import_dropped(plugin: Dropped) -> ModuleType:
 
     Raises PluginError for whatever goes wrong in it; nothing of it is then left in ``sys.modules``.
     """
+    from hashlib import sha256
+
     digest = sha256(str(plugin.path.resolve()).encode()).hexdigest()[:8]
     name = f"complaint_llm_dropped_{digest}_{_identifier(plugin.name)}"
     if plugin.kind == "file":

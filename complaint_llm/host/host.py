@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from complaint_llm import hookspecs
-from complaint_llm.backends.declared import derived, read_declared
 from complaint_llm.backends.registered import registered_types
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
-from complaint_llm.host.dropped import Dropped, find_dropped, import_dropped
-from complaint_llm.host.installed import Installed, distribution
+from complaint_llm.host.installed import EntryPoint, Installed
 from complaint_llm.host.record import PluginRecord
+
+if TYPE_CHECKING:
+    from complaint_llm.host.dropped import Dropped
 
 log = logging.getLogger("complaint_llm.host")
 
@@ -30,7 +31,8 @@ class PluginHost:
 
     ``paths`` are folders of dropped-in plugins; ``enable`` names installed plugins to load although no type names
     them; ``block`` names plugins that are never loaded; ``allow``, if given, names the only ones that may be loaded
-    beside the built-in and the registered ones. Any thread may call any method; one lock guards loading.
+    beside the built-in and the registered ones. Any thread may call any method; one lock guards loading, which
+    happens once for each plugin.
     """
 
     def __init__(
@@ -52,6 +54,15 @@ class PluginHost:
         self._offered: dict[str, list[tuple[str, BackendType]]] = {}
         self._loaded: dict[str, tuple[BackendType, ...]] = {}
         self._records: list[PluginRecord] | None = None
+
+    def load_listed(self) -> None:
+        """Load the dropped-in plugins and the enabled ones now rather than later.
+
+        Raises PluginError if a folder cannot be read or an enabled plugin is not installed; a plugin that is broken is
+        logged and left out.
+        """
+        with self._lock:
+            self._load_listed()
 
     def backend_type(self, name: str) -> BackendType:
         """The type of this name or alias; of the installed plugins only the one that offers it is imported.
@@ -84,14 +95,12 @@ class PluginHost:
     def plugins(self) -> list[PluginRecord]:
         """Every plugin that was found, loaded to see whether it works."""
         with self._lock:
-            self._load_listed()
-            records = [self._installed_record(point) for point in self._entry_points().all()]
-            records += self._records or []
+            records = [*self._load_listed(), *(self._installed_record(point) for point in self._entry_points().all())]
             records += [
                 PluginRecord(name, "registered", str(getattr(found.make, "__module__", "")), types=(name,))
                 for name, found in registered_types().items()
             ]
-            return sorted(records)
+            return sorted(records, key=lambda record: record[:3])
 
     def extended(
         self,
@@ -125,6 +134,8 @@ class PluginHost:
         found = self._only(name)
         if found.like is None:
             return found
+        from complaint_llm.backends.declared import derived
+
         try:
             return derived(found, self._resolved(found.like, (*chain, name)))
         except PluginError as cause:
@@ -137,7 +148,7 @@ class PluginHost:
         if point is not None:
             barred = self._barred(name, point)
             if barred is None:
-                offers += [(distribution(point), self._from_entry_point(point))]
+                offers += [(point.owner, self._from_entry_point(point))]
             elif not offers:
                 raise PluginError(f"type {name!r}: its plugin {barred}")
         registered = registered_types().get(name)
@@ -158,7 +169,7 @@ class PluginHost:
 
         near = get_close_matches(name.lower(), self.backend_type_names(), 1, 0.6)
         hint = f'did you mean "{near[0]}"?' if near else "`complaint-llm plugins` lists the types there are"
-        broken = [record.error for record in self._records or [] if record.state == "error"]
+        broken = [record.error for record in self._load_listed() if record.state == "error"]
         failed = f" (not loaded: {broken[0]})" if broken else ""
         return f'unknown type "{name}"; {hint}{failed}'
 
@@ -167,29 +178,29 @@ class PluginHost:
             self._installed = Installed()
         return self._installed
 
-    def _barred(self, name: str, point: Any = None) -> str | None:
+    def _barred(self, name: str, point: EntryPoint | None = None) -> str | None:
         if name in self.block:
             return "is named in PLUGINS.block"
         if self.allow is None or name in self.allow:
             return None
-        if point is not None and point.dist is not None and point.dist.name == OWN_DISTRIBUTION:
+        if point is not None and point.distribution == OWN_DISTRIBUTION:
             return None
         return "is not named in PLUGINS.allow"
 
-    def _from_entry_point(self, point: Any) -> BackendType:
+    def _from_entry_point(self, point: EntryPoint) -> BackendType:
         for found in self._types_of_entry_point(point):
             if point.name in (found.name, *found.aliases):
                 return found
         raise PluginError(
-            f"the plugin {point.value} of {distribution(point)} offers no type {point.name!r}: correct its entry point"
+            f"the plugin {point.value} of {point.owner} offers no type {point.name!r}: correct its entry point"
         )
 
-    def _types_of_entry_point(self, point: Any) -> tuple[BackendType, ...]:
+    def _types_of_entry_point(self, point: EntryPoint) -> tuple[BackendType, ...]:
         if point.value not in self._loaded:
-            owner = f"{point.value} of {distribution(point)}"
+            owner = f"{point.value} of {point.owner}"
             try:
                 module = import_module(point.module)
-                plugin = getattr(module, point.attr) if point.attr else module
+                plugin = getattr(module, point.attribute) if point.attribute else module
             except (Exception, SystemExit) as cause:  # whatever a foreign module raises is its own fault
                 first = next(iter(str(cause).splitlines()), "")
                 raise PluginError(f"the plugin {owner} cannot be imported: {type(cause).__name__}: {first}") from cause
@@ -219,25 +230,40 @@ class PluginHost:
             raise PluginError(f"the plugin {owner} offers a {type(wrong).__name__} where a BackendType belongs")
         return types
 
-    def _load_listed(self) -> None:
+    def _load_listed(self) -> list[PluginRecord]:
         """Load the dropped-in plugins and the enabled ones, once. One that is broken does not keep others away."""
         if self._records is not None:
-            return
-        self._records = []
-        for folder in self.paths:
-            for dropped in find_dropped(folder):
-                self._records.append(self._load_dropped(dropped))
+            return self._records
+        records: list[PluginRecord] = []
+        offers: list[tuple[str, BackendType]] = []
+        if self.paths:
+            from complaint_llm.host.dropped import find_dropped
+
+            for dropped in (dropped for folder in self.paths for dropped in find_dropped(folder)):
+                record, types = self._load_dropped(dropped)
+                records.append(record)
+                offers += ((record.source, found) for found in types)
         for name in self.enable:
             point = self._entry_points().get(name)
             if point is None:
-                raise PluginError(f"PLUGINS.enable names {name!r}, which is not installed")
-            self._offer(self._types_of_entry_point(point), distribution(point))
+                raise PluginError(
+                    f"PLUGINS.enable names {name!r}, which is not installed: install it, or remove the name"
+                )
+            offers += ((point.owner, found) for found in self._types_of_entry_point(point))
+        for owner, found in offers:
+            for name in (found.name, *found.aliases):
+                self._offered.setdefault(name, []).append((owner, found))
+        self._records = records
+        return records
 
-    def _load_dropped(self, dropped: Dropped) -> PluginRecord:
+    def _load_dropped(self, dropped: Dropped) -> tuple[PluginRecord, tuple[BackendType, ...]]:
+        from complaint_llm.backends.declared import read_declared
+        from complaint_llm.host.dropped import import_dropped
+
         record = PluginRecord(dropped.name, dropped.kind, str(dropped.path))
         barred = self._barred(dropped.name)
         if barred is not None:
-            return record._replace(state="blocked", error=barred)
+            return record._replace(state="blocked", error=barred), ()
         try:
             if dropped.kind == "declared":
                 types: tuple[BackendType, ...] = (read_declared(dropped.path),)
@@ -245,17 +271,11 @@ class PluginHost:
                 types = self._register(import_dropped(dropped), str(dropped.path), str(dropped.path))
         except PluginError as error:
             log.warning("plugin %s is left out: %s", dropped.name, error)
-            return record._replace(state="error", error=str(error))
-        self._offer(types, str(dropped.path))
-        return record._replace(types=tuple(found.name for found in types))
+            return record._replace(state="error", error=str(error)), ()
+        return record._replace(types=tuple(found.name for found in types)), types
 
-    def _offer(self, types: Iterable[BackendType], owner: str) -> None:
-        for found in types:
-            for name in (found.name, *found.aliases):
-                self._offered.setdefault(name, []).append((owner, found))
-
-    def _installed_record(self, point: Any) -> PluginRecord:
-        record = PluginRecord(point.name, "entry point", distribution(point))
+    def _installed_record(self, point: EntryPoint) -> PluginRecord:
+        record = PluginRecord(point.name, "entry point", point.owner)
         barred = self._barred(point.name, point)
         if barred is not None:
             return record._replace(state="blocked", error=barred)

@@ -2,43 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from complaint_llm.exceptions import PluginError
 from complaint_llm.hookspecs import PROJECT
 
 
-class Installed:
-    """The entry points at one moment. Immutable; any thread may use it."""
+class EntryPoint(NamedTuple):
+    """One line of a distribution's entry_points.txt."""
 
-    __slots__ = ("_by_name",)
+    name: str
+    module: str
+    attribute: str
+    distribution: str
+    version: str
+
+    @property
+    def value(self) -> str:
+        """As it was written."""
+        return f"{self.module}:{self.attribute}" if self.attribute else self.module
+
+    @property
+    def owner(self) -> str:
+        """The distribution with its version, for messages."""
+        return f"{self.distribution} {self.version}"
+
+
+class Installed:
+    """The entry points at one moment. For one thread at a time.
+
+    Folders on ``sys.path`` are read directly, for importing ``importlib.metadata`` costs more than all of this; it is
+    asked for what is not found so (packages in zip files, other finders), and where all plugins are wanted.
+    """
+
+    __slots__ = ("_in_folders", "_whole")
 
     def __init__(self) -> None:
-        by_name: dict[str, list[EntryPoint]] = {}
-        for point in entry_points(group=PROJECT):
-            by_name.setdefault(point.name, []).append(point)
-        self._by_name: Mapping[str, list[EntryPoint]] = by_name
+        self._in_folders = _by_name(_in_folders())
+        self._whole: dict[str, list[EntryPoint]] | None = None
 
     def names(self) -> list[str]:
-        """Every name, in no order that means anything."""
-        return list(self._by_name)
+        """Every name."""
+        return list(self._all())
 
     def all(self) -> list[EntryPoint]:
         """Every entry point, clashing ones too."""
-        return [point for points in self._by_name.values() for point in points]
+        return [point for points in self._all().values() for point in points]
 
     def get(self, name: str) -> EntryPoint | None:
         """The entry point of this name. Raises PluginError if two distributions offer it."""
-        points = self._by_name.get(name)
+        points = self._in_folders.get(name) or self._all().get(name)
         if points is None:
             return None
-        if len({distribution(point) for point in points}) > 1:
-            owners = " and ".join(sorted({f"{distribution(point)} ({point.value})" for point in points}))
+        if len({point.owner for point in points}) > 1:
+            owners = " and ".join(sorted({f"{point.owner} ({point.value})" for point in points}))
             raise PluginError(f"type {name!r} is offered by two distributions, {owners}: uninstall one of them")
         return points[0]
 
+    def _all(self) -> dict[str, list[EntryPoint]]:
+        if self._whole is None:
+            self._whole = _by_name(_everywhere())
+        return self._whole
 
-def distribution(point: EntryPoint) -> str:
-    """The name and version of the distribution that an entry point comes from."""
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unnamed distribution"
+
+def _in_folders() -> Iterator[EntryPoint]:
+    seen: set[str] = set()
+    for folder in sys.path:
+        try:
+            with os.scandir(folder or ".") as found:
+                names = [entry.name for entry in found if entry.name.endswith((".dist-info", ".egg-info"))]
+        except OSError:
+            continue
+        for name in names:
+            distribution, _, version = name.rpartition(".")[0].partition("-")
+            # The first on the path shadows others of its name, as it does for imports.
+            if distribution.lower() in seen:
+                continue
+            seen.add(distribution.lower())
+            try:
+                text = Path(folder, name, "entry_points.txt").read_text(encoding="utf-8")
+            except OSError:
+                continue
+            yield from _parsed(text, distribution.replace("_", "-"), version)
+
+
+def _parsed(text: str, distribution: str, version: str) -> Iterator[EntryPoint]:
+    header = f"[{PROJECT}]"
+    if header not in text:
+        return
+    group = ""
+    for line in text.splitlines():
+        line = line.strip()
+        if line.startswith("["):
+            group = line
+        elif group == header and "=" in line and not line.startswith(("#", ";")):
+            name, _, value = line.partition("=")
+            module, _, attribute = value.partition("[")[0].strip().partition(":")
+            yield EntryPoint(name.strip(), module.strip(), attribute.strip(), distribution, version)
+
+
+def _everywhere() -> Iterator[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=PROJECT):
+        if point.dist is not None:
+            name = point.dist.name.replace("_", "-")
+            yield EntryPoint(point.name, point.module, point.attr or "", name, point.dist.version)
+
+
+def _by_name(points: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+    named: dict[str, list[EntryPoint]] = {}
+    for point in points:
+        named.setdefault(point.name, []).append(point)
+    return named

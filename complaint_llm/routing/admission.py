@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from complaint_llm.routing.budget import Account
     from complaint_llm.routing.candidate import AnyRequest, Estimate, Policy
     from complaint_llm.routing.meter import Meter
+    from complaint_llm.routing.shared import SharedState
 
 
 def admission(
@@ -31,6 +32,7 @@ def admission(
     on_rate_limit: bool = True,
     budget: Account | None = None,
     estimate: Callable[[AnyRequest], Estimate] | None = None,
+    shared: SharedState | None = None,
     clock: Clock = time.monotonic,
     make_waiter: Callable[[], Waiter] = ThreadWaiter,
 ) -> tuple[Policy, ...]:
@@ -51,16 +53,31 @@ def admission(
         policies.append(Budget(budget, estimate))
     if max_concurrency is not None:
         policies.append(Concurrency(max_concurrency, clock, make_waiter))
-    policies.append(
-        RateLimit(
+    limit = RateLimit(
+        id,
+        requests=rate_limit,
+        window=window,
+        tokens_per_minute=tokens_per_minute,
+        estimate=estimate,
+        wait=on_rate_limit,
+        clock=clock,
+        make_waiter=make_waiter,
+    )
+    if shared is None:
+        policies.append(limit)
+    else:
+        from complaint_llm.routing.shared_limit import SharedRateLimit
+
+        together = SharedRateLimit(
             id,
+            limit,
+            shared,
             requests=rate_limit,
             window=window,
             tokens_per_minute=tokens_per_minute,
-            estimate=estimate,
             wait=on_rate_limit,
             clock=clock,
             make_waiter=make_waiter,
         )
-    )
+        policies.append(together)
     return tuple(policies)

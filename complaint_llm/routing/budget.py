@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from complaint_llm.call import Clock
+    from complaint_llm.routing.shared import SharedState
+    from complaint_llm.routing.shared_budget import SharedBook
 
 _LOOK_AGAIN = 0.25
 """Seconds after which a waiting thread asks the book again: another process may have given something back."""
@@ -44,6 +46,7 @@ class Account:
         path: Path,
         *,
         whole: bool = False,
+        shared: SharedState | None = None,
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
         make_waiter: Callable[[], Waiter] = ThreadWaiter,
@@ -53,7 +56,11 @@ class Account:
         self._whole = whole
         self._clock = clock
         self._wall = wall
-        self._book = BudgetBook(path, wall)
+        self._book: BudgetBook | SharedBook = BudgetBook(path, wall)
+        if shared is not None:
+            from complaint_llm.routing.shared_budget import SharedBook
+
+            self._book = SharedBook(self._book, shared)
         self._gate = Turnstile(clock, make_waiter)
         self._spare = 0
         self._reserved = 0
@@ -83,7 +90,7 @@ class Account:
             with self._gate.lock:
                 if self._spare >= need or not need:
                     return self._taken(need)
-            if not self._refill(need):
+            if not self._refill(need, request.privacy == "local"):
                 left = give_up - self._clock()
                 if left <= 0 or request.cancel.cancelled:
                     raise self._refusal("all that is left is reserved by requests under way", code=LOCAL_LIMIT)
@@ -176,7 +183,7 @@ class Account:
     def _enough(self, need: int) -> float:
         return 0.0 if self._spare >= need else FOREVER
 
-    def _refill(self, need: int) -> bool:
+    def _refill(self, need: int, private: bool) -> bool:
         """Have more set aside. False if open reservations stand in the way; raises if what is spent does."""
         now = self._clock()
         with self._book.lock:
@@ -188,7 +195,7 @@ class Account:
                 lacking = need - max(0, self._spare)
             if lacking <= 0:
                 return True
-            grant = self._record(Ask(self._limits, lacking, max(want, lacking)))
+            grant = self._record(Ask(self._limits, lacking, max(want, lacking), private))
         if grant.spent_up is not None:
             raise self._refusal(f"{grant.spent_up}; this request may cost {need / NANO:.4f}")
         return grant.nano > 0

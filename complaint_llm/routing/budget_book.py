@@ -32,6 +32,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spent (scope TEXT, day TEXT, nano INTEGER NOT NULL, PRIMARY KEY (scope, day)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (scope TEXT, holder TEXT, nano INTEGER NOT NULL, until REAL NOT NULL,
                                  PRIMARY KEY (scope, holder)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS machine (one INTEGER PRIMARY KEY, name TEXT NOT NULL);
 """
 _ADD_SPENT = "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT (scope, day) DO UPDATE SET nano = nano + excluded.nano"
 _SET_HELD = "INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)"
@@ -60,6 +61,8 @@ class Ask(NamedTuple):
     limits: Limits
     need: int
     want: int
+    private: bool = False
+    """For a request that must not touch anything shared with other machines."""
 
 
 class Grant(NamedTuple):
@@ -77,15 +80,27 @@ class BudgetBook:
     def __init__(self, path: Path, wall: Callable[[], float] = time.time) -> None:
         self.path = path
         self.lock = threading.RLock()
-        self._wall = wall
+        self.wall = wall
         self._holder = uuid.uuid4().hex
+        self._machine: str | None = None
         self._connection: sqlite3.Connection | None = None
         self._inherited: list[sqlite3.Connection] = []
         reset_in_child(self)
 
     def spent(self, scope: str) -> Spent:
         """What the book says now."""
-        return self._transaction(lambda db: _spent(db, scope, self._wall()))
+        return self._transaction(lambda db: _spent(db, scope, self.wall()))
+
+    def machine(self) -> str:
+        """The name that this file gave itself: what distinguishes its spendings from another machine's."""
+        if self._machine is None:
+
+            def work(db: sqlite3.Connection) -> str:
+                db.execute("INSERT OR IGNORE INTO machine VALUES (1, ?)", (uuid.uuid4().hex,))
+                return str(db.execute("SELECT name FROM machine").fetchone()[0])
+
+            self._machine = self._transaction(work)
+        return self._machine
 
     def record(self, scope: str, spent: Mapping[int, int], held: int, ask: Ask | None = None) -> Grant:
         """Add what was spent, by day (since 1970, UTC); set what this process still holds; and set more aside if asked.
@@ -94,7 +109,7 @@ class BudgetBook:
         """
 
         def work(db: sqlite3.Connection) -> Grant:
-            now = self._wall()
+            now = self.wall()
             for day, nano in spent.items():
                 db.execute(_ADD_SPENT, (scope, _iso(day * DAY), nano))
             grant = Grant(0)
@@ -182,14 +197,22 @@ def _spent(db: sqlite3.Connection, scope: str, now: float) -> Spent:
     return Spent(*row)
 
 
-def _granted(ask: Ask, spent: Spent) -> Grant:
+def why_spent_up(ask: Ask, spent: Spent) -> str | None:
+    """The limit that what is spent leaves no room for ``ask`` in, in words; None where only holdings are in the way."""
     for limit, used, when in (
         (ask.limits.total, spent.total, ""),
         (ask.limits.day, spent.day, " today"),
         (ask.limits.month, spent.month, " this month"),
     ):
         if limit is not None and round(limit * NANO) - used < ask.need:
-            return Grant(0, f"{used / NANO:.4f} of {limit:g} dollars are spent{when}")
+            return f"{used / NANO:.4f} of {limit:g} dollars are spent{when}"
+    return None
+
+
+def _granted(ask: Ask, spent: Spent) -> Grant:
+    spent_up = why_spent_up(ask, spent)
+    if spent_up is not None:
+        return Grant(0, spent_up)
     free = min(
         round(limit * NANO) - used
         for limit, used in (

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from complaint_llm.request import Request
     from complaint_llm.routing.cache_file import CacheFile
     from complaint_llm.routing.candidate import Candidate
+    from complaint_llm.routing.shared_cache import SharedCache
 
 DEFAULT_SIZE = 1000
 WHOLE = ("stop", "tool_calls", None)
@@ -32,7 +33,8 @@ class Cache:
     """Answers by the digest of the request and the identity of the backend that gave them.
 
     ``ttl`` in seconds (None: for ever); ``size`` in answers, the least recently used go first; ``file`` keeps them
-    across processes and restarts. Any thread may call it; ``_lock`` guards the memory and is not held over the disk.
+    across restarts, ``shared`` has them for all processes with the same Redis. Any thread may call it; ``_lock``
+    guards the memory and is not held over the disk or the network.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class Cache:
         ttl: float | None = None,
         size: int = DEFAULT_SIZE,
         file: CacheFile | None = None,
+        shared: SharedCache | None = None,
         clock: Clock = time.monotonic,
         make_waiter: Callable[[], Waiter] = ThreadWaiter,
     ) -> None:
         self._ttl = ttl
         self._size = size
         self._file = file
+        self._shared = shared
         self._clock = clock
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, tuple[float, InferenceOutput]] = OrderedDict()
@@ -68,8 +72,10 @@ class Cache:
             return ask(request, candidates)
         began = self._clock()
         digest = request_digest(request)
+        # Nothing of a private request is looked up, kept or announced beyond this machine.
+        shared = self._shared if request.privacy is None else None
         for candidate, identity in identities:
-            found = self._get(f"{digest}:{identity}", request)
+            found = self._get(f"{digest}:{identity}", request, shared)
             if found is not None:
                 return _free(found, candidate.id, self._clock() - began)
 
@@ -77,11 +83,22 @@ class Cache:
             output = ask(request, candidates)
             for candidate, identity in identities:
                 if candidate.id == output.backend:
-                    self._put(f"{digest}:{identity}", output)
+                    self._put(f"{digest}:{identity}", output, shared)
             return output
 
+        def look_again() -> InferenceOutput | None:
+            found = (self._get(f"{digest}:{identity}", request, shared) for _, identity in identities)
+            return next((output for output in found if output is not None), None)
+
+        def ask_once() -> InferenceOutput:
+            if shared is None:
+                return ask_and_keep()
+            names = "|".join(identity for _, identity in identities)
+            output, own = shared.fly(f"{digest}:{names}", request, ask_and_keep, look_again)
+            return output if own else _free(output, output.backend, self._clock() - began)
+
         key = (digest, tuple(identity for _, identity in identities))
-        output, own = self._flights.run(key, request, ask_and_keep)
+        output, own = self._flights.run(key, request, ask_once)
         return output if own else _free(output, output.backend, self._clock() - began)
 
     def close(self) -> None:
@@ -93,7 +110,7 @@ class Cache:
         """Answers stay; the lock may have been held."""
         self._lock = threading.Lock()
 
-    def _get(self, key: str, request: Request) -> InferenceOutput | None:
+    def _get(self, key: str, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
         with self._lock:
             entry = self._answers.get(key)
             if entry is not None:
@@ -101,21 +118,21 @@ class Cache:
                     self._answers.move_to_end(key)
                     return entry[1]
                 del self._answers[key]
-        if self._file is None:
-            return None
-        found = self._file.get(key, request)
-        if found is None:
-            return None
-        output, left = found
-        self._remember(key, output, left)
-        return output
+        for store in (self._file, shared):
+            found = None if store is None else store.get(key, request)
+            if found is not None:
+                output, left = found
+                self._remember(key, output, left)
+                return output
+        return None
 
-    def _put(self, key: str, output: InferenceOutput) -> None:
+    def _put(self, key: str, output: InferenceOutput, shared: SharedCache | None) -> None:
         if output.finish_reason not in WHOLE:
             return
         self._remember(key, output, self._ttl)
-        if self._file is not None:
-            self._file.put(key, output, self._ttl)
+        for store in (self._file, shared):
+            if store is not None:
+                store.put(key, output, self._ttl)
 
     def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
         until = float("inf") if left is None else self._clock() + left

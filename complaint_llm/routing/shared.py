@@ -25,7 +25,11 @@ TIMEOUT = 0.5
 """Seconds to connect to Redis and to wait for its answer: after that it counts as gone."""
 LOOK_AGAIN = 1.0
 """Seconds between two attempts to reach a Redis that is gone."""
+LEASE = 3000
+"""Milliseconds after which a lease of a process that died ends."""
 _IDLE = 1.0
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+_RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
 
 
 class SharedStateLostError(Exception):
@@ -54,6 +58,7 @@ class SharedState:
         self._lost = False
         self._closed = False
         self._jobs: deque[Callable[[], None]] = deque()
+        self._leases: dict[str, str] = {}
         self._worker: threading.Thread | None = None
         self._wake = ThreadWaiter()
         self._stop = ThreadWaiter()
@@ -85,7 +90,25 @@ class SharedState:
         """What a Redis command returns. Raises as ``run``."""
         if self._lost:
             raise SharedStateLostError
-        return self._guarded(lambda: self._connected().execute_command(command, *args))
+        return self._guarded(lambda: self._execute(command, *args))
+
+    def lease(self, name: str, token: str) -> bool:
+        """Have ``name`` until ``release`` or the end of this process; False if another has it. Raises as ``run``."""
+        if self.ask("SET", name, token, "NX", "PX", LEASE) is None:
+            return False
+        with self._lock:
+            self._leases[name] = token
+        self.later(lambda: None)
+        return True
+
+    def release(self, name: str, token: str) -> None:
+        """Let others have ``name``."""
+        with self._lock:
+            self._leases.pop(name, None)
+        try:
+            self.run(_RELEASE, [name], (token,))
+        except SharedStateLostError:
+            pass  # it ends by itself
 
     def later(self, job: Callable[[], None]) -> None:
         """Do something that nobody waits for, in order; a job that finds Redis gone is dropped."""
@@ -119,6 +142,7 @@ class SharedState:
         self._client = None
         self._scripts = {}
         self._jobs.clear()
+        self._leases.clear()
         self._worker = None
         self._wake, self._stop = ThreadWaiter(), ThreadWaiter()
         self._lost = False
@@ -139,6 +163,10 @@ class SharedState:
             if client is None:
                 client = self._client = self._open()
         return client
+
+    def _execute(self, *command: Any) -> Any:
+        client: Any = self._connected()  # its execute_command has no types
+        return client.execute_command(*command)
 
     def _script(self, source: str) -> Any:
         client = self._connected()
@@ -184,7 +212,7 @@ class SharedState:
             if self._closed:
                 return
             try:
-                self._connected().execute_command("PING")
+                self._execute("PING")
             except (redis.RedisError, OSError):
                 continue
             self._lost = False
@@ -202,9 +230,18 @@ class SharedState:
             if not self._closed:
                 self._wake.wait(_IDLE)
             with self._lock:
-                if not self._jobs:
+                leases = dict(self._leases)
+                if not self._jobs and (self._closed or not leases):
                     self._worker = None
                     return
+            self._renew(leases)
+
+    def _renew(self, leases: dict[str, str]) -> None:
+        for name, token in leases.items():
+            try:
+                self.run(_RENEW, [name], (token, LEASE))
+            except SharedStateLostError:
+                return  # logged
 
 
 def _log(message: str, *args: object) -> None:

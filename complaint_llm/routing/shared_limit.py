@@ -216,7 +216,7 @@ class SharedRateLimit:
         if signal is not None:
             self._hold(*signal)
         if unsent or (self._limits[2] and used != reserved):
-            args = (admission.entry, min(reserved, self._limits[2]), used)
+            args = (admission.entry, reserved, used)
             self._shared.later(lambda: self._shared.run(_CORRECT, self._keys[2:5], args))
 
     def _take_turn(self) -> float:
@@ -288,7 +288,8 @@ class SharedRateLimit:
             self._local.allow(share)
 
     def _tokens(self, request: AnyRequest) -> int:
-        return self._local.tokens_of(request)
+        most = self._limits[2]
+        return min(self._local.tokens_of(request), most) if most else 0
 
     def _logged(self, admission: _Admission) -> _Admission:
         with self._lock:

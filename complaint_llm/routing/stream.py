@@ -59,7 +59,7 @@ class RoutedStream:
 
     def __del__(self) -> None:
         course = getattr(self, "_course", None)
-        if course is not None and not course.ended:
+        if course is not None and course.started and not course.ended:
             # The collector may run this inside any lock of ours: a thread that holds none does the closing.
             try:
                 _thread.start_new_thread(course.close, ("the stream was abandoned",))
@@ -102,6 +102,11 @@ class _Course:
         self._error: BackendError | None = None
         request.deadline.pause()
         self._whole.attach(self._cancelled_outside)
+
+    @property
+    def started(self) -> bool:
+        """Whether anything may have been sent."""
+        return self._run is not None
 
     def step(self) -> StreamEvent:
         if self._error is not None:

@@ -41,6 +41,10 @@ class Response(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        # Tracebacks may show it, and a server may echo the key.
+        return f"<Response {self.status}, {len(self.body)} bytes>"
+
 
 class ResponseStream:
     """An answer whose head was read and whose body comes piece by piece; a context manager and an iterator of bytes.

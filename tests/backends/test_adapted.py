@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 
 from complaint_llm import Mediator
-from complaint_llm.backends import Backend, BaseBackend
+from complaint_llm.backends import Backend, BaseBackend, HTTPBackend
 from complaint_llm.backends.adapted import adapt
-from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError, ResponseFormatError
+from complaint_llm.exceptions import (
+    AuthenticationError,
+    BackendError,
+    ConfigError,
+    InvalidRequestError,
+    ResponseFormatError,
+)
 from complaint_llm.messages import Done, TextDelta
+from complaint_llm.testing import FaultyServer, Reply
+from complaint_llm.testing.dialects import Content
 
 
 class Client:
@@ -276,3 +284,64 @@ def test_a_function_that_hangs_is_left_alone_at_the_deadline() -> None:
             adapt(hang, id="own", max_retries=0).generate("x", timeout=0.1)
     finally:
         release.set()
+
+
+class Intranet:
+    """The wire of an API that takes a text and gives a text."""
+
+    base_path = "/api"
+
+    def speaks(self, path: str) -> bool:
+        return path == "/api/generate"
+
+    def streams(self, path: str, body: Any) -> bool:
+        return False
+
+    def prompt(self, body: Any) -> str:
+        return str(body["text"])
+
+    def answer(self, path: str, body: Any, content: Content) -> Any:
+        return {"generated_text": content.text} if content.text else {"nothing": "here"}
+
+    def events(self, content: Content) -> list[bytes]:
+        return []
+
+    def error(self, status: int, code: str | None, message: str) -> Any:
+        return {"message": message}
+
+
+class IntranetBackend(HTTPBackend):
+    """Writes prepare_request and parse_response, and no more."""
+
+    def __init__(self, api_url: str, **kwargs: Any) -> None:
+        super().__init__(base_url=api_url, **kwargs)
+
+    def prepare_request(self, prompt: str, **kwargs: Any) -> Any:
+        return {"endpoint": "/generate", "payload": {"text": prompt, "parameters": kwargs}}
+
+    def parse_response(self, response: Any) -> Any:
+        assert response.status_code == 200
+        return response.json()["generated_text"]
+
+
+def test_an_adapter_of_prepare_request_and_parse_response_answers_over_http() -> None:
+    with FaultyServer(wires=[Intranet()]) as server, IntranetBackend(f"{server.url}/api", temperature=0.5) as backend:
+        assert backend.generate("hello", max_tokens=3) == "hello"
+        assert server.requests[0].body == {"text": "hello", "parameters": {"temperature": 0.5, "max_tokens": 3}}
+
+
+def test_an_adapter_has_retries_and_error_classes() -> None:
+    with FaultyServer(wires=[Intranet()]) as server:
+        server.script(Reply.error(503), Reply.error(401, message="no such key"))
+        backend = IntranetBackend(f"{server.url}/api", retry_delay=0.01)
+        with backend, pytest.raises(AuthenticationError, match="no such key") as caught:
+            backend.generate("hello")
+    assert len(caught.value.attempts) == 2
+
+
+@pytest.mark.parametrize("body", [b'{"nothing": "here"}', b"[]", b"no JSON", b'{"generated_text": 7}'])
+def test_an_answer_that_the_adapter_cannot_read_is_a_format_error(body: bytes) -> None:
+    with FaultyServer(Reply.raw(body), wires=[Intranet()]) as server:
+        backend = IntranetBackend(f"{server.url}/api", max_retries=0)
+        with backend, pytest.raises(ResponseFormatError):
+            backend.generate("hello")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import struct
 import subprocess
@@ -59,6 +60,7 @@ class Faulty(BaseHTTPRequestHandler):
                 "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
             }
         ).encode()
+        self.server.healed.wait(self.server.delay)
         if fault == "silence":
             self.server.healed.wait(10)
             self.close_connection = True
@@ -97,6 +99,7 @@ class FaultyServer(ThreadingHTTPServer):
 def server():
     server = FaultyServer(("127.0.0.1", 0), Faulty)
     server.lock, server.asked, server.ill, server.healed = threading.Lock(), Counter(), True, threading.Event()
+    server.delay = 0.0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.healed.set()
@@ -155,3 +158,48 @@ def test_per_prompt_deadlines_hold_while_others_go_on(server, tmp_path):
         )
     assert {type(r.error).__name__ for r in results} == {"BackendTimeoutError"}
     assert time.monotonic() - begin < 1.2
+
+
+@pytest.fixture
+def command(server, tmp_path):
+    """The command over 500 prompts with 4 workers, in a process of its own, once 20 of them were asked."""
+    server.ill, server.delay = False, 0.05
+    backend = {"id": "gpt", "type": "openai", "api_key": "none", "model": "m"}
+    backend["base_url"] = f"http://127.0.0.1:{server.server_port}/v1"
+    (tmp_path / "config.json").write_text(json.dumps({"BACKENDS": [backend]}), encoding="utf-8")
+    (tmp_path / "in.txt").write_text("".join(f"prompt {i}\n" for i in range(500)), encoding="utf-8")
+    arguments = ["-c", "config.json", "batch", "in.txt", "-o", "out.jsonl", "-w", "4"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "complaint_llm", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until = time.monotonic() + 20
+        while sum(server.asked.values()) < 20 and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        yield process
+        process.kill()
+
+
+def test_ctrl_c_waits_for_what_is_under_way_and_says_how_to_go_on(command, server, tmp_path):
+    command.send_signal(signal.SIGINT)
+    _, said = command.communicate(timeout=20)
+    assert command.returncode == 130
+    assert "run the same command again to go on" in said
+    asked = sum(server.asked.values())
+    assert asked < 500
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == [f"re prompt {i}" for i in range(asked)]
+    with Journal(tmp_path / "out.jsonl.journal") as journal:
+        assert journal.counts() == (asked, 0, 0)
+
+
+def test_a_second_ctrl_c_cancels_what_is_under_way(command, server, tmp_path):
+    server.delay = 30
+    time.sleep(0.3)
+    command.send_signal(signal.SIGINT)
+    time.sleep(0.4)
+    assert command.poll() is None
+    begin = time.monotonic()
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=20)
+    assert command.returncode == 130
+    assert time.monotonic() - begin < 3

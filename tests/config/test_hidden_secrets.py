@@ -56,7 +56,7 @@ FAILING = {
     "variable as type": '{"BACKENDS": [{"id": "a", "type": "$OPENAI_API_KEY"}]}',
     "variable in mediator": f'{{{ONE}, "MEDIATOR": {{"backends": ["$OPENAI_API_KEY"]}}}}',
     "variable as strategy": f'{{{ONE}, "MEDIATOR": {{"strategy": "$OPENAI_API_KEY"}}}}',
-    "variable as part": '{"BACKENDS": [{"id": "a", "type": "fallback", "primary": "$OPENAI_API_KEY", "fallbacks": []}]}',
+    "variable as part": '{"BACKENDS": [{"id": "a", "type": "fallback", "primary": "$A_KEY", "fallbacks": []}]}',
     "variable as level": f'{{{ONE}, "LOG": {{"level": "$OPENAI_API_KEY"}}}}',
     "variable as location": '{"BACKENDS": [{"id": "a", "type": "openai", "location": "$OPENAI_API_KEY"}]}',
     "plugin folder": '{"PLUGINS": {"paths": ["$OPENAI_API_KEY"]}, "BACKENDS": [{"id": "a", "type": "openai"}]}',
@@ -64,7 +64,7 @@ FAILING = {
     "line break": f'{{"BACKENDS": [{{"id": "a", "type": "openai", "api_key": "{CANARY}\\n"}}]}}',
     "header": f'{{"BACKENDS": [{{"id": "a", "type": "openai", "custom_headers": {{"X-A": "{CANARY}\\r\\nX: y"}}}}]}}',
     "another fault": f'{{"BACKENDS": [{{"id": "a", "type": "openai", {LITERAL}, "temperature": 9}}]}}',
-    "another fault by variable": '{"BACKENDS": [{"id": "a", "type": "openai", "api_key": "$OPENAI_API_KEY", "top_p": 9}]}',
+    "fault by variable": '{"BACKENDS": [{"id": "a", "type": "openai", "api_key": "$OPENAI_API_KEY", "top_p": 9}]}',
     "broken schema": f'{{"BACKENDS": [{{"id": "a", "type": "odd", "x": 1, {LITERAL}, "qqq": "{CANARY}"}}]}}',
     "repeated id": f'{{"BACKENDS": [{{"id": "a", "type": "openai", {LITERAL}}}, {{"id": "a", "type": "openai"}}]}}',
     "not a mapping": f'["{CANARY}"]',
@@ -77,8 +77,8 @@ def environ(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(registered, "_registered", {})
     registered.register_backend("odd", Backend, schema={"properties": {"x": {"$ref": "#/$defs/nowhere"}}})
     if request.param == "environment":
-        return {"OPENAI_API_KEY": CANARY}
-    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={CANARY}\n")
+        return {"OPENAI_API_KEY": CANARY, "A_KEY": CANARY}
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={CANARY}\nA_KEY={CANARY}\n")
     return {}
 
 

@@ -278,3 +278,31 @@ def test_the_composed_schema_is_valid_and_judges_as_the_loader_does() -> None:
     for wrong in ({"temperature": 9}, {"echo": True}, {"type": "clade"}):
         bad = {"BACKENDS": [{**good["BACKENDS"][0], **wrong}]}
         assert list(judge.iter_errors(bad)) != [], wrong
+
+
+def test_an_enabled_plugin_that_is_not_installed_is_one_line_about_plugins(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, MOCK, {"id": "n", "type": "mock"}, PLUGINS={"enable": ["nobody"]})
+    (line,) = caught.value.problems
+    assert ": /PLUGINS: PLUGINS.enable names 'nobody', which is not installed" in line
+
+
+def test_times_that_no_clock_can_wait_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"must be at most 100000000, not 1e\+300"):
+        load(tmp_path, {**MOCK, "timeout": 1e300})
+
+
+def test_the_repositorys_own_plugin_folder_holds_no_dropped_in_plugins(tmp_path: Path) -> None:
+    plugins = Path(str(importlib.util.find_spec("complaint_llm_plugins").submodule_search_locations[0]))  # type: ignore[union-attr, index]
+    config = load(tmp_path, MOCK, PLUGINS={"paths": [str(plugins)]})
+    assert [record for record in config.host.plugins() if record.kind != "entry point"] == []
+
+
+def test_a_value_that_is_not_known_is_not_judged_beside_another_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, {**MOCK, "model": "${", "system": "$NOT_SET", "temperatur": 1})
+    assert [line.split(": ")[1] for line in caught.value.problems] == [
+        "/BACKENDS/0/model",
+        "/BACKENDS/0/system",
+        "/BACKENDS/0/temperatur",
+    ]

@@ -31,6 +31,9 @@ class FakeNode(ThreadingHTTPServer):
     def api(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that had enough of an answer closed the connection: nothing to say."""
+
     def stop(self) -> None:
         self.shutdown()
         self._thread.join()

@@ -118,7 +118,7 @@ def test_evidence_from_before_the_node_is_synced(tmp_path: Path, node: Any) -> N
 def test_a_node_that_names_blocks_otherwise_is_an_error(mirrored: EvidenceStore, node: Any) -> None:
     """Its CID is compared with ours; the evidence is stored here all the same."""
     node.answer_with["block/put"] = (200, b'{"Key": "bafkqaaa", "Size": 1}')
-    with pytest.raises(EvidenceCorruptedError, match="calls block bafkrei.* bafkqaaa"):
+    with pytest.raises(EvidenceCorruptedError, match=r"calls block bafkrei\w+ bafkqaaa"):
         mirrored.submit_evidence(b"x", "document")
     assert len(mirrored.list_evidence()) == 1
 
@@ -141,11 +141,11 @@ def test_a_node_that_answers_wrongly_never_harms_the_store(
 ) -> None:
     """Refusals, rubbish, redirects and floods: the evidence is here, unpinned or the error is named."""
     node.answer_with[command] = answer
-    try:
-        pinned = mirrored.submit_evidence(b"x", "document")["pinned"]
-        assert pinned == (command == "block/get")
-    except EvidenceCorruptedError as error:
-        assert "calls block" in str(error)
+    if command == "block/put" and answer[0] == 200 and len(answer[1]) < 100:
+        with pytest.raises(EvidenceCorruptedError, match="calls block"):
+            mirrored.submit_evidence(b"x", "document")
+    else:
+        assert mirrored.submit_evidence(b"x", "document")["pinned"] == (command == "block/get")
     (record,) = mirrored.list_evidence()
     assert mirrored.retrieve_evidence(record["cid"]) == b"x"
     with pytest.raises((EvidenceNotFoundError, EvidenceCorruptedError)):

@@ -96,7 +96,11 @@ def backend_at(port: int, id: str, scheme: str = "http", **keys: Any) -> Backend
 def faults() -> Iterator[Faults]:
     """The running server, and a library that has imported already what faults make it import."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-m", "tests.faults.server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     try:
         faults = Faults(process)

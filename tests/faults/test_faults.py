@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 
 import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend
-from complaint_llm.exceptions import BackendError, StreamInterruptedError
+from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, StreamInterruptedError
 from tests.faults.conftest import Faults, Told, ask, backend_at
 from tests.faults.left_open import Lists, held_locks, left_open
 from tests.faults.modes import ANSWER, KEY, MODES, PIECE, WELL, Mode
@@ -29,7 +30,8 @@ def nothing_left(before: Lists, backends: Iterable[Backend]) -> None:
     assert left_open(before, backends) == []
     for backend in backends:
         assert backend.meter.in_flight == 0
-        places = [state.text for state in (policy.state() for policy in backend.policies) if state.policy == "concurrency"]
+        states = [policy.state() for policy in backend.policies]
+        places = [state.line for state in states if state.name == "concurrency"]
         assert places in ([], ["0 of 1 under way"])
 
 
@@ -95,3 +97,62 @@ def test_behind_a_fallback_a_fault_is_answered_by_the_second(faults: Faults, mod
     assert all(attempt.error is not None and attempt.error.startswith(f"{expected.__name__}: ") for attempt in failed)
     assert (answered.backend, answered.error) == ("second", None)
     assert KEY not in repr(told.output)
+
+
+SILENT = {name: mode for name, mode in MODES.items() if mode.error is BackendTimeoutError and name != "408"}
+
+
+@both_ways
+@pytest.mark.parametrize("mode", SILENT.values(), ids=SILENT)
+def test_close_ends_a_call_that_waits_for_a_silent_server(faults: Faults, mode: Mode, streamed: bool) -> None:
+    """Whatever the call waits for, ``close()`` by another thread ends it at once, with an error that says so."""
+    before = Lists.now()
+    with faults.playing(mode, streamed) as port:
+        backend = backend_at(port, "first", mode.scheme)
+        told: list[Told] = []
+        caller = threading.Thread(
+            target=lambda: told.append(ask(backend, mode.prompt, streamed=streamed, timeout=60)), daemon=True
+        )
+        caller.start()
+        time.sleep(0.15)
+        backend.close()
+        caller.join(1)
+        assert not caller.is_alive()
+        nothing_left(before, [backend])
+    error = told[0].error
+    assert isinstance(error, CancelledError | StreamInterruptedError)
+    assert "first was closed" in f"{error} {error.__cause__}"
+
+
+def test_the_table_is_as_long_as_it_claims() -> None:
+    """At least 34 faults, each with a name of its own, besides what is odd and yet an answer."""
+    assert len([mode for mode in MODES.values() if mode.error is not None]) >= 34
+    assert all(name == mode.name for name, mode in MODES.items())
+
+
+def test_what_is_left_open_is_found() -> None:
+    """The lists would show a thread, a descriptor and a held lock."""
+    before = Lists.now()
+    stop, lock = threading.Event(), threading.Lock()
+    holder = {"deep": [(lock,)]}
+    thread = threading.Thread(target=stop.wait, args=(10,), name="forgotten")
+    thread.start()
+    try:
+        with open("/dev/null") as file, lock:
+            left = left_open(before, [holder], patience=0)
+            assert "thread forgotten" in left
+            assert f"descriptor {file.fileno()} /dev/null" in left
+            assert held_locks([holder]) == [repr(tuple)]
+    finally:
+        stop.set()
+        thread.join()
+    assert left_open(before, [holder]) == []
+
+
+def test_locks_of_a_backend_are_found() -> None:
+    """The walk reaches the locks behind a backend's policies and connections."""
+    backend = backend_at(1, "first")
+    with backend.meter._lock:
+        assert held_locks([backend])
+    assert held_locks([backend]) == []
+    backend.close()

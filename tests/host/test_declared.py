@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,14 @@ def test_a_folder_of_declarations_is_read_by_name(folder: Path) -> None:
     (folder / "another.json").write_text('{"type": "another", "like": "openai"}')
     (folder / "notes.txt").write_text("no declaration")
     assert [type.name for type in declared_types(folder)] == ["another", "fastco"]
+
+
+def test_a_right_declaration_is_read_without_jsonschema(folder: Path) -> None:
+    file = write_config(folder, '"type": "fastco", "api_key": "k", "model": "m"')
+    code = (
+        "import sys\nfrom complaint_llm.config import load_config\n"
+        f"config = load_config({str(file)!r}, environ={{}})\n"
+        "print(config.entry('f').keys['base_url'], 'jsonschema' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "https://api.fastco.example/v1 False\n"

@@ -93,14 +93,14 @@ def test_an_error_of_text_or_of_any_class_is_raised_fresh_each_time() -> None:
     backend = MockBackend(max_retries=0).with_response(MockResponse.error("API rate limit exceeded"))
     with pytest.raises(BackendError, match="API rate limit exceeded"):
         backend.generate("a")
-    given = RateLimitError("slow down", retry_after=3.0)
+    given = RateLimitError("slow down", retry_after=0.01)
     limited = MockBackend(max_retries=0).with_pattern_response(MessageMatcher.contains(""), MockResponse.error(given))
     caught = []
     for _ in range(2):
         with pytest.raises(RateLimitError) as one:
             limited.generate("a")
         caught.append(one.value)
-    assert caught[0].retry_after == 3.0
+    assert caught[0].retry_after == 0.01
     assert len({id(given), *map(id, caught)}) == 3
     assert given.backend is None
 

@@ -146,9 +146,11 @@ def read_request(sock: socket.socket) -> bytes:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
-    while len(body) < length:
-        body += _some(sock)
-    return head + b"\r\n\r\n" + body
+    pieces = [body]
+    while length > len(body):
+        pieces.append(_some(sock))
+        length -= len(pieces[-1])
+    return head + b"\r\n\r\n" + b"".join(pieces)
 
 
 def _some(sock: socket.socket) -> bytes:

@@ -39,6 +39,7 @@ class AnthropicBackend(HTTPBackend):
     key_variables: ClassVar[tuple[str, ...]] = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
     needs_key: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
+    models_path: ClassVar[str] = "/v1/models"
 
     def __init__(self, *, version: str = VERSION, **keys: Any) -> None:
         if len(version) != 10 or not version.replace("-", "").isdigit():

@@ -29,6 +29,7 @@ class GoogleBackend(HTTPBackend):
     key_variables: ClassVar[tuple[str, ...]] = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
     needs_key: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
+    models_path: ClassVar[str] = "/v1beta/models"
     embedding_batch: ClassVar[int] = embeddings.BATCH
 
     def __init__(self, **keys: Any) -> None:

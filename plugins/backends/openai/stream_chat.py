@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from complaint_llm_plugins.backends.openai.event_json import loaded
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_chat import (
     FINISH_REASONS,
@@ -22,12 +22,9 @@ from complaint_llm_plugins.backends.openai.wire_chat import (
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.parameters import Family
 from complaint_llm.backends.shapes import items, mapping, optional_mapping, text
-from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import StreamEvent
 from complaint_llm.request import Request
 from complaint_llm.transport import ServerSentEvent
-
-_loads = json.JSONDecoder().decode
 
 
 class ChatStreamDecoder:
@@ -55,10 +52,7 @@ class ChatStreamDecoder:
             return ()
         if data == "[DONE]":
             return self._end()
-        try:
-            chunk = _loads(data)
-        except (ValueError, RecursionError) as cause:
-            raise ResponseFormatError(f"a chunk of the stream is no JSON: it begins {data[:80]!r}") from cause
+        chunk = loaded(data)
         # The common chunk by the shortest way: one piece of text and nothing else that would have to be read.
         try:
             (choice,) = chunk["choices"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from complaint_llm_plugins.backends.openai.event_json import loaded
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_chat import Fail, refuse
 from complaint_llm_plugins.backends.openai.wire_responses import (
@@ -20,12 +20,10 @@ from complaint_llm_plugins.backends.openai.wire_responses import (
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.parameters import Family
 from complaint_llm.backends.shapes import items, mapping, text
-from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import StreamEvent
 from complaint_llm.request import Request
 from complaint_llm.transport import ServerSentEvent
 
-_loads = json.JSONDecoder().decode
 Events = Iterable[StreamEvent]
 
 
@@ -61,11 +59,7 @@ class ResponsesStreamDecoder:
         data = event.data
         if self._over or data == "[DONE]":
             return ()
-        try:
-            given = _loads(data)
-        except (ValueError, RecursionError) as cause:
-            raise ResponseFormatError(f"an event of the stream is no JSON: it begins {data[:80]!r}") from cause
-        found = mapping(given, "an event")
+        found = mapping(loaded(data), "an event")
         kind = found.get("type")
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         if reader is None:

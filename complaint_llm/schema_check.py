@@ -11,8 +11,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from complaint_llm.config.environment import Unset
 from complaint_llm.secrets import Secret
+
+
+class Unset:
+    """Stands for a value that is not known: its variable is unset. Nothing is wrong with it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+UNSET = Unset()
 
 Check: TypeAlias = Callable[[Any], bool]
 
@@ -116,7 +127,8 @@ def _items(given: Any, schema: Mapping[str, Any]) -> Check:
 def _enum(given: Sequence[Any], schema: Mapping[str, Any]) -> Check:
     texts = frozenset(item for item in given if isinstance(item, str))
     # Only texts and false: 1 == True in Python, so the rest is left to jsonschema.
-    return lambda value: (isinstance(value, str) and value in texts) or (value is False and False in given)
+    has_false = any(item is False for item in given)
+    return lambda value: (isinstance(value, str) and value in texts) or (has_false and value is False)
 
 
 def _pattern(given: str, schema: Mapping[str, Any]) -> Check:

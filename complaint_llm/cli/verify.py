@@ -1,0 +1,63 @@
+"""``complaint-llm verify``: what an answer rests on, each part verified or named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from complaint_llm.cli.evidence import OpensStore
+
+if TYPE_CHECKING:
+    from complaint_llm.evidence import Step
+
+MARKS = {"verified": "ok", "digest only": "--", "missing": "MISSING", "damaged": "DAMAGED"}
+COLOURS = {"verified": "green", "digest only": "yellow", "missing": "red", "damaged": "red"}
+
+
+@click.command()
+@click.argument("cid")
+@click.option("--depth", type=click.IntRange(1, 200), default=1, show_default=True, help="Records to show whole.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def verify(app: OpensStore, cid: str, depth: int, as_json: bool) -> None:
+    """Show the tree behind an answer's provenance CID, or behind evidence, and verify all of it.
+
+    Of an answer: its text and prompt (or their digests), model, backend, parameters, config, plugins, price, the
+    evidence that it cites, and the records before it. Exit code 1 if anything is missing or not as it was written.
+
+    The records show every change made after the CID was noted elsewhere; they are not signed, and a CID that was
+    only ever kept here proves nothing.
+
+    Example: complaint-llm verify bafyrei...
+    """
+    from complaint_llm.evidence import trace
+
+    with app.open_store() as store:
+        tree = trace(store, cid, depth)
+    fault = tree.fault
+    if as_json:
+        click.echo(json.dumps({**_data(tree), "ok": tree.ok}, ensure_ascii=False, indent=2))
+    else:
+        for line in _lines(tree, "", ""):
+            click.echo(line)
+    if fault is not None:
+        click.echo(f"not verified: {fault.what} {fault.cid}: {fault.detail}", err=True)
+        raise click.exceptions.Exit(1)
+    if not as_json:
+        click.echo("verified; shows changes against this CID kept elsewhere, and is not signed", err=True)
+
+
+def _lines(step: Step, first: str, rest: str) -> Iterator[str]:
+    mark = click.style(MARKS[step.state], fg=COLOURS[step.state])
+    named = step.what if step.cid is None else f"{step.what} {step.cid}"
+    yield f"{first}{named}: {mark} {step.detail}".rstrip()
+    for place, part in enumerate(step.parts):
+        last = place == len(step.parts) - 1
+        yield from _lines(part, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+
+
+def _data(step: Step) -> dict[str, Any]:
+    return {**step._asdict(), "parts": [_data(part) for part in step.parts]}

@@ -1,0 +1,86 @@
+"""Batches on a Dask cluster: same journal, same order, same errors, and a killed worker costs no item."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from complaint_llm.batch import Journal, open_executor, run_batch
+from complaint_llm.exceptions import BatchError, InvalidRequestError, ServerError
+from tests.peers import need_peer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from dask_asks import OpenAsk  # Dask's worker processes import it by this name
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """Makes executors whose worker processes can import ``dask_asks``."""
+    need_peer("distributed")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    return lambda url, workers, seconds=0.0: open_executor(url, OpenAsk(tmp_path, seconds), workers, {})
+
+
+@pytest.mark.peer("distributed")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_killed_worker_costs_no_item(opened, tmp_path):
+    """1,000 prompts on two processes, one of them killed: 1,000 results, and the journal agrees."""
+    executor = opened("dask://local/2", 8, 0.002)
+    prompts = [f"p{i}" for i in range(1000)]
+    results = []
+    with run_batch(None, prompts, executor=executor, journal=tmp_path / "run.journal", ordered=True) as run:
+        for result in run:
+            results.append(result)
+            if len(results) == 200:
+                os.kill(result.output.metadata["pid"], signal.SIGKILL)
+    assert [r.output.content for r in results] == [f"<p{i}>" for i in range(1000)]
+    assert len({r.output.metadata["pid"] for r in results}) >= 2
+    with Journal(tmp_path / "run.journal") as journal:
+        assert journal.counts() == (1000, 0, 0)
+        assert [r.output for r in journal.recorded()] == [r.output for r in results]
+    assert run.summary.resent >= 1  # what the killed worker held was run again, and is counted
+    assert list(tmp_path.glob("closed-*"))  # each surviving worker closed what it had opened
+
+
+@pytest.mark.peer("distributed")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_errors_come_back_as_they_are(opened):
+    run = run_batch(None, ["a", "fail", "odd"], executor=opened("dask://local/1", 2), ordered=True)
+    good, failed, odd = run
+    assert good.output.content == "<a>"
+    assert isinstance(failed.error, ServerError)
+    assert (failed.error.backend, failed.error.status) == ("b", 503)
+    assert isinstance(odd.error, BatchError)
+    assert "LookupError" in str(odd.error)
+
+
+@pytest.mark.peer("distributed")
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("dask://", "give dask://host:port"),
+        ("dask://host", "give dask://host:port"),
+        ("dask://local/none", "the number of processes"),
+        ("nothing://x", "known are: dask, threads"),
+    ],
+)
+def test_urls_that_name_no_executor_are_refused(opened, url, message):
+    with pytest.raises(BatchError, match=message):
+        opened(url, 2)
+
+
+@pytest.mark.peer("distributed")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_must_stay_on_this_machine_is_not_sent_to_a_cluster_elsewhere(opened, tmp_path):
+    import distributed
+
+    from complaint_llm.batch import BatchItem
+
+    with distributed.LocalCluster(0, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+        executor = opened("dask://" + cluster.scheduler_address.removeprefix("tcp://"), 1)
+        (result,) = run_batch(None, [BatchItem("a", None, {"privacy": "local"})], executor=executor)
+        assert isinstance(result.error, InvalidRequestError)
