@@ -220,7 +220,8 @@ def _differences(out: Path, items: int) -> list[str]:
     found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     wanted = [(str(i), answer_to(f"prompt {i}"), None) for i in range(items)]
     got = [(line["id"], line["text"], line["error"]) for line in found]
-    return [] if got == wanted else [f"the output differs: {len(got)} lines, {len(set(wanted) - set(got))} wrong"]
+    wrong = sum(left != right for left, right in zip(wanted, got, strict=False)) + abs(len(wanted) - len(got))
+    return [f"the output differs: {len(got)} lines, {wrong} wrong or missing"] if wrong else []
 
 
 def main() -> int:

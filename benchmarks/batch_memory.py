@@ -46,7 +46,7 @@ def measure(prompts: int, workers: int, journal: Path | None) -> dict[str, float
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=1_000_000)
-    parser.add_argument("--workers", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--journal", type=Path, help="measure in this process, with this journal")
     parser.add_argument("--here", action="store_true", help="measure in this process")
     given = parser.parse_args()

@@ -38,8 +38,9 @@ class Table(NamedTuple):
         for each in self.figures:
             ratio = "" if each.ratio is None else f"{each.ratio:.2f}"
             low, high = each.low * self.scale, each.high * self.scale
-            lines.append(f"| {each.name} | {each.median * self.scale:.4g} | {low:.4g} to {high:.4g} | {ratio} |")
-        lines += ["", *(f"{line}\n" for line in self.verdicts()), *([self.note, ""] if self.note else [])]
+            spread = f"{low:.4g} to {high:.4g}" if low < high else ""
+            lines.append(f"| {each.name} | {each.median * self.scale:.4g} | {spread} | {ratio} |")
+        lines += ["", *(f"{line}\n" for line in self.verdicts()), *([self.note.strip(), ""] if self.note else [])]
         return "\n".join(lines)
 
     def verdicts(self) -> list[str]:

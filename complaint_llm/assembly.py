@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.composed import ComposedBackend
+from complaint_llm.backends.composed import ComposedBackend, Part
 from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Assembled(NamedTuple):
     """``parts`` in the order of MEDIATOR.backends; ``others`` are declared but only asked by ``backend=``."""
 
-    parts: Sequence[Backend]
-    others: Mapping[str, Backend]
+    parts: Sequence[Part]
+    others: Mapping[str, Part]
 
 
 class Guards(NamedTuple):
@@ -33,7 +33,7 @@ class Guards(NamedTuple):
     state: Path
     whole: Account | None = None
 
-    def put(self, part: Backend) -> None:
+    def put(self, part: Part) -> None:
         """Put them before a backend, or before all that a composed one is made of."""
         if isinstance(part, ComposedBackend):
             for inner in part.parts:
@@ -46,25 +46,24 @@ class Guards(NamedTuple):
 def assemble(config: Config, guards: Guards) -> Assembled:
     """The backends of a config, each made, and guarded, when it is first asked. Raises ConfigError if none is left."""
 
-    declared: dict[str, Backend] = {}
+    declared: dict[str, LazyBackend] = {}
     for entry in config.backends:
-        lazy = LazyBackend(
+        declared[entry.id] = LazyBackend(
             entry.id,
             _maker(config, entry, declared, guards),
             composed=entry.type.composed,
             demo=entry.type.demo,
             caches=entry.keys.get("cache_enabled", False),
         )
-        declared[entry.id] = cast("Backend", lazy)
     named = config.mediator.get("backends") or config.order
     chosen = [declared[id] for id in named if id in declared]
     left_out = [(id, reason) for id, reason in config.left_out if id in named]
     if not chosen:
         reasons = [f"  {id}: {reason}" for id, reason in left_out]
         raise ConfigError("no backend is left to ask", [f"{config.path}: no backend is left to ask:", *reasons])
-    parts = chosen
+    parts: Sequence[Part] = chosen
     if left_out and all(part.demo for part in chosen):
-        parts = [cast("Backend", DemoBackend(cast("LazyBackend", part))) for part in chosen]
+        parts = [DemoBackend(part) for part in chosen]
         wanted = "; ".join(f"{id}: {reason}" for id, reason in left_out)
         logging.getLogger("complaint_llm").warning(
             "no model is reachable: the answers are demo text, not a model's. What the backends want: %s", wanted
@@ -72,28 +71,29 @@ def assemble(config: Config, guards: Guards) -> Assembled:
     return Assembled(parts, {id: part for id, part in declared.items() if part not in chosen})
 
 
-def without_mocks(parts: Sequence[Backend]) -> Sequence[Backend]:
+def without_mocks(parts: Sequence[Part]) -> Sequence[Part]:
     """Without those that answer without a model, unless there are no others."""
     return [part for part in parts if not part.demo] or parts
 
 
 def _maker(
-    config: Config, entry: BackendEntry, declared: Mapping[str, Backend], guards: Guards
+    config: Config, entry: BackendEntry, declared: Mapping[str, LazyBackend], guards: Guards
 ) -> Callable[[], Backend]:
     def make() -> Backend:
         parts = {key: _resolved(entry.keys[key], declared) for key in entry.type.parts if key in entry.keys}
-        backend = config.make_backend(entry.id, parts)
+        backend: Any = config.make_backend(entry.id, parts)
         if not isinstance(backend, Backend):
             from complaint_llm.backends.adapted import adapt
 
             backend = adapt(backend)
-        guards.put(backend)
-        return backend
+        made: Backend = backend
+        guards.put(made)
+        return made
 
     return make
 
 
-def _resolved(value: Any, declared: Mapping[str, Backend]) -> Any:
+def _resolved(value: Any, declared: Mapping[str, LazyBackend]) -> Any:
     """Ids replaced by their backends; what is no id stays as it is."""
     if isinstance(value, str):
         return declared.get(value, value)

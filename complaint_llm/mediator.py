@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm.assembly import Guards, assemble, without_mocks
-from complaint_llm.backends.base import DEFAULT_TIMEOUT, STATE_PATH, Backend, as_limits
-from complaint_llm.backends.composed import ComposedBackend, flatten
+from complaint_llm.backends.asking import DEFAULT_TIMEOUT
+from complaint_llm.backends.base import STATE_PATH, Backend, as_limits
+from complaint_llm.backends.composed import ComposedBackend, Part, flatten
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
@@ -46,7 +47,7 @@ class Mediator(ComposedBackend):
 
     def __init__(
         self,
-        backends: Sequence[Backend | Callable[..., Any]],
+        backends: Sequence[Part | Callable[..., Any]],
         *,
         strategy: str | Strategy = "fallback",
         timeout: float = DEFAULT_TIMEOUT,
@@ -81,7 +82,7 @@ class Mediator(ComposedBackend):
         self._evidence: EvidenceStore | Mapping[str, Any] = {} if evidence is None else evidence
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
-        self._others: Mapping[str, Backend] = {}
+        self._others: Mapping[str, Part] = {}
         self.config: Config | None = None
         self._seal = self._sealed if provenance or on_truncation != "ignore" else None
         self._guards = guards or _guards(id, circuit_breaker, budget, folder)
@@ -160,21 +161,19 @@ class Mediator(ComposedBackend):
         part = self._part(id)
         return part.backend if isinstance(part, LazyBackend) else part
 
-    def load(self, id: str | None = None) -> None:  # type: ignore[override]
+    def load(self, id: str | None = None) -> None:
         """Load the local model of backend ``id`` now (of all without one), outside any request's deadline."""
-        for each in [id] if id is not None else [part.id for part in self.parts]:
-            self.backend(each).load()
+        for part in self.parts if id is None else [self._part(id)]:
+            part.load()
 
     def is_loaded(self, id: str | None = None) -> bool:
         """Whether the backend (every one without an id) is ready to answer at once."""
-        parts = self.parts if id is None else [self._part(id)]
-        return all(not (isinstance(p, LazyBackend) and not p.is_made) and p.is_loaded() for p in parts)
+        return all(part.is_loaded() for part in (self.parts if id is None else [self._part(id)]))
 
     def unload(self, id: str | None = None) -> None:
         """Give back the memory of a local model; the next request loads it again."""
         for part in self.parts if id is None else [self._part(id)]:
-            if not isinstance(part, LazyBackend) or part.is_made:
-                self.backend(part.id).unload()
+            part.unload()
 
     # -- evidence ------------------------------------------------------------------------------------------------
 
@@ -225,7 +224,7 @@ class Mediator(ComposedBackend):
             if not isinstance(self._evidence, Mapping):
                 self._evidence.close()
 
-    def _part(self, id: str) -> Backend:
+    def _part(self, id: str) -> Part:
         for part in (*self.parts, *self._others.values()):
             if part.id == id:
                 return part
@@ -275,9 +274,9 @@ def evidence_store(folder: Path, settings: Mapping[str, Any], privacy: str | Non
     return EvidenceStore(**{"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings})
 
 
-def _as_part(given: Any) -> Backend:
+def _as_part(given: Any) -> Part:
     if isinstance(given, (Backend, LazyBackend)):
-        return cast("Backend", given)
+        return given
     from complaint_llm.backends.adapted import adapt
 
     return adapt(given)

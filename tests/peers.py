@@ -28,8 +28,8 @@ def _node_module(path: str) -> str | None:
     return str(folder / path) if (folder / path).exists() and shutil.which("node") else None
 
 
-def _python_module(name: str) -> str | None:
-    return name if importlib.util.find_spec(name) is not None else None
+def _python_module(name: str, *beside: str) -> str | None:
+    return name if all(importlib.util.find_spec(each) is not None for each in (name, *beside)) else None
 
 
 class _Peer(NamedTuple):
@@ -48,6 +48,12 @@ _PEERS: dict[str, _Peer] = {
     "google-genai": _Peer(lambda: _python_module("google.genai"), "pip install google-genai"),
     "llama-cpp": _Peer(lambda: _python_module("llama_cpp"), "pip install llama-cpp-python"),
     "gguf": _Peer(lambda: _python_module("gguf"), "pip install gguf"),
+    "llama-cpp-server": _Peer(
+        lambda: _python_module(
+            "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings"
+        ),
+        "pip install gguf 'llama-cpp-python[server]'",
+    ),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }
 

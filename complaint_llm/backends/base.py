@@ -1,8 +1,8 @@
 """Everything that answers is a Backend.
 
-A provider's backend answers one attempt (``answer``, ``answer_stream``, ``answer_embedding``); the public methods are
-here and carry deadline, retries, limits and fallback through the one attempt loop, the same for a backend used alone,
-a composed one and the Mediator. Any thread may call any method.
+A provider's backend answers one attempt (``answer``, ``answer_stream``, ``answer_embedding``); the public methods
+(``asking``) carry deadline, retries, limits and fallback through the one attempt loop, the same for a backend used
+alone, a composed one and the Mediator. Any thread may call any method.
 """
 
 from __future__ import annotations
@@ -11,31 +11,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from complaint_llm.backends.asking import Asking
+from complaint_llm.backends.facts import ModelFacts
 from complaint_llm.backends.options import Options, read_options, resolve_aliases
-from complaint_llm.backends.streams import LiveStream, TextStream
-from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
-from complaint_llm.messages import (
-    EmbeddingOutput,
-    InferenceOutput,
-    ModelInfo,
-    Prompt,
-    StreamEvent,
-    TokenUsage,
-    ToolLike,
-)
-from complaint_llm.request import (
-    CALL_KEYS,
-    GENERATION_KEYS,
-    NOTHING,
-    EmbeddingRequest,
-    Request,
-    as_messages,
-    as_response_format,
-    as_tools,
-)
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
+from complaint_llm.request import EmbeddingRequest, Request, as_messages
 from complaint_llm.routing.admission import admission
 from complaint_llm.routing.breaker import USUAL, BreakerSettings
 from complaint_llm.routing.candidate import Estimate
@@ -48,19 +31,15 @@ if TYPE_CHECKING:
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, EventStream, Policy, RetryPolicy
 
-DEFAULT_TIMEOUT = 600.0
-"""Seconds for a whole call: the official SDKs' default; reasoning models are silent for minutes."""
-
 STATE_PATH = Path(".complaint_llm/state.db")
 """Where budgets are kept for backends that no config file assembled: in the working directory."""
 
-Seal = Callable[[Request, InferenceOutput], InferenceOutput]
-"""What is done to each answer of a Mediator before it is handed out."""
+T = TypeVar("T")
 
 Capability = Literal["stream", "tools", "images", "structured", "embeddings"]
 
 
-class Backend:
+class Backend(Asking):
     """The base of all backends.
 
     Constructors take the config keys of the type by name. Raises TypeError for an unknown key and ConfigError for a
@@ -79,17 +58,15 @@ class Backend:
     default_location: ClassVar[Literal["local", "remote"]] = "remote"
 
     def __init__(self, **keys: Any) -> None:
+        super().__init__()
         self.options: Options = read_options(resolve_aliases(keys), self._made_up_id())
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
         self.meter = Meter()
+        self.facts = ModelFacts(self.type, self.capabilities, self.options, self.price_provider)
         self._spending: Account | None = None
         self._policies: Sequence[Policy] = ()
         self.guard()
         self._router = Router(cache=self._own_cache())
-        self._seal: Seal | None = None
-        self._facts: dict[str, ModelInfo] = {}
-        self._calls: set[CancelToken] = set()
-        self._closed = False
 
     # -- what an author writes -----------------------------------------------------------------------------------
 
@@ -127,120 +104,9 @@ class Backend:
         """
         return "native" if "structured" in self.capabilities else "none"
 
-    def close_resources(self) -> None:
-        """Free what this backend owns. Called once by ``close``."""
-
-    # -- what users call -----------------------------------------------------------------------------------------
-
-    def generate(self, prompt: Prompt, **params: Any) -> str:
-        """The text of the answer to ``prompt`` (a text or messages). Raises BackendError; see ``infer``."""
-        return self.infer(prompt, **params).content
-
-    __call__ = generate
-
-    def infer(
-        self,
-        messages: Prompt,
-        tools: Sequence[ToolLike] = (),
-        temperature: float | None = None,
-        **params: Any,
-    ) -> InferenceOutput:
-        """The whole answer.
-
-        ``params`` are the generation keys (``max_tokens``, ``top_p``, ...) and ``model``, ``backend`` (an id),
-        ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``; an unknown
-        one is a TypeError. Raises the backend's own error if one was tried, AllBackendsFailedError if several were.
-        """
-        request = self._request(messages, tools, temperature, params)
-        self._calls.add(request.cancel)
-        try:
-            output = self._router.answer(request, self._candidates(request, params.get("backend")))
-            return output if self._seal is None else self._seal(request, output)
-        finally:
-            self._calls.discard(request.cancel)
-
-    def infer_stream(
-        self,
-        messages: Prompt,
-        tools: Sequence[ToolLike] = (),
-        temperature: float | None = None,
-        **params: Any,
-    ) -> LiveStream:
-        """The answer as typed events, ending with ``Done``; on failure ``StreamError`` and then the error is raised."""
-        request = self._request(messages, tools, temperature, params, stream=True)
-        self._calls.add(request.cancel)
-        try:
-            stream = self._router.stream(request, self._candidates(request, params.get("backend")))
-        except BaseException:
-            self._calls.discard(request.cancel)
-            raise
-        seal = self._seal
-        return LiveStream(
-            stream,
-            lambda: self._calls.discard(request.cancel),
-            None if seal is None else lambda output: seal(request, output),
-        )
-
-    def stream_generate(self, prompt: Prompt, **params: Any) -> TextStream:
-        """The pieces of the answer's text. Closing or abandoning the iterator frees the connection."""
-        return TextStream(self.infer_stream(prompt, **params))
-
-    generate_stream = stream_generate
-
-    @overload
-    def embed(self, text: str, **params: Any) -> list[float]: ...
-    @overload
-    def embed(self, text: Sequence[str], **params: Any) -> list[list[float]]: ...
-    def embed(self, text: str | Sequence[str], **params: Any) -> list[float] | list[list[float]]:
-        """The vector of a text, or the vectors of many in their order. Takes ``model``, ``backend``, ``timeout``,
-        ``privacy`` and ``extra_body``."""
-        unknown = params.keys() - {"model", "backend", "timeout", "privacy", "extra_body"}
-        if unknown:
-            raise TypeError(f"embed() got an unexpected parameter {min(unknown)!r}")
-        texts = (text,) if isinstance(text, str) else tuple(text)
-        if not texts:
-            return []
-        request = EmbeddingRequest(
-            texts,
-            Deadline(self._timeout(params)),
-            self._token(),
-            params.get("model"),
-            params.get("extra_body") or NOTHING,
-            params.get("privacy"),
-        )
-        self._calls.add(request.cancel)
-        try:
-            output = self._router.embed(request, self._candidates(request, params.get("backend")))
-        finally:
-            self._calls.discard(request.cancel)
-        vectors = [list(vector) for vector in output.vectors]
-        return vectors[0] if isinstance(text, str) else vectors
-
-    def batch_generate(
-        self,
-        prompts: Iterable[Prompt],
-        max_workers: int | None = None,
-        *,
-        batch_size: int | None = None,
-        timeout: float | None = None,
-        on_error: Literal["raise", "return"] = "raise",
-        **params: Any,
-    ) -> list[Any]:
-        """The texts in the order of the prompts, asked by ``max_workers`` threads (``batch_size`` is a synonym).
-
-        ``timeout`` is per prompt, in seconds. Every prompt runs; then failures raise BatchError with ``.results`` and
-        ``.errors``, or with ``on_error="return"`` the exceptions stand in their places.
-        """
-        from complaint_llm.batch import batch_generate
-
-        if timeout is not None:
-            params["timeout"] = timeout
-        workers = max_workers or batch_size or self._default_workers()
-        return batch_generate(self._ask(params), prompts, max_workers=workers, on_error=on_error)
-
     def model_info(self) -> ModelInfo:
         """What is known of this backend's model. Prices are None where unknown."""
-        return self._facts_of(self.options.model or "")
+        return self.facts.of(self.options.model or "")
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raise a BackendError if this backend cannot work; with ``connect`` it is contacted, but no prompt is sent."""
@@ -262,37 +128,13 @@ class Backend:
     def supports_streaming(self) -> bool:
         """Whether answers arrive piece by piece rather than whole."""
         kind = type(self)
-        own = kind.stream_generate is not Backend.stream_generate or kind.generate_stream is not Backend.generate_stream
+        own = kind.stream_generate is not Asking.stream_generate or kind.generate_stream is not Asking.generate_stream
         return own or "stream" in self.capabilities
 
     def close(self) -> None:
-        """Cancel what is in flight (its callers get an error that says so) and free every connection. Idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        for token in tuple(self._calls):
-            token.cancel(f"{self.id} was closed")
-        self.close_resources()
+        super().close()
         if self._spending is not None:
             self._spending.close()
-        if not self.interruptible:
-            self._name_abandoned()
-
-    def _name_abandoned(self) -> None:
-        from complaint_llm.routing.worker import abandoned_workers
-
-        for worker in abandoned_workers(self.id):
-            self.log.warning("%s: closed while %s still runs; it cannot be interrupted", self.id, worker)
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        model = f" model={self.options.model!r}" if self.options.model else ""
-        return f"<{type(self).__name__} {self.id!r}{model}>"
 
     def guard(
         self, *, breaker: BreakerSettings = USUAL, state: Path = STATE_PATH, whole: Account | None = None
@@ -325,10 +167,6 @@ class Backend:
         self._policies = policies
 
     # -- what the attempt loop calls: see routing.candidate.Candidate ---------------------------------------------
-
-    @property
-    def id(self) -> str:
-        return self.options.id
 
     @property
     def timeout(self) -> float | None:
@@ -378,16 +216,7 @@ class Backend:
 
     def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
         """What an attempt may use at most; see ``routing.candidate.Estimate``."""
-        if isinstance(request, EmbeddingRequest):
-            prompt = sum(_tokens(text) for text in request.texts)
-            info = self._facts_of(request.model or self.options.embedding_model or "")
-            return Estimate(prompt, 0, info.calculate_cost(TokenUsage(prompt, 0, prompt)))
-        prompt = sum(_tokens(message.text) + MESSAGE_TOKENS for message in request.messages)
-        info = self._facts_of(request.model or self.options.model or "")
-        most = request.params.get("max_tokens") or self.options.params.get("max_tokens") or info.max_output_tokens
-        if most is None:
-            return Estimate(prompt)
-        return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
+        return self.facts.estimate(request)
 
     def cache_identity(self, request: Request) -> str | None:
         """What an answer depends on beside the request; None where answers are not cached."""
@@ -403,18 +232,29 @@ class Backend:
 
     def attempt(self, request: Request) -> InferenceOutput:
         bound = self.bind(request)
-        ask = self.answer if bound.response_format is None else self._answer_structured
+        ask = self._answered if bound.response_format is None else self._answer_structured
         try:
-            if self.interruptible:
-                output = ask(bound)
-            else:
-                from complaint_llm.routing.worker import run_abandonable
-
-                output = run_abandonable(lambda: ask(bound), bound.deadline, bound.cancel, self.id)
+            output = ask(bound) if self.interruptible else self._on_a_worker(lambda: ask(bound), bound)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             named = self._named(error)
             raise named from named.__cause__
         return self._finished(output, bound)
+
+    def _on_a_worker(self, work: Callable[[], T], request: Request | EmbeddingRequest) -> T:
+        """Run what cannot be interrupted where it can be left behind at the deadline."""
+        if self.interruptible:
+            return work()
+        from complaint_llm.routing.worker import run_abandonable
+
+        return run_abandonable(work, request.deadline, request.cancel, self.id)
+
+    def _answered(self, request: Request) -> InferenceOutput:
+        """One answer: asked for whole, or collected from a stream where the config says ``"stream": true``."""
+        if self.options.stream and "stream" in self.capabilities:
+            from complaint_llm.backends.streams import collect
+
+            return collect(self.answer_stream(request._replace(stream=True)))
+        return self.answer(request)
 
     def attempt_stream(self, request: Request) -> EventStream:
         from complaint_llm.backends.streams import AttemptStream
@@ -444,8 +284,9 @@ class Backend:
         model = request.model or self.options.embedding_model
         if not model:
             raise InvalidRequestError("no embedding model: set embedding_model", backend=self.id, sent=False)
+        bound = request._replace(model=model)
         try:
-            output = self.answer_embedding(request._replace(model=model))
+            output = self._on_a_worker(lambda: self.answer_embedding(bound), bound)
         except Exception as error:  # noqa: BLE001
             named = self._named(error)
             raise named from named.__cause__
@@ -457,67 +298,12 @@ class Backend:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _request(
-        self,
-        prompt: Prompt,
-        tools: Sequence[ToolLike],
-        temperature: float | None,
-        params: Mapping[str, Any],
-        *,
-        stream: bool = False,
-    ) -> Request:
-        messages = as_messages(prompt, params.get("system") if params else None)
-        token = self._token()
-        if not params and temperature is None and not tools:
-            return Request(messages, Deadline(self._timeout(params)), token, stream=stream, privacy=self._privacy())
-        generation = {key: value for key, value in params.items() if key in GENERATION_KEYS and value is not None}
-        if temperature is not None:
-            generation["temperature"] = temperature
-        for key in params:
-            if key not in GENERATION_KEYS and key not in CALL_KEYS:
-                known = ", ".join(sorted(GENERATION_KEYS | CALL_KEYS))
-                raise TypeError(f"unexpected parameter {key!r}; known are {known}")
-        given = params.get("response_format")
-        privacy = params.get("privacy")
-        if privacy not in (None, "local"):
-            raise InvalidRequestError(f'privacy is "local" or nothing, not {privacy!r}', sent=False)
-        evidence = tuple(params.get("evidence") or ())
-        if evidence:
-            self._check_evidence(evidence)
-        return Request(
-            messages,
-            Deadline(self._timeout(params)),
-            token,
-            params.get("model"),
-            generation or NOTHING,
-            as_tools(tools) if tools else (),
-            None if given is None else as_response_format(given),
-            params.get("extra_body") or NOTHING,
-            privacy or self._privacy(),
-            evidence,
-            stream,
-        )
-
     def _own_cache(self) -> Cache | None:
         if not self.options.cache_enabled:
             return None
         from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
 
         return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
-
-    def _check_evidence(self, cids: Sequence[str]) -> None:
-        """Raise if evidence cannot be cited here: only a Mediator that keeps provenance can."""
-        raise InvalidRequestError('evidence is cited in provenance: set MEDIATOR "provenance"', sent=False)
-
-    def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
-        found = self.candidates(request)
-        if wanted is None:
-            return found
-        chosen = [candidate for candidate in found if candidate.id == wanted]
-        if not chosen:
-            known = ", ".join(candidate.id for candidate in found)
-            raise InvalidRequestError(f"no backend {wanted!r} here; there are: {known}", sent=False)
-        return chosen
 
     def bind(self, request: Request) -> Request:
         """The request as it is sent: this backend's own defaults under what the call gave."""
@@ -539,7 +325,7 @@ class Backend:
     def _answer_structured(self, request: Request) -> InferenceOutput:
         from complaint_llm.backends.structured import answer_structured
 
-        return answer_structured(self.answer, request, self.structured_output(request))
+        return answer_structured(self._answered, request, self.structured_output(request))
 
     needs_model: ClassVar[bool] = False
     """Whether a call without any model name is a mistake."""
@@ -551,36 +337,12 @@ class Backend:
         asked = request.model or ""
         cost = output.cost
         if cost is None and output.token_usage.total_tokens:
-            cost = self._facts_of(asked).calculate_cost(output.token_usage)
+            cost = self.facts.of(asked).calculate_cost(output.token_usage)
         return output._replace(backend=self.id, model=output.model or asked, cost=cost)
 
     def price_provider(self) -> str | None:
         """The provider's id in the price list, None where the list cannot know what this backend costs."""
         return None
-
-    def _facts_of(self, model: str) -> ModelInfo:
-        known = self._facts.get(model)
-        if known is None:
-            known = self._facts[model] = self._look_up(model)
-        return known
-
-    def _look_up(self, model: str) -> ModelInfo:
-        provider = self.price_provider()
-        found: ModelInfo | None = None
-        if provider is not None:
-            from complaint_llm.prices import model_facts, today
-
-            found = model_facts(provider, model, today())
-        info = (found or ModelInfo(model, self.type))._replace(provider=self.type, capabilities=self.capabilities)
-        own = self.options.pricing
-        if own is None:
-            return info
-        return info._replace(
-            input_price=own.get("input"),
-            output_price=own.get("output"),
-            cached_input_price=own.get("cached_input"),
-            price_up_to=None,
-        )
 
     def _named(self, error: Exception) -> BackendError:
         """The error with this backend's name on it; a foreign exception as a BackendError with its cause."""
@@ -592,34 +354,6 @@ class Backend:
         wrapped.__cause__ = error
         return wrapped
 
-    def _token(self) -> CancelToken:
-        if self._closed:
-            raise BackendError("is closed", backend=self.id, sent=False)
-        return CancelToken()
-
-    def _timeout(self, params: Mapping[str, Any]) -> float:
-        given = params.get("timeout")
-        if given is None:
-            return self._default_timeout()
-        if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
-            raise InvalidRequestError(f"timeout is a number of seconds above 0, not {given!r}", sent=False)
-        return float(given)
-
-    def _default_timeout(self) -> float:
-        return self.options.timeout or DEFAULT_TIMEOUT
-
-    def _default_workers(self) -> int:
-        return 8
-
-    def _privacy(self) -> Literal["local"] | None:
-        return None
-
-    def _ask(self, common: Mapping[str, Any]) -> Any:
-        def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
-            return self.infer(prompt, **{**common, **params})
-
-        return ask
-
     @classmethod
     def _made_up_id(cls) -> str:
         return cls.type or cls.__name__
@@ -630,15 +364,6 @@ def as_limits(budget: float | Mapping[str, float]) -> Limits:
     from complaint_llm.routing.budget_book import Limits
 
     return Limits(**budget) if isinstance(budget, Mapping) else Limits(total=budget)
-
-
-MESSAGE_TOKENS = 4
-"""Tokens that the frame of one message costs, about, in every provider's chat format."""
-
-
-def _tokens(text: str) -> int:
-    """Tokens of a text, roughly: four bytes each, as OpenAI's and Anthropic's help pages say of English."""
-    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
 
 
 @lru_cache(maxsize=64)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import BackendError, ConfigError
 from complaint_llm.messages import ModelInfo
 from complaint_llm.routing.router import Router
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from complaint_llm.routing.candidate import Candidate, Strategy
 
 
+Part: TypeAlias = Backend | LazyBackend
+"""What a composed backend is made of: backends, made already or when they are first asked."""
+
+
 class ComposedBackend(Backend):
     """A backend whose answer comes from one of its parts.
 
@@ -24,7 +29,7 @@ class ComposedBackend(Backend):
 
     def __init__(
         self,
-        parts: Sequence[Backend],
+        parts: Sequence[Part],
         strategy: Strategy,
         *,
         id: str | None = None,
@@ -74,7 +79,7 @@ class ComposedBackend(Backend):
             raise BackendError(f"closing failed: {failed[0]}", backend=self.id) from failed[0]
 
 
-def flatten(parts: Sequence[Backend], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+def flatten(parts: Sequence[Part], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
     """The backends that make attempts, each once, in order."""
     found: dict[int, Candidate] = {}
     for part in parts:

@@ -58,6 +58,7 @@ def derived(declared: BackendType, base: BackendType) -> BackendType:
         aliases=declared.aliases,
         key_variables=declared.key_variables,
         needs_key=declared.needs_key,
+        variables=declared.variables,
         presets={**base.presets, **declared.presets},
         refuses=base.refuses | declared.refuses,
         example=None,

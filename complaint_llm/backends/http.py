@@ -159,6 +159,8 @@ class HTTPBackend(Backend):
 
     embedding_batch: ClassVar[int] = 2048
     """How many texts one embedding request may hold."""
+    embedding_bytes: ClassVar[int | None] = None
+    """How many bytes of text it may hold, where the provider limits its tokens: a token has at least a byte."""
 
     def prepare_request(self, prompt: str, **params: Any) -> Mapping[str, Any]:
         """The simple way: ``{"endpoint", "payload"}`` and optionally ``"method"`` and ``"headers"`` for a prompt."""
@@ -196,12 +198,14 @@ class HTTPBackend(Backend):
         return HTTPEventStream(stream, self.decoder(request))
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        from complaint_llm.backends.embedding_parts import parts
+
         self._check_key()
         vectors: list[tuple[float, ...]] = []
         prompt_tokens = 0
         model = ""
-        for start in range(0, len(request.texts), self.embedding_batch):
-            part = request._replace(texts=request.texts[start : start + self.embedding_batch])
+        for texts in parts(request.texts, self.embedding_batch, self.embedding_bytes):
+            part = request._replace(texts=texts)
             response = self._send(self.encode_embedding(part), request)
             output = self.decode_embedding(_load(response, self.redact), part)
             if len(output.vectors) != len(part.texts):
@@ -221,12 +225,16 @@ class HTTPBackend(Backend):
         self._check_key()
         if not connect:
             return
-        response = self.transport.request(
-            "GET", self.models_path, None, deadline=Deadline(timeout), cancel=CancelToken()
-        )
+        try:
+            response = self.transport.request(
+                "GET", self.models_path, None, deadline=Deadline(timeout), cancel=CancelToken()
+            )
+        except BackendError as error:
+            named = self._named(error)
+            raise named from named.__cause__
         # A server without such a list is there all the same.
         if response.status in (401, 403) or response.status >= 500:
-            raise self._error(response)
+            raise self._named(self._error(response))
 
     def price_provider(self) -> str | None:
         """Known by the address: a proxy or a server on this machine has no list price."""
@@ -278,6 +286,15 @@ class HTTPBackend(Backend):
         return make_error(
             response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact
         )
+
+    def _named(self, error: Exception) -> BackendError:
+        from complaint_llm.backends.redaction import without_secrets
+        from complaint_llm.transport.failures import without_frames
+
+        # Frames hold the answer in their locals. Those of a foreign exception stay: they lead to a plugin's mistake.
+        if isinstance(error, BackendError):
+            without_frames(error)
+        return without_secrets(super()._named(error), self.redact)
 
     def _parsed(self, response: HTTPResponse) -> InferenceOutput:
         try:

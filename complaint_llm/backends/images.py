@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from complaint_llm.exceptions import InvalidRequestError
 
@@ -42,7 +42,7 @@ def remote_url(part: ImagePart) -> str | None:
     """The http(s) URL that the provider is to fetch itself; None where the bytes are sent. Nothing is fetched here."""
     if part.url is None or part.url[:5].lower() == "data:":
         return None
-    if urlsplit(part.url).scheme.lower() not in ("http", "https"):
+    if not part.url.lower().startswith(("http://", "https://")):
         raise _bad("an image's url begins with http://, https:// or data:; give a file as path")
     return part.url
 
@@ -84,7 +84,8 @@ def media_type_of_url(part: ImagePart) -> str | None:
     """The media type of an image that the provider fetches: as given, else by the name in the URL, else None."""
     if part.media_type is not None:
         return part.media_type
-    return _SUFFIXES.get(Path(urlsplit(part.url or "").path).suffix.lower())
+    path = (part.url or "").partition("#")[0].partition("?")[0]
+    return _SUFFIXES.get(PurePosixPath(path).suffix.lower())
 
 
 def _read(path: Path) -> bytes:

@@ -1,5 +1,7 @@
 """Answers of a given shape: asked for in words where the provider has no means of its own, and always checked.
 
+Errors say where an answer does not fit and what is demanded there, never what it says: they are logged.
+
 A provider that holds the answer to the schema itself is asked once. Where it does not, the schema goes with the prompt,
 and an answer that does not fit is sent back once, with what is wrong; the second one counts.
 """
@@ -83,7 +85,7 @@ class Check:
         try:
             return output._replace(parsed=model.model_validate(value))
         except ValueError as cause:
-            raise self._misfit(output, f"the answer is no {model.__name__}: {' '.join(str(cause).split())}") from cause
+            raise self._misfit(output, f"the answer is no {model.__name__}: {_without_values(cause)}") from cause
 
     def _validate(self, output: InferenceOutput, value: Any) -> None:
         from jsonschema.exceptions import best_match
@@ -94,7 +96,8 @@ class Check:
         except (Unresolvable, RecursionError) as cause:
             raise InvalidRequestError(f"response_format has a reference that leads nowhere: {cause}") from cause
         if worst is not None:
-            raise self._misfit(output, f"the answer does not fit its schema at {worst.json_path}: {worst.message}")
+            demand = f"{worst.validator}: {json.dumps(worst.validator_value, ensure_ascii=False, default=str)}"
+            raise self._misfit(output, f"the answer does not fit its schema at {worst.json_path}: {demand}")
 
     @staticmethod
     def _misfit(output: InferenceOutput, what: str) -> ResponseFormatError:
@@ -129,6 +132,15 @@ def _unfenced(content: str) -> str:
     if bare.startswith("```") and bare.endswith("```") and "\n" in bare:
         return bare[bare.index("\n") + 1 : -3]
     return bare
+
+
+def _without_values(cause: ValueError) -> str:
+    """What a pydantic class demands and where; the values stay out, since they are what a client wrote."""
+    errors = getattr(cause, "errors", None)
+    if not callable(errors):
+        return type(cause).__name__
+    faults = errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
 
 
 def _no_constant(name: str) -> Any:

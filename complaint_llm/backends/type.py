@@ -46,6 +46,10 @@ class BackendType(NamedTuple):
     """Of a type that is made of other backends: the keys that hold their ids (one, or a list of them). ``make`` gets
     the backends themselves in their place, with the same keys."""
 
+    variables: Mapping[str, str] = NOTHING
+    """Config keys and the environment variables that usually hold them, such as ``{"base_url": "OPENAI_BASE_URL"}``: a
+    key that the config leaves out is filled from a ``.env`` beside it as from the process's environment."""
+
     like: str | None = None
     """Of a provider that is only data: the type whose code and schema it uses; the host puts them in place."""
 

@@ -117,7 +117,8 @@ class JournalRecorder:
         # What follows is the thread's own; others read it after join().
         self._broken: BatchError | None = None
         self._unrecorded: list[BatchResult] = []
-        self._changed: list[tuple[str, str]] = []
+        self._changed = 0
+        self._first_change = ("", "")
         self._compared = 0
         self._known = sum(journal.counts()[:2])
         self.resent = 0
@@ -159,9 +160,9 @@ class JournalRecorder:
             error.__cause__ = self._broken.__cause__
             return error
         if self._changed:
-            key, part = self._changed[0]
+            key, part = self._first_change
             return BatchError(
-                f"{self._journal.path}: {len(self._changed)} of {self._compared} items changed under the same id "
+                f"{self._journal.path}: {self._changed} of {self._compared} items changed under the same id "
                 f"(first: {key!r}, {part} differs): give them other ids, or accept the changes to ask them again"
             )
         return None
@@ -242,10 +243,13 @@ class JournalRecorder:
         verdicts: list[Verdict] = []
         entries: list[Entry] = []
         if self._changed:
-            self._changed += self._judgement.changes([message.work for message in read if message.error is None])
+            changes = self._judgement.changes([message.work for message in read if message.error is None])
         else:
             verdicts, entries = self._judgement.judge([(message.work, message.error) for message in read])
-            self._changed += [(each.work.key, each.change) for each in verdicts if each.change is not None]
+            changes = [(each.work.key, each.change) for each in verdicts if each.change is not None]
+        if changes and not self._changed:
+            self._first_change = changes[0]
+        self._changed += len(changes)
         if self._changed and self._compared >= self._known:
             self._flow.stop()  # an endless input must not be read for ever to count the changes
         return verdicts, entries

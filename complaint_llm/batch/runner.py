@@ -43,7 +43,6 @@ class BatchRun(Iterator[BatchResult]):
         flow: Flow,
         executor: BatchExecutor,
         recorder: Recorder,
-        feeder: threading.Thread,
         *,
         ordered: bool,
         summary: BatchSummary,
@@ -55,7 +54,6 @@ class BatchRun(Iterator[BatchResult]):
         self._flow = flow
         self._executor = executor
         self._recorder = recorder
-        self._feeder = feeder
         self._waiting: dict[int, BatchResult] | None = {} if ordered else None
         self._next_index = 0
         self._resume_hint = resume_hint
@@ -207,7 +205,7 @@ def run_batch(
     runs_work.start(recorder.finished)
     feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)
     run = BatchRun(
-        flow, runs_work, recorder, feeder, ordered=ordered, summary=summary, resume_hint=hint, stop=stop, cancel=cancel
+        flow, runs_work, recorder, ordered=ordered, summary=summary, resume_hint=hint, stop=stop, cancel=cancel
     )
     feeder.start()
     return run

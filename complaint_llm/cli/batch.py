@@ -375,6 +375,8 @@ def _print_summary(summary: BatchSummary, stopped: str, options: Options) -> Non
     if stopped:
         click.echo(f"stopped: {stopped}", err=True)
     click.echo(_account(summary), err=True)
+    if summary.recorded:
+        click.echo(f"  {summary.recorded:,} answers were recorded before this run", err=True)
     if summary.resent:
         click.echo(f"  {summary.resent:,} sent again, because it was in doubt whether they had been received", err=True)
     for name, tally in sorted(summary.backends.items()):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,25 +54,26 @@ def add(app: OpensStore, /, paths: tuple[str, ...], metadata: tuple[str, ...], a
 
     Example: complaint-llm evidence add review.pdf --type letter --description "Performance review"
     """
-    further = _pairs(metadata)
+    given["metadata"] = _pairs(metadata)
     failed = 0
     with app.open_store() as store:
         found = [(path, size) for given_path in paths for path, size in _files(given_path)]
         with _progress(sum(size for _, size in found), "adding") as advance:
-            for path, _ in found:
-                try:
-                    if path == "-":
-                        source = sys.stdin.buffer
-                        record = store.submit_evidence_stream(source, progress=advance, metadata=further, **given)
+            files = [path for path, _ in found if path != "-"]
+            try:
+                outcomes = chain(
+                    (("-", _from_stdin(store, given)) for path in paths if path == "-"),
+                    store.submit_evidence_files(files, progress=advance, **given),
+                )
+                for path, outcome in outcomes:
+                    if isinstance(outcome, EvidenceError):
+                        failed += 1
+                        click.echo(str(outcome), err=True)
                     else:
-                        record = store.submit_evidence_file(path, progress=advance, metadata=further, **given)
-                except EvidenceError as error:
-                    failed += 1
-                    click.echo(str(error), err=True)
-                    continue
-                except ValueError as error:
-                    raise click.UsageError(str(error)) from error
-                click.echo(json.dumps(record, ensure_ascii=False) if as_json else f"{record['cid']}  {path}")
+                        text = f"{outcome['cid']}  {path}"
+                        click.echo(json.dumps(outcome, ensure_ascii=False) if as_json else text)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from error
     if failed:
         click.echo(f"{failed} of {len(found)} files were not stored", err=True)
         raise click.exceptions.Exit(1)
@@ -255,6 +257,13 @@ def gc(app: OpensStore, as_json: bool) -> None:
         done = store.gc()
     text = f"{done['blocks']} blocks and {done['unfinished']} unfinished files removed"
     click.echo(json.dumps(done) if as_json else text)
+
+
+def _from_stdin(store: EvidenceStore, given: Mapping[str, Any]) -> dict[str, Any] | EvidenceError:
+    try:
+        return store.submit_evidence_stream(sys.stdin.buffer, **given)
+    except EvidenceError as error:
+        return error
 
 
 def _pairs(given: tuple[str, ...]) -> dict[str, str]:

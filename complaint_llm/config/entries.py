@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.options import ALIASES
 from complaint_llm.config import problems
-from complaint_llm.config.environment import Environment, fill
+from complaint_llm.config.environment import Environment, fill, process_environment
 from complaint_llm.config.problems import Problem
 from complaint_llm.config.readiness import Readiness
-from complaint_llm.config.schema import entry_schema
+from complaint_llm.config.schema import entry_schema, is_secret
 from complaint_llm.config.source import kind_of
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import PluginError
@@ -165,14 +165,24 @@ class EntryReader:
 
     def _made_of(self, kind: Kind, keys: dict[str, Any]) -> Mapping[str, Any]:
         made = {key: value for key, value in keys.items() if key not in ("id", "type")}
-        if "api_key" not in made and "api_key" not in kind.type.refuses:
-            variable = self._environment.first(kind.type.key_variables)
-            if variable is not None:
-                made["api_key"] = Secret(self._environment.get(variable) or "")
+        for key, variable in self._usual(kind).items():
+            value = self._environment.get(variable)
+            # What the process has set, the backend finds by itself, and may know more about it than that it is a key.
+            if key not in made and value is not None and process_environment().get(variable) != value:
+                made[key] = Secret(value) if is_secret(kind.validator.schema, (key,)) else value
         for key in kind.paths & made.keys():
             if isinstance(made[key], str):
                 made[key] = str(self._folder / Path(made[key]).expanduser())
         return made
+
+    def _usual(self, kind: Kind) -> Mapping[str, str]:
+        """The variables to fill left out keys from: of several for the key the first that is set."""
+        variables = dict(kind.type.variables)
+        others = tuple(name for name in kind.type.key_variables if name not in variables.values())
+        first = self._environment.first(others)
+        if first is not None and "api_key" not in kind.type.refuses:
+            variables["api_key"] = first
+        return variables
 
 
 def _renamed(

@@ -90,7 +90,7 @@ def assemble(
         document=document,
         environment=environment,
         host=chosen,
-        backends=tuple(entry for entry in entries if entry.id not in left_out),
+        backends=tuple(references.with_parts_left(one, left_out) for one in entries if one.id not in left_out),
         left_out=tuple((id, left_out[id]) for id in order if id in left_out),
         order=order,
         mediator=_with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.options import COMMON_KEYS
+from complaint_llm.config.environment import Environment, process_environment
 from complaint_llm.config.schema import Parameters
 from complaint_llm.secrets import Secret
 
@@ -21,7 +22,7 @@ def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
     gets secrets as plain texts, for it knows of no Secret, and the common keys go to the backend that stands for it.
     """
     factory = entry.type.factory()
-    keys = {"id": entry.id, **entry.keys, **parts}
+    keys = {"id": entry.id, **_usual_key(entry, factory), **entry.keys, **parts}
     if entry.type.schema is not None:
         return factory(**keys)
     takes = Parameters.of(factory)
@@ -33,3 +34,11 @@ def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
     from complaint_llm.backends.adapted import adapt
 
     return adapt(given, **{key: value for key, value in keys.items() if key in COMMON_KEYS})
+
+
+def _usual_key(entry: BackendEntry, factory: Callable[..., Any]) -> Mapping[str, Secret]:
+    """The key from the type's usual variable, for a class that does not say that it looks there itself."""
+    if hasattr(factory, "key_variables"):
+        return {}
+    name = Environment(process_environment()).first(entry.type.key_variables)
+    return {} if name is None else {"api_key": Secret(process_environment()[name])}

@@ -80,16 +80,19 @@ def without_parts(entries: Sequence[BackendEntry], left_out: Mapping[str, str]) 
 
 def with_parts_left(entry: BackendEntry, left_out: Mapping[str, str]) -> BackendEntry:
     """A composed backend without the parts that were left out. Where a key holds one id, the next part moves up."""
-    named = {key: entry.keys[key] for key in entry.type.parts if key in entry.keys}
-    kept = {key: [id for id in value if id not in left_out] for key, value in named.items() if isinstance(value, list)}
-    for key, value in named.items():
-        if isinstance(value, list) or value not in left_out:
-            kept[key] = value if key not in kept else kept[key]
-            continue
-        spare = next((other for other in entry.type.parts if isinstance(named.get(other), list) and kept[other]), None)
-        if spare is not None:
-            kept[key] = kept[spare].pop(0)
-    return entry._replace(keys={**{key: value for key, value in entry.keys.items() if key not in named}, **kept})
+
+    def gone(id: Any) -> bool:
+        return isinstance(id, str) and id in left_out
+
+    keys = dict(entry.keys)
+    lists = [key for key in entry.type.parts if isinstance(keys.get(key), list)]
+    for key in lists:
+        keys[key] = [id for id in keys[key] if not gone(id)]
+    for key in entry.type.parts:
+        spare = next((other for other in lists if keys[other]), None)
+        if spare is not None and gone(keys.get(key)):
+            keys[key], *keys[spare] = keys[spare]
+    return entry._replace(keys=keys)
 
 
 def undeclared(id: str, known: Sequence[str]) -> str:

@@ -108,6 +108,15 @@ class Database:
             found = [str(row[0]) for row in connection.execute("PRAGMA store.integrity_check(20)")]
         return [] if found == ["ok"] else found
 
+    def overwrite_deleted(self) -> None:
+        """Take deleted rows out of the write-ahead log too, unless others are reading it just now."""
+        connection = self._connection()
+        with self._worded():
+            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("PRAGMA store.wal_checkpoint(TRUNCATE)").fetchall()
+            connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+        self._release(connection)
+
     def close(self) -> None:
         """Close the connections; one that is in use is closed when its transaction ends. May be called again."""
         self._closed = True
@@ -137,6 +146,7 @@ class Database:
             try:
                 connection.execute("ATTACH ? AS store", (str(self._path),))
                 connection.execute("PRAGMA store.synchronous = FULL")
+                connection.execute("PRAGMA store.secure_delete = ON")
                 (found,) = connection.execute("PRAGMA store.user_version").fetchone()
             except BaseException:
                 connection.close()

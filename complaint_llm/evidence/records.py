@@ -6,14 +6,16 @@ the same submission is the same record; the body adds what was found out and whe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from complaint_llm.evidence.cid import DAG_CBOR, Cid, cid_of
 from complaint_llm.evidence.dagcbor import decode, encode
-from complaint_llm.evidence.media import media_type
+from complaint_llm.evidence.media import declared_by, media_type
 from complaint_llm.exceptions import EvidenceCorruptedError
 
 KIND = "complaint_llm/evidence/1"
@@ -46,6 +48,12 @@ class Given(NamedTuple):
         except (TypeError, ValueError) as error:
             raise type(error)(f"what is given with evidence cannot be recorded: {error}") from error
         return self
+
+    def of_file(self, path: Path) -> Given:
+        """This about a file: its name and the type that the name declares, where they were not given."""
+        # A name that is no text on this system is recorded with U+FFFD in place of its strange bytes.
+        name = os.fsencode(path.name).decode("utf-8", "replace") if self.file_name is None else self.file_name
+        return self._replace(file_name=name, declared_type=self.declared_type or declared_by(name))
 
 
 class Content(NamedTuple):

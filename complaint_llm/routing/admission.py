@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from complaint_llm.routing.breaker import USUAL, Breaker, BreakerSettings
 from complaint_llm.routing.concurrency import Concurrency
 from complaint_llm.routing.rate_limit import RateLimit
+from complaint_llm.routing.signals import Listener, provider_limits
 from complaint_llm.routing.waiting import ThreadWaiter, Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from complaint_llm.call import Clock
     from complaint_llm.routing.budget import Account
@@ -26,6 +27,7 @@ def admission(
     meter: Meter | None = None,
     breaker: BreakerSettings | None = USUAL,
     max_concurrency: int | None = None,
+    still_running: Callable[[], int] | None = None,
     rate_limit: int | None = None,
     window: float = 60.0,
     tokens_per_minute: int | None = None,
@@ -52,7 +54,7 @@ def admission(
 
         policies.append(Budget(budget, estimate))
     if max_concurrency is not None:
-        policies.append(Concurrency(max_concurrency, clock, make_waiter))
+        policies.append(Concurrency(max_concurrency, clock, make_waiter, still_running))
     limit = RateLimit(
         id,
         requests=rate_limit,
@@ -81,3 +83,12 @@ def admission(
         )
         policies.append(together)
     return tuple(policies)
+
+
+def hear(policies: Sequence[Policy], headers: Mapping[str, str]) -> None:
+    """Tell the rate limit among ``policies`` what a response's headers say of the provider's limits, if anything."""
+    limits = provider_limits(headers)
+    if limits is not None:
+        for policy in policies:
+            if isinstance(policy, Listener):
+                policy.heard(limits)

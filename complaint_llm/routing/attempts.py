@@ -100,6 +100,7 @@ class Run:
                 return result
             if result is not None:
                 later.append((result, candidate))
+        self._check()
         raise self._failure(None)
 
     def _try(
@@ -183,15 +184,12 @@ class Run:
             raise
         return Won(value, candidate, started, permits)
 
-    def answered(self, won: Won, output: Any) -> None:
-        """Record and settle the attempt that answered with ``output``."""
-        seconds = self._rules.clock() - won.started
+    def answered(self, won: Won, output: Any, seconds: float | None = None) -> None:
+        """Record and settle the attempt that answered with ``output``, in ``seconds`` (None: from its start to now)."""
+        if seconds is None:
+            seconds = self._rules.clock() - won.started
         self.attempts.append(Attempt(won.candidate.id, None, seconds))
         settle(won.permits, Outcome(seconds, output))
-
-    def ended(self, won: Won, error: BackendError) -> None:
-        """Record and settle an attempt that had begun to answer and then failed."""
-        self.failed(won.candidate, won.permits, self._rules.clock() - won.started, error)
 
     def failed(self, candidate: Candidate, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
         """Record and settle an attempt that failed."""

@@ -162,6 +162,15 @@ class Account:
                 day = int(self._wall() // DAY)
                 self._spent[day] = self._spent.get(day, 0) + cost
             self._gate.notify()
+        if self._closed:
+            self._write_late()
+
+    def _write_late(self) -> None:
+        """An attempt that ended after ``close``, when nobody else writes any more."""
+        try:
+            self.flush()
+        finally:
+            self._book.close()
 
     def sleeps(self, writer: _Writer) -> None:
         """Let the writer sleep until the next reservation, if there is nothing to write."""

@@ -172,6 +172,7 @@ class BudgetBook:
         import sqlite3
 
         make_private_folder(self.path.parent)
+        self.path.touch(mode=0o600)  # SQLite gives its side files the same mode
         db = sqlite3.connect(self.path, timeout=2.0, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -181,7 +182,6 @@ class BudgetBook:
         except BaseException:
             db.close()
             raise
-        self.path.chmod(0o600)
         self._connection = db
         return db
 

@@ -159,6 +159,7 @@ class CacheFile:
         import sqlite3
 
         make_private_folder(self._path.parent)
+        self._path.touch(mode=0o600)  # SQLite gives its side files the same mode
         db = sqlite3.connect(self._path, timeout=2.0, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -167,6 +168,5 @@ class CacheFile:
         except BaseException:
             db.close()
             raise
-        self._path.chmod(0o600)
         self._connection = db
         return db

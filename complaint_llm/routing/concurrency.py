@@ -15,28 +15,36 @@ if TYPE_CHECKING:
 
     from complaint_llm.call import Clock
 
+LOOK_AGAIN = 0.05
+"""Seconds between two looks whether an abandoned worker has returned: nobody tells."""
+
 
 class Concurrency:
     """At most ``limit`` attempts under way; the others wait their turn, first come first served.
 
+    ``still_running`` counts workers that were abandoned and have not returned: each keeps its place until it does.
     Any thread may call it. The turnstile's lock guards the count and is not held while a thread waits.
     """
 
-    __slots__ = ("__weakref__", "_busy", "_gate", "_limit")
+    __slots__ = ("__weakref__", "_busy", "_gate", "_limit", "_still_running")
 
     def __init__(
-        self, limit: int, clock: Clock = time.monotonic, make_waiter: Callable[[], Waiter] = ThreadWaiter
+        self,
+        limit: int,
+        clock: Clock = time.monotonic,
+        make_waiter: Callable[[], Waiter] = ThreadWaiter,
+        still_running: Callable[[], int] | None = None,
     ) -> None:
         self._limit = limit
+        self._still_running = still_running
         self._busy = 0
         self._gate = Turnstile(clock, make_waiter)
         reset_in_child(self)
 
     def enter(self, request: AnyRequest, patience: float) -> Permit:
         """Take a place, or raise RateLimitError when none came free in time."""
-        wait = self._gate.enter(self._take, request, patience)
-        if wait:
-            raise full(f"{self._limit} requests are under way, as many as max_concurrency allows", wait)
+        if self._gate.enter(self._take, request, patience):
+            raise full(f"{self._limit} requests are under way, as many as max_concurrency allows", FOREVER)
         return self
 
     def settle(self, outcome: Outcome) -> None:
@@ -47,7 +55,8 @@ class Concurrency:
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:
         """How many places are taken."""
-        return PolicyState("concurrency", f"{self._busy} of {self._limit} under way", self._busy < self._limit)
+        busy = self._busy + self._abandoned()
+        return PolicyState("concurrency", f"{busy} of {self._limit} under way", busy < self._limit)
 
     def after_fork(self) -> None:
         """What was under way belongs to the parent."""
@@ -57,5 +66,10 @@ class Concurrency:
     def _take(self) -> float:
         if self._busy >= self._limit:
             return FOREVER
+        if self._busy + self._abandoned() >= self._limit:
+            return LOOK_AGAIN
         self._busy += 1
         return 0.0
+
+    def _abandoned(self) -> int:
+        return 0 if self._still_running is None else self._still_running()

@@ -11,11 +11,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.call import CancelToken
-from complaint_llm.exceptions import BackendError, CancelledError
+from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError
 from complaint_llm.messages import Attempt
 from complaint_llm.routing.attempts import NEVER_STARTED, Run, Won, Work, explained, line, settle
 from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
-from complaint_llm.routing.waiting import FOREVER, ThreadWaiter, Waiter
+from complaint_llm.routing.waiting import ThreadWaiter, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,7 +144,14 @@ class _Race:
     def _wait_for_second(self, error: BackendError) -> Won | BackendError:
         """The first has failed while the second is under way; the second keeps its own deadline and token."""
         while not self._second_done:
-            self._over.wait(FOREVER)
+            left = self._run.request.deadline.remaining()
+            if left <= 0:
+                # It should have ended by itself; what it still does is settled by its own thread.
+                self._second_token.cancel("the deadline passed")
+                late = BackendTimeoutError("no answer before the deadline", backend=self._other.id, maybe_received=True)
+                self._run.note_failure(self._other, self._run.clock() - self._second_started, late)
+                return error
+            self._over.wait(left)
         if self._second is not None:
             return self._second
         failed = self._second_error

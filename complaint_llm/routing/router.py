@@ -66,7 +66,7 @@ class Router:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
         from complaint_llm.routing.stream import RoutedStream
 
-        return RoutedStream(lambda streamed: self._run(streamed, candidates), request, self._hedge)
+        return RoutedStream(lambda streamed: self._run(streamed, candidates), request, self._rules.clock, self._hedge)
 
     def embed(self, request: EmbeddingRequest, candidates: Sequence[Candidate]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""

@@ -84,7 +84,8 @@ class SharedBook:
 
     What this machine spends is on its own disk first; Redis is told the sums, so one that comes back without its
     memory learns them again. While it is gone, and for requests with privacy "local", this process may spend its share
-    of what was left when it was last there. Any thread may call it; ``lock`` is its book's.
+    of what was left when it was last there. Any thread may call it; ``lock`` is its
+    book's, and is held while Redis is asked (most reservations need neither).
     """
 
     def __init__(self, book: BudgetBook, shared: SharedState) -> None:

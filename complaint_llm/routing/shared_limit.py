@@ -12,7 +12,7 @@ from complaint_llm.exceptions import QuotaExceededError
 from complaint_llm.routing.attempts import full
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.rate_limit import RateLimit, hold_of, tokens_used
-from complaint_llm.routing.shared import SharedState, SharedStateLostError
+from complaint_llm.routing.shared import TIMEOUT, SharedState, SharedStateLostError
 from complaint_llm.routing.signals import LONGEST_HOLD, ProviderLimits
 from complaint_llm.routing.waiting import FOREVER, ThreadWaiter, Turnstile, Waiter
 
@@ -169,7 +169,8 @@ class SharedRateLimit:
             return self._local.enter(request, patience)
         patience = min(patience, request.deadline.remaining()) if self._wait else 0.0
         give_up = self._clock() + patience
-        wait = self._turn.enter(self._take_turn, request, patience)
+        # Even who does not wait for the limit waits until it is his turn to ask.
+        wait = self._turn.enter(self._take_turn, request, max(patience, 2 * TIMEOUT))
         if wait:
             raise full("rate limit reached, others wait before this request", wait)
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,6 +36,15 @@ class ProviderLimits(NamedTuple):
 
     requests: Allowance | None = None
     tokens: Allowance | None = None
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A policy that heeds a provider's headers."""
+
+    def heard(self, limits: ProviderLimits) -> None:
+        """Take over what the headers of a response say; errors' responses too."""
+        ...
 
 
 def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time.time) -> ProviderLimits | None:

@@ -14,6 +14,7 @@ from complaint_llm.routing.attempts import explained
 from complaint_llm.routing.candidate import Candidate, EventStream
 
 if TYPE_CHECKING:
+    from complaint_llm.call import Clock
     from complaint_llm.request import Request
     from complaint_llm.routing.attempts import Run, Won
     from complaint_llm.routing.hedge import Hedge
@@ -44,8 +45,8 @@ class RoutedStream:
 
     __slots__ = ("__weakref__", "_course")
 
-    def __init__(self, start: Start, request: Request, hedge: Hedge | None = None) -> None:
-        self._course = _Course(start, request, hedge)
+    def __init__(self, start: Start, request: Request, clock: Clock, hedge: Hedge | None = None) -> None:
+        self._course = _Course(start, request, clock, hedge)
 
     def __iter__(self) -> RoutedStream:
         return self
@@ -71,7 +72,9 @@ class _Course:
     """What runs behind a RoutedStream. ``_lock`` guards ``_busy`` and ``ended``: who ends it is decided there, once."""
 
     __slots__ = (
+        "_began",
         "_busy",
+        "_clock",
         "_error",
         "_events",
         "_hedge",
@@ -81,12 +84,15 @@ class _Course:
         "_start",
         "_text",
         "_token",
+        "_waited",
         "_whole",
         "_won",
         "ended",
     )
 
-    def __init__(self, start: Start, request: Request, hedge: Hedge | None) -> None:
+    def __init__(self, start: Start, request: Request, clock: Clock, hedge: Hedge | None) -> None:
+        self._clock = clock
+        self._began = self._waited = 0.0
         self._lock = threading.Lock()
         self._busy = False
         self.ended = False
@@ -119,6 +125,7 @@ class _Course:
                 raise RuntimeError("another thread waits for the next piece of this stream")
             self._busy = True
         self._count(True)
+        self._began = self._clock()
         ending: BaseException | None = None
         try:
             event = self._next()
@@ -136,6 +143,7 @@ class _Course:
             self._finish(error)
             raise
         finally:
+            self._waited = self._seconds()
             self._count(False)
             with self._lock:
                 self._busy = False
@@ -170,6 +178,7 @@ class _Course:
         work = open_to_first_event if self._hedge is None else open_to_first_text
         self._won = won = self._run.first(candidates, work, self._hedge)
         opened: Opened = won.value
+        self._began = won.started
         self._events = opened.events
         whole, own = self._request.deadline, opened.deadline
         if own is not whole:
@@ -186,7 +195,7 @@ class _Course:
             assert run is not None
             assert won is not None
             if self._end_once():
-                run.answered(won, event.output)
+                run.answered(won, event.output, self._seconds())
                 won.value.close()
             return event._replace(output=event.output._replace(attempts=tuple(run.attempts)))
         elif isinstance(event, StreamError):
@@ -215,7 +224,11 @@ class _Course:
         if not isinstance(error, BackendError):
             error = CancelledError(f"ended by {type(error).__name__}")
         error.maybe_received = True
-        run.ended(won, error)
+        run.failed(won.candidate, won.permits, self._seconds() if self._busy else self._waited, error)
+
+    def _seconds(self) -> float:
+        """Seconds spent waiting for the backend that answers; not those in which the consumer held a piece."""
+        return self._waited + self._clock() - self._began
 
     def _end_once(self) -> bool:
         with self._lock:

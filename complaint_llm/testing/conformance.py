@@ -5,8 +5,9 @@
 ...     type_name = "mine"
 ...     wire = "openai"
 
-``wire`` says what the test server speaks to it: "openai", "anthropic", "gemini", a ``Dialect`` of one's own, or None
-for a backend that answers without a network (then its ``keys`` must make it answer). Nothing here leaves 127.0.0.1.
+``wire`` says what the test server speaks to it: "openai", "responses", "anthropic", "gemini", a ``Dialect`` of one's
+own, or None for a backend that answers without a network (then its ``keys`` must make it answer). Nothing here leaves
+127.0.0.1.
 """
 
 from __future__ import annotations

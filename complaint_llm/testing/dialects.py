@@ -70,7 +70,7 @@ def vector(text: str) -> list[float]:
 def _plain(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return "".join(part.get("text", "") for part in content if isinstance(part, Mapping))
+    return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
 
 
 class OpenAIDialect:
@@ -133,6 +133,67 @@ class OpenAIDialect:
     @staticmethod
     def _usage() -> dict[str, int]:
         return {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+
+
+class ResponsesDialect:
+    """OpenAI's Responses API."""
+
+    base_path = "/v1"
+
+    def speaks(self, path: str) -> bool:
+        return path.endswith("/responses")
+
+    def streams(self, path: str, body: Mapping[str, Any]) -> bool:
+        return bool(body.get("stream"))
+
+    def prompt(self, body: Mapping[str, Any]) -> str:
+        given = body.get("input", "")
+        if isinstance(given, str):
+            return given
+        return next((_plain(item["content"]) for item in reversed(given) if item.get("role") == "user"), "")
+
+    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+        return self._response("completed", self._items(content))
+
+    def events(self, content: Content) -> list[bytes]:
+        events: list[dict[str, Any]] = [{"type": "response.created", "response": self._response("in_progress", [])}]
+        for at, item in enumerate(self._items(content)):
+            place = {"item_id": item["id"], "output_index": at}
+            empty = {**item, "content": []} if item["type"] == "message" else {**item, "arguments": ""}
+            events.append({"type": "response.output_item.added", "output_index": at, "item": empty})
+            if item["type"] == "message":
+                deltas = [("response.output_text.delta", piece) for piece in content.pieces]
+                last = {"type": "response.output_text.done", **place, "content_index": 0, "text": content.text}
+            else:
+                whole = item["arguments"]
+                deltas = [("response.function_call_arguments.delta", part) for part in (whole[:3], whole[3:])]
+                last = {"type": "response.function_call_arguments.done", **place, "arguments": whole}
+            events += [{"type": kind, **place, "content_index": 0, "delta": delta} for kind, delta in deltas]
+            events += [last, {"type": "response.output_item.done", "output_index": at, "item": item}]
+        events.append({"type": "response.completed", "response": self._response("completed", self._items(content))})
+        return [data_event({**event, "sequence_number": at}, event["type"]) for at, event in enumerate(events)]
+
+    def error(self, status: int, code: str | None, message: str) -> Any:
+        return {"error": {"message": message, "type": "error", "param": None, "code": code}}
+
+    @staticmethod
+    def _items(content: Content) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        if content.text:
+            said = [{"type": "output_text", "text": content.text, "annotations": []}]
+            items.append(
+                {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": said}
+            )
+        for at, (name, arguments) in enumerate(content.calls):
+            call = {"type": "function_call", "id": f"fc_{at}", "call_id": f"call_{at}", "name": name}
+            items.append({**call, "arguments": json.dumps(arguments), "status": "completed"})
+        return items
+
+    @staticmethod
+    def _response(status: str, output: list[Any]) -> dict[str, Any]:
+        usage = {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
+        response = {"id": "resp_1", "object": "response", "model": "test-model", "status": status, "output": output}
+        return {**response, "usage": usage if status == "completed" else None}
 
 
 class AnthropicDialect:
@@ -257,6 +318,7 @@ class GeminiDialect:
 
 WIRES: Mapping[str, Dialect] = {
     "openai": OpenAIDialect(),
+    "responses": ResponsesDialect(),
     "anthropic": AnthropicDialect(),
     "gemini": GeminiDialect(),
 }

@@ -42,6 +42,10 @@ class Response(NamedTuple):
     body: bytes
 
     def __repr__(self) -> str:
+        # Tracebacks with locals print it, and a server may say a key back in its answer.
+        return f"<Response {self.status}, {len(self.body)} bytes>"
+
+    def __repr__(self) -> str:
         # Tracebacks may show it, and a server may echo the key.
         return f"<Response {self.status}, {len(self.body)} bytes>"
 

@@ -236,3 +236,15 @@ def test_estimates_bound_the_cost() -> None:
     assert estimate.completion_tokens == 100
     assert estimate.cost == pytest.approx(204 / 1e6)
     assert Parrot(model="m").estimate(parrot._request("x", (), None, {})).cost is None
+
+
+def test_a_whole_answer_can_be_collected_from_a_stream() -> None:
+    """``"stream": true`` asks the provider for a stream where the caller wants the whole."""
+
+    class Both(Streamer):
+        def answer(self, request: Request) -> InferenceOutput:
+            return InferenceOutput("whole")
+
+    events = [TextDelta("in "), TextDelta("pieces"), Done(TokenUsage(), InferenceOutput("in pieces"))]
+    assert Both(events).generate("x") == "whole"
+    assert Both(events, stream=True).generate("x") == "in pieces"

@@ -64,6 +64,7 @@ def test_a_web_url_is_left_to_the_provider_and_never_fetched() -> None:
     assert images.remote_url(part) == part.url
     assert images.media_type_of_url(part) == "image/jpeg"
     assert images.media_type_of_url(ImagePart(url="https://example.org/a")) is None
+    assert images.media_type_of_url(ImagePart(url="https://[broken/a.webp#x?y")) == "image/webp"
     with pytest.raises(InvalidRequestError, match="only a URL"):
         images.image_data(part)
 

@@ -191,3 +191,16 @@ def test_a_stream_that_does_not_fit_fails_after_its_pieces_and_is_not_asked_for_
     with pytest.raises((ResponseFormatError, StreamInterruptedError)):
         next(pieces)
     assert len(backend.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"claim": ["Jane Roe"]}', '{"Jane Roe": 1}', "Jane Roe", '{"claim": "a", "amount": "Jane Roe"}']
+)
+def test_an_error_says_what_is_demanded_but_not_what_the_answer_says(answer: str) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    model = pydantic.create_model("Claim", claim=(str, ...), amount=(int, 0))
+    loose = type("Loose", (model,), {"model_json_schema": classmethod(lambda cls: {"type": "object"})})
+    for wanted in (SCHEMA, model, loose):
+        with pytest.raises(ResponseFormatError) as caught:
+            Native(answer, max_retries=0).infer("x", response_format=wanted)
+        assert "Jane" not in str(caught.value)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import subprocess
+import sys
 from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
 
-from complaint_llm.batch import Journal
-from complaint_llm.cli.batch import batch
+from complaint_llm.batch import BatchResult, BatchSummary, Journal
+from complaint_llm.cli.batch import _bar, batch
 from complaint_llm.exceptions import ServerError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage
 
@@ -203,8 +207,6 @@ def test_dry_run_counts_and_sends_nothing(run):
     assert "2 items, 0 bad lines, about 20 prompt tokens, at most $1.0000" in result.stdout
     assert json.loads(run(app, "in.jsonl", "--dry-run", "--json").stdout)["items"] == 2
     assert app.asked == []
-    import os
-
     assert os.listdir() == ["in.jsonl"]
 
 
@@ -254,9 +256,43 @@ def test_a_json_summary(run):
 def test_results_can_be_exported_from_the_journal_alone(run):
     put("in.txt", "a", "b")
     run(App(), "in.txt", "-o", "out.jsonl")
-    import os
-
     os.remove("in.txt")
     os.remove("out.jsonl")
     with Journal("out.jsonl.journal") as journal:
         assert [r.output.content for r in journal.recorded()] == ["<a>", "<b>"]
+
+
+def test_a_terminal_sees_counts_tokens_and_cost_while_it_runs(monkeypatch):
+    """The bar itself is rich's; what it shows is ours."""
+    rich = pytest.importorskip("rich.console")
+    shown, console = io.StringIO(), rich.Console
+    monkeypatch.setattr(rich, "Console", lambda stderr: console(file=shown, force_terminal=True, width=150))
+    summary = BatchSummary()
+    output = InferenceOutput("x", backend="b", token_usage=TokenUsage(1000, 234, 1234))
+    summary.add(BatchResult(0, "k", "p", output, None))
+    with _bar(4) as show:
+        show(summary)
+    assert "1/4" in shown.getvalue()
+    assert "1 answered, 0 failed, 1,234 tokens" in shown.getvalue()
+
+
+def test_answers_that_the_journal_cannot_take_come_on_standard_output(tmp_path):
+    """The journal may not grow beyond 200 KiB (a limit of the process): what was paid for is printed."""
+    config = {"BACKENDS": [{"id": "m", "type": "mock", "echo": True}]}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "in.txt").write_text("".join(f"{i} " + "x" * 5000 + "\n" for i in range(200)), encoding="utf-8")
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200 * 1024, 200 * 1024))\n"
+        "from complaint_llm.cli.app import main; main()"
+    )
+    arguments = ["-c", "config.json", "batch", "in.txt", "-o", "out.jsonl"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "the journal cannot be written" in done.stderr
+    printed = {json.loads(line)["text"].split()[0] for line in done.stdout.splitlines()}
+    with Journal(tmp_path / "out.jsonl.journal") as journal:
+        recorded = {r.output.content.split()[0] for r in journal.recorded() if r.output}
+    assert printed
+    assert not printed & recorded

@@ -113,6 +113,40 @@ def test_a_usual_key_variable_fills_the_key_and_a_given_one_wins(tmp_path: Path)
     assert [entry.keys["api_key"] for entry in config.backends] == [Secret("k-usual"), Secret("k-other")]
 
 
+def test_a_key_that_the_process_has_set_is_left_to_the_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "k-bearer")
+    config = load_config(write(tmp_path, {"id": "a", "type": "anthropic"}))
+    assert "api_key" not in config.entry("a").keys
+    with config.make_backend("a") as backend:
+        assert backend.auth_headers()["Authorization"] == Secret("Bearer k-bearer")
+
+
+def test_a_class_that_does_not_look_for_its_key_gets_it(
+    tmp_path: Path, types: dict[str, BackendType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types["own"] = BackendType("own", Backend, schema={}, key_variables=("OWN_KEY", "OTHER_OWN_KEY"), needs_key=True)
+    monkeypatch.delenv("OWN_KEY", raising=False)
+    monkeypatch.setenv("OTHER_OWN_KEY", "k-own")
+    with load_config(write(tmp_path, {"id": "a", "type": "own"})).make_backend("a") as backend:
+        assert backend.options.api_key == Secret("k-own")
+
+
+def test_usual_variables_of_other_keys_are_filled_from_dotenv_too(
+    tmp_path: Path, types: dict[str, BackendType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FAST_URL", raising=False)
+    schema = {"properties": {"token": {"type": "string", "writeOnly": True}}}
+    variables = {"base_url": "FAST_URL", "token": "FAST_TOKEN"}
+    types["fast"] = BackendType("fast", Backend, schema=schema, variables=variables, key_variables=("FAST_TOKEN",))
+    (tmp_path / ".env").write_text("FAST_URL=https://fast.example\nFAST_TOKEN=k-fast\n")
+    config = load_config(
+        write(tmp_path, {"id": "a", "type": "fast"}, {"id": "b", "type": "fast", "base_url": "https://b.example"})
+    )
+    assert config.entry("a").keys == {"base_url": "https://fast.example", "token": Secret("k-fast")}
+    assert config.entry("b").keys["base_url"] == "https://b.example"
+
+
 def test_an_optional_backend_without_its_variable_key_or_extra_is_left_out_with_the_reason(
     tmp_path: Path, types: dict[str, BackendType]
 ) -> None:
@@ -306,3 +340,37 @@ def test_a_value_that_is_not_known_is_not_judged_beside_another_fault(tmp_path: 
         "/BACKENDS/0/system",
         "/BACKENDS/0/temperatur",
     ]
+
+
+def test_a_composed_backend_goes_on_with_the_parts_that_are_left(tmp_path: Path) -> None:
+    gone = {"type": "openai", "model": "$NOT_SET", "optional": True}
+    config = load(
+        tmp_path,
+        {"id": "o", **gone},
+        {"id": "p", **gone},
+        MOCK,
+        {"id": "chain", "type": "fallback", "primary": "o", "fallbacks": ["p", "m"]},
+        {"id": "balanced", "type": "load_balanced", "backends": ["o", "m", "p"]},
+        {"id": "router", "type": "llm_router", "model": "x", "provider": "p", "fallback_providers": ["xai", "m"]},
+        {"id": "whole", "type": "fallback", "primary": "m", "fallbacks": ["balanced"]},
+    )
+    assert dict(config.left_out).keys() == {"o", "p"}
+    assert config.entry("chain").keys == {"primary": "m", "fallbacks": []}
+    assert config.entry("balanced").keys == {"backends": ["m"]}
+    assert config.entry("router").keys == {"model": "x", "provider": "xai", "fallback_providers": ["m"]}
+    assert config.entry("whole").keys == {"primary": "m", "fallbacks": ["balanced"]}
+
+
+def test_composed_backends_of_which_nothing_is_left_are_left_out_all_the_way_up(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        {"id": "top", "type": "fallback", "primary": "mid", "fallbacks": ["o"]},
+        {"id": "mid", "type": "load_balanced", "backends": ["o"]},
+        {"id": "o", "type": "openai", "model": "$NOT_SET", "optional": True},
+        MOCK,
+    )
+    assert config.left_out == (
+        ("top", "all of its parts were left out (mid, o)"),
+        ("mid", "all of its parts were left out (o)"),
+        ("o", "$NOT_SET is not set"),
+    )

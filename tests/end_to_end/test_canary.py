@@ -110,7 +110,7 @@ def run_all(seen: Seen, config: Path) -> None:
     loaded.save(folder / "saved.yaml")
     looked_at = [mediator, loaded, backend, backend.options, loaded.entry("first"), loaded.host]
     looked_at += [getattr(backend, name) for name in ("transport", "redact") if hasattr(backend, name)]
-    seen.texts.append(inside(looked_at) + f"{backend.api_key!r} {backend.api_key}")
+    seen.texts.append(inside(looked_at) + repr(getattr(backend, "api_key", None)))
     mediator.close()
 
 
@@ -121,7 +121,7 @@ def config_for(folder: Path, kind: str, port: int, seconds: float = 0.2, **keys:
         "base_url": f"http://127.0.0.1:{port}{BASES[kind]}",
         "api_key": "${CANARY_KEY}",
         "model": "m",
-        "embedding_model": "m",
+        **({} if kind == "anthropic" else {"embedding_model": "m"}),
         "max_retries": 0,
         "verbose": True,
         "custom_headers": {"X-Extra": "Token $CANARY_TOKEN"},
@@ -130,11 +130,17 @@ def config_for(folder: Path, kind: str, port: int, seconds: float = 0.2, **keys:
     return write_config(folder, [backend], MEDIATOR={"timeout": seconds, "provenance": "full"}, LOG={"level": "DEBUG"})
 
 
-FAILING = {name: mode for name, mode in MODES.items() if mode.error is not None and mode.seconds < LONG and len(mode.prompt) < 99}
+FAILING = {
+    name: mode
+    for name, mode in MODES.items()
+    if mode.error is not None and mode.seconds < LONG and len(mode.prompt) < 99
+}
 
 
 @pytest.mark.parametrize("mode", FAILING.values(), ids=FAILING)
-def test_key_shows_nowhere_when_a_server_fails(mode: Mode, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_shows_nowhere_when_a_server_fails(
+    mode: Mode, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every fault mode, plain and streamed."""
     monkeypatch.setenv("CANARY_KEY", CANARY)
     monkeypatch.setenv("CANARY_TOKEN", CANARY)
@@ -151,7 +157,12 @@ def test_key_shows_nowhere_when_a_server_fails(mode: Mode, seen: Seen, tmp_path:
 
 def everywhere(key: str) -> Any:
     """An error body that says the key in every field."""
-    return {"error": {"message": f"Incorrect key: {key}", "type": key, "code": key, "status": key, "param": key}, "type": "error", "id": key, key: key}
+    return {
+        "error": {"message": f"Incorrect key: {key}", "type": key, "code": key, "status": key, "param": key},
+        "type": "error",
+        "id": key,
+        key: key,
+    }
 
 
 ECHOES: dict[str, Script] = {
@@ -188,7 +199,9 @@ ECHOES: dict[str, Script] = {
 
 @pytest.mark.parametrize("type", ["openai", "anthropic", "google"])
 @pytest.mark.parametrize("echo", ECHOES)
-def test_key_that_the_server_says_back_shows_nowhere(type: str, echo: str, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_that_the_server_says_back_shows_nowhere(
+    type: str, echo: str, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In whichever place of an answer it stands; asked in every way, at DEBUG, with bodies in the log."""
     monkeypatch.setenv("CANARY_KEY", CANARY)
     monkeypatch.setenv("CANARY_TOKEN", CANARY)
@@ -270,7 +283,15 @@ def test_env_file_that_cannot_be_read_shows_nothing_of_it(seen: Seen, tmp_path: 
     seen.check()
 
 
-COMMANDS = [["generate", "ask"], ["generate", "ask", "--stream"], ["generate", "ask", "--json"], ["check", "--connect"], ["batch", "in.txt", "-o", "out.jsonl"], ["plugins"], ["schema"]]
+COMMANDS = [
+    ["generate", "ask"],
+    ["generate", "ask", "--stream"],
+    ["generate", "ask", "--json"],
+    ["check", "--connect"],
+    ["batch", "in.txt", "-o", "out.jsonl"],
+    ["plugins"],
+    ["schema"],
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -285,3 +306,40 @@ def test_key_shows_in_no_output_of_the_command_line(origin: str, command: list[s
     assert (done.returncode, bool(server.requests)) == ((1, True) if asked else (0, False)), done.stderr
     assert CANARY not in done.stdout + done.stderr
     assert files_with(tmp_path, SAID, but=[".env"]) == []
+
+
+def test_key_that_trips_a_plugin_shows_nowhere(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin that stumbles over an answer with the key in it: neither its message nor its cause repeats the key."""
+    monkeypatch.setenv("CANARY_KEY", CANARY)
+    monkeypatch.setenv("CANARY_TOKEN", CANARY)
+    plugin = tmp_path / "plugins" / "stumbling.py"
+    plugin.parent.mkdir()
+    plugin.write_text(STUMBLING)
+    with FaultyServer([REQUEST, ok(json.dumps({"said": CANARY}).encode())]) as server:
+        backend = {
+            "id": "first",
+            "type": "stumbling",
+            "base_url": f"http://127.0.0.1:{server.port}",
+            "api_key": "$CANARY_KEY",
+        }
+        config = write_config(tmp_path, [backend], PLUGINS={"paths": ["plugins"]})
+        mediator = Mediator.from_config(config)
+        seen.failing(lambda: mediator.infer("ask"))
+        mediator.close()
+    (error,) = seen.errors
+    assert "failed inside the plugin: ZeroDivisionError: ***" in str(error)
+    assert CANARY not in f"{error!r} {error.__cause__!r}"
+
+
+STUMBLING = """
+from complaint_llm.backends import HTTPBackend, WireRequest, register_backend
+
+class Stumbling(HTTPBackend):
+    interruptible = True
+    def encode(self, request):
+        return WireRequest("/x", {})
+    def decode(self, payload, request):
+        raise ZeroDivisionError(payload["said"])
+
+register_backend("stumbling", Stumbling)
+"""

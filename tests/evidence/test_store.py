@@ -185,6 +185,41 @@ def test_deleting_removes_only_what_nothing_else_needs(store: EvidenceStore, con
     assert store.gc() == {"blocks": 0, "unfinished": 0}
 
 
+def test_what_is_deleted_is_nowhere_in_the_folder(store: EvidenceStore) -> None:
+    """Neither in a block, nor in a free page of the database, nor in its log."""
+    kept = store.submit_evidence(b"kept", "document")
+    cid = store.submit_evidence(b"SECRETTEXT", "document", description="SECRETNAME", user_id="SECRETNAME")["cid"]
+    store.delete_evidence(cid)
+    for path in store.path.rglob("*"):
+        assert not path.is_file() or b"SECRET" not in path.read_bytes()
+    assert store.retrieve_evidence(kept["cid"]) == b"kept"
+
+
+def test_many_files_are_stored_in_groups_and_each_has_its_answer(
+    store: EvidenceStore, tmp_path: Path, content: Callable[[int], bytes]
+) -> None:
+    """Small ones together, large ones alone; one that cannot be read costs no other its record."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(250):
+        (folder / f"{number:03}.txt").write_bytes(b"%d" % (number % 200))
+    (folder / "150.txt").unlink()
+    (folder / "150.txt").mkdir()
+    (folder / "large").write_bytes(content(9_000_000))
+    paths = sorted(folder.iterdir())
+    outcomes = dict(store.submit_evidence_files(paths, "letter", user_id="u"))
+    assert list(outcomes) == paths
+    errors = {path: str(found) for path, found in outcomes.items() if isinstance(found, EvidenceError)}
+    assert list(errors) == [folder / "150.txt"]
+    assert "is not a file" in errors[folder / "150.txt"]
+    for path, found in outcomes.items():
+        if not isinstance(found, EvidenceError):
+            assert store.retrieve_evidence(found["cid"]) == path.read_bytes()
+            assert found["file_name"] == path.name
+    assert len(store.get_user_evidence("u")) == 250
+    assert store.verify().ok
+
+
 def test_deleting_deletes_every_record_about_the_content(store: EvidenceStore) -> None:
     """Also those of other users: the content is what is deleted."""
     cid = store.submit_evidence(b"x", "document", user_id="u")["cid"]

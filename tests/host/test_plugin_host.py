@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from complaint_llm.backends import Backend, BackendType, registered
 from complaint_llm.config import load_config
 from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.host import PluginHost
+from complaint_llm.host.installed import Installed
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.request import Request
 
@@ -300,3 +305,34 @@ def test_backend_types_lists_each_once_by_its_own_name() -> None:
     assert {"openai", "anthropic", "mock"} <= set(names)
     assert "claude" not in names
     assert all(isinstance(type, BackendType) for type in PluginHost().backend_types())
+
+
+def test_many_threads_asking_one_host_import_a_plugin_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "drop").mkdir()
+    count = "import builtins\nbuiltins.acme_imports = getattr(builtins, 'acme_imports', 0) + 1\n"
+    (tmp_path / "drop" / "dropped.py").write_text(count + plugin_text("dropped"))
+    install(tmp_path / "site", "acme-one", "acme_one", count + plugin_text("one"), "one")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setattr("builtins.acme_imports", 0, raising=False)
+    host = PluginHost(paths=[tmp_path / "drop"])
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(host.backend_type, ["one", "dropped"] * 20))
+    assert len({id(type) for type in found}) == 2
+    assert vars(builtins)["acme_imports"] == 2
+
+
+def test_a_package_in_a_zip_file_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path / "site", "acme-zip", "acme_zip", plugin_text("zipped"), "zipped")
+    archive = shutil.make_archive(str(tmp_path / "acme"), "zip", tmp_path / "site")
+    monkeypatch.syspath_prepend(archive)
+    assert PluginHost().backend_type("zipped").name == "zipped"
+
+
+def test_entry_points_read_directly_are_those_that_importlib_metadata_reads() -> None:
+    direct, whole = Installed(), Installed()
+    names = whole.names()
+    assert {"openai", "mock"} <= set(names)
+    assert [direct.get(name) for name in names] == [whole.get(name) for name in names]
+    theirs = {(point.name, point.value) for point in metadata.entry_points(group="complaint_llm")}
+    assert {(point.name, point.value) for point in whole.all()} == theirs
+    assert {(name, point.value) for name in names if (point := direct.get(name))} == theirs

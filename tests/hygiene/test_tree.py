@@ -74,11 +74,24 @@ def test_no_module_is_a_drawer() -> None:
 TEST_FILES = [path for path in files() if path.name.startswith("test_") and path.suffix == ".py"]
 
 
+def inherits_checks(tree: ast.Module) -> bool:
+    """Whether a class of the file takes its tests from a suite of ``complaint_llm.testing``."""
+    suites = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("complaint_llm.testing")
+        for alias in node.names
+    }
+    bases = (base for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases)
+    return any(isinstance(base, ast.Name) and base.id in suites for base in bases)
+
+
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(ROOT / "tests")))
 def test_every_test_file_checks_something(path: Path) -> None:
-    """A file of tests without an assertion, or an expected error, shows nothing."""
+    """A file of tests without an assertion, an expected error or an inherited suite shows nothing."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     raising = {"raises", "warns", "fail"}
     calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
     named = {call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls}
-    assert raising & named or any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+    asserts = any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+    assert asserts or raising & named or inherits_checks(tree)

@@ -260,6 +260,17 @@ class TestRetries:
             Router(clock=time.clock, sleep=sleep).answer(request, [backend])
         assert len(backend.seen) == 1
 
+    def test_cancelling_while_a_limit_is_waited_for_is_a_cancellation(self) -> None:
+        time = ModelTime()
+        request = ask(time=time)
+
+        def refuse() -> BackendError:
+            request.cancel.cancel("mediator was closed")
+            return RateLimitError("full", code=LOCAL_LIMIT, sent=False)
+
+        with pytest.raises(CancelledError, match="mediator was closed"):
+            router(time).answer(request, [Scripted("a", policies=[Recorder([], "p", refuse)])])
+
 
 class TestDeadlines:
     def test_an_attempt_ends_at_its_share_and_the_last_takes_all(self) -> None:

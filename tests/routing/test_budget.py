@@ -201,6 +201,24 @@ def test_the_folder_is_private_and_never_committed(path: Path) -> None:
     assert (path.parent / ".gitignore").read_text() == "*\n"
 
 
+def test_what_lies_in_a_folder_that_was_there_is_for_its_owner_alone_too(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with opened(tmp_path / "state.db", Wall(), total=2.0) as account:
+        account.reserve(ONE, ask(), 0)
+        account.flush()
+        made = sorted(tmp_path.iterdir())
+        assert [each.name for each in made] == ["state.db", "state.db-shm", "state.db-wal"]
+        assert {stat.S_IMODE(each.stat().st_mode) for each in made} == {0o600}
+
+
+def test_an_attempt_that_ends_after_closing_is_still_written_down(path: Path) -> None:
+    wall = Wall()
+    with opened(path, wall, total=2.0) as account:
+        late = account.reserve(ONE, ask(), 0)
+    late.settle(cost(0.75))
+    assert spent(path, wall) == 0.75
+
+
 @pytest.mark.parametrize("content", [b"this is no database, it is a text file " * 30])
 def test_a_file_that_cannot_be_used_refuses_and_says_where(path: Path, content: bytes) -> None:
     path.parent.mkdir()

@@ -14,6 +14,7 @@ from routing_model import ModelTime, answer, ask
 
 from complaint_llm.exceptions import BackendError, QuotaExceededError, RateLimitError, ServerError
 from complaint_llm.messages import TokenUsage
+from complaint_llm.routing.admission import admission, hear
 from complaint_llm.routing.candidate import Estimate, Outcome
 from complaint_llm.routing.concurrency import Concurrency
 from complaint_llm.routing.rate_limit import RateLimit
@@ -319,6 +320,15 @@ class TestProviderSignals:
         limit.enter(ask(time=time), 0)
         with pytest.raises(RateLimitError):
             limit.enter(ask(time=time), 1.0)
+
+    def test_headers_reach_the_limit_among_the_policies(self) -> None:
+        time = ModelTime()
+        policies = admission("a", clock=time.clock, make_waiter=time.waiter)
+        hear(policies, {"x-request-id": "1"})
+        policies[-1].enter(ask(time=time), 0)
+        hear(policies, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s"})
+        policies[-1].enter(ask(time=time, seconds=100), LONG)
+        assert time.clock() == pytest.approx(1009.0)
 
 
 class TestHeaders:

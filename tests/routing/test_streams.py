@@ -303,3 +303,42 @@ def test_an_interrupted_stream_still_lists_the_failed_attempts_before_it() -> No
     with pytest.raises(StreamInterruptedError) as caught:
         list(Router().stream(ask(), backends))
     assert [a.backend for a in caught.value.attempts] == ["a", "b"]
+
+
+def test_the_seconds_of_a_stream_are_those_of_its_backend_not_of_its_consumer() -> None:
+    time, slot = ModelTime(), Slot()
+
+    class Slow(ListStream):
+        def __next__(self) -> StreamEvent:
+            time.advance(0.5)
+            return super().__next__()
+
+    def fails(request: Request) -> ListStream:
+        time.advance(3.0)
+        raise ServerError("x", status=500)
+
+    backend = Scripted("b", [lambda request: Slow(events("a", "b"))], policies=[slot])
+    stream = Router(clock=time.clock).stream(ask(seconds=60, time=time), [Scripted("a", [fails]), backend])
+    got = []
+    for event in stream:
+        got.append(event)
+        time.advance(7.0)
+    assert isinstance(got[-1], Done)
+    assert [a.seconds for a in got[-1].output.attempts] == pytest.approx([3.0, 1.5])
+    assert slot.outcomes[0].seconds == pytest.approx(1.5)
+
+
+def test_the_seconds_of_an_abandoned_stream_end_with_its_last_piece() -> None:
+    time, slot = ModelTime(), Slot()
+
+    class Slow(ListStream):
+        def __next__(self) -> StreamEvent:
+            time.advance(0.5)
+            return super().__next__()
+
+    backend = Scripted("b", [lambda request: Slow(events("a", "b"))], policies=[slot])
+    stream = Router(clock=time.clock).stream(ask(seconds=60, time=time), [backend])
+    next(stream)
+    time.advance(7.0)
+    stream.close()
+    assert slot.outcomes[0].seconds == pytest.approx(0.5)

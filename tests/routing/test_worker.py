@@ -7,9 +7,12 @@ import threading
 import time
 
 import pytest
+from routing_model import ask
 
 from complaint_llm.call import CancelToken, Deadline
-from complaint_llm.exceptions import BackendTimeoutError, CancelledError
+from complaint_llm.exceptions import BackendTimeoutError, CancelledError, RateLimitError
+from complaint_llm.routing.admission import admission
+from complaint_llm.routing.candidate import Outcome
 from complaint_llm.routing.worker import abandoned_workers, run_abandonable
 
 
@@ -35,6 +38,24 @@ def test_at_the_deadline_the_work_is_abandoned_and_named_until_it_returns() -> N
             return
         time.sleep(0.01)
     pytest.fail("a worker that has returned is still listed")
+
+
+def test_an_abandoned_worker_keeps_its_place_until_it_returns() -> None:
+    gate = threading.Event()
+    (places, _) = admission(
+        "llama", breaker=None, max_concurrency=1, still_running=lambda: len(abandoned_workers("llama"))
+    )
+    permit = places.enter(ask(), 0)
+    with pytest.raises(BackendTimeoutError) as caught:
+        run_abandonable(gate.wait, Deadline(0.02), CancelToken(), "llama")
+    assert permit is not None
+    permit.settle(Outcome(0.02, None, caught.value))
+    with pytest.raises(RateLimitError):
+        places.enter(ask(), 0.1)
+    timer = threading.Timer(0.05, gate.set)
+    timer.start()
+    assert places.enter(ask(), 10.0) is not None
+    timer.join()
 
 
 def test_cancelling_abandons_it_at_once() -> None:

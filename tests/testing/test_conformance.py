@@ -14,6 +14,16 @@ class TestOpenAI(BackendConformance):
     wire = "openai"
 
 
+class TestOpenAIResponses(BackendConformance):
+    plugin = "complaint_llm_plugins.backends.openai.plugin"
+    type_name = "openai"
+    wire = "responses"
+    keys: ClassVar[Any] = {"api": "responses"}
+
+    def test_embeddings_keep_their_order_or_are_refused(self) -> None:
+        """They have an API of their own: see TestOpenAI."""
+
+
 class TestAnthropic(BackendConformance):
     plugin = "complaint_llm_plugins.backends.anthropic.plugin"
     type_name = "anthropic"
@@ -29,8 +39,7 @@ class TestGoogle(BackendConformance):
 class TestXAI(BackendConformance):
     plugin = "complaint_llm_plugins.backends.xai.plugin"
     type_name = "xai"
-    wire = "openai"
-    keys: ClassVar[Any] = {"api": "chat"}
+    wire = "responses"
 
 
 class TestCerebras(BackendConformance):

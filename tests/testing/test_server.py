@@ -27,6 +27,7 @@ def post(server: FaultyServer, path: str, body: Any, timeout: float = 5) -> tupl
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "openai": ("/v1/chat/completions", CHAT),
+    "responses": ("/v1/responses", {"input": CHAT["messages"]}),
     "anthropic": ("/v1/messages", CHAT),
     "gemini": ("/v1beta/models/m:generateContent", {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}),
 }

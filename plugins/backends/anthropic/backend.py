@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from complaint_llm_plugins.backends.anthropic import wire
+from complaint_llm_plugins.backends.anthropic.errors import decode_error
 from complaint_llm_plugins.backends.anthropic.schema import InexpressibleError, strict_schema
 
-from complaint_llm.backends import HTTPBackend, WireError, WireRequest
+from complaint_llm.backends import HTTPBackend, StreamDecoder, WireError, WireRequest
 from complaint_llm.backends.bodies import overlay
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
 from complaint_llm.exceptions import ConfigError
@@ -75,11 +76,13 @@ class AnthropicBackend(HTTPBackend):
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
         return wire.decode(payload, self._metadata(request), self.error_inside)
 
-    def decoder(self, request: Request) -> wire.Decoder:
-        return wire.Decoder(self._metadata(request), self.error_inside)
+    def decoder(self, request: Request) -> StreamDecoder:
+        from complaint_llm_plugins.backends.anthropic.stream import Decoder
+
+        return Decoder(self._metadata(request), self.error_inside)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
-        return wire.decode_error(payload)
+        return decode_error(payload)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

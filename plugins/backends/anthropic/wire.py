@@ -1,4 +1,4 @@
-"""The Messages API: requests into bodies, bodies and event streams into answers. Pure.
+"""The Messages API: requests into bodies, bodies into answers. Pure.
 
 Source: the types of the anthropic SDK 2.11; platform.claude.com for errors and stop reasons.
 """
@@ -6,32 +6,16 @@ Source: the types of the anthropic SDK 2.11; platform.claude.com for errors and 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.accumulator import StreamAccumulator
-from complaint_llm.backends.http import WireError
-from complaint_llm.backends.images import image_base64, remote_url
 from complaint_llm.backends.shapes import count, mapping, optional_mapping, text, wrong
-from complaint_llm.exceptions import (
-    AuthenticationError,
-    BackendError,
-    ContentFilterError,
-    InvalidRequestError,
-    ModelNotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    ResponseFormatError,
-    ServerError,
-)
+from complaint_llm.exceptions import BackendError, ContentFilterError, ResponseFormatError
 from complaint_llm.messages import FinishReason, ImagePart, InferenceOutput, Message, TokenUsage, ToolCall
-from complaint_llm.request import parse_arguments
 
 if TYPE_CHECKING:
-    from complaint_llm.messages import StreamEvent, Tool
+    from complaint_llm.messages import Tool
     from complaint_llm.request import Request
-    from complaint_llm.transport import ServerSentEvent
 
 PATH = "/v1/messages"
 MAX_TOKENS = 4096
@@ -39,25 +23,6 @@ MAX_TOKENS = 4096
 
 PROVIDER = "anthropic"
 """The key under which thinking blocks travel in ``Message.extra``."""
-
-ERRORS: Mapping[str, type[BackendError]] = {
-    "invalid_request_error": InvalidRequestError,
-    "request_too_large": InvalidRequestError,
-    "authentication_error": AuthenticationError,
-    "billing_error": QuotaExceededError,
-    "permission_error": PermissionDeniedError,
-    "not_found_error": ModelNotFoundError,
-    "rate_limit_error": RateLimitError,
-    "timeout_error": ServerError,
-    "api_error": ServerError,
-    "overloaded_error": ServerError,
-    "contract_spend_limit_reached": QuotaExceededError,
-    "enforced_spend_limit_reached": QuotaExceededError,
-    "linked_organization_spend_limit_reached": QuotaExceededError,
-    "linked_organization_billing_unavailable": QuotaExceededError,
-    "organization_on_hold": PermissionDeniedError,
-}
-"""Error classes by ``error.details.error_code``, else by ``error.type``."""
 
 STOP_REASONS: Mapping[str, FinishReason] = {
     "end_turn": "stop",
@@ -72,7 +37,7 @@ STOP_REASONS: Mapping[str, FinishReason] = {
 Fail = Callable[[Any], BackendError]
 """Makes the error to raise of an error body that came inside an HTTP 200; secrets are cut out there."""
 
-_BROKEN_ARGUMENTS = "INVALID_JSON"
+BROKEN_ARGUMENTS = "INVALID_JSON"
 """The key that the API's documentation proposes for handing a model's broken argument text back to it."""
 
 
@@ -135,6 +100,8 @@ def _content(content: str | tuple[Any, ...]) -> str | list[dict[str, Any]]:
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
+    from complaint_llm.backends.images import image_base64, remote_url
+
     url = remote_url(part)
     if url is not None:
         return {"type": "image", "source": {"type": "url", "url": url}}
@@ -155,7 +122,7 @@ def _assistant(message: Message) -> str | list[dict[str, Any]]:
             "type": "tool_use",
             "id": call.id,
             "name": call.name,
-            "input": {_BROKEN_ARGUMENTS: call.arguments_raw} if call.arguments is None else dict(call.arguments),
+            "input": {BROKEN_ARGUMENTS: call.arguments_raw} if call.arguments is None else dict(call.arguments),
         }
         for call in message.tool_calls
     )
@@ -204,8 +171,8 @@ def decode(payload: Any, metadata: Mapping[str, Any], fail: Fail) -> InferenceOu
         tuple(calls),
         "".join(thought) or None,
         None,
-        _usage(optional_mapping(body.get("usage"), "usage")),
-        _finish_reason(reason, body.get("stop_details"), bool(content or calls)),
+        token_usage(optional_mapping(body.get("usage"), "usage")),
+        neutral_reason(reason, body.get("stop_details"), bool(content or calls)),
         None,
         None,
         "",
@@ -229,8 +196,8 @@ def _tool_call(block: Mapping[str, Any]) -> ToolCall:
     return ToolCall(text(block.get("id"), "a tool call's id"), name, parsed, raw)
 
 
-def _usage(given: Mapping[str, Any]) -> TokenUsage:
-    """``input_tokens`` excludes what was read from or written to the cache; ``output_tokens`` includes thinking."""
+def token_usage(given: Mapping[str, Any]) -> TokenUsage:
+    """The neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking."""
     read = given.get("cache_read_input_tokens")
     cached = None if read is None else count(read, "usage")
     prompt = (
@@ -245,7 +212,8 @@ def _usage(given: Mapping[str, Any]) -> TokenUsage:
     return TokenUsage(prompt, completion, prompt + completion, cached, reasoning)
 
 
-def _finish_reason(reason: Any, details: Any, answered: bool) -> FinishReason | None:
+def neutral_reason(reason: Any, details: Any, answered: bool) -> FinishReason | None:
+    """The neutral finish reason, None for an unknown one. Raises ContentFilterError for a refusal without an answer."""
     if reason is None:
         return None
     found = STOP_REASONS.get(text(reason, "stop_reason"))
@@ -254,153 +222,3 @@ def _finish_reason(reason: Any, details: Any, answered: bool) -> FinishReason | 
         why = given.get("explanation") or given.get("category") or "no reason given"
         raise ContentFilterError(f"the model refused: {text(why, 'stop_details')[:500]}", code="refusal")
     return found
-
-
-class Decoder:
-    """Reads one event stream. Used by the one thread that reads it."""
-
-    def __init__(self, metadata: Mapping[str, Any], fail: Fail) -> None:
-        self._answer = StreamAccumulator(metadata)
-        self._fail = fail
-        self._usage: dict[str, Any] = {}
-        self._blocks: dict[int, _Block] = {}
-        self._stop: tuple[Any, Any] = (None, None)
-        self._handlers: Mapping[str, Callable[[Mapping[str, Any]], Iterable[StreamEvent]]] = {
-            "content_block_delta": self._delta,
-            "content_block_start": self._start,
-            "content_block_stop": self._block_stop,
-            "message_start": self._message_start,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
-            "error": self._error,
-        }
-
-    def feed(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
-        """The events that this one means. An event of an unknown type means nothing, as the API's versioning asks."""
-        try:
-            data = json.loads(event.data)
-        except (ValueError, RecursionError) as cause:
-            raise ResponseFormatError("an event of the stream is no JSON") from cause
-        handler = self._handlers.get(text(mapping(data, "an event").get("type"), "an event's type"))
-        return handler(data) if handler is not None else ()
-
-    def end(self) -> Iterable[StreamEvent]:
-        """Without ``message_stop`` the stream was cut."""
-        return ()
-
-    def _message_start(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        message = mapping(data.get("message"), "message")
-        self._answer.model = text(message.get("model"), "model")
-        self._usage.update(optional_mapping(message.get("usage"), "usage"))
-        return ()
-
-    def _start(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        place = count(data.get("index"), "index")
-        block = mapping(data.get("content_block"), "content_block")
-        self._blocks[place] = _Block(block)
-        kind = block.get("type")
-        if kind == "tool_use":
-            name = text(block.get("name"), "a tool call's name")
-            if not name:
-                raise ResponseFormatError("a tool call without a name")
-            return self._answer.tool_call(place, text(block.get("id"), "a tool call's id"), name)
-        if kind == "text" and block.get("text"):
-            return (self._answer.text(text(block["text"], "text")),)
-        if kind == "thinking" and block.get("thinking"):
-            return (self._answer.reasoning(text(block["thinking"], "thinking")),)
-        return ()
-
-    def _delta(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        place = count(data.get("index"), "index")
-        block = self._blocks.get(place)
-        if block is None:
-            raise ResponseFormatError("a piece of a content block that did not begin")
-        delta = mapping(data.get("delta"), "delta")
-        field = _DELTAS.get(text(delta.get("type"), "delta"))
-        if field is None:
-            return ()
-        source, target = field
-        piece = text(delta.get(source), source)
-        block.add(target, piece)
-        if not piece or target == "signature":
-            return ()
-        if target == "text":
-            return (self._answer.text(piece),)
-        if target == "thinking":
-            return (self._answer.reasoning(piece),)
-        return self._answer.tool_call(place, arguments=piece)
-
-    def _block_stop(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        return self._answer.end_tool_call(count(data.get("index"), "index"))
-
-    def _message_delta(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        # The counts are cumulative: what is said later replaces what was said before.
-        later = optional_mapping(data.get("usage"), "usage")
-        self._usage.update({key: value for key, value in later.items() if value is not None})
-        delta = optional_mapping(data.get("delta"), "delta")
-        if delta.get("stop_reason") is not None:
-            self._stop = delta["stop_reason"], delta.get("stop_details")
-        return ()
-
-    def _message_stop(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        answer = self._answer
-        answer.usage = _usage(self._usage)
-        answer.finish_reason = _finish_reason(*self._stop, bool(answer.content or answer.has_calls))
-        blocks = list(self._blocks.values())
-        if any(block.kind in ("thinking", "redacted_thinking") for block in blocks):
-            answer.extra = {PROVIDER: [block.whole() for block in blocks]}
-        return answer.done()
-
-    def _error(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        raise self._fail(data)
-
-
-_DELTAS = {
-    "text_delta": ("text", "text"),
-    "input_json_delta": ("partial_json", "input"),
-    "thinking_delta": ("thinking", "thinking"),
-    "signature_delta": ("signature", "signature"),
-}
-"""Kinds of pieces: their field, and the field of the block that they add to."""
-
-
-class _Block:
-    """A content block whose pieces are coming in, kept to be handed back with the next turn."""
-
-    __slots__ = ("_pieces", "_start", "kind")
-
-    def __init__(self, start: Mapping[str, Any]) -> None:
-        self._start = start
-        self._pieces: dict[str, list[str]] = {}
-        self.kind = start.get("type")
-
-    def add(self, field: str, piece: str) -> None:
-        self._pieces.setdefault(field, []).append(piece)
-
-    def whole(self) -> dict[str, Any]:
-        """The block as a plain answer would hold it."""
-        block = dict(self._start)
-        for field, pieces in self._pieces.items():
-            begun = block.get(field)
-            block[field] = (begun if isinstance(begun, str) else "") + "".join(pieces)
-        if self.kind == "tool_use" and isinstance(block.get("input"), str):
-            arguments = parse_arguments(block["input"])
-            block["input"] = {_BROKEN_ARGUMENTS: block["input"]} if arguments is None else dict(arguments)
-        return block
-
-
-# -- errors ------------------------------------------------------------------------------------------------------------
-
-
-def decode_error(payload: Any) -> WireError:
-    """What an error body or an ``error`` event says."""
-    if not isinstance(payload, Mapping):
-        return WireError(str(payload))
-    error = payload.get("error")
-    if not isinstance(error, Mapping):
-        return WireError(str(payload.get("message") or error or ""))
-    details = error.get("details")
-    code = details.get("error_code") if isinstance(details, Mapping) else None
-    known = [name for name in (code, error.get("type")) if isinstance(name, str)]
-    kind = next((ERRORS[name] for name in known if name in ERRORS), None)
-    return WireError(str(error.get("message") or ""), known[0] if known else None, kind)

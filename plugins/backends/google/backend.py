@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from complaint_llm_plugins.backends.google import embeddings, wire
+from complaint_llm_plugins.backends.google import wire
 from complaint_llm_plugins.backends.google.errors import decode_error
 
 from complaint_llm.backends import HTTPBackend, WireError, WireRequest
@@ -30,7 +30,7 @@ class GoogleBackend(HTTPBackend):
     needs_key: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
     models_path: ClassVar[str] = "/v1beta/models"
-    embedding_batch: ClassVar[int] = embeddings.BATCH
+    embedding_batch: ClassVar[int] = 100
 
     def __init__(self, **keys: Any) -> None:
         super().__init__(**keys)
@@ -60,10 +60,14 @@ class GoogleBackend(HTTPBackend):
         return decode_error(payload)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
-        return embeddings.encode(request)
+        from complaint_llm_plugins.backends.google.embeddings import encode
+
+        return encode(request)
 
     def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
-        return embeddings.decode(payload)
+        from complaint_llm_plugins.backends.google.embeddings import decode
+
+        return decode(payload)
 
     def _metadata(self, request: Request) -> Mapping[str, Any]:
         if not request.params:

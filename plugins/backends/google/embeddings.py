@@ -1,4 +1,7 @@
-"""Embeddings of the Gemini API: one text by embedContent, several by batchEmbedContents. Pure."""
+"""Embeddings of the Gemini API: one text by embedContent, several by batchEmbedContents (at most 100). Pure.
+
+Source: the google-genai SDK 3.4; ai.google.dev/gemini-api/docs/embeddings for the limit.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,6 @@ from complaint_llm.messages import EmbeddingOutput, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.request import EmbeddingRequest
-
-BATCH = 100
-"""Texts of one batchEmbedContents. Source: ai.google.dev/gemini-api/docs/embeddings."""
 
 
 def encode(request: EmbeddingRequest) -> WireRequest:

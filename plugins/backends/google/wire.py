@@ -14,7 +14,6 @@ from complaint_llm_plugins.backends.google.names import model_path
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.bodies import overlay
-from complaint_llm.backends.images import image_base64, media_type_of_url, remote_url
 from complaint_llm.backends.shapes import count, items, mapping, number, optional_mapping, text
 from complaint_llm.exceptions import (
     BackendError,
@@ -150,6 +149,8 @@ def _parts(content: str | tuple[Any, ...]) -> list[dict[str, Any]]:
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
+    from complaint_llm.backends.images import image_base64, media_type_of_url, remote_url
+
     url = remote_url(part)
     if url is None:
         media_type, data = image_base64(part)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.openai.compatible import Api, CompatibleBackend
 
-from complaint_llm.request import NOTHING
 from complaint_llm.secrets import Secret
 
 
@@ -26,14 +25,17 @@ class OpenAIBackend(CompatibleBackend):
     key_variables: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
     needs_key: ClassVar[bool] = True
     apis: ClassVar[tuple[Api, ...]] = ("chat", "responses")
+    embedding_bytes: ClassVar[int | None] = 300_000
+    """OpenAI takes at most 300,000 tokens in one request."""
     model_data: ClassVar[Path | Mapping[str, Any]] = Path(__file__).with_name("models.json")
 
     def __init__(self, *, organization: str | None = None, project: str | None = None, **keys: Any) -> None:
-        # The variables belong to OpenAI's own key: a type made from this one with another key does not read them.
-        own = os.environ if "OPENAI_API_KEY" in self.key_variables else NOTHING
+        # The variables belong to OpenAI's own key: a type made from this one with another key does not read them. The
+        # environment itself is no local variable: a traceback that prints locals would show every key in it.
+        own = "OPENAI_API_KEY" in self.key_variables
         self._account = {
-            "OpenAI-Organization": organization or own.get("OPENAI_ORG_ID"),
-            "OpenAI-Project": project or own.get("OPENAI_PROJECT_ID"),
+            "OpenAI-Organization": organization or (os.environ.get("OPENAI_ORG_ID") if own else None),
+            "OpenAI-Project": project or (os.environ.get("OPENAI_PROJECT_ID") if own else None),
         }
         super().__init__(**keys)
 

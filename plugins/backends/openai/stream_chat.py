@@ -139,7 +139,7 @@ class ChatStreamDecoder:
         if not answer.has_calls and not answer.content:
             refuse("".join(self._refusal), answer.finish_reason)
         answer.metadata.update(metadata(self._refused, self._first or {}, self._reason))
-        answer.extra = echoed({field: _joined(pieces) for field, pieces in self._echo.items()}, tuple(self._echo))
+        answer.extra = echoed({field: _joined(pieces) for field, pieces in self._echo.items()}, self._facts)
         return answer.done()
 
 

@@ -123,7 +123,8 @@ class ResponsesStreamDecoder:
         if not answer.has_calls and not answer.content:
             refuse("".join(self._refusal), answer.finish_reason)
         answer.metadata.update(metadata(self._refused, body))
-        answer.extra = kept_reasoning([mapping(item, "output[]") for item in items(body.get("output"), "output")])
+        output = [mapping(item, "output[]") for item in items(body.get("output"), "output")]
+        answer.extra = kept_reasoning(output, self._facts)
         return answer.done()
 
     def _failed(self, event: Mapping[str, Any]) -> Events:

@@ -53,19 +53,15 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 """Neutral finish reasons; ``model_length`` is Mistral's for a full context window."""
 
-EXTRA = "openai.chat"
-"""Whose ``extra`` of a message is ours."""
-
 
 def encode(request: Request, family: Family) -> WireRequest:
     """The HTTP request; parameters that the model refuses are left out."""
-    echo = family.facts.get("echo", ())
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [
             {"role": message.role, "content": message.content}
             if message.role == "user" and type(message.content) is str and message.name is None
-            else _message(message, echo)
+            else _message(message, family.facts)
             for message in request.messages
         ],
     }
@@ -121,7 +117,7 @@ def decode(payload: Any, request: Request, family: Family, fail: Fail) -> Infere
         (),
         None,
         metadata(family.refused(request.params), body, raw_reason),
-        echoed(message, facts.get("echo", ())),
+        echoed(message, facts),
     )
 
 
@@ -172,10 +168,15 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any], raw_reason: str)
     return found
 
 
-def echoed(message: Mapping[str, Any], fields: tuple[str, ...]) -> Mapping[str, Any] | None:
+def extra_key(facts: Mapping[str, Any]) -> str:
+    """Under what name a message's ``extra`` holds what this service gave on this wire."""
+    return f"chat {facts.get('service')}"
+
+
+def echoed(message: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The ``extra`` of an answer: the fields that the service wants back."""
-    kept = {field: message[field] for field in fields if message.get(field)}
-    return {EXTRA: kept} if kept else None
+    kept = {field: message[field] for field in facts.get("echo", ()) if message.get(field)}
+    return {extra_key(facts): kept} if kept else None
 
 
 def function_arguments(given: Any) -> str:
@@ -198,7 +199,7 @@ def _tool_call(place: int, given: Any) -> ToolCall:
     return ToolCall(text(call.get("id"), "tool_calls[].id") or f"call_{place}", name, parse_arguments(raw), raw)
 
 
-def _message(message: Message, echo: tuple[str, ...]) -> dict[str, Any]:
+def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
     role = message.role
     found: dict[str, Any] = {"role": role, "content": _content(message)}
     if message.name is not None:
@@ -216,9 +217,8 @@ def _message(message: Message, echo: tuple[str, ...]) -> dict[str, Any]:
                 }
                 for call in message.tool_calls
             ]
-        if echo and message.extra is not None:
-            kept = message.extra.get(EXTRA, NOTHING)
-            found.update({field: kept[field] for field in echo if field in kept})
+        if message.extra is not None:
+            found.update(message.extra.get(extra_key(facts), NOTHING))
     return found
 
 

@@ -33,15 +33,12 @@ PARAMETERS: Mapping[str, Any] = {
 INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Finish reasons by ``incomplete_details.reason``; every other one cut the answer too."""
 
-EXTRA = "openai.responses"
-"""Whose ``extra`` of a message is ours."""
-
 
 def encode(request: Request, family: Family) -> WireRequest:
     """The HTTP request; parameters that the model refuses are left out."""
     body: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in request.messages for item in _items(message)],
+        "input": [item for message in request.messages for item in _items(message, family.facts)],
         "store": False,
     }
     if request.params:
@@ -103,7 +100,7 @@ def decode(payload: Any, request: Request, family: Family, fail: Fail) -> Infere
         (),
         None,
         metadata(family.refused(request.params), body),
-        kept_reasoning(output),
+        kept_reasoning(output, family.facts),
     )
 
 
@@ -145,14 +142,19 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def kept_reasoning(output: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def extra_key(facts: Mapping[str, Any]) -> str:
+    """Under what name a message's ``extra`` holds what this service gave on this wire."""
+    return f"responses {facts.get('service')}"
+
+
+def kept_reasoning(output: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The ``extra`` of an answer: reasoning items that the provider can read again, since it stored nothing."""
     kept = [
         {"type": "reasoning", "id": item.get("id"), "summary": [], "encrypted_content": item["encrypted_content"]}
         for item in output
         if item.get("type") == "reasoning" and item.get("encrypted_content")
     ]
-    return {EXTRA: kept} if kept else None
+    return {extra_key(facts): kept} if kept else None
 
 
 def _parts(given: Any, where: str) -> Iterable[Mapping[str, Any]]:
@@ -168,7 +170,7 @@ def _tool_call(place: int, item: Mapping[str, Any]) -> ToolCall:
     return ToolCall(id or f"call_{place}", name, parse_arguments(raw), raw)
 
 
-def _items(message: Message) -> list[dict[str, Any]]:
+def _items(message: Message, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The input items of one message: its text and images, its tool calls, or a tool's result."""
     if message.role == "tool":
         return [{"type": "function_call_output", "call_id": message.tool_call_id, "output": _output(message)}]
@@ -176,7 +178,7 @@ def _items(message: Message) -> list[dict[str, Any]]:
         return [{"role": "user", "content": _content(message)}]
     found: list[dict[str, Any]] = []
     if message.role == "assistant" and message.extra is not None:
-        found.extend(message.extra.get(EXTRA, ()))
+        found.extend(message.extra.get(extra_key(facts), ()))
     if message.text:
         found.append({"role": message.role, "content": message.text})
     found.extend(

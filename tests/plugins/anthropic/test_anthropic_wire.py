@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, get_type_hints
 
 import pytest
@@ -625,3 +625,42 @@ def test_parts_of_text_and_images_keep_their_order() -> None:
     message = Message("user", (TextPart("a"), ImagePart(data=PNG), TextPart("b")))
     kinds = [block["type"] for block in encoded(request([message]))["messages"][0]["content"]]
     assert kinds == ["text", "image", "text"]
+
+
+# -- any conversation ------------------------------------------------------------------------------------------------
+
+TEXT = st.text(max_size=12)
+PARTS = st.one_of(
+    TEXT.map(TextPart),
+    st.just(ImagePart(data=PNG)),
+    st.just(ImagePart(url="https://example.org/a.png")),
+    st.binary(max_size=12).map(lambda data: ImagePart(data=data)),
+    TEXT.map(lambda url: ImagePart(url=url)),
+)
+CALLS = st.builds(
+    ToolCall, st.sampled_from(["call_0", "id-1", ""]), TEXT, st.none() | st.dictionaries(TEXT, JSON, max_size=2), TEXT
+)
+EXTRAS = st.none() | st.dictionaries(st.sampled_from(["anthropic", "google", "other"]), JSON, max_size=2)
+MESSAGES = st.lists(
+    st.builds(
+        Message,
+        st.sampled_from(["system", "user", "assistant", "tool"]),
+        TEXT | st.lists(PARTS, max_size=3).map(tuple),
+        st.lists(CALLS, max_size=2).map(tuple),
+        st.sampled_from(["call_0", "id-1"]),
+        st.none() | TEXT,
+        EXTRAS,
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(MESSAGES, st.booleans())
+def test_any_conversation_becomes_json_or_is_refused_before_sending(messages: list[Message], stream: bool) -> None:
+    try:
+        body = encoded(request(messages, stream=stream, tools=(TOOL,)))
+    except InvalidRequestError as error:
+        assert error.sent is False  # noqa: PT017
+    else:
+        assert json.loads(json.dumps(body)) is not None

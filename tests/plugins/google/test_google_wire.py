@@ -31,11 +31,13 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import (
     Done,
     EmbeddingOutput,
+    ImagePart,
     InferenceOutput,
     Message,
     ReasoningDelta,
     StreamEvent,
     TextDelta,
+    TextPart,
     TokenUsage,
     Tool,
     ToolCall,
@@ -587,3 +589,42 @@ def test_google_api_key_wins_over_gemini_api_key(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("GOOGLE_API_KEY")
     headers = GoogleBackend().auth_headers()
     assert headers["x-goog-api-key"].reveal() == "second"
+
+
+# -- any conversation ------------------------------------------------------------------------------------------------
+
+TEXT = st.text(max_size=12)
+PARTS = st.one_of(
+    TEXT.map(TextPart),
+    st.just(ImagePart(data=PNG)),
+    st.just(ImagePart(url="https://example.org/a.png")),
+    st.binary(max_size=12).map(lambda data: ImagePart(data=data)),
+    TEXT.map(lambda url: ImagePart(url=url)),
+)
+CALLS = st.builds(
+    ToolCall, st.sampled_from(["call_0", "id-1", ""]), TEXT, st.none() | st.dictionaries(TEXT, JSON, max_size=2), TEXT
+)
+EXTRAS = st.none() | st.dictionaries(st.sampled_from(["anthropic", "google", "other"]), JSON, max_size=2)
+MESSAGES = st.lists(
+    st.builds(
+        Message,
+        st.sampled_from(["system", "user", "assistant", "tool"]),
+        TEXT | st.lists(PARTS, max_size=3).map(tuple),
+        st.lists(CALLS, max_size=2).map(tuple),
+        st.sampled_from(["call_0", "id-1"]),
+        st.none() | TEXT,
+        EXTRAS,
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(MESSAGES, st.booleans())
+def test_any_conversation_becomes_json_or_is_refused_before_sending(messages: list[Message], stream: bool) -> None:
+    try:
+        body = encoded(request(messages, stream=stream, tools=(TOOL,)))
+    except InvalidRequestError as error:
+        assert error.sent is False  # noqa: PT017
+    else:
+        assert json.loads(json.dumps(body)) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from complaint_llm.testing import BackendConformance
 from complaint_llm.testing.dialects import Content, OpenAIDialect, data_event
@@ -71,7 +71,7 @@ class TestOpenAIResponses(BackendConformance):
     plugin = "complaint_llm_plugins.backends.openai.plugin"
     type_name = "openai"
     wire = ResponsesDialect()
-    keys = {"api": "responses"}
+    keys: ClassVar[Mapping[str, Any]] = {"api": "responses"}
 
 
 class TestXAIResponses(BackendConformance):

@@ -203,6 +203,10 @@ def test_reasoning_that_goes_back_fits_the_sdks_parameters() -> None:
     """A second turn with the first one's encrypted reasoning."""
     from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
-    kept = {"openai.responses": [{"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "e"}]}
+    kept = {
+        "responses https://api.openai.com/v1": [
+            {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "e"}
+        ]
+    }
     request = ask([Message("user", "a"), Message("assistant", "b", extra=kept), Message("user", "c")], model="gpt-5.4")
     check(backend("responses").encode(request).body, ResponseCreateParamsNonStreaming)

@@ -30,6 +30,7 @@ from complaint_llm.request import as_response_format
 
 GPT = OpenAIBackend(api_key="sk-secret-1", model="gpt-5.4", api="responses")
 CALL_1 = ToolCall("c1", "f", {"x": 1}, '{"x":1}')
+KEPT = "responses https://api.openai.com/v1"
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "opaque"}
 
 
@@ -66,7 +67,7 @@ def test_a_conversation_becomes_input_items() -> None:
     prompt = [
         Message("system", "Be brief."),
         Message("user", (TextPart("Look"), ImagePart(url="https://example.org/a.png"))),
-        Message("assistant", "Looking.", (CALL_1,), extra={"openai.responses": [REASONING]}),
+        Message("assistant", "Looking.", (CALL_1,), extra={KEPT: [REASONING]}),
         Message("tool", "found", tool_call_id="c1"),
     ]  # fmt: skip
     sent = body(prompt=prompt, tools=(Tool("f", "Find"),))
@@ -88,6 +89,14 @@ def test_a_conversation_becomes_input_items() -> None:
         {"type": "function", "name": "f", "description": "Find", "parameters": {"type": "object", "properties": {}},
          "strict": False}
     ]  # fmt: skip
+
+
+def test_reasoning_of_one_service_does_not_go_to_another() -> None:
+    """It could not be decrypted there: a fallback to another service goes on without it."""
+    elsewhere = OpenAIBackend(api_key="sk-secret-1", base_url="https://example.org/v1", api="responses")
+    turn = Message("assistant", "Yes.", extra={KEPT: [REASONING]})
+    assert REASONING in (GPT.encode(ask([turn])).body or {})["input"]
+    assert REASONING not in (elsewhere.encode(ask([turn])).body or {})["input"]
 
 
 def test_parameters_have_this_wires_names() -> None:
@@ -132,7 +141,7 @@ def test_an_answer_is_put_together_from_its_items() -> None:
     assert output.tool_calls == (ToolCall("c1", "f", None, "{"),)
     assert output.token_usage == (10, 4, 14, 8, 3)
     assert output.finish_reason == "tool_calls"
-    assert output.message().extra == {"openai.responses": [REASONING]}
+    assert output.message().extra == {KEPT: [REASONING]}
 
 
 def test_confidence_comes_from_the_text_parts() -> None:
@@ -212,7 +221,7 @@ def test_a_stream_gives_the_same_answer_in_events() -> None:
     assert (output.content, output.reasoning) == ("Grüße, 世界", "First.\n\nThen.")
     assert output.tool_calls[0].arguments == {"x": 1}
     assert output.token_usage == (10, 4, 14, 8, 3)
-    assert output.extra == {"openai.responses": [REASONING]}
+    assert output.extra == {KEPT: [REASONING]}
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))

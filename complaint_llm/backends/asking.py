@@ -1,0 +1,286 @@
+"""What users call: from a prompt and parameters to a request, through the attempt loop, to an answer."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+
+from complaint_llm.backends.streams import LiveStream, TextStream
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.exceptions import BackendError, InvalidRequestError
+from complaint_llm.messages import InferenceOutput, Prompt, ToolLike
+from complaint_llm.request import (
+    CALL_KEYS,
+    GENERATION_KEYS,
+    NOTHING,
+    EmbeddingRequest,
+    Request,
+    as_messages,
+    as_response_format,
+    as_tools,
+)
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.options import Options
+    from complaint_llm.routing.candidate import Candidate
+    from complaint_llm.routing.router import Router
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds for a whole call: the official SDKs' default; reasoning models are silent for minutes."""
+
+Seal = Callable[[Request, InferenceOutput], InferenceOutput]
+"""What is done to each answer of a Mediator before it is handed out."""
+
+class Asking:
+    """The public methods, the same for a provider's backend, a composed one and the Mediator.
+
+    Any thread may call any method. ``_calls`` holds the tokens of the calls under way, so that ``close`` can cancel
+    them; adding to and discarding from a set are atomic.
+    """
+
+    options: Options
+    log: logging.Logger
+    interruptible: ClassVar[bool]
+    _router: Router
+
+    def __init__(self) -> None:
+        self._seal: Seal | None = None
+        self._calls: set[CancelToken] = set()
+        self._closed = False
+
+    @property
+    def id(self) -> str:
+        """The name by which configs, attempts and errors call this backend."""
+        return self.options.id
+
+    @abstractmethod
+    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+        """The backends that may answer, in the order to try them."""
+
+    def close_resources(self) -> None:
+        """Free what this backend owns. Called once by ``close``."""
+
+    # -- what users call -----------------------------------------------------------------------------------------
+
+    def generate(self, prompt: Prompt, **params: Any) -> str:
+        """The text of the answer to ``prompt`` (a text or messages). Raises BackendError; see ``infer``."""
+        return self.infer(prompt, **params).content
+
+    __call__ = generate
+
+    def infer(
+        self,
+        messages: Prompt,
+        tools: Sequence[ToolLike] = (),
+        temperature: float | None = None,
+        **params: Any,
+    ) -> InferenceOutput:
+        """The whole answer.
+
+        ``params`` are the generation keys (``max_tokens``, ``top_p``, ...) and ``model``, ``backend`` (an id),
+        ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``; an unknown
+        one is a TypeError. Raises the backend's own error if one was tried, AllBackendsFailedError if several were.
+        """
+        request = self._request(messages, tools, temperature, params)
+        self._calls.add(request.cancel)
+        try:
+            output = self._router.answer(request, self._candidates(request, params.get("backend")))
+            return output if self._seal is None else self._seal(request, output)
+        finally:
+            self._calls.discard(request.cancel)
+
+    def infer_stream(
+        self,
+        messages: Prompt,
+        tools: Sequence[ToolLike] = (),
+        temperature: float | None = None,
+        **params: Any,
+    ) -> LiveStream:
+        """The answer as typed events, ending with ``Done``; on failure ``StreamError`` and then the error is raised."""
+        request = self._request(messages, tools, temperature, params, stream=True)
+        self._calls.add(request.cancel)
+        try:
+            stream = self._router.stream(request, self._candidates(request, params.get("backend")))
+        except BaseException:
+            self._calls.discard(request.cancel)
+            raise
+        seal = self._seal
+        return LiveStream(
+            stream,
+            lambda: self._calls.discard(request.cancel),
+            None if seal is None else lambda output: seal(request, output),
+        )
+
+    def stream_generate(self, prompt: Prompt, **params: Any) -> TextStream:
+        """The pieces of the answer's text. Closing or abandoning the iterator frees the connection."""
+        return TextStream(self.infer_stream(prompt, **params))
+
+    generate_stream = stream_generate
+
+    @overload
+    def embed(self, text: str, **params: Any) -> list[float]: ...
+    @overload
+    def embed(self, text: Sequence[str], **params: Any) -> list[list[float]]: ...
+    def embed(self, text: str | Sequence[str], **params: Any) -> list[float] | list[list[float]]:
+        """The vector of a text, or the vectors of many in their order. Takes ``model``, ``backend``, ``timeout``,
+        ``privacy`` and ``extra_body``."""
+        unknown = params.keys() - {"model", "backend", "timeout", "privacy", "extra_body"}
+        if unknown:
+            raise TypeError(f"embed() got an unexpected parameter {min(unknown)!r}")
+        texts = (text,) if isinstance(text, str) else tuple(text)
+        if not texts:
+            return []
+        request = EmbeddingRequest(
+            texts,
+            Deadline(self._timeout(params)),
+            self._token(),
+            params.get("model"),
+            params.get("extra_body") or NOTHING,
+            self._privacy_of(params),
+        )
+        self._calls.add(request.cancel)
+        try:
+            output = self._router.embed(request, self._candidates(request, params.get("backend")))
+        finally:
+            self._calls.discard(request.cancel)
+        vectors = [list(vector) for vector in output.vectors]
+        return vectors[0] if isinstance(text, str) else vectors
+
+    def batch_generate(
+        self,
+        prompts: Iterable[Prompt],
+        max_workers: int | None = None,
+        *,
+        batch_size: int | None = None,
+        timeout: float | None = None,
+        on_error: Literal["raise", "return"] = "raise",
+        **params: Any,
+    ) -> list[Any]:
+        """The texts in the order of the prompts, asked by ``max_workers`` threads (``batch_size`` is a synonym).
+
+        ``timeout`` is per prompt, in seconds. Every prompt runs; then failures raise BatchError with ``.results`` and
+        ``.errors``, or with ``on_error="return"`` the exceptions stand in their places.
+        """
+        from complaint_llm.batch import batch_generate
+
+        if timeout is not None:
+            params["timeout"] = timeout
+        workers = max_workers or batch_size or self._default_workers()
+        return batch_generate(self._ask(params), prompts, max_workers=workers, on_error=on_error)
+
+    def close(self) -> None:
+        """Cancel what is in flight (its callers get an error that says so) and free every connection. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        for token in tuple(self._calls):
+            token.cancel(f"{self.id} was closed")
+        self.close_resources()
+        if not self.interruptible:
+            self._name_abandoned()
+
+    def _name_abandoned(self) -> None:
+        from complaint_llm.routing.worker import abandoned_workers
+
+        for worker in abandoned_workers(self.id):
+            self.log.warning("%s: closed while %s still runs; it cannot be interrupted", self.id, worker)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        model = f" model={self.options.model!r}" if self.options.model else ""
+        return f"<{type(self).__name__} {self.id!r}{model}>"
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _request(
+        self,
+        prompt: Prompt,
+        tools: Sequence[ToolLike],
+        temperature: float | None,
+        params: Mapping[str, Any],
+        *,
+        stream: bool = False,
+    ) -> Request:
+        messages = as_messages(prompt, params.get("system") if params else None)
+        token = self._token()
+        if not params and temperature is None and not tools:
+            return Request(messages, Deadline(self._timeout(params)), token, stream=stream, privacy=self._privacy())
+        generation = {key: value for key, value in params.items() if key in GENERATION_KEYS and value is not None}
+        if temperature is not None:
+            generation["temperature"] = temperature
+        for key in params:
+            if key not in GENERATION_KEYS and key not in CALL_KEYS:
+                known = ", ".join(sorted(GENERATION_KEYS | CALL_KEYS))
+                raise TypeError(f"unexpected parameter {key!r}; known are {known}")
+        given = params.get("response_format")
+        evidence = tuple(params.get("evidence") or ())
+        if evidence:
+            self._check_evidence(evidence)
+        return Request(
+            messages,
+            Deadline(self._timeout(params)),
+            token,
+            params.get("model"),
+            generation or NOTHING,
+            as_tools(tools) if tools else (),
+            None if given is None else as_response_format(given),
+            params.get("extra_body") or NOTHING,
+            self._privacy_of(params),
+            evidence,
+            stream,
+        )
+
+    def _check_evidence(self, cids: Sequence[str]) -> None:
+        """Raise if evidence cannot be cited here: only a Mediator that keeps provenance can."""
+        raise InvalidRequestError('evidence is cited in provenance: set MEDIATOR "provenance"', sent=False)
+
+    def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        found = self.candidates(request)
+        if wanted is None:
+            return found
+        chosen = [candidate for candidate in found if candidate.id == wanted]
+        if not chosen:
+            known = ", ".join(candidate.id for candidate in found)
+            raise InvalidRequestError(f"no backend {wanted!r} here; there are: {known}", sent=False)
+        return chosen
+
+    def _token(self) -> CancelToken:
+        if self._closed:
+            raise BackendError("is closed", backend=self.id, sent=False)
+        return CancelToken()
+
+    def _timeout(self, params: Mapping[str, Any]) -> float:
+        given = params.get("timeout")
+        if given is None:
+            return self._default_timeout()
+        if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+            raise InvalidRequestError(f"timeout is a number of seconds above 0, not {given!r}", sent=False)
+        return float(given)
+
+    def _default_timeout(self) -> float:
+        return self.options.timeout or DEFAULT_TIMEOUT
+
+    def _default_workers(self) -> int:
+        return 8
+
+    def _privacy(self) -> Literal["local"] | None:
+        return None
+
+    def _privacy_of(self, params: Mapping[str, Any]) -> Literal["local"] | None:
+        given = params.get("privacy")
+        if given not in (None, "local"):
+            raise InvalidRequestError(f'privacy is "local" or nothing, not {given!r}', sent=False)
+        return given or self._privacy()
+
+    def _ask(self, common: Mapping[str, Any]) -> Any:
+        def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
+            return self.infer(prompt, **{**common, **params})
+
+        return ask

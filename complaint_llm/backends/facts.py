@@ -1,0 +1,76 @@
+"""What a backend knows of its models: prices, context windows, and what a request may cost at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from complaint_llm.messages import ModelInfo, TokenUsage
+from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.routing.candidate import Estimate
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.options import Options
+
+MESSAGE_TOKENS = 4
+"""Tokens that the frame of one message costs, about, in every provider's chat format."""
+
+
+def _tokens(text: str) -> int:
+    """Tokens of a text, roughly: four bytes each, as OpenAI's and Anthropic's help pages say of English."""
+    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
+
+
+class ModelFacts:
+    """The facts of one backend's models, each looked up once. Any thread may call it.
+
+    ``provider`` names the provider in the price list, or None where the list cannot know what this backend costs; it is
+    asked when a price is first needed. The config's own ``pricing`` counts before the list.
+    """
+
+    def __init__(
+        self, type: str, capabilities: frozenset[str], options: Options, provider: Callable[[], str | None]
+    ) -> None:
+        self._type = type
+        self._capabilities = capabilities
+        self._options = options
+        self._provider = provider
+        self._known: dict[str, ModelInfo] = {}
+
+    def of(self, model: str) -> ModelInfo:
+        """What is known of this model."""
+        known = self._known.get(model)
+        if known is None:
+            known = self._known[model] = self._look_up(model)
+        return known
+
+    def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
+        """What an attempt may use at most; see ``routing.candidate.Estimate``."""
+        if isinstance(request, EmbeddingRequest):
+            prompt = sum(_tokens(text) for text in request.texts)
+            info = self.of(request.model or self._options.embedding_model or "")
+            return Estimate(prompt, 0, info.calculate_cost(TokenUsage(prompt, 0, prompt)))
+        prompt = sum(_tokens(message.text) + MESSAGE_TOKENS for message in request.messages)
+        info = self.of(request.model or self._options.model or "")
+        most = request.params.get("max_tokens") or self._options.params.get("max_tokens") or info.max_output_tokens
+        if most is None:
+            return Estimate(prompt)
+        return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
+
+    def _look_up(self, model: str) -> ModelInfo:
+        provider = self._provider()
+        found: ModelInfo | None = None
+        if provider is not None:
+            from complaint_llm.prices import model_facts, today
+
+            found = model_facts(provider, model, today())
+        info = (found or ModelInfo(model, self._type))._replace(provider=self._type, capabilities=self._capabilities)
+        own = self._options.pricing
+        if own is None:
+            return info
+        return info._replace(
+            input_price=own.get("input"),
+            output_price=own.get("output"),
+            cached_input_price=own.get("cached_input"),
+            price_up_to=None,
+        )

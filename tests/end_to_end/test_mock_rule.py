@@ -1,0 +1,165 @@
+"""A mock never passes for a model: it answers only where nothing else was left at load, and says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from complaint_llm import Mediator
+from complaint_llm.exceptions import (
+    AllBackendsFailedError,
+    AuthenticationError,
+    BackendConnectionError,
+    BackendError,
+    ConfigError,
+    InvalidRequestError,
+    ServerError,
+)
+from tests.end_to_end.whole import write_config
+from tests.faults.modes import failed, said
+from tests.peers import free_port
+from tests.transport.faulty import REQUEST, FaultyServer, Script
+
+OFFLINE = {"id": "offline", "type": "mock", "responses": ["made up"] * 50}
+
+
+@contextmanager
+def dead_host() -> Iterator[int]:
+    """A port where nobody listens."""
+    yield free_port()
+
+
+@contextmanager
+def answering(script: Script) -> Iterator[int]:
+    with FaultyServer(script) as server:
+        yield server.port
+
+
+FAILURES: dict[str, tuple[Callable[[], Any], type[BackendError]]] = {
+    "refused key": (lambda: answering([REQUEST, failed(401, said("no"))]), AuthenticationError),
+    "dead host": (dead_host, BackendConnectionError),
+    "500": (lambda: answering([REQUEST, failed(500, said("no"))]), ServerError),
+}
+
+ASKING: dict[str, Callable[[Mediator], Any]] = {
+    "infer": lambda mediator: mediator.infer("ask"),
+    "stream": lambda mediator: list(mediator.infer_stream("ask")),
+    "embed": lambda mediator: mediator.embed("ask"),
+    "batch": lambda mediator: _only_error(mediator),
+}
+
+
+def _only_error(mediator: Mediator) -> None:
+    (result,) = mediator.batch(["ask"])
+    assert result.output is None
+    assert result.error is not None
+    raise result.error
+
+
+def entry(port: int, **keys: Any) -> dict[str, Any]:
+    return {
+        "id": "real",
+        "type": "openai",
+        "base_url": f"http://127.0.0.1:{port}/v1",
+        "api_key": "sk-x",
+        "model": "m",
+        "embedding_model": "m",
+        "max_retries": 0,
+        **keys,
+    }
+
+
+@pytest.mark.parametrize("ask", ASKING.values(), ids=ASKING)
+@pytest.mark.parametrize("strategy", ["fallback", "round_robin", "least_loaded", "lowest_cost"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_mock_is_never_asked_after_a_real_backend_failed(
+    failure: str, strategy: str, ask: Callable[[Mediator], Any], tmp_path: Path
+) -> None:
+    """The failure is the answer, under every strategy and in every way to ask; the mock is not even a candidate."""
+    playing, expected = FAILURES[failure]
+    with playing() as port:
+        config = write_config(tmp_path, [OFFLINE, entry(port)], MEDIATOR={"strategy": strategy, "timeout": 5})
+        with Mediator.from_config(config) as mediator:
+            for _ in range(3):
+                with pytest.raises(expected) as caught:
+                    ask(mediator)
+                assert {attempt.backend for attempt in caught.value.attempts} == {"real"}
+            assert mediator.backend("offline").call_count() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_mock_inside_a_composed_backend_is_not_asked_either(failure: str, tmp_path: Path) -> None:
+    """A chain of a real backend and a mock, declared as a backend of its own, ends with the real one's failure."""
+    playing, expected = FAILURES[failure]
+    chain = {"id": "chain", "type": "fallback", "primary": "real", "fallbacks": ["offline"]}
+    with playing() as port:
+        config = write_config(tmp_path, [entry(port), OFFLINE, chain], MEDIATOR={"backends": ["chain"], "timeout": 5})
+        with Mediator.from_config(config) as mediator:
+            with pytest.raises((expected, AllBackendsFailedError)):
+                mediator.infer("ask")
+            assert mediator.backend("offline").call_count() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_mock_in_code_is_not_asked_either(failure: str) -> None:
+    """The same for backends made in code, whatever their order."""
+    from complaint_llm.backends import MockBackend, OpenAIBackend
+
+    playing, expected = FAILURES[failure]
+    with playing() as port:
+        keys = {key: value for key, value in entry(port).items() if key != "type"}
+        mock = MockBackend(echo=True, id="offline")
+        with Mediator([mock, OpenAIBackend(**keys)], timeout=5) as mediator:
+            with pytest.raises(expected):
+                mediator.infer("ask")
+            assert mock.call_count() == 0
+
+
+def test_a_mock_that_stands_in_at_load_says_so_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With every other backend left out: outputs, streams and batch lines carry ``demo``, and a warning tells what is
+    wanted."""
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    real = entry(9, api_key="${NO_SUCH_KEY}", optional=True)
+    with Mediator.from_config(write_config(tmp_path, [real, OFFLINE])) as mediator:
+        assert mediator.infer("ask").metadata["demo"] is True
+        *_, done = mediator.infer_stream("ask")
+        assert done.output.metadata["demo"] is True  # type: ignore[union-attr]
+        (result,) = mediator.batch(["ask"])
+        assert result.output is not None
+        assert result.output.metadata["demo"] is True
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "demo text" in warning
+    assert "NO_SUCH_KEY" in warning
+
+
+def test_a_broken_backend_that_is_not_optional_does_not_make_room_for_a_mock(tmp_path: Path) -> None:
+    """A missing key of a backend that is not optional is an error of the config."""
+    broken = {"id": "real", "type": "openai", "api_key": "${NO_SUCH_KEY}", "model": "m"}
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
+        Mediator.from_config(write_config(tmp_path, [broken, OFFLINE]))
+
+
+def test_mocks_among_themselves_are_ordinary_backends(tmp_path: Path) -> None:
+    """Without any other type a mock answers, falls back to a mock, and is no demonstration."""
+    first = {"id": "first", "type": "mock", "responses": [{"error": "down"}]}
+    with Mediator.from_config(write_config(tmp_path, [first, OFFLINE])) as mediator:
+        output = mediator.infer("ask")
+    assert (output.content, output.backend, output.metadata.get("demo")) == ("made up", "offline", None)
+
+
+def test_a_mock_beside_a_real_backend_can_be_named_on_purpose(tmp_path: Path) -> None:
+    """``backend="offline"`` is either answered by it, marked as a demonstration, or refused; never passed for real."""
+    with Mediator.from_config(write_config(tmp_path, [entry(9), OFFLINE])) as mediator:
+        try:
+            output = mediator.infer("ask", backend="offline")
+        except InvalidRequestError as refused:
+            assert json.dumps(refused.message)
+        else:
+            assert output.metadata.get("demo") is True

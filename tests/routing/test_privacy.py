@@ -1,0 +1,86 @@
+"""A private request reaches no remote backend and touches no policy of one, whatever is configured around it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from routing_model import Scripted, ask, events
+
+from complaint_llm.exceptions import BackendError, ServerError
+from complaint_llm.messages import InferenceOutput
+from complaint_llm.routing.cache import Cache
+from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from complaint_llm.routing.router import Router
+from complaint_llm.routing.strategies import STRATEGIES, make_strategy
+
+
+class Forbidden:
+    """A policy of a remote backend: using it for a private request is the fault."""
+
+    def enter(self, request: AnyRequest, patience: float) -> Permit:
+        assert request.privacy != "local"
+        return self
+
+    def settle(self, outcome: Outcome) -> None:
+        raise AssertionError("settled")
+
+    def state(self, request: AnyRequest | None = None) -> PolicyState:
+        assert request is None or request.privacy != "local"
+        return PolicyState("forbidden", "")
+
+
+backends = st.lists(st.tuples(st.booleans(), st.sampled_from(["answers", "fails", "lacks"])), max_size=6)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    backends,
+    st.sampled_from(sorted(STRATEGIES)),
+    st.sampled_from([None, 0.0]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2),
+)
+def test_over_random_configurations_nothing_remote_is_asked(
+    given_backends: list[tuple[bool, str]],
+    strategy: str,
+    hedge: float | None,
+    cached: bool,
+    streamed: bool,
+    retries: int,
+) -> None:
+    candidates = []
+    for place, (local, kind) in enumerate(given_backends):
+        step = ServerError("500", status=500) if kind == "fails" else events("x") if streamed else InferenceOutput("x")
+        candidates.append(
+            Scripted(
+                f"b{place}",
+                [step],
+                local=local,
+                lacking="no tools" if kind == "lacks" else None,
+                retry=RetryPolicy(retries, 0.0),
+                policies=[] if local else [Forbidden()],
+                identity=f"b{place}" if cached else None,
+            )
+        )
+    router = Router(hedge_after=hedge, cache=Cache() if cached else None, random=random.Random(1).random)
+    request = ask(privacy="local")
+    ordered = make_strategy(strategy).order(candidates, request)
+    router.explain(request, ordered)
+    possible = any(local and kind == "answers" for local, kind in given_backends)
+    try:
+        output = list(router.stream(request, ordered)) if streamed else router.answer(request, ordered)
+        assert output
+        assert possible
+    except BackendError:
+        # With at most as many attempts as candidates and two more, retries may use them up before a sound backend.
+        assert not possible or retries
+    assert not any(candidate.seen for candidate in candidates if not candidate.local)
+
+
+def test_with_nothing_local_left_the_error_says_so() -> None:
+    with pytest.raises(BackendError, match=r'privacy "local" keeps the request on this machine'):
+        Router().answer(ask(privacy="local"), [Scripted("a"), Scripted("b")])
