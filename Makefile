@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
+comma := ,
 
 # The first Python of 3.11 or newer; PYTHON=... chooses another.
 ifndef PYTHON
@@ -70,7 +71,7 @@ clean:
 .venv-test/ready: $(METADATA)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
 	$(PYTHON) -m venv .venv-test
-	.venv-test/bin/python $(PIP_INSTALL) -e ".[test]"
+	.venv-test/bin/python $(PIP_INSTALL) -e ".[test$(if $(PEERS),$(comma)peers)]"
 	@touch $@
 
 # mypy does not follow an editable install's mapping of folders to packages, so this one is a copy; the checks run from a

@@ -13,12 +13,14 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.server import Server
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.batch import run_batch
+from complaint_llm.messages import InferenceOutput, Prompt
 
 
 class Case(NamedTuple):
@@ -37,8 +39,9 @@ def once(url: str, prompts: int, workers: int, journal: Path | None) -> float:
     """Seconds for one batch with a fresh journal, or without one."""
     with OpenAIBackend(base_url=url, api_key="none", model="m", timeout=60) as backend:
 
-        def ask(prompt, params):  # type: ignore[no-untyped-def]
-            return backend.infer(prompt, **params)
+        def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
+            answer: InferenceOutput = backend.infer(prompt, **params)
+            return answer
 
         begin = time.perf_counter()
         with run_batch(

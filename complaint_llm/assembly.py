@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part
-from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError
 
@@ -45,7 +43,6 @@ class Guards(NamedTuple):
 
 def assemble(config: Config, guards: Guards) -> Assembled:
     """The backends of a config, each made, and guarded, when it is first asked. Raises ConfigError if none is left."""
-
     declared: dict[str, LazyBackend] = {}
     for entry in config.backends:
         declared[entry.id] = LazyBackend(
@@ -61,19 +58,7 @@ def assemble(config: Config, guards: Guards) -> Assembled:
     if not chosen:
         reasons = [f"  {id}: {reason}" for id, reason in left_out]
         raise ConfigError("no backend is left to ask", [f"{config.path}: no backend is left to ask:", *reasons])
-    parts: Sequence[Part] = chosen
-    if left_out and all(part.demo for part in chosen):
-        parts = [DemoBackend(part) for part in chosen]
-        wanted = "; ".join(f"{id}: {reason}" for id, reason in left_out)
-        logging.getLogger("complaint_llm").warning(
-            "no model is reachable: the answers are demo text, not a model's. What the backends want: %s", wanted
-        )
-    return Assembled(parts, {id: part for id, part in declared.items() if part not in chosen})
-
-
-def without_mocks(parts: Sequence[Part]) -> Sequence[Part]:
-    """Without those that answer without a model, unless there are no others."""
-    return [part for part in parts if not part.demo] or parts
+    return Assembled(chosen, {id: part for id, part in declared.items() if part not in chosen})
 
 
 def _maker(

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from complaint_llm.assembly import Guards, assemble, without_mocks
+from complaint_llm.assembly import Guards, assemble
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
 from complaint_llm.backends.base import STATE_PATH, Backend, as_limits
 from complaint_llm.backends.composed import ComposedBackend, Part, flatten
+from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.explanation import Explanation
     from complaint_llm.provenance import Provenance
-    from complaint_llm.request import Request
+    from complaint_llm.request import EmbeddingRequest, Request
     from complaint_llm.routing.cache import Cache
-    from complaint_llm.routing.candidate import Strategy
+    from complaint_llm.routing.candidate import Candidate, Strategy
 
 EVIDENCE_PATH = Path(".complaint_llm/evidence")
 """Where evidence is kept where no config says: in the working directory."""
@@ -65,7 +66,7 @@ class Mediator(ComposedBackend):
         guards: Guards | None = None,
         id: str = "mediator",
     ) -> None:
-        parts = without_mocks([_as_part(given) for given in backends])
+        parts = [_as_part(given) for given in backends]
         super().__init__(parts, _strategy(strategy), id=id, timeout=timeout)
         self._cache = _cache(cache or {}) if self.caches else None
         self._router = Router(
@@ -83,6 +84,7 @@ class Mediator(ComposedBackend):
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
         self._others: Mapping[str, Part] = {}
+        self._demos: dict[str, DemoBackend] = {}
         self.config: Config | None = None
         self._seal = self._sealed if provenance or on_truncation != "ignore" else None
         self._guards = guards or _guards(id, circuit_breaker, budget, folder)
@@ -208,6 +210,24 @@ class Mediator(ComposedBackend):
         """Forget the records of this content."""
         return self.evidence.delete_evidence(cid)
 
+    # -- routing -------------------------------------------------------------------------------------------------
+
+    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+        """The backends that may answer, in order. A mock is among them only if there is nothing else; where that is
+        because others were left out at load, its answers say that they are a demo."""
+        found = super().candidates(request)
+        if not any(candidate.demo for candidate in found):
+            return found
+        real = [candidate for candidate in found if not candidate.demo]
+        if real or self.config is None or not self.config.left_out:
+            return real or found
+        if not self._demos:
+            wanted = "; ".join(f"{id}: {reason}" for id, reason in self.config.left_out)
+            self.log.warning(
+                "no model is reachable: the answers are demo text, not a model's. What the backends want: %s", wanted
+            )
+        return [self._demos.setdefault(candidate.id, DemoBackend(candidate)) for candidate in found]
+
     # -- inside --------------------------------------------------------------------------------------------------
 
     def close_resources(self) -> None:
@@ -234,7 +254,9 @@ class Mediator(ComposedBackend):
     def _candidates(self, request: Any, wanted: str | None) -> Any:
         # A backend that MEDIATOR.backends does not name can still be asked for by its id.
         other = None if wanted is None else self._others.get(wanted)
-        return super()._candidates(request, wanted) if other is None else other.candidates(request)
+        if other is None:
+            return super()._candidates(request, wanted)
+        return [DemoBackend(each) if each.demo else each for each in other.candidates(request)]
 
     def _sealed(self, request: Request, output: InferenceOutput) -> InferenceOutput:
         if output.finish_reason == "length" and self._on_truncation != "ignore":

@@ -189,12 +189,25 @@ def _part(part: Any, place: int) -> Part:
     if kind == "image":
         sources = [key for key in ("url", "path", "data") if part.get(key) is not None]
         if len(sources) == 1:
-            path = part.get("path")
+            path, data = part.get("path"), part.get("data")
             return ImagePart(
-                part.get("url"), None if path is None else str(path), part.get("data"), part.get("media_type")
+                part.get("url"),
+                None if path is None else str(path),
+                _bytes(data, place) if isinstance(data, str) else data,
+                part.get("media_type"),
             )
         raise _bad(f"message {place}: an image has exactly one of url, path and data")
     raise _bad(f'message {place}: a part is {{"type": "text", "text"}} or {{"type": "image", "url" | "path" | "data"}}')
+
+
+def _bytes(text: str, place: int) -> bytes:
+    """An image as JSON carries it: in base64."""
+    from base64 import b64decode
+
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as cause:
+        raise _bad(f"message {place}: an image's data is bytes, or a text in base64") from cause
 
 
 def _tool_call(call: Any, place: int) -> ToolCall:

@@ -46,6 +46,16 @@ class ComposedBackend(Backend):
     def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
         return flatten(self.strategy.order(self.parts, request), request)
 
+    def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        for part in self.parts if wanted is not None else ():
+            if part.id == wanted:
+                # Of a composed part all that it is made of, in its own order.
+                allowed = {id(candidate) for candidate in self.candidates(request)}
+                chosen = [candidate for candidate in part.candidates(request) if id(candidate) in allowed]
+                if chosen:
+                    return chosen
+        return super()._candidates(request, wanted)
+
     def model_info(self) -> ModelInfo:
         """Of the first part."""
         return self.parts[0].model_info()
@@ -80,9 +90,11 @@ class ComposedBackend(Backend):
 
 
 def flatten(parts: Sequence[Part], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
-    """The backends that make attempts, each once, in order."""
+    """The backends that make attempts, each once, in order. A mock is one only among mocks: it never stands in for a
+    model that failed."""
     found: dict[int, Candidate] = {}
     for part in parts:
         for candidate in part.candidates(request):
             found.setdefault(id(candidate), candidate)
-    return tuple(found.values())
+    models = tuple(each for each in found.values() if not getattr(each, "demo", False))
+    return models or tuple(found.values())

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent
-from complaint_llm.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from complaint_llm.request import Request
+    from complaint_llm.routing.candidate import Candidate, EventStream
 
-    from complaint_llm.routing.candidate import EventStream
 
+class DemoBackend:
+    """Marks the outputs of a mock with ``metadata["demo"]``, so that none passes for a model's. Otherwise the mock."""
 
-class DemoBackend(LazyBackend):
-    """Marks the outputs of a mock with ``metadata["demo"]``, so that none passes for a model's."""
+    demo = True
 
-    def __init__(self, mock: LazyBackend) -> None:
-        super().__init__(mock.id, lambda: mock.backend, demo=True)
+    def __init__(self, mock: Candidate) -> None:
+        self._mock = mock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mock, name)
 
     def attempt(self, request: Request) -> InferenceOutput:
-        return _marked(super().attempt(request))
+        return _marked(self._mock.attempt(request))
 
     def attempt_stream(self, request: Request) -> EventStream:
-        return _MarkedStream(super().attempt_stream(request))
+        return _MarkedStream(self._mock.attempt_stream(request))
 
 
 class _MarkedStream:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.event_stream import HTTPEventStream, StreamDecoder
 from complaint_llm.backends.prompts import as_prompt
 from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
@@ -25,7 +26,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
 from complaint_llm.request import NOTHING, EmbeddingRequest, Request
 from complaint_llm.secrets import Redactor, Secret
-from complaint_llm.transport import Response, ResponseStream, ServerSentEvent, SSEParser, Transport
+from complaint_llm.transport import Response, ResponseStream, Transport
 
 _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -37,18 +38,6 @@ class WireRequest(NamedTuple):
     body: Mapping[str, Any] | None
     headers: Mapping[str, str] = NOTHING
     method: str = "POST"
-
-
-class StreamDecoder(Protocol):
-    """Reads one event stream; made anew for each."""
-
-    def feed(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
-        """The events that this one means, ``Done`` at the proper end. Raises BackendError for an error event."""
-        ...
-
-    def end(self) -> Iterable[StreamEvent]:
-        """The events that the end of the bytes means: ``Done`` if the stream was whole by then, else nothing."""
-        ...
 
 
 class HTTPResponse:
@@ -312,56 +301,6 @@ class HTTPBackend(Backend):
         if self.needs_key and self.api_key is None:
             wanted = " or ".join(self.key_variables) or "api_key"
             raise AuthenticationError(f"no key: set api_key or {wanted}", sent=False)
-
-
-class HTTPEventStream:
-    """An event stream under way. One thread iterates; ``close()`` may come from any thread."""
-
-    def __init__(self, stream: ResponseStream, decoder: StreamDecoder) -> None:
-        self._stream = stream
-        self._decoder = decoder
-        self._parser = SSEParser()
-        self._ready: list[StreamEvent] = []
-        self._place = 0
-        self._ended = False
-        # A page, an empty body or a whole answer where a stream was asked for: nothing broke off, so nothing is retried.
-        self._is_stream = (stream.headers.get("content-type") or "").lower().startswith("text/event-stream")
-
-    def __iter__(self) -> Iterator[StreamEvent]:
-        return self
-
-    def __next__(self) -> StreamEvent:
-        while self._place >= len(self._ready):
-            if self._ended:
-                raise StopIteration
-            self._ready, self._place = self._read(), 0
-        event = self._ready[self._place]
-        self._place += 1
-        return event
-
-    def _read(self) -> list[StreamEvent]:
-        ready: list[StreamEvent] = []
-        feed = self._decoder.feed
-        try:
-            chunk = self._stream.next_chunk()
-            for event in self._parser.feed(chunk) if chunk else self._parser.finish():
-                self._is_stream = True
-                ready.extend(feed(event))
-            if not chunk:
-                self._ended = True
-                if not self._is_stream:
-                    raise ResponseFormatError("the answer is no event stream: check base_url", maybe_received=True)
-                ready.extend(self._decoder.end())
-                self._stream.close()
-        except BaseException:
-            self._ended = True
-            self._stream.close()
-            raise
-        return ready
-
-    def close(self) -> None:
-        """Free the connection at once."""
-        self._stream.close()
 
 
 def _read(stream: ResponseStream) -> Response:

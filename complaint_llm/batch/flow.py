@@ -21,15 +21,17 @@ class Flow:
     """Counts items from being read to being handed out.
 
     ``window`` bounds what was read and not yet handed out, ``unanswered`` what was read and not yet answered: workers
-    plus what may be marked ahead of them.
+    plus what may be marked ahead of them. A feeder that had to wait is woken when there is room for ``refill`` items:
+    to wake it for each one costs more than reading it.
     """
 
-    def __init__(self, window: int, unanswered: int) -> None:
+    def __init__(self, window: int, unanswered: int, refill: int = 1) -> None:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._news = threading.Condition(self._lock)
         self._window = window
         self._unanswered_limit = unanswered
+        self._refill = refill
         self._results: deque[BatchResult] = deque()
         self._in_window = 0  # read, not yet handed out
         self._unanswered = 0  # read, not yet answered
@@ -43,11 +45,10 @@ class Flow:
     def admit(self) -> bool:
         """Wait until one more item may be read. False: read no more."""
         with self._lock:
-            while not self._closed:
-                if self._in_window < self._window and self._unanswered < self._unanswered_limit:
-                    return True
-                self._room.wait()
-            return False
+            if self._free() < 1:
+                while not self._closed and self._free() < self._refill:
+                    self._room.wait()
+            return not self._closed
 
     def enter(self) -> bool:
         """Count the item that was just read. False: the batch was stopped meanwhile, the item is not part of it."""
@@ -82,7 +83,7 @@ class Flow:
         """These items need no worker any more."""
         with self._lock:
             self._unanswered -= count
-            self._room.notify()
+            self._wake_feeder()
 
     def deliver(self, results: Iterable[BatchResult]) -> None:
         """Results that may be handed out."""
@@ -97,6 +98,7 @@ class Flow:
         with self._lock:
             self._in_window -= count
             self._undelivered -= count
+            self._wake_feeder()
             self._news.notify()
 
     # -- the consumer
@@ -118,6 +120,13 @@ class Flow:
         """A result that was taken left the window."""
         with self._lock:
             self._in_window -= 1
+            self._wake_feeder()
+
+    def _free(self) -> int:
+        return min(self._window - self._in_window, self._unanswered_limit - self._unanswered)
+
+    def _wake_feeder(self) -> None:
+        if self._free() >= self._refill:
             self._room.notify()
 
     # -- state

@@ -191,7 +191,7 @@ def run_batch(
     runs_work = _executor(ask, max_workers, executor)
     capacity = runs_work.capacity
     ahead = capacity if in_doubt == "resend" else 0
-    flow = Flow(2 * capacity, capacity + ahead)
+    flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4))
     book = None if journal is None else _open(journal, in_doubt, fresh=fresh)
     summary = BatchSummary()
     recorder: Recorder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ MAX_BLOCK = 16 * 1024 * 1024
 """The longest block that is read from anywhere; other tools stop at 2 MiB."""
 
 
+_WRITERS = 4
 _NAME = re.compile("b[a-z2-7]{58}")
 
 
@@ -55,7 +57,8 @@ class FileBlocks:
     """A file for each block, in 32 folders by the last letter but one of its name (the last has few values).
 
     A block is written under a temporary name, synced, and renamed; its folder is synced before ``put`` returns. So a
-    file under a final name is whole, whenever the power goes. Nothing is held open between calls, no lock is needed.
+    file under a final name is whole, whenever the power goes. Nothing is held open between calls and no lock is needed;
+    a call with many blocks has threads of its own, which end with it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,16 +83,10 @@ class FileBlocks:
         return data
 
     def put(self, blocks: Iterable[Block]) -> None:
-        touched: set[str] = set()
-        for cid, data in blocks:
-            name = cid.name
-            folder = f"{self._folder}{os.sep}{name[-2]}"
-            path = f"{folder}{os.sep}{name}"
-            # Found ones count as touched: whoever renamed it may not have come to sync its folder yet.
-            touched.add(folder)
-            if not _holds(Path(path), data):
-                self._write(path, data)
-        for folder in touched:
+        source = iter(blocks)
+        begun = list(islice(source, 2))
+        folders = map(self._keep, begun) if len(begun) < 2 else self._kept_by_threads(chain(begun, source))
+        for folder in set(folders):
             sync_folder(folder)
 
     def has(self, cid: Cid) -> bool:
@@ -119,6 +116,29 @@ class FileBlocks:
         """Where this block's file is or would be."""
         name = cid.name
         return Path(self._folder, name[-2], name)
+
+    def _kept_by_threads(self, blocks: Iterable[Block]) -> Iterator[str]:
+        """As ``_keep`` for many blocks: while some wait for the disk, the next are read and hashed by the caller."""
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        under_way: deque[Future[str]] = deque()
+        with ThreadPoolExecutor(_WRITERS, "complaint_llm-evidence") as threads:
+            for block in blocks:
+                if len(under_way) == 2 * _WRITERS:
+                    yield under_way.popleft().result()
+                under_way.append(threads.submit(self._keep, block))
+            for each in under_way:
+                yield each.result()
+
+    def _keep(self, block: Block) -> str:
+        """Keep a block; the folder that has to be synced before it counts as kept."""
+        name = block.cid.name
+        folder = f"{self._folder}{os.sep}{name[-2]}"
+        path = f"{folder}{os.sep}{name}"
+        if not _holds(Path(path), block.data):
+            self._write(path, block.data)
+        # Also if it was there: whoever renamed it may not have come to sync its folder yet.
+        return folder
 
     def _write(self, path: str, data: bytes) -> None:
         temporary = f"{self._unfinished}{os.sep}{os.getpid()}-{id(self):x}-{next(self._numbers)}"

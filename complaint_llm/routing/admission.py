@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from complaint_llm.routing.breaker import USUAL, Breaker, BreakerSettings
 from complaint_llm.routing.concurrency import Concurrency
 from complaint_llm.routing.rate_limit import RateLimit
-from complaint_llm.routing.signals import Listener, provider_limits
-from complaint_llm.routing.waiting import ThreadWaiter, Waiter
+from complaint_llm.routing.signals import provider_limits
+from complaint_llm.routing.waiting import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ def admission(
     estimate: Callable[[AnyRequest], Estimate] | None = None,
     shared: SharedState | None = None,
     clock: Clock = time.monotonic,
-    make_waiter: Callable[[], Waiter] = ThreadWaiter,
+    make_waiter: Callable[[], Waiter] = Waiter,
 ) -> tuple[Policy, ...]:
     """The policies of backend ``id``: what is not given is not there, but the last is always its RateLimit.
 
@@ -90,5 +90,6 @@ def hear(policies: Sequence[Policy], headers: Mapping[str, str]) -> None:
     limits = provider_limits(headers)
     if limits is not None:
         for policy in policies:
-            if isinstance(policy, Listener):
-                policy.heard(limits)
+            heard = getattr(policy, "heard", None)
+            if heard is not None:
+                heard(limits)

@@ -15,7 +15,7 @@ from complaint_llm.routing.budget_book import DAY, LEASE, NANO, Ask, BudgetBook,
 from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Permit, PolicyState
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.retry import WHOLE_BUDGET
-from complaint_llm.routing.waiting import FOREVER, ThreadWaiter, Turnstile, Waiter
+from complaint_llm.routing.waiting import FOREVER, Turnstile, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class Account:
         shared: SharedState | None = None,
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
-        make_waiter: Callable[[], Waiter] = ThreadWaiter,
+        make_waiter: Callable[[], Waiter] = Waiter,
     ) -> None:
         self._scope = scope
         self._limits = limits
@@ -300,7 +300,7 @@ class _Writer:
         self._thread = threading.Thread(target=self._run, name="budget writer", daemon=True)
         # Weak: an account that is dropped without close() must not be kept alive by its own thread.
         self._account = weakref.ref(account)
-        self._waiter = ThreadWaiter()
+        self._waiter = Waiter()
         self._stopped = False
         self.asleep = False
 

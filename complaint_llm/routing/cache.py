@@ -13,7 +13,7 @@ from complaint_llm.routing.attempts import excluded
 from complaint_llm.routing.digest import request_digest
 from complaint_llm.routing.flight import SingleFlight
 from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.waiting import ThreadWaiter, Waiter
+from complaint_llm.routing.waiting import Waiter
 
 if TYPE_CHECKING:
     from complaint_llm.call import Clock
@@ -45,7 +45,7 @@ class Cache:
         file: CacheFile | None = None,
         shared: SharedCache | None = None,
         clock: Clock = time.monotonic,
-        make_waiter: Callable[[], Waiter] = ThreadWaiter,
+        make_waiter: Callable[[], Waiter] = Waiter,
     ) -> None:
         self._ttl = ttl
         self._size = size

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from complaint_llm.routing.answer_json import answer_from_json, answer_to_json
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.state_folder import make_private_folder
-from complaint_llm.routing.waiting import ThreadWaiter
+from complaint_llm.routing.waiting import Waiter
 
 if TYPE_CHECKING:
     import sqlite3
@@ -56,7 +56,7 @@ class CacheFile:
         self._waiting: deque[Row] = deque()
         self._state = threading.Lock()
         self._writer: threading.Thread | None = None
-        self._wake = ThreadWaiter()
+        self._wake = Waiter()
         self._broken = False
         reset_in_child(self)
 
@@ -108,7 +108,7 @@ class CacheFile:
         self._state = threading.Lock()
         self._waiting.clear()
         self._writer = None
-        self._wake = ThreadWaiter()
+        self._wake = Waiter()
         if self._connection is not None:
             # Closing it here would tamper with the parent's file locks; it is kept and never used.
             self._inherited.append(self._connection)

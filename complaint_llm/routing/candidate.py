@@ -116,6 +116,11 @@ class Candidate(Protocol):
     def weight(self) -> float: ...
 
     @property
+    def demo(self) -> bool:
+        """Whether it answers without a model."""
+        ...
+
+    @property
     def local(self) -> bool:
         """Whether what it is asked stays on this machine (by type or by ``location``; agent CLIs never)."""
         ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from complaint_llm.routing.attempts import full
 from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
 from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.waiting import FOREVER, ThreadWaiter, Turnstile, Waiter
+from complaint_llm.routing.waiting import FOREVER, Turnstile, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class Concurrency:
         self,
         limit: int,
         clock: Clock = time.monotonic,
-        make_waiter: Callable[[], Waiter] = ThreadWaiter,
+        make_waiter: Callable[[], Waiter] = Waiter,
         still_running: Callable[[], int] | None = None,
     ) -> None:
         self._limit = limit

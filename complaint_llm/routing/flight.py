@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError
 from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.waiting import ThreadWaiter, Waiter
+from complaint_llm.routing.waiting import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -32,7 +32,7 @@ class Flight:
 class SingleFlight:
     """Flights by what they ask. Any thread may call it; ``_lock`` is never held while one asks or waits."""
 
-    def __init__(self, make_waiter: Callable[[], Waiter] = ThreadWaiter) -> None:
+    def __init__(self, make_waiter: Callable[[], Waiter] = Waiter) -> None:
         self._lock = threading.Lock()
         self._flights: dict[Hashable, Flight] = {}
         self._make_waiter = make_waiter

@@ -15,7 +15,7 @@ from complaint_llm.exceptions import BackendError, BackendTimeoutError, Cancelle
 from complaint_llm.messages import Attempt
 from complaint_llm.routing.attempts import NEVER_STARTED, Run, Won, Work, explained, line, settle
 from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
-from complaint_llm.routing.waiting import ThreadWaiter, Waiter
+from complaint_llm.routing.waiting import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ class Hedge:
 
     __slots__ = ("_after", "_make_waiter")
 
-    def __init__(self, after: float, make_waiter: Callable[[], Waiter] = ThreadWaiter) -> None:
+    def __init__(self, after: float, make_waiter: Callable[[], Waiter] = Waiter) -> None:
         self._after = after
         self._make_waiter = make_waiter
 

@@ -10,7 +10,7 @@ from complaint_llm.routing.attempts import full
 from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Permit, PolicyState
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.signals import ProviderLimits, ProviderSignals
-from complaint_llm.routing.waiting import FOREVER, ThreadWaiter, Turnstile, Waiter
+from complaint_llm.routing.waiting import FOREVER, Turnstile, Waiter
 from complaint_llm.routing.window import Entry, Window
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class RateLimit:
         estimate: Callable[[AnyRequest], Estimate] | None = None,
         wait: bool = True,
         clock: Clock = time.monotonic,
-        make_waiter: Callable[[], Waiter] = ThreadWaiter,
+        make_waiter: Callable[[], Waiter] = Waiter,
     ) -> None:
         self._id = id
         self._clock = clock

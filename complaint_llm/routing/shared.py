@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.waiting import ThreadWaiter
+from complaint_llm.routing.waiting import Waiter
 from complaint_llm.secrets import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ class SharedState:
         self._client: redis.Redis | None = None
         self._scripts: dict[str, Any] = {}
         self._lost = False
-        self._closed = False
+        self._closed = self._ended = False
         self._jobs: deque[Callable[[], None]] = deque()
         self._leases: dict[str, str] = {}
         self._worker: threading.Thread | None = None
-        self._wake = ThreadWaiter()
-        self._stop = ThreadWaiter()
+        self._wake = Waiter()
+        self._stop = Waiter()
         self.process = uuid.uuid4().hex
         self.processes = 1
         reset_in_child(self)
@@ -82,13 +82,13 @@ class SharedState:
 
     def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What a Lua script returns (texts as str). Raises SharedStateLostError, at once while Redis is gone."""
-        if self._lost:
+        if self._lost or self._ended:
             raise SharedStateLostError
         return self._guarded(lambda: self._script(script)(keys=list(keys), args=list(args)))
 
     def ask(self, command: str, *args: Any) -> Any:
         """What a Redis command returns. Raises as ``run``."""
-        if self._lost:
+        if self._lost or self._ended:
             raise SharedStateLostError
         return self._guarded(lambda: self._execute(command, *args))
 
@@ -122,7 +122,7 @@ class SharedState:
         self._wake.wake()
 
     def close(self) -> None:
-        """Do what waits, end the threads and close the connections."""
+        """Do what waits, end the threads and close the connections; from then on Redis counts as gone."""
         with self._lock:
             self._closed = True
             worker = self._worker
@@ -131,6 +131,7 @@ class SharedState:
         if worker is not None:
             worker.join(5.0)
         with self._lock:
+            self._ended = True
             client, self._client = self._client, None
             self._scripts = {}
         if client is not None:
@@ -144,7 +145,7 @@ class SharedState:
         self._jobs.clear()
         self._leases.clear()
         self._worker = None
-        self._wake, self._stop = ThreadWaiter(), ThreadWaiter()
+        self._wake, self._stop = Waiter(), Waiter()
         self._lost = False
         self.process = uuid.uuid4().hex
 
@@ -212,7 +213,8 @@ class SharedState:
             if self._closed:
                 return
             try:
-                self._execute("PING")
+                # A write: one that answers and takes nothing (full, a replica) is as good as gone.
+                self._execute("SET", self.key("probe"), "1", "PX", 1000)
             except (redis.RedisError, OSError):
                 continue
             self._lost = False

@@ -14,7 +14,7 @@ from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.rate_limit import RateLimit, hold_of, tokens_used
 from complaint_llm.routing.shared import TIMEOUT, SharedState, SharedStateLostError
 from complaint_llm.routing.signals import LONGEST_HOLD, ProviderLimits
-from complaint_llm.routing.waiting import FOREVER, ThreadWaiter, Turnstile, Waiter
+from complaint_llm.routing.waiting import FOREVER, Turnstile, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +143,7 @@ class SharedRateLimit:
         tokens_per_minute: int | None,
         wait: bool = True,
         clock: Clock = time.monotonic,
-        make_waiter: Callable[[], Waiter] = ThreadWaiter,
+        make_waiter: Callable[[], Waiter] = Waiter,
     ) -> None:
         self._id = id
         self._local = local

@@ -8,9 +8,8 @@ Header names and forms as in the providers' API references: OpenAI, xAI, Cerebra
 from __future__ import annotations
 
 import math
-import re
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +20,7 @@ LONGEST_HOLD = 300.0
 """Seconds for which one word of a provider can hold requests back: an absurd Retry-After must not shut it for good."""
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
+_DURATION = r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)"
 
 
 class Allowance(NamedTuple):
@@ -36,15 +35,6 @@ class ProviderLimits(NamedTuple):
 
     requests: Allowance | None = None
     tokens: Allowance | None = None
-
-
-@runtime_checkable
-class Listener(Protocol):
-    """A policy that heeds a provider's headers."""
-
-    def heard(self, limits: ProviderLimits) -> None:
-        """Take over what the headers of a response say; errors' responses too."""
-        ...
 
 
 def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time.time) -> ProviderLimits | None:
@@ -95,7 +85,9 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
         pass
     else:
         return max(0.0, number) if math.isfinite(number) else None
-    pieces = _DURATION.findall(text)
+    import re
+
+    pieces = re.findall(_DURATION, text)
     if pieces and "".join(number + unit for number, unit in pieces) == text:
         return sum(float(number) * _UNITS[unit] for number, unit in pieces)
     from datetime import datetime

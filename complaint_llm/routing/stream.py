@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, CancelledError, StreamInterruptedError
-from complaint_llm.messages import Done, StreamError, StreamEvent, TextDelta, ToolCallStart
+from complaint_llm.messages import Attempt, Done, StreamError, StreamEvent, TextDelta, ToolCallStart
 from complaint_llm.routing.attempts import explained
 from complaint_llm.routing.candidate import Candidate, EventStream
 
@@ -129,12 +129,13 @@ class _Course:
         ending: BaseException | None = None
         try:
             event = self._next()
-            if self._token.cancelled:
+            if self._token.cancelled and not self.ended:
                 raise CancelledError(self._token.reason)
         except BackendError as raised:
             ending = error = explained(raised, self._token)
             self._finish(error)
             if self._won is None or isinstance(error, CancelledError):
+                error.attempts = error.attempts or self._attempts()
                 raise error from error.__cause__
             self._error = self._interrupted(error)
             return StreamError(self._error)
@@ -238,8 +239,10 @@ class _Course:
         self._whole.detach(self._cancelled_outside)
         return True
 
+    def _attempts(self) -> tuple[Attempt, ...]:
+        return () if self._run is None else tuple(self._run.attempts)
+
     def _interrupted(self, error: BackendError) -> StreamInterruptedError:
-        assert self._run is not None
         partial = "".join(self._text)
         if isinstance(error, StreamInterruptedError):
             interrupted = error
@@ -256,7 +259,7 @@ class _Course:
                 maybe_received=True,
             )
             interrupted.__cause__ = error
-        interrupted.attempts = tuple(self._run.attempts)
+        interrupted.attempts = self._attempts()
         return interrupted
 
     def _cancelled_outside(self) -> None:

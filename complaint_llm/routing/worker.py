@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from complaint_llm.exceptions import BackendTimeoutError, CancelledError
-from complaint_llm.routing.waiting import ThreadWaiter
+from complaint_llm.routing.waiting import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ class _Worker(threading.Thread, Generic[T]):
         super().__init__(name=name, daemon=True)
         self._job: Callable[[], T] | None = work
         self._job_context = contextvars.copy_context()
-        self._job_waiter = ThreadWaiter()
+        self._job_waiter = Waiter()
         self.done = False
         self.abandoned = False
         self.value: Any = None

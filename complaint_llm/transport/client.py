@@ -45,10 +45,6 @@ class Response(NamedTuple):
         # Tracebacks with locals print it, and a server may say a key back in its answer.
         return f"<Response {self.status}, {len(self.body)} bytes>"
 
-    def __repr__(self) -> str:
-        # Tracebacks may show it, and a server may echo the key.
-        return f"<Response {self.status}, {len(self.body)} bytes>"
-
 
 class ResponseStream:
     """An answer whose head was read and whose body comes piece by piece; a context manager and an iterator of bytes.

@@ -119,6 +119,12 @@ def test_changed_content_under_the_same_id_is_refused_with_count_and_first_examp
     assert model.asked == []
 
 
+def test_changes_are_counted_far_beyond_what_may_be_under_way(path):
+    list(run_batch(Model(), [BatchItem("a", str(i)) for i in range(300)], journal=path))
+    with pytest.raises(BatchError, match="300 of 300 items changed"):
+        list(run_batch(Model(), [BatchItem("b", str(i)) for i in range(300)], journal=path, max_workers=2))
+
+
 def test_an_endless_input_with_a_change_is_refused_too(path):
     list(run_batch(Model(), [BatchItem("a", "0")], journal=path))
     with pytest.raises(BatchError, match="changed under the same id"):

@@ -58,14 +58,15 @@ class KeepAliveServer:
     def _serve(self, sock: socket.socket, prompts: list[str]) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with sock, sock.makefile("rb") as file:
-            for line in iter(file.readline, b""):
-                if line == b"\r\n":
-                    body = json.loads(file.read(length))
-                    prompts.append(body["messages"][-1]["content"])
-                    answer = json.dumps(chat(prompts[-1])).encode()
-                    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
-                elif line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
+            while file.readline():
+                length = 0
+                while (line := file.readline()) != b"\r\n":
+                    name, _, value = line.partition(b":")
+                    length = int(value) if name.lower() == b"content-length" else length
+                body = json.loads(file.read(length))
+                prompts.append(body["messages"][-1]["content"])
+                answer = json.dumps(chat(prompts[-1])).encode()
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,6 @@ from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendError,
     ConfigError,
-    InvalidRequestError,
     ServerError,
 )
 from tests.end_to_end.whole import write_config
@@ -155,11 +153,30 @@ def test_mocks_among_themselves_are_ordinary_backends(tmp_path: Path) -> None:
 
 
 def test_a_mock_beside_a_real_backend_can_be_named_on_purpose(tmp_path: Path) -> None:
-    """``backend="offline"`` is either answered by it, marked as a demonstration, or refused; never passed for real."""
+    """Asked for by its id it answers, and its answer says what it is."""
     with Mediator.from_config(write_config(tmp_path, [entry(9), OFFLINE])) as mediator:
-        try:
-            output = mediator.infer("ask", backend="offline")
-        except InvalidRequestError as refused:
-            assert json.dumps(refused.message)
-        else:
-            assert output.metadata.get("demo") is True
+        output = mediator.infer("ask", backend="offline")
+    assert (output.content, output.metadata["demo"]) == ("made up", True)
+
+
+def test_a_chain_that_is_left_with_a_mock_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The mock at the end of a composed backend whose models were left out is a demonstration, too."""
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    real = entry(9, api_key="${NO_SUCH_KEY}", optional=True)
+    chain = {"id": "chain", "type": "fallback", "primary": "real", "fallbacks": ["offline"]}
+    config = write_config(tmp_path, [real, OFFLINE, chain], MEDIATOR={"backends": ["chain"]})
+    with Mediator.from_config(config) as mediator:
+        assert mediator.infer("ask").metadata["demo"] is True
+    assert "demo text" in caplog.text
+
+
+def test_a_chain_of_mocks_beside_a_model_is_not_asked(tmp_path: Path) -> None:
+    """What is made of mocks alone is a mock."""
+    more = {**OFFLINE, "id": "more"}
+    chain = {"id": "chain", "type": "fallback", "primary": "offline", "fallbacks": ["more"]}
+    with dead_host() as port:
+        config = write_config(tmp_path, [entry(port), OFFLINE, more, chain], MEDIATOR={"backends": ["chain", "real"]})
+        with Mediator.from_config(config) as mediator, pytest.raises(BackendConnectionError):
+            mediator.infer("ask")

@@ -18,7 +18,7 @@ def write_config(folder: Path, backends: list[Mapping[str, Any]], **sections: An
 
 
 def everything(error: BaseException) -> str:
-    """The traceback with the locals of every frame, its causes and contexts; reprs, texts and pickles of all of them."""
+    """The traceback with the locals of every frame, causes and contexts; reprs, texts and pickles of all of them."""
     shown = list(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     seen: set[int] = set()
     steps: list[BaseException | None] = [error]

@@ -88,9 +88,11 @@ class Mode(NamedTuple):
         return 2 if error in (BackendConnectionError, ServerError, StreamInterruptedError) else 1
 
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CLOSE = b"Connection: close\r\n"
+"""Every script plays on one connection: a second request must not meet its end."""
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + CLOSE
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + CLOSE + b"Transfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
 GOOD = json.dumps(chat(ANSWER), ensure_ascii=False).encode()
 FIRST = sse(chunk({"role": "assistant", "content": ""}), chunk({"content": PIECE}))
@@ -111,7 +113,7 @@ def events(*pieces: bytes, end: bytes = END) -> bytes:
 def failed(status: int, body: Any, *headers: str) -> bytes:
     """An error as services answer it."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = "".join(f"{line}\r\n" for line in headers)
+    lines = "".join(f"{line}\r\n" for line in ("Connection: close", *headers))
     return f"HTTP/1.1 {status} Oops\r\n{lines}Content-Length: {len(data)}\r\n\r\n".encode() + data
 
 
@@ -320,7 +322,10 @@ def _refusals() -> Iterator[Mode]:
     yield Mode("402", [REQUEST, failed(402, said("no money"))], QuotaExceededError)
     inside = said("the model crashed", "server_error")
     yield Mode(
-        "error inside a 200", [REQUEST, ok(json.dumps(inside).encode())], ServerError, [REQUEST, events(sse(inside))]
+        "error inside a 200",
+        [REQUEST, ok(json.dumps(inside).encode(), CLOSE)],
+        ServerError,
+        [REQUEST, events(sse(inside))],
     )
 
 

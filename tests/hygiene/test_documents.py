@@ -78,6 +78,30 @@ def test_the_plugin_of_the_readme_answers(tmp_path: Path) -> None:
         assert mediator.generate("hello") == "received: hello"
 
 
+def test_the_plugin_of_the_guide_answers(tmp_path: Path) -> None:
+    """The same for the longer one in docs/plugins.md, and its own error reaches the caller."""
+    (plugin,) = (code for name, code in blocks("python") if name.startswith("plugins") and "hookimpl" in code)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "shouting.py").write_text(plugin, encoding="utf-8")
+    config = {"PLUGINS": {"paths": ["plugins"]}, "BACKENDS": [{"id": "loud", "type": "shouting"}]}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with complaint_llm.Mediator.from_config(tmp_path / "config.json") as mediator:
+        assert mediator.generate("hello") == "HELLO"
+        with pytest.raises(complaint_llm.exceptions.InvalidRequestError, match="nothing to shout"):
+            mediator.generate([{"role": "user", "content": ""}])
+
+
+def test_the_provider_of_the_guide_can_be_named(tmp_path: Path) -> None:
+    """The shown YAML is a provider that a config can use by its type."""
+    (provider,) = (code for name, code in blocks("yaml") if name.startswith("plugins"))
+    (tmp_path / "providers").mkdir()
+    (tmp_path / "providers" / "our_gateway.yaml").write_text(provider, encoding="utf-8")
+    config = {"PLUGINS": {"paths": ["providers"]}, "BACKENDS": [{"id": "gateway", "type": "our_gateway", "model": "m"}]}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    loaded = load_config(tmp_path / "config.json", environ={"OUR_GATEWAY_KEY": "sk-not-a-real-key-0123456789"})
+    assert [each.id for each in loaded.backends] == ["gateway"]
+
+
 def test_the_documents_name_only_commands_that_exist() -> None:
     """``complaint-llm NAME`` in a document is a command of the program."""
     text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)

@@ -13,7 +13,7 @@ from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, Strea
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
 from complaint_llm.routing.candidate import Estimate, EventStream, Policy, RetryPolicy
 from complaint_llm.routing.meter import Meter
-from complaint_llm.routing.waiting import ThreadWaiter
+from complaint_llm.routing.waiting import Waiter
 
 AnyRequest = Request | EmbeddingRequest
 
@@ -104,10 +104,11 @@ class ModelTime:
         waiter.gate.wake()
 
 
-class ModelWaiter:
+class ModelWaiter(Waiter):
     def __init__(self, time: ModelTime) -> None:
         self._time = time
-        self.gate = ThreadWaiter()
+        super().__init__()
+        self.gate = Waiter()
         self.woken = False
 
     def wait(self, seconds: float) -> None:
@@ -166,6 +167,7 @@ class Scripted:
     policies: Sequence[Policy] = ()
     weight: float = 1.0
     local: bool = False
+    demo: bool = False
     cancellable: bool = True
     lacking: str | None = None
     guess: Estimate = GUESS

@@ -249,7 +249,9 @@ class TestClosing:
         stream.close()
         thread.join(10)
         assert not thread.is_alive()
-        assert [type(error) for error in ended] == [CancelledError]
+        (error,) = ended
+        assert isinstance(error, CancelledError)
+        assert [a.backend for a in error.attempts] == ["a"]
         assert len(slot.outcomes) == 1
         assert made[0].closed
 

@@ -21,6 +21,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             aliases=("claude",),
             key_variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
             needs_key=True,
+            variables={"base_url": "ANTHROPIC_BASE_URL"},
             refuses=frozenset(("embedding_model",)),
             example=_HERE / "example.json",
         )

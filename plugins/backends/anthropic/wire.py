@@ -197,7 +197,7 @@ def _tool_call(block: Mapping[str, Any]) -> ToolCall:
 
 
 def token_usage(given: Mapping[str, Any]) -> TokenUsage:
-    """The neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking."""
+    """Neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking."""
     read = given.get("cache_read_input_tokens")
     cached = None if read is None else count(read, "usage")
     prompt = (

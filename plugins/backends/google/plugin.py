@@ -21,6 +21,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             aliases=("gemini",),
             key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
             needs_key=True,
+            variables={"base_url": "GOOGLE_GEMINI_BASE_URL"},
             example=_HERE / "example.json",
         )
     ]

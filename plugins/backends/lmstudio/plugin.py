@@ -20,6 +20,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             schema=_HERE / "options.schema.json",
             key_variables=("LM_API_TOKEN",),
             needs_key=False,
+            presets={"base_url": "http://localhost:1234/v1"},
             example=_HERE / "example.json",
         )
     ]

@@ -20,6 +20,11 @@ def complaint_llm_backend_types() -> list[BackendType]:
             schema=_HERE / "options.schema.json",
             key_variables=("OPENAI_API_KEY",),
             needs_key=True,
+            variables={
+                "base_url": "OPENAI_BASE_URL",
+                "organization": "OPENAI_ORG_ID",
+                "project": "OPENAI_PROJECT_ID",
+            },
             example=_HERE / "example.json",
         )
     ]

@@ -129,7 +129,7 @@ class ChatStreamDecoder:
 
     def _keep(self, delta: Mapping[str, Any]) -> None:
         for field in self._facts.get("echo", ()):
-            if delta.get(field):
+            if delta.get(field) is not None:
                 self._echo.setdefault(field, []).append(delta[field])
 
     def _end(self) -> list[StreamEvent]:

@@ -175,7 +175,8 @@ def extra_key(facts: Mapping[str, Any]) -> str:
 
 def echoed(message: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The ``extra`` of an answer: the fields that the service wants back."""
-    kept = {field: message[field] for field in facts.get("echo", ()) if message.get(field)}
+    # An empty text counts: DeepSeek refuses a tool call that comes back without the reasoning that it had, even none.
+    kept = {field: message[field] for field in facts.get("echo", ()) if message.get(field) not in (None, [])}
     return {extra_key(facts): kept} if kept else None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from complaint_llm_plugins.backends.declared import plugin
 from complaint_llm_plugins.backends.openai import plugin as openai_plugin
-from wires import ask
+from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm.backends import BackendType
 from complaint_llm.backends.declared import derived
@@ -38,6 +39,14 @@ def test_there_is_a_file_for_each_type_under_its_own_name() -> None:
     """So that a service is found by looking at the folder."""
     assert sorted(DECLARED) == sorted(file.stem for file in FOLDER.glob("*.yaml"))
     assert len(DECLARED) >= 12
+
+
+def test_each_type_has_its_entry_point() -> None:
+    """A type that no entry point names cannot be used from a config."""
+    setup = ConfigParser()
+    setup.read(Path(__file__).resolve().parents[3] / "setup.cfg", encoding="utf-8")
+    points = dict(line.split(" = ") for line in setup["options.entry_points"]["complaint_llm"].strip().splitlines())
+    assert {name: points.get(name) for name in DECLARED} == dict.fromkeys(DECLARED, plugin.__name__)
 
 
 @pytest.mark.parametrize("name", sorted(DECLARED))
@@ -91,6 +100,21 @@ def test_what_a_service_lacks_is_not_offered() -> None:
     assert not {"embeddings", "images", "structured"} & backend("deepseek").capabilities
     assert "embeddings" in backend("vllm").capabilities
     assert "embeddings" in OPENAI.factory().capabilities  # type: ignore[attr-defined]
+
+
+def test_deepseeks_reasoning_goes_back_to_it_and_to_no_one_else() -> None:
+    """It refuses a tool call that comes back without its reasoning, an empty one too."""
+    deepseek, other = backend("deepseek"), backend("moonshot")
+    calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    for reasoning in ("Hm.", ""):
+        whole = deepseek.decode(chat(None, reasoning_content=reasoning, tool_calls=calls), ask())
+        pieces = [chunk({"reasoning_content": piece}) for piece in (reasoning[:1], reasoning[1:])]
+        pieces.append(chunk({"tool_calls": calls}, "tool_calls"))
+        streamed = done(read(deepseek.decoder(ask()), [sse(*pieces, "[DONE]")]))
+        for output in (whole, streamed):
+            turn = ask([output.message()])
+            assert deepseek.encode(turn).body["messages"][0]["reasoning_content"] == reasoning
+            assert "reasoning_content" not in other.encode(turn).body["messages"][0]
 
 
 def test_perplexity_speaks_responses() -> None:

@@ -83,6 +83,7 @@ def test_an_unknown_api_and_an_unknown_key_are_refused() -> None:
         ("gpt-5.6-luna", {"temperature": 0.2, "top_p": 0.5}, {}),
         ("o3", {"stop": "x", "reasoning_effort": "low"}, {"reasoning_effort": "low"}),
         ("GPT-4o", {"max_tokens": 5}, {"max_completion_tokens": 5}),
+        ("gpt-9-of-later", {"max_tokens": 5, "temperature": 0.2}, {"max_completion_tokens": 5, "temperature": 0.2}),
         ("gpt-oss:20b", {"max_tokens": 5}, {"max_tokens": 5}),
         ("some-local-model", {"max_tokens": 5, "seed": 1}, {"max_tokens": 5, "seed": 1}),
     ],

@@ -1,0 +1,101 @@
+"""What the policies cost a call in CPU, by the best of several measurements: a busy machine must not fail these."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from routing_model import ask
+
+from complaint_llm.exceptions import ServerError
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput
+from complaint_llm.routing.admission import admission
+from complaint_llm.routing.breaker import Breaker, BreakerSettings
+from complaint_llm.routing.candidate import AnyRequest, Estimate, EventStream, Outcome, Policy, RetryPolicy
+from complaint_llm.routing.meter import Meter
+from complaint_llm.routing.router import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from complaint_llm.request import EmbeddingRequest, Request
+
+ANSWER = InferenceOutput("x", backend="a")
+
+
+class Instant:
+    """A backend that answers without doing anything, so that what is measured is the router."""
+
+    timeout = None
+    retry = RetryPolicy()
+    weight = 1.0
+    local = True
+    demo = False
+    cancellable = True
+
+    def __init__(self, policies: tuple[Policy, ...]) -> None:
+        self.id = "a"
+        self.meter = Meter()
+        self.policies = policies
+
+    def lacks(self, request: AnyRequest) -> str | None:
+        return None
+
+    def estimate(self, request: AnyRequest) -> Estimate:
+        return Estimate(1, 1, 0.0)
+
+    def cache_identity(self, request: Request) -> str | None:
+        return None
+
+    def bind(self, request: Request) -> Request:
+        return request
+
+    def attempt(self, request: Request) -> InferenceOutput:
+        return ANSWER
+
+    def attempt_stream(self, request: Request) -> EventStream:
+        raise NotImplementedError
+
+    def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        raise NotImplementedError
+
+
+def microseconds(work: Callable[[], object]) -> float:
+    """CPU time of this thread per call."""
+    best = 1e9
+    for _ in range(20):
+        began = time.thread_time()
+        for _ in range(300):
+            work()
+        best = min(best, (time.thread_time() - began) / 300 * 1e6)
+    return best
+
+
+def test_a_known_dead_first_backend_adds_at_most_10_microseconds() -> None:
+    breaker = Breaker("dead", BreakerSettings(1, 1e9))
+    breaker.enter(ask(), 0).settle(Outcome(0.1, None, ServerError("500", status=500)))
+    router, request = Router(), ask(seconds=600)
+    dead, live = Instant((breaker,)), Instant(admission("a"))
+    alone = microseconds(lambda: router.answer(request, (live,)))
+    behind = microseconds(lambda: router.answer(request, (dead, live)))
+    assert behind - alone <= 10.0
+
+
+def test_the_default_policies_take_at_most_10_microseconds_of_a_call() -> None:
+    router, request, backend = Router(), ask(seconds=600), Instant(admission("a", meter=Meter()))
+    assert microseconds(lambda: router.answer(request, (backend,))) <= 10.0
+
+
+def test_all_limits_together_take_at_most_15_microseconds_each() -> None:
+    router, request = Router(), ask(seconds=600)
+    policies = admission(
+        "a",
+        meter=Meter(),
+        max_concurrency=8,
+        rate_limit=10**9,
+        tokens_per_minute=10**12,
+        estimate=lambda request: Estimate(1, 1, 0.0),
+    )
+    bare = microseconds(lambda: router.answer(request, (Instant(()),)))
+    limited = microseconds(lambda: router.answer(request, (Instant(policies),)))
+    assert limited - bare <= 15.0
