@@ -2,7 +2,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
-comma := ,
 
 # The first Python of 3.11 or newer; PYTHON=... chooses another.
 ifndef PYTHON
@@ -12,9 +11,6 @@ endif
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 PRODUCT := $(shell find complaint_llm plugins schemas -type f -not -name '*.pyc' 2>/dev/null)
-
-# Libraries that others wrote and tests compare with; tests skip what is missing. llama-cpp-python compiles for minutes.
-PEERS := openai anthropic google-genai distributed gguf llama-cpp-python
 
 .PHONY: help run test peers lint wheel benchmark clean
 
@@ -35,8 +31,9 @@ run: .venv/ready
 test: .venv-test/ready
 	.venv-test/bin/python -m pytest -n 2 --dist loadgroup -q $(TESTS)
 
+# Libraries that others wrote and tests compare with; tests skip what is missing. llama-cpp-python compiles for minutes.
 peers: .venv-test/ready
-	.venv-test/bin/python $(PIP_INSTALL) $(PEERS)
+	.venv-test/bin/python $(PIP_INSTALL) -e ".[test,peers]"
 
 lint: .venv-lint/ready
 	.venv-lint/bin/ruff check .
@@ -71,7 +68,7 @@ clean:
 .venv-test/ready: $(METADATA)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
 	$(PYTHON) -m venv .venv-test
-	.venv-test/bin/python $(PIP_INSTALL) -e ".[test$(if $(PEERS),$(comma)peers)]"
+	.venv-test/bin/python $(PIP_INSTALL) -e ".[test]"
 	@touch $@
 
 # mypy does not follow an editable install's mapping of folders to packages, so this one is a copy; the checks run from a

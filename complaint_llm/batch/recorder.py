@@ -79,19 +79,29 @@ class _Read:
 
 
 class _Finished:
-    __slots__ = ("error", "output", "record", "work")
+    __slots__ = ("error", "output", "work")
 
-    def __init__(self, work: Work, output: InferenceOutput | None, error: Exception | None, record: str) -> None:
+    def __init__(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         self.work = work
         self.output = output
         self.error = error
-        self.record = record
 
     def entry(self) -> Entry:
+        """The entry that records it. An answer that cannot be recorded becomes an error."""
         row, key, digest, copies, run, position, sends, *_ = _entry(self.work)
-        kind = FAILED if self.output is None else ANSWERED
-        doubt = self.error is not None and in_doubt(self.error)
-        return Entry(row, key, digest, copies, run, position, sends, sends, kind, doubt, self.record)
+        kind, doubt = FAILED, False
+        try:
+            if self.output is not None:
+                kind, record = ANSWERED, encode_output(self.output)
+            else:
+                self.error = self.error or BatchError("no answer")
+                doubt, record = in_doubt(self.error), encode_error(self.error)
+        except (TypeError, ValueError, RecursionError) as problem:
+            error = BatchError(f"the answer cannot be recorded: {problem}")
+            error.__cause__ = problem
+            self.output, self.error = None, error
+            kind, record = FAILED, encode_error(error)
+        return Entry(row, key, digest, copies, run, position, sends, sends, kind, doubt, record)
 
     def result(self) -> BatchResult:
         return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)
@@ -128,15 +138,8 @@ class JournalRecorder:
         self._inbox.put(_Read(work, error))
 
     def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
-        # Encoded by the worker: the journal's thread has the commits to do.
-        try:
-            record = encode_output(output) if output is not None else encode_error(error or BatchError("no answer"))
-        except (ValueError, RecursionError) as problem:
-            error = BatchError(f"the answer cannot be recorded: {problem}")
-            error.__cause__ = problem
-            output, record = None, encode_error(error)
         self._flow.answered()
-        self._inbox.put(_Finished(work, output, error, record))
+        self._inbox.put(_Finished(work, output, error))
 
     def withdrawn(self, works: list[Work]) -> None:
         if works:

@@ -385,3 +385,18 @@ def test_closing_a_batch_keeps_what_was_answered(path):
 def test_the_journal_file_is_alone_when_closed(path):
     list(run_batch(Model(), "abc", journal=path))
     assert os.listdir(path.parent) == ["run.journal"]
+
+
+def test_an_answer_that_cannot_be_recorded_is_an_error_of_its_item(path):
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    def ask(prompt, params):
+        return InferenceOutput(prompt, metadata={"deep": deep} if prompt == "b" else {})
+
+    good, bad, fine = run_batch(ask, "abc", journal=path, ordered=True)
+    assert (good.error, fine.error) == (None, None)
+    assert "cannot be recorded" in str(bad.error)
+    with Journal(path) as journal:
+        assert journal.counts() == (2, 1, 0)
