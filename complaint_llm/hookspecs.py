@@ -6,13 +6,16 @@ arguments that you need. Hooks are called once, while a config is loaded; never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
+    from complaint_llm.batch import ExecutorFactory
+    from complaint_llm.evidence import BlockStore
+    from complaint_llm.routing.candidate import Strategy
 
 PROJECT = "complaint_llm"
 
@@ -23,3 +26,30 @@ hookimpl = HookimplMarker(PROJECT)
 @hookspec
 def complaint_llm_backend_types() -> Iterable[BackendType] | None:
     """The backend types that this plugin offers. Called when the plugin is loaded; None offers nothing."""
+
+
+@hookspec
+def complaint_llm_strategies() -> Mapping[str, Callable[[], Strategy]] | None:
+    """Strategies by the names that MEDIATOR.strategy may give them, each made anew for a Mediator.
+
+    Called when a config names a strategy that is not built in, of the dropped-in plugins and those of PLUGINS.enable;
+    None offers nothing.
+    """
+
+
+@hookspec
+def complaint_llm_batch_executors() -> Mapping[str, ExecutorFactory] | None:
+    """Executors of batches by URL scheme: ``factory(url, open_ask, max_workers)``.
+
+    ``open_ask`` is picklable and makes, where the work is done, the function that asks one prompt. Called when a batch
+    names an executor, of the dropped-in plugins and those of PLUGINS.enable; None offers nothing.
+    """
+
+
+@hookspec
+def complaint_llm_block_stores() -> Mapping[str, Callable[[str], BlockStore]] | None:
+    """Stores for the blocks of evidence by the scheme of EVIDENCE.blocks, made from that URL.
+
+    Called when the store of evidence is opened and EVIDENCE.blocks is set, of the dropped-in plugins and those of
+    PLUGINS.enable; None offers nothing. What such a store gives back is verified at every read.
+    """

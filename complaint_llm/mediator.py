@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from complaint_llm.config import Config
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.explanation import Explanation
+    from complaint_llm.host import PluginHost
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
     from complaint_llm.routing.cache import Cache
@@ -105,9 +106,11 @@ class Mediator(ComposedBackend):
         """A Mediator as a loaded config says. Its backends are made when they are first asked."""
         folder = config.path.parent
         settings = {key: value for key, value in config.mediator.items() if key != "backends"}
+        settings["strategy"] = _strategy(settings.get("strategy", "fallback"), config.host)
         guards = _guards("mediator", settings.pop("circuit_breaker", None), settings.pop("budget", None), folder)
         assembled = assemble(config, guards)
         mediator = cls(assembled.parts, evidence=config.evidence, folder=folder, guards=guards, **settings)
+        mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
         mediator._others = assembled.others
         mediator.config = config
         return mediator
@@ -183,7 +186,8 @@ class Mediator(ComposedBackend):
     def evidence(self) -> EvidenceStore:
         """The store of evidence, opened when it is first needed."""
         if isinstance(self._evidence, Mapping):
-            self._evidence = evidence_store(self._folder, self._evidence, self._local_only)
+            host = self.config.host if self.config is not None else None
+            self._evidence = evidence_store(self._folder, self._evidence, self._local_only, host)
         return self._evidence
 
     def submit_evidence(self, data: bytes, evidence_type: str, **facts: Any) -> dict[str, Any]:
@@ -289,11 +293,24 @@ class Mediator(ComposedBackend):
         return self._local_only
 
 
-def evidence_store(folder: Path, settings: Mapping[str, Any], privacy: str | None = None) -> EvidenceStore:
-    """The store that the settings of section EVIDENCE describe; in ``folder`` where they name no path."""
+def evidence_store(
+    folder: Path, settings: Mapping[str, Any], privacy: str | None = None, host: PluginHost | None = None
+) -> EvidenceStore:
+    """The store that the settings of section EVIDENCE describe; in ``folder`` where they name no path.
+
+    ``blocks`` is the URL of a store that a plugin of ``host`` offers. Raises ConfigError, PluginError.
+    """
     from complaint_llm.evidence import EvidenceStore
 
-    return EvidenceStore(**{"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings})
+    known = {"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings}
+    url = known.get("blocks")
+    if isinstance(url, str):
+        scheme = url.partition("://")[0]
+        offered = host.offered("complaint_llm_block_stores") if host is not None else {}
+        if scheme not in offered:
+            raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
+        known["blocks"] = offered[scheme](url)
+    return EvidenceStore(**known)
 
 
 def _as_part(given: Any) -> Part:
@@ -325,11 +342,14 @@ def _guards(
     return Guards(BreakerSettings(**(breaker or {})), state, whole)
 
 
-def _strategy(given: str | Strategy) -> Strategy:
+def _strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:
+    """A strategy by name, a plugin's too where there is a host. Raises ConfigError for an unknown name."""
     if not isinstance(given, str):
         return given
-    from complaint_llm.routing.strategies import make_strategy
+    from complaint_llm.routing.strategies import STRATEGIES, make_strategy
 
-    return make_strategy(given)
+    if host is None or given in STRATEGIES:
+        return make_strategy(given)
+    return make_strategy(given, host.offered("complaint_llm_strategies"))
 
 

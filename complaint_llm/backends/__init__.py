@@ -10,12 +10,15 @@ from complaint_llm.backends.type import BackendType
 from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.command import CommandBackend, CommandLine
     from complaint_llm.backends.composed import ComposedBackend
     from complaint_llm.backends.http import HTTPBackend, StreamDecoder, WireError, WireRequest
     from complaint_llm.backends.registered import register_backend
     from complaint_llm.routing.strategies import make_strategy
 
 _LAZY = {
+    "CommandBackend": "complaint_llm.backends.command",
+    "CommandLine": "complaint_llm.backends.command",
     "ComposedBackend": "complaint_llm.backends.composed",
     "HTTPBackend": "complaint_llm.backends.http",
     "StreamDecoder": "complaint_llm.backends.http",
@@ -29,6 +32,8 @@ __all__ = [
     "Backend",
     "BackendType",
     "BaseBackend",
+    "CommandBackend",
+    "CommandLine",
     "ComposedBackend",
     "EmbeddingRequest",
     "HTTPBackend",

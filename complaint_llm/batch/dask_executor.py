@@ -102,6 +102,8 @@ class DaskExecutor:
                 return
             self._shut = True
         try:
+            if self._finished is None:  # never started
+                return
             self.reruns = self._client.run_on_scheduler(_read_reruns, name=self._name)
             self._client.unregister_worker_plugin(self._name)
         finally:

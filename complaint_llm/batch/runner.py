@@ -175,6 +175,7 @@ def run_batch(
     sent without recording how that ended: sent again, handed out as errors, or refused before anything is sent.
     ``fresh`` forgets what is recorded, ``only_failed`` asks only what failed, ``accept_changes`` asks again what
     changed under its id.
+    An ``executor`` that is a BatchExecutor is closed with the batch; one of ``concurrent.futures`` stays its owner's.
     ``stop`` stops the sending when set; ``cancel`` is cancelled by ``close``, for an ``ask`` that listens to it.
 
     Raises BatchError if the journal cannot be used; from the iteration, what ``items`` raises, and BatchError if the
@@ -192,7 +193,11 @@ def run_batch(
     capacity = runs_work.capacity
     ahead = capacity if in_doubt == "resend" else 0
     flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4))
-    book = None if journal is None else _open(journal, in_doubt, fresh=fresh)
+    try:
+        book = None if journal is None else _open(journal, in_doubt, fresh=fresh)
+    except BaseException:
+        runs_work.close()
+        raise
     summary = BatchSummary()
     recorder: Recorder
     if book is None:

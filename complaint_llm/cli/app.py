@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from complaint_llm import __version__
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 
 if TYPE_CHECKING:
+    from complaint_llm.batch import Ask, ExecutorFactory
     from complaint_llm.config import Config
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.mediator import Mediator
@@ -72,7 +73,20 @@ class App:
                 raise
             return evidence_store(Path(), {})
         config = load_config(path)
-        return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"))
+        return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"), config.host)
+
+    def batch_executors(self) -> Mapping[str, ExecutorFactory]:
+        """The executors that plugins offer, by URL scheme."""
+        executors: dict[str, ExecutorFactory] = self.load_config().host.offered("complaint_llm_batch_executors")
+        return executors
+
+    def ask_factory(self) -> Callable[[], Ask]:
+        """What another process opens its own Mediator with: the config as it was written, secrets unresolved."""
+        from functools import partial
+
+        from complaint_llm.batch_asks import ConfigText, asks_of
+
+        return partial(asks_of, ConfigText.read(self.load_config().path))
 
 
 class _Commands(click.Group):

@@ -67,6 +67,9 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
         info = backend.model_info()
     except (ComplaintLLMError, TypeError) as error:
         return Finding(id, type, "", "broken", str(error))
+    if mediator.config is not None and mediator.config.mediator.get("privacy") == "local" and not backend.local:
+        # Nor is it contacted: an address and a key would leave this machine.
+        return Finding(id, type, info.name, "left out", 'not local: privacy "local" keeps everything on this machine')
     note = _retirement(info.retires)
     if backend.demo:
         note = "demo text, not a model"

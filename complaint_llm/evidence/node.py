@@ -7,10 +7,10 @@ beyond this machine is used only if that is asked for. ``requests`` is imported 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from socket import AF_UNSPEC, SOCK_STREAM, getaddrinfo
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -56,7 +56,7 @@ class IpfsNode:
         self._base = api.rstrip("/") + "/api/v0/"
         self.where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         self._idle: list[Session] = []
-        self._lock = Lock()
+        self._process = os.getpid()
         self._closed = False
 
     def put(self, blocks: Iterable[Block]) -> None:
@@ -93,12 +93,10 @@ class IpfsNode:
         return self._call("block/get", {"arg": str(cid), "timeout": f"{int(ANSWER_SECONDS / 2)}s"})
 
     def close(self) -> None:
-        """Close the connections. May be called again."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for session in idle:
-            session.close()
+        """Close the connections; one that is in use is closed when its call ends. May be called again."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
 
     def _call(self, command: str, params: dict[str, str], files: Any = None) -> bytes:
         import requests
@@ -127,23 +125,24 @@ class IpfsNode:
         return body
 
     def _session(self) -> Session:
-        with self._lock:
-            if self._closed:
-                raise EvidenceError("the evidence store is closed")
-            if self._idle:
-                return self._idle.pop()
-        import requests
+        if self._closed:
+            raise EvidenceError("the evidence store is closed")
+        if self._process != os.getpid():
+            # Connections that a fork copied are the parent's.
+            self._idle, self._process = [], os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            import requests
 
-        session = requests.Session()
-        session.trust_env = not self._loopback
-        return session
+            session = requests.Session()
+            session.trust_env = not self._loopback
+            return session
 
     def _release(self, session: Session) -> None:
-        with self._lock:
-            if not self._closed:
-                self._idle.append(session)
-                return
-        session.close()
+        self._idle.append(session)
+        if self._closed:
+            self.close()
 
 
 def _is_loopback(host: str) -> bool:

@@ -16,7 +16,7 @@ from weakref import finalize
 
 from complaint_llm.evidence.cid import DAG_CBOR, Cid, parse_cid
 from complaint_llm.evidence.dagcbor import encode, encode_link, link_to
-from complaint_llm.evidence.database import Database
+from complaint_llm.evidence.database import Database, StoreBusyError
 from complaint_llm.evidence.provenance_record import RequestFacts, Text, draft, field
 from complaint_llm.evidence.records import moment
 from complaint_llm.exceptions import ConfigError, EvidenceError, EvidenceNotFoundError
@@ -192,8 +192,17 @@ class _Writer:
                     waiting.set()
 
     def _write(self, entries: list[_Entry]) -> None:
-        if self._error is not None or not entries:
-            return
+        while entries and self._error is None:
+            try:
+                self._commit(entries)
+            except StoreBusyError:
+                # A long collection is no reason to lose records; whoever closes does not wait for it twice.
+                if self._closed:
+                    raise
+            else:
+                return
+
+    def _commit(self, entries: list[_Entry]) -> None:
         with self._database.transaction("shared") as connection:
             connection.executemany(
                 "INSERT INTO provenance (cid, data) VALUES (?, ?) ON CONFLICT (cid) DO NOTHING",

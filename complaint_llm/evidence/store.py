@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from io import BytesIO
 from os import PathLike
@@ -173,10 +173,8 @@ class EvidenceStore:
     def _submit(self, sources: Sequence[tuple[Readable, Given]], progress: Progress | None) -> list[dict[str, Any]]:
         intakes = [(Intake(source, self._profile, progress), given) for source, given in sources]
         with self.database.transaction("shared") as connection:
-            try:
+            with self._disk("store evidence"):
                 self.blocks.put(block for intake, _ in intakes for block in intake.blocks())
-            except OSError as error:
-                raise EvidenceError(f"{self.path} cannot store evidence: {error.strerror or error}") from error
             now = moment(self._clock())
             written = [self._insert(connection, record_of(given, intake.content, now)) for intake, given in intakes]
         return [self._answer(*each) for each in written]
@@ -259,16 +257,21 @@ class EvidenceStore:
         return [{**record.as_dict(), "pinned": record.content.cid.name in pinned} for record in records]
 
     def _local(self, cid: Cid) -> bytes | None:
-        try:
+        with self._disk(f"give block {cid}"):
             data = self.blocks.get(cid)
-        except OSError as error:
-            raise EvidenceError(f"block {cid} cannot be read: {error.strerror or error}") from error
         if data is not None and not cid.matches(data):
             raise EvidenceCorruptedError(
                 f"block {cid} in {self.path} is damaged: its bytes are not what it is named by; "
                 "submit the original again to mend it, or restore it from a copy"
             )
         return data
+
+    @contextmanager
+    def _disk(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EvidenceError(f"{self.path} cannot {what}: {error.strerror or error}") from error
 
     # Removing
 
@@ -286,7 +289,8 @@ class EvidenceStore:
             raise EvidenceNotFoundError(f"no record of {cid} in {self.path}")
         blocks: int | None
         try:
-            blocks = remove_unreferenced(self.database, self.blocks, self.local_block, root)
+            with self._disk("remove blocks"):
+                blocks = remove_unreferenced(self.database, self.blocks, self.local_block, root)
         except (StoreBusyError, EvidenceCorruptedError) as error:
             log.warning("deleted the records of %s; its blocks stay until `complaint-llm evidence gc`: %s", cid, error)
             blocks = None
@@ -300,7 +304,8 @@ class EvidenceStore:
 
         Raises EvidenceCorruptedError, having removed nothing, if evidence is damaged so that what it needs is unknown.
         """
-        return collect(self.database, self.blocks, self.local_block)
+        with self._disk("remove blocks"):
+            return collect(self.database, self.blocks, self.local_block)
 
     # The IPFS node
 
@@ -317,7 +322,8 @@ class EvidenceStore:
 
     def verify(self, progress: Progress | None = None) -> Verification:
         """Check every bit: records, blocks, trees, provenance. ``faults`` names everything that is not as written."""
-        return verify_store(self.database, self.blocks, progress)
+        with self._disk("be read"):
+            return verify_store(self.database, self.blocks, progress)
 
     def export_car(
         self, cids: Iterable[str], target: str | PathLike[str], *, with_records: bool = True

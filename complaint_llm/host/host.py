@@ -102,6 +102,22 @@ class PluginHost:
             ]
             return sorted(records, key=lambda record: record[:3])
 
+    def offered(self, hook: str) -> dict[str, Any]:
+        """What the dropped-in and the enabled plugins offer by a hook that returns a mapping, each by its name.
+
+        Raises PluginError if two offer one name, or if a plugin's hook fails or returns something else.
+        """
+        with self._lock:
+            self._load_listed()
+            found: dict[str, Any] = {}
+            owners: dict[str, str] = {}
+            for name, plugin in self._manager.list_name_plugin():
+                for key, value in self._offer_of(hook, name, plugin).items():
+                    if key in found:
+                        raise PluginError(f"{key!r} is offered by {owners[key]} and by {name}: block one of them")
+                    found[key], owners[key] = value, name
+            return found
+
     def extended(
         self,
         *,
@@ -229,6 +245,18 @@ class PluginHost:
         if wrong is not None:
             raise PluginError(f"the plugin {owner} offers a {type(wrong).__name__} where a BackendType belongs")
         return types
+
+    def _offer_of(self, hook: str, name: str, plugin: Any) -> dict[str, Any]:
+        """What one plugin offers, by its own implementation and no other plugin's."""
+        if plugin is None:
+            return {}
+        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        try:
+            offers = self._manager.subset_hook_caller(hook, others)()
+            return {key: value for offer in offers for key, value in offer.items()}
+        except (Exception, SystemExit) as cause:  # hooks are foreign code
+            first = next(iter(str(cause).splitlines()), "")
+            raise PluginError(f"the plugin {name} fails in {hook}: {type(cause).__name__}: {first}") from cause
 
     def _load_listed(self) -> list[PluginRecord]:
         """Load the dropped-in plugins and the enabled ones, once. One that is broken does not keep others away."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 0.5
 """Seconds to connect to Redis and to wait for its answer: after that it counts as gone."""
+UNKNOWN_SHARE = 0.25
+"""The part of each limit for a process that has never reached Redis and so does not know how many others there are."""
 LOOK_AGAIN = 1.0
 """Seconds between two attempts to reach a Redis that is gone."""
 LEASE = 3000
@@ -40,9 +42,10 @@ class SharedState:
     """One connection pool to Redis, and whether it is there. Any thread may call it.
 
     ``share`` is the part of each limit that this process may use on its own while Redis is gone; None: one part of as
-    many as there were processes when it was last there. Losing it and finding it again are one warning each. ``_lock``
-    guards the fields and is never held while Redis is asked. Two threads may run: one looks for a lost Redis, one does
-    what need not be waited for; both end when they have nothing to do, and at ``close``.
+    many as there were processes when it was last there, UNKNOWN_SHARE if it never was. Losing it and finding it again
+    are one warning each. ``_lock`` guards the fields and is never held while Redis is asked. Two threads may run: one
+    looks for a lost Redis, one does what need not be waited for; both end when they have nothing to do, and at
+    ``close``.
     """
 
     def __init__(self, url: Secret, *, share: float | None = None, prefix: str = "complaint_llm") -> None:
@@ -63,7 +66,7 @@ class SharedState:
         self._wake = Waiter()
         self._stop = Waiter()
         self.process = uuid.uuid4().hex
-        self.processes = 1
+        self.processes = 0
         reset_in_child(self)
 
     @property
@@ -74,7 +77,9 @@ class SharedState:
     @property
     def local_share(self) -> float:
         """The part of each limit that this process may use on its own."""
-        return self._share if self._share is not None else 1.0 / max(1, self.processes)
+        if self._share is not None:
+            return self._share
+        return 1.0 / self.processes if self.processes else UNKNOWN_SHARE
 
     def key(self, *parts: str) -> str:
         """A key of ours in Redis."""

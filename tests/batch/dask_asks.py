@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -28,6 +29,10 @@ class Ask:
 
     def __call__(self, prompt, params):
         time.sleep(self.made_by.seconds)
+        died = self.made_by.folder / "died"
+        if prompt == "die once" and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         if prompt == "fail":
             raise ServerError("overloaded", backend="b", status=503)
         if prompt == "odd":

@@ -80,6 +80,14 @@ def test_a_batch_service_can_be_an_executor(tmp_path):
         assert journal.counts() == (449, 1, 0)
 
 
+def test_a_batch_that_cannot_begin_closes_its_executor(tmp_path):
+    service = BatchService()
+    service.start(None)
+    with Journal(tmp_path / "run.journal"), pytest.raises(BatchError, match="another process uses it"):
+        run_batch(None, [], executor=service, journal=tmp_path / "run.journal")
+    assert service.over.is_set()
+
+
 def test_a_plugin_offers_executors_by_scheme():
     made = []
 

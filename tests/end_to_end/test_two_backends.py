@@ -46,7 +46,9 @@ def entry(id: str, type: str, port: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
-@pytest.mark.parametrize(("first", "second"), [("openai", "anthropic"), ("anthropic", "google"), ("google", "lmstudio")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("openai", "anthropic"), ("anthropic", "google"), ("google", "lmstudio")]
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_second_answers_and_the_attempts_say_why(
     aimock: AIMock, tmp_path: Path, fault: str, first: str, second: str, streamed: bool

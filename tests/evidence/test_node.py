@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -196,3 +197,18 @@ def test_a_name_that_is_not_really_local_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("complaint_llm.evidence.node.getaddrinfo", lambda *_: elsewhere)
     with pytest.raises(ConfigError, match="localhost is no loopback address"):
         EvidenceStore(tmp_path / "e", ipfs_api="http://localhost:5001")
+
+
+def test_a_forked_child_has_connections_of_its_own(mirrored: EvidenceStore, node: Any) -> None:
+    """Parent and child never speak over one connection."""
+    mirrored.submit_evidence(b"of the parent", "document")
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if mirrored.submit_evidence(b"of the child", "document")["pinned"] else 2
+        finally:
+            os._exit(code)
+    assert mirrored.submit_evidence(b"of the parent again", "document")["pinned"]
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(node.pins) == 3

@@ -309,6 +309,21 @@ def test_a_write_that_fails_stops_the_log(store: EvidenceStore, log: ProvenanceL
     log._chain._writer._error = None  # the fixture closes it once more
 
 
+def test_a_long_collection_only_delays_records(store: EvidenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy store is waited for, as often as it takes."""
+    monkeypatch.setattr(store.database, "_patience", 0.05)
+    log = ProvenanceLog(store.database)
+    with store.database.transaction("exclusive"):
+        cid = log.record(ASKED, ANSWERED)
+        waiting = threading.Thread(target=log.flush)
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+    waiting.join(30)
+    assert trace(store, cid).ok
+    log.close()
+
+
 def test_a_closed_log_says_so(store: EvidenceStore) -> None:
     """Closing twice is fine, recording afterwards is not."""
     log = ProvenanceLog(store.database)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from io import BytesIO
@@ -157,6 +159,31 @@ def test_a_source_that_fails_leaves_no_record(store: EvidenceStore, content: Cal
     assert store.list_evidence() == []
     assert store.gc()["blocks"] == 2
     assert store.verify().ok
+
+
+def test_a_full_disk_is_one_error_and_harms_nothing(tmp_path: Path) -> None:
+    """The block that did not fit is not there in part; what fits is stored afterwards."""
+    program = f"""
+import resource
+from complaint_llm.evidence import EvidenceStore
+from complaint_llm.exceptions import EvidenceError
+
+with EvidenceStore({str(tmp_path / "e")!r}) as store:
+    before = store.submit_evidence(b"before", "document")["cid"]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    try:
+        store.submit_evidence(bytes(range(256)) * 1024 * 5, "document")
+    except EvidenceError as error:
+        print(error)
+    store.submit_evidence(b"after", "document")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert store.verify().ok
+    assert len(store.list_evidence()) == 2
+    assert store.gc()["unfinished"] == 0
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'e'} cannot store evidence: File too large\n"
 
 
 @pytest.mark.parametrize("cid", [HELLO, "QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"])

@@ -258,7 +258,7 @@ class TestFile:
         file = CacheFile(tmp_path / "c" / "a.db", 3)
         file.put("k", answer(), None)
         file.close()
-        assert threading.active_count() == before
+        assert threading.active_count() <= before
 
 
 class TestSingleFlight:

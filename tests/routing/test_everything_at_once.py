@@ -145,7 +145,7 @@ def test_64_threads_times_50_calls_lose_nothing_and_leave_nothing(tmp_path: Path
     assert answered == [CALLS] * THREADS
     account.close()
     file.close()
-    assert eventually(lambda: threading.active_count() == threads_before), threading.enumerate()
+    assert eventually(lambda: threading.active_count() <= threads_before), threading.enumerate()
     for each in (*plain, *streamed):
         each.seen.clear()
         assert eventually(lambda each=each: each.meter.in_flight == 0)

@@ -128,7 +128,7 @@ def test_a_quick_answer_asks_nobody_else() -> None:
     assert len(router.answer(ask(), [Scripted("a"), second]).attempts) == 1
     assert not second.seen
     assert slot.entered == 0
-    assert eventually(lambda: threading.active_count() == before)
+    assert eventually(lambda: threading.active_count() <= before)
 
 
 def test_when_both_fail_the_loop_goes_on_with_the_third() -> None:

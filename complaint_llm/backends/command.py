@@ -1,0 +1,194 @@
+"""A backend that is a program: the prompt on its standard input, the answer in what it writes.
+
+Authors write ``command_line`` and ``read_answer``. Each call gets a process of its own, in an empty folder that is
+deleted afterwards, with a minimal environment; the process group is killed at the deadline or when the call is
+cancelled. POSIX only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from complaint_llm.backends.base import Backend
+from complaint_llm.backends.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.process import Finished, run
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.exceptions import AuthenticationError, BackendError, ConfigError, InvalidRequestError
+from complaint_llm.request import NOTHING
+from complaint_llm.secrets import Redactor, Secret
+
+if TYPE_CHECKING:
+    from complaint_llm.messages import InferenceOutput
+    from complaint_llm.request import Request
+
+KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
+    *("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
+)
+"""The variables of this process that a program sees, besides its type's own: where it is, where the network is."""
+
+REFUSED = frozenset(("location", "embedding_model", "extra_body", "custom_headers", "connection_timeout"))
+"""Common keys that no program can honour; a program that talks to a provider is never local."""
+
+
+class CommandLine(NamedTuple):
+    """What ``command_line`` returns: the arguments after the program, its input, and variables to set for it."""
+
+    args: Sequence[str]
+    stdin: str
+    environment: Mapping[str, str | Secret] = NOTHING
+
+
+class CommandBackend(Backend):
+    """The base of backends that run a program.
+
+    ``command`` is the program, by name (looked up in PATH) or absolute path; ``args`` are further arguments, which
+    ``command_line`` puts where the program wants them (``self.args``). Any thread may call it; each call has its own
+    process.
+    """
+
+    interruptible: ClassVar[bool] = True
+    default_command: ClassVar[str] = ""
+    install: ClassVar[str] = ""
+    """How to get the program: a command, for the error where it is missing."""
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that usually hold the key; the first that is set counts where no ``api_key`` is given."""
+    needs_key: ClassVar[bool] = False
+    kept: ClassVar[tuple[str, ...]] = ()
+    """Variables of this process that the program sees besides ``KEPT``, such as the folder with its login."""
+    parameters: ClassVar[frozenset[str]] = frozenset()
+    """The generation parameters that ``command_line`` passes on; others are refused as the config says."""
+
+    def __init__(self, *, command: str | None = None, args: Sequence[str] = (), **keys: Any) -> None:
+        super().__init__(**keys)
+        refused = [key for key in keys if key in REFUSED and keys[key] is not None]
+        if refused:
+            raise ConfigError(f"{self.id}: a program takes no {refused[0]}: leave it out")
+        self.command = command or self.default_command
+        if not self.command:
+            raise ConfigError(f"{self.id}: no command: give the program to run")
+        if isinstance(args, str) or not all(isinstance(each, str) for each in args):
+            raise ConfigError(f"{self.id}: args is a list of texts")
+        self.args = tuple(args)
+        self.api_key: Secret | None = self.options.api_key or _from_environment(self.key_variables)
+        self.redact = Redactor([self.api_key])
+        self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+    # -- what an author writes -----------------------------------------------------------------------------------
+
+    def command_line(self, request: Request, folder: Path) -> CommandLine:
+        """How to run the program for one attempt.
+
+        ``folder`` is private to the attempt and deleted after it: for files that the program reads or writes. The
+        program itself starts in an empty folder inside it.
+        """
+        raise InvalidRequestError(f"{type(self).__name__} has no command_line", sent=False)
+
+    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput:
+        """The answer in what the program wrote. Raises the error that it tells of; see ``failure``."""
+        raise InvalidRequestError(f"{type(self).__name__} has no read_answer", sent=False)
+
+    def failure(self, finished: Finished) -> BackendError:
+        """The error for a program that ended without an answer in its own format: its exit code and last words."""
+        how = f"exit code {finished.code}" if finished.code >= 0 else f"signal {-finished.code}"
+        said = (finished.stderr.strip() or finished.stdout.strip()).decode("utf-8", "replace")
+        words = f": {self.redact(' '.join(said.split()))[:300]}" if said else ""
+        return BackendError(f"{Path(self.command).name} ended with {how} and no answer{words}", maybe_received=True)
+
+    # -- one attempt ---------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> InferenceOutput:
+        self._check_key()
+        if request.extra_body:
+            raise InvalidRequestError("a program takes no extra_body: use args", sent=False)
+        refused = tuple(name for name in request.params if name not in self.parameters)
+        if refused:
+            self._unsupported.check(refused, request.model or self.type)
+        with tempfile.TemporaryDirectory(prefix="complaint-llm-", ignore_cleanup_errors=True) as made:
+            folder = Path(made)
+            line = self.command_line(request, folder)
+            finished = self._run(line, folder, request.deadline, request.cancel)
+            output = self.read_answer(finished, folder, request)
+        if folder.exists():
+            self.log.warning("%s: cannot delete %s: it may hold what was asked", self.id, folder)
+        return output._replace(metadata={**output.metadata, KEY: list(refused)}) if refused else output
+
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+        """Raises BackendError if the program or a needed key is missing; with ``connect`` also if the program does
+        not tell its version. No prompt is sent."""
+        try:
+            self._check_key()
+            self._program()
+            if connect:
+                with tempfile.TemporaryDirectory(prefix="complaint-llm-", ignore_cleanup_errors=True) as made:
+                    line = CommandLine(("--version",), "")
+                    finished = self._run(line, Path(made), Deadline(timeout), CancelToken())
+                if finished.code:
+                    raise self.failure(finished)
+        except BackendError as error:
+            named = self._named(error)
+            raise named from named.__cause__
+
+    @property
+    def local(self) -> bool:
+        """Never: what the program sends where is its own affair."""
+        return False
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _run(self, line: CommandLine, folder: Path, deadline: Deadline, cancel: CancelToken) -> Finished:
+        work, scratch = folder / "work", folder / "tmp"
+        work.mkdir()
+        scratch.mkdir()
+        inherited = {name: os.environ[name] for name in (*KEPT, *self.kept) if name in os.environ}
+        if self.options.verbose:
+            self.log.debug("%s reads: %s", self.command, self.redact(line.stdin[:4096]))
+        finished = run(
+            [self._program(), *line.args],
+            stdin=line.stdin.encode("utf-8", "surrogatepass"),
+            environment={**inherited, "TMPDIR": str(scratch), "NO_COLOR": "1", **line.environment},
+            folder=work,
+            deadline=deadline,
+            cancel=cancel,
+        )
+        if self.options.verbose:
+            shown = self.redact(finished.stdout[:4096].decode("utf-8", "replace"))
+            self.log.debug("%s ended with %d: %s", self.command, finished.code, shown)
+        return finished
+
+    def _program(self) -> str:
+        """The program's absolute path: it starts in another folder than this process."""
+        if os.name != "posix":
+            raise BackendError("programs as backends need a POSIX system (Linux, macOS, WSL)", sent=False)
+        found = shutil.which(Path(self.command).expanduser())
+        if found is None:
+            how = f": {self.install}, or set command" if self.install else ": set command"
+            raise BackendError(f"{self.command} is not installed{how}", sent=False)
+        return str(Path(found).absolute())
+
+    def _named(self, error: Exception) -> BackendError:
+        from complaint_llm.backends.redaction import without_secrets
+        from complaint_llm.transport.failures import without_frames
+
+        # Frames hold the answer and the environment in their locals.
+        if isinstance(error, BackendError):
+            without_frames(error)
+        return without_secrets(super()._named(error), self.redact)
+
+    def _check_key(self) -> None:
+        if self.needs_key and self.api_key is None:
+            raise AuthenticationError(f"no key: set api_key or {' or '.join(self.key_variables)}", sent=False)
+
+
+def _from_environment(variables: Sequence[str]) -> Secret | None:
+    return next((Secret(os.environ[name]) for name in variables if os.environ.get(name)), None)
+
+
+__all__ = ["KEPT", "REFUSED", "CommandBackend", "CommandLine", "Finished"]
