@@ -219,18 +219,32 @@ class Mediator(ComposedBackend):
     def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
         """The backends that may answer, in order. A mock is among them only if there is nothing else; where that is
         because others were left out at load, its answers say that they are a demo."""
-        found = super().candidates(request)
+        return self._without_mocks(super().candidates(request))
+
+    def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        # A backend that MEDIATOR.backends does not name can still be asked for by its id.
+        other = None if wanted is None else self._others.get(wanted)
+        if other is not None:
+            return self._without_mocks(other.candidates(request))
+        return super()._candidates(request, wanted)
+
+    def _without_mocks(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
         if not any(candidate.demo for candidate in found):
             return found
         real = [candidate for candidate in found if not candidate.demo]
-        if real or self.config is None or not self.config.left_out:
+        if real or not self._has_others():
             return real or found
-        if not self._demos:
-            wanted = "; ".join(f"{id}: {reason}" for id, reason in self.config.left_out)
-            self.log.warning(
-                "no model is reachable: the answers are demo text, not a model's. What the backends want: %s", wanted
-            )
         return [self._demos.setdefault(candidate.id, DemoBackend(candidate)) for candidate in found]
+
+    def _has_others(self) -> bool:
+        """Whether a mock stands beside backends that are none, be it ones that were left out at load."""
+        left_out = self.config.left_out if self.config is not None else ()
+        if left_out and not self._demos:
+            self.log.warning(
+                "no model is reachable: the answers are demo text, not a model's. What the backends want: %s",
+                "; ".join(f"{id}: {reason}" for id, reason in left_out),
+            )
+        return bool(left_out) or any(not part.demo for part in self.parts)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -254,13 +268,6 @@ class Mediator(ComposedBackend):
                 return part
         known = ", ".join(dict.fromkeys([*(part.id for part in self.parts), *self._others]))
         raise ConfigError(f"no backend {id!r} here; there are: {known}")
-
-    def _candidates(self, request: Any, wanted: str | None) -> Any:
-        # A backend that MEDIATOR.backends does not name can still be asked for by its id.
-        other = None if wanted is None else self._others.get(wanted)
-        if other is None:
-            return super()._candidates(request, wanted)
-        return [DemoBackend(each) if each.demo else each for each in other.candidates(request)]
 
     def _sealed(self, request: Request, output: InferenceOutput) -> InferenceOutput:
         if output.finish_reason == "length" and self._on_truncation != "ignore":

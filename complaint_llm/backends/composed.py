@@ -49,9 +49,9 @@ class ComposedBackend(Backend):
     def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
         for part in self.parts if wanted is not None else ():
             if part.id == wanted:
-                # Of a composed part all that it is made of, in its own order.
-                allowed = {id(candidate) for candidate in self.candidates(request)}
-                chosen = [candidate for candidate in part.candidates(request) if id(candidate) in allowed]
+                # Of a composed part all that it is made of, in its own order, but nothing that is no candidate here.
+                here = {candidate.id: candidate for candidate in self.candidates(request)}
+                chosen = [here[each.id] for each in part.candidates(request) if each.id in here]
                 if chosen:
                     return chosen
         return super()._candidates(request, wanted)

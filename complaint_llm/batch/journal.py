@@ -14,7 +14,7 @@ from array import array
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from complaint_llm.batch.codec import decode_output
 from complaint_llm.exceptions import BatchError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from complaint_llm.messages import InferenceOutput
+
+T = TypeVar("T")
 
 APPLICATION_ID = 0x434C4A31  # "CLJ1"
 VERSION = 1
@@ -110,9 +112,7 @@ class Journal:
         _create(self.path)
         with self._translated("opened"):
             # The thread that opens it hands it to the thread that writes.
-            self._db = sqlite3.connect(
-                self.path, timeout=1.0, isolation_level=None, check_same_thread=False, cached_statements=1024
-            )
+            self._db = sqlite3.connect(self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
         try:
             with self._translated("opened"):
                 self._prepare()
@@ -175,7 +175,7 @@ class Journal:
         if self.blind:
             return {key: self._noted[key] for key in keys if key in self._noted} if self._noted else found
         for part in range(0, len(keys), self._rows_at_once):
-            some = keys[part : part + self._rows_at_once]
+            some = _padded(keys[part : part + self._rows_at_once], self._rows_at_once)
             query = f"SELECT {_COLUMNS} FROM items WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608 - marks only
             for values in self._db.execute(query, some).fetchall():
                 found[values[1]] = Entry._make(values)
@@ -202,6 +202,7 @@ class Journal:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         if entries:
+            entries = _padded(entries, self._rows_at_once)
             rows = ",".join([_ROW] * len(entries))
             self._db.execute(
                 f"INSERT INTO items ({_COLUMNS}) VALUES {rows}{_REPLACE}",  # noqa: S608 - marks only
@@ -301,6 +302,19 @@ _ADVICE = (
     ("SQLITE_CANTOPEN", "no permission, or its folder is missing"),
     ("SQLITE_IOERR", "the disk reports an error; look at it and run again"),
 )
+
+
+_SIZES = tuple(sorted({size for power in range(9) for size in (1 << power, 3 << power >> 1)}))
+
+
+def _padded(values: Sequence[T], most: int) -> Sequence[T]:
+    """The values, the last one repeated up to one of a few lengths: preparing a statement takes longer than running it.
+
+    To look for a key twice or to write an entry twice changes nothing.
+    """
+    length = len(values)
+    wanted = min(most, next((size for size in _SIZES if size >= length), length))
+    return [*values, *[values[-1]] * (wanted - length)] if wanted > length else values
 
 
 def _create(path: Path) -> None:

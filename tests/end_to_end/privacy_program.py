@@ -153,16 +153,15 @@ class Configs:
             entry |= {"type": "openai", "base_url": f"{self._here}/v1"}
         if entry["type"] in ("openai", "lmstudio", "google"):
             entry["embedding_model"] = "m"
-        for key, value in (
+        more = (
             ("optional", True),
             ("rate_limit", 1000),
             ("max_concurrency", 4),
             ("cache_enabled", True),
             ("weight", 2.5),
             ("tokens_per_minute", 100_000),
-        ):
-            if self.some(0.2):
-                entry[key] = value
+        )
+        entry |= {key: value for key, value in more if self.some(0.2)}
         return entry
 
     def config(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -181,14 +180,13 @@ class Configs:
             backends.append({"id": "mock", "type": "mock", "echo": True})
         self._random.shuffle(backends)
         mediator: dict[str, Any] = {"strategy": self.choice(STRATEGIES), "timeout": 5}
-        for key, value in (
+        more = (
             ("hedge_after", self.choice((0.0001, 0.01))),
             ("max_attempts", self.choice((1, 3, 9))),
             ("circuit_breaker", {"failures": 1, "cooldown": 0.001}),
             ("privacy", "local"),
-        ):
-            if self.some(0.4):
-                mediator[key] = value
+        )
+        mediator |= {key: value for key, value in more if self.some(0.4)}
         if self.some(0.05):
             mediator["provenance"] = "digests"
         sections: dict[str, Any] = {"MEDIATOR": mediator}

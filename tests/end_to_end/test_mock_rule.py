@@ -16,6 +16,7 @@ from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendError,
     ConfigError,
+    InvalidRequestError,
     ServerError,
 )
 from tests.end_to_end.whole import write_config
@@ -152,11 +153,18 @@ def test_mocks_among_themselves_are_ordinary_backends(tmp_path: Path) -> None:
     assert (output.content, output.backend, output.metadata.get("demo")) == ("made up", "offline", None)
 
 
-def test_a_mock_beside_a_real_backend_can_be_named_on_purpose(tmp_path: Path) -> None:
-    """Asked for by its id it answers, and its answer says what it is."""
-    with Mediator.from_config(write_config(tmp_path, [entry(9), OFFLINE])) as mediator:
+def test_a_mock_that_is_asked_for_by_its_id_is_refused_or_says_what_it_is(tmp_path: Path) -> None:
+    """Among the Mediator's own backends it is no candidate beside a real one; declared for purposes like this, it
+    answers with the mark."""
+    config = write_config(tmp_path, [entry(9), OFFLINE])
+    with Mediator.from_config(config) as mediator, pytest.raises(InvalidRequestError, match="offline"):
+        mediator.infer("ask", backend="offline")
+    config = write_config(tmp_path, [entry(9), OFFLINE], MEDIATOR={"backends": ["real"]})
+    with Mediator.from_config(config) as mediator:
         output = mediator.infer("ask", backend="offline")
-    assert (output.content, output.metadata["demo"]) == ("made up", True)
+        assert (output.content, output.metadata["demo"]) == ("made up", True)
+        *_, done = mediator.infer_stream("ask", backend="offline")
+        assert done.output.metadata["demo"] is True  # type: ignore[union-attr]
 
 
 def test_a_chain_that_is_left_with_a_mock_says_so(

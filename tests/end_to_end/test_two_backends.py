@@ -1,4 +1,4 @@
-"""A config of two backends against a server that others wrote: the first fails, the second answers, the attempts say why."""
+"""Two backends against a server that others wrote: the first fails, the second answers, the attempts say why."""
 
 from __future__ import annotations
 
