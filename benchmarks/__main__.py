@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,17 +30,18 @@ THEIRS = ("openai", "litellm", "any-llm-sdk", "langchain-openai")
 
 def main() -> None:
     options = Options(rounds=9, peers="--no-peers" not in sys.argv[1:])
-    start = time.monotonic()
+    start, load = time.monotonic(), [os.getloadavg()[0]]
     sections = []
     for name, tables in MEASURED:
         print(f"{name} ...", file=sys.stderr)
         measured = "\n".join(table.markdown() for table in tables(options))
+        load.append(os.getloadavg()[0])
         sections.append(f"`python -m benchmarks.{name} --peers`\n\n{measured}")
-    DOCUMENT.write_text(_document(sections, options, time.monotonic() - start), encoding="utf-8")
+    DOCUMENT.write_text(_document(sections, options, time.monotonic() - start, max(load)), encoding="utf-8")
     print(DOCUMENT)
 
 
-def _document(sections: Sequence[str], options: Options, seconds: float) -> str:
+def _document(sections: Sequence[str], options: Options, seconds: float, load: float) -> str:
     mine = versions()
     used = {name: mine[name] for name in OURS if name in mine}
     if options.peers:
@@ -57,6 +59,8 @@ def _document(sections: Sequence[str], options: Options, seconds: float) -> str:
         *(f"- {line}" for line in machine()),
         f"- {', '.join(f'{name} {version}' for name, version in used.items())}",
         f"- measured {dt.datetime.now(dt.UTC):%Y-%m-%d}, {options.rounds} rounds, in {seconds / 60:.0f} minutes",
+        f"- load average of the machine up to {load:.1f} meanwhile: wall times (batch, cold start) suffer from whatever",
+        "  else runs, CPU times hardly",
         "",
     ]
     return "\n".join([*head, *sections, FINDINGS.read_text(encoding="utf-8")])

@@ -34,7 +34,10 @@ def tables(options: Options) -> Sequence[Table]:
                 *(each._replace(ratio=each.median / ideal) for each in walls),
             ]
             title = f"Batch of {PROMPTS:,} at {LATENCY_MS} ms, {workers} workers: wall time"
+            cpu = {name: [each.cpu / each.n for each in row] for name, row in measured.samples.items()}
             found.append(Table(title, "s", 1, timed, [Limit("complaint-llm", limit)], measured.note))
+            title = f"Batch of {PROMPTS:,} at {LATENCY_MS} ms, {workers} workers: CPU a prompt"
+            found.append(Table(title, "µs", 1e6, figures(cpu, "requests")))
     return found
 
 

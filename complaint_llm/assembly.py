@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from complaint_llm.config import BackendEntry, Config
     from complaint_llm.routing.breaker import BreakerSettings
     from complaint_llm.routing.budget import Account
+    from complaint_llm.routing.shared import SharedState
 
 
 class Assembled(NamedTuple):
@@ -30,6 +31,7 @@ class Guards(NamedTuple):
     breaker: BreakerSettings
     state: Path
     whole: Account | None = None
+    shared: SharedState | None = None
 
     def put(self, part: Part) -> None:
         """Put them before a backend, or before all that a composed one is made of."""
@@ -38,7 +40,7 @@ class Guards(NamedTuple):
                 self.put(inner)
         elif not isinstance(part, LazyBackend):
             # A lazy one is guarded when it is made.
-            part.guard(breaker=self.breaker, state=self.state, whole=self.whole)
+            part.guard(breaker=self.breaker, state=self.state, whole=self.whole, shared=self.shared)
 
 
 def assemble(config: Config, guards: Guards) -> Assembled:

@@ -17,6 +17,7 @@ from complaint_llm.messages import InferenceOutput, Prompt
 from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.waiting import FOREVER
+from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.batch import BatchItem, BatchResult
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from complaint_llm.request import EmbeddingRequest, Request
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, Strategy
+    from complaint_llm.routing.shared import SharedState
 
 EVIDENCE_PATH = Path(".complaint_llm/evidence")
 """Where evidence is kept where no config says: in the working directory."""
@@ -62,6 +64,7 @@ class Mediator(ComposedBackend):
         on_truncation: Literal["warn", "error", "ignore"] = "warn",
         cache: Mapping[str, Any] | None = None,
         provenance: Literal[False, "digests", "full"] = False,
+        shared: Mapping[str, Any] | None = None,
         evidence: EvidenceStore | Mapping[str, Any] | None = None,
         folder: Path = Path(),
         guards: Guards | None = None,
@@ -69,13 +72,16 @@ class Mediator(ComposedBackend):
     ) -> None:
         parts = [_as_part(given) for given in backends]
         super().__init__(parts, _strategy(strategy), id=id, timeout=timeout)
-        self._cache = _cache(cache or {}) if self.caches else None
-        self._router = Router(
-            max_attempts=max_attempts,
-            hedge_after=hedge_after,
-            cache=self._cache,
-            patience=getattr(self.strategy, "patience", FOREVER),
-        )
+        self._guards = guards or _guards(id, circuit_breaker, budget, folder, shared)
+        self._cache = _cache(cache or {}, self._guards.shared) if self.caches else None
+        patience = getattr(self.strategy, "patience", FOREVER)
+        # A batch is not in a hurry: its prompts are not hedged, so that none is paid twice.
+        self._unhedged = Router(max_attempts=max_attempts, cache=self._cache, patience=patience)
+        self._router = self._unhedged
+        if hedge_after is not None:
+            self._router = Router(
+                max_attempts=max_attempts, hedge_after=hedge_after, cache=self._cache, patience=patience
+            )
         self._strategy_name = strategy if isinstance(strategy, str) else type(strategy).__name__
         self._max_workers = max_workers
         self._local_only: Literal["local"] | None = privacy
@@ -88,7 +94,6 @@ class Mediator(ComposedBackend):
         self._demos: dict[str, DemoBackend] = {}
         self.config: Config | None = None
         self._seal = self._sealed if provenance or on_truncation != "ignore" else None
-        self._guards = guards or _guards(id, circuit_breaker, budget, folder)
         if guards is None:
             for part in parts:
                 self._guards.put(part)
@@ -107,7 +112,8 @@ class Mediator(ComposedBackend):
         folder = config.path.parent
         settings = {key: value for key, value in config.mediator.items() if key != "backends"}
         settings["strategy"] = _strategy(settings.get("strategy", "fallback"), config.host)
-        guards = _guards("mediator", settings.pop("circuit_breaker", None), settings.pop("budget", None), folder)
+        breaker, budget, shared = (settings.pop(key, None) for key in ("circuit_breaker", "budget", "shared"))
+        guards = _guards("mediator", breaker, budget, folder, shared)
         assembled = assemble(config, guards)
         mediator = cls(assembled.parts, evidence=config.evidence, folder=folder, guards=guards, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
@@ -254,7 +260,7 @@ class Mediator(ComposedBackend):
             for other in self._others.values():
                 other.close()
         finally:
-            for kept in (self._cache, self._guards.whole):
+            for kept in (self._cache, self._guards.whole, self._guards.shared):
                 if kept is not None:
                     kept.close()
             if self._provenance is not None:
@@ -293,6 +299,10 @@ class Mediator(ComposedBackend):
             super()._check_evidence(cids)
         self._records().check(cids)
 
+    @property
+    def _batch_router(self) -> Router:
+        return self._unhedged
+
     def _default_workers(self) -> int:
         return self._max_workers
 
@@ -328,25 +338,42 @@ def _as_part(given: Any) -> Part:
     return adapt(given)
 
 
-def _cache(settings: Mapping[str, Any]) -> Cache:
+def _cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
     from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
-    from complaint_llm.routing.cache_file import CacheFile
 
     path = settings.get("path")
     size = settings.get("size", DEFAULT_SIZE)
-    return Cache(ttl=settings.get("ttl"), size=size, file=None if path is None else CacheFile(Path(path), size=size))
+    file, common = None, None
+    if path is not None:
+        from complaint_llm.routing.cache_file import CacheFile
+
+        file = CacheFile(Path(path), size=size)
+    if shared is not None:
+        from complaint_llm.routing.shared_cache import SharedCache
+
+        common = SharedCache(shared)
+    return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)
 
 
 def _guards(
-    id: str, breaker: Mapping[str, Any] | None, budget: float | Mapping[str, float] | None, folder: Path
+    id: str,
+    breaker: Mapping[str, Any] | None,
+    budget: float | Mapping[str, float] | None,
+    folder: Path,
+    shared: Mapping[str, Any] | None,
 ) -> Guards:
     state = folder / STATE_PATH
-    whole = None
+    common, whole = None, None
+    if shared is not None:
+        from complaint_llm.routing.shared import SharedState
+
+        url = shared["redis"]
+        common = SharedState(url if isinstance(url, Secret) else Secret(url), share=shared.get("share"))
     if budget is not None:
         from complaint_llm.routing.budget import Account
 
-        whole = Account(id, as_limits(budget), state, whole=True)
-    return Guards(BreakerSettings(**(breaker or {})), state, whole)
+        whole = Account(id, as_limits(budget), state, whole=True, shared=common)
+    return Guards(BreakerSettings(**(breaker or {})), state, whole, common)
 
 
 def _strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:

@@ -83,10 +83,20 @@ class Asking:
         ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``; an unknown
         one is a TypeError. Raises the backend's own error if one was tried, AllBackendsFailedError if several were.
         """
+        return self._infer(self._router, messages, tools, temperature, params)
+
+    def _infer(
+        self,
+        router: Router,
+        messages: Prompt,
+        tools: Sequence[ToolLike],
+        temperature: float | None,
+        params: Mapping[str, Any],
+    ) -> InferenceOutput:
         request = self._request(messages, tools, temperature, params)
         self._calls.add(request.cancel)
         try:
-            output = self._router.answer(request, self._candidates(request, params.get("backend")))
+            output = router.answer(request, self._candidates(request, params.get("backend")))
             return output if self._seal is None else self._seal(request, output)
         finally:
             self._calls.discard(request.cancel)
@@ -267,6 +277,11 @@ class Asking:
     def _default_timeout(self) -> float:
         return self.options.timeout or DEFAULT_TIMEOUT
 
+    @property
+    def _batch_router(self) -> Router:
+        """What the prompts of a batch go through."""
+        return self._router
+
     def _default_workers(self) -> int:
         return 8
 
@@ -281,6 +296,8 @@ class Asking:
 
     def _ask(self, common: Mapping[str, Any]) -> Any:
         def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
-            return self.infer(prompt, **{**common, **params})
+            given = {**common, **params}
+            tools, temperature = given.pop("tools", ()), given.pop("temperature", None)
+            return self._infer(self._batch_router, prompt, tools, temperature, given)
 
         return ask

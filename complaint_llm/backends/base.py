@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from complaint_llm.routing.budget_book import Limits
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, EventStream, Policy, RetryPolicy
+    from complaint_llm.routing.shared import SharedState
 
 STATE_PATH = Path(".complaint_llm/state.db")
 """Where budgets are kept for backends that no config file assembled: in the working directory."""
@@ -137,17 +138,23 @@ class Backend(Asking):
             self._spending.close()
 
     def guard(
-        self, *, breaker: BreakerSettings = USUAL, state: Path = STATE_PATH, whole: Account | None = None
+        self,
+        *,
+        breaker: BreakerSettings = USUAL,
+        state: Path = STATE_PATH,
+        whole: Account | None = None,
+        shared: SharedState | None = None,
     ) -> None:
         """Put the policies in place anew: the backend's own limits, ``breaker``, and a Mediator's ``whole`` budget.
 
-        ``state`` is where budgets are kept. Called before the first request, by whoever assembles backends.
+        ``state`` is where budgets are kept, ``shared`` what other processes know too. Called before the first request,
+        by whoever assembles backends.
         """
         options = self.options
         if options.budget is not None:
             from complaint_llm.routing.budget import Account
 
-            self._spending = Account(options.id, as_limits(options.budget), state)
+            self._spending = Account(options.id, as_limits(options.budget), state, shared=shared)
         policies = admission(
             options.id,
             meter=self.meter,
@@ -156,15 +163,23 @@ class Backend(Asking):
             window=options.rate_limit_window,
             tokens_per_minute=options.tokens_per_minute,
             max_concurrency=options.max_concurrency,
+            still_running=None if self.interruptible else self._still_running,
             on_rate_limit=options.retry.on_rate_limit,
             budget=self._spending,
             estimate=self.estimate,
+            shared=shared,
         )
         if whole is not None:
             from complaint_llm.routing.budget import Budget
 
             policies = (Budget(whole, self.estimate), *policies)
         self._policies = policies
+
+    def _still_running(self) -> int:
+        """Attempts that were abandoned and still run: they keep their slots."""
+        from complaint_llm.routing.worker import abandoned_workers
+
+        return len(abandoned_workers(self.id))
 
     # -- what the attempt loop calls: see routing.candidate.Candidate ---------------------------------------------
 
@@ -188,6 +203,10 @@ class Backend(Asking):
     def caches(self) -> bool:
         """Whether its answers may be kept and given again."""
         return self.options.cache_enabled
+
+    @property
+    def cache_ttl(self) -> float | None:
+        return self.options.cache_ttl
 
     @property
     def cancellable(self) -> bool:

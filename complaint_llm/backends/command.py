@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.process import Finished, run
+from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import AuthenticationError, BackendError, ConfigError, InvalidRequestError
 from complaint_llm.request import NOTHING
@@ -44,6 +45,17 @@ class CommandLine(NamedTuple):
     args: Sequence[str]
     stdin: str
     environment: Mapping[str, str | Secret] = NOTHING
+
+
+class Failure(NamedTuple):
+    """What ``read_answer`` returns for an error that the program tells of.
+
+    ``status`` is the provider's HTTP status where the program says it. Without a status and a ``kind`` it is a
+    BackendError, which is not retried here.
+    """
+
+    status: int | None
+    error: WireError
 
 
 class CommandBackend(Backend):
@@ -91,16 +103,9 @@ class CommandBackend(Backend):
         """
         raise InvalidRequestError(f"{type(self).__name__} has no command_line", sent=False)
 
-    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput:
-        """The answer in what the program wrote. Raises the error that it tells of; see ``failure``."""
+    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput | Failure | None:
+        """The answer in what the program wrote, or the error that it tells of; None if there is neither."""
         raise InvalidRequestError(f"{type(self).__name__} has no read_answer", sent=False)
-
-    def failure(self, finished: Finished) -> BackendError:
-        """The error for a program that ended without an answer in its own format: its exit code and last words."""
-        how = f"exit code {finished.code}" if finished.code >= 0 else f"signal {-finished.code}"
-        said = (finished.stderr.strip() or finished.stdout.strip()).decode("utf-8", "replace")
-        words = f": {self.redact(' '.join(said.split()))[:300]}" if said else ""
-        return BackendError(f"{Path(self.command).name} ended with {how} and no answer{words}", maybe_received=True)
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
@@ -115,7 +120,7 @@ class CommandBackend(Backend):
             folder = Path(made)
             line = self.command_line(request, folder)
             finished = self._run(line, folder, request.deadline, request.cancel)
-            output = self.read_answer(finished, folder, request)
+            output = self._answered_or_raised(self.read_answer(finished, folder, request), finished)
         if folder.exists():
             self.log.warning("%s: cannot delete %s: it may hold what was asked", self.id, folder)
         return output._replace(metadata={**output.metadata, KEY: list(refused)}) if refused else output
@@ -131,7 +136,7 @@ class CommandBackend(Backend):
                     line = CommandLine(("--version",), "")
                     finished = self._run(line, Path(made), Deadline(timeout), CancelToken())
                 if finished.code:
-                    raise self.failure(finished)
+                    raise self._no_answer(finished)
         except BackendError as error:
             named = self._named(error)
             raise named from named.__cause__
@@ -143,6 +148,23 @@ class CommandBackend(Backend):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    def _answered_or_raised(self, read: InferenceOutput | Failure | None, finished: Finished) -> InferenceOutput:
+        if read is None:
+            raise self._no_answer(finished)
+        if isinstance(read, Failure):
+            error = read.error
+            if read.status is None and error.kind is None:
+                error = error._replace(kind=BackendError)
+            raise make_error(read.status, error, NOTHING, redact=self.redact)
+        return read
+
+    def _no_answer(self, finished: Finished) -> BackendError:
+        """The program ended without an answer in its own format: its exit code and what it said."""
+        how = f"exit code {finished.code}" if finished.code >= 0 else f"signal {-finished.code}"
+        said = (finished.stderr.strip() or finished.stdout.strip()).decode("utf-8", "replace")
+        words = f": {self.redact(' '.join(said.split()))[:300]}" if said else ""
+        return BackendError(f"{Path(self.command).name} ended with {how} and no answer{words}", maybe_received=True)
+
     def _run(self, line: CommandLine, folder: Path, deadline: Deadline, cancel: CancelToken) -> Finished:
         work, scratch = folder / "work", folder / "tmp"
         work.mkdir()
@@ -152,7 +174,7 @@ class CommandBackend(Backend):
             self.log.debug("%s reads: %s", self.command, self.redact(line.stdin[:4096]))
         finished = run(
             [self._program(), *line.args],
-            stdin=line.stdin.encode("utf-8", "surrogatepass"),
+            stdin=_encoded(line.stdin),
             environment={**inherited, "TMPDIR": str(scratch), "NO_COLOR": "1", **line.environment},
             folder=work,
             deadline=deadline,
@@ -187,8 +209,16 @@ class CommandBackend(Backend):
             raise AuthenticationError(f"no key: set api_key or {' or '.join(self.key_variables)}", sent=False)
 
 
+def _encoded(prompt: str) -> bytes:
+    try:
+        return prompt.encode("utf-8")
+    except UnicodeEncodeError as cause:
+        message = f"the prompt is no valid text: {cause.reason} at {cause.start}"
+        raise InvalidRequestError(message, sent=False) from cause.with_traceback(None)
+
+
 def _from_environment(variables: Sequence[str]) -> Secret | None:
     return next((Secret(os.environ[name]) for name in variables if os.environ.get(name)), None)
 
 
-__all__ = ["KEPT", "REFUSED", "CommandBackend", "CommandLine", "Finished"]
+__all__ = ["KEPT", "REFUSED", "CommandBackend", "CommandLine", "Failure", "Finished"]

@@ -25,6 +25,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
 from complaint_llm.request import NOTHING, EmbeddingRequest, Request
+from complaint_llm.routing.admission import hear
 from complaint_llm.secrets import Redactor, Secret
 from complaint_llm.transport import Response, ResponseStream, Transport
 
@@ -182,6 +183,7 @@ class HTTPBackend(Backend):
             cancel=request.cancel,
             local_only=request.privacy == "local",
         )
+        hear(self.policies, stream.headers)
         if stream.status >= 400:
             raise self._error(_read(stream))
         return HTTPEventStream(stream, self.decoder(request))
@@ -246,6 +248,7 @@ class HTTPBackend(Backend):
             cancel=request.cancel,
             local_only=request.privacy == "local",
         )
+        hear(self.policies, response.headers)
         if self.options.verbose:
             self.log.debug("%s answered %d: %s", wire.path, response.status, self._shown(response.body))
         if response.status >= 400:

@@ -74,6 +74,10 @@ class LazyBackend:
         return self.backend.meter
 
     @property
+    def cache_ttl(self) -> float | None:
+        return self.backend.cache_ttl
+
+    @property
     def cancellable(self) -> bool:
         return self.backend.cancellable
 

@@ -142,7 +142,6 @@ class Journal:
         execute("PRAGMA locking_mode=EXCLUSIVE")
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
-        execute("PRAGMA wal_autocheckpoint=4000")
         with self._transaction():  # takes the lock, which is kept until close()
             if not tables:
                 for statement in _SCHEMA.split(";\n"):

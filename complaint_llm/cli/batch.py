@@ -167,7 +167,9 @@ def _opened(source: str) -> Iterator[BinaryIO]:
     except (OSError, ValueError):  # standard input was replaced by an object
         yield sys.stdin.buffer
     else:
-        yield os.fdopen(os.dup(number), "rb")
+        file = os.fdopen(os.dup(number), "rb")
+        yield file
+        file.close()  # not after an error: the thread that still waits in it would have to come out first
 
 
 def _count(source: str, options: Options) -> int | None:

@@ -83,7 +83,7 @@ class Cache:
             output = ask(request, candidates)
             for candidate, identity in identities:
                 if candidate.id == output.backend:
-                    self._put(f"{digest}:{identity}", output, shared)
+                    self._put(f"{digest}:{identity}", output, shared, self._time_to_live(candidate))
             return output
 
         def look_again() -> InferenceOutput | None:
@@ -126,13 +126,18 @@ class Cache:
                 return output
         return None
 
-    def _put(self, key: str, output: InferenceOutput, shared: SharedCache | None) -> None:
+    def _time_to_live(self, candidate: Candidate) -> float | None:
+        """The shorter of the cache's own and the backend's."""
+        given = [ttl for ttl in (self._ttl, candidate.cache_ttl) if ttl is not None]
+        return min(given) if given else None
+
+    def _put(self, key: str, output: InferenceOutput, shared: SharedCache | None, ttl: float | None) -> None:
         if output.finish_reason not in WHOLE:
             return
-        self._remember(key, output, self._ttl)
+        self._remember(key, output, ttl)
         for store in (self._file, shared):
             if store is not None:
-                store.put(key, output, self._ttl)
+                store.put(key, output, ttl)
 
     def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
         until = float("inf") if left is None else self._clock() + left

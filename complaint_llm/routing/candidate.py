@@ -143,6 +143,11 @@ class Candidate(Protocol):
         """What an attempt may use at most, with this backend's own defaults applied."""
         ...
 
+    @property
+    def cache_ttl(self) -> float | None:
+        """Seconds for which its answers may be given again; None: as long as the cache keeps them."""
+        ...
+
     def cache_identity(self, request: Request) -> str | None:
         """What an answer depends on beside the request (backend, model, plugin version, defaults). None: not cached."""
         ...

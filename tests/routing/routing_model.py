@@ -181,6 +181,8 @@ class Scripted:
     def estimate(self, request: AnyRequest) -> Estimate:
         return self.guess
 
+    cache_ttl: float | None = None
+
     def cache_identity(self, request: Request) -> str | None:
         return self.identity
 

@@ -44,6 +44,8 @@ class Instant:
     def estimate(self, request: AnyRequest) -> Estimate:
         return Estimate(1, 1, 0.0)
 
+    cache_ttl: float | None = None
+
     def cache_identity(self, request: Request) -> str | None:
         return None
 

@@ -1,0 +1,72 @@
+"""What ``claude -p --output-format json`` writes: one JSON object. Pure.
+
+Read in Claude Code 2.1.197. ``is_error`` tells a failure, not ``subtype``: a refused key comes as "success".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from complaint_llm.backends import WireError
+from complaint_llm.backends.command import Failure
+from complaint_llm.backends.shapes import count, mapping, number, optional_mapping, text
+from complaint_llm.exceptions import ResponseFormatError
+from complaint_llm.messages import FinishReason, InferenceOutput, TokenUsage
+
+FINISH: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+
+
+def load(stdout: bytes) -> dict[str, Any] | None:
+    """The result; None where the program ended without one. Raises ResponseFormatError if it is none."""
+    if not stdout.strip().startswith(b"{"):
+        return None
+    try:
+        result = json.loads(stdout)
+    except (ValueError, RecursionError) as cause:
+        raise ResponseFormatError("claude wrote no valid JSON", maybe_received=True) from cause.with_traceback(None)
+    if not isinstance(result, dict) or result.get("type") != "result":
+        raise ResponseFormatError("claude wrote JSON that is no result", maybe_received=True)
+    return result
+
+
+def decode(result: dict[str, Any]) -> InferenceOutput | Failure:
+    """The answer, or the error that it tells of. Raises ResponseFormatError."""
+    if result.get("is_error") or result.get("subtype") != "success":
+        return _failure(result)
+    if result.get("num_turns") == 0:
+        raise ResponseFormatError("claude asked no model: it took the prompt for a command of its own")
+    return _answer(result)
+
+
+def _failure(result: dict[str, Any]) -> Failure:
+    status = result.get("api_error_status")
+    said = result.get("result") or result.get("errors") or ""
+    code = None if result.get("subtype") == "success" else text(result.get("subtype"), "subtype")
+    return Failure(status if type(status) is int else None, WireError(str(said), code))
+
+
+def _answer(result: dict[str, Any]) -> InferenceOutput:
+    usage = optional_mapping(result.get("usage"), "usage")
+    cached = count(usage.get("cache_read_input_tokens"), "usage.cache_read_input_tokens")
+    written = count(usage.get("cache_creation_input_tokens"), "usage.cache_creation_input_tokens")
+    # Anthropic's input_tokens exclude what was read from and written to the cache.
+    prompt = count(usage.get("input_tokens"), "usage.input_tokens") + cached + written
+    completion = count(usage.get("output_tokens"), "usage.output_tokens")
+    cost = result.get("total_cost_usd")
+    models = tuple(mapping(result.get("modelUsage") or {}, "modelUsage"))
+    stop = result.get("stop_reason")
+    return InferenceOutput(
+        text(result.get("result"), "result"),
+        token_usage=TokenUsage(prompt, completion, prompt + completion, cached),
+        finish_reason=FINISH.get(stop) if isinstance(stop, str) else None,
+        # 0 is what it says where it does not know the model's price.
+        cost=(number(cost, "total_cost_usd") or None) if cost is not None else None,
+        model=models[0] if len(models) == 1 else "",
+    )

@@ -1,0 +1,98 @@
+"""What ``codex exec --json`` writes: a JSON object a line. Pure.
+
+Read in Codex 0.169. An ``error`` line is not final ("Reconnecting... 1/5"); ``turn.failed`` is. It carries a message
+alone, so the status is read where Codex itself puts it (codex-rs, error.rs).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from complaint_llm.backends import WireError
+from complaint_llm.backends.command import Failure
+from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
+from complaint_llm.exceptions import (
+    BackendConnectionError,
+    BackendError,
+    ContextLengthError,
+    InvalidRequestError,
+    QuotaExceededError,
+    ResponseFormatError,
+    ServerError,
+)
+from complaint_llm.messages import InferenceOutput, TokenUsage
+
+_STATUS = re.compile(r"(?:unexpected status|exceeded retry limit, last status:) ([1-5]\d\d)\b")
+
+# Codex's own sentences, which are constants of it and not a provider's wording.
+_SENTENCES: dict[str, type[BackendError]] = {
+    "Codex ran out of room in the model's context window": ContextLengthError,
+    "Quota exceeded.": QuotaExceededError,
+    "You've hit your usage limit": QuotaExceededError,
+    "We're currently experiencing high demand": ServerError,
+    "stream disconnected before completion": BackendConnectionError,
+    # The API's error body, which Codex hands on for a status of 400 alone.
+    "{": InvalidRequestError,
+    "To use Codex with your ChatGPT plan": QuotaExceededError,
+}
+
+
+def decode(stdout: bytes) -> InferenceOutput | Failure | None:
+    """The answer or the error; None if the program ended before the turn did. Raises ResponseFormatError."""
+    said: list[str] = []
+    thought: list[str] = []
+    for event in _events(stdout):
+        kind = event.get("type")
+        if kind == "item.completed":
+            item = mapping(event.get("item"), "item")
+            if item.get("type") == "agent_message":
+                said.append(text(item.get("text"), "item.text"))
+            elif item.get("type") == "reasoning":
+                thought.append(text(item.get("text"), "item.text"))
+        elif kind == "turn.failed":
+            return _failure(text(mapping(event.get("error"), "error").get("message"), "error.message"))
+        elif kind == "turn.completed":
+            # Of several messages the last is the answer: those before announce what it is about to do.
+            return InferenceOutput(
+                said[-1] if said else "",
+                reasoning="\n\n".join(thought) or None,
+                token_usage=_usage(event),
+                finish_reason="stop",
+            )
+    return None
+
+
+def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
+    for line in stdout.splitlines():
+        if not line.startswith(b"{"):
+            continue  # warnings
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError) as cause:
+            message = "codex wrote a line that is no valid JSON"
+            raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
+        yield event
+
+
+def _usage(event: dict[str, Any]) -> TokenUsage:
+    usage = optional_mapping(event.get("usage"), "usage")
+    prompt = count(usage.get("input_tokens"), "usage.input_tokens")
+    completion = count(usage.get("output_tokens"), "usage.output_tokens")
+    return TokenUsage(
+        prompt,
+        completion,
+        prompt + completion,
+        count(usage.get("cached_input_tokens"), "usage.cached_input_tokens"),
+        count(usage.get("reasoning_output_tokens"), "usage.reasoning_output_tokens"),
+    )
+
+
+def _failure(message: str) -> Failure:
+    found = _STATUS.match(message)
+    if found is not None:
+        return Failure(int(found[1]), WireError(message))
+    kinds = (kind for sentence, kind in _SENTENCES.items() if message.startswith(sentence))
+    return Failure(None, WireError(message, kind=next(kinds, None)))

@@ -1,0 +1,1 @@
+"""Models of GitHub Copilot through the Copilot program."""

@@ -1,0 +1,103 @@
+"""What ``copilot --output-format json`` writes: a JSON object a line, and usage into a file. Pure.
+
+Read in Copilot 1.0.102. Without authentication it writes plain text instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from complaint_llm.backends import WireError
+from complaint_llm.backends.command import Failure
+from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
+from complaint_llm.exceptions import (
+    AuthenticationError,
+    BackendError,
+    ContextLengthError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    ResponseFormatError,
+)
+from complaint_llm.messages import InferenceOutput, TokenUsage
+
+_KINDS: Mapping[str, type[BackendError]] = {
+    "authentication": AuthenticationError,
+    "authorization": PermissionDeniedError,
+    "rate_limit": RateLimitError,
+    "quota": QuotaExceededError,
+    "context_limit": ContextLengthError,
+}
+"""Copilot's own names of errors, where it gives no status."""
+
+
+def decode(stdout: bytes, usage: bytes) -> InferenceOutput | Failure | None:
+    """The answer or the error; None if the program ended with neither. Raises ResponseFormatError.
+
+    Why the model stopped is not told: ``finish_reason`` is None.
+    """
+    said: list[str] = []
+    model = ""
+    ended = False
+    for event in _events(stdout):
+        data = optional_mapping(event.get("data"), "data")
+        kind = event.get("type")
+        if kind == "assistant.message":
+            content = text(data.get("content"), "assistant.message.content")
+            model = text(data.get("model"), "assistant.message.model") or model
+            if content:
+                said.append(content)
+        elif kind == "session.error":
+            return _failure(data)
+        elif kind == "result":
+            ended = count(event.get("exitCode"), "result.exitCode") == 0
+    if not ended:
+        return None
+    # Of several messages the last is the answer: those before announce what it is about to do.
+    return InferenceOutput(said[-1] if said else "", token_usage=_usage(usage), model=model)
+
+
+def _failure(data: Mapping[str, Any]) -> Failure:
+    message = text(data.get("message"), "session.error.message")
+    code = text(data.get("errorType"), "session.error.errorType")
+    status = data.get("statusCode")
+    if type(status) is int:
+        return Failure(status, WireError(message, code or None))
+    return Failure(None, WireError(message, code or None, _KINDS.get(code)))
+
+
+def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
+    for line in stdout.splitlines():
+        if not line.startswith(b"{"):
+            continue  # warnings
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError) as cause:
+            message = "copilot wrote a line that is no valid JSON"
+            raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
+        yield event
+
+
+def _usage(written: bytes) -> TokenUsage:
+    """The tokens of all models in the usage file; nothing where it was not written."""
+    if not written:
+        return TokenUsage()
+    try:
+        report = mapping(json.loads(written), "the usage file")
+    except (ValueError, RecursionError) as cause:
+        message = "copilot's usage file is no valid JSON"
+        raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
+    rows = [_row(each) for each in optional_mapping(report.get("modelMetrics"), "modelMetrics").values()]
+    prompt, completion, cached = (sum(column) for column in zip(*rows, strict=True)) if rows else (0, 0, 0)
+    return TokenUsage(prompt, completion, prompt + completion, cached if rows else None)
+
+
+def _row(metrics: Any) -> tuple[int, int, int]:
+    usage: Mapping[str, Any] = optional_mapping(mapping(metrics, "modelMetrics").get("usage"), "modelMetrics.usage")
+    return (
+        count(usage.get("inputTokens"), "inputTokens"),
+        count(usage.get("outputTokens"), "outputTokens"),
+        count(usage.get("cacheReadTokens"), "cacheReadTokens"),
+    )
