@@ -59,8 +59,8 @@ def _document(sections: Sequence[str], options: Options, seconds: float, load: f
         *(f"- {line}" for line in machine()),
         f"- {', '.join(f'{name} {version}' for name, version in used.items())}",
         f"- measured {dt.datetime.now(dt.UTC):%Y-%m-%d}, {options.rounds} rounds, in {seconds / 60:.0f} minutes",
-        f"- load average of the machine up to {load:.1f} meanwhile: wall times (batch, cold start) suffer from whatever",
-        "  else runs, CPU times hardly",
+        f"- load average of the machine up to {load:.1f} meanwhile: wall times (batch, cold start) suffer",
+        "  from whatever else runs, CPU times hardly",
         "",
     ]
     return "\n".join([*head, *sections, FINDINGS.read_text(encoding="utf-8")])

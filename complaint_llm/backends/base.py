@@ -67,7 +67,8 @@ class Backend(Asking):
         self._spending: Account | None = None
         self._policies: Sequence[Policy] = ()
         self.guard()
-        self._router = Router(cache=self._own_cache())
+        # Alone its own retries are all that there is to cap.
+        self._router = Router(max_attempts=1 + self.options.retry.max_retries, cache=self._own_cache())
 
     # -- what an author writes -----------------------------------------------------------------------------------
 

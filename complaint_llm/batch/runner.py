@@ -79,7 +79,9 @@ class BatchRun(Iterator[BatchResult]):
             try:
                 result = self._next()
             except KeyboardInterrupt:
-                if self._interrupted or self._flow.stopped:
+                # A stop that was asked for is the first interrupt, even if nobody has looked at the event yet.
+                asked = self._stop_event is not None and self._stop_event.is_set()
+                if self._interrupted or asked or self._flow.stopped:
                     self.close()
                     raise
                 self._interrupted = True

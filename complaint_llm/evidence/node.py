@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from complaint_llm.evidence.blocks import MAX_BLOCK
-from complaint_llm.evidence.cid import CODEC_NAMES, Cid
+from complaint_llm.evidence.cid import CODEC_NAMES, Cid, parse_cid
 from complaint_llm.evidence.unixfs import Block
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError
 
@@ -71,13 +71,13 @@ class IpfsNode:
             named = [str(line.get("Key")) for line in _lines(body)]
             named += ["nothing"] * (len(group) - len(named))
             for block, name in zip(group, named, strict=False):
-                if name != str(block.cid):
+                if not _names(name, block.cid):
                     raise EvidenceCorruptedError(f"the IPFS node {self.where} calls block {block.cid} {name[:80]}")
 
     def pin(self, root: Cid) -> None:
         """Have the node keep a block and all below it. Raises NodeAwayError or EvidenceError."""
         body = self._call("pin/add", {"arg": str(root), "recursive": "true"})
-        if not any(str(root) in line.get("Pins", ()) for line in _lines(body)):
+        if not any(_names(name, root) for line in _lines(body) for name in line.get("Pins") or ()):
             raise EvidenceError(f"the IPFS node {self.where} did not pin {root}")
 
     def unpin(self, root: Cid) -> None:
@@ -143,6 +143,14 @@ class IpfsNode:
         self._idle.append(session)
         if self._closed:
             self.close()
+
+
+def _names(text: object, cid: Cid) -> bool:
+    """Whether a node's word is this block's CID, in whatever version and base it writes CIDs."""
+    try:
+        return parse_cid(str(text)).name == cid.name
+    except EvidenceError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

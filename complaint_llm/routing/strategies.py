@@ -16,7 +16,7 @@ from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from complaint_llm.routing.candidate import AnyRequest, C, Strategy
 
@@ -34,20 +34,21 @@ class _Shares:
     """Turns in proportion to weights, exact to one turn at every moment and spread as evenly as they can be.
 
     Each turn adds its weight to every candidate's credit, and the one with the most pays the sum of all weights.
+    Candidates are told apart by what they are, not by name: three keys of one provider may all be called "openai".
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._credit: dict[str, float] = {}
+        self._credit: dict[Hashable, float] = {}
         reset_in_child(self)
 
-    def next(self, ids: Sequence[str], weights: Sequence[float]) -> int:
+    def next(self, sharers: Sequence[Hashable], weights: Sequence[float]) -> int:
         """The place of the one whose turn it is."""
         with self._lock:
-            credits = [self._credit.get(id, 0.0) + weight for id, weight in zip(ids, weights, strict=True)]
-            chosen = max(range(len(ids)), key=credits.__getitem__)
+            credits = [self._credit.get(each, 0.0) + weight for each, weight in zip(sharers, weights, strict=True)]
+            chosen = max(range(len(sharers)), key=credits.__getitem__)
             credits[chosen] -= sum(weights)
-            self._credit.update(zip(ids, credits, strict=True))
+            self._credit.update(zip(sharers, credits, strict=True))
             return chosen
 
     def after_fork(self) -> None:
@@ -66,7 +67,7 @@ class RoundRobin:
         able, unable = _parted(candidates, request)
         if len(able) < 2:
             return candidates
-        first = self._shares.next([each.id for each in able], [1.0] * len(able))
+        first = self._shares.next([*map(id, able)], [1.0] * len(able))
         return [*able[first:], *able[:first], *unable]
 
 
@@ -83,7 +84,7 @@ class Weighted:
         if len(able) < 2:
             return candidates
         weights = [max(0.0, each.weight) for each in able]
-        first = self._shares.next([each.id for each in able], weights) if any(weights) else 0
+        first = self._shares.next([*map(id, able)], weights) if any(weights) else 0
         others = sorted((each for each in able if each is not able[first]), key=lambda each: -each.weight)
         return [able[first], *others, *unable]
 
