@@ -12,10 +12,11 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 PRODUCT := $(shell find complaint_llm plugins schemas -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help run test peers lint wheel benchmark clean
+.PHONY: help run local test peers lint wheel benchmark clean
 
 help:
 	@echo "make run        answer examples/complaints.jsonl with config.example.json, into answers.jsonl"
+	@echo "make local      the same with a model on this machine, fetched once (builds llama.cpp: some minutes)"
 	@echo "make test       the whole test suite, in an environment of its own"
 	@echo "make peers      add the libraries that the suite compares with, once (some minutes); without them those tests skip"
 	@echo "make lint       style, types, direction of imports"
@@ -27,6 +28,10 @@ help:
 run: .venv/ready
 	@fresh=; if grep -qs '"demo": *true' answers.jsonl; then fresh=--fresh; fi; \
 	.venv/bin/complaint-llm -c config.example.json batch examples/complaints.jsonl -o answers.jsonl $$fresh
+
+# Nothing leaves the machine: the model file comes from the Hub once, the intakes stay here.
+local: .venv-local/ready
+	.venv-local/bin/complaint-llm -c examples/config.local.json batch examples/complaints.jsonl -o answers.local.jsonl -w 1
 
 test: .venv-test/ready
 	.venv-test/bin/python -m pytest -n 2 --dist loadgroup -q $(TESTS)
@@ -55,7 +60,7 @@ benchmark: .venv-bench/ready
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf benchmarks/.venvs benchmarks/.build answers.jsonl answers.jsonl.journal*
+	rm -rf benchmarks/.venvs benchmarks/.build answers.jsonl answers.jsonl.journal* answers.local.jsonl answers.local.jsonl.journal*
 	find . -name __pycache__ -prune -not -path './node_modules/*' -exec rm -rf {} +
 
 # Editable: what is tried out is the tree. The wheel is tried out by `make wheel` and tests/packaging.
@@ -63,6 +68,12 @@ clean:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) -e ".[cli]"
+	@touch $@
+
+.venv-local/ready: $(METADATA)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
+	$(PYTHON) -m venv .venv-local
+	.venv-local/bin/python $(PIP_INSTALL) -e ".[cli,workstation]"
 	@touch $@
 
 .venv-test/ready: $(METADATA)

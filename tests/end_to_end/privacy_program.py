@@ -16,6 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -189,6 +190,8 @@ class Configs:
         mediator |= {key: value for key, value in more if self.some(0.4)}
         if self.some(0.05):
             mediator["provenance"] = "digests"
+        if self.some(0.15) and find_spec("redis") is not None:
+            mediator["shared"] = {"redis": "redis://192.0.2.3:6379/0"}
         sections: dict[str, Any] = {"MEDIATOR": mediator}
         if self.some(0.1):
             sections["EVIDENCE"] = {"ipfs_api": "http://192.0.2.9:5001", "ipfs_public": True}

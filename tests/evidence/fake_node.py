@@ -22,6 +22,7 @@ class FakeNode(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.blocks: dict[str, bytes] = {}
         self.pins: set[str] = set()
+        self.old_names = False
         self.calls: list[str] = []
         self.answer_with: dict[str, tuple[int, bytes]] = {}
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
@@ -73,7 +74,12 @@ class _Handler(BaseHTTPRequestHandler):
             assert isinstance(data, bytes)
             cid = CID("base32", 1, given["cid-codec"], multihash.digest(data, given["mhtype"]))
             self.server.blocks[str(cid)] = data
-            lines.append(json.dumps({"Key": str(cid), "Size": len(data)}))
+            named = (
+                CID("base58btc", 0, "dag-pb", cid.digest)
+                if self.server.old_names and given["cid-codec"] == "dag-pb"
+                else cid
+            )
+            lines.append(json.dumps({"Key": str(named), "Size": len(data)}))
         self._answer(200, "\n".join(lines).encode())
 
     def _get(self, cid: str) -> None:

@@ -124,6 +124,14 @@ def test_a_node_that_names_blocks_otherwise_is_an_error(mirrored: EvidenceStore,
     assert len(mirrored.list_evidence()) == 1
 
 
+def test_a_node_that_writes_version_0_means_the_same_block(
+    mirrored: EvidenceStore, node: Any, content: Callable[[int], bytes]
+) -> None:
+    """Names are compared by what they name, not by their spelling."""
+    node.old_names = True
+    assert mirrored.submit_evidence(content(SIZE), "document")["pinned"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
