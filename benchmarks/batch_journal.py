@@ -70,34 +70,40 @@ def fsync_ms(folder: Path, times: int = 200) -> tuple[float, float]:
     return statistics.median(taken), taken[int(0.95 * times)]
 
 
+def verdict(value: float, allowed: float | None) -> str:
+    """What is said of a figure that has a limit."""
+    return "" if allowed is None else f" (allowed {allowed}: {'held' if value <= allowed else 'MISSED'})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--folder", type=Path, help="where the journal is written; a temporary folder otherwise")
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(Server(50))
         median, slow = fsync_ms(folder)
-        print(f"fsync of 4 KiB: median {median:.2f} ms, 95 % within {slow:.2f} ms")
+        print(f"fsync of 4 KiB: median {median:.2f} ms, 95 % within {slow:.2f} ms; {given.rounds} rounds")
         for case in CASES:
             url = server.urls.slow if case.latency else server.urls.fast
             off, on = [], []
+            load = os.getloadavg()[0]
             for _ in range(given.rounds):
                 off.append(once(url, given.prompts, case.workers, None))
                 on.append(once(url, given.prompts, case.workers, folder / "run.journal"))
-            ratio = statistics.median(b / a for a, b in zip(off, on, strict=True))
-            line = (
+            ratios = sorted(b / a for a, b in zip(off, on, strict=True))
+            ratio = statistics.median(ratios)
+            print(
                 f"{case.latency:3d} ms, {case.workers:3d} workers: off {statistics.median(off):.3f} s, "
-                f"on {statistics.median(on):.3f} s, journal x {ratio:.2f}"
-                + (f" (allowed {case.times_off})" if case.times_off else "")
+                f"on {statistics.median(on):.3f} s, journal x {ratio:.2f}, from {ratios[0]:.2f} to {ratios[-1]:.2f}"
+                f"{verdict(ratio, case.times_off)}; load {load:.1f} on {os.cpu_count()} cores"
             )
             if case.latency:
                 ideal = math.ceil(given.prompts / case.workers) * case.latency / 1000
-                line += f"; with journal {statistics.median(on) / ideal:.2f} x ideal {ideal:.2f} s"
-                line += f" (allowed {case.times_ideal})"
-            print(line)
+                times = statistics.median(on) / ideal
+                print(f"    with journal {times:.2f} x ideal {ideal:.2f} s{verdict(times, case.times_ideal)}")
 
 
 if __name__ == "__main__":

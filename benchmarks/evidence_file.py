@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import randbytes
 
@@ -37,11 +38,11 @@ def tables(options: Options) -> Sequence[Table]:
         for number in range(min(options.rounds, 3)):
             copy, store = Path(folder) / f"copy{number}", Path(folder) / f"store{number}"
             subprocess.run(["sync"], check=True)
-            hashed = _timed(lambda: _command("sha256sum", str(source)))
-            copied = _timed(lambda to=copy: _command("cp", str(source), str(to)))
-            synced = _timed(lambda to=copy: _command("sync", str(to)))
+            hashed = _timed(partial(_command, "sha256sum", str(source)))
+            copied = _timed(partial(_command, "cp", str(source), str(copy)))
+            synced = _timed(partial(_command, "sync", str(copy)))
             subprocess.run(["sync"], check=True)
-            ours = _timed(lambda to=store: peaks.append(_ours(to, source)))
+            ours = _timed(partial(_ours, store, source, peaks))
             for name, taken in zip(seconds, (hashed + copied, hashed + copied + synced, ours), strict=True):
                 seconds[name].append(taken)
     return [
@@ -66,9 +67,9 @@ def _command(*words: str) -> None:
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 
-def _ours(store: Path, source: Path) -> float:
+def _ours(store: Path, source: Path, peaks: list[float]) -> None:
     words = [sys.executable, "-c", PROGRAM, str(store), str(source), str(SIZE)]
-    return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    peaks.append(float(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm.assembly import Guards, assemble
@@ -87,6 +88,8 @@ class Mediator(ComposedBackend):
         self._local_only: Literal["local"] | None = privacy
         self._on_truncation = on_truncation
         self._folder = folder
+        # Guards the opening of the store and of provenance, so that many first callers open one of each.
+        self._opening = RLock()
         self._evidence: EvidenceStore | Mapping[str, Any] = {} if evidence is None else evidence
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
@@ -191,10 +194,11 @@ class Mediator(ComposedBackend):
     @property
     def evidence(self) -> EvidenceStore:
         """The store of evidence, opened when it is first needed."""
-        if isinstance(self._evidence, Mapping):
-            host = self.config.host if self.config is not None else None
-            self._evidence = evidence_store(self._folder, self._evidence, self._local_only, host)
-        return self._evidence
+        with self._opening:
+            if isinstance(self._evidence, Mapping):
+                host = self.config.host if self.config is not None else None
+                self._evidence = evidence_store(self._folder, self._evidence, self._local_only, host)
+            return self._evidence
 
     def submit_evidence(self, data: bytes, evidence_type: str, **facts: Any) -> dict[str, Any]:
         """Store evidence and its record; see ``EvidenceStore.submit_evidence``."""
@@ -288,11 +292,12 @@ class Mediator(ComposedBackend):
         return output._replace(provenance=self._records().record(sent, output))
 
     def _records(self) -> Provenance:
-        if self._provenance is None:
-            from complaint_llm.provenance import open_provenance
+        with self._opening:
+            if self._provenance is None:
+                from complaint_llm.provenance import open_provenance
 
-            self._provenance = open_provenance(self.evidence, self._level or "digests", self.config)
-        return self._provenance
+                self._provenance = open_provenance(self.evidence, self._level or "digests", self.config)
+            return self._provenance
 
     def _check_evidence(self, cids: Sequence[str]) -> None:
         if not self._level:

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from peers import ROOT, AIMock, free_port, need_peer
 
 from complaint_llm.exceptions import BackendError
-from peers import ROOT, AIMock, free_port, need_peer
 
 if TYPE_CHECKING:
     from complaint_llm.backends import CommandBackend

@@ -373,6 +373,9 @@ def _make_folder(path: Path) -> None:
     """A folder for clients' data: for its owner alone, and never added to a repository."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     ignore = path / ".gitignore"
-    if not ignore.exists():
+    if not any(path.iterdir()):
         path.chmod(0o700)
         ignore.write_text("*\n", encoding="ascii")
+    # Empty for a moment where another process is just making the folder.
+    elif not ignore.exists() or ignore.read_bytes() not in (b"", b"*\n"):
+        raise EvidenceError(f"{path} is in use for something else: give evidence a folder of its own")

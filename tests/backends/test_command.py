@@ -80,9 +80,9 @@ def test_its_environment_is_minimal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_at_the_deadline_the_whole_group_is_killed(tmp_path: Path) -> None:
     """What the program started dies with it, in time."""
     started = time.monotonic()
-    with Shell(f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; sleep 60") as backend:
-        with pytest.raises(BackendTimeoutError) as caught:
-            backend.generate("x", timeout=0.5)
+    script = f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; sleep 60"
+    with Shell(script) as backend, pytest.raises(BackendTimeoutError) as caught:
+        backend.generate("x", timeout=0.5)
     assert time.monotonic() - started < 0.5 * 1.1 + 0.3
     assert caught.value.maybe_received
     _gone(int((tmp_path / "pid").read_text()))
@@ -127,9 +127,12 @@ def test_a_program_that_reads_nothing_is_no_error() -> None:
 
 def test_an_end_without_an_answer_says_how_and_what_it_said() -> None:
     """Exit code and signal, with the last words, the key cut out."""
-    with Shell(f"echo 'unknown option, {KEY}' >&2; exit 3", api_key=KEY) as backend:
-        with pytest.raises(BackendError, match=r"sh ended with exit code 3 and no answer: unknown option, \*\*\*"):
-            backend.generate("x")
+    says = r"sh ended with exit code 3 and no answer: unknown option, \*\*\*"
+    with (
+        Shell(f"echo 'unknown option, {KEY}' >&2; exit 3", api_key=KEY) as backend,
+        pytest.raises(BackendError, match=says),
+    ):
+        backend.generate("x")
     with Shell("kill -9 $$") as backend, pytest.raises(BackendError, match="signal 9"):
         backend.generate("x")
 
@@ -197,9 +200,9 @@ def test_parameters_that_it_does_not_pass_on_are_named() -> None:
     with Shell("cat", unsupported_parameters="drop") as backend:
         output = backend.infer("x", temperature=0.5, seed=1)
         assert output.metadata["unsupported_parameters"] == ["temperature"]
-    with Shell("cat", unsupported_parameters="error") as backend:
-        with pytest.raises(InvalidRequestError, match="temperature"):
-            backend.generate("x", temperature=0.5)
+    refusing = Shell("cat", unsupported_parameters="error")
+    with refusing, pytest.raises(InvalidRequestError, match="temperature"):
+        refusing.generate("x", temperature=0.5)
 
 
 def test_the_key_shows_nowhere(caplog: pytest.LogCaptureFixture) -> None:

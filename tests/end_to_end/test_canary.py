@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import subprocess
@@ -274,6 +275,74 @@ SECTIONS: dict[str, dict[str, Any]] = {
 def test_key_in_a_wrong_section_shows_nowhere(origin: str, section: str, seen: Seen, tmp_path: Path) -> None:
     """The same for the sections of the Mediator, plugins and logs."""
     run_all(seen, write_config(tmp_path, [{"id": "first", "type": "mock", "echo": True}], **SECTIONS[section]))
+    assert seen.errors
+    seen.check()
+
+
+PLACES: dict[str, dict[str, Any]] = {
+    "header": {"custom_headers": {"X-Key": "$CANARY_KEY"}},
+    "body": {"extra_body": {"user_token": "$CANARY_TOKEN", "deep": [{"er": "x${CANARY_KEY}x"}]}},
+    "system prompt": {"system": "The word is $CANARY_KEY."},
+    "organization": {"organization": "$CANARY_KEY"},
+    "stop": {"stop": ["$CANARY_KEY"]},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("answer", ["refused", "answered"])
+def test_key_in_an_unusual_place_of_a_valid_config_shows_nowhere(
+    origin: str, place: str, answer: str, seen: Seen, tmp_path: Path
+) -> None:
+    """Refused at load, or sent there and nowhere shown, though bodies are logged."""
+    script: Script = [
+        REQUEST,
+        failed(401, said("no")) if answer == "refused" else ok(json.dumps(chat("Yes.")).encode()),
+    ]
+    with FaultyServer(script) as server:
+        run_all(seen, config_for(tmp_path, "openai", server.port, **PLACES[place]))
+    seen.check()
+
+
+def test_password_inside_the_address_shows_nowhere(origin: str, seen: Seen, tmp_path: Path) -> None:
+    """``http://user:password@host``: what is said of the backend names the host without it."""
+    with FaultyServer([REQUEST, failed(500, said("no"))]) as server:
+        base_url = f"http://user:$CANARY_KEY@127.0.0.1:{server.port}/v1"
+        run_all(seen, config_for(tmp_path, "openai", server.port, base_url=base_url))
+    assert seen.errors
+    seen.check()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", b""], ids=["refused", "closed"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_password_of_a_proxy_shows_nowhere(
+    answer: bytes, scheme: str, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes from the environment as keys do, and is sent to the proxy alone."""
+    monkeypatch.setenv("CANARY_KEY", "another")
+    monkeypatch.setenv("CANARY_TOKEN", "another")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with FaultyServer([REQUEST, answer]) as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://user:{CANARY}@127.0.0.1:{proxy.port}")
+        run_all(seen, config_for(tmp_path, "openai", 9, 1.0, base_url=f"{scheme}://api.example.com/v1"))
+        login = base64.b64encode(f"user:{CANARY}".encode())
+        assert proxy.requests
+        assert all(login in request for request in proxy.requests)
+    assert seen.errors
+    seen.check()
+    assert all(login.decode() not in everything(error) for error in seen.errors)
+
+
+def test_password_of_redis_shows_nowhere(origin: str, seen: Seen, tmp_path: Path) -> None:
+    """A Redis that is not there: calls go on without it, and the warning does not repeat its address."""
+    pytest.importorskip("redis")
+    with FaultyServer([REQUEST, failed(500, said("no"))]) as server:
+        config = config_for(tmp_path, "openai", server.port, rate_limit=100)
+        sections = json.loads(config.read_text())
+        sections["MEDIATOR"]["shared"] = {"redis": "redis://user:$CANARY_KEY@127.0.0.1:9/0"}
+        config.write_text(json.dumps(sections))
+        run_all(seen, config)
     assert seen.errors
     seen.check()
 

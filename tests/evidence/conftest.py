@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ class Peer:
     """One process of node that answers questions about files and CARs with code that is not ours."""
 
     def __init__(self, modules: Path) -> None:
-        self.modules = modules
         program = Path(__file__).with_name("ipfs_peer.mjs").read_text(encoding="utf-8")
         self._process = subprocess.Popen(
             ["node", "--input-type=module", "--eval", program],
@@ -53,16 +52,29 @@ class Peer:
         self._process.stdout.close()
 
 
+def need_packages(modules: Path, names: Sequence[str]) -> None:
+    """Skip the test with a sentence where one of these is not installed; fail it where peers are required."""
+    missing = [name for name in names if not (modules / name).exists()]
+    if missing or shutil.which("node") is None:
+        sentence = f"not installed for node: npm install {' '.join(missing or names)}"
+        if os.environ.get("COMPLAINT_LLM_REQUIRE_PEERS") == "1":
+            pytest.fail(sentence, pytrace=False)
+        pytest.skip(sentence)
+
+
+@pytest.fixture
+def ipfs_car() -> Path:
+    """The command line tool of that name."""
+    modules = Path(os.environ.get("COMPLAINT_LLM_NODE_MODULES", ROOT / "node_modules"))
+    need_packages(modules, ["ipfs-car"])
+    return modules / "ipfs-car" / "bin.js"
+
+
 @pytest.fixture(scope="session")
 def peer() -> Iterator[Peer]:
     """The peer; its absence skips the test with a sentence, or fails it where peers are required."""
     modules = Path(os.environ.get("COMPLAINT_LLM_NODE_MODULES", ROOT / "node_modules"))
-    missing = [name for name in PACKAGES if not (modules / name).exists()]
-    if missing or shutil.which("node") is None:
-        sentence = f"the IPFS libraries are not installed: npm install {' '.join(missing or PACKAGES)}"
-        if os.environ.get("COMPLAINT_LLM_REQUIRE_PEERS") == "1":
-            pytest.fail(sentence, pytrace=False)
-        pytest.skip(sentence)
+    need_packages(modules, PACKAGES)
     found = Peer(modules)
     yield found
     found.close()

@@ -71,16 +71,13 @@ def test_what_others_write_is_imported(
 
 @pytest.mark.peer("ipfs-car")
 def test_the_command_line_tool_unpacks_it(
-    store: EvidenceStore, peer: Any, tmp_path: Path, content: Callable[[int], bytes]
+    store: EvidenceStore, ipfs_car: Path, tmp_path: Path, content: Callable[[int], bytes]
 ) -> None:
     """`ipfs-car unpack`, as a lawyer's other side would use it."""
-    tool = peer.modules / "ipfs-car" / "bin.js"
-    if not tool.exists():
-        pytest.skip("ipfs-car is not installed: npm install ipfs-car")
     cid = store.submit_evidence(content(600_000), "document")["cid"]
     store.export_car([cid], tmp_path / "out.car")
     done = subprocess.run(
-        ["node", str(tool), "unpack", str(tmp_path / "out.car"), "--output", str(tmp_path / "out")],
+        ["node", str(ipfs_car), "unpack", str(tmp_path / "out.car"), "--output", str(tmp_path / "out")],
         capture_output=True,
         text=True,
         check=False,

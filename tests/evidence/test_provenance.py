@@ -44,13 +44,13 @@ def log(store: EvidenceStore) -> Iterator[ProvenanceLog]:
     found.close()
 
 
-def kept(store: EvidenceStore, log: ProvenanceLog, cid: str) -> dict[str, Any]:
+def kept(store: EvidenceStore, log: ProvenanceLog, cid: str) -> Any:
     """The record as it is on disk, decoded by the oracle."""
     log.flush()
     with store.database.transaction("read") as connection:
         (data,) = connection.execute("SELECT data FROM provenance WHERE cid = ?", (cid,)).fetchone()
     assert str(CID("base32", 1, "dag-cbor", ("sha2-256", sha256(data).digest()))) == cid
-    found: dict[str, Any] = dag_cbor.decode(data)
+    found: Any = dag_cbor.decode(data)
     assert dag_cbor.encode(found) == data  # the one form of this value
     return found
 
@@ -68,7 +68,7 @@ def test_a_record_says_what_was_asked_and_answered(store: EvidenceStore, log: Pr
     cited = store.submit_evidence(b"hello world\n", "document")["cid"]
     cid = log.record(ASKED._replace(evidence=log.cited([cited])), ANSWERED)
     record = kept(store, log, cid)
-    prompt = {
+    prompt: Any = {
         "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "Extract the claims: é"}]
     }
     assert shown(record.pop("prompt")) == str(
@@ -168,7 +168,7 @@ def test_kept_prompts_are_in_the_formats_one_form(
         (data,) = connection.execute("SELECT data FROM provenance WHERE cid = ?", (cid,)).fetchone()
         name = decode_provenance(cid, data)["prompt"].name
         (block,) = connection.execute("SELECT data FROM texts WHERE cid = ?", (name,)).fetchone()
-    prompt = dag_cbor.decode(block)
+    prompt: Any = dag_cbor.decode(block)
     assert dag_cbor.encode(prompt) == block
     assert [message["role"] for message in prompt["messages"]] == [message.role for message in facts.messages]
     assert ("tools" in prompt) == bool(facts.tools)

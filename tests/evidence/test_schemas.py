@@ -17,7 +17,7 @@ from complaint_llm.messages import InferenceOutput, Message, TokenUsage, ToolCal
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
-def validator(name: str) -> Draft202012Validator:
+def validator(name: str) -> Any:
     schema = json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)

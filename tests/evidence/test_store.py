@@ -317,6 +317,21 @@ def test_the_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
 
 
+def test_a_folder_that_is_in_use_is_not_taken_over(tmp_path: Path) -> None:
+    """A project's folder keeps its mode and its .gitignore; an empty folder is fine."""
+    (tmp_path / "project").mkdir(mode=0o755)
+    (tmp_path / "project" / ".gitignore").write_text("*.pyc\n")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "a letter").write_text("")
+    for name in ("project", "home"):
+        with pytest.raises(EvidenceError, match="is in use for something else"):
+            EvidenceStore(tmp_path / name)
+    assert stat.S_IMODE((tmp_path / "project").stat().st_mode) == 0o755
+    (tmp_path / "empty").mkdir()
+    EvidenceStore(tmp_path / "empty").close()
+    assert stat.S_IMODE((tmp_path / "empty").stat().st_mode) == 0o700
+
+
 def test_names_and_texts_are_never_logged(store: EvidenceStore, caplog: pytest.LogCaptureFixture) -> None:
     """At DEBUG too, and when something fails."""
     caplog.set_level(logging.DEBUG)

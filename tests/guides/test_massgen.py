@@ -22,6 +22,7 @@ from complaint_llm.backends import (
 )
 from complaint_llm.exceptions import RateLimitError, ServerError
 from complaint_llm.testing import FaultyServer, Reply
+from complaint_llm.testing.dialects import Content
 
 SHOWN: dict[str, tuple[Callable[[], Backend], str, str, str]] = {
     "openai": (
@@ -227,16 +228,38 @@ class CustomAPIBackend(HTTPBackend):
         return str(response.json()["generated_text"])
 
 
-def test_an_adapter_of_an_existing_api_asks_it_and_reads_it(server: FaultyServer) -> None:
-    """Only the parameters that were set go out; a failure of the API is an error of ours."""
-    server.reply = Reply.raw(b'{"generated_text": "adapted"}')
-    with CustomAPIBackend(server.url, max_tokens=5) as backend:
-        # The test server speaks no wire under this path.
-        with pytest.raises(Exception, match="nothing at /generate"):
-            backend.generate("hello", temperature=0.5)
-    (received,) = server.requests
+class Wire:
+    """The API that the guide's adapter is written for."""
+
+    base_path = ""
+
+    def speaks(self, path: str) -> bool:
+        return path == "/generate"
+
+    def streams(self, path: str, body: Any) -> bool:
+        return False
+
+    def prompt(self, body: Any) -> str:
+        return str(body["text"])
+
+    def answer(self, path: str, body: Any, content: Content) -> Any:
+        return {"generated_text": content.text}
+
+    def events(self, content: Content) -> list[bytes]:
+        return []
+
+    def error(self, status: int, code: str | None, message: str) -> Any:
+        return {"error": message}
+
+
+def test_an_adapter_of_an_existing_api_asks_it_and_reads_it() -> None:
+    """Only the parameters that were set go out; a failure of the API is an error of ours, and is retried."""
+    with FaultyServer(wires=[Wire()]) as server, CustomAPIBackend(server.url, max_tokens=5, retry_delay=0.0) as backend:
+        server.script(Reply.error(500))
+        assert backend.generate("hello", temperature=0.5) == "hello"
+        failed, received = server.requests
+    assert failed.body == received.body == {"text": "hello", "parameters": {"max_tokens": 5, "temperature": 0.5}}
     assert (received.method, received.path) == ("POST", "/generate")
-    assert received.body == {"text": "hello", "parameters": {"max_tokens": 5, "temperature": 0.5}}
 
 
 def test_a_cached_answer_is_not_asked_for_again(server: FaultyServer) -> None:
@@ -260,7 +283,7 @@ def test_a_batch_comes_back_in_order(server: FaultyServer) -> None:
 
 @pytest.mark.parametrize("strategy", ["round_robin", "random", "least_loaded"])
 def test_load_is_balanced_over_keys(strategy: str, server: FaultyServer) -> None:
-    """Three keys of one provider, which nobody gave ids; all strategies of the guide. The model is named at the call."""
+    """Three keys of one provider, which nobody gave ids; every strategy of the guide. The call names the model."""
     backend = LoadBalancedBackend(
         backends=[
             OpenAIBackend(api_key="key1"),

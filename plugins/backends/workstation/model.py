@@ -83,8 +83,8 @@ def _check(deadline: Deadline, cancel: CancelToken) -> None:
 
 
 def _load(path: Path, settings: Settings, *, embedding: bool) -> Any:
-    _look_at(path)
-    llama_cpp = _module()
+    look_at(path)
+    llama_cpp = module()
     kind = _interruptible(llama_cpp)
     keys: dict[str, Any] = {
         "n_ctx": settings.n_ctx,
@@ -105,7 +105,8 @@ def _load(path: Path, settings: Settings, *, embedding: bool) -> Any:
         raise BackendError(f"cannot load {path.name}: {cause}; is it a whole GGUF model?", sent=False) from cause
 
 
-def _look_at(path: Path) -> None:
+def look_at(path: Path) -> None:
+    """Raises BackendError if the file cannot be read or does not begin as a GGUF model does."""
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -118,7 +119,8 @@ def _look_at(path: Path) -> None:
         raise BackendError(f"{path.name} has GGUF version {version}, which is unknown", sent=False)
 
 
-def _module() -> Any:
+def module() -> Any:
+    """llama-cpp-python. Raises BackendError if it is not installed."""
     try:
         import llama_cpp
     except ImportError as cause:
@@ -137,9 +139,11 @@ def _interruptible(llama_cpp: Any) -> Any:
         completion_tokens = 0
 
         def eval(self, tokens: Sequence[int]) -> None:
-            if self.check is not None:
-                self.check()
-            super().eval(tokens)
+            # In the steps that llama.cpp itself works in: between them it can be interrupted.
+            for start in range(0, len(tokens), self.n_batch):
+                if self.check is not None:
+                    self.check()
+                super().eval(tokens[start : start + self.n_batch])
 
         def generate(self, tokens: Sequence[int], *args: Any, **keys: Any) -> Iterator[int]:
             self.prompt_tokens = len(tokens)
@@ -151,28 +155,6 @@ def _interruptible(llama_cpp: Any) -> Any:
                 yield token
 
     return InterruptibleLlama
-
-
-def fetched(repo: str, filename: str, *, offline: bool) -> Path:
-    """The file of the Hub's repository, from the local cache or fetched now; a fetch that broke off is resumed.
-
-    With ``offline`` nothing is fetched. Raises BackendError.
-    """
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError as cause:
-        raise BackendError(
-            "huggingface-hub is not installed: pip install 'complaint-llm[workstation]'", sent=False
-        ) from cause
-    try:
-        return Path(hf_hub_download(repo, filename, local_files_only=offline))
-    except LocalEntryNotFoundError as cause:
-        why = "the request may not leave this machine" if offline else "the Hub cannot be reached"
-        raise BackendError(f"{repo}/{filename} is not on this machine and {why}", sent=False) from cause
-    except (EntryNotFoundError, HfHubHTTPError, OSError, ValueError) as cause:
-        reason = " ".join(str(cause).split())[:200]
-        raise BackendError(f"cannot fetch {repo}/{filename} from the Hub: {reason}", sent=False) from cause
 
 
 def chat_messages(messages: Sequence[Any]) -> list[Mapping[str, str]]:

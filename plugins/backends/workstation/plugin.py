@@ -25,7 +25,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             refuses=frozenset(
                 ("api_key", "base_url", "custom_headers", "connection_timeout", "extra_body", "reasoning_effort")
             )
-            | frozenset(("thinking_budget", "pricing")),
+            | frozenset(("thinking_budget", "pricing", "embedding_model")),
             example=_HERE / "example.json",
             location="local",
         )

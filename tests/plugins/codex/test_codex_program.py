@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 import agent_cli
+import pytest
 
 
 @pytest.mark.peer("codex")

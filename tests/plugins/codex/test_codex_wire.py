@@ -94,7 +94,9 @@ def test_a_turn_without_its_end_is_no_answer() -> None:
     assert wire.decode(_lines({"type": "item.completed", "item": {"type": "agent_message", "text": "Half"}})) is None
 
 
-@given(st.lists(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))))
+@given(
+    st.lists(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+)
 def test_any_other_json_is_a_format_error_or_no_answer(values: list[Any]) -> None:
     """Never another exception."""
     events = [{"type": kind, "item": value, "error": value, "usage": value} for value in values for kind in KINDS]
