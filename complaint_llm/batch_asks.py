@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import atexit
 import tempfile
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.mediator import Mediator
 
 if TYPE_CHECKING:
     from complaint_llm.batch import Ask
-    from complaint_llm.messages import InferenceOutput, Prompt
 
 
 class ConfigText(NamedTuple):
@@ -39,12 +37,7 @@ class ConfigText(NamedTuple):
 
 def asks_of(config: ConfigText) -> Ask:
     """The function that asks one prompt, over this process's own Mediator."""
-    mediator = _mediator(config)
-
-    def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
-        return mediator.infer(prompt, **params)
-
-    return ask
+    return _mediator(config).asker()
 
 
 @lru_cache(maxsize=4)

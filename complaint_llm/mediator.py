@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +13,7 @@ from complaint_llm.backends.base import STATE_PATH, Backend, as_limits
 from complaint_llm.backends.composed import ComposedBackend, Part, flatten
 from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
-from complaint_llm.exceptions import ConfigError, ResponseFormatError
+from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
 from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.router import Router
@@ -21,7 +21,9 @@ from complaint_llm.routing.waiting import FOREVER
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
-    from complaint_llm.batch import BatchItem, BatchResult
+    from concurrent.futures import Executor
+
+    from complaint_llm.batch import BatchExecutor, BatchItem, BatchRun
     from complaint_llm.config import Config
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.explanation import Explanation
@@ -134,25 +136,38 @@ class Mediator(ComposedBackend):
         journal: str | Path | None = None,
         ordered: bool = False,
         in_doubt: Literal["resend", "skip", "error"] = "resend",
+        executor: Executor | BatchExecutor | None = None,
         timeout: float | None = None,
         **params: Any,
-    ) -> Iterator[BatchResult]:
+    ) -> BatchRun:
         """Ask every prompt of any iterable and yield a BatchResult each, as completed unless ``ordered``.
 
         With a ``journal`` (a path) nothing whose answer was recorded is ever asked again: the same call resumes.
-        ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight.
+        ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight. ``executor`` is where
+        the asking is done instead of threads of this process. Closing what is returned cancels what is in flight.
         """
-        from complaint_llm.batch import run_batch
+        from functools import partial
 
+        from complaint_llm.batch import item_digest, run_batch
+        from complaint_llm.call import CancelToken
+
+        if executor is not None and "local" in (self._local_only, params.get("privacy")):
+            raise InvalidRequestError('privacy "local": an executor may run on another machine', sent=False)
+        # What shapes the answers is part of an item's key: a run with other parameters is another run.
+        digest = partial(item_digest, defaults=dict(params))
         if timeout is not None:
             params["timeout"] = timeout
+        cancel = CancelToken()
         return run_batch(
-            self._ask(params),
+            self.asker(params, cancel),
             prompts,
             max_workers=max_workers or self._max_workers,
             journal=journal,
             ordered=ordered,
             in_doubt=in_doubt,
+            executor=executor,
+            digest=digest,
+            cancel=cancel,
         )
 
     def explain(self, prompt: Prompt, **params: Any) -> Explanation:

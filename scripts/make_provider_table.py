@@ -1,7 +1,7 @@
 """Writes the table of docs/providers.md: ``python scripts/make_provider_table.py``.
 
 A row for each type that answers by itself, a column for each thing that it may be able to do. What a cell says is asked
-of the type's own code; the cell links to the test that keeps it, by its file and, as the link's title, its name.
+of the type's own code; the cell links to the test that keeps it: its file, then its name.
 """
 
 from __future__ import annotations
@@ -28,13 +28,20 @@ WITHOUT_REASONING = ("claude_cli", "copilot_cli", "http", "mock", "workstation")
 
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "azure_openai": {"base_url": "https://example.openai.azure.com/openai/v1"},
-    "http": {"base_url": "https://service.example", "endpoint": "/generate", "body": {"prompt": "{prompt}"}, "text": "/text"},
+    "http": {
+        "base_url": "https://service.example",
+        "endpoint": "/generate",
+        "body": {"prompt": "{prompt}"},
+        "text": "/text",
+    },
     "workstation": {"model_path": "/nowhere/model.gguf"},
 }
 """Keys without which a type's backend cannot be made."""
 
 _OWN = "tests/docs/test_provider_table.py::test_{column}[{type}]"
-_PROGRAM = "tests/plugins/{folder}/test_{name}_program.py::test_the_real_program_answers_without_tools_and_leaves_nothing"
+_PROGRAM = (
+    "tests/plugins/{folder}/test_{name}_program.py::test_the_real_program_answers_without_tools_and_leaves_nothing"
+)
 _GGUF = "tests/plugins/workstation/test_workstation.py::test_"
 ELSEWHERE: Mapping[tuple[str, str], str] = {
     **{
@@ -90,8 +97,14 @@ def claims(kind: BackendType) -> dict[str, str]:
             "structured": means[backend.structured_output(shaped)],
             "embeddings": "yes" if "embeddings" in can else "no",
             "reasoning": "no" if kind.name in WITHOUT_REASONING else "yes",
-            "prices": "listed" if backend.price_provider() is not None else "`pricing`",
+            "prices": _prices(kind, backend),
         }
+
+
+def _prices(kind: BackendType, backend: Backend) -> str:
+    if backend.price_provider() is not None:
+        return "listed"
+    return "no" if "pricing" in kind.refuses else "`pricing`"
 
 
 def test_of(type: str, column: str) -> str:
@@ -107,7 +120,7 @@ def table() -> str:
         cells = []
         for column in COLUMNS:
             file, _, test = test_of(name, column).partition("::")
-            cells.append(f'[{said[column]}](../{file} "{test}")')
+            cells.append(f"[{said[column]}](../{file}#{test})")
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from complaint_llm_plugins.backends.anthropic import errors as anthropic
+from complaint_llm_plugins.backends.google import errors as google
+from complaint_llm_plugins.backends.openai import errors as openai
+
 from complaint_llm import exceptions
 from complaint_llm.backends.statuses import STATUSES
 from complaint_llm.routing.retry import TABLE
@@ -98,6 +102,24 @@ def _statuses() -> str:
     return "\n".join([*lines, "| other 4xx | `InvalidRequestError` |", "| 5xx | `ServerError` |"])
 
 
+CODES: Mapping[str, Mapping[str, type[exceptions.BackendError]]] = {
+    "OpenAI and compatible": openai.CODES,
+    "the same, inside an HTTP 200": openai.TYPES_WITHOUT_STATUS,
+    "Anthropic": anthropic.ERRORS,
+    "Gemini": google.CODES,
+}
+
+
+def _codes() -> str:
+    lines = ["| wire | error | codes |", "| --- | --- | --- |"]
+    for wire, codes in CODES.items():
+        by_error: dict[str, list[str]] = {}
+        for code, error in codes.items():
+            by_error.setdefault(error.__name__, []).append(f"`{code}`")
+        lines += [f"| {wire} | `{error}` | {', '.join(found)} |" for error, found in by_error.items()]
+    return "\n".join(lines)
+
+
 def _actions() -> str:
     lines = ["| error | after it was sent | before | why |", "| --- | --- | --- | --- |"]
     for rule in TABLE:
@@ -118,6 +140,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "plugins": _section("PLUGINS"),
     "evidence": _section("EVIDENCE"),
     "statuses": _statuses,
+    "codes": _codes,
     "actions": _actions,
     "tree": _tree,
 }

@@ -54,6 +54,7 @@ _PEERS: dict[str, _Peer] = {
         ),
         "pip install gguf 'llama-cpp-python[server]'",
     ),
+    "fiu-run": _Peer(lambda: shutil.which("fiu-run"), "apt install fiu-utils"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }
 

@@ -24,6 +24,7 @@ from complaint_llm.request import (
 
 if TYPE_CHECKING:
     from complaint_llm.backends.options import Options
+    from complaint_llm.batch import Ask
     from complaint_llm.routing.candidate import Candidate
     from complaint_llm.routing.router import Router
 
@@ -92,14 +93,19 @@ class Asking:
         tools: Sequence[ToolLike],
         temperature: float | None,
         params: Mapping[str, Any],
+        cancel: CancelToken | None = None,
     ) -> InferenceOutput:
         request = self._request(messages, tools, temperature, params)
         self._calls.add(request.cancel)
+        if cancel is not None:
+            cancel.attach(request.cancel.cancel)
         try:
             output = router.answer(request, self._candidates(request, params.get("backend")))
             return output if self._seal is None else self._seal(request, output)
         finally:
             self._calls.discard(request.cancel)
+            if cancel is not None:
+                cancel.detach(request.cancel.cancel)
 
     def infer_stream(
         self,
@@ -178,7 +184,7 @@ class Asking:
         if timeout is not None:
             params["timeout"] = timeout
         workers = max_workers or batch_size or self._default_workers()
-        return batch_generate(self._ask(params), prompts, max_workers=workers, on_error=on_error)
+        return batch_generate(self.asker(params), prompts, max_workers=workers, on_error=on_error)
 
     def close(self) -> None:
         """Cancel what is in flight (its callers get an error that says so) and free every connection. Idempotent."""
@@ -294,10 +300,12 @@ class Asking:
             raise InvalidRequestError(f'privacy is "local" or nothing, not {given!r}', sent=False)
         return given or self._privacy()
 
-    def _ask(self, common: Mapping[str, Any]) -> Any:
+    def asker(self, common: Mapping[str, Any] = NOTHING, cancel: CancelToken | None = None) -> Ask:
+        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all."""
+
         def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
             given = {**common, **params}
             tools, temperature = given.pop("tools", ()), given.pop("temperature", None)
-            return self._infer(self._batch_router, prompt, tools, temperature, given)
+            return self._infer(self._batch_router, prompt, tools, temperature, given, cancel)
 
         return ask

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -244,6 +243,8 @@ class Backend(Asking):
             return None
         import json
 
+        from complaint_llm.backends.version import plugin_version
+
         options = self.options
         model = request.model or options.model
         defaults = [dict(options.params), options.system, dict(options.extra_body), options.base_url]
@@ -384,16 +385,6 @@ def as_limits(budget: float | Mapping[str, float]) -> Limits:
     from complaint_llm.routing.budget_book import Limits
 
     return Limits(**budget) if isinstance(budget, Mapping) else Limits(total=budget)
-
-
-@lru_cache(maxsize=64)
-def plugin_version(module: str) -> str:
-    """The version of the distribution that a module came with; of a drop-in module its name."""
-    from importlib.metadata import packages_distributions, version
-
-    top = module.partition(".")[0]
-    names = packages_distributions().get(top)
-    return f"{names[0]} {version(names[0])}" if names else top
 
 
 BaseBackend = Backend

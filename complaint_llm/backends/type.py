@@ -78,7 +78,7 @@ class BackendType(NamedTuple):
 
     def version(self) -> str:
         """The distribution that the code came with and its version; of a drop-in plugin its module's name."""
-        from complaint_llm.backends.base import plugin_version
+        from complaint_llm.backends.version import plugin_version
 
         return plugin_version(self.make.partition(":")[0] if isinstance(self.make, str) else self.make.__module__)
 

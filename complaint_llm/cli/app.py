@@ -75,8 +75,13 @@ class App:
         config = load_config(path)
         return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"), config.host)
 
-    def batch_executors(self) -> Mapping[str, ExecutorFactory]:
-        """The executors that plugins offer, by URL scheme."""
+    def batch_executors(self, url: str) -> Mapping[str, ExecutorFactory]:
+        """The executors that plugins offer, by URL scheme, to open ``url`` with.
+
+        Raises ConfigError where nothing may leave this machine and the URL may lead away from it.
+        """
+        if self.load_config().mediator.get("privacy") == "local" and not url.startswith("dask://local"):
+            raise ConfigError(f'MEDIATOR "privacy" is "local", and {url} may be another machine: use dask://local/N')
         executors: dict[str, ExecutorFactory] = self.load_config().host.offered("complaint_llm_batch_executors")
         return executors
 

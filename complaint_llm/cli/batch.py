@@ -41,7 +41,7 @@ class Explanation(Protocol):
 class Asker(Protocol):
     """What this command needs of a Mediator."""
 
-    def infer(self, messages: Prompt, /, **params: Any) -> InferenceOutput: ...
+    def asker(self) -> Ask: ...
     def explain(self, prompt: Prompt, /, **params: Any) -> Explanation: ...
     def close(self) -> None: ...
 
@@ -50,7 +50,7 @@ class BatchApp(Protocol):
     """What this command needs of the application object."""
 
     def open_mediator(self) -> Asker: ...
-    def batch_executors(self) -> Mapping[str, ExecutorFactory]: ...
+    def batch_executors(self, url: str, /) -> Mapping[str, ExecutorFactory]: ...
     def ask_factory(self) -> Callable[[], Ask]: ...
 
 
@@ -220,13 +220,12 @@ def _run(app: BatchApp, items: Iterator[Line], options: Options, total: int | No
     executor: BatchExecutor | None = None
     if options.executor in (None, "threads"):
         mediator = app.open_mediator()
-        infer = mediator.infer
+        ask = mediator.asker()
         cancel.attach(mediator.close)
     else:
-        executor = open_executor(options.executor or "", app.ask_factory(), options.max_workers, app.batch_executors())
-
-    def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
-        return infer(prompt, **params)
+        factories = app.batch_executors(options.executor)
+        executor = open_executor(options.executor, app.ask_factory(), options.max_workers, factories)
+        ask = _asked_elsewhere
 
     stop = threading.Event()
     ids: dict[int, str] = {}
@@ -261,6 +260,10 @@ def _run(app: BatchApp, items: Iterator[Line], options: Options, total: int | No
             mediator.close()
     _print_summary(run.summary, stopped, options)
     return 130 if interrupted else 1 if run.summary.failed or stopped else 0
+
+
+def _asked_elsewhere(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
+    raise BatchError("an executor asks by itself")
 
 
 def _consume(run: BatchRun, ids: dict[int, str], stop: threading.Event, options: Options, total: int | None) -> str:

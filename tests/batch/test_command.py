@@ -34,13 +34,16 @@ class App:
         self.opened += 1
         return self
 
-    def batch_executors(self):
+    def batch_executors(self, url):
         return {}
 
     def ask_factory(self):
         raise AssertionError
 
-    def infer(self, prompt, **params):
+    def asker(self):
+        return self.ask
+
+    def ask(self, prompt, params):
         text = prompt if isinstance(prompt, str) else prompt[-1].text
         self.asked.append(text)
         self.params.append(params)

@@ -441,4 +441,4 @@ def _every() -> Iterator[Mode]:
 
 MODES: dict[str, Mode] = {mode.name: mode for mode in _every()}
 
-WELL = Mode("well-behaved", [REQUEST, ok(GOOD)], None, [REQUEST, events(FIRST, REST, DONE)])
+WELL = Mode("well-behaved", [REQUEST, ok(GOOD, CLOSE)], None, [REQUEST, events(FIRST, REST, DONE)])

@@ -125,6 +125,33 @@ def test_close_ends_a_call_that_waits_for_a_silent_server(faults: Faults, mode: 
     assert "first was closed" in f"{error} {error.__cause__}"
 
 
+# A stream that has begun is not hedged any more: its first piece was handed out.
+HEDGED = [
+    pytest.param(mode, streamed, id=f"{name}-{'streamed' if streamed else 'plain'}")
+    for name, mode in SILENT.items()
+    for streamed in (False, True)
+    if not (streamed and mode.begun)
+]
+
+
+@pytest.mark.parametrize(("mode", "streamed"), HEDGED)
+def test_a_hedge_outruns_a_silent_server_and_gives_its_connection_up(
+    faults: Faults, mode: Mode, streamed: bool
+) -> None:
+    """The second answers long before the deadline; of the first nothing is left though nobody closed anything."""
+    with faults.playing(mode, streamed) as port, faults.playing(WELL, streamed) as good:
+        first, second = backend_at(port, "first", mode.scheme), backend_at(good, "second")
+        before = Lists.now()
+        mediator = Mediator([first, second], timeout=30, hedge_after=0.05)
+        told = ask(mediator, mode.prompt, streamed=streamed)
+        assert left_open(before, [first, second]) == []
+        mediator.close()
+    assert (told.error, told.text) == (None, ANSWER)
+    assert told.seconds < 5
+    assert told.output is not None
+    assert {attempt.backend for attempt in told.output.attempts} == {"first", "second"}
+
+
 def test_the_table_is_as_long_as_it_claims() -> None:
     """At least 34 faults, each with a name of its own, besides what is odd and yet an answer."""
     assert len([mode for mode in MODES.values() if mode.error is not None]) >= 34

@@ -27,7 +27,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.mark.peer("llama.cpp")
 def test_a_llama_cpp_model_is_added_saved_loaded_and_asked(config: Config, tmp_path: Path) -> None:
-    """``add_model(name, path, backend="llama.cpp", parameters=...)``, ``config.save()``, ``load_model``, ``generate``."""
+    """``add_model(name, path, backend="llama.cpp", parameters=...)``, ``save``, ``load_model``, ``generate``."""
     need_peer("llama-cpp")
     need_peer("gguf")
     build(tmp_path / "llama-2-7b.gguf")

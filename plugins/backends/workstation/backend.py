@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, is_on_hub
+from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, look_on_hub
 from complaint_llm_plugins.backends.workstation.model import Model, Settings, chat_messages, look_at, module
 
 from complaint_llm.backends import Backend
@@ -101,7 +101,7 @@ class WorkstationBackend(Backend):
             if self._path is not None:
                 look_at(Path(self._path).expanduser())
             elif connect and not is_fetched(*self._on_hub()):
-                is_on_hub(*self._on_hub(), timeout)
+                look_on_hub(*self._on_hub(), timeout)
         except BackendError as error:
             raise self._named(error) from error.__cause__
 

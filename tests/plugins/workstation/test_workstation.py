@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from peers import need_peer
+from tiny_gguf import build
 
 from complaint_llm.backends import WorkstationBackend
 from complaint_llm.exceptions import (
@@ -23,8 +25,6 @@ from complaint_llm.exceptions import (
     RateLimitError,
     ResponseFormatError,
 )
-from peers import need_peer
-from tiny_gguf import build
 
 pytestmark = pytest.mark.peer("llama.cpp")
 

@@ -1,0 +1,231 @@
+"""Model files from a Hub: fetched once, resumed after a cut, and nothing asked that need not be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from complaint_llm_plugins.backends.workstation.backend import WorkstationBackend
+from peers import free_port, need_peer
+from tiny_gguf import build
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+STEP = 10 * 1024 * 1024
+REPO, FILE = "office/tiny-instruct", "tiny.gguf"
+
+ASK = f"""
+import sys
+from complaint_llm_plugins.backends.workstation.backend import WorkstationBackend
+from complaint_llm.exceptions import BackendError
+with WorkstationBackend(id="ws", repo={REPO!r}, filename=sys.argv[1], n_ctx=512, n_threads=1) as backend:
+    try:
+        if sys.argv[2] == "check":
+            backend.check()
+            print("fine", end="")
+        else:
+            print(backend.generate("hello", max_tokens=8, seed=2, **eval(sys.argv[3])), end="")
+    except BackendError as error:
+        print(f"{{type(error).__name__}}: {{error}}", end="")
+"""
+
+
+class Asked(NamedTuple):
+    """One request to the Hub: its method, path, and the first byte that it wants."""
+
+    method: str
+    path: str
+    start: int
+
+
+class Hub(ThreadingHTTPServer):
+    """The Hub's file API on loopback: HEAD and GET with ETag, commit and ranges. ``cuts`` says after how many bytes
+    the next downloads break off."""
+
+    daemon_threads = True
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.data = data
+        self.asked: list[Asked] = []
+        self.cuts: list[int] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def downloads(self) -> list[int]:
+        """The first byte of each download, in order."""
+        return [each.start for each in self.asked if each.method == "GET" and "/resolve/" in each.path]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, *, body: bool) -> None:
+        given = self.headers.get("Range")
+        start = int(given.removeprefix("bytes=").partition("-")[0]) if given else 0
+        self.server.asked.append(Asked(self.command, self.path, start))
+        if self.path != f"/{REPO}/resolve/main/{FILE}" and self.path != f"/{REPO}/resolve/{COMMIT}/{FILE}":
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        data = self.server.data
+        self.send_response(206 if given else 200)
+        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Accept-Ranges", "bytes")
+        if given:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        if body:
+            end = start + self.server.cuts.pop(0) if self.server.cuts else len(data)
+            self.wfile.write(data[start:end])
+            self.close_connection = end < len(data)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+class Asker:
+    """Asks the model in a new process, whose only Hub is ours and whose cache begins empty."""
+
+    def __init__(self, hub: Hub, cache: Path) -> None:
+        self.hub = hub
+        self.cache = cache
+
+    def __call__(self, filename: str = FILE, act: str = "ask", endpoint: str | None = None, **params: object) -> str:
+        environment = {
+            "HF_ENDPOINT": endpoint or self.hub.url,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HOME": str(self.cache),
+            "HF_HUB_DOWNLOAD_TIMEOUT": "5",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "NO_PROXY": "127.0.0.1",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", ASK, filename, act, repr(params)],
+            env={"PATH": os.environ["PATH"], "HOME": str(self.cache), **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need_peer("llama-cpp")
+    need_peer("gguf")
+    pytest.importorskip("huggingface_hub")
+    path = tmp_path_factory.mktemp("gguf") / FILE
+    # Above 10 MiB: huggingface-hub writes, and so resumes, in steps of that size.
+    build(path, width=256, layers=12)
+    return path
+
+
+@pytest.fixture
+def ask(gguf: Path, tmp_path: Path) -> Iterator[Asker]:
+    hub = Hub(gguf.read_bytes())
+    thread = threading.Thread(target=hub.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield Asker(hub, tmp_path)
+    finally:
+        hub.shutdown()
+        thread.join()
+        hub.server_close()
+
+
+@pytest.mark.peer("llama.cpp")
+def test_the_file_is_fetched_once_and_then_nothing_is_asked(ask: Asker, gguf: Path) -> None:
+    """The answers are those of the file itself; the second process does not even look at the Hub."""
+    with WorkstationBackend(model_path=str(gguf), n_ctx=512, n_threads=1) as local:
+        expected = local.generate("hello", max_tokens=8, seed=2)
+    assert ask() == expected
+    assert ask.hub.downloads() == [0]
+    before = len(ask.hub.asked)
+    assert ask() == expected
+    assert ask(privacy="local") == expected
+    assert len(ask.hub.asked) == before
+
+
+@pytest.mark.peer("llama.cpp")
+def test_a_fetch_that_broke_off_is_resumed(ask: Asker, gguf: Path) -> None:
+    """Within one fetch, from what had been written."""
+    with WorkstationBackend(model_path=str(gguf), n_ctx=512, n_threads=1) as local:
+        expected = local.generate("hello", max_tokens=8, seed=2)
+    ask.hub.cuts = [STEP + 1000]
+    assert ask() == expected
+    assert ask.hub.downloads() == [0, STEP]
+
+
+@pytest.mark.peer("llama.cpp")
+def test_a_fetch_that_failed_goes_on_in_the_next_process(ask: Asker, gguf: Path) -> None:
+    """What came is kept, also where the Hub broke off again and again."""
+    with WorkstationBackend(model_path=str(gguf), n_ctx=512, n_threads=1) as local:
+        expected = local.generate("hello", max_tokens=8, seed=2)
+    ask.hub.cuts = [STEP + 1000, *[0] * 20]
+    said = ask()
+    assert said.startswith("BackendError: ws: cannot fetch office/tiny-instruct/tiny.gguf from the Hub")
+    failed = len(ask.hub.downloads())
+    ask.hub.cuts = []
+    assert ask() == expected
+    assert ask.hub.downloads()[0] == 0
+    assert ask.hub.downloads()[failed:] == [STEP]
+
+
+@pytest.mark.peer("llama.cpp")
+def test_what_was_fetched_before_is_checked(ask: Asker) -> None:
+    """A part that does not fit the rest is no model; the next try begins anew."""
+    ask.hub.cuts = [STEP + 1000, *[0] * 20]
+    ask()
+    (part,) = ask.cache.rglob("*.complaint-llm")
+    part.write_bytes(bytes(part.stat().st_size))
+    ask.hub.cuts = []
+    assert "does not fit: it was deleted" in ask()
+    assert not list(ask.cache.rglob("*.complaint-llm"))
+    assert "Error" not in ask()
+
+
+@pytest.mark.peer("llama.cpp")
+def test_a_file_that_is_not_there_is_named(ask: Asker) -> None:
+    """By the request and by ``check``, which fetches nothing."""
+    assert "cannot fetch office/tiny-instruct/none.gguf" in ask("none.gguf")
+    assert "cannot find office/tiny-instruct/none.gguf" in ask("none.gguf", "check")
+    assert ask(act="check") == "fine"
+    assert ask.hub.downloads() == []
+
+
+@pytest.mark.peer("llama.cpp")
+def test_a_private_request_fetches_nothing(ask: Asker) -> None:
+    """It may not leave this machine."""
+    assert "the request may not leave it" in ask(privacy="local")
+    assert ask.hub.asked == []
+
+
+@pytest.mark.peer("llama.cpp")
+def test_a_hub_that_cannot_be_reached_is_named(ask: Asker) -> None:
+    """In one line, without a traceback."""
+    said = ask(endpoint=f"http://127.0.0.1:{free_port()}")
+    assert "cannot fetch office/tiny-instruct/tiny.gguf from the Hub" in said
+    assert "\n" not in said
