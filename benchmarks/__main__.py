@@ -9,7 +9,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import batch, cold_start, config_load, fallback, one_call, peers, policies, stream, where
+from benchmarks import (
+    batch,
+    cold_start,
+    config_load,
+    evidence_file,
+    evidence_records,
+    fallback,
+    one_call,
+    peers,
+    policies,
+    stream,
+    where,
+)
 from benchmarks.report import Options, Table, machine, versions
 
 FINDINGS = Path(__file__).with_name("findings.md")
@@ -23,6 +35,8 @@ MEASURED: Sequence[tuple[str, Callable[[Options], Sequence[Table]]]] = (
     ("policies", policies.tables),
     ("config_load", config_load.tables),
     ("where", where.tables),
+    ("evidence_file", evidence_file.tables),
+    ("evidence_records", evidence_records.tables),
 )
 OURS = ("complaint-llm", "requests", "urllib3", "pluggy", "jsonschema")
 THEIRS = ("openai", "litellm", "any-llm-sdk", "langchain-openai")

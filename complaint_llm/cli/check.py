@@ -41,12 +41,23 @@ def check(app: App, connect: bool, as_json: bool) -> None:
     """
     with app.open_mediator() as mediator:
         findings = _findings(mediator, connect)
+        _check_node(mediator)
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in findings], ensure_ascii=False, indent=2))
     else:
         print_table(("backend", "type", "model", "state", ""), findings)
     if any(finding.state in ("broken", "unreachable") for finding in findings):
         raise SystemExit(1)
+
+
+def _check_node(mediator: Mediator) -> None:
+    """Raise ConfigError where evidence would go to an IPFS node beyond this machine that nobody agreed to."""
+    settings = mediator.config.evidence if mediator.config is not None else {}
+    if settings.get("ipfs_api"):
+        from complaint_llm.evidence.node import IpfsNode
+
+        local_only = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
+        IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=local_only)
 
 
 def _findings(mediator: Mediator, connect: bool) -> list[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,39 +11,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, look_on_hub
 from complaint_llm_plugins.backends.workstation.model import Model, Settings, chat_messages, look_at, module
 
-from complaint_llm.backends import Backend
-from complaint_llm.backends.parameters import KEY, UnsupportedParameters
-from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.backends.local_model import LocalModelBackend
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
 from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request
-from complaint_llm.routing.worker import run_abandonable
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability
 
-LOAD_TIMEOUT = 3600.0
-"""Seconds that loading, a download included, may take where ``load_timeout`` is not set."""
 
-PARAMETERS = ("temperature", "max_tokens", "top_p", "top_k", "stop", "seed", "frequency_penalty", "presence_penalty")
-
-REFUSED = frozenset(
-    ("api_key", "base_url", "custom_headers", "connection_timeout", "extra_body", "reasoning_effort")
-) | frozenset(("thinking_budget", "pricing", "embedding_model"))
-"""Common keys that mean nothing to a model in this process."""
-
-
-class WorkstationBackend(Backend):
+class WorkstationBackend(LocalModelBackend[Model]):
     """A GGUF model in this process. Loaded at the first request, outside its deadline, or by ``load()``.
 
     ``model_path`` is the file; or ``repo`` and ``filename`` name it on the Hugging Face Hub. Any thread may call it;
-    the model answers one at a time, so ``max_concurrency`` is 1 unless it is given. ``_lock`` guards ``_models``;
-    ``_loading`` lets one thread load at a time, always a worker that its caller can leave.
+    the model answers one at a time.
     """
 
     type: ClassVar[str] = "workstation"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "structured", "embeddings"))
-    default_location = "local"
+    parameters: ClassVar[frozenset[str]] = frozenset(
+        ("temperature", "max_tokens", "top_p", "top_k", "stop", "seed", "frequency_penalty", "presence_penalty")
+    )
 
     def __init__(
         self,
@@ -60,38 +47,20 @@ class WorkstationBackend(Backend):
         chat_format: str | None = None,
         **keys: Any,
     ) -> None:
-        # Waiting for the model is waiting for admission: it counts before a batch item's clock starts, and a fallback
-        # sees that this backend is busy.
-        super().__init__(**{"max_concurrency": 1, **keys})
-        refused = [key for key in keys if key in REFUSED and keys[key] is not None]
-        if refused:
-            raise ConfigError(f"{self.id}: a model in this process takes no {refused[0]}: leave it out")
+        super().__init__(**keys)
         if (model_path is None) == (repo is None) or (repo is None) != (filename is None):
             raise ConfigError(f"{self.id}: give model_path, or repo and filename")
         self._path = model_path
         self._repo, self._filename = repo, filename
         self._settings = Settings(n_ctx, n_threads, n_gpu_layers, n_batch, f16_kv, chat_format)
-        self._lock = threading.Lock()
-        self._loading = threading.Lock()
-        self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
-        self._models: dict[bool, Model] = {}
 
     # -- loading -------------------------------------------------------------------------------------------------
 
-    def load(self) -> None:
-        """Load the model now. Raises BackendError, BackendTimeoutError after ``load_timeout``."""
-        self._loaded(CancelToken(), embedding=False, offline=False)
+    def make_model(self, *, embedding: bool, offline: bool) -> Model:
+        return Model(self._file(offline), self._settings, embedding=embedding)
 
-    def is_loaded(self) -> bool:
-        """Whether the model is in memory."""
-        return False in self._models
-
-    def unload(self) -> None:
-        """Free the memory; the next request loads the model again."""
-        with self._lock:
-            models, self._models = self._models, {}
-        for model in models.values():
-            model.close()
+    def model_name(self) -> str:
+        return self.options.model or Path(self._path or self._filename or "").name
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raises BackendError if the file is no GGUF model, or llama.cpp is missing; with ``connect`` also if the Hub
@@ -105,26 +74,11 @@ class WorkstationBackend(Backend):
         except BackendError as error:
             raise self._named(error) from error.__cause__
 
-    def close_resources(self) -> None:
-        self.unload()
-
-    def attempt(self, request: Request) -> InferenceOutput:
-        self._loaded_outside(request)
-        return super().attempt(request)
-
-    def attempt_stream(self, request: Request) -> Any:
-        self._loaded_outside(request)
-        return super().attempt_stream(request)
-
-    def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        self._loaded_outside(request, embedding=True)
-        return super().attempt_embedding(request._replace(model=request.model or self._name()))
-
     # -- one attempt, on a worker thread ---------------------------------------------------------------------------
 
     def answer(self, request: Request) -> InferenceOutput:
-        refused = self._refused(request)
-        model = self._models_now(embedding=False)
+        refused = self.refused(request)
+        model = self.model()
         with model.turn(request.deadline, request.cancel) as llama:
             reply = self._complete(llama, request, stream=False)
             choice = reply["choices"][0]
@@ -133,13 +87,13 @@ class WorkstationBackend(Backend):
             choice["message"]["content"] or "",
             token_usage=TokenUsage(usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]),
             finish_reason=choice["finish_reason"],
-            model=request.model or self._name(),
+            model=request.model or self.model_name(),
             metadata=refused,
         )
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
-        refused = self._refused(request)
-        model = self._models_now(embedding=False)
+        refused = self.refused(request)
+        model = self.model()
         text: list[str] = []
         finish = None
         with model.turn(request.deadline, request.cancel) as llama:
@@ -158,13 +112,13 @@ class WorkstationBackend(Backend):
                 "".join(text),
                 token_usage=usage,
                 finish_reason=finish,
-                model=request.model or self._name(),
+                model=request.model or self.model_name(),
                 metadata=refused,
             ),
         )
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        model = self._models_now(embedding=True)
+        model = self.model(embedding=True)
         vectors: list[tuple[float, ...]] = []
         tokens = 0
         with model.turn(request.deadline, request.cancel) as llama:
@@ -173,10 +127,10 @@ class WorkstationBackend(Backend):
                 vector, count = llama.embed(text, normalize=True, return_count=True)
                 vectors.append(tuple(vector))
                 tokens += count
-        return EmbeddingOutput(tuple(vectors), TokenUsage(tokens, 0, tokens), model=self._name())
+        return EmbeddingOutput(tuple(vectors), TokenUsage(tokens, 0, tokens), model=self.model_name())
 
     def _complete(self, llama: Any, request: Request, *, stream: bool) -> Any:
-        keys = {name: request.params[name] for name in PARAMETERS if name in request.params}
+        keys = {name: request.params[name] for name in self.parameters if name in request.params}
         if "seed" in keys or keys.get("temperature") == 0:
             # What an earlier request left in the cache changes the last bits of the numbers, and so the answer.
             llama.reset()
@@ -190,55 +144,7 @@ class WorkstationBackend(Backend):
         with _refusals():
             yield from self._complete(llama, request, stream=True)
 
-    def _refused(self, request: Request) -> Mapping[str, Any]:
-        """The metadata that names the parameters which llama.cpp is not given."""
-        if request.extra_body:
-            raise InvalidRequestError("a model in this process takes no extra_body", sent=False)
-        refused = [name for name in request.params if name not in PARAMETERS]
-        if not refused:
-            return {}
-        self._unsupported.check(refused, self._name())
-        return {KEY: refused}
-
     # -- inside --------------------------------------------------------------------------------------------------
-
-    def _loaded_outside(self, request: Request | EmbeddingRequest, *, embedding: bool = False) -> None:
-        """Load the model if it is not, while the request's deadline stands still."""
-        if embedding in self._models:
-            return
-        request.deadline.pause()
-        try:
-            self._loaded(request.cancel, embedding=embedding, offline=request.privacy == "local")
-        except BackendError as error:
-            error.backend = error.backend or self.id
-            raise
-        finally:
-            request.deadline.resume()
-
-    def _loaded(self, cancel: CancelToken, *, embedding: bool, offline: bool) -> None:
-        limit = Deadline(self.options.load_timeout or LOAD_TIMEOUT)
-
-        def load() -> None:
-            with self._loading:
-                if self._closed or embedding in self._models:
-                    return
-                self._keep(Model(self._file(offline), self._settings, embedding=embedding), embedding=embedding)
-
-        run_abandonable(load, limit, cancel, self.id)
-
-    def _keep(self, model: Model, *, embedding: bool) -> None:
-        with self._lock:
-            if not self._closed:
-                self._models[embedding] = model
-                return
-        # It was closed while the model was read: nobody else would free it.
-        model.close()
-
-    def _models_now(self, *, embedding: bool) -> Model:
-        model = self._models.get(embedding)
-        if model is None:
-            raise BackendError("the model was unloaded", sent=False)
-        return model
 
     def _file(self, offline: bool) -> Path:
         if self._path is not None:
@@ -249,9 +155,6 @@ class WorkstationBackend(Backend):
         assert self._repo is not None
         assert self._filename is not None
         return self._repo, self._filename
-
-    def _name(self) -> str:
-        return self.options.model or Path(self._path or self._filename or "").name
 
 
 @contextmanager

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from complaint_llm.backends.local_model import Turns, go_on
 from complaint_llm.call import CancelToken, Deadline
-from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ModelNotFoundError
+from complaint_llm.exceptions import BackendError, ModelNotFoundError
 
 MAGIC = b"GGUF"
 
@@ -27,59 +27,34 @@ class Settings(NamedTuple):
 
 
 class Model:
-    """A loaded model. Any thread may call it; ``_turn`` lets one at a time in and is held for a stream's whole life.
+    """A loaded model, used by one request at a time, for a stream's whole life. Any thread may call it.
 
-    llama.cpp aborts the process when two threads use one model, and crashes when one is used after it was freed: so it
-    is freed only by whoever holds the turn.
+    llama.cpp aborts the process when two threads use one model, and crashes when one is used after it was freed.
     """
 
     def __init__(self, path: Path, settings: Settings, *, embedding: bool) -> None:
-        self._turn = threading.Lock()
-        self._closed = False
         self._llama: Any = _load(path, settings, embedding=embedding)
-        self._check: Any = None
+        self._turns = Turns(self._free)
 
     @contextmanager
     def turn(self, deadline: Deadline, cancel: CancelToken) -> Iterator[Any]:
-        """The llama object for as long as the context lasts.
+        """The llama object for as long as the context lasts; before each step it looks whether it should go on.
 
-        Raises BackendTimeoutError if the turn does not come before the deadline, BackendError after ``close``. While
-        it is held, each evaluation of tokens looks at the deadline and the token first.
+        Raises BackendTimeoutError if the turn does not come before the deadline, BackendError after ``close``.
         """
-        # Woken every tenth of a second to see a cancellation: a lock cannot be waited for together with anything else.
-        while not self._turn.acquire(timeout=max(0.0, min(0.1, deadline.remaining()))):
-            _check(deadline, cancel)
-        try:
-            if self._closed:
-                raise BackendError("the model was unloaded", sent=False)
-            self._llama.check = lambda: _check(deadline, cancel)
+        with self._turns.turn(deadline, cancel):
+            self._llama.check = lambda: go_on(deadline, cancel)
             yield self._llama
-        finally:
-            if self._closed:
-                self._free()
-            self._turn.release()
 
-    def close(self, patience: float = 1.0) -> None:
+    def close(self) -> None:
         """Free the memory, now or when whoever uses the model lets go of it."""
-        self._closed = True
-        if self._turn.acquire(timeout=patience):
-            try:
-                self._free()
-            finally:
-                self._turn.release()
+        self._turns.close()
 
     def _free(self) -> None:
         llama, self._llama = self._llama, None
         if llama is not None:
             llama.check = None
             llama.close()
-
-
-def _check(deadline: Deadline, cancel: CancelToken) -> None:
-    if cancel.cancelled:
-        raise CancelledError(cancel.reason or "cancelled")
-    if deadline.remaining() <= 0:
-        raise BackendTimeoutError("the deadline passed while the model was busy")
 
 
 def _load(path: Path, settings: Settings, *, embedding: bool) -> Any:

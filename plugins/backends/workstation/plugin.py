@@ -6,6 +6,7 @@ from pathlib import Path
 
 from complaint_llm import hookimpl
 from complaint_llm.backends import BackendType
+from complaint_llm.backends.local_model import REFUSED
 
 _HERE = Path(__file__).parent
 
@@ -22,10 +23,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             aliases=("llama.cpp",),
             extra="workstation",
             modules=("llama_cpp",),
-            refuses=frozenset(
-                ("api_key", "base_url", "custom_headers", "connection_timeout", "extra_body", "reasoning_effort")
-            )
-            | frozenset(("thinking_budget", "pricing", "embedding_model")),
+            refuses=REFUSED | {"reasoning_effort", "thinking_budget"},
             example=_HERE / "example.json",
             location="local",
         )
