@@ -1,4 +1,4 @@
-"""From a loaded config to the parts of a Mediator: lazy backends, the rule for mocks, the guards that they share."""
+"""From settings to the parts of a Mediator: lazy backends, their strategy, the guards that they share."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.base import Backend
+from complaint_llm.backends.base import STATE_PATH, Backend, as_limits
 from complaint_llm.backends.composed import ComposedBackend, Part
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.routing.breaker import BreakerSettings
+from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.config import BackendEntry, Config
-    from complaint_llm.routing.breaker import BreakerSettings
+    from complaint_llm.host import PluginHost
     from complaint_llm.routing.budget import Account
+    from complaint_llm.routing.candidate import Strategy
     from complaint_llm.routing.shared import SharedState
 
 
@@ -87,3 +90,36 @@ def _resolved(value: Any, declared: Mapping[str, LazyBackend]) -> Any:
     if isinstance(value, (list, tuple)):
         return [_resolved(item, declared) for item in value]
     return value
+
+
+def make_guards(
+    id: str,
+    breaker: Mapping[str, Any] | None,
+    budget: float | Mapping[str, float] | None,
+    folder: Path,
+    shared: Mapping[str, Any] | None,
+) -> Guards:
+    """The guards that MEDIATOR's ``circuit_breaker``, ``budget`` and ``shared`` ask for; state is kept in ``folder``."""
+    state = folder / STATE_PATH
+    common, whole = None, None
+    if shared is not None:
+        from complaint_llm.routing.shared import SharedState
+
+        url = shared["redis"]
+        common = SharedState(url if isinstance(url, Secret) else Secret(url), share=shared.get("share"))
+    if budget is not None:
+        from complaint_llm.routing.budget import Account
+
+        whole = Account(id, as_limits(budget), state, whole=True, shared=common)
+    return Guards(BreakerSettings(**(breaker or {})), state, whole, common)
+
+
+def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:
+    """A strategy by name, a plugin's too where there is a host. Raises ConfigError for an unknown name."""
+    if not isinstance(given, str):
+        return given
+    from complaint_llm.routing.strategies import STRATEGIES, make_strategy
+
+    if host is None or given in STRATEGIES:
+        return make_strategy(given)
+    return make_strategy(given, host.offered("complaint_llm_strategies"))

@@ -7,18 +7,16 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
-from complaint_llm.assembly import Guards, assemble
+from complaint_llm.assembly import Guards, assemble, choose_strategy, make_guards
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
-from complaint_llm.backends.base import STATE_PATH, Backend, as_limits
+from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, flatten
 from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
-from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.waiting import FOREVER
-from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -74,8 +72,8 @@ class Mediator(ComposedBackend):
         id: str = "mediator",
     ) -> None:
         parts = [_as_part(given) for given in backends]
-        super().__init__(parts, _strategy(strategy), id=id, timeout=timeout)
-        self._guards = guards or _guards(id, circuit_breaker, budget, folder, shared)
+        super().__init__(parts, choose_strategy(strategy), id=id, timeout=timeout)
+        self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared)
         self._cache = _cache(cache or {}, self._guards.shared) if self.caches else None
         patience = getattr(self.strategy, "patience", FOREVER)
         # A batch is not in a hurry: its prompts are not hedged, so that none is paid twice.
@@ -116,9 +114,9 @@ class Mediator(ComposedBackend):
         """A Mediator as a loaded config says. Its backends are made when they are first asked."""
         folder = config.path.parent
         settings = {key: value for key, value in config.mediator.items() if key != "backends"}
-        settings["strategy"] = _strategy(settings.get("strategy", "fallback"), config.host)
+        settings["strategy"] = choose_strategy(settings.get("strategy", "fallback"), config.host)
         breaker, budget, shared = (settings.pop(key, None) for key in ("circuit_breaker", "budget", "shared"))
-        guards = _guards("mediator", breaker, budget, folder, shared)
+        guards = make_guards("mediator", breaker, budget, folder, shared)
         assembled = assemble(config, guards)
         mediator = cls(assembled.parts, evidence=config.evidence, folder=folder, guards=guards, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
@@ -373,37 +371,3 @@ def _cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
 
         common = SharedCache(shared)
     return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)
-
-
-def _guards(
-    id: str,
-    breaker: Mapping[str, Any] | None,
-    budget: float | Mapping[str, float] | None,
-    folder: Path,
-    shared: Mapping[str, Any] | None,
-) -> Guards:
-    state = folder / STATE_PATH
-    common, whole = None, None
-    if shared is not None:
-        from complaint_llm.routing.shared import SharedState
-
-        url = shared["redis"]
-        common = SharedState(url if isinstance(url, Secret) else Secret(url), share=shared.get("share"))
-    if budget is not None:
-        from complaint_llm.routing.budget import Account
-
-        whole = Account(id, as_limits(budget), state, whole=True, shared=common)
-    return Guards(BreakerSettings(**(breaker or {})), state, whole, common)
-
-
-def _strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:
-    """A strategy by name, a plugin's too where there is a host. Raises ConfigError for an unknown name."""
-    if not isinstance(given, str):
-        return given
-    from complaint_llm.routing.strategies import STRATEGIES, make_strategy
-
-    if host is None or given in STRATEGIES:
-        return make_strategy(given)
-    return make_strategy(given, host.offered("complaint_llm_strategies"))
-
-

@@ -1,7 +1,7 @@
 """The price list genai-prices in the shape of the snapshot in ``data/prices``.
 
-Imported only where the list is needed: to make the snapshot, and where an installed list is newer than it. Nothing of it
-is fetched here: genai-prices can update itself over the network, and is never asked to.
+Imported only where the list is needed: to make the snapshot, and where an installed list is newer than it. Nothing is
+fetched here: genai-prices can update itself over the network, and is never asked to.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class LocalModelBackend(Backend, Generic[M]):
         request.deadline.pause()
         try:
             self._load(request.cancel, embedding=embedding, offline=request.privacy == "local")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             named = self._named(error)
             raise named from named.__cause__
         finally:

@@ -43,10 +43,11 @@ def admission(
     The rate limit comes last, so that nothing waits between its admission and the sending: what it admits is sent now.
     """
     policies: list[Policy] = []
-    if meter is not None:
-        policies.append(meter)
+    # First, for it refuses without waiting: what it refuses is not counted as load.
     if breaker is not None:
         policies.append(Breaker(id, breaker, clock))
+    if meter is not None:
+        policies.append(meter)
     if budget is not None:
         if estimate is None:
             raise TypeError("a budget needs an estimate of what a request costs")

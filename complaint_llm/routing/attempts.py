@@ -317,7 +317,8 @@ def full(message: str, wait: float) -> RateLimitError:
 
 def line(error: BackendError) -> str:
     """An error as one line for ``Attempt.error``: its class and its message."""
-    return f"{type(error).__name__}: {' '.join(error.message.split())}"
+    message = error.message
+    return f"{type(error).__name__}: {message if message.isprintable() else ' '.join(message.split())}"
 
 
 def _log(error: BackendError) -> None:

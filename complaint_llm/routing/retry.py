@@ -53,6 +53,8 @@ class Rule(NamedTuple):
     why: str
     unsent: Action | None = None
     """What to do instead where the error was found before anything was sent."""
+    final: bool = False
+    """Nothing about the error but ``retryable`` can change the action."""
 
 
 TABLE: tuple[Rule, ...] = (
@@ -71,7 +73,7 @@ TABLE: tuple[Rule, ...] = (
     Rule(StreamInterruptedError, Action.RETRY, "broken off before a piece was handed out"),
     Rule(ResponseFormatError, Action.NEXT, "what it answers is no answer"),
     Rule(BudgetExceededError, Action.NEXT, "this backend's budget is spent; the whole budget stops the request"),
-    Rule(CircuitOpenError, Action.NEXT, "it failed too often just now"),
+    Rule(CircuitOpenError, Action.NEXT, "it failed too often just now", final=True),
     Rule(BackendError, Action.NEXT, "whatever else a backend reports"),
 )
 """From error to action. Statuses of RETRIED_STATUSES are retried whatever class they have, but for quota errors."""
@@ -84,6 +86,8 @@ def decide(error: BackendError, retry: RetryPolicy) -> Action:
     rule = _rule(error)
     if not error.sent and rule.unsent is not None:
         return rule.unsent
+    if rule.final and not error.retryable:
+        return Action.NEXT
     if isinstance(error, BudgetExceededError) and error.code == WHOLE_BUDGET:
         return Action.STOP
     if rule.action is Action.STOP or isinstance(error, QuotaExceededError):

@@ -47,8 +47,8 @@ def test_each_candidate_is_listed_with_the_state_of_its_policies_and_why_it_woul
     ]
     assert explained[3].estimate == Estimate(40, 60, 0.5)
     assert [f"{state.name}: {state.line}" for state in explained[3].states] == [
-        "load: 0 under way, no answer yet",
         "circuit: closed, 0 of 5 failures",
+        "load: 0 under way, no answer yet",
         "budget: 0.0000 of 1 dollars",
         "concurrency: 0 of 2 under way",
         "rate limit: none",

@@ -1,4 +1,4 @@
-"""Hugging Face Inference Providers."""
+"""Hugging Face: Inference Providers, or a model in this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ class HuggingFaceBackend(CompatibleBackend):
 
     ``base_url`` ends with ``/v1``, as that of the OpenAI-compatible endpoint does. A model may be pinned to a provider
     (``name:provider``); without that the router chooses.
+
+    Any of ``device``, ``torch_dtype``, ``trust_remote_code`` and ``cache_dir``, or a ``model`` that is an existing
+    folder, means a model in this process: what is made is then a ``TransformersBackend``.
     """
+
+    def __new__(cls, **keys: Any) -> Any:
+        from complaint_llm_plugins.backends.huggingface.local import TransformersBackend, is_local
+
+        if cls is HuggingFaceBackend and is_local(keys):
+            return TransformersBackend(**keys)
+        return super().__new__(cls)
 
     type: ClassVar[str] = "huggingface"
     default_base_url: ClassVar[str] = "https://router.huggingface.co/v1"

@@ -207,13 +207,23 @@ def test_closing_does_not_wait_for_a_load_and_nothing_stays_loaded(tmp_path: Pat
 
     thread = threading.Thread(target=ask)
     thread.start()
-    _until(lambda: any(each.name == "ws" for each in threading.enumerate()))
+    ends: list[int] = []
+
+    def reader_is_there() -> bool:
+        try:
+            ends.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
+    _until(reader_is_there)
     started = time.monotonic()
     backend.close()
     thread.join(1)
     assert time.monotonic() - started < 1
     assert isinstance(found[0], CancelledError)
-    pipe.write_bytes(b"GGUF")
+    os.write(ends[0], b"GGUF")
+    os.close(ends[0])
     _until(lambda: not any(each.name == "ws" for each in threading.enumerate()))
     assert not backend.is_loaded()
 

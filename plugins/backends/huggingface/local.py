@@ -1,0 +1,92 @@
+"""Models of the transformers library in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from complaint_llm_plugins.backends.huggingface.generation import Generation, Model, Settings, module
+
+from complaint_llm.backends.local_model import LocalModelBackend
+from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
+from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta, TokenUsage
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.base import Capability
+    from complaint_llm.request import Request
+
+KEYS = frozenset(("device", "torch_dtype", "trust_remote_code", "cache_dir"))
+"""Keys that only a local model has."""
+
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+
+
+def is_local(keys: Mapping[str, Any]) -> bool:
+    """Whether these keys mean a model in this process: one of ``KEYS``, or a ``model`` that is an existing folder."""
+    model = keys.get("model")
+    return any(keys.get(key) is not None for key in KEYS) or (
+        isinstance(model, str) and Path(model).expanduser().is_dir()
+    )
+
+
+class TransformersBackend(LocalModelBackend[Model]):
+    """A causal language model in this process, from a folder or the Hub; loaded at the first request or by ``load()``.
+
+    ``device`` is ``cpu``, ``cuda``, ``cuda:1``, ``mps`` (the first that there is, unless given). Code that comes with a
+    model is run only with ``trust_remote_code``. Any thread may call it; the model answers one at a time. A ``seed``
+    sets the random numbers of the whole process for the answer's time, so it repeats only where nothing else draws.
+    """
+
+    type: ClassVar[str] = "huggingface"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream",))
+    needs_model: ClassVar[bool] = True
+    parameters: ClassVar[frozenset[str]] = frozenset(("temperature", "max_tokens", "top_p", "top_k", "stop", "seed"))
+
+    def __init__(
+        self,
+        *,
+        device: str | None = None,
+        torch_dtype: str = "auto",
+        trust_remote_code: bool = False,
+        cache_dir: str | None = None,
+        **keys: Any,
+    ) -> None:
+        super().__init__(**keys)
+        if torch_dtype not in DTYPES:
+            raise ConfigError(f"{self.id}: torch_dtype is one of {', '.join(DTYPES)}, not {torch_dtype!r}")
+        self._settings = Settings(device, torch_dtype, trust_remote_code, cache_dir)
+
+    def make_model(self, *, embedding: bool, offline: bool) -> Model:
+        name = self.options.model
+        if name is None:
+            raise InvalidRequestError('no model: set "model"', backend=self.id, sent=False)
+        return Model(name, self._settings, offline=offline)
+
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+        """Raises BackendError if transformers is not installed. Nothing is loaded or fetched."""
+        try:
+            module()
+        except BackendError as error:
+            raise self._named(error) from error.__cause__
+
+    def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
+        if request.model != self.options.model:
+            message = f"only {self.options.model} is loaded here: make a backend for each model"
+            raise InvalidRequestError(message, sent=False)
+        refused = self.refused(request)
+        with self.model().generate(request) as generation:
+            for piece in generation:
+                yield TextDelta(piece)
+            output = _output(generation, request)._replace(metadata=refused)
+        yield Done(output.token_usage, output)
+
+
+def _output(generation: Generation, request: Request) -> InferenceOutput:
+    prompt, completion = generation.prompt_tokens, generation.completion_tokens
+    return InferenceOutput(
+        generation.text,
+        token_usage=TokenUsage(prompt, completion, prompt + completion),
+        finish_reason="length" if generation.was_cut else "stop",
+        model=request.model or "",
+    )
