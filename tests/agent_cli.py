@@ -41,15 +41,16 @@ class Agent(NamedTuple):
     program: str
     package: str
     base_path: str
+    login: str | None = None
     required: bool = False
 
 
 AGENTS: Mapping[str, Agent] = {
-    "claude_cli": Agent("ClaudeCLIBackend", "claude", "@anthropic-ai/claude-code", ""),
+    "claude_cli": Agent("ClaudeCLIBackend", "claude", "@anthropic-ai/claude-code", "", login="ANTHROPIC_API_KEY"),
     "codex": Agent("CodexBackend", "codex", "@openai/codex", "/v1", required=True),
     "copilot_cli": Agent("CopilotCLIBackend", "copilot", "@github/copilot", "/v1"),
 }
-"""``required``: a missing program fails where peers are required; the others are skipped there too."""
+"""``login``: the variable that stands for the user's login, which the backend knows nothing of. ``required``: a missing program fails where peers are required; the others are skipped there too."""
 
 
 def session(name: str) -> dict[str, Any]:
@@ -97,10 +98,12 @@ def check(found: Mapping[str, Any]) -> None:
     assert PROMPT_CANARY in str(sent)
     assert "Speak like a clerk." in str(sent)
     # A prompt is a text, not commands to the program; no file is read for it.
-    assert found["command"]["content"] == "Good day."
-    (sent,) = found["command sent"]
-    assert "/help me, @" in str(sent)
-    assert "what nobody may read" not in str(sent)
+    for way in ("command", "login") if "login" in found else ("command",):
+        assert found[way] == "Good day."
+        (sent,) = found[f"{way} sent"]
+        assert "/help me with the" in str(sent)
+        assert "what nobody may read" not in str(sent)
+        assert tools_of(sent) == tools_of(found["text sent"][0])
     assert found["stream"] == ["TextDelta", "Done"]
     assert found["shape"]["parsed"] == {"claim": "wages"}
     assert (found["refused"]["error"], found["refused"]["status"]) == ("AuthenticationError", 401)
@@ -136,15 +139,20 @@ def _main(name: str, program: str, aimock: str) -> dict[str, Any]:
             mock = AIMock(port)
             _until(lambda: _listens(port))
             kind = getattr(import_module(f"complaint_llm_plugins.backends.{name}.backend"), agent.backend)
-            with kind(
-                id="agent",
-                command=program,
-                api_key=KEY,
-                model="gpt-5-mini" if agent.base_path else "claude-sonnet-4-5",
-                base_url=f"{mock.url}{agent.base_path}",
-                max_retries=0,
-            ) as backend:
-                return _questions(mock, backend)
+            keys = {
+                "id": "agent",
+                "command": program,
+                "model": "gpt-5-mini" if agent.base_path else "claude-sonnet-4-5",
+                "base_url": f"{mock.url}{agent.base_path}",
+                "max_retries": 0,
+            }
+            with kind(api_key=KEY, **keys) as backend:
+                found = _questions(mock, backend)
+            if agent.login is not None:
+                with _logged_in(kind, agent.login)(**keys) as backend:
+                    mock.reset()
+                    found["login"], found["login sent"] = _file_named_in_a_prompt(mock, backend)
+            return found
         finally:
             server.terminate()
             server.wait(10)
@@ -174,11 +182,7 @@ def _questions(mock: AIMock, backend: CommandBackend) -> dict[str, Any]:
     found["text"] = ask(asked, reasoning_effort="low", temperature=0.5)
     found["text sent"] = bodies()
     mock.reset()
-    mock.says("Good day.")
-    secret = Path.home() / "private.txt"
-    secret.write_text("what nobody may read")
-    found["command"] = ask(f"/help me, @{secret} !ls")
-    found["command sent"] = bodies()
+    found["command"], found["command sent"] = _file_named_in_a_prompt(mock, backend)
     found["stream"] = [type(event).__name__ for event in backend.infer_stream("Hello.")]
     mock.reset()
     mock.says('{"claim": "wages"}')
@@ -193,6 +197,26 @@ def _questions(mock: AIMock, backend: CommandBackend) -> dict[str, Any]:
     found["late"] = ask("Hello.", timeout=2.5)
     found["still running"] = _running()
     return found
+
+
+def _file_named_in_a_prompt(mock: AIMock, backend: CommandBackend) -> tuple[str, list[dict[str, Any]]]:
+    """The answer to a prompt that an agent could take for a command and for a file to read, and what was sent."""
+    mock.says("Good day.")
+    secret = Path.home() / "private.txt"
+    secret.write_text("what nobody may read")
+    answer = backend.generate(f"/help me with the {PROMPT_CANARY}, @{secret} !ls")
+    return answer, [entry["body"] for entry in mock.journal()]
+
+
+def _logged_in(kind: Any, variable: str) -> Any:
+    """The backend's class as it is without a key, on a machine where the user logged in."""
+    os.environ[variable] = KEY
+
+    class LoggedIn(kind):  # type: ignore[misc]
+        key_variables = ()
+        kept = (*kind.kept, variable)
+
+    return LoggedIn
 
 
 def _running() -> list[str]:

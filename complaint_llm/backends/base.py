@@ -63,6 +63,7 @@ class Backend(Asking):
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
         self.meter = Meter()
         self.facts = ModelFacts(self.type, self.capabilities, self.options, self.price_provider)
+        self._identities: dict[str | None, str] = {}
         self._spending: Account | None = None
         self._policies: Sequence[Policy] = ()
         self.guard()
@@ -239,17 +240,24 @@ class Backend(Asking):
 
     def cache_identity(self, request: Request) -> str | None:
         """What an answer depends on beside the request; None where answers are not cached."""
-        if not self.options.cache_enabled:
+        options = self.options
+        if not options.cache_enabled:
             return None
+        model = request.model or options.model
+        known = self._identities.get(model)
+        if known is not None:
+            return known
         import json
 
         from complaint_llm.backends.version import plugin_version
 
-        options = self.options
-        model = request.model or options.model
         defaults = [dict(options.params), options.system, dict(options.extra_body), options.base_url]
         version = plugin_version(type(self).__module__)
-        return json.dumps([self.id, self.type, version, model, *defaults], sort_keys=True, ensure_ascii=False)
+        known = json.dumps([self.id, self.type, version, model, *defaults], sort_keys=True, ensure_ascii=False)
+        if len(self._identities) < 256:
+            # Model names come from callers: a process that makes them up must not grow without end.
+            self._identities[model] = known
+        return known
 
     def attempt(self, request: Request) -> InferenceOutput:
         bound = self.bind(request)
@@ -341,7 +349,20 @@ class Backend(Asking):
         extra = request.extra_body
         if options.extra_body:
             extra = {**options.extra_body, **extra} if extra else options.extra_body
-        return request._replace(messages=messages, model=model, params=params, extra_body=extra)
+        # By position: _replace takes three times as long, and every attempt comes through here.
+        return Request(
+            messages,
+            request.deadline,
+            request.cancel,
+            model,
+            params,
+            request.tools,
+            request.response_format,
+            extra,
+            request.privacy,
+            request.evidence,
+            request.stream,
+        )
 
     def _answer_structured(self, request: Request) -> InferenceOutput:
         from complaint_llm.backends.structured import answer_structured

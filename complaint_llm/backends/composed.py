@@ -56,9 +56,11 @@ class ComposedBackend(Backend):
                     return chosen
         return super()._candidates(request, wanted)
 
-    def model_info(self) -> ModelInfo:
-        """Of the first part."""
-        return self.parts[0].model_info()
+    def model_info(self, backend: str | None = None) -> ModelInfo:
+        """Of the part that this id names, else of the first that is no mock beside others. Raises ConfigError."""
+        if backend is not None:
+            return self._part(backend).model_info()
+        return next((part for part in self.parts if not part.demo), self.parts[0]).model_info()
 
     def supports_function_calling(self) -> bool:
         """Whether any part does."""
@@ -77,6 +79,12 @@ class ComposedBackend(Backend):
     def caches(self) -> bool:
         """Whether any part does."""
         return any(part.caches for part in self.parts)
+
+    def _part(self, id: str) -> Part:
+        for part in self.parts:
+            if part.id == id:
+                return part
+        raise ConfigError(f"no backend {id!r} here; there are: {', '.join(part.id for part in self.parts)}")
 
     def close_resources(self) -> None:
         failed: list[BaseException] = []

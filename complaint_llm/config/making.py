@@ -22,7 +22,9 @@ def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
     gets secrets as plain texts, for it knows of no Secret, and the common keys go to the backend that stands for it.
     """
     factory = entry.type.factory()
-    keys = {"id": entry.id, **_usual_key(entry, factory), **entry.keys, **parts}
+    # A type that says it stays on this machine does, unless the config says otherwise.
+    by_type = {"location": "local"} if entry.type.location == "local" else {}
+    keys = {"id": entry.id, **by_type, **_usual_key(entry, factory), **entry.keys, **parts}
     if entry.type.schema is not None:
         return factory(**keys)
     takes = Parameters.of(factory)

@@ -8,6 +8,7 @@ joined from pieces: the general encoder takes four times as long, and an answer 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from struct import pack
 from typing import Any, NamedTuple
@@ -69,7 +70,7 @@ def draft(facts: RequestFacts, output: InferenceOutput, when: bytes, plugins: by
         _KIND_AND_TIME,
         when,
         _MODEL,
-        _text(output.model),
+        _name(output.model),
         _USAGE,
         _usage(output.token_usage),
         _ANSWER,
@@ -79,7 +80,7 @@ def draft(facts: RequestFacts, output: InferenceOutput, when: bytes, plugins: by
         _PROMPT,
         linked(DAG_CBOR, _prompt(facts)),
         _BACKEND,
-        _text(output.backend),
+        _name(output.backend),
         plugins,
         _EVIDENCE,
         encode(facts.evidence) if facts.evidence else _EMPTY,
@@ -94,7 +95,7 @@ def draft(facts: RequestFacts, output: InferenceOutput, when: bytes, plugins: by
         linked(DAG_CBOR, encode([_call(call) for call in output.tool_calls])) if output.tool_calls else _NULL,
         config,
         _FINISH_REASON,
-        _NULL if finish is None else _text(finish),
+        _NULL if finish is None else _name(finish),
     )
     return Draft(b"".join(parts), b"".join(rest), texts)
 
@@ -126,7 +127,7 @@ def _prompt(facts: RequestFacts) -> bytes:
         parts.append(head(5, 2 + bool(calls) + (call_id is not None) + (name is not None)))
         if name is not None:
             parts += (_NAME, _text(name))
-        parts += (_ROLE, _text(role), _CONTENT)
+        parts += (_ROLE, _name(role), _CONTENT)
         parts.append(_text(content) if isinstance(content, str) else encode([_part(part) for part in content]))
         if calls:
             parts += (_TOOL_CALLS, encode([_call(call) for call in calls]))
@@ -160,6 +161,12 @@ def _utf8(text: str) -> bytes:
 def _text(text: str) -> bytes:
     data = _utf8(text)
     return head(3, len(data)) + data
+
+
+@lru_cache(maxsize=1024)
+def _name(text: str) -> bytes:
+    """A text that comes again with every record: a role, a model, a backend."""
+    return _text(text)
 
 
 def _usage(usage: TokenUsage) -> bytes:

@@ -370,8 +370,11 @@ class EvidenceStore:
 
 
 def _make_folder(path: Path) -> None:
-    """A folder for clients' data: for its owner alone, and never added to a repository."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """A folder for clients' data: for its owner alone, and never added to a repository; so are those made for it."""
+    for missing in [parent for parent in reversed(path.absolute().parents) if not parent.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
+        (missing / ".gitignore").write_text("*\n", encoding="ascii")
+    path.mkdir(mode=0o700, exist_ok=True)
     ignore = path / ".gitignore"
     if not any(path.iterdir()):
         path.chmod(0o700)

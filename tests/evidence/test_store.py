@@ -453,3 +453,11 @@ def test_threads_share_one_store(store: EvidenceStore, content: Callable[[int], 
     assert len(store.get_user_evidence("all")) == 6
     assert len(store.list_evidence()) == 6 + 8 * 6
     assert store.verify().ok
+
+
+def test_folders_that_are_made_for_the_store_are_private_too(tmp_path: Path) -> None:
+    """``.complaint_llm`` above it has mode 0700 and is never committed; what was there stays as it is."""
+    with EvidenceStore(tmp_path / "there" / ".complaint_llm" / "evidence"):
+        for name in ("there", "there/.complaint_llm", "there/.complaint_llm/evidence"):
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
+            assert (tmp_path / name / ".gitignore").read_text() == "*\n"

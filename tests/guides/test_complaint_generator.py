@@ -72,6 +72,22 @@ def test_the_router_falls_back_along_its_providers(server: FaultyServer) -> None
     assert server.requests[1].headers["authorization"] == "Bearer hf-token"
 
 
+def test_a_provider_may_have_keys_of_its_own(server: FaultyServer) -> None:
+    """A mapping with a type, its own keys over the router's."""
+    server.script(Reply.error(401))
+    backend = LLMRouterBackend(
+        id="router",
+        provider="openai",
+        model="gpt-5-mini",
+        fallback_providers=[{"type": "claude", "model": "claude-sonnet-5-5", "api_key": "sk-ant-own"}],
+    )
+    with backend:
+        assert backend.generate("hello") == "hello"
+    first, second = server.requests
+    assert (first.body["model"], second.body["model"]) == ("gpt-5-mini", "claude-sonnet-5-5")
+    assert second.headers["x-api-key"] == "sk-ant-own"
+
+
 @pytest.mark.parametrize("provider", ["openrouter", "huggingface", "gemini", "claude", "openai"])
 def test_every_hosted_provider_of_the_guide_has_its_name(provider: str, server: FaultyServer) -> None:
     """The router takes types and their aliases."""

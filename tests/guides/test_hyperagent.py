@@ -10,6 +10,7 @@ import pytest
 from complaint_llm import (
     Done,
     InferenceOutput,
+    Mediator,
     Message,
     MessageMatcher,
     MockResponse,
@@ -23,7 +24,7 @@ from complaint_llm import (
     ToolCallStart,
 )
 from complaint_llm.backends import AnthropicBackend, Backend, MockBackend, OpenAIBackend, OpenRouterBackend
-from complaint_llm.exceptions import BackendError, RateLimitError, StreamInterruptedError
+from complaint_llm.exceptions import BackendError, ConfigError, RateLimitError, StreamInterruptedError
 from complaint_llm.testing import FaultyServer, Reply
 
 MESSAGES = (Message("user", "Find the clause."),)
@@ -273,6 +274,22 @@ def test_the_price_of_an_output(server: FaultyServer) -> None:
         output = unknown.infer(MESSAGES)
         assert unknown.model_info().calculate_cost(output.token_usage) is None
         assert output.cost is None
+
+
+def test_a_composed_backend_tells_the_model_of_its_first_or_of_the_one_that_is_named(server: FaultyServer) -> None:
+    """``model_info(backend=...)``; a mock beside models is no candidate, wherever it stands."""
+    parts = [
+        MockBackend.echo(id="demo"),
+        OpenAIBackend(id="gpt", model="m", pricing={"input": 1.0, "output": 2.0}),
+        AnthropicBackend(id="claude", model="m", pricing={"input": 3.0, "output": 15.0}),
+    ]
+    with Mediator(parts) as mediator:
+        usage = mediator.infer(MESSAGES).token_usage
+        assert mediator.model_info().calculate_cost(usage) == pytest.approx((11 * 1.0 + 7 * 2.0) / 1e6)
+        named = mediator.model_info(backend="claude")
+        assert (named.provider, named.calculate_cost(usage)) == ("anthropic", pytest.approx((11 * 3 + 7 * 15) / 1e6))
+        with pytest.raises(ConfigError, match="there are: demo, gpt, claude"):
+            mediator.model_info(backend="nobody")
 
 
 def test_the_price_list_knows_models_at_their_providers_own_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from complaint_llm import Mediator, load_config
 from complaint_llm.backends import register_backend
 from complaint_llm.backends.base import BaseBackend
 from complaint_llm.config import Config
+from complaint_llm.exceptions import BackendError
 from complaint_llm.testing import FaultyServer
 
 
@@ -78,6 +80,27 @@ def test_an_openai_model_is_added_saved_without_its_key_and_asked(
     monkeypatch.setenv("OPENAI_API_KEY", "your-api-key")
     with Mediator.from_config(config.path) as forge:
         assert forge.generate("Again", backend="gpt-4") == "Again"
+
+
+def test_a_huggingface_model_of_this_process_is_added_and_names_what_it_needs(
+    config: Config, server: FaultyServer
+) -> None:
+    """``backend="huggingface"`` with ``device``, ``torch_dtype``, ``trust_remote_code``: never the hosted service."""
+    if find_spec("transformers") is not None:
+        pytest.skip("transformers is installed: tests/plugins/huggingface_local asks a real model")
+    config.add_backend(
+        id="mistral-7b",
+        type="huggingface",
+        path="mistralai/Mistral-7B-Instruct-v0.1",
+        parameters={"device": "cuda", "torch_dtype": "bfloat16", "trust_remote_code": True},
+    )
+    config.save()
+    with Mediator.from_loaded(load_config(config.path)) as forge:
+        with pytest.raises(BackendError, match=r"pip install 'complaint-llm\[huggingface\]'"):
+            forge.load("mistral-7b")
+        with pytest.raises(BackendError, match=r"pip install 'complaint-llm\[huggingface\]'"):
+            forge.generate("Explain", backend="mistral-7b")
+    assert server.requests == []
 
 
 class MyCustomBackend(BaseBackend):

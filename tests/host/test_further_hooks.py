@@ -8,7 +8,7 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.config import load_config
-from complaint_llm.exceptions import ConfigError, PluginError
+from complaint_llm.exceptions import ConfigError, InvalidRequestError, PluginError
 from complaint_llm.host import PluginHost
 
 LAST_FIRST = '''
@@ -130,3 +130,29 @@ def test_without_plugins_nothing_is_offered(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"BACKENDS": [{"id": "a", "type": "mock", "echo": true}]}', encoding="utf-8")
     assert load_config(path).host.offered("complaint_llm_strategies") == {}
+
+
+LOCAL = '''
+from complaint_llm import InferenceOutput, hookimpl
+from complaint_llm.backends import Backend, BackendType
+
+class Office(Backend):
+    def answer(self, request):
+        return InferenceOutput("from here")
+
+@hookimpl
+def complaint_llm_backend_types():
+    return [BackendType("office", Office, location="local")]
+'''
+
+
+def test_a_type_that_says_it_is_local_passes_the_privacy_wall(tmp_path: Path) -> None:
+    """``BackendType.location`` counts unless the config says otherwise."""
+    entry = '{"id": "a", "type": "office"}'
+    config = '{"PLUGINS": {"paths": ["plugins"]}, "MEDIATOR": {"privacy": "local"}, "BACKENDS": [%s]}'
+    path = write(tmp_path, LOCAL, config % entry)
+    with Mediator.from_config(path) as mediator:
+        assert mediator.generate("x") == "from here"
+    path.write_text(config % '{"id": "a", "type": "office", "location": "remote"}', encoding="utf-8")
+    with Mediator.from_config(path) as mediator, pytest.raises(InvalidRequestError, match="not local"):
+        mediator.generate("x")

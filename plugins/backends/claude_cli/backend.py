@@ -62,6 +62,8 @@ class ClaudeCLIBackend(CommandBackend):
         found: dict[str, str | Secret] = {
             "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            # An @path in a prompt would be answered with that file's content, tools or not.
+            "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
             # Retries are the attempt loop's, which knows the deadline and the other backends.
             "CLAUDE_CODE_MAX_RETRIES": "0",
         }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.huggingface import wire_features
+from complaint_llm_plugins.backends.huggingface.which import is_local
 from complaint_llm_plugins.backends.openai.compatible import CompatibleBackend
 
 from complaint_llm.backends import EmbeddingRequest, Request, WireRequest
@@ -24,9 +25,9 @@ class HuggingFaceBackend(CompatibleBackend):
     """
 
     def __new__(cls, **keys: Any) -> Any:
-        from complaint_llm_plugins.backends.huggingface.local import TransformersBackend, is_local
-
         if cls is HuggingFaceBackend and is_local(keys):
+            from complaint_llm_plugins.backends.huggingface.local import TransformersBackend
+
             return TransformersBackend(**keys)
         return super().__new__(cls)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,18 +16,7 @@ if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability
     from complaint_llm.request import Request
 
-KEYS = frozenset(("device", "torch_dtype", "trust_remote_code", "cache_dir"))
-"""Keys that only a local model has."""
-
 DTYPES = ("auto", "float32", "float16", "bfloat16")
-
-
-def is_local(keys: Mapping[str, Any]) -> bool:
-    """Whether these keys mean a model in this process: one of ``KEYS``, or a ``model`` that is an existing folder."""
-    model = keys.get("model")
-    return any(keys.get(key) is not None for key in KEYS) or (
-        isinstance(model, str) and Path(model).expanduser().is_dir()
-    )
 
 
 class TransformersBackend(LocalModelBackend[Model]):
@@ -61,7 +50,8 @@ class TransformersBackend(LocalModelBackend[Model]):
         name = self.options.model
         if name is None:
             raise InvalidRequestError('no model: set "model"', backend=self.id, sent=False)
-        return Model(name, self._settings, offline=offline)
+        folder = Path(name).expanduser()
+        return Model(str(folder) if folder.is_dir() else name, self._settings, offline=offline)
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raises BackendError if transformers is not installed. Nothing is loaded or fetched."""

@@ -161,6 +161,7 @@ def test_without_a_key_the_login_counts(tmp_path: Path, monkeypatch: pytest.Monk
     line = ClaudeCLIBackend(id="c").command_line(_request(), tmp_path)
     assert line.args[0] == "--safe-mode"
     assert "CLAUDE_CONFIG_DIR" not in line.environment
+    assert line.environment["CLAUDE_CODE_DISABLE_ATTACHMENTS"] == "1"
 
 
 def test_a_prompt_is_never_a_command(tmp_path: Path) -> None:

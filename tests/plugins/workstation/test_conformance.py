@@ -1,0 +1,26 @@
+"""The conformance suite on the type ``workstation``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from peers import need_peer
+from tiny_gguf import build
+
+from complaint_llm.testing import BackendConformance
+
+
+@pytest.mark.peer("llama.cpp")
+class TestConformance(BackendConformance):
+    """Everything that every backend must do, on a tiny GGUF."""
+
+    plugin = "complaint_llm_plugins.backends.workstation.plugin"
+    type_name = "workstation"
+
+    @pytest.fixture(autouse=True)
+    def model(self, tmp_path: Path) -> None:
+        need_peer("llama-cpp")
+        need_peer("gguf")
+        build(tmp_path / "tiny.gguf")
+        self.keys = {"model_path": str(tmp_path / "tiny.gguf"), "n_ctx": 512, "seed": 2, "max_tokens": 8}  # type: ignore[misc]
