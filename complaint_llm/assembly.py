@@ -99,7 +99,7 @@ def make_guards(
     folder: Path,
     shared: Mapping[str, Any] | None,
 ) -> Guards:
-    """The guards that MEDIATOR's ``circuit_breaker``, ``budget`` and ``shared`` ask for; state is kept in ``folder``."""
+    """The guards that ``circuit_breaker``, ``budget`` and ``shared`` of MEDIATOR ask for; ``folder`` keeps state."""
     state = folder / STATE_PATH
     common, whole = None, None
     if shared is not None:

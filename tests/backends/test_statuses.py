@@ -5,7 +5,6 @@ import pytest
 from complaint_llm import exceptions as e
 from complaint_llm.backends.statuses import MESSAGE_LIMIT, WireError, make_error, retry_after
 
-
 SAID_NO = WireError("no")
 
 

@@ -78,7 +78,7 @@ def test_an_unknown_strategy_lists_what_there_is(tmp_path: Path) -> None:
         '{"PLUGINS": {"paths": ["plugins"]}, "MEDIATOR": {"strategy": "lsat_first"}, "BACKENDS": ['
         '{"id": "a", "type": "mock", "echo": true}]}',
     )
-    with pytest.raises(ConfigError, match="no strategy 'lsat_first'; there are .*last_first"):
+    with pytest.raises(ConfigError, match=r"no strategy 'lsat_first'; there are .*last_first"):
         Mediator.from_config(path)
 
 
@@ -105,7 +105,7 @@ def test_a_scheme_that_nobody_offers_is_a_config_error(tmp_path: Path) -> None:
         '{"PLUGINS": {"paths": ["plugins"]}, "EVIDENCE": {"blocks": "s3://bucket"}, "BACKENDS": ['
         '{"id": "a", "type": "mock", "echo": true}]}',
     )
-    with Mediator.from_config(path) as mediator, pytest.raises(ConfigError, match="/EVIDENCE/blocks: .* s3://"):
+    with Mediator.from_config(path) as mediator, pytest.raises(ConfigError, match=r"/EVIDENCE/blocks: .* s3://"):
         mediator.submit_evidence(b"x", "document")
 
 
@@ -113,7 +113,7 @@ def test_two_plugins_with_one_name_are_refused(tmp_path: Path) -> None:
     """Neither wins in silence."""
     for name in ("one.py", "two.py"):
         (tmp_path / name).write_text(LAST_FIRST, encoding="utf-8")
-    with pytest.raises(PluginError, match="'last_first' is offered by .* and by .*"):
+    with pytest.raises(PluginError, match=r"'last_first' is offered by .* and by .*"):
         PluginHost(paths=[tmp_path]).offered("complaint_llm_strategies")
 
 
@@ -121,7 +121,7 @@ def test_a_hook_that_fails_names_its_plugin(tmp_path: Path) -> None:
     """One line: which plugin, which hook, what happened."""
     broken = "from complaint_llm import hookimpl\n@hookimpl\ndef complaint_llm_batch_executors():\n    return 1 / 0\n"
     (tmp_path / "broken.py").write_text(broken, encoding="utf-8")
-    with pytest.raises(PluginError, match="broken.py fails in complaint_llm_batch_executors: ZeroDivisionError"):
+    with pytest.raises(PluginError, match=r"broken.py fails in complaint_llm_batch_executors: ZeroDivisionError"):
         PluginHost(paths=[tmp_path]).offered("complaint_llm_batch_executors")
 
 
@@ -154,5 +154,5 @@ def test_a_type_that_says_it_is_local_passes_the_privacy_wall(tmp_path: Path) ->
     with Mediator.from_config(path) as mediator:
         assert mediator.generate("x") == "from here"
     path.write_text(config % '{"id": "a", "type": "office", "location": "remote"}', encoding="utf-8")
-    with Mediator.from_config(path) as mediator, pytest.raises(InvalidRequestError, match="not local"):
+    with Mediator.from_config(path) as mediator, pytest.raises(InvalidRequestError, match=r"not local"):
         mediator.generate("x")
