@@ -50,8 +50,10 @@ AGENTS: Mapping[str, Agent] = {
     "codex": Agent("CodexBackend", "codex", "@openai/codex", "/v1", required=True),
     "copilot_cli": Agent("CopilotCLIBackend", "copilot", "@github/copilot", "/v1"),
 }
-"""``login``: the variable that stands for the user's login, which the backend knows nothing of. ``required``: a missing
-program fails where peers are required; the others are skipped there too."""
+"""``login``: the variable that stands for the user's login, which the backend knows nothing of.
+
+``required``: a missing program fails where peers are required; the others are skipped there too.
+"""
 
 
 def session(name: str) -> dict[str, Any]:

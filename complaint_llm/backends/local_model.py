@@ -142,7 +142,7 @@ class LocalModelBackend(Backend, Generic[M]):
             request.deadline.resume()
 
     def _load(self, cancel: CancelToken, *, embedding: bool, offline: bool) -> None:
-        limit = Deadline(self.options.load_timeout or LOAD_TIMEOUT)
+        seconds = self.options.load_timeout or LOAD_TIMEOUT
 
         def load() -> None:
             with self._loading:
@@ -150,7 +150,11 @@ class LocalModelBackend(Backend, Generic[M]):
                     return
                 self._keep(self.make_model(embedding=embedding, offline=offline), embedding=embedding)
 
-        run_abandonable(load, limit, cancel, self.id)
+        try:
+            run_abandonable(load, Deadline(seconds), cancel, self.id)
+        except BackendTimeoutError as cause:
+            message = f"the model was not loaded within {seconds:g} s: set load_timeout"
+            raise BackendTimeoutError(message, sent=False, retryable=False) from cause
 
     def _keep(self, model: M, *, embedding: bool) -> None:
         with self._lock:

@@ -29,7 +29,8 @@ class Readiness:
         if missing:
             install = f"pip install 'complaint-llm[{type.extra}]'" if type.extra else f"pip install {' '.join(missing)}"
             return "modules", f"{', '.join(missing)} is not installed: {install}"
-        if type.needs_key and not keys.get("api_key") and self._environment.first(type.key_variables) is None:
+        needed = type.needs_key(keys) if callable(type.needs_key) else type.needs_key
+        if needed and not keys.get("api_key") and self._environment.first(type.key_variables) is None:
             wanted = " or ".join(f"${name}" for name in type.key_variables) or "api_key"
             return "key", f"there is no key: set {wanted}"
         base_url = keys.get("base_url")

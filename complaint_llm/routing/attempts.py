@@ -59,7 +59,7 @@ class Won(NamedTuple):
 class Run:
     """One call's attempts at several candidates until one answers."""
 
-    __slots__ = ("_made", "_most", "_rules", "_tries", "attempts", "errors", "request")
+    __slots__ = ("_latest", "_made", "_most", "_rules", "_tries", "attempts", "errors", "request")
 
     def __init__(self, rules: Rules, request: AnyRequest, candidates: int) -> None:
         self._rules = rules
@@ -67,7 +67,9 @@ class Run:
         self.attempts: list[Attempt] = []
         self.errors: dict[str, BackendError] = {}
         self._made = 0
-        self._tries: dict[str, int] = {}
+        # By object: two backends that nobody gave an id have the same one.
+        self._tries: dict[int, int] = {}
+        self._latest: BackendError | None = None
         self._most = rules.max_attempts if rules.max_attempts is not None else candidates + 2
 
     def able(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -143,7 +145,7 @@ class Run:
         action = decide(error, candidate.retry)
         if action is Action.STOP:
             raise self._failure(error) from error.__cause__
-        tries = self._tries[candidate.id]
+        tries = self._tries[id(candidate)]
         if action is Action.NEXT or tries > candidate.retry.max_retries or self._made >= self._most:
             return None
         if rest and error.maybe_received and isinstance(error, BackendTimeoutError):
@@ -200,8 +202,8 @@ class Run:
         """Record an attempt that failed and is settled."""
         if error.backend is None:
             error.backend = candidate.id
-        self._tries[candidate.id] = self._tries.get(candidate.id, 0) + 1
-        self.errors[candidate.id] = error
+        self._tries[id(candidate)] = self._tries.get(id(candidate), 0) + 1
+        self._latest = self.errors[candidate.id] = error
         self.attempts.append(Attempt(candidate.id, line(error), seconds, error.maybe_received, error.sent))
         if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
             _log(error)
@@ -250,7 +252,7 @@ class Run:
         attempts = tuple(self.attempts)
         error = stopped_by
         if error is None and len(self._tries) == 1:
-            error = self.errors[next(iter(self._tries))]
+            error = self._latest
         if error is None and not self._tries:
             if len(self.errors) == 1:
                 error = next(iter(self.errors.values()))
@@ -263,7 +265,7 @@ class Run:
         if not self.errors:
             return InvalidRequestError("no backend to ask: name at least one", sent=False)
         failed = AllBackendsFailedError(
-            f"none of {len(self.errors)} backends answered{self._cut_short()}",
+            f"none of {max(len(self.errors), len(self._tries))} backends answered{self._cut_short()}",
             errors=self.errors,
             attempts=attempts,
             sent=bool(self._tries),
