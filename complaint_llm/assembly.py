@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.base import STATE_PATH, Backend, as_limits
+from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.breaker import BreakerSettings
+from complaint_llm.routing.state_folder import STATE_PATH
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def make_guards(
         common = SharedState(url if isinstance(url, Secret) else Secret(url), share=shared.get("share"))
     if budget is not None:
         from complaint_llm.routing.budget import Account
+        from complaint_llm.routing.budget_book import limits_of
 
-        whole = Account(id, as_limits(budget), state, whole=True, shared=common)
+        whole = Account(id, limits_of(budget), state, whole=True, shared=common)
     return Guards(BreakerSettings(**(breaker or {})), state, whole, common)
 
 

@@ -8,7 +8,7 @@ alone, a composed one and the Mediator. Any thread may call any method.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -23,16 +23,13 @@ from complaint_llm.routing.breaker import USUAL, BreakerSettings
 from complaint_llm.routing.candidate import Estimate
 from complaint_llm.routing.meter import Meter
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.state_folder import STATE_PATH
 
 if TYPE_CHECKING:
     from complaint_llm.routing.budget import Account
-    from complaint_llm.routing.budget_book import Limits
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, EventStream, Policy, RetryPolicy
     from complaint_llm.routing.shared import SharedState
-
-STATE_PATH = Path(".complaint_llm/state.db")
-"""Where budgets are kept for backends that no config file assembled: in the working directory."""
 
 T = TypeVar("T")
 
@@ -154,8 +151,9 @@ class Backend(Asking):
         options = self.options
         if options.budget is not None:
             from complaint_llm.routing.budget import Account
+            from complaint_llm.routing.budget_book import limits_of
 
-            self._spending = Account(options.id, as_limits(options.budget), state, shared=shared)
+            self._spending = Account(options.id, limits_of(options.budget), state, shared=shared)
         policies = admission(
             options.id,
             meter=self.meter,
@@ -254,8 +252,7 @@ class Backend(Asking):
         defaults = [dict(options.params), options.system, dict(options.extra_body), options.base_url]
         version = plugin_version(type(self).__module__)
         known = json.dumps([self.id, self.type, version, model, *defaults], sort_keys=True, ensure_ascii=False)
-        if len(self._identities) < 256:
-            # Model names come from callers: a process that makes them up must not grow without end.
+        if len(self._identities) < 256:  # bounded: model names come from callers
             self._identities[model] = known
         return known
 
@@ -336,8 +333,7 @@ class Backend(Asking):
 
     def bind(self, request: Request) -> Request:
         """The request as it is sent: this backend's own defaults under what the call gave."""
-        options = self.options
-        model = request.model or options.model
+        options, model = self.options, request.model or self.options.model
         if model is None and self.needs_model:
             raise InvalidRequestError('no model: set "model" or pass model=', backend=self.id, sent=False)
         messages = request.messages
@@ -399,13 +395,6 @@ class Backend(Asking):
     @classmethod
     def _made_up_id(cls) -> str:
         return cls.type or cls.__name__
-
-
-def as_limits(budget: float | Mapping[str, float]) -> Limits:
-    """The limits of a ``budget`` key: a number is the total, in US dollars."""
-    from complaint_llm.routing.budget_book import Limits
-
-    return Limits(**budget) if isinstance(budget, Mapping) else Limits(total=budget)
 
 
 BaseBackend = Backend

@@ -24,8 +24,8 @@ class BackendType(NamedTuple):
     keys and the named parameters of ``make`` are allowed. In it ``writeOnly`` marks secrets (``make`` gets a Secret)
     and ``"format": "path"`` paths (relative to the config file; ``make`` gets an absolute one). ``key_variables`` are
     the environment variables that usually hold the key, the first set one wins; ``needs_key`` says (always, or of
-    the config's keys) that a backend without any key cannot work. ``modules`` are the top-level modules that must be importable, installed by
-    ``pip install complaint-llm[extra]``. ``presets`` are config keys that hold unless the config says otherwise.
+    the config's keys) that a backend without any key cannot work. ``modules`` are the top-level modules that must be
+    importable, installed by ``pip install complaint-llm[extra]``. ``presets`` are config keys that hold unless the config says otherwise.
     ``refuses`` are common keys that the type cannot honour.
     """
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.state_folder import make_private_folder
+from collections.abc import Mapping
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
 T = TypeVar("T")
@@ -44,6 +45,11 @@ class Limits(NamedTuple):
     total: float | None = None
     day: float | None = None
     month: float | None = None
+
+
+def limits_of(budget: float | Mapping[str, float]) -> Limits:
+    """The limits of a ``budget`` key: a number is the total."""
+    return Limits(**budget) if isinstance(budget, Mapping) else Limits(total=budget)
 
 
 class Spent(NamedTuple):

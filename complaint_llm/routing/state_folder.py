@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+STATE_PATH = Path(".complaint_llm/state.db")
+"""Where budgets are kept: beside the config, or in the working directory where there is none."""
 
 
 def make_private_folder(folder: Path) -> None:
