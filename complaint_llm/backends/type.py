@@ -23,10 +23,10 @@ class BackendType(NamedTuple):
     ``properties``; the common keys are added by the host), or the path of a file that holds it; without it the common
     keys and the named parameters of ``make`` are allowed. In it ``writeOnly`` marks secrets (``make`` gets a Secret)
     and ``"format": "path"`` paths (relative to the config file; ``make`` gets an absolute one). ``key_variables`` are
-    the environment variables that usually hold the key, the first set one wins; ``needs_key`` says (always, or of
-    the config's keys) that a backend without any key cannot work. ``modules`` are the top-level modules that must be
-    importable, installed by ``pip install complaint-llm[extra]``. ``presets`` are config keys that hold unless the config says otherwise.
-    ``refuses`` are common keys that the type cannot honour.
+    the environment variables that usually hold the key, the first set one wins; ``needs_key`` says (always, or of the
+    config's keys) that a backend without any key cannot work. ``modules`` are the top-level modules that must be
+    importable, installed by ``pip install complaint-llm[extra]``. ``presets`` are config keys that hold unless the
+    config says otherwise. ``refuses`` are common keys that the type cannot honour.
     """
 
     name: str

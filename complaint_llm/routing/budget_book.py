@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.state_folder import make_private_folder
-from collections.abc import Mapping
 
 if TYPE_CHECKING:
     import sqlite3
