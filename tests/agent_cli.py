@@ -1,7 +1,8 @@
 """The real agent programs against aimock, where nothing but 127.0.0.1 can be reached.
 
-``python tests/agent_cli.py TYPE PROGRAM AIMOCK`` runs in an empty network namespace (``session`` starts it so where
-the machine allows it), starts aimock there, asks one backend of that type one thing after the other, and prints what came of each as JSON.
+``python tests/agent_cli.py TYPE PROGRAM AIMOCK`` runs in an empty network namespace (``session`` starts it so where the
+machine allows it), starts aimock there, asks one backend of that type one thing after the other, and prints what came
+of each as JSON.
 """
 
 from __future__ import annotations
@@ -227,11 +228,12 @@ def _logged_in(kind: Any, variable: str) -> Any:
 
 
 def _running() -> list[str]:
-    """Processes whose temporary folder is one of ours, as they are started by the backend."""
+    """Processes whose temporary folder is in ours, as the backend starts them."""
+    ours = f"TMPDIR={tempfile.gettempdir()}/complaint-llm-".encode()
     found = []
     for each in Path("/proc").iterdir():
         try:
-            if each.name.isdigit() and b"/complaint-llm-" in (each / "environ").read_bytes():
+            if each.name.isdigit() and ours in (each / "environ").read_bytes():
                 found.append((each / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue

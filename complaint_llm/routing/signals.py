@@ -24,10 +24,11 @@ _DURATION = r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)"
 
 
 class Allowance(NamedTuple):
-    """What is left of one limit at the provider, and the seconds until all of it is back."""
+    """What is left of one limit at the provider, the seconds until all of it is back, and how much all is."""
 
     remaining: int
     reset: float
+    limit: int | None = None
 
 
 class ProviderLimits(NamedTuple):
@@ -68,14 +69,19 @@ def _tightest(headers: Mapping[str, str], wall: Callable[[], float], names: Iter
         reset = seconds(headers.get(name.format("reset")), wall)
         if reset is None or not remaining.strip().isdecimal():
             continue
-        allowance = Allowance(int(remaining), reset)
+        limit = (headers.get(name.format("limit")) or "").strip()
+        allowance = Allowance(int(remaining), reset, int(limit) if limit.isdecimal() else None)
         if found is None or allowance.remaining < found.remaining:
             found = allowance
     return found
 
 
+EPOCH = 1e9
+"""A number from here on is a moment in Unix seconds (after 2001), not a length of time (31 years)."""
+
+
 def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | None:
-    """A reset as seconds from now: ``12ms``, ``6m0s``, ``1.5``, or an RFC 3339 time. None if it is none of these."""
+    """A reset as seconds from now: ``12ms``, ``6m0s``, ``1.5``, Unix seconds, or an RFC 3339 time. None if it is none of these."""
     if text is None:
         return None
     text = text.strip()
@@ -84,7 +90,10 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
     except ValueError:
         pass
     else:
-        return max(0.0, number) if math.isfinite(number) else None
+        if not math.isfinite(number):
+            return None
+        # Some services send the moment itself, in Unix seconds.
+        return max(0.0, number - wall() if number >= EPOCH else number)
     import re
 
     pieces = re.findall(_DURATION, text)
@@ -99,6 +108,37 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
     return None if moment.tzinfo is None else max(0.0, moment.timestamp() - wall())
 
 
+class _Bucket(NamedTuple):
+    """One limit as it was heard. It fills up evenly until ``full``, ``pace`` seconds for each that comes back.
+
+    OpenAI and Anthropic both say when all of it is back; without the size of it, nothing is taken to be back before.
+    """
+
+    remaining: int
+    heard: float
+    full: float
+    pace: float | None
+
+    @classmethod
+    def of(cls, said: Allowance, now: float) -> _Bucket:
+        missing = 0 if said.limit is None else said.limit - said.remaining
+        reset = min(said.reset, LONGEST_HOLD)
+        return cls(said.remaining, now, now + reset, said.reset / missing if missing > 0 else None)
+
+    def wait(self, wanted: int, in_flight: int, now: float) -> float:
+        """Seconds until ``wanted`` more are there."""
+        if now >= self.full:
+            return 0.0
+        short = wanted + in_flight - self.remaining
+        if short <= 0:
+            return 0.0
+        until_full = self.full - now
+        return until_full if self.pace is None else max(0.0, min(until_full, self.heard + short * self.pace - now))
+
+
+_UNHEARD = _Bucket(0, 0.0, 0.0, None)
+
+
 class ProviderSignals:
     """The newest word of a provider on its limits. Guarded by the lock of the RateLimit that it belongs to.
 
@@ -106,14 +146,11 @@ class ProviderSignals:
     side and is put right by the next response.
     """
 
-    __slots__ = ("_clock", "_quota", "_requests", "_requests_until", "_tokens", "_tokens_until", "not_before")
+    __slots__ = ("_clock", "_quota", "_requests", "_tokens", "not_before")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._requests = 0
-        self._requests_until = 0.0
-        self._tokens = 0
-        self._tokens_until = 0.0
+        self._requests = self._tokens = _UNHEARD
         self.not_before = 0.0
         self._quota = False
 
@@ -121,11 +158,9 @@ class ProviderSignals:
         """Take over what a response's headers say."""
         now = self._clock()
         if limits.requests is not None:
-            self._requests = limits.requests.remaining
-            self._requests_until = now + min(limits.requests.reset, LONGEST_HOLD)
+            self._requests = _Bucket.of(limits.requests, now)
         if limits.tokens is not None:
-            self._tokens = limits.tokens.remaining
-            self._tokens_until = now + min(limits.tokens.reset, LONGEST_HOLD)
+            self._tokens = _Bucket.of(limits.tokens, now)
 
     def hold(self, seconds: float, quota: bool) -> None:
         """Send nothing for ``seconds``: the provider asked for it, or the quota is spent."""
@@ -138,9 +173,9 @@ class ProviderSignals:
 
     def wait(self, tokens: int, in_flight: int, tokens_in_flight: int, now: float) -> float:
         """Seconds until the provider would take another request of ``tokens``, by what it said; 0.0 if now."""
-        wait = max(0.0, self.not_before - now)
-        if now < self._requests_until and self._requests - in_flight < 1:
-            wait = max(wait, self._requests_until - now)
-        if now < self._tokens_until and self._tokens - tokens_in_flight < tokens:
-            wait = max(wait, self._tokens_until - now)
-        return wait
+        return max(
+            0.0,
+            self.not_before - now,
+            self._requests.wait(1, in_flight, now),
+            self._tokens.wait(tokens, tokens_in_flight, now),
+        )

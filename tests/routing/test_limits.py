@@ -321,6 +321,16 @@ class TestProviderSignals:
         with pytest.raises(RateLimitError):
             limit.enter(ask(time=time), 1.0)
 
+    def test_what_comes_back_evenly_is_waited_for_only_as_long_as_is_needed(self) -> None:
+        """The reset is when all is back: of 60 requests in 60 s the first is back after one."""
+        time = ModelTime()
+        limit = limiter(time)
+        limit.heard(ProviderLimits(requests=Allowance(0, 60.0, 60)))
+        limit.enter(ask(time=time, seconds=100), LONG)
+        assert time.clock() == pytest.approx(1001.0)
+        limit.enter(ask(time=time, seconds=100), LONG)
+        assert time.clock() == pytest.approx(1002.0)
+
     def test_headers_reach_the_limit_among_the_policies(self) -> None:
         time = ModelTime()
         policies = admission("a", clock=time.clock, make_waiter=time.waiter)
@@ -340,7 +350,7 @@ class TestHeaders:
             "x-ratelimit-remaining-tokens": "149984",
             "x-ratelimit-reset-tokens": "12ms",
         }
-        assert provider_limits(headers) == ProviderLimits(Allowance(59, 90.0), Allowance(149984, 0.012))
+        assert provider_limits(headers) == ProviderLimits(Allowance(59, 90.0, 60), Allowance(149984, 0.012))
 
     def test_anthropic_s_with_the_tightest_of_its_token_limits(self) -> None:
         headers = {
