@@ -81,7 +81,7 @@ EPOCH = 1e9
 
 
 def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | None:
-    """A reset as seconds from now: ``12ms``, ``6m0s``, ``1.5``, Unix seconds, or an RFC 3339 time. None if it is none of these."""
+    """A reset as seconds from now: ``12ms``, ``6m0s``, ``1.5``, Unix seconds, or an RFC 3339 time; else None."""
     if text is None:
         return None
     text = text.strip()
