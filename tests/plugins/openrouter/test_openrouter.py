@@ -10,6 +10,7 @@ from wires import ask, chat, chunk, done, read, sse
 from complaint_llm.backends import OpenRouterBackend
 from complaint_llm.backends.statuses import make_error
 from complaint_llm.exceptions import (
+    AuthenticationError,
     BackendError,
     BackendTimeoutError,
     ContentFilterError,
@@ -19,7 +20,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
     ServerError,
 )
-from complaint_llm.messages import Message
+from complaint_llm.messages import Message, Tool, ToolCallStart
 
 if TYPE_CHECKING:
     from peers import AIMock
@@ -107,3 +108,38 @@ def test_it_answers(aimock: AIMock) -> None:
     with OpenRouterBackend(base_url=f"{aimock.url}/api/v1", api_key="sk-or-secret", model="openai/gpt-4o") as router:
         assert router.generate("Hm?") == "Yes."
         assert "".join(router.stream_generate("Hm?")) == "Yes."
+
+
+def test_tool_calls_come_whole_and_streamed(aimock: AIMock) -> None:
+    """Against a server that others wrote: the call, its arguments, and the turn after it."""
+    aimock.answers(
+        {"match": {"hasToolResult": True}, "response": {"content": "Found 3."}},
+        {"match": {}, "response": {"toolCalls": [{"name": "find", "arguments": {"q": "wages"}}]}},
+    )
+    tools = [Tool("find", "Find cases", {"type": "object", "properties": {"q": {"type": "string"}}})]
+    with OpenRouterBackend(base_url=f"{aimock.url}/api/v1", api_key="sk-or-secret", model="openai/gpt-4o") as router:
+        first = router.infer("Search", tools)
+        events = list(router.infer_stream("Search", tools))
+        result = {"role": "tool", "tool_call_id": first.tool_calls[0].id, "content": "3"}
+        second = router.infer([{"role": "user", "content": "Search"}, first.message(), result], tools)
+    assert [(call.name, call.arguments) for call in first.tool_calls] == [("find", {"q": "wages"})]
+    assert [event.name for event in events if isinstance(event, ToolCallStart)] == ["find"]
+    assert second.content == "Found 3."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, AuthenticationError), (402, QuotaExceededError), (429, RateLimitError), (500, ServerError)],
+)
+def test_errors_of_the_service_have_their_class(
+    aimock: AIMock, status: int, kind: type[BackendError], stream: bool
+) -> None:
+    """Against a server that others wrote, whole and before a stream begins."""
+    aimock.says("never")
+    aimock.fails_once(status, {"message": "no", "type": "x", "code": str(status)})
+    keys = {"base_url": f"{aimock.url}/api/v1", "api_key": "sk-or-secret", "model": "openai/gpt-4o", "max_retries": 0}
+    with OpenRouterBackend(**keys) as router, pytest.raises(kind) as caught:
+        list(router.infer_stream("Hm?")) if stream else router.infer("Hm?")
+    assert type(caught.value) is kind
+    assert caught.value.status == status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -229,3 +230,36 @@ def test_a_hub_that_cannot_be_reached_is_named(ask: Asker) -> None:
     said = ask(endpoint=f"http://127.0.0.1:{free_port()}")
     assert "cannot fetch office/tiny-instruct/tiny.gguf from the Hub" in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("run", ["first", "again"])
+@pytest.mark.peer("llama.cpp")
+def test_the_local_example_answers_a_batch_with_a_model_from_the_hub(ask: Asker, tmp_path: Path, run: str) -> None:
+    """What ``make local`` does, with the tiny model in the Hub's place; the second run asks nothing."""
+    root = Path(__file__).parents[3]
+    config = json.loads((root / "examples" / "config.local.json").read_text(encoding="utf-8"))
+    config["BACKENDS"][0].update(repo=REPO, filename=FILE, n_ctx=512, n_threads=1, max_tokens=8, seed=2)
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "prompts.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    command = ["-c", "config.json", "batch", "prompts.txt", "-o", "answers.jsonl", "-w", "1"]
+    for _ in range(1 if run == "first" else 2):
+        done = subprocess.run(
+            [sys.executable, "-m", "complaint_llm", *command],
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "HF_ENDPOINT": ask.hub.url,
+                "HF_HUB_DISABLE_XET": "1",
+                "HF_HOME": str(tmp_path / "hub"),
+                "NO_PROXY": "127.0.0.1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["backend"] for line in lines] == ["local"] * 3
+    assert all(line["text"] and not line.get("demo") for line in lines)
+    assert ask.hub.downloads() == [0]
