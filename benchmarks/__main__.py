@@ -16,6 +16,7 @@ from benchmarks import (
     evidence_file,
     evidence_records,
     fallback,
+    local_model,
     one_call,
     peers,
     policies,
@@ -35,6 +36,7 @@ MEASURED: Sequence[tuple[str, Callable[[Options], Sequence[Table]]]] = (
     ("policies", policies.tables),
     ("config_load", config_load.tables),
     ("where", where.tables),
+    ("local_model", local_model.tables),
     ("evidence_file", evidence_file.tables),
     ("evidence_records", evidence_records.tables),
 )
