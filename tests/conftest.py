@@ -1,10 +1,30 @@
-"""Makes ``peers`` (programs that others wrote, to test against) importable and its fixtures known everywhere."""
+"""Makes ``peers`` (programs that others wrote, to test against) known everywhere; keeps tests apart from each other."""
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from peers import aimock, aimock_process  # noqa: F401
+
+from complaint_llm.backends import registered
+
+
+@pytest.fixture(autouse=True)
+def what_the_process_remembers() -> Iterator[None]:
+    """The logger's settings (the command line sets them) and the registered types are as they were after each test."""
+    logger = logging.getLogger("complaint_llm")
+    level, handlers, propagate = logger.level, list(logger.handlers), logger.propagate
+    types = dict(registered._registered)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+    logger.propagate = propagate
+    registered._registered.clear()
+    registered._registered.update(types)
