@@ -17,7 +17,6 @@ SKIPPED = {"__pycache__", ".venvs", ".build", "node_modules"}
 
 # A home or scratch folder of the machine on which something was written; each has a part that a portable path lacks.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|work|opt)/[A-Za-z0-9_]")
-PACKAGE_HOST = re.compile(r"\b(?:pypi\.org|files\.pythonhosted\.org|registry\.npmjs\.org|index-url|extra-index-url)\b")
 LINES = 400
 LONGER: dict[str, str] = {}
 
@@ -44,11 +43,6 @@ def named(pattern: re.Pattern[str]) -> list[str]:
 def test_no_file_names_a_folder_of_one_machine() -> None:
     """What works only where it was written does not work."""
     assert named(MACHINE_PATH) == []
-
-
-def test_no_file_names_a_package_host() -> None:
-    """Where packages come from is the installer's configuration, not the project's."""
-    assert named(PACKAGE_HOST) == []
 
 
 def test_source_files_are_small() -> None:
