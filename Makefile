@@ -89,7 +89,7 @@ clean:
 	rm -rf build
 	.venv-lint/bin/python $(PIP_INSTALL) ruff mypy import-linter types-jsonschema types-PyYAML types-requests pytest hypothesis
 	.venv-lint/bin/python $(PIP_INSTALL) --force-reinstall --no-deps .
-	.venv-lint/bin/python $(PIP_INSTALL) ".[cli]"
+	.venv-lint/bin/python $(PIP_INSTALL) ".[cli,redis]"
 	rm -rf build
 	@touch $@
 
