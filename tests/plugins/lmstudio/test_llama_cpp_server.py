@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from peers import free_port, need_peer
 
+from complaint_llm import Mediator
 from complaint_llm.backends import LMStudioBackend
 from complaint_llm.exceptions import AuthenticationError
 from complaint_llm.messages import Done
@@ -77,6 +80,21 @@ def test_a_wrong_token_is_refused(address: str) -> None:
     backend = LMStudioBackend(base_url=address, api_key="wrong-key", model="tiny")
     with backend, pytest.raises(AuthenticationError):
         backend.generate("Hello")
+
+
+@pytest.mark.parametrize("kind", ["llama_cpp_server", "ollama", "vllm", "openai"])
+def test_the_compatible_types_answer_whole_and_streamed(address: str, tmp_path: Path, kind: str) -> None:
+    """Services that are only data, through a config file: the same text both ways, and a refused key."""
+    entry = {"id": "a", "type": kind, "base_url": f"{address}/v1", "api_key": KEY, "model": "tiny"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"BACKENDS": [entry]}), encoding="utf-8")
+    with Mediator.from_config(path) as mediator:
+        whole = mediator.infer("Hello", **SAME)
+        assert "".join(mediator.stream_generate("Hello", **SAME)) == whole.content
+        assert whole.token_usage.completion_tokens > 0
+    path.write_text(json.dumps({"BACKENDS": [{**entry, "api_key": "wrong-key"}]}), encoding="utf-8")
+    with Mediator.from_config(path) as mediator, pytest.raises(AuthenticationError):
+        mediator.generate("Hello")
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], patience: float = 60.0) -> None:
