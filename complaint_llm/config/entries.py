@@ -137,9 +137,11 @@ class EntryReader:
         reason = self._reason(kind.type, keys, filled.unset)
         if reason is not None and not found and keys.get("optional") is True and id is not None:
             return Read(id, left_out=reason[1])
-        if filled.unset:
+        # What an optional backend lacks only leaves it out: of one with other faults, those are the ones to mend.
+        required = keys.get("optional") is not True
+        if required and filled.unset:
             found += _unset_problems(filled.unset)
-        elif reason is not None and reason[0] != "silent":
+        elif required and reason is not None and reason[0] != "silent":
             at = ("type",) if reason[0] == "modules" else ()
             found.append(Problem(at, f'{reason[1]}, or mark the backend "optional": true'))
         if found or id is None:

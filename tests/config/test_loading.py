@@ -374,3 +374,14 @@ def test_composed_backends_of_which_nothing_is_left_are_left_out_all_the_way_up(
         ("mid", "all of its parts were left out (o)"),
         ("o", "$NOT_SET is not set"),
     )
+
+
+def test_an_optional_backend_with_a_fault_is_not_told_to_become_optional(tmp_path: Path) -> None:
+    """One fault, one line: the key that is not set would only have left the backend out."""
+    path = tmp_path / "config.json"
+    entry = '{"id": "a", "type": "openai", "api_key": "$NOT_SET_ANYWHERE", "max_tokenz": 5, "optional": true}'
+    path.write_text('{"BACKENDS": [%s]}' % entry, encoding="utf-8")  # noqa: UP031 - braces
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, environ={})
+    (line,) = caught.value.problems
+    assert 'unknown key; did you mean "max_tokens"?' in line
