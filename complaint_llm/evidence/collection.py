@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from sqlite3 import Connection
 
 from complaint_llm.evidence.blocks import BlockStore
 from complaint_llm.evidence.cid import RAW, Cid, parse_cid
-from complaint_llm.evidence.database import Database
 from complaint_llm.evidence.unixfs import Block, children_of
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
@@ -15,18 +15,19 @@ PATIENCE_OF_DELETE = 2.0
 """Seconds that deleting one piece of evidence waits for those who are adding; `gc` waits longer."""
 
 
-def collect(database: Database, blocks: BlockStore, get: GetBlock) -> dict[str, int]:
-    """Remove every block that no record reaches, and unfinished writes; the counts of both. ``get`` verifies."""
-    with database.transaction("exclusive") as connection:
-        kept = _kept(connection.execute("SELECT DISTINCT cid FROM records").fetchall(), get)
-        return {"blocks": _remove(blocks, blocks.list(), kept), "unfinished": blocks.sweep()}
+def collect(connection: Connection, blocks: BlockStore, get: GetBlock) -> dict[str, int]:
+    """Remove every block that no record reaches, and unfinished writes; the counts of both. ``get`` verifies.
+
+    The transaction is an exclusive one.
+    """
+    kept = _kept(connection.execute("SELECT DISTINCT cid FROM records").fetchall(), get)
+    return {"blocks": _remove(blocks, blocks.list(), kept), "unfinished": blocks.sweep()}
 
 
-def remove_unreferenced(database: Database, blocks: BlockStore, get: GetBlock, root: Cid) -> int:
-    """Remove the blocks under ``root`` that no record reaches; their number."""
-    with database.transaction("exclusive", PATIENCE_OF_DELETE) as connection:
-        kept = _kept(connection.execute("SELECT DISTINCT cid FROM records").fetchall(), get)
-        return _remove(blocks, _found_under(root, get), kept)
+def remove_unreferenced(connection: Connection, blocks: BlockStore, get: GetBlock, root: Cid) -> int:
+    """Remove the blocks under ``root`` that no record reaches; their number. The transaction is an exclusive one."""
+    kept = _kept(connection.execute("SELECT DISTINCT cid FROM records").fetchall(), get)
+    return _remove(blocks, _found_under(root, get), kept)
 
 
 def _remove(blocks: BlockStore, candidates: Iterable[Cid], kept: set[bytes]) -> int:

@@ -21,7 +21,7 @@ from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 Row = tuple[object, ...]
 
-FORMAT = 1
+FORMAT = 2
 SCHEMA = f"""
 PRAGMA journal_mode = wal;
 CREATE TABLE records (
@@ -34,6 +34,7 @@ CREATE TABLE records (
 );
 CREATE INDEX records_by_cid ON records (cid);
 CREATE INDEX records_by_user ON records (user_id) WHERE user_id IS NOT NULL;
+CREATE TABLE blocks (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE pins (cid TEXT PRIMARY KEY);
 CREATE TABLE provenance (seq INTEGER PRIMARY KEY, cid TEXT NOT NULL UNIQUE, data BLOB NOT NULL);
 CREATE TABLE texts (cid TEXT PRIMARY KEY, data BLOB NOT NULL);

@@ -15,15 +15,17 @@ from typing import Any
 
 from complaint_llm.evidence.blocks import BlockStore, FileBlocks
 from complaint_llm.evidence.cid import Cid, parse_cid
-from complaint_llm.evidence.collection import collect, remove_unreferenced
+from complaint_llm.evidence.collection import PATIENCE_OF_DELETE, collect, remove_unreferenced
 from complaint_llm.evidence.database import Database, StoreBusyError
+from complaint_llm.evidence.folder import make_folder
 from complaint_llm.evidence.intake import Intake, Progress, Readable, groups, open_file
 from complaint_llm.evidence.media import declared_by
 from complaint_llm.evidence.mirror import Mirror
 from complaint_llm.evidence.node import IpfsNode
 from complaint_llm.evidence.records import Given, Record, moment, record_of, verified
+from complaint_llm.evidence.small_blocks import SmallBlocks
 from complaint_llm.evidence.transfer import MAX_CONTENT, export_car, import_car
-from complaint_llm.evidence.unixfs import PROFILES, read_file
+from complaint_llm.evidence.unixfs import PROFILES, Block, read_file
 from complaint_llm.evidence.verification import Verification, verify_store
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
@@ -37,7 +39,7 @@ class EvidenceStore:
     every block. Users' texts and names are kept in records only, never logged.
 
     ``profile`` says how files are cut (``unixfs-v1``, ``unixfs-v1-2025``); ``ipfs_api`` is a node's RPC address, beyond
-    loopback only with ``ipfs_public``, never with ``privacy_local``; ``blocks`` replaces the files that blocks are in;
+    loopback only with ``ipfs_public``, never with ``privacy_local``; ``blocks`` replaces our rows and files of blocks;
     ``clock`` gives Unix seconds. Raises ConfigError for settings that cannot be used, EvidenceError for the folder.
     """
 
@@ -59,10 +61,11 @@ class EvidenceStore:
         self._profile = PROFILES[profile]
         self._clock = clock
         try:
-            _make_folder(self.path)
-            self.blocks: BlockStore = FileBlocks(self.path / "blocks") if blocks is None else blocks
+            make_folder(self.path)
+            self._blocks: BlockStore = FileBlocks(self.path / "blocks") if blocks is None else blocks
         except OSError as error:
             raise EvidenceError(f"{self.path} cannot be made a store: {error.strerror or error}") from error
+        self._embedded = blocks is None
         self.database = Database(self.path)
         self._mirror = None if node is None else Mirror(node, self.database, self.local_block)
 
@@ -174,10 +177,14 @@ class EvidenceStore:
         intakes = [(Intake(source, self._profile, progress), given) for source, given in sources]
         with self.database.transaction("shared") as connection:
             with self._disk("store evidence"):
-                self.blocks.put(block for intake, _ in intakes for block in intake.blocks())
+                self.blocks(connection).put(block for intake, _ in intakes for block in intake.blocks())
             now = moment(self._clock())
             written = [self._insert(connection, record_of(given, intake.content, now)) for intake, given in intakes]
         return [self._answer(*each) for each in written]
+
+    def _put(self, blocks: Iterable[Block]) -> None:
+        with self.database.transaction("shared") as connection:
+            self.blocks(connection).put(blocks)
 
     def _answer(self, record: Record, created: bool) -> dict[str, Any]:
         found = {**record.as_dict(), "record_created": created}
@@ -227,19 +234,21 @@ class EvidenceStore:
 
     def block(self, cid: Cid) -> bytes:
         """One block, verified; from the IPFS node where it is not here."""
-        data = self._local(cid)
-        if data is not None:
-            return data
-        if self._mirror is None:
-            raise EvidenceNotFoundError(f"block {cid} is not in {self.path}")
+        try:
+            return self.local_block(cid)
+        except EvidenceNotFoundError:
+            if self._mirror is None:
+                raise
         return self._mirror.fetch(cid)
 
     def local_block(self, cid: Cid) -> bytes:
         """One block of this store, verified."""
-        data = self._local(cid)
-        if data is None:
-            raise EvidenceNotFoundError(f"block {cid} is not in {self.path}")
-        return data
+        with self.database.transaction("read") as connection:
+            return self._reader(self.blocks(connection))(cid)
+
+    def blocks(self, connection: Connection) -> BlockStore:
+        """All blocks of this store, unverified, as the transaction of ``connection`` sees them, and while it lasts."""
+        return SmallBlocks(self.database, connection, self._blocks) if self._embedded else self._blocks
 
     def records_of(self, cid: Cid) -> list[Record]:
         """The records about one content, oldest first, verified."""
@@ -256,15 +265,22 @@ class EvidenceStore:
         pinned = self._mirror.pinned()
         return [{**record.as_dict(), "pinned": record.content.cid.name in pinned} for record in records]
 
-    def _local(self, cid: Cid) -> bytes | None:
-        with self._disk(f"give block {cid}"):
-            data = self.blocks.get(cid)
-        if data is not None and not cid.matches(data):
-            raise EvidenceCorruptedError(
-                f"block {cid} in {self.path} is damaged: its bytes are not what it is named by; "
-                "submit the original again to mend it, or restore it from a copy"
-            )
-        return data
+    def _reader(self, blocks: BlockStore) -> Callable[[Cid], bytes]:
+        """``local_block`` inside a transaction."""
+
+        def get(cid: Cid) -> bytes:
+            with self._disk(f"give block {cid}"):
+                data = blocks.get(cid)
+            if data is None:
+                raise EvidenceNotFoundError(f"block {cid} is not in {self.path}")
+            if not cid.matches(data):
+                raise EvidenceCorruptedError(
+                    f"block {cid} in {self.path} is damaged: its bytes are not what it is named by; "
+                    "submit the original again to mend it, or restore it from a copy"
+                )
+            return data
+
+        return get
 
     @contextmanager
     def _disk(self, what: str) -> Iterator[None]:
@@ -289,8 +305,9 @@ class EvidenceStore:
             raise EvidenceNotFoundError(f"no record of {cid} in {self.path}")
         blocks: int | None
         try:
-            with self._disk("remove blocks"):
-                blocks = remove_unreferenced(self.database, self.blocks, self.local_block, root)
+            with self._disk("remove blocks"), self.database.transaction("exclusive", PATIENCE_OF_DELETE) as connection:
+                found = self.blocks(connection)
+                blocks = remove_unreferenced(connection, found, self._reader(found), root)
         except (StoreBusyError, EvidenceCorruptedError) as error:
             log.warning("deleted the records of %s; its blocks stay until `complaint-llm evidence gc`: %s", cid, error)
             blocks = None
@@ -304,8 +321,9 @@ class EvidenceStore:
 
         Raises EvidenceCorruptedError, having removed nothing, if evidence is damaged so that what it needs is unknown.
         """
-        with self._disk("remove blocks"):
-            return collect(self.database, self.blocks, self.local_block)
+        with self._disk("remove blocks"), self.database.transaction("exclusive") as connection:
+            blocks = self.blocks(connection)
+            return collect(connection, blocks, self._reader(blocks))
 
     # The IPFS node
 
@@ -322,8 +340,9 @@ class EvidenceStore:
 
     def verify(self, progress: Progress | None = None) -> Verification:
         """Check every bit: records, blocks, trees, provenance. ``faults`` names everything that is not as written."""
-        with self._disk("be read"):
-            return verify_store(self.database, self.blocks, progress)
+        broken = self.database.check()
+        with self._disk("be read"), self.database.transaction("shared") as connection:
+            return verify_store(connection, self.blocks(connection), broken, progress)
 
     def export_car(
         self, cids: Iterable[str], target: str | PathLike[str], *, with_records: bool = True
@@ -350,7 +369,7 @@ class EvidenceStore:
         given = Given(evidence_type, **statements).checked()
         with self.database.transaction("shared") as connection:
             records = import_car(
-                Path(source), self.blocks, self.local_block, given, moment(self._clock()), max_size or MAX_CONTENT
+                Path(source), self._put, self.local_block, given, moment(self._clock()), max_size or MAX_CONTENT
             )
             found = [self._insert(connection, record) for record in records]
         return [self._answer(*each) for each in found]
@@ -359,7 +378,7 @@ class EvidenceStore:
         """Close files and connections. May be called again."""
         if self._mirror is not None:
             self._mirror.close()
-        self.blocks.close()
+        self._blocks.close()
         self.database.close()
 
     def __enter__(self) -> EvidenceStore:
@@ -367,18 +386,3 @@ class EvidenceStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _make_folder(path: Path) -> None:
-    """A folder for clients' data: for its owner alone, and never added to a repository; so are those made for it."""
-    for missing in [parent for parent in reversed(path.absolute().parents) if not parent.exists()]:
-        missing.mkdir(mode=0o700, exist_ok=True)
-        (missing / ".gitignore").write_text("*\n", encoding="ascii")
-    path.mkdir(mode=0o700, exist_ok=True)
-    ignore = path / ".gitignore"
-    if not any(path.iterdir()):
-        path.chmod(0o700)
-        ignore.write_text("*\n", encoding="ascii")
-    # Empty for a moment where another process is just making the folder.
-    elif not ignore.exists() or ignore.read_bytes() not in (b"", b"*\n"):
-        raise EvidenceError(f"{path} is in use for something else: give evidence a folder of its own")

@@ -7,12 +7,12 @@ link to their content.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
-from complaint_llm.evidence.blocks import BlockStore, sync_folder
+from complaint_llm.evidence.blocks import sync_folder
 from complaint_llm.evidence.car import CarReader, write_car
 from complaint_llm.evidence.cid import DAG_CBOR, Cid, cid_of
 from complaint_llm.evidence.media import HEAD, detect
@@ -57,9 +57,14 @@ def export_car(
 
 
 def import_car(
-    source: Path, store: BlockStore, get: Callable[[Cid], bytes], given: Given, created: str, max_size: int
+    source: Path,
+    put: Callable[[Iterable[Block]], None],
+    get: Callable[[Cid], bytes],
+    given: Given,
+    created: str,
+    max_size: int,
 ) -> list[Record]:
-    """Put the blocks of the file into ``store``; the records of its roots, the file's own or new ones of ``given``.
+    """Put the blocks of the file into a store; the records of its roots, the file's own or new ones of ``given``.
 
     ``get`` reads them back, verified: each root has to be a complete file.
     """
@@ -75,7 +80,7 @@ def import_car(
     try:
         with source.open("rb") as file:
             car = CarReader(file, str(source))
-            store.put(contents(car))
+            put(contents(car))
     except OSError as error:
         raise EvidenceError(f"{source} cannot be imported: {error.strerror or error}") from error
     found = []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from sqlite3 import Connection
 from typing import NamedTuple
 
 from complaint_llm.evidence.blocks import BlockStore
 from complaint_llm.evidence.cid import RAW, Cid, parse_cid
-from complaint_llm.evidence.database import Database
 from complaint_llm.evidence.provenance_record import decode_provenance
 from complaint_llm.evidence.records import Record, verified
 from complaint_llm.evidence.unixfs import Block, Node, decode_node
@@ -38,28 +37,32 @@ class Verification(NamedTuple):
         return not self.faults
 
 
-def verify_store(database: Database, blocks: BlockStore, progress: Callable[[int], object] | None) -> Verification:
-    """Look at everything. Others may add meanwhile; who wants to remove waits. ``progress`` gets numbers of bytes."""
-    faults: list[Fault] = [Fault("database", "store.db", line) for line in database.check()]
-    with database.transaction("shared") as connection:
-        records = _records(connection, faults)
-        size = 0
-        good: dict[Cid, int] = {}
-        nodes: dict[Cid, Node] = {}
-        count = 0
-        for cid in blocks.list():
-            count += 1
-            data = _read(blocks, cid, faults)
-            if data is not None:
-                size += len(data)
-                good[cid] = len(data)
-                if cid.codec != RAW:
-                    _keep_node(nodes, Block(cid, data))
-                if progress is not None:
-                    progress(len(data))
-        for record in records:
-            faults.extend(_tree_faults(record, good, nodes))
-        provenance = _provenance(connection, faults)
+def verify_store(
+    connection: Connection, blocks: BlockStore, broken: Iterable[str], progress: Callable[[int], object] | None
+) -> Verification:
+    """Look at everything. ``broken`` is what SQLite found of its own file; ``progress`` gets numbers of bytes.
+
+    The transaction is a shared one: others may add meanwhile, who wants to remove waits.
+    """
+    faults: list[Fault] = [Fault("database", "store.db", line) for line in broken]
+    records = _records(connection, faults)
+    size = 0
+    good: dict[Cid, int] = {}
+    nodes: dict[Cid, Node] = {}
+    count = 0
+    for cid in blocks.list():
+        count += 1
+        data = _read(blocks, cid, faults)
+        if data is not None:
+            size += len(data)
+            good[cid] = len(data)
+            if cid.codec != RAW:
+                _keep_node(nodes, Block(cid, data))
+            if progress is not None:
+                progress(len(data))
+    for record in records:
+        faults.extend(_tree_faults(record, good, nodes))
+    provenance = _provenance(connection, faults)
     return Verification(count, size, len(records), provenance, tuple(faults))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import EvidenceStore
+from complaint_llm.evidence.cid import Cid, parse_cid
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ipfs-unixfs-importer", "ipfs-unixfs-exporter", "@ipld/car", "@ipld/dag-cbor", "multiformats")
@@ -108,6 +109,32 @@ def flip() -> Callable[..., None]:
         data = bytearray(path.read_bytes())
         data[place] ^= bit
         path.write_bytes(data)
+
+    return flipped
+
+
+@pytest.fixture(scope="session")
+def blocks_of() -> Callable[[EvidenceStore], list[Cid]]:
+    """The names of all blocks of a store."""
+
+    def names(store: EvidenceStore) -> list[Cid]:
+        with store.database.transaction("read") as connection:
+            return list(store.blocks(connection).list())
+
+    return names
+
+
+@pytest.fixture(scope="session")
+def flip_row() -> Callable[..., None]:
+    """Changes one bit of a block that is a row."""
+
+    def flipped(store: EvidenceStore, cid: str, place: int = 0, bit: int = 1) -> None:
+        digest = parse_cid(cid).digest
+        with store.database.transaction("exclusive") as connection:
+            (row,) = connection.execute("SELECT data FROM blocks WHERE digest = ?", (digest,)).fetchone()
+            data = bytearray(row)
+            data[place] ^= bit
+            connection.execute("UPDATE blocks SET data = ? WHERE digest = ?", (bytes(data), digest))
 
     return flipped
 

@@ -71,6 +71,8 @@ def changed(value: object, place: int) -> object:
 @pytest.mark.parametrize(
     ("table", "column", "kind"),
     [
+        ("blocks", "digest", "block"),
+        ("blocks", "data", "block"),
         ("records", "record_id", "record"),
         ("records", "cid", "record"),
         ("records", "user_id", "record"),
@@ -85,7 +87,7 @@ def changed(value: object, place: int) -> object:
 def test_a_bit_in_any_column(
     tmp_path: Path, content: Callable[[int], bytes], table: str, column: str, kind: str
 ) -> None:
-    """Records, provenance records and kept texts, at several places of each row."""
+    """Short texts, records, provenance records and kept texts, at several places of each row."""
     store, *_ = filled(tmp_path / "e", content)
     store.close()
     database = sqlite3.connect(tmp_path / "e" / "store.db", isolation_level=None)

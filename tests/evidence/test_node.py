@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import EvidenceStore
+from complaint_llm.evidence.cid import Cid
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 SIZE = 600_000
@@ -25,13 +26,16 @@ def mirrored(tmp_path: Path, node: Any) -> Iterator[EvidenceStore]:
 
 
 def test_blocks_are_put_and_the_root_is_pinned(
-    mirrored: EvidenceStore, node: Any, content: Callable[[int], bytes]
+    mirrored: EvidenceStore,
+    node: Any,
+    content: Callable[[int], bytes],
+    blocks_of: Callable[[EvidenceStore], list[Cid]],
 ) -> None:
     """Every block of the file under the node's own name for it, and one recursive pin."""
     record = mirrored.submit_evidence(content(SIZE), "document")
     assert record["pinned"]
     assert mirrored.get_evidence_by_cid(record["cid"])["pinned"]
-    assert set(node.blocks) == {str(cid) for cid in mirrored.blocks.list()}
+    assert set(node.blocks) == {str(cid) for cid in blocks_of(mirrored)}
     assert node.pins == {record["cid"]}
 
 

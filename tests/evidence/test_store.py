@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import Block, EvidenceStore
-from complaint_llm.evidence.cid import RAW, cid_of
+from complaint_llm.evidence.cid import RAW, Cid, cid_of
 from complaint_llm.exceptions import (
     ConfigError,
     EvidenceCorruptedError,
@@ -76,7 +76,9 @@ def test_the_same_submission_is_the_same_record(store: EvidenceStore) -> None:
     assert len(store.list_evidence()) == 1
 
 
-def test_the_same_content_said_otherwise_is_a_second_record(store: EvidenceStore) -> None:
+def test_the_same_content_said_otherwise_is_a_second_record(
+    store: EvidenceStore, blocks_of: Callable[[EvidenceStore], list[Cid]]
+) -> None:
     """One content, two records; the newest answers by CID."""
     first = store.submit_evidence(b"x", "document", description="a", user_id="u")
     second = store.submit_evidence(b"x", "document", description="b", user_id="v")
@@ -85,7 +87,7 @@ def test_the_same_content_said_otherwise_is_a_second_record(store: EvidenceStore
     assert second["record_id"] != first["record_id"]
     assert store.get_evidence_by_cid(first["cid"])["description"] == "b"
     assert [record["description"] for record in store.get_user_evidence("u")] == ["a"]
-    assert len(list(store.blocks.list())) == 1
+    assert len(blocks_of(store)) == 1
 
 
 def test_a_users_records_come_oldest_first(store: EvidenceStore) -> None:
@@ -113,12 +115,16 @@ def test_a_users_records_come_oldest_first(store: EvidenceStore) -> None:
     ],
 )
 def test_what_cannot_be_recorded_is_refused_before_anything_is_stored(
-    store: EvidenceStore, arguments: Any, error: type[Exception], match: str
+    store: EvidenceStore,
+    blocks_of: Callable[[EvidenceStore], list[Cid]],
+    arguments: Any,
+    error: type[Exception],
+    match: str,
 ) -> None:
     """The caller's mistakes are named; nothing is left behind."""
     with pytest.raises(error, match=match):
         store.submit_evidence(*arguments)
-    assert list(store.blocks.list()) == []
+    assert blocks_of(store) == []
 
 
 def test_files_and_streams_are_the_same_content(
@@ -255,55 +261,60 @@ def test_deleting_deletes_every_record_about_the_content(store: EvidenceStore) -
     assert store.get_user_evidence("v") == []
 
 
-def test_deleting_does_not_wait_long_for_one_who_is_adding(store: EvidenceStore) -> None:
+def test_deleting_does_not_wait_long_for_one_who_is_adding(
+    store: EvidenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The records go at once; the blocks wait for gc, and the answer says so."""
     cid = store.submit_evidence(b"x", "document")["cid"]
-    adding = store.database.transaction("shared")
-    with adding:
-        from complaint_llm.evidence import collection
-
-        patience, collection.PATIENCE_OF_DELETE = collection.PATIENCE_OF_DELETE, 0.05
-        try:
-            assert store.delete_evidence(cid) == {"cid": cid, "records": 1, "blocks": None}
-        finally:
-            collection.PATIENCE_OF_DELETE = patience
+    with store.database.transaction("shared"):
+        monkeypatch.setattr("complaint_llm.evidence.store.PATIENCE_OF_DELETE", 0.05)
+        assert store.delete_evidence(cid) == {"cid": cid, "records": 1, "blocks": None}
     assert store.gc()["blocks"] == 1
 
 
 def test_gc_takes_what_interrupted_writes_left(store: EvidenceStore) -> None:
     """Unfinished files and blocks without a record; nothing that a record needs, and no one else's files."""
     kept = store.submit_evidence(b"kept", "document")
-    store.blocks.put([Block(cid_of(RAW, b"lost"), b"lost")])
+    with store.database.transaction("shared") as connection:
+        store.blocks(connection).put([Block(cid_of(RAW, b"lost" * size), b"lost" * size) for size in (1, 10_000)])
     (store.path / "blocks" / "unfinished" / "1-2-3").write_bytes(b"half")
     (store.path / "blocks" / "a" / "Thumbs.db").write_bytes(b"not ours")
-    assert store.gc() == {"blocks": 1, "unfinished": 1}
+    assert store.gc() == {"blocks": 2, "unfinished": 1}
     assert store.retrieve_evidence(kept["cid"]) == b"kept"
     assert (store.path / "blocks" / "a" / "Thumbs.db").exists()
 
 
 def test_gc_removes_nothing_while_it_does_not_know_what_is_needed(
-    store: EvidenceStore, content: Callable[[int], bytes]
+    store: EvidenceStore, content: Callable[[int], bytes], blocks_of: Callable[[EvidenceStore], list[Cid]]
 ) -> None:
     """A missing node hides what is below it: then nothing goes until that evidence is deleted."""
     record = store.submit_evidence(content(BIG), "document")
-    before = set(store.blocks.list())
+    before = set(blocks_of(store))
     root = next(cid for cid in before if str(cid) == record["cid"])
-    store.blocks.delete(root)
+    next(store.path.glob(f"blocks/?/{root}")).unlink()
     with pytest.raises(EvidenceCorruptedError, match="nothing was removed"):
         store.gc()
-    assert set(store.blocks.list()) == before - {root}
+    assert set(blocks_of(store)) == before - {root}
     store.delete_evidence(record["cid"])
     assert store.gc()["blocks"] == 3
 
 
-def test_submitting_again_mends_a_damaged_block(store: EvidenceStore, flip: Callable[..., None]) -> None:
+@pytest.mark.parametrize("size", [1, 2000], ids=["row", "file"])
+def test_submitting_again_mends_a_damaged_block(
+    store: EvidenceStore, flip: Callable[..., None], flip_row: Callable[..., None], size: int
+) -> None:
     """Deduplication looks at the bytes, not at the name only."""
-    cid = store.submit_evidence(b"the original", "document")["cid"]
-    flip(next(store.path.glob(f"blocks/?/{cid}")))
+    original = b"the original" * size
+    cid = store.submit_evidence(original, "document")["cid"]
+    if size == 1:
+        flip_row(store, cid)
+    else:
+        flip(next(store.path.glob(f"blocks/?/{cid}")))
     with pytest.raises(EvidenceCorruptedError, match=cid):
         store.retrieve_evidence(cid)
-    store.submit_evidence(b"the original", "document")
-    assert store.retrieve_evidence(cid) == b"the original"
+    store.submit_evidence(original, "document")
+    assert store.retrieve_evidence(cid) == original
+    assert store.verify().ok
 
 
 def test_the_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:
@@ -365,7 +376,7 @@ def test_a_store_of_another_format_is_refused(store: EvidenceStore) -> None:
     """A later version's files are not guessed at."""
     with store.database.transaction("exclusive") as connection:
         connection.execute("PRAGMA store.user_version = 9")
-    with pytest.raises(EvidenceError, match="has format 9, this version reads 1"):
+    with pytest.raises(EvidenceError, match="has format 9, this version reads 2"):
         EvidenceStore(store.path)
 
 

@@ -94,7 +94,9 @@ def test_a_plugins_store_keeps_the_blocks_of_evidence(tmp_path: Path) -> None:
         cid = mediator.submit_evidence(b"hello world\n", "document")["cid"]
         assert cid == "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
         assert mediator.retrieve_evidence(cid) == b"hello world\n"
-        assert len(mediator.evidence.blocks.kept) == 1  # type: ignore[attr-defined]
+        with mediator.evidence.database.transaction("read") as connection:
+            assert len(list(mediator.evidence.blocks(connection).list())) == 1
+            assert not connection.execute("SELECT * FROM blocks").fetchall()
 
 
 def test_a_scheme_that_nobody_offers_is_a_config_error(tmp_path: Path) -> None:
