@@ -292,7 +292,7 @@ class Mediator(ComposedBackend):
         known = ", ".join(dict.fromkeys([*(part.id for part in self.parts), *self._others]))
         raise ConfigError(f"no backend {id!r} here; there are: {known}")
 
-    def _sealed(self, request: Request, output: InferenceOutput) -> InferenceOutput:
+    def _sealed(self, request: Request, output: InferenceOutput, candidates: Sequence[Candidate]) -> InferenceOutput:
         if output.finish_reason == "length" and self._on_truncation != "ignore":
             said = "the answer was cut at its longest length: raise max_tokens"
             if self._on_truncation == "error":
@@ -301,10 +301,12 @@ class Mediator(ComposedBackend):
             output = output._replace(metadata={**output.metadata, "truncated": True})
         if not self._level:
             return output
-        sent = self.backend(output.backend).bind(request)
+        sent = next(each for each in candidates if each.id == output.backend).bind(request)
         return output._replace(provenance=self._records().record(sent, output))
 
     def _records(self) -> Provenance:
+        if self._provenance is not None:
+            return self._provenance
         with self._opening:
             if self._provenance is None:
                 from complaint_llm.provenance import open_provenance

@@ -25,7 +25,7 @@ class Provenance(NamedTuple):
 
     def record(self, sent: Request, output: InferenceOutput) -> str:
         """The CID of this answer's record; ``sent`` is the request with the backend's own defaults."""
-        cited = tuple(parse_cid(cid) for cid in sent.evidence)
+        cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
         return self.log.record(RequestFacts(sent.messages, sent.params, sent.tools, cited), output)
 
     def close(self) -> None:
@@ -33,9 +33,7 @@ class Provenance(NamedTuple):
         self.log.close()
 
 
-def open_provenance(
-    store: EvidenceStore, level: Literal["digests", "full"], config: Config | None
-) -> Provenance:
+def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], config: Config | None) -> Provenance:
     """The log in ``store``; records carry the digest of ``config`` without secrets, and the plugins' versions."""
     plugins = {"complaint-llm": __version__}
     digest = None

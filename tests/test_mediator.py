@@ -342,56 +342,6 @@ def test_explain_sends_nothing_and_takes_no_turn() -> None:
     assert sum(len(part.asked) for part in parts) == 2
 
 
-# -- evidence and provenance -----------------------------------------------------------------------------------------
-
-
-def test_evidence_goes_in_and_comes_out(tmp_path: Path) -> None:
-    """By CID and by user, in the folder of the config; what is no bytes is refused."""
-    with Mediator.from_config(write_config(tmp_path, mocks("a"))) as mediator:
-        record = mediator.submit_evidence(b"a letter", "document", user_id="u", claim_type="eviction")
-        assert mediator.get_evidence_by_cid(record["cid"])["claim_type"] == "eviction"
-        assert mediator.retrieve_evidence(record["cid"]) == b"a letter"
-        assert [each["cid"] for each in mediator.get_user_evidence("u")] == [record["cid"]]
-        with pytest.raises(TypeError):
-            mediator.submit_evidence("a letter", "document")  # type: ignore[arg-type]
-    assert (tmp_path / ".complaint_llm" / "evidence").is_dir()
-
-
-def test_the_evidence_store_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight threads that need it at the same moment share one, and close() closes that one."""
-    import complaint_llm.mediator as module
-
-    opened: list[Any] = []
-    original = module.evidence_store
-
-    def slowly(*given: Any) -> Any:
-        time.sleep(0.02)
-        opened.append(original(*given))
-        return opened[-1]
-
-    monkeypatch.setattr(module, "evidence_store", slowly)
-    with Mediator([Fixed("a")], folder=tmp_path) as mediator, ThreadPoolExecutor(8) as pool:
-        stores = set(pool.map(lambda _: id(mediator.evidence), range(8)))
-    assert (len(stores), len(opened)) == (1, 1)
-
-
-def test_provenance_names_each_answer_and_cites_its_evidence(tmp_path: Path) -> None:
-    """The CID is on the output, plain and streamed; evidence that is not there is refused before anything is sent."""
-    backend = Fixed("a")
-    with Mediator([backend], provenance="digests", folder=tmp_path) as mediator:
-        cid = mediator.submit_evidence(b"a letter", "document")["cid"]
-        first = mediator.infer("x", evidence=[cid])
-        (done,) = (event for event in mediator.infer_stream("x") if isinstance(event, Done))
-        assert first.provenance
-        assert done.output.provenance not in (None, first.provenance)
-        asked = len(backend.asked)
-        with pytest.raises(Exception, match="bafkrei"):
-            mediator.infer("x", evidence=["bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"])
-        assert len(backend.asked) == asked
-    with Mediator([backend]) as mediator, pytest.raises(InvalidRequestError, match="provenance"):
-        mediator.infer("x", evidence=[cid])
-
-
 # -- closing ---------------------------------------------------------------------------------------------------------
 
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole call: the official SDKs' default; reasoning models are silent for minutes."""
 
-Seal = Callable[[Request, InferenceOutput], InferenceOutput]
-"""What is done to each answer of a Mediator before it is handed out."""
+Seal = Callable[[Request, InferenceOutput, "Sequence[Candidate]"], InferenceOutput]
+"""What is done to each answer of a Mediator before it is handed out; the candidates are those that could give it."""
+
 
 class Asking:
     """The public methods, the same for a provider's backend, a composed one and the Mediator.
@@ -100,8 +101,9 @@ class Asking:
         if cancel is not None:
             cancel.attach(request.cancel.cancel)
         try:
-            output = router.answer(request, self._candidates(request, params.get("backend")))
-            return output if self._seal is None else self._seal(request, output)
+            candidates = self._candidates(request, params.get("backend"))
+            output = router.answer(request, candidates)
+            return output if self._seal is None else self._seal(request, output, candidates)
         finally:
             self._calls.discard(request.cancel)
             if cancel is not None:
@@ -118,7 +120,8 @@ class Asking:
         request = self._request(messages, tools, temperature, params, stream=True)
         self._calls.add(request.cancel)
         try:
-            stream = self._router.stream(request, self._candidates(request, params.get("backend")))
+            candidates = self._candidates(request, params.get("backend"))
+            stream = self._router.stream(request, candidates)
         except BaseException:
             self._calls.discard(request.cancel)
             raise
@@ -126,7 +129,7 @@ class Asking:
         return LiveStream(
             stream,
             lambda: self._calls.discard(request.cancel),
-            None if seal is None else lambda output: seal(request, output),
+            None if seal is None else lambda output: seal(request, output, candidates),
         )
 
     def stream_generate(self, prompt: Prompt, **params: Any) -> TextStream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from complaint_llm.exceptions import ConfigError
@@ -122,7 +123,7 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
     given.setdefault("id", default_id)
     return Options(
         **given,
-        params=params or NOTHING,
+        params=MappingProxyType(params) if params else NOTHING,
         api_key=api_key if isinstance(api_key, Secret) or api_key is None else Secret(api_key),
         retry=retry,
     )

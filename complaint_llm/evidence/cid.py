@@ -7,7 +7,7 @@ The format is https://github.com/multiformats/cid; the only hash here is sha2-25
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -22,11 +22,21 @@ _SHA2_256 = b"\x12\x20"
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-# Two letters at a time: base64.b32encode takes twice as long, and a provenance record waits for this.
-_PAIRS = [a + b for a in _BASE32 for b in _BASE32]
-_SHIFTS = range(280, -1, -10)
+_LETTERS = (_BASE32 * 8).encode()
 _PREFIX = {codec: bytes((1, codec)) + _SHA2_256 for codec in CODEC_NAMES}
 _MAX_TEXT = 128
+
+
+def _halves() -> Iterator[tuple[int, int, int]]:
+    """For 64 groups of five bits, then 32, and so on: the masks of each lower and upper half, and how far apart to put
+    them so that in the end there is room for eight bits a group."""
+    for half in (32, 16, 8, 4, 2, 1):
+        bits = (1 << 5 * half) - 1
+        low = sum(bits << 16 * half * field for field in range(32 // half))
+        yield low, low << 5 * half, 3 * half
+
+
+_HALVES = tuple(_halves())
 
 
 class Cid(NamedTuple):
@@ -48,8 +58,7 @@ class Cid(NamedTuple):
     @property
     def name(self) -> str:
         """The CIDv1 in base32, whatever the version."""
-        bits = int.from_bytes(_PREFIX[self.codec] + self.digest, "big") << 2
-        return "b" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+        return name_of(self.codec, self.digest)
 
     def __str__(self) -> str:
         return self.name if self.version else _to_base(_BASE58, self.binary)
@@ -57,6 +66,16 @@ class Cid(NamedTuple):
     def matches(self, data: bytes) -> bool:
         """Whether ``data`` is the block of this name."""
         return sha256(data).digest() == self.digest
+
+
+def name_of(codec: int, digest: bytes) -> str:
+    """The name of a block, CIDv1 in base32, from its parts."""
+    # Five bits a letter: halved again and again until each five are in a byte of their own. A loop over the letters
+    # takes twice as long, base64.b32encode too, and an answer waits for this.
+    bits = int.from_bytes(_PREFIX[codec] + digest, "big") << 2
+    for low, high, shift in _HALVES:
+        bits = bits & low | (bits & high) << shift
+    return "b" + bits.to_bytes(58, "big").translate(_LETTERS).decode()
 
 
 def cid_of(codec: int, data: bytes) -> Cid:

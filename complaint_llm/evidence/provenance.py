@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
+from types import MappingProxyType, NoneType
 from typing import Any, Literal
 from weakref import finalize
 
-from complaint_llm.evidence.cid import DAG_CBOR, Cid, parse_cid
+from complaint_llm.evidence.cid import DAG_CBOR, Cid, name_of, parse_cid
 from complaint_llm.evidence.dagcbor import encode, encode_link, link_to
 from complaint_llm.evidence.database import Database, StoreBusyError
-from complaint_llm.evidence.provenance_record import RequestFacts, Text, draft, field
+from complaint_llm.evidence.provenance_record import Draft, RequestFacts, Text, draft, field
 from complaint_llm.evidence.records import moment
 from complaint_llm.exceptions import ConfigError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput
@@ -26,7 +27,8 @@ from complaint_llm.secrets import Secret
 GATHER_SECONDS = 0.05
 """How long the writer collects records before it commits them together; a crash can lose those."""
 
-_Entry = tuple[str, bytes, Sequence[Text]]
+_FIXED = (str, int, float, NoneType)
+_Entry = tuple[bytes, bytes, Sequence[Text]]
 
 
 class ProvenanceLog:
@@ -58,6 +60,7 @@ class ProvenanceLog:
         self._plugins = field("plugins", dict(plugins or {}))
         self._config = field("config_sha256", config_sha256)
         self._second = (-1, b"")
+        self._last: tuple[Mapping[str, Any] | None, bytes] = (None, b"")
         self._chain = _Chain(database)
 
     def cited(self, cids: Iterable[str]) -> tuple[Cid, ...]:
@@ -75,10 +78,10 @@ class ProvenanceLog:
         if chain.process != os.getpid():
             chain = self._chain = _Chain(self._database)
         try:
-            drafted = draft(facts, output, self._time(), self._plugins, self._config)
+            drafted = draft(facts, output, self._time(), self._sent(facts.parameters), self._plugins, self._config)
         except (TypeError, ValueError) as error:
             raise EvidenceError(f"the provenance of this answer cannot be recorded: {error}") from error
-        return chain.append(drafted.before, drafted.after, drafted.texts if self._full else ())
+        return chain.append(drafted, self._full)
 
     def flush(self) -> None:
         """Wait until all that was recorded is on disk. Raises EvidenceError if it could not be written."""
@@ -87,6 +90,16 @@ class ProvenanceLog:
     def close(self) -> None:
         """Write what waits and end the thread. May be called again. Raises EvidenceError if it could not be written."""
         self._chain.close()
+
+    def _sent(self, parameters: Mapping[str, Any]) -> bytes:
+        """The parameters as an encoded field. A backend's own are the same object in every request: encoded once, if
+        nothing in them can change."""
+        last, encoded = self._last
+        if parameters is not last:
+            encoded = field("parameters", parameters)
+            if isinstance(parameters, MappingProxyType) and all(isinstance(v, _FIXED) for v in parameters.values()):
+                self._last = (parameters, encoded)
+        return encoded
 
     def _time(self) -> bytes:
         """The time as an encoded text; the part that changes once a second is kept."""
@@ -112,14 +125,14 @@ class _Chain:
         # Also when the program ends without close(): what was recorded is written.
         self._ending = finalize(self, self._writer.close)
 
-    def append(self, before: bytes, after: bytes, texts: Sequence[Text]) -> str:
+    def append(self, drafted: Draft, full: bool) -> str:
+        template, before, after, texts = drafted
         with self._lock:
-            data = before + self._previous + after
+            data = template % (*before, self._previous, *after)
             digest = sha256(data).digest()
-            name = Cid(DAG_CBOR, digest).name
-            self._writer.put((name, data, texts))
+            self._writer.put((digest, data, texts if full else ()))
             self._previous = link_to(DAG_CBOR, digest)
-        return name
+        return name_of(DAG_CBOR, digest)
 
     def flush(self) -> None:
         if self.process == os.getpid():
@@ -143,13 +156,16 @@ class _Writer:
         self._error: Exception | None = None
 
     def put(self, entry: _Entry) -> None:
-        self._check()
+        if self._error is not None or self._closed or self._thread is None:
+            self._check()
+            self._begin()
+        self._queue.put(entry)
+
+    def _begin(self) -> None:
         if self._closed:
             raise EvidenceError("the provenance log is closed")
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="complaint_llm-provenance", daemon=True)
-            self._thread.start()
-        self._queue.put(entry)
+        self._thread = Thread(target=self._run, name="complaint_llm-provenance", daemon=True)
+        self._thread.start()
 
     def flush(self) -> None:
         thread = self._thread
@@ -206,11 +222,11 @@ class _Writer:
         with self._database.transaction("shared") as connection:
             connection.executemany(
                 "INSERT INTO provenance (cid, data) VALUES (?, ?) ON CONFLICT (cid) DO NOTHING",
-                [(cid, data) for cid, data, _ in entries],
+                [(name_of(DAG_CBOR, digest), data) for digest, data, _ in entries],
             )
             connection.executemany(
                 "INSERT INTO texts (cid, data) VALUES (?, ?) ON CONFLICT (cid) DO NOTHING",
-                [(Cid(codec, digest).name, data) for *_, texts in entries for codec, digest, data in texts],
+                [(name_of(codec, digest), data) for *_, texts in entries for codec, digest, data in texts],
             )
 
 

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from complaint_llm.evidence.cid import DAG_CBOR, RAW, Cid, parse_cid
 from complaint_llm.evidence.dagcbor import decode, encode, head, link_to
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
-from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
+from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, Tool, ToolCall
 
 KIND = "complaint_llm/provenance/1"
 
-_NULL, _FALSE, _TRUE, _EMPTY = b"\xf6", b"\xf4", b"\xf5", b"\x80"
+_NULL, _EMPTY = b"\xf6", b"\x80"
 _NOTHING = type(None)
 
 
@@ -37,10 +37,14 @@ class RequestFacts(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A record but for its link to the one before; ``texts`` are what it names by digest: codec, digest, bytes."""
+    """A record but for its link to the one before: ``template % (*before, link, *after)``.
 
-    before: bytes
-    after: bytes
+    ``texts`` are what it names by digest: codec, digest, bytes.
+    """
+
+    template: bytes
+    before: Sequence[bytes]
+    after: Sequence[bytes]
     texts: Sequence[Text]
 
 
@@ -49,55 +53,67 @@ def field(key: str, value: Any) -> bytes:
     return _text(key) + encode(value)
 
 
-def draft(facts: RequestFacts, output: InferenceOutput, when: bytes, plugins: bytes, config: bytes) -> Draft:
-    """The record of an answer. ``when`` is the encoded time, ``plugins`` and ``config`` are encoded fields.
+def draft(
+    facts: RequestFacts, output: InferenceOutput, when: bytes, parameters: bytes, plugins: bytes, config: bytes
+) -> Draft:
+    """The record of an answer. ``when`` is the encoded time, the last three are encoded fields.
 
-    Raises TypeError or ValueError if a parameter or tool has no form in DAG-CBOR.
+    Raises TypeError or ValueError if a tool has no form in DAG-CBOR.
     """
-    texts: list[Text] = []
-
-    def linked(codec: int, data: bytes) -> bytes:
-        digest = sha256(data).digest()
-        texts.append((codec, digest, data))
-        return link_to(codec, digest)
-
-    cost, finish, marks = output.cost, output.finish_reason, output.metadata
-    parts = (
-        _COST,
+    cost, usage, marks, reasoning = output.cost, output.token_usage, output.metadata, _NULL
+    answer, prompt, calls = _utf8(output.content), _prompt(facts), _NULL
+    answer_digest, prompt_digest = sha256(answer).digest(), sha256(prompt).digest()
+    texts = [(RAW, answer_digest, answer), (DAG_CBOR, prompt_digest, prompt)]
+    if output.reasoning is not None:
+        reasoning = _linked(RAW, _utf8(output.reasoning), texts)
+    if output.tool_calls:
+        calls = _linked(DAG_CBOR, encode([_call(call) for call in output.tool_calls]), texts)
+    before = (
         _NULL if cost is None else b"\xfb" + pack(">d", cost),
-        _DEMO,
-        _TRUE if marks.get("demo") else _FALSE,
-        _KIND_AND_TIME,
         when,
-        _MODEL,
-        _name(output.model),
-        _USAGE,
-        _usage(output.token_usage),
-        _ANSWER,
-        linked(RAW, _utf8(output.content)),
-        _CACHED,
-        _TRUE if marks.get("cached") else _FALSE,
-        _PROMPT,
-        linked(DAG_CBOR, _prompt(facts)),
-        _BACKEND,
-        _name(output.backend),
-        plugins,
-        _EVIDENCE,
+        head(0, usage.total_tokens),
+        _NULL if usage.cached_tokens is None else head(0, usage.cached_tokens),
+        head(0, usage.prompt_tokens),
+        _NULL if usage.reasoning_tokens is None else head(0, usage.reasoning_tokens),
+        head(0, usage.completion_tokens),
+        answer_digest,
+        prompt_digest,
         encode(facts.evidence) if facts.evidence else _EMPTY,
-        _PREVIOUS,
     )
-    rest = (
-        _REASONING,
-        _NULL if output.reasoning is None else linked(RAW, _utf8(output.reasoning)),
-        _PARAMETERS,
-        encode(facts.parameters),
-        _TOOL_CALLS,
-        linked(DAG_CBOR, encode([_call(call) for call in output.tool_calls])) if output.tool_calls else _NULL,
-        config,
-        _FINISH_REASON,
-        _NULL if finish is None else _name(finish),
+    demo, cached = bool(marks.get("demo")), bool(marks.get("cached"))
+    template = _template(output.model, output.backend, output.finish_reason, demo, cached, plugins, config)
+    return Draft(template, before, (reasoning, parameters, calls), texts)
+
+
+@lru_cache(maxsize=256)
+def _template(
+    model: str, backend: str, finish: str | None, demo: bool, cached: bool, plugins: bytes, config: bytes
+) -> bytes:
+    """What is the same in every record of one model, in the format's order of keys, and places for the rest."""
+    fixed = (
+        head(5, len(_TYPES)) + _text("cost"),
+        field("demo", demo) + field("kind", KIND) + _text("time"),
+        _text("model") + _text(model) + _text("usage") + head(5, 5) + _text("total_tokens"),
+        _text("cached_tokens"),
+        _text("prompt_tokens"),
+        _text("reasoning_tokens"),
+        _text("completion_tokens"),
+        _text("answer") + link_to(RAW, b""),
+        field("cached", cached) + _text("prompt") + link_to(DAG_CBOR, b""),
+        _text("backend") + _text(backend) + plugins + _text("evidence"),
+        _text("previous"),
+        _text("reasoning"),
+        b"",  # the parameters bring their key
+        _text("tool_calls"),
+        config + field("finish_reason", finish),
     )
-    return Draft(b"".join(parts), b"".join(rest), texts)
+    return b"%b".join(part.replace(b"%", b"%%") for part in fixed)
+
+
+def _linked(codec: int, data: bytes, texts: list[Text]) -> bytes:
+    digest = sha256(data).digest()
+    texts.append((codec, digest, data))
+    return link_to(codec, digest)
 
 
 def decode_provenance(name: str, data: bytes) -> dict[str, Any]:
@@ -120,20 +136,32 @@ def decode_provenance(name: str, data: bytes) -> dict[str, Any]:
 
 def _prompt(facts: RequestFacts) -> bytes:
     """The block of what was asked: a map of messages, and of tools where there are any."""
-    messages = facts.messages
     parts = [_PROMPT_TOOLS, encode([tool._asdict() for tool in facts.tools])] if facts.tools else [b"\xa1"]
-    parts += (_MESSAGES, head(4, len(messages)))
-    for role, content, calls, call_id, name, _extra in messages:
-        parts.append(head(5, 2 + bool(calls) + (call_id is not None) + (name is not None)))
-        if name is not None:
-            parts += (_NAME, _text(name))
-        parts += (_ROLE, _name(role), _CONTENT)
-        parts.append(_text(content) if isinstance(content, str) else encode([_part(part) for part in content]))
+    parts.append(_messages(len(facts.messages)))
+    for role, content, calls, call_id, name, _extra in facts.messages:
+        parts.append(_opening(role, name, 2 + bool(calls) + (call_id is not None) + (name is not None)))
+        if isinstance(content, str):
+            text = _utf8(content)
+            parts += (head(3, len(text)), text)
+        else:
+            parts.append(encode([_part(part) for part in content]))
         if calls:
             parts += (_TOOL_CALLS, encode([_call(call) for call in calls]))
         if call_id is not None:
             parts += (_TOOL_CALL_ID, _text(call_id))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _messages(count: int) -> bytes:
+    return _MESSAGES + head(4, count)
+
+
+@lru_cache(maxsize=256)
+def _opening(role: str, name: str | None, fields: int) -> bytes:
+    """A message up to its content."""
+    named = b"" if name is None else _NAME + _text(name)
+    return head(5, fields) + named + _ROLE + _text(role) + _CONTENT
 
 
 def _part(part: TextPart | ImagePart) -> dict[str, Any]:
@@ -163,30 +191,6 @@ def _text(text: str) -> bytes:
     return head(3, len(data)) + data
 
 
-@lru_cache(maxsize=1024)
-def _name(text: str) -> bytes:
-    """A text that comes again with every record: a role, a model, a backend."""
-    return _text(text)
-
-
-def _usage(usage: TokenUsage) -> bytes:
-    cached, reasoning = usage.cached_tokens, usage.reasoning_tokens
-    return b"".join(
-        (
-            _TOTAL_TOKENS,
-            head(0, usage.total_tokens),
-            _CACHED_TOKENS,
-            _NULL if cached is None else head(0, cached),
-            _PROMPT_TOKENS,
-            head(0, usage.prompt_tokens),
-            _REASONING_TOKENS,
-            _NULL if reasoning is None else head(0, reasoning),
-            _COMPLETION_TOKENS,
-            head(0, usage.completion_tokens),
-        )
-    )
-
-
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "cost": (float, _NOTHING),
     "demo": (bool,),
@@ -207,14 +211,5 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "config_sha256": (bytes, _NOTHING),
     "finish_reason": (str, _NOTHING),
 }
-_COST = head(5, len(_TYPES)) + _text("cost")
-_DEMO, _MODEL, _USAGE = _text("demo"), _text("model"), _text("usage") + head(5, 5)
-_KIND_AND_TIME = field("kind", KIND) + _text("time")
-_ANSWER, _CACHED, _PROMPT = _text("answer"), _text("cached"), _text("prompt")
-_BACKEND, _EVIDENCE, _PREVIOUS = _text("backend"), _text("evidence"), _text("previous")
-_REASONING, _PARAMETERS, _TOOL_CALLS = _text("reasoning"), _text("parameters"), _text("tool_calls")
-_FINISH_REASON = _text("finish_reason")
 _NAME, _ROLE, _CONTENT, _TOOL_CALL_ID = _text("name"), _text("role"), _text("content"), _text("tool_call_id")
-_PROMPT_TOOLS, _MESSAGES = b"\xa2" + _text("tools"), _text("messages")
-_TOTAL_TOKENS, _CACHED_TOKENS, _PROMPT_TOKENS = _text("total_tokens"), _text("cached_tokens"), _text("prompt_tokens")
-_REASONING_TOKENS, _COMPLETION_TOKENS = _text("reasoning_tokens"), _text("completion_tokens")
+_TOOL_CALLS, _MESSAGES, _PROMPT_TOOLS = _text("tool_calls"), _text("messages"), b"\xa2" + _text("tools")

@@ -23,27 +23,24 @@ def request_digest(request: Request) -> str:
 
     Deadline, token and evidence are no part of it. Images count by their bytes (a file is read), URLs as such. Raises
     OSError for an image file that cannot be read.
+
+    Each message is a line, then its content: the line says how long that is, so that nothing in a text can pass for a
+    line. What a request leaves at its default is not written.
     """
-    form = request.response_format
-    messages: Any = request.messages
-    if any(not isinstance(message.content, str) for message in messages):
-        messages = [message._replace(content=_content(message.content)) for message in messages]
-    asked = (
-        messages,
-        request.model,
-        dict(request.params),
-        request.tools,
-        None if form is None else (form.kind, form.schema, form.name, form.strict),
-        dict(request.extra_body),
-        request.privacy,
-    )
-    return hashlib.sha256(_ENCODER.encode(asked).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _content(content: Any) -> Any:
-    if isinstance(content, str):
-        return content
-    return tuple(_image(part) if isinstance(part, ImagePart) else part for part in content)
+    parts: list[str] = []
+    for role, content, calls, call_id, name, extra in request.messages:
+        told = calls or call_id is not None or name is not None or extra is not None
+        about = _ENCODER.encode((calls, call_id, name, extra)) if told else ""
+        if isinstance(content, str):
+            parts += (f"{role} text {len(content)} {about}\n", content)
+        else:
+            text = _ENCODER.encode([_image(part) if isinstance(part, ImagePart) else part for part in content])
+            parts += (f"{role} parts {len(text)} {about}\n", text)
+    _messages, _deadline, _cancel, model, params, tools, form, extra_body, privacy, _evidence, _stream = request
+    if model is not None or params or tools or form is not None or extra_body or privacy is not None:
+        shape = None if form is None else (form.kind, form.schema, form.name, form.strict)
+        parts.append(_ENCODER.encode((model, dict(params), tools, shape, dict(extra_body), privacy)))
+    return hashlib.sha256("".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _image(part: ImagePart) -> tuple[str | None, str | None, str | None, str]:

@@ -12,7 +12,7 @@ from peers import need_peer
 from tiny_gguf import build
 
 from complaint_llm import load_config
-from complaint_llm.backends import HuggingFaceBackend, LLMRouterBackend, OpenAIBackend, WorkstationBackend
+from complaint_llm.backends import HuggingFaceBackend, LLMRouterBackend, MockBackend, OpenAIBackend, WorkstationBackend
 from complaint_llm.backends.exceptions import (
     AuthenticationError,
     BackendError,
@@ -277,3 +277,12 @@ def test_verbose_logs_calls_and_no_key(
     assert "the prompt of this test" in caplog.text
     assert "/chat/completions" in caplog.text
     assert "sk-of-openai" not in caplog.text
+
+
+def test_the_router_takes_its_arguments_in_order() -> None:
+    """LLMRouterBackend(id, provider, model, fallback_providers); a router of nothing is refused at once."""
+    with LLMRouterBackend("router", MockBackend(id="a", echo=True), "m", [MockBackend(id="b", echo=True)]) as backend:
+        assert backend.id == "router"
+        assert backend.infer("x").backend == "a"
+    with pytest.raises(TypeError, match="needs a provider"):
+        LLMRouterBackend("router")

@@ -16,21 +16,23 @@ class LLMRouterBackend(ComposedBackend):
 
     A provider is a backend, a type or alias (which then takes the router's own keys: model, temperature, limits), or a
     mapping with a ``type`` and its own keys over the router's. One without its key is passed over and listed in
-    ``attempts``.
+    ``attempts``. Raises TypeError without a provider.
     """
 
     type: ClassVar[str] = "llm_router"
 
     def __init__(
         self,
-        provider: Provider,
+        id: str | None = None,
+        provider: Provider | None = None,
         model: str | None = None,
         fallback_providers: Sequence[Provider] = (),
         *,
-        id: str | None = None,
         timeout: float | None = None,
         **keys: Any,
     ) -> None:
+        if provider is None:
+            raise TypeError("LLMRouterBackend needs a provider: a type, a backend, or a mapping with a type")
         host = PluginHost()
         name = id or self.type
         shared = {**keys, "model": model}
