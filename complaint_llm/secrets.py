@@ -11,12 +11,14 @@ class Secret:
     """A text that shows only as ``***``; ``reveal()`` gives it to the one place that needs it.
 
     Not a ``str`` on purpose: formatting, joining and ``repr`` of frames and objects cannot leak it by accident.
+    ``variable`` is the environment variable that it is the whole value of, None if it is not known to be one's.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_value", "variable")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, variable: str | None = None) -> None:
         self._value = value
+        self.variable = variable
 
     def reveal(self) -> str:
         """The text itself. Use it inside an expression; a local variable would show in a traceback with locals."""

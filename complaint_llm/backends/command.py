@@ -18,6 +18,7 @@ from complaint_llm.backends.base import Backend
 from complaint_llm.backends.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.process import Finished, run
 from complaint_llm.backends.statuses import WireError, make_error
+from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import AuthenticationError, BackendError, ConfigError, InvalidRequestError
 from complaint_llm.request import NOTHING
@@ -89,7 +90,7 @@ class CommandBackend(Backend):
         if isinstance(args, str) or not all(isinstance(each, str) for each in args):
             raise ConfigError(f"{self.id}: args is a list of texts")
         self.args = tuple(args)
-        self.api_key: Secret | None = self.options.api_key or _from_environment(self.key_variables)
+        self.api_key: Secret | None = self.options.api_key or usual_key(self.key_variables)
         self.redact = Redactor([self.api_key])
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
@@ -215,10 +216,6 @@ def _encoded(prompt: str) -> bytes:
     except UnicodeEncodeError as cause:
         message = f"the prompt is no valid text: {cause.reason} at {cause.start}"
         raise InvalidRequestError(message, sent=False) from cause.with_traceback(None)
-
-
-def _from_environment(variables: Sequence[str]) -> Secret | None:
-    return next((Secret(os.environ[name]) for name in variables if os.environ.get(name)), None)
 
 
 __all__ = ["KEPT", "REFUSED", "CommandBackend", "CommandLine", "Failure", "Finished"]

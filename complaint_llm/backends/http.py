@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.event_stream import HTTPEventStream, StreamDecoder
 from complaint_llm.backends.prompts import as_prompt
 from complaint_llm.backends.statuses import WireError, make_error
+from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -78,7 +79,7 @@ class HTTPBackend(Backend):
         if not base_url:
             raise ConfigError(f"{self.id}: no base_url: give the address of the API")
         self.base_url = base_url.rstrip("/")
-        self.api_key: Secret | None = self.options.api_key or _from_environment(self.key_variables)
+        self.api_key: Secret | None = self.options.api_key or usual_key(self.key_variables)
         headers: dict[str, str | Secret] = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -330,14 +331,6 @@ def _no_json(response: Response, redact: Redactor) -> ResponseFormatError:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _from_environment(variables: Sequence[str]) -> Secret | None:
-    for name in variables:
-        value = os.environ.get(name)
-        if value:
-            return Secret(value)
-    return None
 
 
 __all__ = [

@@ -171,7 +171,7 @@ class EntryReader:
             value = self._environment.get(variable)
             # What the process has set, the backend finds by itself, and may know more about it than that it is a key.
             if key not in made and value is not None and process_environment().get(variable) != value:
-                made[key] = Secret(value) if is_secret(kind.validator.schema, (key,)) else value
+                made[key] = Secret(value, variable) if is_secret(kind.validator.schema, (key,)) else value
         for key in kind.paths & made.keys():
             if isinstance(made[key], str):
                 made[key] = str(self._folder / Path(made[key]).expanduser())

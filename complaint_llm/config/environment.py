@@ -164,7 +164,7 @@ class _Walk:
         whole = _REFERENCE.fullmatch(text)
         if whole is not None and not whole["dollar"]:
             self.whole[path] = whole["bare"] or whole["braced"] or whole["angled"]
-        return filled if path in self.secret else filled.reveal()
+        return Secret(filled.reveal(), self.whole.get(path)) if path in self.secret else filled.reveal()
 
 
 def process_environment() -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.options import COMMON_KEYS
-from complaint_llm.config.environment import Environment, process_environment
+from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.config.schema import Parameters
 from complaint_llm.secrets import Secret
 
@@ -42,5 +42,5 @@ def _usual_key(entry: BackendEntry, factory: Callable[..., Any]) -> Mapping[str,
     """The key from the type's usual variable, for a class that does not say that it looks there itself."""
     if hasattr(factory, "key_variables"):
         return {}
-    name = Environment(process_environment()).first(entry.type.key_variables)
-    return {} if name is None else {"api_key": Secret(process_environment()[name])}
+    found = usual_key(entry.type.key_variables)
+    return {} if found is None else {"api_key": found}

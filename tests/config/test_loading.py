@@ -122,6 +122,25 @@ def test_a_key_that_the_process_has_set_is_left_to_the_backend(tmp_path: Path, m
         assert backend.auth_headers()["Authorization"] == Secret("Bearer k-bearer")
 
 
+@pytest.mark.parametrize("entry", [{}, {"api_key": "$ANTHROPIC_AUTH_TOKEN"}], ids=["left out", "named"])
+@pytest.mark.parametrize("from_file", [False, True], ids=["set", "in .env"])
+def test_a_bearer_token_is_one_wherever_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: dict[str, str], from_file: bool
+) -> None:
+    """The variable says what the value is, not the way it came."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    if from_file:
+        (tmp_path / ".env").write_text("ANTHROPIC_AUTH_TOKEN=k-bearer\n", encoding="utf-8")
+    else:
+        monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "k-bearer")
+    config = load_config(write(tmp_path, {"id": "a", "type": "anthropic", **entry}))
+    with config.make_backend("a") as backend:
+        headers = backend.auth_headers()
+    assert headers["Authorization"] == Secret("Bearer k-bearer")
+    assert "x-api-key" not in headers
+
+
 def test_a_class_that_does_not_look_for_its_key_gets_it(
     tmp_path: Path, types: dict[str, BackendType], monkeypatch: pytest.MonkeyPatch
 ) -> None:

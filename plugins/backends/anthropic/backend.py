@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -53,7 +52,7 @@ class AnthropicBackend(HTTPBackend):
     def auth_headers(self) -> Mapping[str, str | Secret]:
         headers: dict[str, str | Secret] = {"anthropic-version": self.version}
         if self.api_key is not None:
-            if self.options.api_key is None and not os.environ.get("ANTHROPIC_API_KEY"):
+            if self.api_key.variable == "ANTHROPIC_AUTH_TOKEN":
                 headers["Authorization"] = Secret(f"Bearer {self.api_key.reveal()}")
             else:
                 headers["x-api-key"] = self.api_key
