@@ -134,7 +134,7 @@ def test_without_plugins_nothing_is_offered(tmp_path: Path) -> None:
     assert load_config(path).host.offered("complaint_llm_strategies") == {}
 
 
-LOCAL = '''
+LOCAL = """
 from complaint_llm import InferenceOutput, hookimpl
 from complaint_llm.backends import Backend, BackendType
 
@@ -145,7 +145,7 @@ class Office(Backend):
 @hookimpl
 def complaint_llm_backend_types():
     return [BackendType("office", Office, location="local")]
-'''
+"""
 
 
 def test_a_type_that_says_it_is_local_passes_the_privacy_wall(tmp_path: Path) -> None:
