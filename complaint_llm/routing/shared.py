@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.fork import reset_in_child
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 0.5
 """Seconds to connect to Redis and to wait for its answer: after that it counts as gone."""
-UNKNOWN_SHARE = 0.25
-"""The part of each limit for a process that has never reached Redis and so does not know how many others there are."""
+SHARE = 0.25
+"""The part of each limit for one process while Redis is gone, unless another is configured: right for up to four."""
 LOOK_AGAIN = 1.0
 """Seconds between two attempts to reach a Redis that is gone."""
 LEASE = 3000
@@ -38,21 +39,29 @@ class SharedStateLostError(Exception):
     """Redis cannot be reached or refuses to work; what it was to do has not been done, or not for certain."""
 
 
+class Member(Protocol):
+    """Something that was counted without Redis while it was gone."""
+
+    def came_back(self) -> None:
+        """Tell Redis of it. Raises SharedStateLostError."""
+        ...
+
+
 class SharedState:
     """One connection pool to Redis, and whether it is there. Any thread may call it.
 
-    ``share`` is the part of each limit that this process may use on its own while Redis is gone; None: one part of as
-    many as there were processes when it was last there, UNKNOWN_SHARE if it never was. Losing it and finding it again
-    are one warning each. ``_lock`` guards the fields and is never held while Redis is asked. Two threads may run: one
-    looks for a lost Redis, one does what need not be waited for; both end when they have nothing to do, and at
-    ``close``.
+    ``share`` is the most of each limit that this process may use on its own while Redis is gone. Nothing tells
+    processes without Redis how many they are, so it is for the user to set it to 1 / their number; None is SHARE. A
+    process that Redis has told of more others keeps to one part of as many. Losing Redis and finding it again are one
+    warning each. ``_lock`` guards the fields and is never held while Redis is asked. Two threads may run: one looks for
+    a lost Redis, one does what need not be waited for; both end when they have nothing to do, and at ``close``.
     """
 
     def __init__(self, url: Secret, *, share: float | None = None, prefix: str = "complaint_llm") -> None:
         if share is not None and not 0 < share <= 1:
             raise ConfigError(f"shared: share is above 0 and at most 1, not {share}")
         self._url = url
-        self._share = share
+        self._share = SHARE if share is None else share
         self._prefix = prefix
         self._redact = Redactor([url, Secret(url.reveal().partition("://")[2].rpartition("@")[0].rpartition(":")[2])])
         self._lock = threading.Lock()
@@ -62,7 +71,9 @@ class SharedState:
         self._closed = self._ended = False
         self._jobs: deque[Callable[[], None]] = deque()
         self._leases: dict[str, str] = {}
+        self._members: WeakSet[Member] = WeakSet()
         self._worker: threading.Thread | None = None
+        self._watch: threading.Thread | None = None
         self._wake = Waiter()
         self._stop = Waiter()
         self.process = uuid.uuid4().hex
@@ -71,15 +82,13 @@ class SharedState:
 
     @property
     def available(self) -> bool:
-        """Whether Redis answered when it was last asked."""
-        return not self._lost
+        """Whether Redis answered when it was last asked, and may be asked."""
+        return not (self._lost or self._ended)
 
     @property
     def local_share(self) -> float:
         """The part of each limit that this process may use on its own."""
-        if self._share is not None:
-            return self._share
-        return 1.0 / self.processes if self.processes else UNKNOWN_SHARE
+        return min(self._share, 1.0 / max(1, self.processes))
 
     def key(self, *parts: str) -> str:
         """A key of ours in Redis."""
@@ -87,15 +96,20 @@ class SharedState:
 
     def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What a Lua script returns (texts as str). Raises SharedStateLostError, at once while Redis is gone."""
-        if self._lost or self._ended:
+        if not self.available:
             raise SharedStateLostError
         return self._guarded(lambda: self._script(script)(keys=list(keys), args=list(args)))
 
     def ask(self, command: str, *args: Any) -> Any:
         """What a Redis command returns. Raises as ``run``."""
-        if self._lost or self._ended:
+        if not self.available:
             raise SharedStateLostError
         return self._guarded(lambda: self._execute(command, *args))
+
+    def join(self, member: Member) -> None:
+        """Have ``member`` told when Redis is back, on a thread of its own, for as long as ``member`` lives."""
+        with self._lock:
+            self._members.add(member)
 
     def lease(self, name: str, token: str) -> bool:
         """Have ``name`` until ``release`` or the end of this process; False if another has it. Raises as ``run``."""
@@ -130,11 +144,12 @@ class SharedState:
         """Do what waits, end the threads and close the connections; from then on Redis counts as gone."""
         with self._lock:
             self._closed = True
-            worker = self._worker
+            threads = (self._worker, self._watch)
         self._wake.wake()
         self._stop.wake()
-        if worker is not None:
-            worker.join(5.0)
+        for thread in threads:
+            if thread is not None:
+                thread.join(5.0)
         with self._lock:
             self._ended = True
             client, self._client = self._client, None
@@ -149,7 +164,7 @@ class SharedState:
         self._scripts = {}
         self._jobs.clear()
         self._leases.clear()
-        self._worker = None
+        self._worker = self._watch = None
         self._wake, self._stop = Waiter(), Waiter()
         self._lost = False
         self.process = uuid.uuid4().hex
@@ -162,9 +177,16 @@ class SharedState:
         except (redis.RedisError, OSError) as error:
             self._lose(error)
             raise SharedStateLostError from error
+        except (ValueError, AttributeError) as error:
+            if not self._ended:
+                raise
+            # So the client fails when ``close`` ends a connection that is in use.
+            raise SharedStateLostError from error
 
     def _connected(self) -> redis.Redis:
         with self._lock:
+            if self._ended:
+                raise SharedStateLostError
             client = self._client
             if client is None:
                 client = self._client = self._open()
@@ -198,33 +220,41 @@ class SharedState:
 
     def _lose(self, error: BaseException) -> None:
         with self._lock:
-            if self._lost or self._closed:
+            if self._lost:
                 return
             self._lost = True
+            if self._closed:
+                return
             share = self.local_share
-            threading.Thread(target=self._look_for_it, name="redis watch", daemon=True).start()
+            self._watch = threading.Thread(target=self._look_for_it, name="redis watch", daemon=True)
+            self._watch.start()
         _log(
-            "Redis is gone (%s: %s): limits are kept by this process alone, at %.0f %% of each, until it is back",
+            "Redis is gone (%s: %s): until it is back this process keeps limits alone, at %g %% of each (shared.share)",
             type(error).__name__,
             self._redact(str(error)),
             share * 100,
         )
 
     def _look_for_it(self) -> None:
-        import redis
-
         while True:
             self._stop.wait(LOOK_AGAIN)
             if self._closed:
                 return
             try:
                 # A write: one that answers and takes nothing (full, a replica) is as good as gone.
-                self._execute("SET", self.key("probe"), "1", "PX", 1000)
-            except (redis.RedisError, OSError):
+                self._guarded(lambda: self._execute("SET", self.key("probe"), "1", "PX", 1000))
+            except SharedStateLostError:
                 continue
+            break
+        with self._lock:
             self._lost = False
-            _log("Redis is back: limits are shared again")
-            return
+            members = tuple(self._members)
+        _log("Redis is back: limits are shared again")
+        try:
+            for member in members:
+                member.came_back()
+        except SharedStateLostError:
+            pass  # lost again, which is logged; another thread looks for it
 
     def _work(self) -> None:
         while True:

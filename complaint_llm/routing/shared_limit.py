@@ -2,134 +2,57 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.exceptions import QuotaExceededError
-from complaint_llm.routing.attempts import full
+from complaint_llm.routing.attempts import NEVER_STARTED, full
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.rate_limit import RateLimit, hold_of, tokens_used
-from complaint_llm.routing.shared import TIMEOUT, SharedState, SharedStateLostError
+from complaint_llm.routing.shared import LOOK_AGAIN, TIMEOUT, SharedState, SharedStateLostError
+from complaint_llm.routing.shared_scripts import ADMIT, CORRECT, HOLD, RESTORE
 from complaint_llm.routing.signals import LONGEST_HOLD, ProviderLimits
 from complaint_llm.routing.waiting import FOREVER, Turnstile, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from complaint_llm.call import Clock
+    from complaint_llm.call import CancelToken, Clock
     from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
 
-_ADMIT = """
--- KEYS: epoch, hold, requests, tokens, token sum, processes
--- ARGV: known epoch, entry, request limit (0: none), its window in us, token limit (0: none), tokens, process
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local epoch = redis.call('GET', KEYS[1])
-if not epoch then
-  epoch = ARGV[2]
-  redis.call('SET', KEYS[1], epoch)
-end
-if epoch ~= ARGV[1] then return {'epoch', epoch} end
-redis.call('ZADD', KEYS[6], now, ARGV[7])
-redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now - 60000000)
-local processes = redis.call('ZCARD', KEYS[6])
-local wait = 0
-local hold = redis.call('PTTL', KEYS[2])
-if hold > 0 then
-  if redis.call('GET', KEYS[2]) == 'quota' then return {'quota', tostring(hold / 1000), processes} end
-  wait = hold * 1000
-end
-local limit, window = tonumber(ARGV[3]), tonumber(ARGV[4])
-if limit > 0 then
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - window)
-  local over = redis.call('ZCARD', KEYS[3]) - limit
-  if over >= 0 then
-    wait = math.max(wait, redis.call('ZRANGE', KEYS[3], over, over, 'WITHSCORES')[2] + window - now)
-  end
-end
-local most, tokens = tonumber(ARGV[5]), tonumber(ARGV[6])
-if most > 0 then
-  local minute = 60000000
-  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now - minute)) do
-    redis.call('DECRBY', KEYS[5], string.match(entry, '|(%d+)$'))
-  end
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - minute)
-  tokens = math.min(tokens, most)
-  local over = (tonumber(redis.call('GET', KEYS[5])) or 0) + tokens - most
-  if over > 0 then
-    local log = redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES')
-    for i = 1, #log, 2 do
-      over = over - string.match(log[i], '|(%d+)$')
-      if over <= 0 then
-        wait = math.max(wait, log[i + 1] + minute - now)
-        break
-      end
-    end
-  end
-end
-if wait > 0 then return {'wait', tostring(wait / 1000000), processes} end
-if limit > 0 then
-  redis.call('ZADD', KEYS[3], now, ARGV[2])
-  redis.call('PEXPIRE', KEYS[3], math.ceil(window / 1000) + 1000)
-end
-if most > 0 then
-  redis.call('ZADD', KEYS[4], now, ARGV[2] .. '|' .. tokens)
-  redis.call('INCRBY', KEYS[5], tokens)
-  redis.call('PEXPIRE', KEYS[4], 61000)
-  redis.call('PEXPIRE', KEYS[5], 61000)
-end
-return {'ok', string.format('%.0f', now), processes}
-"""
-"""Look and take in one step, by Redis' clock. Times in microseconds."""
-
-_RESTORE = """
--- KEYS: requests, tokens, token sum. ARGV: request limit, its window in us, token limit, then entry, age in us, tokens
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-for i = 4, #ARGV, 3 do
-  local at = string.format('%.0f', now - ARGV[i + 1])
-  if tonumber(ARGV[1]) > 0 then redis.call('ZADD', KEYS[1], 'NX', at, ARGV[i]) end
-  if tonumber(ARGV[3]) > 0 and redis.call('ZADD', KEYS[2], 'NX', at, ARGV[i] .. '|' .. ARGV[i + 2]) == 1 then
-    redis.call('INCRBY', KEYS[3], ARGV[i + 2])
-  end
-end
-redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] / 1000) + 1000)
-redis.call('PEXPIRE', KEYS[2], 61000)
-redis.call('PEXPIRE', KEYS[3], 61000)
-"""
-"""Tell a Redis that has lost its memory what this process was admitted to; telling it twice changes nothing."""
-
-_CORRECT = """
--- KEYS: requests, tokens, token sum. ARGV: entry, tokens reserved, tokens used (-1: nothing was sent)
-if ARGV[3] == '-1' then redis.call('ZREM', KEYS[1], ARGV[1]) end
-local used = math.max(0, tonumber(ARGV[3]))
-local old = ARGV[1] .. '|' .. ARGV[2]
-local at = redis.call('ZSCORE', KEYS[2], old)
-if at then
-  redis.call('ZREM', KEYS[2], old)
-  redis.call('ZADD', KEYS[2], at, ARGV[1] .. '|' .. used)
-  redis.call('INCRBY', KEYS[3], used - ARGV[2])
-end
-"""
-
-_HOLD = """
--- KEYS: hold. ARGV: what, milliseconds
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
-"""
+AHEAD = 0.25
+"""Seconds by which a place is taken before it comes free: none stays empty because its taker woke up late."""
+SETTLING = 2 * LOOK_AGAIN + TIMEOUT
+"""Seconds within which every process finds a Redis that is back and tells it what it did meanwhile."""
+_MINUTE = 60.0
+_NEW = ""
+"""The epoch of a Redis that we have not asked yet, or not since it was found again."""
 
 
 class SharedRateLimit:
     """A RateLimit that all processes with the same Redis and backend id keep together.
 
-    While Redis is gone each keeps to its share of the limits by its own count, which includes what Redis admitted it
-    to; so in one window at most twice the limit passes, and only in the first. A Redis that comes back without its
-    memory is told what each process was admitted to. Requests with privacy "local" are counted in this process alone.
+    While Redis is there, at most the limit is admitted in any window by its clock; a process that dies takes with it
+    only what it was admitted to. While Redis is gone, each process keeps to its share of the limit in any window by its
+    own count, which includes what Redis admitted it to; it goes on so for SETTLING seconds after Redis is back, until
+    all have told it what they did. So n processes, each with a share of at most 1/n, whether or not they have ever
+    reached Redis, pass
 
-    Any thread may call it. One thread at a time asks Redis, in the order of their coming: it holds a place in a queue,
-    not a lock. ``_lock`` guards the log of admissions.
+    - at most twice the limit in a window in which Redis was lost: what it had admitted, and all shares,
+    - at most the limit in any window that begins after that, those in which Redis comes back among them.
+
+    A process that is started anew within a window counts as one more, a share of less than one request as one. A
+    request of more tokens than the share is sent when nothing else was for a minute. A process that is cut off from a
+    Redis which others reach adds its share to the limit. What a process did in the last window before the loss may pass
+    once more, within twice the limit, if it died or asked nothing since: a Redis without memory is not told of it.
+
+    Requests with privacy "local" are counted in this process alone. Any thread may call it. One thread at a time asks
+    Redis, in the order of their coming: it holds a place in a queue, not a lock. ``_lock`` guards the log of admissions
+    and what limits them without Redis.
     """
 
     def __init__(
@@ -148,19 +71,24 @@ class SharedRateLimit:
         self._id = id
         self._local = local
         self._shared = shared
-        self._limits = (requests or 0, round(window * 1e6), tokens_per_minute or 0)
-        self._longest = max(window, 60.0)
+        self._requests = requests or 0
+        self._window = window
+        self._tokens = tokens_per_minute or 0
+        self._ahead = min(AHEAD, window / 10)
         self._wait = wait
         self._clock = clock
         self._make_waiter = make_waiter
         self._turn = Turnstile(clock, make_waiter)
         self._asking = False
         self._lock = threading.Lock()
-        self._log: deque[_Admission] = deque()
-        self._epoch = ""
+        self._log: deque[Admission] = deque()
+        self._epoch = _NEW
         self._share = 1.0
+        self._whole_from = -math.inf
+        self._asleep: Waiter | None = None
         names = ("epoch", "hold", "requests", "tokens", "token sum")
         self._keys = [*(shared.key(id, name) for name in names), shared.key("processes")]
+        shared.join(self)
         reset_in_child(self)
 
     def enter(self, request: AnyRequest, patience: float) -> Permit:
@@ -174,15 +102,21 @@ class SharedRateLimit:
         if wait:
             raise full("rate limit reached, others wait before this request", wait)
         try:
-            admitted = self._admitted(request, give_up)
+            admission = self._admitted(request, give_up)
         finally:
             with self._turn.lock:
                 self._asking = False
                 self._turn.notify()
-        if admitted is None:
-            permit = self._local.enter(request, give_up - self._clock())
-            return self._logged(_Admission(uuid.uuid4().hex, self._clock(), self._tokens(request), permit, self))
-        return self._logged(admitted)
+        early = admission.at - self._clock()
+        if early > 0:
+            try:
+                self._sleep(early, request.cancel, self._make_waiter())
+                if request.cancel.cancelled:
+                    raise full(f"rate limit reached; free in {early:.1f} s", early)
+            except BaseException:
+                admission.settle(NEVER_STARTED)
+                raise
+        return admission
 
     def heard(self, limits: ProviderLimits) -> None:
         """A response's headers; they concern this process only."""
@@ -191,22 +125,37 @@ class SharedRateLimit:
     def state(self, request: AnyRequest | None = None) -> PolicyState:
         """This process' count, and whether Redis is there. Redis is not asked."""
         local = self._local.state(request)
-        where = f"shared by {self._shared.processes}" if self._shared.available else "alone, Redis is gone"
-        return local._replace(line=f"{local.line} by this process ({where})")
+        if self._shared.available:
+            return local._replace(line=f"{local.line} by this process (shared by {self._shared.processes})")
+        wait = self._own_wait(0 if request is None else self._tokens_of(request))
+        free = f", free in {wait:.1f} s" if wait else ""
+        line = f"{local.line} by this process (alone at {self._shared.local_share:.0%}{free}: Redis is gone)"
+        return local._replace(line=line, ready=local.ready and not wait)
 
     def after_fork(self) -> None:
         """The parent goes on with what it was admitted to."""
         self._turn.forget()
         self._asking = False
+        self._asleep = None
         self._lock = threading.Lock()
         self._log.clear()
+        self._epoch = _NEW
+        self._whole_from = -math.inf
 
-    def settled(self, admission: _Admission, outcome: Outcome) -> None:
+    def came_back(self) -> None:
+        """Redis is back: tell it what this process was admitted to meanwhile. Raises SharedStateLostError."""
+        self._tell()
+        with self._lock:
+            self._keep_to_share(self._clock() + SETTLING)
+            self._epoch = _NEW
+            if self._asleep is not None:
+                self._asleep.wake()
+
+    def settled(self, admission: Admission, outcome: Outcome) -> None:
         """Correct what was reserved, here and (without waiting for it) in Redis; pass on what the provider said."""
         error = outcome.error
         unsent = outcome.output is None and (error is None or not error.sent)
         used = -1 if unsent else tokens_used(outcome, admission.tokens)
-        reserved = admission.tokens
         with self._lock:
             admission.tokens = max(0, used)
             if unsent and admission in self._log:
@@ -216,9 +165,9 @@ class SharedRateLimit:
         signal = None if error is None else hold_of(error)
         if signal is not None:
             self._hold(*signal)
-        if unsent or (self._limits[2] and used != reserved):
-            args = (admission.entry, reserved, used)
-            self._shared.later(lambda: self._shared.run(_CORRECT, self._keys[2:5], args))
+        if unsent or (self._tokens and used != admission.reserved):
+            args = (admission.entry, admission.reserved, used)
+            self._shared.later(lambda: self._shared.run(CORRECT, self._keys[2:5], args))
 
     def _take_turn(self) -> float:
         if self._asking:
@@ -226,92 +175,164 @@ class SharedRateLimit:
         self._asking = True
         return 0.0
 
-    def _admitted(self, request: AnyRequest, give_up: float) -> _Admission | None:
-        """Redis' leave; None where Redis is gone and the local limit must decide."""
-        entry, tokens = uuid.uuid4().hex, self._tokens(request)
+    def _admitted(self, request: AnyRequest, give_up: float) -> Admission:
+        """Wait for an admission; it may begin a moment from now."""
+        entry, tokens = uuid.uuid4().hex, self._tokens_of(request)
         while True:
-            wait = self._local.provider_wait(tokens)
-            if not wait:
-                try:
-                    wait = self._ask(entry, tokens)
-                except SharedStateLostError:
-                    self._keep_to(self._shared.local_share)
-                    return None
-            if not wait:
-                self._keep_to(1.0)
-                return _Admission(entry, self._clock(), tokens, self._local.count(request), self)
-            left = give_up - self._clock()
-            if wait > left or request.cancel.cancelled:
-                raise full(f"rate limit reached; free in {wait:.1f} s", wait)
-            waiter = self._make_waiter()
-            request.cancel.attach(waiter.wake)
-            waiter.wait(wait)
-            request.cancel.detach(waiter.wake)
+            found = self._look(request, entry, tokens, max(0.0, give_up - self._clock()))
+            if isinstance(found, Admission):
+                found.permit = self._local.count(request)
+                return found
+            if found.free > give_up - self._clock() or request.cancel.cancelled:
+                raise full(f"rate limit reached; free in {found.free:.1f} s", found.free)
+            with self._lock:
+                waiter = self._asleep = self._make_waiter()
+            self._sleep(found.again, request.cancel, waiter)
 
-    def _ask(self, entry: str, tokens: int) -> float:
-        """Seconds to wait, 0.0 if Redis admitted it. Raises QuotaExceededError, SharedStateLostError."""
-        while True:
-            reply = self._shared.run(
-                _ADMIT, self._keys, (self._epoch, entry, *self._limits, tokens, self._shared.process)
-            )
-            if reply[0] != "epoch":
-                break
-            self._restore()
-            self._epoch = reply[1]
+    def _look(self, request: AnyRequest, entry: str, tokens: int, patience: float) -> Admission | _Full:
+        """An admission by Redis, or by our own share while it is gone; or when to look again.
+
+        Raises QuotaExceededError.
+        """
+        wait = self._local.provider_wait(tokens) or self._own_wait(tokens)
+        if wait:
+            return _Full(wait, wait)
+        ahead = min(self._ahead, patience)
+        try:
+            reply = self._ask(entry, tokens, ahead)
+            if reply[0] == "epoch":
+                self._meet(reply[1])
+                return self._look(request, entry, tokens, patience)
+        except SharedStateLostError:
+            return self._alone(request, entry, tokens, patience)
         self._shared.processes = reply[2]
+        seconds = float(reply[1])
         if reply[0] == "quota":
             raise QuotaExceededError(
-                f"its quota was spent just now; asked again in {float(reply[1]):.0f} s",
+                f"its quota was spent just now; asked again in {seconds:.0f} s",
                 backend=self._id,
-                retry_after=float(reply[1]),
+                retry_after=seconds,
                 sent=False,
             )
-        return 0.0 if reply[0] == "ok" else max(float(reply[1]), 1e-6)
+        if reply[0] == "wait":
+            return _Full(seconds, seconds - ahead)
+        with self._lock:
+            return self._written(entry, tokens, self._clock() + seconds)
 
-    def _restore(self) -> None:
+    def _alone(self, request: AnyRequest, entry: str, tokens: int, patience: float) -> Admission | _Full:
+        with self._lock:
+            # Under the lock: what is written down before Redis is back is told to it by ``came_back``.
+            if not self._shared.available:
+                self._keep_to_share(math.inf)
+                wait = self._share_wait(tokens)
+                return _Full(wait, wait) if wait else self._written(entry, tokens, self._clock())
+        return self._look(request, entry, tokens, patience)
+
+    def _ask(self, entry: str, tokens: int, ahead: float) -> list[Any]:
+        """Redis' reply: see ADMIT. Raises SharedStateLostError."""
+        limits = (self._requests, _us(self._window), self._tokens, tokens)
+        args = (self._epoch, entry, *limits, self._shared.process, _us(ahead))
+        reply: list[Any] = self._shared.run(ADMIT, self._keys, args)
+        return reply
+
+    def _meet(self, epoch: str) -> None:
+        """Tell a Redis that does not know us what we were admitted to. Raises SharedStateLostError."""
+        if self._epoch != _NEW:
+            # It has lost its memory since we asked: not everybody may have told it yet what he was admitted to.
+            with self._lock:
+                self._keep_to_share(self._clock() + SETTLING)
+        self._tell()
+        self._epoch = epoch
+
+    def _tell(self) -> None:
         now = self._clock()
         with self._lock:
-            mine = [(each.entry, round((now - each.at) * 1e6), each.tokens) for each in self._log]
+            mine = [(each.entry, _us(now - each.at), each.reserved, each.tokens) for each in self._log]
         if mine:
             flat = [value for each in mine for value in each]
-            self._shared.run(_RESTORE, self._keys[2:5], (*self._limits, *flat))
+            self._shared.run(RESTORE, self._keys[2:5], (self._requests, _us(self._window), self._tokens, *flat))
+
+    def _keep_to_share(self, until: float) -> None:
+        # A Redis that has just come back has not counted all processes yet: the share stays what it was.
+        if self._clock() >= self._whole_from:
+            self._share = self._shared.local_share
+        self._whole_from = until
+
+    def _own_wait(self, tokens: int) -> float:
+        """Seconds until this process may go on, by its own count: 0.0 unless Redis is gone or has just come back."""
+        with self._lock:
+            capped = self._whole_from - self._clock()
+            if self._shared.available:
+                capped = min(capped, SETTLING)  # ``came_back`` may be about to say so
+            return min(self._share_wait(tokens), capped) if capped > 0 else 0.0
+
+    def _share_wait(self, tokens: int) -> float:
+        """Seconds until this process' share has room for one more."""
+        now, wait = self._clock(), 0.0
+        part = max(1, int(self._requests * self._share))
+        if self._requests and len(self._log) >= part:
+            wait = self._log[-part].at + self._window - now
+        if self._tokens:
+            part = max(1, int(self._tokens * self._share))
+            left = part - min(tokens, part)
+            for each in reversed(self._log):
+                left -= min(each.tokens, part)
+                if left < 0:
+                    wait = max(wait, each.at + _MINUTE - now)
+                    break
+        return max(0.0, wait)
+
+    def _written(self, entry: str, tokens: int, at: float) -> Admission:
+        """An admission in the log."""
+        admission = Admission(entry, at, tokens, self)
+        self._log.append(admission)
+        longest = max(self._window, _MINUTE)
+        while self._clock() - self._log[0].at >= longest:
+            self._log.popleft()
+        return admission
 
     def _hold(self, seconds: float, quota: bool) -> None:
         milliseconds = max(1, round(min(seconds, LONGEST_HOLD) * 1000))
         try:
-            self._shared.run(_HOLD, self._keys[1:2], ("quota" if quota else "wait", milliseconds))
+            self._shared.run(HOLD, self._keys[1:2], ("quota" if quota else "wait", milliseconds))
         except SharedStateLostError:
             pass  # logged; the local limit has heeded it already
 
-    def _keep_to(self, share: float) -> None:
-        if share != self._share:
-            self._share = share
-            self._local.allow(share)
+    def _sleep(self, seconds: float, cancel: CancelToken, waiter: Waiter) -> None:
+        cancel.attach(waiter.wake)
+        try:
+            waiter.wait(seconds)
+        finally:
+            cancel.detach(waiter.wake)
 
-    def _tokens(self, request: AnyRequest) -> int:
-        most = self._limits[2]
-        return min(self._local.tokens_of(request), most) if most else 0
-
-    def _logged(self, admission: _Admission) -> _Admission:
-        with self._lock:
-            self._log.append(admission)
-            while self._clock() - self._log[0].at >= self._longest:
-                self._log.popleft()
-        return admission
+    def _tokens_of(self, request: AnyRequest) -> int:
+        return min(self._local.tokens_of(request), self._tokens) if self._tokens else 0
 
 
-class _Admission:
-    """One admission: its entry in Redis, and the permit of the local limit."""
+class _Full(NamedTuple):
+    """No room: the seconds until there is, and until it is worth looking again."""
 
-    __slots__ = ("_limit", "_permit", "at", "entry", "tokens")
+    free: float
+    again: float
 
-    def __init__(self, entry: str, at: float, tokens: int, permit: Permit, limit: SharedRateLimit) -> None:
+
+class Admission:
+    """One admission: its entry in Redis, when it begins (by our clock), its tokens, the permit of the local limit."""
+
+    __slots__ = ("_limit", "at", "entry", "permit", "reserved", "tokens")
+
+    def __init__(self, entry: str, at: float, tokens: int, limit: SharedRateLimit) -> None:
         self.entry = entry
         self.at = at
-        self.tokens = tokens
-        self._permit = permit
+        self.reserved = self.tokens = tokens
+        self.permit: Permit | None = None
         self._limit = limit
 
     def settle(self, outcome: Outcome) -> None:
-        self._permit.settle(outcome)
+        if self.permit is not None:
+            self.permit.settle(outcome)
         self._limit.settled(self, outcome)
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -67,6 +67,23 @@ class RedisPeer:
                     return
             time.sleep(0.01)
         raise AssertionError("redis-server did not start")
+
+    def pause(self) -> None:
+        """Answer nothing until ``go_on``; what is known stays known."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def ask(self, *command: str) -> Any:
+        """What the server answers to a command."""
+        import redis
+
+        with redis.Redis(port=self.port, decode_responses=True) as client:
+            asking: Any = client  # its execute_command has no types
+            return asking.execute_command(*command)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -1,14 +1,13 @@
-"""Limits and provider signals that processes share through Redis, and what happens when it goes away."""
+"""Limits and provider signals that processes share through Redis, and how one lives while Redis is gone.
+
+Four real processes and all windows: test_shared_processes.
+"""
 
 from __future__ import annotations
 
 import logging
-import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,92 +15,21 @@ from routing_model import answer, ask
 
 from complaint_llm.exceptions import QuotaExceededError, RateLimitError, ServerError
 from complaint_llm.messages import TokenUsage
+from complaint_llm.routing import shared as shared_state
+from complaint_llm.routing import shared_limit
 from complaint_llm.routing.admission import admission
 from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Policy
-from complaint_llm.routing.shared import SharedState
+from complaint_llm.routing.shared import SharedState, SharedStateLostError
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis_peer import RedisPeer
 
-WORKER = Path(__file__).with_name("shared_worker.py")
 ANSWERED = Outcome(0.1, answer())
-
-
-class Fleet:
-    """Worker processes and the moments of their admissions."""
-
-    def __init__(self, peer: RedisPeer, processes: int, limit: int, window: float, seconds: float) -> None:
-        self.lines: list[tuple[float, str]] = []
-        self.counts = [0] * processes
-        arguments = [peer.url.reveal(), str(limit), str(window), "4", str(seconds)]
-        self.processes = [
-            subprocess.Popen([sys.executable, str(WORKER), *arguments], stdout=subprocess.PIPE, text=True)
-            for _ in range(processes)
-        ]
-        self._readers = [threading.Thread(target=self._read, args=each) for each in enumerate(self.processes)]
-        for reader in self._readers:
-            reader.start()
-
-    def _read(self, place: int, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                if line != "ready\n" and line.endswith("\n"):
-                    at, how = line.split()
-                    self.lines.append((float(at), how))
-                    self.counts[place] += 1
-
-    def wait_for_all(self) -> None:
-        """Return when every process was admitted twice, the second time knowing of the others."""
-        for count in (1, 2):
-            seen = len(self.lines)
-            for _ in range(3000):
-                if all(self.counts[place] >= count for place in range(len(self.processes))) and len(self.lines) > seen:
-                    break
-                time.sleep(0.01)
-
-    def admissions(self) -> list[float]:
-        for process in self.processes:
-            process.wait(60)
-        for reader in self._readers:
-            reader.join(10)
-        return sorted(at for at, _ in self.lines)
-
-
-def most_in_any(times: list[float], window: float) -> int:
-    """The most within any half-open ``window`` of seconds."""
-    most = start = 0
-    for end, at in enumerate(times):
-        while at - times[start] >= window:
-            start += 1
-        most = max(most, end - start + 1)
-    return most
-
-
-class RedisLog:
-    """Every admission that Redis writes down, by its own clock; read faster than it forgets."""
-
-    def __init__(self, peer: RedisPeer) -> None:
-        import redis
-
-        self._client = redis.Redis(port=peer.port, decode_responses=True)
-        self._found: dict[str, float] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while not self._stop.wait(0.1):
-            log: Any = self._client.zrange("complaint_llm:a:requests", 0, -1, withscores=True)
-            for entry, score in log:
-                self._found[entry] = score / 1e6
-
-    def close(self) -> list[float]:
-        self._stop.set()
-        self._thread.join()
-        self._client.close()
-        return sorted(self._found.values())
+NOWHERE = Secret("redis://127.0.0.1:1/0")
+REQUESTS = "complaint_llm:a:requests"
 
 
 def policy(peer: RedisPeer, **keys: object) -> tuple[SharedState, Policy]:
@@ -110,48 +38,34 @@ def policy(peer: RedisPeer, **keys: object) -> tuple[SharedState, Policy]:
     return shared, found
 
 
-def test_four_processes_keep_one_limit_and_use_it_up(redis_server: RedisPeer) -> None:
-    log = RedisLog(redis_server)
-    fleet = Fleet(redis_server, 4, limit=100, window=3.0, seconds=10.0)
-    times, by_redis = fleet.admissions(), log.close()
-    assert most_in_any(by_redis, 3.0) == 100
-    windows = [times[0] + start * 3.0 + 0.3 for start in range(3)]
-    # The median: a machine that stands still for a moment is no fault of the limit.
-    used = sorted(sum(start <= at < start + 3.0 for at in times) for start in windows)
-    assert used[1] >= 95
-    assert {how for _, how in fleet.lines} == {"shared"}
+def admitted(limit: Policy, patience: float = 0.0) -> int:
+    """How many requests in a row are admitted until one is refused."""
+    for count in range(1000):
+        try:
+            limit.enter(ask(), patience)
+        except RateLimitError:
+            return count
+    raise AssertionError("there is no limit")
 
 
-def test_killing_one_process_changes_nothing(redis_server: RedisPeer) -> None:
-    log = RedisLog(redis_server)
-    fleet = Fleet(redis_server, 4, limit=50, window=1.0, seconds=5.0)
-    fleet.wait_for_all()
-    killed_at = time.time()
-    fleet.processes[0].send_signal(signal.SIGKILL)
-    times, by_redis = fleet.admissions(), log.close()
-    assert most_in_any(by_redis, 1.0) == 50
-    after = [at for at in times if at > killed_at]
-    assert len(after) >= 0.9 * 50 * int(after[-1] - after[0])
+def wait_until_back(*states: SharedState) -> None:
+    for _ in range(1000):
+        if all(state.available for state in states):
+            return
+        time.sleep(0.01)
+    raise AssertionError("Redis was not found again")
 
 
-def test_killing_redis_costs_at_most_twice_the_limit_and_it_is_found_again(redis_server: RedisPeer) -> None:
-    fleet = Fleet(redis_server, 4, limit=100, window=1.0, seconds=9.0)
-    fleet.wait_for_all()
-    time.sleep(0.5)
-    redis_server.kill()
-    time.sleep(2.2)
-    redis_server.start()
-    times = fleet.admissions()
-    assert most_in_any(times, 1.0) <= 200
-    kinds = [how for _, how in sorted(fleet.lines)]
-    assert kinds[0] == "shared"
-    assert "alone" in kinds
-    assert kinds[-1] == "shared"
-    # Moments are read a little after Redis has decided: allow for what lies between the two.
-    assert most_in_any([at for at in times if at > times[-1] - 1.5], 1.0 - 0.1) <= 100
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A Redis that refuses is looked for all the time, a slow one is waited for; settling takes this many seconds."""
+    monkeypatch.setattr(shared_state, "TIMEOUT", 5.0)
+    monkeypatch.setattr(shared_state, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(shared_limit, "SETTLING", 0.5)
+    return 0.5
 
 
-class TestOneProcess:
+class TestTogether:
     def test_tokens_are_reserved_and_corrected_for_all(self, redis_server: RedisPeer) -> None:
         def estimate(request: AnyRequest) -> Estimate:
             return Estimate(60, 0)
@@ -220,6 +134,35 @@ class TestOneProcess:
         assert shared.available
         shared.close()
 
+    def test_a_place_is_taken_before_it_is_free_and_used_when_it_is(self, redis_server: RedisPeer) -> None:
+        shared, limit = policy(redis_server, rate_limit=1, window=0.5)
+        limit.enter(ask(), 0)
+        ((_, first),) = redis_server.ask("ZRANGE", REQUESTS, "0", "0", "WITHSCORES")
+        limit.enter(ask(), 5.0)
+        now = time.time() * 1e6
+        ((_, second),) = redis_server.ask("ZREVRANGE", REQUESTS, "0", "0", "WITHSCORES")
+        assert second == first + 500_000
+        assert now >= second
+        shared.close()
+
+    def test_who_gives_up_shortly_before_his_place_is_free_leaves_it_to_others(self, redis_server: RedisPeer) -> None:
+        shared, limit = policy(redis_server, rate_limit=1, window=1.0)
+        limit.enter(ask(), 0)
+        began = time.monotonic()
+        waits = ask()
+        timer = threading.Timer(0.95, waits.cancel.cancel, ["closed"])
+        timer.start()
+        with pytest.raises(RateLimitError):
+            limit.enter(waits, 5.0)
+        timer.join()
+        shared.close()
+        two, second = policy(redis_server, rate_limit=1, window=1.0)
+        second.enter(ask(), 5.0)
+        assert 0.95 < time.monotonic() - began < 1.9
+        two.close()
+
+
+class TestWithoutRedis:
     def test_losing_redis_is_one_clear_warning_and_finding_it_another(
         self, redis_server: RedisPeer, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -231,28 +174,153 @@ class TestOneProcess:
                 limit.enter(ask(), 0)
             assert [record.levelname for record in caplog.records] == ["WARNING"]
             assert "Redis is gone" in caplog.text
+            assert "alone, at 25 % of each (shared.share)" in caplog.text
             redis_server.start()
-            for _ in range(500):
-                if shared.available:
-                    break
-                time.sleep(0.01)
+            wait_until_back(shared)
             limit.enter(ask(), 0)
             assert "Redis is back" in caplog.text
+        assert len(caplog.records) == 2
         # Redis came back empty and was told of all seven.
-        log = RedisLog(redis_server)
-        time.sleep(0.3)
-        assert len(log.close()) == 7
+        assert redis_server.ask("ZCARD", REQUESTS) == 7
         shared.close()
 
-    def test_alone_it_keeps_to_its_share_of_the_limit(self, redis_server: RedisPeer) -> None:
-        shared = SharedState(redis_server.url, share=0.25)
-        (limit,) = admission("a", breaker=None, rate_limit=8, shared=shared)
-        redis_server.kill()
-        for _ in range(2):
-            limit.enter(ask(), 0)
-        with pytest.raises(RateLimitError):
-            limit.enter(ask(), 1.0)
+    @pytest.mark.parametrize(("share", "expected"), [(None, 4), (0.5, 8), (0.125, 2), (0.01, 1)])
+    def test_who_has_never_reached_redis_keeps_to_its_share(self, share: float | None, expected: int) -> None:
+        shared = SharedState(NOWHERE, share=share)
+        (limit,) = admission("a", breaker=None, rate_limit=16, shared=shared)
+        assert admitted(limit, 1.0) == expected
         shared.close()
+
+    def test_what_redis_admitted_counts_as_part_of_the_share(self, redis_server: RedisPeer) -> None:
+        shared, limit = policy(redis_server, rate_limit=16)
+        for _ in range(3):
+            limit.enter(ask(), 0)
+        redis_server.kill()
+        assert admitted(limit) == 1
+        shared.close()
+
+    def test_more_processes_than_shares_divide_the_limit(self, redis_server: RedisPeer) -> None:
+        fleet = [policy(redis_server, rate_limit=32) for _ in range(8)]
+        for _ in range(2):
+            for _, limit in fleet:
+                limit.enter(ask(), 0).settle(Outcome(0.0))  # type: ignore[union-attr]
+        redis_server.kill()
+        assert [admitted(limit) for _, limit in fleet] == [4] * 8
+        for shared, _ in fleet:
+            shared.close()
+
+    def test_tokens_are_kept_to_the_share_too(self) -> None:
+        shared = SharedState(NOWHERE)
+        (limit,) = admission(
+            "a", breaker=None, tokens_per_minute=1000, estimate=lambda request: Estimate(60), shared=shared
+        )
+        assert admitted(limit) == 4
+        shared.close()
+
+    def test_a_redis_that_was_away_with_its_memory_is_told_what_was_done_alone(
+        self, redis_server: RedisPeer, soon: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shared_state, "TIMEOUT", 0.5)
+
+        def estimate(request: AnyRequest) -> Estimate:
+            return Estimate(60)
+
+        shared, limit = policy(redis_server, rate_limit=100, tokens_per_minute=4000, estimate=estimate)
+        permit = limit.enter(ask(), 0)
+        assert permit is not None
+        redis_server.pause()
+        for _ in range(3):
+            limit.enter(ask(), 0)
+        permit.settle(Outcome(0.1, answer()._replace(token_usage=TokenUsage(30, 10, 40))))
+        redis_server.go_on()
+        wait_until_back(shared)
+        limit.enter(ask(), 0)
+        assert redis_server.ask("GET", "complaint_llm:a:token sum") == str(40 + 4 * 60)
+        # The one that Redis was asked for when it fell silent may have been admitted as well.
+        assert redis_server.ask("ZCARD", REQUESTS) in (5, 6)
+        shared.close()
+
+    def test_who_waited_for_its_share_asks_redis_when_it_is_back(self, redis_server: RedisPeer, soon: float) -> None:
+        """Its own count would let it through: it is another process that has used up the limit."""
+        one, first = policy(redis_server, rate_limit=8)
+        two, second = policy(redis_server, rate_limit=8)
+        redis_server.kill()
+        assert admitted(first) == 2
+        refused: list[RateLimitError] = []
+
+        def wait() -> None:
+            try:
+                first.enter(ask(seconds=60), 2.0)
+            except RateLimitError as error:
+                refused.append(error)
+
+        waiting = [threading.Thread(target=wait) for _ in range(4)]
+        for thread in waiting:
+            thread.start()
+        redis_server.start()
+        wait_until_back(one)
+        assert admitted(second) == 6
+        for thread in waiting:
+            thread.join()
+        assert len(refused) == 4
+        one.close()
+        two.close()
+
+    def test_it_keeps_to_its_share_until_all_have_had_time_to_tell(self, redis_server: RedisPeer, soon: float) -> None:
+        shared, limit = policy(redis_server, rate_limit=8)
+        limit.enter(ask(), 0)
+        redis_server.kill()
+        assert admitted(limit) == 1
+        redis_server.start()
+        wait_until_back(shared)
+        assert admitted(limit) == 0
+        began = time.monotonic()
+        limit.enter(ask(), 10.0)
+        assert time.monotonic() - began < soon + 0.5
+        assert admitted(limit) == 5
+        shared.close()
+
+    def test_a_redis_that_was_started_anew_unnoticed_is_told_all_the_same(self, redis_server: RedisPeer) -> None:
+        shared, limit = policy(redis_server, rate_limit=16)
+        for _ in range(5):
+            limit.enter(ask(), 0)
+        redis_server.ask("FLUSHALL")
+        assert admitted(limit) == 0, "its share is used up, and others may still have to tell"
+        assert redis_server.ask("ZCARD", REQUESTS) == 5
+        shared.close()
+
+    def test_a_redis_that_comes_back_that_very_moment_is_asked(
+        self, redis_server: RedisPeer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or what is admitted alone just then would never be told."""
+        shared, limit = policy(redis_server, rate_limit=16)
+        run = shared.run
+
+        def once_lost(script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+            monkeypatch.setattr(shared, "run", run)
+            raise SharedStateLostError
+
+        monkeypatch.setattr(shared, "run", once_lost)
+        limit.enter(ask(), 0)
+        assert redis_server.ask("ZCARD", REQUESTS) == 1
+        shared.close()
+
+    def test_its_state_says_so(self, redis_server: RedisPeer) -> None:
+        shared, limit = policy(redis_server, rate_limit=4)
+        limit.enter(ask(), 0)
+        assert limit.state(ask()).line == "1 of 4 requests in 60 s by this process (shared by 1)"
+        redis_server.kill()
+        with pytest.raises(RateLimitError):
+            limit.enter(ask(), 0)
+        line, ready = limit.state(ask())[1:]
+        assert line.startswith("1 of 4 requests in 60 s by this process (alone at 25%, free in ")
+        assert not ready
+        shared.close()
+
+    def test_a_closed_one_refuses_and_admits_by_its_share(self, redis_server: RedisPeer) -> None:
+        shared, limit = policy(redis_server, rate_limit=8)
+        shared.close()
+        assert admitted(limit) == 2
 
     def test_closing_leaves_no_thread(self, redis_server: RedisPeer) -> None:
         before = threading.active_count()
