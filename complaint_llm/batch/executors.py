@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import CancelledError as FutureCancelled
-from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.batch.items import Ask
-from complaint_llm.exceptions import BatchError
+from complaint_llm.exceptions import BackendConnectionError, BatchError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class ThreadExecutor:
     def __init__(self, ask: Ask, capacity: int) -> None:
         self.capacity = capacity
         self._ask = ask
+        self._lock = threading.Lock()  # guards _closed: nothing is queued behind what ends the threads
+        self._closed = False
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
@@ -88,7 +90,10 @@ class ThreadExecutor:
             thread.start()
 
     def submit(self, work: Work) -> None:
-        self._queue.put(work)
+        with self._lock:
+            if self._closed:
+                raise BatchError("its threads have ended")
+            self._queue.put(work)
 
     def withdraw(self) -> list[Work]:
         works: list[Work] = []
@@ -103,8 +108,10 @@ class ThreadExecutor:
             works.append(work)
 
     def close(self, wait: float = 0.0) -> None:
-        for _ in self._threads:
-            self._queue.put(None)
+        with self._lock:
+            self._closed = True
+            for _ in self._threads:
+                self._queue.put(None)
         join(self._threads, wait)
 
     def _work(self, finished: Finished) -> None:
@@ -123,7 +130,8 @@ class ThreadExecutor:
 class FutureExecutor:
     """Any ``concurrent.futures.Executor``. It stays its owner's: it is neither started nor shut down here.
 
-    For one that crosses processes, ``ask`` must be picklable.
+    For one that crosses processes, ``ask`` must be picklable. What must stay on this machine is given to the two pools
+    of the standard library alone. A pool whose worker is killed takes nothing more: what it had is in doubt.
     """
 
     reruns = 0
@@ -132,7 +140,8 @@ class FutureExecutor:
         self.capacity = capacity
         self._ask = ask
         self._executor = executor
-        self._lock = threading.Lock()  # guards _open and _finished
+        self._is_here = isinstance(executor, (ThreadPoolExecutor, ProcessPoolExecutor))
+        self._lock = threading.Lock()  # guards _open
         self._open: dict[Future[InferenceOutput], Work] = {}
         self._finished: Finished | None = None
 
@@ -140,6 +149,10 @@ class FutureExecutor:
         self._finished = finished
 
     def submit(self, work: Work) -> None:
+        if work.params.get("privacy") == "local" and not self._is_here:
+            refused = InvalidRequestError("privacy is local: this executor may run on another machine", sent=False)
+            self._tell(work, None, refused)
+            return
         future = self._executor.submit(self._ask, work.prompt, dict(work.params))
         with self._lock:
             self._open[future] = work
@@ -169,16 +182,25 @@ class FutureExecutor:
     def _done(self, future: Future[InferenceOutput]) -> None:
         with self._lock:
             work = self._open.pop(future, None)
-        if work is None or self._finished is None:
+        if work is None:
             return
         try:
-            error = future.exception()
-        except FutureCancelled as cancelled:
-            error = cancelled
-        if error is None:
-            self._finished(work, future.result(), None)
+            output = future.result()
+        except FutureCancelled as error:
+            why = "the executor was shut down or cancelled this item"
+            self._tell(work, None, _cancelled(why, error) if self._is_here else lost(why, error))
+        except BrokenExecutor as error:
+            self._tell(work, None, lost(f"the worker process was lost: {error}", error))
+        except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
+            self._tell(work, None, error)
+        except BaseException as error:  # noqa: BLE001 - the same
+            self._tell(work, None, _wrapped(error))
         else:
-            self._finished(work, None, error if isinstance(error, Exception) else _wrapped(error))
+            self._tell(work, output, None)
+
+    def _tell(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+        assert self._finished is not None
+        self._finished(work, output, error)
 
 
 ExecutorFactory: TypeAlias = Callable[[str, Callable[[], Ask], int], BatchExecutor]
@@ -190,7 +212,7 @@ def open_executor(
 ) -> BatchExecutor:
     """The executor that a URL names: ``threads``, ``dask://...`` or a plugin's. Raises BatchError if none does."""
     scheme = url.partition("://")[0]
-    if scheme == "threads":
+    if url == "threads":
         return ThreadExecutor(open_ask(), max_workers)
     if scheme in factories:
         return factories[scheme](url, open_ask, max_workers)
@@ -212,6 +234,19 @@ def join(threads: list[threading.Thread], wait: float) -> bool:
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     return not any(thread.is_alive() for thread in threads)
+
+
+def lost(why: str, cause: BaseException | None = None) -> BackendConnectionError:
+    """The error of an item whose worker went away: in doubt, a provider may have been asked."""
+    made = BackendConnectionError(why, maybe_received=True)
+    made.__cause__ = cause
+    return made
+
+
+def _cancelled(why: str, cause: BaseException) -> BatchError:
+    made = BatchError(f"not asked: {why}")
+    made.__cause__ = cause
+    return made
 
 
 def _wrapped(error: BaseException) -> BatchError:

@@ -1,4 +1,4 @@
-"""What the Dask test asks: importable by worker processes."""
+"""What tests with Dask and pools ask: importable by worker processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from pathlib import Path
 
 from complaint_llm.exceptions import ServerError
 from complaint_llm.messages import InferenceOutput
+
+
+class UnmakeableError(ServerError):
+    """Like many errors of foreign libraries: it can be pickled, and then not be made again."""
+
+    def __reduce__(self):
+        return int, ("not a number",)
 
 
 class OpenAsk:
@@ -35,6 +42,8 @@ class Ask:
             os.kill(os.getpid(), signal.SIGKILL)
         if prompt == "fail":
             raise ServerError("overloaded", backend="b", status=503)
+        if prompt == "unmakeable":
+            raise UnmakeableError("overloaded")
         if prompt == "odd":
             raise LookupError(lambda: None)
         return InferenceOutput(f"<{prompt}>", metadata={"pid": os.getpid()})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from complaint_llm.batch import Journal, open_executor, run_batch
+from complaint_llm.batch import BatchItem, Journal, open_executor, run_batch
 from complaint_llm.exceptions import BatchError, InvalidRequestError, ServerError
 from tests.peers import need_peer
 
@@ -44,14 +46,27 @@ def test_a_killed_worker_costs_no_item(opened, tmp_path):
 
 @pytest.mark.peer("distributed")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_local_cluster_has_as_many_processes_as_its_url_says(opened, tmp_path):
+    """However many cores the machine has; each process opens one ask and closes it."""
+    results = list(run_batch(None, map(str, range(30)), executor=opened("dask://local/3", 6, 0.05)))
+    assert len({r.output.metadata["pid"] for r in results}) == 3
+    assert len(list(tmp_path.glob("opened-*"))) == len(list(tmp_path.glob("closed-*"))) == 3
+
+
+@pytest.mark.peer("distributed")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_errors_come_back_as_they_are(opened):
-    run = run_batch(None, ["a", "fail", "odd"], executor=opened("dask://local/1", 2), ordered=True)
-    good, failed, odd = run
-    assert good.output.content == "<a>"
+    """What cannot travel costs only its own item, and says what it was."""
+    unsendable = BatchItem("u", None, {"extra_body": threading.Lock()})
+    prompts = ["a", "fail", "odd", "unmakeable", unsendable, "b"]
+    run = run_batch(None, prompts, executor=opened("dask://local/1", 2), ordered=True, digest=repr)
+    good, failed, odd, unmakeable, unsent, last = run
+    assert (good.output.content, last.output.content) == ("<a>", "<b>")
     assert isinstance(failed.error, ServerError)
     assert (failed.error.backend, failed.error.status) == ("b", 503)
-    assert isinstance(odd.error, BatchError)
-    assert "LookupError" in str(odd.error)
+    for result, text in ((odd, "LookupError"), (unmakeable, "UnmakeableError: overloaded"), (unsent, "brought to")):
+        assert isinstance(result.error, BatchError)
+        assert text in str(result.error)
 
 
 @pytest.mark.peer("distributed")
@@ -60,8 +75,13 @@ def test_errors_come_back_as_they_are(opened):
     [
         ("dask://", "give dask://host:port"),
         ("dask://host", "give dask://host:port"),
+        ("dask://host:port", "give dask://host:port"),
+        ("dask://[::1:8786", "give dask://host:port"),
+        ("dask://user@host:8786", "give dask://host:port"),
+        ("dask://host:8786?tls=yes", "give dask://host:port"),
         ("dask://local/none", "the number of processes"),
         ("nothing://x", "known are: dask, threads"),
+        ("threads://4", "known are: dask, threads"),
     ],
 )
 def test_urls_that_name_no_executor_are_refused(opened, url, message):
@@ -71,12 +91,32 @@ def test_urls_that_name_no_executor_are_refused(opened, url, message):
 
 @pytest.mark.peer("distributed")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_must_stay_on_this_machine_is_not_sent_to_a_cluster_elsewhere(opened, tmp_path):
+def test_what_must_stay_on_this_machine_is_not_sent_to_a_cluster_elsewhere(opened, caplog):
+    """And a cluster without workers says so, instead of waiting in silence."""
     import distributed
 
-    from complaint_llm.batch import BatchItem
-
-    with distributed.LocalCluster(0, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with distributed.LocalCluster(n_workers=0, processes=True, **here) as cluster:
         executor = opened("dask://" + cluster.scheduler_address.removeprefix("tcp://"), 1)
+        assert "has no worker yet" in caplog.text
         (result,) = run_batch(None, [BatchItem("a", None, {"privacy": "local"})], executor=executor)
         assert isinstance(result.error, InvalidRequestError)
+
+
+@pytest.mark.peer("distributed")
+def test_what_the_engine_gives_out_again_is_counted():
+    """Be it lost on the way to its answer, or after it; not what was given back or belongs to others."""
+    need_peer("distributed")
+    from complaint_llm.batch.dask_worker import Reruns
+
+    reruns = Reruns("ours")
+    life = {
+        "ours-1": ("waiting", "processing", "memory", "released", "waiting", "processing", "memory", "forgotten"),
+        "ours-2": ("waiting", "processing", "released", "waiting", "processing", "memory", "forgotten"),
+        "ours-3": ("waiting", "processing", "released", "forgotten"),
+        "theirs": ("waiting", "processing", "released", "waiting", "processing"),
+    }
+    for key, states in life.items():
+        for before, after in pairwise(states):
+            reruns.transition(key, before, after)
+    assert reruns.count == 2

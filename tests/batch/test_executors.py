@@ -5,14 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from complaint_llm.batch import Journal, Work, open_executor, run_batch
-from complaint_llm.exceptions import BatchError, ServerError
+from complaint_llm.batch import BatchItem, Journal, Work, open_executor, run_batch
+from complaint_llm.batch.executors import ThreadExecutor
+from complaint_llm.exceptions import BatchError, InvalidRequestError, ServerError
 from complaint_llm.messages import InferenceOutput
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -128,6 +129,86 @@ def test_what_a_pool_has_not_begun_is_taken_back_on_stop(tmp_path):
         assert len(list(run)) == 1
     with Journal(tmp_path / "j") as journal:
         assert journal.counts() == (1, 0, 0)
+
+
+def test_a_killed_worker_breaks_a_pool_and_the_next_run_goes_on_in_another(tmp_path):
+    """Each item that was taken has one result or one error; what the pool had is in doubt, and is asked again."""
+    spawn, prompts = multiprocessing.get_context("spawn"), [str(i) for i in range(60)]
+    prompts[20] = "die once"
+    ask = OpenAsk(tmp_path, 0.01)()
+    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
+        run = run_batch(ask, prompts, max_workers=4, executor=pool, journal=tmp_path / "j")
+        results = []
+        with pytest.raises(BatchError, match="takes no more work: A child process terminated abruptly"):
+            results += run
+    answered = [result for result in results if result.error is None]
+    with Journal(tmp_path / "j") as journal:
+        counts = journal.counts()
+    assert len({result.index for result in results}) == len(results) == counts.answered + counts.failed
+    assert counts.answered == len(answered) >= 10
+    assert 1 <= counts.in_doubt == run.summary.in_doubt <= 8
+    assert any("the worker process was lost" in str(result.error) for result in results)
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        again = run_batch(ask, prompts, max_workers=4, executor=pool, journal=tmp_path / "j", ordered=True)
+        assert [result.output.content for result in again] == [f"<{prompt}>" for prompt in prompts]
+    assert (again.summary.recorded, again.summary.resent) == (len(answered), counts.in_doubt)
+
+
+def test_what_its_owner_cancels_was_not_asked(tmp_path):
+    """A pool that is shut down in mid-run gives each item back with an error that says so, in no doubt."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def ask(prompt, params):
+        begun.set()
+        gate.wait(5)
+        return InferenceOutput(prompt)
+
+    pool = ThreadPoolExecutor(1)
+    run = run_batch(ask, ["a", "b", "c"], max_workers=4, executor=pool, ordered=True)
+    assert begun.wait(5)
+    while pool._work_queue.qsize() < 2:  # both others are in the pool's hands
+        threading.Event().wait(0.01)
+    pool.shutdown(wait=False, cancel_futures=True)
+    gate.set()
+    first, *others = run
+    assert first.output.content == "a"
+    assert [str(other.error) for other in others] == [
+        "not asked: the executor was shut down or cancelled this item"
+    ] * 2
+    assert run.summary.in_doubt == 0
+
+
+class Unknown(Executor):
+    """Stands for an executor of which nobody knows where it works."""
+
+    def __init__(self, workers):
+        self.inner = ThreadPoolExecutor(workers)
+
+    def submit(self, call, /, *args, **kwargs):
+        return self.inner.submit(call, *args, **kwargs)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.inner.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def test_what_must_stay_on_this_machine_is_not_given_to_an_executor_that_may_be_elsewhere():
+    items = [BatchItem("a", None, {"privacy": "local"}), BatchItem("b")]
+    for kind, content in ((ThreadPoolExecutor, "a"), (Unknown, None)):
+        with kind(1) as pool:
+            run = run_batch(lambda prompt, params: InferenceOutput(prompt), items, executor=pool, ordered=True)
+            private, other = run
+        assert (private.output and private.output.content, other.output.content) == (content, "b")
+    assert isinstance(private.error, InvalidRequestError)
+    assert "may run on another machine" in str(private.error)
+
+
+def test_threads_that_have_ended_take_no_work():
+    """Nothing is queued behind what ends them: the item would have neither a result nor an error."""
+    executor = ThreadExecutor(lambda prompt, params: InferenceOutput(prompt), 1)
+    executor.start(lambda work, output, error: None)
+    executor.close(1.0)
+    with pytest.raises(BatchError, match="have ended"):
+        executor.submit(Work(0, "k", "p", {}, "d", False))
 
 
 def test_in_doubt_policies_need_threads_of_our_own(tmp_path):
