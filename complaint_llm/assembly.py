@@ -42,8 +42,9 @@ class Guards(NamedTuple):
         if isinstance(part, ComposedBackend):
             for inner in part.parts:
                 self.put(inner)
-        elif not isinstance(part, LazyBackend):
-            # A lazy one is guarded when it is made.
+        elif isinstance(part, LazyBackend):
+            part.when_made(self.put)
+        else:
             part.guard(breaker=self.breaker, state=self.state, whole=self.whole, shared=self.shared)
 
 
@@ -56,7 +57,7 @@ def assemble(config: Config, guards: Guards) -> Assembled:
             _maker(config, entry, declared, guards),
             composed=entry.type.composed,
             demo=entry.type.demo,
-            caches=entry.keys.get("cache_enabled", False),
+            caches=_caches(entry, config.backends),
         )
     named = config.mediator.get("backends") or config.order
     chosen = [declared[id] for id in named if id in declared]
@@ -78,10 +79,24 @@ def _maker(
 
             backend = adapt(backend)
         made: Backend = backend
+        if made.id != entry.id:
+            # Its class does not hand the id on: the config's name counts in limits, attempts and errors.
+            made.options = made.options._replace(id=entry.id)
         guards.put(made)
         return made
 
     return make
+
+
+def _caches(entry: BackendEntry, entries: Sequence[BackendEntry]) -> bool:
+    """Whether answers of it, or of one that it is made of, are kept."""
+    named: list[Any] = []
+    for key in entry.type.parts:
+        given = entry.keys.get(key, ())
+        named += given if isinstance(given, (list, tuple)) else [given]
+    declared = any(_caches(each, entries) for each in entries if each.id in named)
+    inline = any(each.get("cache_enabled") for each in named if isinstance(each, Mapping))
+    return declared or inline or bool(entry.keys.get("cache_enabled"))
 
 
 def _resolved(value: Any, declared: Mapping[str, LazyBackend]) -> Any:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from complaint_llm.assembly import Guards, assemble, choose_strategy, make_guards
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.composed import ComposedBackend, Part, flatten
+from complaint_llm.backends.composed import ComposedBackend, Part, find_part, members_of, only_mocks
 from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
+from complaint_llm.request import NOTHING
+from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.waiting import FOREVER
 
@@ -45,9 +47,11 @@ class Mediator(ComposedBackend):
     ``hedge_after`` seconds the next backend is asked too; ``budget`` is in US dollars, a total or ``total``, ``day``
     and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,
     ``ipfs_public``).
-    ``folder`` is where budgets and evidence are kept otherwise; ``guards`` are those that its backends already have.
+    ``folder`` is where budgets and evidence are kept otherwise; ``guards`` are those that its backends already have;
+    ``others`` are backends that are only asked by their id.
 
-    Beside backends of other types a mock is never asked: a mock must not pass for a model.
+    Beside backends of other types a mock is never asked: a mock must not pass for a model. Inside another Mediator it
+    keeps its ``privacy`` and ``budget``; for the rest the outer one's rules hold.
     """
 
     def __init__(
@@ -69,20 +73,20 @@ class Mediator(ComposedBackend):
         evidence: EvidenceStore | Mapping[str, Any] | None = None,
         folder: Path = Path(),
         guards: Guards | None = None,
+        others: Mapping[str, Part] = NOTHING,
         id: str = "mediator",
     ) -> None:
-        parts = [_as_part(given) for given in backends]
-        super().__init__(parts, choose_strategy(strategy), id=id, timeout=timeout)
+        super().__init__(backends, choose_strategy(strategy), id=id, timeout=timeout)
         self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared)
-        self._cache = _cache(cache or {}, self._guards.shared) if self.caches else None
-        patience = getattr(self.strategy, "patience", FOREVER)
-        # A batch is not in a hurry: its prompts are not hedged, so that none is paid twice.
-        self._unhedged = Router(max_attempts=max_attempts, cache=self._cache, patience=patience)
-        self._router = self._unhedged
-        if hedge_after is not None:
-            self._router = Router(
-                max_attempts=max_attempts, hedge_after=hedge_after, cache=self._cache, patience=patience
-            )
+        self._others = others
+        caches = any(part.caches for part in (*self.parts, *others.values()))
+        self._cache = _cache(cache or {}, self._guards.shared) if caches else None
+        self._router = Router(
+            max_attempts=max_attempts,
+            hedge_after=hedge_after,
+            cache=self._cache,
+            patience=getattr(self.strategy, "patience", FOREVER),
+        )
         self._strategy_name = strategy if isinstance(strategy, str) else type(strategy).__name__
         self._max_workers = max_workers
         self._local_only: Literal["local"] | None = privacy
@@ -90,15 +94,15 @@ class Mediator(ComposedBackend):
         self._folder = folder
         # Guards the opening of the store and of provenance, so that many first callers open one of each.
         self._opening = RLock()
+        reset_in_child(self)
         self._evidence: EvidenceStore | Mapping[str, Any] = {} if evidence is None else evidence
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
-        self._others: Mapping[str, Part] = {}
-        self._demos: dict[str, DemoBackend] = {}
+        self._demos: dict[int, DemoBackend] = {}
         self.config: Config | None = None
         self._seal = self._sealed if provenance or on_truncation != "ignore" else None
         if guards is None:
-            for part in parts:
+            for part in self.parts:
                 self._guards.put(part)
 
     @classmethod
@@ -118,9 +122,9 @@ class Mediator(ComposedBackend):
         breaker, budget, shared = (settings.pop(key, None) for key in ("circuit_breaker", "budget", "shared"))
         guards = make_guards("mediator", breaker, budget, folder, shared)
         assembled = assemble(config, guards)
-        mediator = cls(assembled.parts, evidence=config.evidence, folder=folder, guards=guards, **settings)
+        settings |= {"evidence": config.evidence, "folder": folder, "others": assembled.others}
+        mediator = cls(assembled.parts, guards=guards, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
-        mediator._others = assembled.others
         mediator.config = config
         return mediator
 
@@ -149,6 +153,8 @@ class Mediator(ComposedBackend):
         from complaint_llm.batch import item_digest, run_batch
         from complaint_llm.call import CancelToken
 
+        if isinstance(prompts, str):
+            raise TypeError("prompts is one text: give a list of texts")
         if executor is not None and "local" in (self._local_only, params.get("privacy")):
             raise InvalidRequestError('privacy "local": an executor may run on another machine', sent=False)
         # What shapes the answers is part of an item's key: a run with other parameters is another run.
@@ -159,7 +165,7 @@ class Mediator(ComposedBackend):
         return run_batch(
             self.asker(params, cancel),
             prompts,
-            max_workers=max_workers or self._max_workers,
+            max_workers=self._max_workers if max_workers is None else max_workers,
             journal=journal,
             ordered=ordered,
             in_doubt=in_doubt,
@@ -173,11 +179,14 @@ class Mediator(ComposedBackend):
         from complaint_llm.explanation import Explanation
 
         request = self._request(prompt, params.pop("tools", ()), params.pop("temperature", None), params)
-        # Not by the strategy: asking it would take a turn that a real request should have.
-        candidates = flatten(self.parts, request)
         wanted = params.get("backend")
-        if wanted is not None:
-            candidates = [each for each in candidates if each.id == wanted] or self._candidates(request, wanted)
+        # Not by the strategy: asking it would take a turn that a real request should have.
+        if wanted is None:
+            candidates = self.members(request)
+        elif wanted in self._others:
+            candidates = members_of(self._others[wanted], request)
+        else:
+            candidates = self._chosen(request, wanted, ordered=False)
         left_out = self.config.left_out if self.config is not None else ()
         return Explanation(self._strategy_name, tuple(self._router.explain(request, candidates)), tuple(left_out))
 
@@ -242,22 +251,36 @@ class Mediator(ComposedBackend):
     def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
         """The backends that may answer, in order. A mock is among them only if there is nothing else; where that is
         because others were left out at load, its answers say that they are a demo."""
-        return self._without_mocks(super().candidates(request))
+        found = super().candidates(request)
+        return self._demo_or_model(found if self._local_only is None else self._kept_here(found, request))
+
+    def members(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+        return self._kept_here(super().members(request), request)
 
     def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        if self._level and self._provenance is None:
+            # Before anything is sent: an answer that could not be recorded would be paid for and lost.
+            self._records()
+        if wanted is None:
+            return self.candidates(request)
         # A backend that MEDIATOR.backends does not name can still be asked for by its id.
-        other = None if wanted is None else self._others.get(wanted)
-        if other is not None:
-            return self._without_mocks(other.candidates(request))
-        return super()._candidates(request, wanted)
+        other = self._others.get(wanted)
+        found = super()._candidates(request, wanted) if other is None else other.candidates(request)
+        return self._demo_or_model(found)
 
-    def _without_mocks(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
+    def _kept_here(self, found: Sequence[Candidate], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+        # A part of another Mediator keeps its own promise, whatever the outer one allows.
+        if self._local_only is None or request.privacy is not None:
+            return found
+        return [each for each in found if each.local]
+
+    def _demo_or_model(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
         if not any(candidate.demo for candidate in found):
             return found
         real = [candidate for candidate in found if not candidate.demo]
         if real or not self._has_others():
             return real or found
-        return [self._demos.setdefault(candidate.id, DemoBackend(candidate)) for candidate in found]
+        return [self._demos.setdefault(id(candidate), DemoBackend(candidate)) for candidate in found]
 
     def _has_others(self) -> bool:
         """Whether a mock stands beside backends that are none, be it ones that were left out at load."""
@@ -267,28 +290,32 @@ class Mediator(ComposedBackend):
                 "no model is reachable: the answers are demo text, not a model's. What the backends want: %s",
                 "; ".join(f"{id}: {reason}" for id, reason in left_out),
             )
-        return bool(left_out) or any(not part.demo for part in self.parts)
+        return bool(left_out) or not all(map(only_mocks, self.parts))
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    def after_fork(self) -> None:
+        """Whoever was opening something is in the parent."""
+        self._opening = RLock()
+
     def close_resources(self) -> None:
-        try:
-            super().close_resources()
-            for other in self._others.values():
-                other.close()
-        finally:
-            for kept in (self._cache, self._guards.whole, self._guards.shared):
-                if kept is not None:
-                    kept.close()
-            if self._provenance is not None:
-                self._provenance.close()
+        from contextlib import ExitStack
+
+        # Whichever of them cannot be closed, the others are.
+        with ExitStack() as stack:
             if not isinstance(self._evidence, Mapping):
-                self._evidence.close()
+                stack.callback(self._evidence.close)
+            for kept in (self._provenance, self._guards.shared, self._guards.whole, self._cache):
+                if kept is not None:
+                    stack.callback(kept.close)
+            for other in self._others.values():
+                stack.callback(other.close)
+            stack.callback(super().close_resources)
 
     def _part(self, id: str) -> Part:
-        for part in (*self.parts, *self._others.values()):
-            if part.id == id:
-                return part
+        found = find_part((*self.parts, *self._others.values()), id)
+        if found is not None:
+            return found
         known = ", ".join(dict.fromkeys([*(part.id for part in self.parts), *self._others]))
         raise ConfigError(f"no backend {id!r} here; there are: {known}")
 
@@ -319,10 +346,6 @@ class Mediator(ComposedBackend):
             super()._check_evidence(cids)
         self._records().check(cids)
 
-    @property
-    def _batch_router(self) -> Router:
-        return self._unhedged
-
     def _default_workers(self) -> int:
         return self._max_workers
 
@@ -348,14 +371,6 @@ def evidence_store(
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
         known["blocks"] = offered[scheme](url)
     return EvidenceStore(**known)
-
-
-def _as_part(given: Any) -> Part:
-    if isinstance(given, (Backend, LazyBackend)):
-        return given
-    from complaint_llm.backends.adapted import adapt
-
-    return adapt(given)
 
 
 def _cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:

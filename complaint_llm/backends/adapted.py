@@ -19,6 +19,7 @@ from complaint_llm.backends.prompts import as_prompt
 from complaint_llm.backends.streams import as_events
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta
+from complaint_llm.routing.fork import reset_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,6 +147,8 @@ class Adapter:
 
     def _refused(self, call: _Call, request: Request) -> tuple[str, ...]:
         refused = tuple(name for name in request.params if not call.takes(name))
+        if request.extra_body:
+            refused += ("extra_body",)
         if refused:
             self._unsupported.check(refused, self._name)
         return refused
@@ -193,6 +196,11 @@ class _Loader:
         self._given = given
         self._model = model
         self._lock = threading.Lock()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Who was loading is in the parent."""
+        self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> None:
         with self._lock:
@@ -227,7 +235,9 @@ def _foreign(given: Any, id: str, model: str | None, unsupported: UnsupportedPar
     generate = _method(given, own, "generate")
     stream = _method(given, own, "stream_generate") or _method(given, own, "generate_stream")
     if generate is None and stream is None:
-        if own is not None or not callable(given):
+        if own is not None:
+            raise ConfigError(f"{id}: {_name(given)} was not set up: its __init__ must call super().__init__(**keys)")
+        if not callable(given):
             raise ConfigError(f"{id}: {_name(given)} cannot answer: it has no generate and cannot be called")
         generate = given
     return Adapter(id, generate, stream, unsupported, _loader(given, model))

@@ -21,6 +21,7 @@ from complaint_llm.request import (
     as_response_format,
     as_tools,
 )
+from complaint_llm.routing.fork import reset_in_child
 
 if TYPE_CHECKING:
     from complaint_llm.backends.options import Options
@@ -35,11 +36,28 @@ Seal = Callable[[Request, InferenceOutput, "Sequence[Candidate]"], InferenceOutp
 """What is done to each answer of a Mediator before it is handed out; the candidates are those that could give it."""
 
 
+class _Calls:
+    """The tokens of the calls under way, so that ``close`` can cancel them.
+
+    Adding to a set and discarding from it are atomic: any thread may. A call enters its token and then looks whether it
+    came too late, so ``close`` misses none.
+    """
+
+    __slots__ = ("__weakref__", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens: set[CancelToken] = set()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """The calls are the parent's: to cancel one here would shut its connection down there."""
+        self.tokens = set()
+
+
 class Asking:
     """The public methods, the same for a provider's backend, a composed one and the Mediator.
 
-    Any thread may call any method. ``_calls`` holds the tokens of the calls under way, so that ``close`` can cancel
-    them; adding to and discarding from a set are atomic.
+    Any thread may call any method.
     """
 
     options: Options
@@ -49,7 +67,7 @@ class Asking:
 
     def __init__(self) -> None:
         self._seal: Seal | None = None
-        self._calls: set[CancelToken] = set()
+        self._calls = _Calls()
         self._closed = False
 
     @property
@@ -97,15 +115,17 @@ class Asking:
         cancel: CancelToken | None = None,
     ) -> InferenceOutput:
         request = self._request(messages, tools, temperature, params)
-        self._calls.add(request.cancel)
+        self._calls.tokens.add(request.cancel)
         if cancel is not None:
             cancel.attach(request.cancel.cancel)
         try:
+            if self._closed:
+                raise self._is_closed()
             candidates = self._candidates(request, params.get("backend"))
             output = router.answer(request, candidates)
             return output if self._seal is None else self._seal(request, output, candidates)
         finally:
-            self._calls.discard(request.cancel)
+            self._calls.tokens.discard(request.cancel)
             if cancel is not None:
                 cancel.detach(request.cancel.cancel)
 
@@ -118,17 +138,19 @@ class Asking:
     ) -> LiveStream:
         """The answer as typed events, ending with ``Done``; on failure ``StreamError`` and then the error is raised."""
         request = self._request(messages, tools, temperature, params, stream=True)
-        self._calls.add(request.cancel)
+        self._calls.tokens.add(request.cancel)
         try:
+            if self._closed:
+                raise self._is_closed()
             candidates = self._candidates(request, params.get("backend"))
             stream = self._router.stream(request, candidates)
         except BaseException:
-            self._calls.discard(request.cancel)
+            self._calls.tokens.discard(request.cancel)
             raise
         seal = self._seal
         return LiveStream(
             stream,
-            lambda: self._calls.discard(request.cancel),
+            lambda: self._calls.tokens.discard(request.cancel),
             None if seal is None else lambda output: seal(request, output, candidates),
         )
 
@@ -159,11 +181,13 @@ class Asking:
             params.get("extra_body") or NOTHING,
             self._privacy_of(params),
         )
-        self._calls.add(request.cancel)
+        self._calls.tokens.add(request.cancel)
         try:
+            if self._closed:
+                raise self._is_closed()
             output = self._router.embed(request, self._candidates(request, params.get("backend")))
         finally:
-            self._calls.discard(request.cancel)
+            self._calls.tokens.discard(request.cancel)
         vectors = [list(vector) for vector in output.vectors]
         return vectors[0] if isinstance(text, str) else vectors
 
@@ -186,7 +210,12 @@ class Asking:
 
         if timeout is not None:
             params["timeout"] = timeout
-        workers = max_workers or batch_size or self._default_workers()
+        if isinstance(prompts, str):
+            raise TypeError("prompts is one text: give a list of texts")
+        if max_workers is not None and batch_size is not None:
+            raise TypeError("max_workers and batch_size mean the same: give one of them")
+        given = batch_size if max_workers is None else max_workers
+        workers = self._default_workers() if given is None else given
         return batch_generate(self.asker(params), prompts, max_workers=workers, on_error=on_error)
 
     def close(self) -> None:
@@ -194,7 +223,7 @@ class Asking:
         if self._closed:
             return
         self._closed = True
-        for token in tuple(self._calls):
+        for token in tuple(self._calls.tokens):
             token.cancel(f"{self.id} was closed")
         self.close_resources()
         if not self.interruptible:
@@ -272,8 +301,11 @@ class Asking:
 
     def _token(self) -> CancelToken:
         if self._closed:
-            raise BackendError("is closed", backend=self.id, sent=False)
+            raise self._is_closed()
         return CancelToken()
+
+    def _is_closed(self) -> BackendError:
+        return BackendError("is closed", backend=self.id, sent=False)
 
     def _timeout(self, params: Mapping[str, Any]) -> float:
         given = params.get("timeout")
@@ -285,11 +317,6 @@ class Asking:
 
     def _default_timeout(self) -> float:
         return self.options.timeout or DEFAULT_TIMEOUT
-
-    @property
-    def _batch_router(self) -> Router:
-        """What the prompts of a batch go through."""
-        return self._router
 
     def _default_workers(self) -> int:
         return 8
@@ -306,9 +333,11 @@ class Asking:
     def asker(self, common: Mapping[str, Any] = NOTHING, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all."""
 
+        router = self._router.for_batches()
+
         def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
             given = {**common, **params}
             tools, temperature = given.pop("tools", ()), given.pop("temperature", None)
-            return self._infer(self._batch_router, prompt, tools, temperature, given, cancel)
+            return self._infer(router, prompt, tools, temperature, given, cancel)
 
         return ask

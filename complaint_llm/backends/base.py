@@ -8,35 +8,29 @@ alone, a composed one and the Mediator. Any thread may call any method.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from complaint_llm.backends.asking import Asking
 from complaint_llm.backends.facts import ModelFacts
-from complaint_llm.backends.options import Options, read_options, resolve_aliases
+from complaint_llm.backends.guarded import Guarded
+from complaint_llm.backends.options import COMMON_KEYS, Options, read_options, resolve_aliases
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
-from complaint_llm.routing.admission import admission
-from complaint_llm.routing.breaker import USUAL, BreakerSettings
 from complaint_llm.routing.candidate import Estimate
-from complaint_llm.routing.meter import Meter
 from complaint_llm.routing.router import Router
-from complaint_llm.routing.state_folder import STATE_PATH
 
 if TYPE_CHECKING:
-    from complaint_llm.routing.budget import Account
     from complaint_llm.routing.cache import Cache
-    from complaint_llm.routing.candidate import Candidate, EventStream, Policy, RetryPolicy
-    from complaint_llm.routing.shared import SharedState
+    from complaint_llm.routing.candidate import Candidate, EventStream, RetryPolicy
 
 T = TypeVar("T")
 
 Capability = Literal["stream", "tools", "images", "structured", "embeddings"]
 
 
-class Backend(Asking):
+class Backend(Guarded):
     """The base of all backends.
 
     Constructors take the config keys of the type by name. Raises TypeError for an unknown key and ConfigError for a
@@ -54,16 +48,20 @@ class Backend(Asking):
     """Whether it answers without a model (a mock), which must never pass for one."""
     default_location: ClassVar[Literal["local", "remote"]] = "remote"
 
+    _made_with: tuple[Sequence[Any], Mapping[str, Any]]
+
+    def __new__(cls, *given: Any, **keys: Any) -> Self:
+        made = super().__new__(cls)
+        made._made_with = given, {key: value for key, value in keys.items() if key not in COMMON_KEYS}
+        return made
+
     def __init__(self, **keys: Any) -> None:
         super().__init__()
         self.options: Options = read_options(resolve_aliases(keys), self._made_up_id())
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
-        self.meter = Meter()
         self.facts = ModelFacts(self.type, self.capabilities, self.options, self.price_provider)
         self._identities: dict[str | None, str] = {}
-        self._spending: Account | None = None
-        self._policies: Sequence[Policy] = ()
-        self.guard()
+        self.guard_alone()
         # Alone its own retries are all that there is to cap.
         self._router = Router(max_attempts=1 + self.options.retry.max_retries, cache=self._own_cache())
 
@@ -130,56 +128,6 @@ class Backend(Asking):
         own = kind.stream_generate is not Asking.stream_generate or kind.generate_stream is not Asking.generate_stream
         return own or "stream" in self.capabilities
 
-    def close(self) -> None:
-        super().close()
-        if self._spending is not None:
-            self._spending.close()
-
-    def guard(
-        self,
-        *,
-        breaker: BreakerSettings = USUAL,
-        state: Path = STATE_PATH,
-        whole: Account | None = None,
-        shared: SharedState | None = None,
-    ) -> None:
-        """Put the policies in place anew: the backend's own limits, ``breaker``, and a Mediator's ``whole`` budget.
-
-        ``state`` is where budgets are kept, ``shared`` what other processes know too. Called before the first request,
-        by whoever assembles backends.
-        """
-        options = self.options
-        if options.budget is not None:
-            from complaint_llm.routing.budget import Account
-            from complaint_llm.routing.budget_book import limits_of
-
-            self._spending = Account(options.id, limits_of(options.budget), state, shared=shared)
-        policies = admission(
-            options.id,
-            meter=self.meter,
-            breaker=breaker,
-            rate_limit=options.rate_limit,
-            window=options.rate_limit_window,
-            tokens_per_minute=options.tokens_per_minute,
-            max_concurrency=options.max_concurrency,
-            still_running=None if self.interruptible else self._still_running,
-            on_rate_limit=options.retry.on_rate_limit,
-            budget=self._spending,
-            estimate=self.estimate,
-            shared=shared,
-        )
-        if whole is not None:
-            from complaint_llm.routing.budget import Budget
-
-            policies = (Budget(whole, self.estimate), *policies)
-        self._policies = policies
-
-    def _still_running(self) -> int:
-        """Attempts that were abandoned and still run: they keep their slots."""
-        from complaint_llm.routing.worker import abandoned_workers
-
-        return len(abandoned_workers(self.id))
-
     # -- what the attempt loop calls: see routing.candidate.Candidate ---------------------------------------------
 
     @property
@@ -189,10 +137,6 @@ class Backend(Asking):
     @property
     def retry(self) -> RetryPolicy:
         return self.options.retry
-
-    @property
-    def policies(self) -> Sequence[Policy]:
-        return self._policies
 
     @property
     def weight(self) -> float:
@@ -243,17 +187,12 @@ class Backend(Asking):
             return None
         model = request.model or options.model
         known = self._identities.get(model)
-        if known is not None:
-            return known
-        import json
+        if known is None:
+            from complaint_llm.backends.identity import cache_identity
 
-        from complaint_llm.backends.version import plugin_version
-
-        defaults = [dict(options.params), options.system, dict(options.extra_body), options.base_url]
-        version = plugin_version(type(self).__module__)
-        known = json.dumps([self.id, self.type, version, model, *defaults], sort_keys=True, ensure_ascii=False)
-        if len(self._identities) < 256:  # bounded: model names come from callers
-            self._identities[model] = known
+            known = cache_identity(self, model, *self._made_with)
+            if len(self._identities) < 256:  # bounded: model names come from callers
+                self._identities[model] = known
         return known
 
     def attempt(self, request: Request) -> InferenceOutput:
@@ -261,10 +200,10 @@ class Backend(Asking):
         ask = self._answered if bound.response_format is None else self._answer_structured
         try:
             output = ask(bound) if self.interruptible else self._on_a_worker(lambda: ask(bound), bound)
+            return self._finished(output, bound)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             named = self._named(error)
             raise named from named.__cause__
-        return self._finished(output, bound)
 
     def _on_a_worker(self, work: Callable[[], T], request: Request | EmbeddingRequest) -> T:
         """Run what cannot be interrupted where it can be left behind at the deadline."""
@@ -313,14 +252,15 @@ class Backend(Asking):
         bound = request._replace(model=model)
         try:
             output = self._on_a_worker(lambda: self.answer_embedding(bound), bound)
+            if len(output.vectors) != len(request.texts):
+                raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(request.texts)} texts", model=model)
         except Exception as error:  # noqa: BLE001
             named = self._named(error)
             raise named from named.__cause__
-        if len(output.vectors) != len(request.texts):
-            raise ResponseFormatError(
-                f"{len(output.vectors)} vectors for {len(request.texts)} texts", backend=self.id, model=model
-            )
-        return output._replace(backend=self.id, model=output.model or model)
+        cost = output.cost
+        if cost is None and output.token_usage.total_tokens:
+            cost = self.facts.of(model).calculate_cost(output.token_usage)
+        return output._replace(backend=self.id, model=output.model or model, cost=cost)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -363,12 +303,27 @@ class Backend(Asking):
     def _answer_structured(self, request: Request) -> InferenceOutput:
         from complaint_llm.backends.structured import answer_structured
 
-        return answer_structured(self._answered, request, self.structured_output(request))
+        answers = 0
+
+        def ask(asked: Request) -> InferenceOutput:
+            nonlocal answers
+            try:
+                output = self._answered(asked)
+            except BackendError as error:
+                # The first answer is paid for, whatever became of the second.
+                error.maybe_received = error.maybe_received or answers > 0
+                raise
+            answers += 1
+            return output
+
+        return answer_structured(ask, request, self.structured_output(request))
 
     needs_model: ClassVar[bool] = False
     """Whether a call without any model name is a mistake."""
 
     def _finished(self, output: InferenceOutput, request: Request) -> InferenceOutput:
+        if not isinstance(output, InferenceOutput):
+            raise ResponseFormatError(f"it gave a {type(output).__name__}, not an InferenceOutput", model=request.model)
         if not output.content and not output.tool_calls:
             why = f" (finish reason {output.finish_reason})" if output.finish_reason else ""
             raise ResponseFormatError(f"the answer is empty{why}", backend=self.id, model=request.model)

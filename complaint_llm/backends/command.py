@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.parameters import KEY, UnsupportedParameters
-from complaint_llm.backends.process import Finished, run
+from complaint_llm.backends.process import MAX_ERRORS, Finished, run
 from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.call import CancelToken, Deadline
@@ -38,6 +38,10 @@ KEPT = (
 
 REFUSED = frozenset(("location", "embedding_model", "extra_body", "custom_headers", "connection_timeout"))
 """Common keys that no program can honour; a program that talks to a provider is never local."""
+
+
+_HALF_A_KEY = 4096
+"""Characters at the start of errors that were cut: the end of a key may stand there, which no redactor knows."""
 
 
 class CommandLine(NamedTuple):
@@ -163,7 +167,10 @@ class CommandBackend(Backend):
         """The program ended without an answer in its own format: its exit code and what it said."""
         how = f"exit code {finished.code}" if finished.code >= 0 else f"signal {-finished.code}"
         said = (finished.stderr.strip() or finished.stdout.strip()).decode("utf-8", "replace")
-        words = f": {self.redact(' '.join(said.split()))[:300]}" if said else ""
+        said = self.redact(" ".join(said.split()))
+        if len(finished.stderr) >= MAX_ERRORS:
+            said = said[_HALF_A_KEY:]
+        words = f": {said[:300]}" if said else ""
         return BackendError(f"{Path(self.command).name} ended with {how} and no answer{words}", maybe_received=True)
 
     def _run(self, line: CommandLine, folder: Path, deadline: Deadline, cancel: CancelToken) -> Finished:
@@ -172,7 +179,7 @@ class CommandBackend(Backend):
         scratch.mkdir()
         inherited = {name: os.environ[name] for name in (*KEPT, *self.kept) if name in os.environ}
         if self.options.verbose:
-            self.log.debug("%s reads: %s", self.command, self.redact(line.stdin[:4096]))
+            self.log.debug("%s reads: %s", self.command, self.redact(line.stdin[:65536])[:4096])
         finished = run(
             [self._program(), *line.args],
             stdin=_encoded(line.stdin),
@@ -182,7 +189,7 @@ class CommandBackend(Backend):
             cancel=cancel,
         )
         if self.options.verbose:
-            shown = self.redact(finished.stdout[:4096].decode("utf-8", "replace"))
+            shown = self.redact(finished.stdout[:65536].decode("utf-8", "replace"))[:4096]
             self.log.debug("%s ended with %d: %s", self.command, finished.code, shown)
         return finished
 

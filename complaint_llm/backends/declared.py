@@ -116,11 +116,11 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".json":
-            said = json.loads(text)
+            said = json.loads(text, object_pairs_hook=_without_doubles)
         else:
             import yaml
 
-            said = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+            said = yaml.load(text, _yaml_loader())  # noqa: S506 - a safe loader
     except (OSError, ValueError, RecursionError) as cause:
         raise PluginError(f"{file}: cannot be read: {' '.join(str(cause).split())}") from cause
     except Exception as cause:  # YAMLError, whose module is imported above
@@ -128,6 +128,31 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     if not isinstance(said, dict):
         raise PluginError(f"{file}: a provider is a mapping with type and like")
     return said
+
+
+def _without_doubles(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The mapping of these pairs. Raises ValueError for a key that is there twice: one of them would be lost."""
+    made: dict[Any, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key!r} is there twice: remove one")
+        made[key] = value
+    return made
+
+
+def _yaml_loader() -> Any:
+    """PyYAML's safe loader, the fast one where there is one, that refuses a key which is there twice."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+            _without_doubles((name, None) for name in names)
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def _check(said: Mapping[str, Any], file: Path) -> None:

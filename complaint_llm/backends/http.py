@@ -186,7 +186,9 @@ class HTTPBackend(Backend):
         )
         hear(self.policies, stream.headers)
         if stream.status >= 400:
-            raise self._error(_read(stream))
+            raise self._error(self._logged(wire, _read(stream)))
+        if (stream.headers.get("content-type") or "").startswith("application/json"):
+            return self._unstreamed(wire, stream, request)
         return HTTPEventStream(stream, self.decoder(request))
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
@@ -251,10 +253,24 @@ class HTTPBackend(Backend):
         )
         hear(self.policies, response.headers)
         if self.options.verbose:
-            self.log.debug("%s answered %d: %s", wire.path, response.status, self._shown(response.body))
+            self._logged(wire, response)
         if response.status >= 400:
             raise self._error(response)
         return response
+
+    def _logged(self, wire: WireRequest, response: Response) -> Response:
+        if self.options.verbose:
+            self.log.debug("%s answered %d: %s", wire.path, response.status, self._shown(response.body))
+        return response
+
+    def _unstreamed(self, wire: WireRequest, stream: ResponseStream, request: Request) -> Iterable[StreamEvent]:
+        """The events of an answer that calls itself JSON: most are whole, and tell of an error (OpenRouter) or come
+        from a server that does not stream; some are event streams all the same."""
+        from complaint_llm.backends.streams import as_events
+
+        if stream.peek().lstrip()[:1] != b"{":
+            return HTTPEventStream(stream, self.decoder(request))
+        return as_events(self.decode(_load(self._logged(wire, _read(stream)), self.redact), request))
 
     def _body(self, wire: WireRequest) -> bytes | None:
         if wire.body is None:
@@ -268,13 +284,14 @@ class HTTPBackend(Backend):
         return body
 
     def _shown(self, body: bytes) -> str:
-        return self.redact(body[:4096].decode("utf-8", "replace"))
+        # Cut after the secrets are: half a key is one, too.
+        return self.redact(body[:65536].decode("utf-8", "replace"))[:4096]
 
     def _error(self, response: Response) -> BackendError:
         text = response.body[:65536].decode("utf-8", "replace")
         try:
             payload: Any = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             payload = text
         return make_error(
             response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact

@@ -107,7 +107,7 @@ def _read_data_url(url: str) -> tuple[str | None, bytes]:
         raise _bad("a data: URL without its data")
     try:
         data = unquote_to_bytes(body)
-        if "base64" in options:
+        if any(option.strip().lower() == "base64" for option in options):
             data = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as cause:
         raise _bad("a data: URL whose base64 is broken") from cause

@@ -10,10 +10,10 @@ from complaint_llm.backends.base import Backend
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo
 from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.routing.fork import reset_in_child
 
 if TYPE_CHECKING:
-    from complaint_llm.routing.candidate import Candidate, Estimate, EventStream, Policy, RetryPolicy
-    from complaint_llm.routing.meter import Meter
+    from complaint_llm.routing.candidate import Candidate, Estimate, EventStream, Load, Policy, RetryPolicy
 
 
 class LazyBackend:
@@ -31,9 +31,12 @@ class LazyBackend:
         self.demo = demo
         self.caches = caches
         self._make = make
-        self._composed = composed
+        self.composed = composed
         self._lock = threading.Lock()
         self._backend: Backend | None = None
+        self._closed = False
+        self._when_made: list[Callable[[Backend], None]] = []
+        reset_in_child(self)
 
     @property
     def backend(self) -> Backend:
@@ -43,15 +46,29 @@ class LazyBackend:
             with self._lock:
                 made = self._backend
                 if made is None:
-                    made = self._backend = self._made()
+                    made = self._made()
+                    for act in self._when_made:
+                        act(made)
+                    self._backend = made
+                    if self._closed:
+                        # Closed while it was being made: nobody else would close it.
+                        made.close()
         return made
+
+    def when_made(self, act: Callable[[Backend], None]) -> None:
+        """Do this with the backend before its first attempt: now, if it is made already."""
+        with self._lock:
+            if self._backend is None:
+                self._when_made.append(act)
+                return
+        act(self._backend)
 
     @property
     def is_made(self) -> bool:
         return self._backend is not None
 
     def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
-        return self.backend.candidates(request) if self._composed else (self,)
+        return self.backend.candidates(request) if self.composed else (self,)
 
     @property
     def timeout(self) -> float | None:
@@ -70,7 +87,7 @@ class LazyBackend:
         return self.backend.weight
 
     @property
-    def meter(self) -> Meter:
+    def meter(self) -> Load:
         return self.backend.meter
 
     @property
@@ -94,7 +111,8 @@ class LazyBackend:
         return self.backend.estimate(request)
 
     def cache_identity(self, request: Request) -> str | None:
-        return self.backend.cache_identity(request)
+        # Nothing has to be made to know that nothing is kept.
+        return self.backend.cache_identity(request) if self.caches else None
 
     def bind(self, request: Request) -> Request:
         return self.backend.bind(request)
@@ -107,6 +125,9 @@ class LazyBackend:
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         return self.backend.attempt_embedding(request)
+
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+        self.backend.check(timeout, connect=connect)
 
     def load(self) -> None:
         self.backend.load()
@@ -128,13 +149,18 @@ class LazyBackend:
         return self.backend.supports_streaming()
 
     def close(self) -> None:
+        self._closed = True
         if self._backend is not None:
             self._backend.close()
+
+    def after_fork(self) -> None:
+        """The thread that was making it is the parent's."""
+        self._lock = threading.Lock()
 
     def _made(self) -> Backend:
         try:
             return self._make()
-        except (ComplaintLLMError, TypeError, ImportError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a plugin's class raises, a fallback behind it answers
             return _UnmakeableBackend(self.id, error)
 
     def __repr__(self) -> str:
@@ -159,12 +185,26 @@ class _UnmakeableBackend(Backend):
     def __init__(self, id: str, error: Exception) -> None:
         super().__init__(id=id, max_retries=0)
         self._error = error
+        known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
+        self._reason = str(error) if known else f"{type(error).__name__}: {error}"
 
     def answer(self, request: Request) -> InferenceOutput:
-        raise BackendError(f"could not be made: {self._error}", sent=False) from self._error
+        raise self._fault() from self._error
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        raise BackendError(f"could not be made: {self._error}", sent=False) from self._error
+        raise self._fault() from self._error
+
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+        raise self._fault() from self._error
+
+    def load(self) -> None:
+        raise self._fault() from self._error
+
+    def is_loaded(self) -> bool:
+        return False
 
     def lacks(self, request: Any) -> str | None:
         return None
+
+    def _fault(self) -> BackendError:
+        return BackendError(f"could not be made: {self._reason}", backend=self.id, sent=False)

@@ -221,4 +221,4 @@ def _exit_of(process: subprocess.Popen[bytes]) -> int | None:
         return None
 
 
-__all__ = ["MAX_OUTPUT", "Finished", "run"]
+__all__ = ["MAX_ERRORS", "MAX_OUTPUT", "Finished", "run"]

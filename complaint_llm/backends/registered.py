@@ -22,9 +22,14 @@ def register_backend(name: str, backend: Callable[..., Any], *, schema: Mapping[
 
     ``schema`` is the JSON Schema of its own keys; without it the common keys and the class's named ``__init__``
     parameters are allowed. Registering the same class again changes nothing. Raises PluginError if the name is taken
-    by another class. Any thread may call it.
+    by another class, or if one of the three cannot be used. Any thread may call it.
     """
+    from complaint_llm.backends.offers import fault_of
+
     offered = backend_type_of(name, backend, schema)
+    fault = fault_of(offered)
+    if fault is not None:
+        raise PluginError(f"register_backend was given {fault}")
     with _lock:
         known = _registered.get(name)
         if known is not None and known.make is not backend:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import NamedTuple, Protocol
 
 from complaint_llm.exceptions import (
@@ -100,15 +101,24 @@ def retry_after(headers: Headers, now: Callable[[], float] = time.time) -> float
 
     Never negative; a value that is no time is ignored.
     """
-    millis = headers.get("retry-after-ms")
+    millis = _number(headers.get("retry-after-ms"))
+    if millis is not None:
+        return max(0.0, millis / 1000)
     given = headers.get("retry-after")
-    try:
-        seconds = float(millis) / 1000 if millis is not None else float(given) if given is not None else None
-    except ValueError:
-        seconds = _date(given, now) if given is not None else None
-    if seconds is None or seconds != seconds or seconds == float("inf"):
+    if given is None:
         return None
-    return max(0.0, seconds)
+    seconds = _number(given)
+    if seconds is None:
+        seconds = _date(given, now)
+    return None if seconds is None else max(0.0, seconds)
+
+
+def _number(given: str | None) -> float | None:
+    try:
+        number = float(given) if given is not None else None
+    except ValueError:
+        return None
+    return number if number is not None and isfinite(number) else None
 
 
 def _date(given: str, now: Callable[[], float]) -> float | None:

@@ -10,6 +10,7 @@ from complaint_llm.messages import (
     Done,
     InferenceOutput,
     ReasoningDelta,
+    StreamError,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -51,6 +52,8 @@ class AttemptStream:
                 self._done = True
                 output = self._finished(event.output)
                 event = Done(output.token_usage, output)
+            elif isinstance(event, StreamError):
+                raise event.error
         except StopIteration:
             self._done = True
             raise self._interrupted("the stream ended before its proper end", None) from None
@@ -68,15 +71,24 @@ class AttemptStream:
         return error
 
     def close(self) -> None:
-        """Free the connection, from any thread."""
+        """Free the connection, from any thread. What the source raises in its clean-up is logged: it must neither cost
+        an answer that was paid for nor keep a slot."""
         close = getattr(self._source, "close", None) or getattr(self._events, "close", None)
         if close is None:
             return
         try:
             close()
-        except ValueError:
+        except ValueError as error:
             # A generator that runs in another thread cannot be closed from here; its request's cancel token ends it.
-            return
+            if str(error) != "generator already executing":
+                self._log_failed_close(error)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+            self._log_failed_close(error)
+
+    def _log_failed_close(self, error: Exception) -> None:
+        import logging
+
+        logging.getLogger("complaint_llm.backend").warning("closing a stream failed: %s", self._named(error))
 
 
 class LiveStream:
@@ -104,14 +116,19 @@ class LiveStream:
         except BaseException:
             self._ended()
             raise
-        if isinstance(event, Done) and self._seal is not None:
-            event = Done(event.token_usage, self._seal(event.output))
+        if isinstance(event, Done):
+            self._ended()
+            if self._seal is not None:
+                event = Done(event.token_usage, self._seal(event.output))
         return event
 
     def close(self) -> None:
         """End the stream and free its connection. Idempotent."""
         self._ended()
         self._stream.close()
+
+    def __del__(self) -> None:
+        self._ended()
 
     def __enter__(self) -> LiveStream:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendTimeoutError, CancelledError
 from complaint_llm.messages import StreamEvent
+from complaint_llm.routing.worker import AbandonableThread
 
 AHEAD = 64
 """Events that the source may run ahead of its consumer."""
@@ -33,8 +35,9 @@ class WorkerStream:
         self._ended = False
         self._stopped = False
         self._error: BaseException | None = None
+        context = contextvars.copy_context()
+        self.thread = AbandonableThread(name, lambda: context.run(self._run))
         cancel.attach(self.close)
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
     def __iter__(self) -> Iterator[StreamEvent]:
@@ -68,7 +71,7 @@ class WorkerStream:
         self._cancel.detach(self.close)
 
     def _stop(self) -> None:
-        self._stopped = True
+        self._stopped = self.thread.abandoned = True
         self._ready.clear()
         self._changed.notify_all()
 
@@ -87,11 +90,13 @@ class WorkerStream:
                     self._changed.notify_all()
         except BaseException as caught:  # noqa: BLE001 - handed to the consumer, who raises it
             error = caught
-        finally:
+        try:
             close = getattr(events, "close", None)
             if close is not None:
                 close()
-            with self._changed:
-                self._ended = True
-                self._error = error
-                self._changed.notify_all()
+        except BaseException as caught:  # noqa: BLE001 - handed to the consumer, who raises it
+            error = error or caught
+        with self._changed:
+            self._ended = self.thread.done = True
+            self._error = error
+            self._changed.notify_all()

@@ -48,7 +48,7 @@ def decode_output(text: str) -> InferenceOutput:
         if "attempts" in fields:
             fields["attempts"] = tuple(Attempt(*attempt) for attempt in fields["attempts"])
         return InferenceOutput(**fields)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"not a recorded answer: {error}") from error
 
 

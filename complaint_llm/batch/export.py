@@ -59,14 +59,17 @@ def recorded_line(recorded: Recorded) -> str:
 
 def write_whole(path: Path, lines: Iterable[str]) -> None:
     """Write ``path`` so that it is either as before or complete, whatever happens meanwhile. Raises BatchError."""
-    part = path.with_name(f".{path.name}.part")
+    target = Path(os.path.realpath(path))  # where a link leads: the link stays
+    part = target.with_name(f".{target.name}.part")
     try:
+        if target.exists() and not target.is_file():
+            raise BatchError(f"{path}: is no file, and was left as it is; the journal has the results")
         with part.open("w", encoding="utf-8", newline="\n") as file:
             for line in lines:
                 file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise BatchError(f"{path}: cannot be written: {error.strerror}; the journal has the results") from error

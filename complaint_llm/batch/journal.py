@@ -239,6 +239,11 @@ class Journal:
             )
             return [key[2:] for (key,) in found]
 
+    def answer(self, entry: Entry) -> InferenceOutput:
+        """The answer that an entry holds. Raises BatchError if it is damaged."""
+        with self._translated("read"):
+            return decode_output(entry.record or "")
+
     def recorded(self, *, earlier: bool = False) -> Iterator[Recorded]:
         """The items of the last run that have a result or are in doubt, in the order of its input.
 
@@ -279,6 +284,8 @@ class Journal:
             yield
         except sqlite3.Error as error:
             raise self.failure(error, doing) from error
+        except ValueError as error:
+            raise BatchError(f"{self.path}: the journal cannot be {doing}: {_ADVICE_DAMAGED}: {error}") from error
 
     def failure(self, error: sqlite3.Error, doing: str) -> BatchError:
         """One line for what SQLite says."""
@@ -291,11 +298,13 @@ class Journal:
 
 _DOUBT = {"type": "BatchError", "message": "in doubt: sent, no answer recorded", "maybe_received": True}
 
+_ADVICE_DAMAGED = "it is damaged; restore it, or start over with another journal"
+
 _ADVICE = (
     ("SQLITE_BUSY", "another process uses it; wait until that ends, or give another journal"),
     ("SQLITE_LOCKED", "another process uses it; wait until that ends, or give another journal"),
     ("SQLITE_NOTADB", "it is no batch journal; give the journal another path"),
-    ("SQLITE_CORRUPT", "it is damaged; restore it, or start over with another journal"),
+    ("SQLITE_CORRUPT", _ADVICE_DAMAGED),
     ("SQLITE_FULL", "the disk is full; make room and run again"),
     ("SQLITE_READONLY", "it is write-protected; change its permissions"),
     ("SQLITE_CANTOPEN", "no permission, or its folder is missing"),

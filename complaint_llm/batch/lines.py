@@ -103,6 +103,8 @@ def _read_csv(source: Iterable[bytes], template: str | None) -> Iterator[Line]:
     except csv.Error as error:
         raise BatchError(f"line 1: not CSV: {error}") from error
     missing = [name for name in fields if name not in columns]
+    if missing and any(map(_undecoded, columns)):
+        raise BatchError("line 1: not UTF-8: save the file as UTF-8")
     if missing:
         raise BatchError(
             f"the prompt template asks for {{{missing[0]}}}; the columns are: {', '.join(columns) or 'none'}"
@@ -125,7 +127,8 @@ def _csv_items(rows: Any, columns: list[str], fill: Callable[[Mapping[str, str]]
         if not row:
             continue
         if len(row) != len(columns):
-            yield LineError(first, f"{len(row)} fields, the header has {len(columns)}")
+            more = f"; it goes on to line {rows.line_num}: is a quote not closed?" if rows.line_num > first else ""
+            yield LineError(first, f"{len(row)} fields, the header has {len(columns)}{more}")
             continue
         values = dict(zip(columns, row, strict=True))
         prompt, given = fill(values), values.get("id")

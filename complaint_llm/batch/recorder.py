@@ -182,6 +182,8 @@ class JournalRecorder:
                         continue
                     except sqlite3.Error as error:
                         self._break(self._journal.failure(error, "written"), error)
+                    except BatchError as error:
+                        self._break(error, error.__cause__)
                     except Exception as error:  # noqa: BLE001 - whatever it is, the batch must stop and say so
                         self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
                 self._keep(group)
@@ -257,7 +259,7 @@ class JournalRecorder:
             self._flow.stop()  # an endless input must not be read for ever to count the changes
         return verdicts, entries
 
-    def _break(self, error: BatchError, cause: BaseException) -> None:
+    def _break(self, error: BatchError, cause: BaseException | None) -> None:
         error.__cause__ = cause
         self._broken = error
         self._flow.stop(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from complaint_llm.batch.codec import decode_output, encode_error
+from complaint_llm.batch.codec import encode_error
 from complaint_llm.batch.executors import Work
 from complaint_llm.batch.items import differing_part
 from complaint_llm.batch.journal import ANSWERED, FAILED, REFUSED, Entry
@@ -111,7 +111,7 @@ class Judge:
             return self._ask(work, Entry(known.row, known.key, "", 1, 0, 0), resent=False)
         entry = known._replace(copies=1, run=self._journal.run, position=work.position)
         if known.kind == ANSWERED and known.record is not None:
-            return Verdict(work, output=decode_output(known.record)), entry
+            return Verdict(work, output=self._journal.answer(known)), entry
         if resume.only_failed and not (known.kind == FAILED and known.sends == known.settled):
             return Verdict(work, error=BatchError(_NOT_ASKED)), entry
         if known.in_doubt and resume.in_doubt == "skip":

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class BackendTally:
-    """What one backend did in a batch. ``cost`` is in US dollars; ``unpriced`` counts answers of unknown price."""
+    """What one backend did in a batch. ``cost`` is in US dollars; ``unpriced`` counts answers of unknown price.
+
+    A demonstration's answers cost nothing.
+    """
 
     __slots__ = ("answered", "completion_tokens", "cost", "failed", "prompt_tokens", "unpriced")
 
@@ -68,13 +71,14 @@ class BatchSummary:
                 self._tally(result.error.backend).failed += 1
             return
         self.answered += 1
-        self.demo += bool(output.metadata.get("demo"))
+        demo = bool(output.metadata.get("demo"))
+        self.demo += demo
         tally = self._tally(output.backend)
         tally.answered += 1
         tally.prompt_tokens += output.token_usage.prompt_tokens
         tally.completion_tokens += output.token_usage.completion_tokens
         if output.cost is None:
-            tally.unpriced += 1
+            tally.unpriced += not demo
         else:
             tally.cost += output.cost
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import click
 
 from complaint_llm import __version__
+from complaint_llm.cli import streams
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 
 if TYPE_CHECKING:
     from complaint_llm.batch import Ask, ExecutorFactory
     from complaint_llm.config import Config
     from complaint_llm.evidence import EvidenceStore
+    from complaint_llm.host import PluginHost
     from complaint_llm.mediator import Mediator
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -41,18 +43,42 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 class App:
     """What the commands get as ``ctx.obj``: which config to read, and how to open it."""
 
-    def __init__(self, config_path: Path | None, debug: bool) -> None:
+    def __init__(self, config_path: Path | None = None, debug: bool = False) -> None:
         self.config_path = config_path
         self.debug = debug
+        self._config: Config | None = None
 
     def load_config(self) -> Config:
         """The config that ``-c``, the environment or the working directory names. Raises ConfigError."""
-        from complaint_llm.config import load_config
+        if self._config is None:
+            from complaint_llm.config import load_config
 
-        config = load_config(self.config_path)
-        if not self.debug:
-            logging.getLogger("complaint_llm").setLevel(config.log.get("level", "WARNING"))
-        return config
+            self._config = load_config(self.config_path)
+            if not self.debug:
+                logging.getLogger("complaint_llm").setLevel(self._config.log.get("level", "WARNING"))
+        return self._config
+
+    def find_config(self) -> Path | None:
+        """The config file's path, None where none is named and none is in the working directory."""
+        from complaint_llm.config.source import find
+
+        try:
+            return find(self.config_path, os.environ.get("COMPLAINT_LLM_CONFIG"))
+        except ConfigError:
+            return None
+
+    def open_host(self) -> PluginHost:
+        """The plugins of the config, whatever else is wrong in it; without a config those that are installed."""
+        from complaint_llm.config import load_host
+        from complaint_llm.host import PluginHost
+
+        path = self.find_config()
+        return PluginHost() if path is None else load_host(path)
+
+    def max_workers(self) -> int:
+        """The width of batches that the config says."""
+        width: int = self.load_config().mediator.get("max_workers", 8)
+        return width
 
     def open_mediator(self) -> Mediator:
         """A Mediator over that config; the command closes it."""
@@ -62,17 +88,11 @@ class App:
 
     def open_store(self) -> EvidenceStore:
         """The store of evidence that the config names, or that of the working directory without a config."""
-        from complaint_llm.config import load_config
-        from complaint_llm.config.source import find
         from complaint_llm.mediator import evidence_store
 
-        try:
-            path = find(self.config_path, os.environ.get("COMPLAINT_LLM_CONFIG"))
-        except ConfigError:
-            if self.config_path is not None:
-                raise
+        if self.find_config() is None:
             return evidence_store(Path(), {})
-        config = load_config(path)
+        config = self.load_config()
         return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"), config.host)
 
     def batch_executors(self, url: str) -> Mapping[str, ExecutorFactory]:
@@ -94,6 +114,44 @@ class App:
         return partial(asks_of, ConfigText.read(self.load_config().path))
 
 
+def _choose_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.ensure_object(App).config_path = value
+
+
+def _choose_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(App).debug = True
+        logging.getLogger("complaint_llm").setLevel(logging.DEBUG)
+
+
+SHARED: tuple[click.Parameter, ...] = (
+    click.Option(
+        ["-c", "--config"],
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_choose_config,
+        help="The config file. Otherwise $COMPLAINT_LLM_CONFIG, then config.json, config.yaml or config.yml here.",
+    ),
+    click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        callback=_choose_debug,
+        help="Log at DEBUG and show tracebacks. Secrets stay hidden.",
+    ),
+)
+"""Options of the program that are understood after a command too; of two configs the later one counts."""
+
+
+def _with_shared(command: click.Command) -> click.Command:
+    if SHARED[0] not in command.params:
+        command.params.extend(SHARED)
+        for below in getattr(command, "commands", {}).values():
+            _with_shared(below)
+    return command
+
+
 class _Commands(click.Group):
     """Imports a command when it is called, not before."""
 
@@ -105,7 +163,7 @@ class _Commands(click.Group):
             return None
         module, _, attribute = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
-        return command
+        return _with_shared(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -125,33 +183,33 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    help="The config file. Otherwise $COMPLAINT_LLM_CONFIG, then config.json, config.yaml or config.yml here.",
-)
-@click.option("--debug", is_flag=True, help="Log at DEBUG and show tracebacks. Secrets stay hidden.")
 @click.version_option(__version__, prog_name="complaint-llm")
 @click.pass_context
-def cli(ctx: click.Context, config: Path | None, debug: bool) -> None:
+def cli(ctx: click.Context) -> None:
     """Language models behind one config file: fallback, limits, batches that lose nothing.
 
     Example: complaint-llm -c config.json generate "Extract the legal claims from: ..."
     """
-    ctx.obj = App(config, debug)
+    app = ctx.ensure_object(App)
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        ctx.color = False
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     logger = logging.getLogger("complaint_llm")
     logger.handlers[:] = [handler]
-    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logger.setLevel(logging.DEBUG if app.debug else logging.WARNING)
+
+
+_with_shared(cli)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     debug = "--debug" in sys.argv[1:]
+    streams.prepare()
     try:
         code = cli.main(prog_name="complaint-llm", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         code = 130
     except KeyboardInterrupt:
@@ -161,13 +219,21 @@ def main() -> None:
         code = 2
     except BrokenPipeError:
         # The reader of our output went away: nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.give_up_output()
         code = 1
     except ComplaintLLMError as error:
-        if debug:
-            logging.getLogger("complaint_llm").debug("the error above in full", exc_info=True)
-        lines = error.problems if isinstance(error, ConfigError) else (str(error),)
-        for line in lines:
-            click.echo(line, err=True)
         code = 2 if isinstance(error, ConfigError) else 1
+        _report(error, error.problems if isinstance(error, ConfigError) else (str(error),), debug)
+    except OSError as error:
+        # Files are named by those who open them; what is left is a stream: a full disk behind ">", a closed "<&-".
+        _report(error, (f"{error.filename or 'standard input or output'}: {error.strerror or error}",), debug)
+        streams.give_up_output()
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception, lines: Sequence[str], debug: bool) -> None:
+    if debug:
+        logging.getLogger("complaint_llm").debug("the error above in full", exc_info=error)
+    for line in lines:
+        click.echo(line, err=True)

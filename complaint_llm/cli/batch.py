@@ -20,6 +20,8 @@ from complaint_llm.batch import BatchItem, BatchResult, BatchRun, BatchSummary, 
 from complaint_llm.batch.export import output_line, recorded_line, write_whole
 from complaint_llm.batch.lines import FORMATS, Format, LineError, read_lines
 from complaint_llm.call import CancelToken
+from complaint_llm.cli.batch_summary import account, price, print_summary
+from complaint_llm.cli.options import SECONDS, Finite, OutputFile
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Asker(Protocol):
 class BatchApp(Protocol):
     """What this command needs of the application object."""
 
+    def max_workers(self) -> int: ...
     def open_mediator(self) -> Asker: ...
     def batch_executors(self, url: str, /) -> Mapping[str, ExecutorFactory]: ...
     def ask_factory(self) -> Callable[[], Ask]: ...
@@ -80,12 +83,22 @@ class Options(NamedTuple):
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option(
-    "-o", "--output", default="-", show_default=True, metavar="OUT", help='JSON lines; "-" is standard output.'
+    *("-o", "--output"),
+    type=OutputFile(allow_dash=True),
+    default="-",
+    show_default=True,
+    metavar="OUT",
+    help='JSON lines; "-" is standard output.',
 )
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv", "txt"]), help="Of IN; otherwise by its extension.")
 @click.option("--prompt-template", metavar="TEXT", help='For CSV: "Extract claims from: {narrative}".')
-@click.option("-w", "--max-workers", type=click.IntRange(1), default=8, show_default=True, help="Prompts at a time.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for each prompt.")
+@click.option(
+    *("-w", "--max-workers"),
+    type=click.IntRange(1, 4096),
+    show_default="MEDIATOR's max_workers, or 8",
+    help="Prompts at a time.",
+)
+@click.option("--timeout", type=SECONDS, help="Seconds for each prompt.")
 @click.option(
     "--in-doubt",
     type=click.Choice(["resend", "skip", "error"]),
@@ -97,12 +110,14 @@ class Options(NamedTuple):
 @click.option("--accept-changes", is_flag=True, help="Ask items again that changed under their id.")
 @click.option("--only-failed", is_flag=True, help="Ask only what failed before.")
 @click.option("--limit", type=click.IntRange(1), help="Read only the first LIMIT items.")
-@click.option("--max-cost", type=click.FloatRange(0, min_open=True), help="Stop sending at so many US dollars in all.")
+@click.option("--max-cost", type=Finite(0, min_open=True), help="Stop sending at so many US dollars in all.")
 @click.option("--dry-run", is_flag=True, help="Count items, tokens and price; send nothing.")
 @click.option("--executor", metavar="URL", help="Where the asking is done: threads, dask://host:port, ...")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on stdout if OUT is a file.")
 @click.pass_obj
-def batch(app: BatchApp, /, source: str, form: Format | None, dry_run: bool, **given: Any) -> None:
+def batch(
+    app: BatchApp, /, source: str, form: Format | None, max_workers: int | None, dry_run: bool, **given: Any
+) -> None:
     """Ask every prompt of IN and write a JSON line each to OUT, in the order of IN.
 
     IN has JSON lines ({"prompt": ...} or {"messages": [...]}, optional "id" and "params"), CSV, or a prompt a line;
@@ -111,7 +126,7 @@ def batch(app: BatchApp, /, source: str, form: Format | None, dry_run: bool, **g
 
     Example: complaint-llm batch narratives.csv -o claims.jsonl --prompt-template "Extract claims from: {narrative}"
     """
-    options = Options(form=form or _format_of(source), **given)
+    options = Options(form=form or _format_of(source), max_workers=max_workers or app.max_workers(), **given)
     _check(source, options)
     csv.field_size_limit(2**31 - 1)  # the usual 128 KiB are less than a narrative may have
     with _opened(source) as file:
@@ -177,7 +192,10 @@ def _count(source: str, options: Options) -> int | None:
     if source == "-" or not sys.stderr.isatty():
         return options.limit
     with Path(source).open("rb") as file:
-        lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")) + 1
+        lines, last = 0, b"\n"
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
+    lines += last != b"\n"
     return lines if options.limit is None else min(lines, options.limit)
 
 
@@ -207,8 +225,8 @@ def _dry_run(app: BatchApp, items: Iterator[Line], options: Options) -> int:
     else:
         click.echo(
             f"{counts['items']:,} items, {counts['bad_lines']:,} bad lines, "
-            f"about {counts['prompt_tokens']:,} prompt tokens, at most ${cost:.4f}"
-            + (f" and {counts['unpriced']:,} of unknown price" if counts["unpriced"] else "")
+            f"about {counts['prompt_tokens']:,} prompt tokens, "
+            + price(cost, counts["unpriced"], counts["items"], "at most ")
             + (f"; {recorded:,} answers are recorded already" if recorded else "")
         )
     return 1 if counts["bad_lines"] else 0
@@ -253,12 +271,20 @@ def _run(app: BatchApp, items: Iterator[Line], options: Options, total: int | No
     except BatchError as error:
         # Answers that were paid for and could not be journaled: standard output is free, the journal is not.
         for result in error.results:
-            _print(result, ids)
+            _print(result, ids.pop(result.index, None))
+        if error.results:
+            click.echo(f"the {len(error.results):,} that the journal does not hold are on standard output", err=True)
         raise
     finally:
         if mediator is not None:
             mediator.close()
-    _print_summary(run.summary, stopped, options)
+    print_summary(
+        run.summary,
+        stopped or ("Ctrl-C" if interrupted else ""),
+        as_json=options.as_json,
+        on_stdout=options.journal is not None,
+        max_cost=options.max_cost,
+    )
     return 130 if interrupted else 1 if run.summary.failed or stopped else 0
 
 
@@ -269,14 +295,19 @@ def _asked_elsewhere(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutp
 def _consume(run: BatchRun, ids: dict[int, str], stop: threading.Event, options: Options, total: int | None) -> str:
     """Take every result; says why it stopped early, or nothing."""
     stopped = ""
-    with _progress(total) as show:
+    failed = False
+    among_results = options.journal is None and sys.stdout.isatty()
+    with _progress(total, shown=sys.stderr.isatty() and not among_results) as show:
         for result in run:
+            id_ = ids.pop(result.index, None)
             if options.journal is None:
-                _print(result, ids)
-            else:
-                ids.pop(result.index, None)
+                _print(result, id_)
             if isinstance(result.error, LineError):
                 click.echo(str(result.error), err=True)
+            elif result.error is not None and not failed:
+                failed = True  # one is enough to see what goes wrong; all of them are in OUT
+                reason = "; ".join(map(str.strip, str(result.error).splitlines()))
+                click.echo(f"the first that failed: {id_ or f'item {result.index + 1}'}: {reason}", err=True)
             show(run.summary)
             if options.max_cost is not None and run.summary.cost >= options.max_cost and not stopped:
                 stopped = f"the cost reached ${options.max_cost:g}"
@@ -299,8 +330,8 @@ def _params(params: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
     return params if options.timeout is None else {"timeout": options.timeout, **params}
 
 
-def _print(result: BatchResult, ids: dict[int, str]) -> None:
-    click.echo((output_line(ids.pop(result.index, None), result.output, result.error) + "\n").encode(), nl=False)
+def _print(result: BatchResult, id_: str | None) -> None:
+    click.echo((output_line(id_, result.output, result.error) + "\n").encode(), nl=False)
 
 
 @contextmanager
@@ -326,9 +357,9 @@ def _interrupts(stop: threading.Event, options: Options) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _progress(total: int | None) -> AbstractContextManager[Callable[[BatchSummary], None]]:
-    """A bar on a terminal, where rich is installed; else nothing while it runs."""
-    if sys.stderr.isatty():
+def _progress(total: int | None, *, shown: bool) -> AbstractContextManager[Callable[[BatchSummary], None]]:
+    """A bar where rich is installed; else nothing while it runs."""
+    if shown:
         try:
             return _bar(total)
         except ImportError:
@@ -353,42 +384,6 @@ def _bar(total: int | None) -> AbstractContextManager[Callable[[BatchSummary], N
     def shown() -> Iterator[Callable[[BatchSummary], None]]:
         task = progress.add_task("", total=total)
         with progress:
-            yield lambda summary: progress.update(task, completed=summary.total, description=_account(summary))
+            yield lambda summary: progress.update(task, completed=summary.total, description=account(summary))
 
     return shown()
-
-
-def _account(summary: BatchSummary) -> str:
-    parts = [f"{summary.answered:,} answered", f"{summary.failed:,} failed"]
-    if summary.in_doubt:
-        parts.append(f"{summary.in_doubt:,} in doubt")
-    parts.append(f"{summary.tokens:,} tokens")
-    parts.append(f"${summary.cost:.4f}" + (f" and {summary.unpriced:,} of unknown price" if summary.unpriced else ""))
-    return ", ".join(parts)
-
-
-def _print_summary(summary: BatchSummary, stopped: str, options: Options) -> None:
-    if options.as_json:
-        backends = {
-            name: {field: getattr(tally, field) for field in tally.__slots__}
-            for name, tally in summary.backends.items()
-        }
-        fields = ("answered", "failed", "in_doubt", "recorded", "resent", "demo", "tokens", "cost", "unpriced")
-        data = {name: getattr(summary, name) for name in fields}
-        click.echo(json.dumps({**data, "stopped": stopped or None, "backends": backends}), err=True)
-        return
-    if stopped:
-        click.echo(f"stopped: {stopped}", err=True)
-    click.echo(_account(summary), err=True)
-    if summary.recorded:
-        click.echo(f"  {summary.recorded:,} answers were recorded before this run", err=True)
-    if summary.resent:
-        click.echo(f"  {summary.resent:,} sent again, because it was in doubt whether they had been received", err=True)
-    for name, tally in sorted(summary.backends.items()):
-        click.echo(
-            f"  {name}: {tally.answered:,} answered, {tally.failed:,} failed, "
-            f"{tally.prompt_tokens + tally.completion_tokens:,} tokens, ${tally.cost:.4f}",
-            err=True,
-        )
-    if summary.demo:
-        click.echo(f"  {summary.demo:,} answers come from a mock, not from a model", err=True)

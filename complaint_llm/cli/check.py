@@ -82,6 +82,8 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
         # Nor is it contacted: an address and a key would leave this machine.
         return Finding(id, type, info.name, "left out", 'not local: privacy "local" keeps everything on this machine')
     note = _retirement(info.retires)
+    if backend.needs_model and not info.name and not backend.options.embedding_model:
+        note = 'no model: set "model", or name one in each call'
     if backend.demo:
         note = "demo text, not a model"
     try:

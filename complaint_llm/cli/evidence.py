@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from complaint_llm.cli.options import OutputFile
 from complaint_llm.exceptions import EvidenceError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def add(app: OpensStore, /, paths: tuple[str, ...], metadata: tuple[str, ...], a
 
 @evidence.command()
 @click.argument("cid")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help='Write the content here ("-").')
+@click.option("-o", "--output", type=OutputFile(allow_dash=True), help='Write the content here ("-").')
 @JSON
 @click.pass_obj
 def get(app: OpensStore, cid: str, output: str | None, as_json: bool) -> None:
@@ -183,7 +184,7 @@ def verify(app: OpensStore, as_json: bool) -> None:
 
 @evidence.command()
 @click.argument("cids", nargs=-1, metavar="[CID...]")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False), help="The CAR file to write.")
+@click.option("-o", "--output", required=True, type=OutputFile(), help="The CAR file to write.")
 @click.option("--all", "everything", is_flag=True, help="Everything in the store.")
 @click.option("--content-only", is_flag=True, help="Leave out what was said about it.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -294,6 +295,7 @@ def _files(given: str) -> Iterator[tuple[str, int]]:
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> None:
+    path = Path(os.path.realpath(path))  # where a link leads: the link stays
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:

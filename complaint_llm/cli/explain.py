@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.streams import read_all
 from complaint_llm.cli.table import print_table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def explain(app: App, /, prompt: str, as_json: bool, **given: Any) -> None:
     Example: complaint-llm explain "Extract the legal claims from: ..." --max-tokens 500
     """
     if prompt == "-":
-        prompt = sys.stdin.read()
+        prompt = read_all()
     params = {key: value for key, value in given.items() if value is not None}
     with app.open_mediator() as mediator:
         explanation = mediator.explain(prompt, **params)

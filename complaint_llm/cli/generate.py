@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.options import SECONDS, Finite
+from complaint_llm.cli.streams import read_all
 from complaint_llm.messages import InferenceOutput
 
 
@@ -18,8 +19,8 @@ from complaint_llm.messages import InferenceOutput
 @click.option("-b", "--backend", help="Ask only this backend (its id).")
 @click.option("-m", "--model", help="Ask for this model.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer, in tokens.")
-@click.option("--temperature", type=float, help="Sampling temperature.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for the whole call.")
+@click.option("--temperature", type=Finite(0, 2), help="Sampling temperature.")
+@click.option("--timeout", type=SECONDS, help="Seconds for the whole call.")
 @click.option("--stream", is_flag=True, help="Print the answer as it comes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole output as JSON.")
 @click.pass_obj
@@ -29,7 +30,9 @@ def generate(app: App, /, prompt: str, stream: bool, as_json: bool, **given: Any
     Example: complaint-llm generate "Extract the legal claims from: ..." --max-tokens 500
     """
     if prompt == "-":
-        prompt = sys.stdin.read()
+        prompt = read_all()
+    if not prompt.strip():
+        raise click.UsageError("the prompt is empty: nothing was asked")
     params = {key: value for key, value in given.items() if value is not None}
     with app.open_mediator() as mediator:
         if stream and not as_json:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 
 import click
 
 from complaint_llm.cli.app import App
 from complaint_llm.cli.table import print_table
-from complaint_llm.exceptions import ConfigError
 
 
 @click.command()
@@ -22,18 +20,9 @@ def plugins(app: App, as_json: bool) -> None:
 
     Example: complaint-llm plugins
     """
-    from complaint_llm.config import load_config
-    from complaint_llm.config.source import find
     from complaint_llm.host import PluginHost
 
-    try:
-        path = find(app.config_path, os.environ.get("COMPLAINT_LLM_CONFIG"))
-    except ConfigError:
-        if app.config_path is not None:
-            raise
-        host = PluginHost()
-    else:
-        host = load_config(path).host
+    host = PluginHost() if app.find_config() is None else app.load_config().host
     records = host.plugins()
     if as_json:
         click.echo(json.dumps([record._asdict() for record in records], ensure_ascii=False, indent=2, default=str))

@@ -12,11 +12,11 @@ from complaint_llm.cli.app import App
 @click.command()
 @click.pass_obj
 def schema(app: App) -> None:
-    """Print the JSON Schema (2020-12) of config files, all installed backend types included.
+    """Print the JSON Schema (2020-12) of config files, with all backend types that are installed, and with those that
+    the config's own plugins offer.
 
     Example: complaint-llm schema > config.schema.json
     """
     from complaint_llm.config import composed_schema
-    from complaint_llm.host import PluginHost
 
-    click.echo(json.dumps(composed_schema(PluginHost()), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(composed_schema(app.open_host()), ensure_ascii=False, indent=2))

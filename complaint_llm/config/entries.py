@@ -52,6 +52,7 @@ class Kind(NamedTuple):
     validator: Validator
     paths: frozenset[str]
     renames: Mapping[str, str]
+    presets: Mapping[str, Any]
 
     def named(self, path: problems.Path) -> problems.Path:
         """A path in the file's entry by the names of the keys here."""
@@ -59,6 +60,9 @@ class Kind(NamedTuple):
         if new == "":
             return self.named(path[1:])
         return path if new is None else (new, *path[1:])
+
+
+_FREE = {"input": 0, "output": 0}
 
 
 class EntryReader:
@@ -118,12 +122,15 @@ class EntryReader:
         if "parameters" not in own:
             renames["parameters"] = ""
         paths = frozenset(key for key, part in own.items() if isinstance(part, dict) and part.get("format") == "path")
-        return Kind(type, Validator(schema), paths, renames)
+        presets = type.presets
+        if type.demo and "pricing" in own:
+            presets = {"pricing": _FREE, **presets}  # no model, no price: that is known
+        return Kind(type, Validator(schema), paths, renames, presets)
 
     def _read(self, id: str | None, index: int, kind: Kind, raw: dict[str, Any]) -> Read:
         here: problems.Path = ("BACKENDS", index)
         named, origins, found = _renamed(raw, kind.renames)
-        presets = kind.type.presets
+        presets = kind.presets
         filled = fill({**presets, **named} if presets else named, self._environment)
         check = kind.validator
         keys = check.convert(check.hide(filled.value), filled.whole)

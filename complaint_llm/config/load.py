@@ -10,7 +10,7 @@ from complaint_llm.config import references
 from complaint_llm.config.entries import EntryReader
 from complaint_llm.config.environment import Environment, fill, process_environment, with_dotenv
 from complaint_llm.config.model import Config
-from complaint_llm.config.problems import Problem
+from complaint_llm.config.problems import Problem, nearest
 from complaint_llm.config.source import Source, find, read
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import ConfigError, PluginError
@@ -37,6 +37,33 @@ def load_config(
     if isinstance(loaded, Config):
         return loaded
     raise ConfigError("\n".join(loaded), loaded)
+
+
+def load_host(path: Path, *, environ: Mapping[str, str] | None = None) -> PluginHost:
+    """The plugins that a config file names, whatever else of it is wrong. Raises ConfigError."""
+    environment = Environment(process_environment() if environ is None else environ)
+    del environ
+    loaded = _host_alone(path, environment)
+    if isinstance(loaded, list):
+        raise ConfigError("\n".join(loaded), loaded)
+    return loaded
+
+
+def _host_alone(path: Path, environment: Environment) -> PluginHost | list[str]:
+    source = read(path)
+    if not isinstance(source, Source):
+        return source
+    widened = with_dotenv(environment, path.parent)
+    if isinstance(widened, str):
+        return [widened]
+    listed = {key: value for key, value in source.document.items() if key == "PLUGINS"}
+    found, sections = _sections(listed, widened)
+    found = [problem for problem in found if problem.path[:1] == ("PLUGINS",)]
+    try:
+        host = _host(sections.get("PLUGINS"), path.absolute().parent, None, found)
+    except PluginError as error:
+        found.append(Problem(("PLUGINS",), str(error)))
+    return source.lines(found) if found else host
 
 
 def load(path: Path, environment: Environment, host: PluginHost | None) -> Config | list[str]:
@@ -72,6 +99,7 @@ def assemble(
     order = tuple(one.id for one in reads if one.id is not None)
     mediator = sections.get("MEDIATOR")
     found += references.check_mediator(mediator.get("backends") if isinstance(mediator, dict) else None, order)
+    found += _strategy_problems(mediator.get("strategy") if isinstance(mediator, dict) else None, chosen)
     entries = [one.entry for one in reads if one.entry is not None]
     composed = [entry for entry in entries if entry.type.parts]
     if composed:
@@ -113,6 +141,24 @@ def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[li
     ]
     found += validator.problems({**document, **sections}, filled.unknown)
     return found, {key: value for key, value in sections.items() if isinstance(value, dict)}
+
+
+def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
+    """What is wrong with MEDIATOR.strategy; the schema cannot know what plugins offer."""
+    if name == "fallback" or not isinstance(name, str) or not name:
+        return []
+    from complaint_llm.routing.strategies import STRATEGIES
+
+    if name in STRATEGIES:
+        return []
+    at = ("MEDIATOR", "strategy")
+    try:
+        known = sorted({*STRATEGIES, *host.offered("complaint_llm_strategies")})
+    except PluginError as error:
+        return [Problem(at, str(error))]
+    meant = nearest(name, known)
+    hint = f'; did you mean "{meant}"?' if meant else ""
+    return [] if name in known else [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
 
 
 _FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG")

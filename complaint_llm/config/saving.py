@@ -46,6 +46,8 @@ def render(document: Mapping[str, Any], reader: EntryReader, source: Path, targe
 def write(target: Path, text: str) -> None:
     """Put the text into the file, whole or not at all; its mode is kept. Raises ConfigError."""
     file = Path(os.path.realpath(target))
+    if file.exists() and not file.is_file():
+        raise ConfigError(f"{target}: is no file: give the name of one")
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         try:

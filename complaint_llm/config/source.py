@@ -48,7 +48,7 @@ def find(given: str | Path | None, named: str | None) -> Path:
 
     Raises ConfigError.
     """
-    wanted = given if given is not None else named
+    wanted = given if given is not None else named or None
     if wanted is not None:
         return Path(wanted)
     for name in DEFAULT_NAMES:

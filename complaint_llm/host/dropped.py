@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Literal, NamedTuple
 
 from complaint_llm.backends.declared import SUFFIXES
 from complaint_llm.exceptions import PluginError
+
+_importing = threading.RLock()
+"""Held while a plugin is imported, as Python's own import holds a lock for each module: two configs that are loaded at
+the same time must not see each other's half of a module. It can be taken again, for a plugin may load a config."""
 
 
 class Dropped(NamedTuple):
@@ -47,10 +52,11 @@ def import_dropped(plugin: Dropped) -> ModuleType:
 
     digest = sha256(str(plugin.path.resolve()).encode()).hexdigest()[:8]
     name = f"complaint_llm_dropped_{digest}_{_identifier(plugin.name)}"
-    if plugin.kind == "file":
-        return _execute(name, plugin.path, None)
-    _execute(name, plugin.path / "__init__.py", plugin.path)
-    return _execute(f"{name}.plugin", plugin.path / "plugin.py", None, package=name)
+    with _importing:
+        if plugin.kind == "file":
+            return _execute(name, plugin.path, None)
+        _execute(name, plugin.path / "__init__.py", plugin.path)
+        return _execute(f"{name}.plugin", plugin.path / "plugin.py", None, package=name)
 
 
 def _execute(name: str, file: Path, package_folder: Path | None, package: str = "") -> ModuleType:
@@ -70,12 +76,14 @@ def _execute(name: str, file: Path, package_folder: Path | None, package: str = 
         module = module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as cause:  # whatever a foreign module raises is its own fault
+    except BaseException as cause:
         for added in set(sys.modules) - before:
             if added == name or added.startswith(f"{package or name}."):
                 del sys.modules[added]
         if package:
             sys.modules.pop(package, None)
+        if not isinstance(cause, (Exception, SystemExit)):
+            raise  # an interrupt is the user's; whatever else a foreign module raises is its own fault
         raise PluginError(f"{file}: cannot be imported: {type(cause).__name__}: {_first_line(cause)}") from cause
     return module
 

@@ -220,17 +220,26 @@ class PluginHost:
             except (Exception, SystemExit) as cause:  # whatever a foreign module raises is its own fault
                 first = next(iter(str(cause).splitlines()), "")
                 raise PluginError(f"the plugin {owner} cannot be imported: {type(cause).__name__}: {first}") from cause
-            self._loaded[point.value] = self._register(plugin, owner, point.value)
+            own = point.distribution == OWN_DISTRIBUTION
+            self._loaded[point.value] = self._register(plugin, owner, point.value, own=own)
         return self._loaded[point.value]
 
-    def _register(self, plugin: Any, owner: str, name: str) -> tuple[BackendType, ...]:
-        """The types that a plugin offers, by its hooks and no other plugin's. Raises PluginError."""
+    def _register(self, plugin: Any, owner: str, name: str, *, own: bool = False) -> tuple[BackendType, ...]:
+        """The types that a plugin offers, by its hooks and no other plugin's. Raises PluginError; a plugin that is
+        refused offers nothing by its other hooks either. ``own`` are the built-in ones, which tests keep in order."""
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
             others = [other for other in self._manager.get_plugins() if other is not plugin]
             caller = self._manager.subset_hook_caller("complaint_llm_backend_types", others)
             types = tuple(found for offered in caller() if offered is not None for found in offered)
+            self._check_marks(plugin, owner)
+            if not own:
+                from complaint_llm.backends.offers import fault_of
+
+                fault = next(filter(None, map(fault_of, types)), None)
+                if fault is not None:
+                    raise PluginError(f"the plugin {owner} offers {fault}")
         except (Exception, SystemExit) as cause:  # hooks are foreign code
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
@@ -241,10 +250,13 @@ class PluginHost:
                 raise
             first = next(iter(str(cause).splitlines()), "")
             raise PluginError(f"the plugin {owner} is broken: {type(cause).__name__}: {first}") from cause
-        wrong = next((found for found in types if not isinstance(found, BackendType)), None)
-        if wrong is not None:
-            raise PluginError(f"the plugin {owner} offers a {type(wrong).__name__} where a BackendType belongs")
         return types
+
+    def _check_marks(self, plugin: Any, owner: str) -> None:
+        """Raises PluginError for a hook without its mark, which would offer nothing, in silence."""
+        for name in (name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")):
+            if callable(getattr(plugin, name, None)) and self._manager.parse_hookimpl_opts(plugin, name) is None:
+                raise PluginError(f"the plugin {owner} has {name} without @complaint_llm.hookimpl: add the mark")
 
     def _offer_of(self, hook: str, name: str, plugin: Any) -> dict[str, Any]:
         """What one plugin offers, by its own implementation and no other plugin's."""
@@ -267,7 +279,12 @@ class PluginHost:
         if self.paths:
             from complaint_llm.host.dropped import find_dropped
 
-            for dropped in (dropped for folder in self.paths for dropped in find_dropped(folder)):
+            # By their real paths: a folder that is named twice, or once by a link, is one.
+            found_here: dict[Path, Dropped] = {}
+            for folder in self.paths:
+                for dropped in find_dropped(folder):
+                    found_here.setdefault(dropped.path.resolve(), dropped)
+            for dropped in found_here.values():
                 record, types = self._load_dropped(dropped)
                 records.append(record)
                 offers += ((record.source, found) for found in types)

@@ -45,6 +45,8 @@ class Rules(NamedTuple):
     clock: Clock
     sleep: Callable[[float, CancelToken], None]
     random: Callable[[], float]
+    unhurried: bool = False
+    """Whether waiting for our own limits before the first attempt is outside the deadline (in a batch)."""
 
 
 class Won(NamedTuple):
@@ -59,7 +61,7 @@ class Won(NamedTuple):
 class Run:
     """One call's attempts at several candidates until one answers."""
 
-    __slots__ = ("_latest", "_made", "_most", "_rules", "_tries", "attempts", "errors", "request")
+    __slots__ = ("_later", "_latest", "_made", "_most", "_rules", "_tries", "attempts", "errors", "request")
 
     def __init__(self, rules: Rules, request: AnyRequest, candidates: int) -> None:
         self._rules = rules
@@ -70,6 +72,12 @@ class Run:
         # By object: two backends that nobody gave an id have the same one.
         self._tries: dict[int, int] = {}
         self._latest: BackendError | None = None
+        # Seconds that an unhurried request has once its clock starts.
+        self._later: float | None = None
+        if rules.unhurried:
+            deadline = request.deadline
+            deadline.resume()
+            self._later, deadline.at = deadline.remaining(), FOREVER
         self._most = rules.max_attempts if rules.max_attempts is not None else candidates + 2
 
     def able(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -153,10 +161,15 @@ class Run:
         pause = delay_before(tries - 1, error, candidate.retry, self._rules.random)
         return pause if pause < self.request.deadline.remaining() / (rest + 1) else None
 
-    def admit(self, candidate: Candidate, patience: float) -> list[Permit]:
-        """Leave of every policy, in order. A refusal gives back what the others gave, in reverse order."""
+    def admit(self, candidate: Candidate, patience: float, cancel: CancelToken | None = None) -> list[Permit]:
+        """Leave of every policy, in order. A refusal gives back what the others gave, in reverse order.
+
+        ``cancel`` ends a wait for it, where that is not the whole call's.
+        """
         permits: list[Permit] = []
         request = self.request
+        if cancel is not None:
+            request = request._replace(cancel=cancel)
         try:
             for policy in candidate.policies:
                 permit = policy.enter(request, patience)
@@ -208,6 +221,14 @@ class Run:
         if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
             _log(error)
 
+    def forget_errors(self) -> None:
+        """After a stream began: what failed before it is in ``attempts``.
+
+        Their tracebacks lead to the frames that hold the stream: one that its user drops would never be collected.
+        """
+        self.errors.clear()
+        self._latest = None
+
     @property
     def clock(self) -> Clock:
         """The clock that attempts are timed by."""
@@ -222,6 +243,9 @@ class Run:
         """Count an attempt; the request for it, with a deadline and token of its own where they are not the call's."""
         self._made += 1
         request = self.request
+        if self._later is not None:
+            request.deadline.at = request.deadline.clock() + self._later
+            self._later = None
         limit = candidate.timeout
         if rest:
             share = request.deadline.remaining() / (rest + 1)

@@ -166,9 +166,15 @@ class Account:
             self._write_late()
 
     def _write_late(self) -> None:
-        """An attempt that ended after ``close``, when nobody else writes any more."""
+        """An attempt that ended after ``close``, when nobody else writes any more. A fault must not cost its answer."""
         try:
             self.flush()
+        except BudgetExceededError as fault:
+            import logging
+
+            logging.getLogger("complaint_llm.routing").warning(
+                "%s: what a late answer cost is lost: %s", self._scope, fault
+            )
         finally:
             self._book.close()
 
@@ -183,11 +189,18 @@ class Account:
         writer = self._writer
         if writer is None:
             if not self._closed:
-                self._writer = writer = _Writer(self)
-                writer.start()
+                self._start_writer()
         elif writer.asleep:
             writer.wake()
         return _Reservation(self, need)
+
+    def _start_writer(self) -> None:
+        writer = _Writer(self)
+        try:
+            writer.start()
+        except RuntimeError:
+            return  # no more threads: the next reservation tries again, and ``close`` writes everything down
+        self._writer = writer
 
     def _enough(self, need: int) -> float:
         return 0.0 if self._spare >= need else FOREVER

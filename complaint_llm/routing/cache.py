@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.messages import Attempt, InferenceOutput
 from complaint_llm.routing.attempts import excluded
@@ -71,7 +71,11 @@ class Cache:
         if not identities:
             return ask(request, candidates)
         began = self._clock()
-        digest = request_digest(request)
+        try:
+            digest = request_digest(request)
+        except (OSError, TypeError, ValueError):
+            # An image that is not there, a value that JSON has no form for: for the backend to refuse by its rules.
+            return ask(request, candidates)
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
         for candidate, identity in identities:
@@ -99,7 +103,7 @@ class Cache:
 
         key = (digest, tuple(identity for _, identity in identities))
         output, own = self._flights.run(key, request, ask_once)
-        return output if own else _free(output, output.backend, self._clock() - began)
+        return output if own else _free(_copied(output), output.backend, self._clock() - began)
 
     def close(self) -> None:
         """Write what is not yet on disk and close the file."""
@@ -116,7 +120,7 @@ class Cache:
             if entry is not None:
                 if entry[0] > self._clock():
                     self._answers.move_to_end(key)
-                    return entry[1]
+                    return _copied(entry[1])
                 del self._answers[key]
         for store in (self._file, shared):
             found = None if store is None else store.get(key, request)
@@ -141,6 +145,7 @@ class Cache:
 
     def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
         until = float("inf") if left is None else self._clock() + left
+        output = _copied(output)
         with self._lock:
             self._answers[key] = (until, output)
             self._answers.move_to_end(key)
@@ -155,3 +160,25 @@ def _free(output: InferenceOutput, backend: str, seconds: float) -> InferenceOut
         provenance=None,
         metadata={**output.metadata, "cached": True},
     )
+
+
+def _copied(output: InferenceOutput) -> InferenceOutput:
+    """The same answer with mappings and objects of its own: what one caller does to them is no other's matter."""
+    if output.parsed is None and not output.tool_calls and not output.metadata and not output.extra:
+        return output
+    return output._replace(
+        parsed=_copy(output.parsed),
+        tool_calls=tuple(call._replace(arguments=_copy(call.arguments)) for call in output.tool_calls),
+        metadata=_copy(output.metadata),
+        extra=_copy(output.extra),
+    )
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    # An instance of a pydantic class has its own way.
+    copy = getattr(value, "model_copy", None)
+    return value if copy is None else copy(deep=True)

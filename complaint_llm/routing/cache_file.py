@@ -85,8 +85,12 @@ class CacheFile:
                 return  # the disk is slower than the answers: a cache may miss some
             self._waiting.append((key, None if ttl is None else now + ttl, now, text))
             if self._writer is None:
-                self._writer = threading.Thread(target=self._write_until_idle, name="cache writer", daemon=True)
-                self._writer.start()
+                writer = threading.Thread(target=self._write_until_idle, name="cache writer", daemon=True)
+                try:
+                    writer.start()
+                except RuntimeError:
+                    return  # no more threads: what waits is written with the next one, or by close
+                self._writer = writer
         self._wake.wake()
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError
+from complaint_llm.exceptions import AllBackendsFailedError, BackendError, BackendTimeoutError, CancelledError
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.waiting import Waiter
 
@@ -41,8 +41,8 @@ class SingleFlight:
     def run(self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput]) -> tuple[InferenceOutput, bool]:
         """The answer, and whether it is this call's own.
 
-        A follower keeps its own deadline and token. A leader that fails by its own deadline or cancellation hands
-        over to a follower; any other error is everybody's.
+        A follower keeps its own deadline and token. A leader that fails by its own cancellation or deadline, which may
+        be too short for the wait that a limit asks for, hands over to a follower; any other error is everybody's.
         """
         while True:
             with self._lock:
@@ -75,7 +75,7 @@ class SingleFlight:
             output = flight.output = ask()
             return output
         except BackendError as error:
-            own = request.cancel.cancelled or request.deadline.remaining() <= 0
+            own = request.cancel.cancelled or _out_of_time(error, request.deadline.remaining())
             flight.error = None if own else error
             raise
         finally:
@@ -102,3 +102,9 @@ class SingleFlight:
                 waiter.wait(left)
         finally:
             request.cancel.detach(wake)
+
+
+def _out_of_time(error: BackendError, left: float) -> bool:
+    """Whether one with more time could have gone on."""
+    causes = error.errors.values() if isinstance(error, AllBackendsFailedError) else (error,)
+    return left <= 0 or any(each.retry_after is not None and each.retry_after >= left for each in causes)

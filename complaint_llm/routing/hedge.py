@@ -49,8 +49,11 @@ class Hedge:
         if other is None or run.spare_attempts < 2:
             return run.attempt(candidate, permits, work, rest, whole)
         race = _Race(run, other, work, rest, self._make_waiter)
+        try:
+            race.start(self._after)
+        except RuntimeError:
+            return run.attempt(candidate, permits, work, rest, whole)  # no more threads: it goes on without
         whole.attach(race.cancel_both)
-        race.start(self._after)
         try:
             result = race.run_first(candidate, permits)
         finally:
@@ -77,11 +80,12 @@ class _Race:
         self._start = make_waiter()
         self._over = make_waiter()
         self._stopped = False
+        self._closed = False
         self._winner: Candidate | None = None
         self._second: Won | None = None
         self._second_error: BackendError | None = None
         self._second_done = False
-        self._second_started = 0.0
+        self._second_started = self._second_seconds = 0.0
         self.asked = False
 
     def start(self, after: float) -> None:
@@ -91,7 +95,7 @@ class _Race:
         """However the first ended: the second does not begin any more, and is cancelled unless it won."""
         with self._lock:
             self._stopped = True
-            lost = self._winner is not self._other
+            lost = self._closed = self._winner is not self._other
         if lost:
             self._second_token.cancel(self._lost_to())
         self._start.wake()
@@ -137,7 +141,9 @@ class _Race:
             settle(permits, Outcome(clock() - started, None, lost))
             run.attempts.append(self._loser(candidate, clock() - started))
             return answered
-        if self.asked:
+        if self._second_error is not None:
+            run.note_failure(self._other, self._second_seconds, self._second_error)
+        elif self.asked:
             run.attempts.append(self._loser(self._other, clock() - self._second_started))
         return Won(value, candidate, started, permits)
 
@@ -148,6 +154,10 @@ class _Race:
             if left <= 0:
                 # It should have ended by itself; what it still does is settled by its own thread.
                 self._second_token.cancel("the deadline passed")
+                with self._lock:
+                    answered = self._second
+                if answered is not None:
+                    return answered  # at the last moment: from now on it cannot win
                 late = BackendTimeoutError("no answer before the deadline", backend=self._other.id, maybe_received=True)
                 self._run.note_failure(self._other, self._run.clock() - self._second_started, late)
                 return error
@@ -156,14 +166,14 @@ class _Race:
             return self._second
         failed = self._second_error
         assert failed is not None
-        self._run.note_failure(self._other, self._run.clock() - self._second_started, failed)
+        self._run.note_failure(self._other, self._second_seconds, failed)
         return error
 
     def _run_second(self, after: float) -> None:
         self._start.wait(after)
         other, run = self._other, self._run
         try:
-            permits = run.admit(other, 0.0)
+            permits = run.admit(other, 0.0, self._second_token)
         except BackendError:
             return  # not ready now: it stays in line and may be asked after the first
         with self._lock:
@@ -180,17 +190,15 @@ class _Race:
         self._over.wake()
 
     def _attempt_second(self, permits: Sequence[Permit]) -> None:
-        other, clock = self._other, self._run.clock
+        other = self._other
         request: AnyRequest = self._run.begin(other, self._rest - 1, self._second_token)
         try:
             value = self._work(other, request)
-        except Exception as error:  # noqa: BLE001 - handed to the caller's thread, a bug with its cause
-            failure = explained(_as_backend_error(error, other), self._second_token)
-            settle(permits, Outcome(clock() - self._second_started, None, failure))
-            self._second_error = failure
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, a bug with its cause
+            self._second_failed(permits, explained(_as_backend_error(error, other), self._second_token))
             return
         with self._lock:
-            won = self._winner is None and not self._second_token.cancelled
+            won = self._winner is None and not self._closed and not self._second_token.cancelled
             if won:
                 self._winner = other
                 self._second = Won(value, other, self._second_started, permits)
@@ -198,9 +206,12 @@ class _Race:
             self._first_token.cancel(self._lost_to())
         else:
             _close(value)
-            failure = CancelledError(self._lost_to(), backend=other.id, maybe_received=True)
-            settle(permits, Outcome(clock() - self._second_started, None, failure))
-            self._second_error = failure
+            self._second_failed(permits, CancelledError(self._lost_to(), backend=other.id, maybe_received=True))
+
+    def _second_failed(self, permits: Sequence[Permit], failure: BackendError) -> None:
+        self._second_seconds = self._run.clock() - self._second_started
+        settle(permits, Outcome(self._second_seconds, None, failure))
+        self._second_error = failure
 
     def _lost_to(self) -> str:
         return f"{self._winner.id} answered first" if self._winner is not None else "the call is over"
@@ -217,7 +228,7 @@ def _close(value: Any) -> None:
         close()
 
 
-def _as_backend_error(error: Exception, candidate: Candidate) -> BackendError:
+def _as_backend_error(error: BaseException, candidate: Candidate) -> BackendError:
     if isinstance(error, BackendError):
         return error
     wrapped = BackendError(f"{type(error).__name__}: {error}", backend=candidate.id)

@@ -27,7 +27,7 @@ class Router:
     Any thread may call it; it keeps nothing of a call. ``max_attempts`` caps the attempts of one call (None:
     candidates + 2). ``hedge_after`` seconds after an attempt began the next backend is asked too. ``cache`` holds
     answers of candidates that want it. ``patience`` is how many seconds a full local limit may hold a call while other
-    backends are left (FOREVER: as long as it takes).
+    backends are left (FOREVER: as long as it takes); ``unhurried``: see ``for_batches``.
     ``clock``, ``sleep`` and ``random`` are for tests.
     """
 
@@ -38,6 +38,7 @@ class Router:
         hedge_after: float | None = None,
         cache: Cache | None = None,
         patience: float = 1.0,
+        unhurried: bool = False,
         clock: Clock = time.monotonic,
         sleep: Callable[[float, CancelToken], None] = cancellable_sleep,
         random: Callable[[], float] = _random.random,
@@ -49,6 +50,7 @@ class Router:
             clock,
             sleep,
             random,
+            unhurried,
         )
         self._hedge: Hedge | None = None
         if hedge_after is not None:
@@ -56,8 +58,25 @@ class Router:
 
             self._hedge = Hedge(hedge_after)
 
+    def for_batches(self) -> Router:
+        """The same for the prompts of a batch, which is in no hurry: the clock of each starts after its admission by
+        our own limits, and none is hedged, so that none is paid twice."""
+        rules = self._rules
+        return Router(
+            max_attempts=rules.max_attempts,
+            cache=self._cache,
+            patience=rules.patience,
+            unhurried=True,
+            clock=rules.clock,
+            sleep=rules.sleep,
+            random=rules.random,
+        )
+
     def answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
         """One whole answer, with ``attempts`` filled. Raises the BackendError of the call, with ``attempts`` filled."""
+        if self._rules.unhurried:
+            # Its first attempt lets it count; one that waits for an identical request makes none.
+            request.deadline.pause()
         if self._cache is None:
             return self._answer(request, candidates)
         return self._cache.answer(request, candidates, self._answer)

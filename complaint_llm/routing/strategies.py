@@ -167,6 +167,16 @@ STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
 """The built-in strategies by the names that a config gives them."""
 
 
+def leaves_none_out(strategy: Strategy) -> bool:
+    """Whether every candidate is in the order that it gives: true of the built-in ones, unknown of a plugin's."""
+    return type(strategy) in STRATEGIES.values()
+
+
+def takes_no_turns(strategy: Strategy) -> bool:
+    """Whether the same request always gets the same order, so that asking for it changes nothing."""
+    return type(strategy) in (Fallback, LowestCost)
+
+
 def make_strategy(name: str, others: Mapping[str, Callable[[], Strategy]] | None = None) -> Strategy:
     """A strategy by name, from the built-in ones and ``others`` (plugins'). Raises ConfigError for an unknown one."""
     known = {**STRATEGIES, **(others or {})}

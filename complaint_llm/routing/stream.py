@@ -178,6 +178,7 @@ class _Course:
         self._run, candidates = self._start(self._request)
         work = open_to_first_event if self._hedge is None else open_to_first_text
         self._won = won = self._run.first(candidates, work, self._hedge)
+        self._run.forget_errors()
         opened: Opened = won.value
         self._began = won.started
         self._events = opened.events

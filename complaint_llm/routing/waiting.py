@@ -79,23 +79,25 @@ class Turnstile:
         ``take`` returns the seconds after which it is worth asking again (FOREVER: when ``notify`` is called). Gives
         up at once where that is longer than ``patience`` or the request's deadline allow, and when it is cancelled.
         """
-        with self.lock:
-            behind = bool(self._queue)
-            wait = FOREVER if behind else take()
-            if not wait:
-                return 0.0
-            patience = min(patience, request.deadline.remaining())
-            if patience <= 0 or (wait > patience and wait != FOREVER):
-                return wait
-            waiter = self._make_waiter()
-            self._queue.append(waiter)
-        give_up = self._clock() + patience
-        wake = waiter.wake
-        request.cancel.attach(wake)
+        waiter: Waiter | None = None
         try:
-            return self._wait(waiter, take, wait, give_up, request.cancel)
+            with self.lock:
+                behind = bool(self._queue)
+                wait = FOREVER if behind else take()
+                if not wait:
+                    return 0.0
+                patience = min(patience, request.deadline.remaining())
+                if patience <= 0 or (wait > patience and wait != FOREVER):
+                    return wait
+                waiter = self._make_waiter()
+                self._queue.append(waiter)
+            request.cancel.attach(waiter.wake)
+            return self._wait(waiter, take, wait, self._clock() + patience, request.cancel)
         finally:
-            request.cancel.detach(wake)
+            # Also when an exception (KeyboardInterrupt) ends the wait: whoever is next must not wait for us.
+            if waiter is not None:
+                request.cancel.detach(waiter.wake)
+                self._leave(waiter)
 
     def notify(self) -> None:
         """Something was given back: let the first in the queue look again. Call it with the lock held."""
@@ -110,19 +112,19 @@ class Turnstile:
     def _wait(
         self, waiter: Waiter, take: Callable[[], float], wait: float, give_up: float, cancel: CancelToken
     ) -> float:
-        try:
-            while True:
-                waiter.wait(max(_SHORTEST, min(wait, give_up - self._clock())))
-                with self.lock:
-                    if self._queue[0] is waiter and not cancel.cancelled:
-                        wait = take()
-                        if not wait:
-                            return 0.0
-                    left = give_up - self._clock()
-                    if cancel.cancelled or left <= 0 or (wait > left and wait != FOREVER):
-                        return wait
-        finally:
+        while True:
+            waiter.wait(max(_SHORTEST, min(wait, give_up - self._clock())))
             with self.lock:
-                # Also when an exception (KeyboardInterrupt) ends the wait: whoever is next must not wait for us.
+                if self._queue[0] is waiter and not cancel.cancelled:
+                    wait = take()
+                    if not wait:
+                        return 0.0
+                left = give_up - self._clock()
+                if cancel.cancelled or left <= 0 or (wait > left and wait != FOREVER):
+                    return wait
+
+    def _leave(self, waiter: Waiter) -> None:
+        with self.lock:
+            if waiter in self._queue:
                 self._queue.remove(waiter)
-                self.notify()
+            self.notify()

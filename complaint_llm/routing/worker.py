@@ -17,16 +17,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Worker(threading.Thread, Generic[T]):
-    """A daemon thread that does one piece of work; ``abandoned`` once nobody waits for it any more."""
+class AbandonableThread(threading.Thread):
+    """A daemon thread of backend ``name``; ``abandoned`` once nobody waits for it any more, ``done`` at its end."""
+
+    def __init__(self, name: str, target: Callable[[], None] | None = None) -> None:
+        super().__init__(target=target, name=name, daemon=True)
+        self.done = False
+        self.abandoned = False
+
+
+class _Worker(AbandonableThread, Generic[T]):
+    """Does one piece of work."""
 
     def __init__(self, work: Callable[[], T], name: str) -> None:
-        super().__init__(name=name, daemon=True)
+        super().__init__(name)
         self._job: Callable[[], T] | None = work
         self._job_context = contextvars.copy_context()
         self._job_waiter = Waiter()
-        self.done = False
-        self.abandoned = False
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -86,5 +93,9 @@ def abandoned_workers(name: str) -> list[str]:
     return [
         f"{each.name} (thread {each.native_id})"
         for each in threading.enumerate()
-        if isinstance(each, _Worker) and each.name == name and each.abandoned and each.is_alive() and not each.done
+        if isinstance(each, AbandonableThread)
+        and each.name == name
+        and each.abandoned
+        and each.is_alive()
+        and not each.done
     ]

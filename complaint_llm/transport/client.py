@@ -54,7 +54,18 @@ class ResponseStream:
     unread frees its connection, too.
     """
 
-    __slots__ = ("__weakref__", "_body", "_closed", "_exchange", "_lock", "_reading", "_reply", "headers", "status")
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_body",
+        "_closed",
+        "_exchange",
+        "_lock",
+        "_reading",
+        "_reply",
+        "headers",
+        "status",
+    )
 
     def __init__(self, exchange: Exchange, reply: Reply, max_body: int) -> None:
         self.status: int = reply.status
@@ -62,6 +73,7 @@ class ResponseStream:
         self._exchange = exchange
         self._reply = reply
         self._body = Body(reply, max_body)
+        self._begun = b""
         self._lock = Lock()
         self._reading = False
         self._closed = False
@@ -72,11 +84,20 @@ class ResponseStream:
         Raises BackendTimeoutError, BackendConnectionError, ResponseFormatError (cut, damaged, too large),
         CancelledError (closed or cancelled).
         """
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            return begun
         return self._read(self._body.piece)
+
+    def peek(self) -> bytes:
+        """The next bytes, which the next call gives again. Raises as ``next_chunk``."""
+        self._begun = self._begun or self._read(self._body.piece)
+        return self._begun
 
     def read(self) -> bytes:
         """All that is left, for an error's body or an answer that is no stream. Raises as ``next_chunk``."""
-        return self._read(self._body.whole)
+        begun, self._begun = self._begun, b""
+        return begun + self._read(self._body.whole)
 
     def close(self) -> None:
         """Free the connection now: kept for the next request if the answer's end has arrived already, else closed."""

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from complaint_llm.transport.environment import Proxy, default_ca_bundle, find_proxy, named_ca_bundle
+from complaint_llm.transport.failures import UnusableBundle
 from complaint_llm.transport.origin import Origin, is_loopback_address
 from complaint_llm.transport.resolve import Address, resolve
 
@@ -66,8 +67,9 @@ class Dialer:
             seconds = limit.remaining() / (len(addresses) - place)
             if seconds <= 0 or connection.aborted:
                 break
-            sock = socket.socket(address.family, socket.SOCK_STREAM)
             try:
+                # Inside, for a system may lack the family: IPv6 that is switched off must not hide an IPv4 address.
+                sock = socket.socket(address.family, socket.SOCK_STREAM)
                 if not connection.watch(sock):
                     raise Abandoned
                 self._reach(sock, address, seconds)
@@ -99,7 +101,11 @@ class Dialer:
                 raise Abandoned
             wire, plain = secure(sock, self.origin, proxy, self._tls_contexts(), limit)
             connection.open(wire)
-            connection.watch(plain)
+            if not connection.watch(plain):
+                plain.close()
+        except BaseException:
+            sock.close()  # the connection has the handle alone by now; ssl took over the socket where it got so far
+            raise
         finally:
             handle.close()
 
@@ -109,5 +115,9 @@ class Dialer:
 
         with self._lock:
             if self._contexts is None:
-                self._contexts = make_contexts(self._ca_bundle or default_ca_bundle(), self.proxy)
+                bundle = self._ca_bundle or default_ca_bundle()
+                try:
+                    self._contexts = make_contexts(bundle, self.proxy)
+                except OSError as cause:  # ssl's errors are such, too
+                    raise UnusableBundle(f"{bundle}: {cause.strerror or cause.args[0]}") from cause
             return self._contexts

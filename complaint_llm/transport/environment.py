@@ -33,19 +33,33 @@ class Proxy(NamedTuple):
 def find_proxy(origin: Origin) -> Proxy | None:
     """The proxy for ``origin``; None for loopback, for what NO_PROXY names, and where none is set.
 
-    Raises ConfigError for a proxy that cannot be used (SOCKS, or no URL).
+    Raises ConfigError for a proxy that cannot be used (SOCKS, or no URL); what is in its URL is not repeated.
     """
     if origin.loopback or not _may_have_proxy(os.environ):
         return None
+    found = _read_proxy(origin)
+    if isinstance(found, str):
+        raise ConfigError(f"the proxy set for {origin.scheme} {found}")
+    return found
+
+
+def _read_proxy(origin: Origin) -> Proxy | str | None:
+    """The proxy, or why it cannot be used: nothing is raised where a URL with its password is a local variable."""
     from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
-    from urllib3.util import parse_url
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import Url, parse_url
 
     url = select_proxy(f"{origin}/", get_environ_proxies(f"{origin}/"))
     if not url:
         return None
-    where = parse_url(url if "://" in url else f"http://{url}")
-    if where.scheme not in ("http", "https") or not where.host:
-        raise ConfigError(f"the proxy set for {origin.scheme} has the scheme {where.scheme!r}: use http or https")
+    try:
+        where: Url | None = parse_url(url if "://" in url else f"http://{url}")
+    except LocationParseError:
+        where = None
+    if where is None or not where.host:
+        return "is no URL: give http://host:port, with a user and password before the host percent-encoded"
+    if where.scheme not in ("http", "https"):
+        return f"has the scheme {where.scheme!r}: use http or https"
     user, password = get_auth_from_url(url)
     default_port = 443 if where.scheme == "https" else 80
     return Proxy(

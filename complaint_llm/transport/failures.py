@@ -104,4 +104,13 @@ class UnusableAnswer(Exception):  # noqa: N818 - becomes a ResponseFormatError w
     for a server may echo a key and a cause is shown unredacted."""
 
 
+class UnusableBundle(Exception):  # noqa: N818 - becomes a BackendConnectionError with this text
+    """CA certificates that cannot be read; the text names their file."""
+
+
 FOREIGN["complaint_llm.transport.failures.UnusableAnswer"] = Meaning(ResponseFormatError, "the answer cannot be used")
+FOREIGN["complaint_llm.transport.failures.UnusableBundle"] = Meaning(
+    BackendConnectionError,
+    "the CA certificates cannot be used: correct or unset REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE",
+    retryable=False,
+)

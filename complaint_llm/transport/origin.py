@@ -58,7 +58,19 @@ def parse_origin(url: str) -> Origin:
     port = int(host["port"]) if host["port"] else _PORTS[scheme]
     if not 0 < port < 65536:
         raise ConfigError(f"base_url has the port {port}: it is 1 to 65535")
-    return Origin(scheme, (host["six"] or host["name"]).lower(), port, path)
+    return Origin(scheme, _ascii((host["six"] or host["name"]).lower()), port, path)
+
+
+def _ascii(host: str) -> str:
+    """An international name as DNS, TLS and the Host header want it, by the rules that requests follows."""
+    if host.isascii():
+        return host
+    import idna
+
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError as cause:
+        raise ConfigError(f"base_url has the host {host!r}, which is no valid name: correct it") from cause
 
 
 def is_loopback_name(host: str) -> bool:

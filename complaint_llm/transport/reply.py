@@ -115,7 +115,7 @@ class Body:
         self._inflater: Inflater | None = None
         self.ended = False
         encoding = reply.fields.get("content-encoding")
-        if encoding is not None and encoding.lower() != "identity":
+        if encoding and encoding.lower() != "identity":
             from complaint_llm.transport.inflate import Inflater
 
             self._inflater = Inflater(encoding.lower(), limit)
@@ -163,8 +163,8 @@ def is_reusable(reply: Reply, connection: Connection) -> bool:
 
 def location_of(fields: Fields) -> str:
     """The host that a redirect points to, without path and credentials; empty where it names none."""
-    _, found, rest = fields.get("location", "").partition("//")
-    if not found:
+    scheme, found, rest = fields.get("location", "").partition("//")
+    if not found or (scheme and not scheme.endswith(":")):
         return ""
     authority = rest.split("/", 1)[0].split("?", 1)[0].split("#", 1)[0]
     return authority.rpartition("@")[2][:100]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import pytest
 
-from complaint_llm.backends import Backend, Request
+from complaint_llm.backends import Backend, FallbackBackend, Request
+from complaint_llm.call import CancelToken
 from complaint_llm.exceptions import (
     BackendError,
     CancelledError,
@@ -130,6 +134,21 @@ def test_whatever_a_plugin_raises_is_a_backend_error_with_its_cause() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+@pytest.mark.parametrize("given", ["a text", None, {"content": "x"}])
+def test_an_answer_of_another_type_is_a_format_error(given: Any) -> None:
+    """A mistake of its author does not end the call: another backend may answer."""
+
+    class Wrong(Backend):
+        interruptible: ClassVar[bool] = True
+
+        def answer(self, request: Request) -> InferenceOutput:
+            return given
+
+    with pytest.raises(ResponseFormatError, match=f"a {type(given).__name__}, not an InferenceOutput"):
+        Wrong().generate("x")
+    assert FallbackBackend(Wrong(), [Parrot()]).infer("x").backend == "parrot"
+
+
 def test_capabilities_are_checked_before_anything_is_sent() -> None:
     """A backend without tools or images refuses them by name."""
     parrot = Parrot()
@@ -211,6 +230,54 @@ def test_close_cancels_what_is_in_flight() -> None:
     assert "w was closed" in str(errors[0])
 
 
+def test_a_call_that_close_overtakes_is_refused() -> None:
+    """Between its look at the backend and its being entered in the calls: close would not cancel it any more."""
+
+    class Overtaken(Parrot):
+        def _token(self) -> CancelToken:
+            token = super()._token()
+            self.close()
+            return token
+
+    for ask in (Overtaken.generate, Overtaken.stream_generate, Overtaken.embed):
+        with pytest.raises(BackendError, match="is closed"):
+            ask(Overtaken(), "x")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_closing_in_a_forked_child_leaves_the_parents_calls_alone() -> None:
+    """To cancel one there would shut down the connection that both have."""
+    entered, go_on = threading.Event(), threading.Event()
+    readable, writable = os.pipe()
+
+    def cancelled() -> None:
+        os.write(writable, b"cancelled")
+
+    class Slow(Parrot):
+        def answer(self, request: Request) -> InferenceOutput:
+            request.cancel.attach(cancelled)
+            entered.set()
+            go_on.wait(10)
+            return InferenceOutput("whole")
+
+    slow = Slow()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(slow.generate, "x")
+        assert entered.wait(10)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer Pythons warn of forking with threads
+            child = os.fork()
+        if child == 0:
+            slow.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        go_on.set()
+        assert answer.result(10) == "whole"
+    os.close(writable)
+    assert os.read(readable, 99) == b""
+    os.close(readable)
+
+
 def test_a_wanted_backend_must_be_there() -> None:
     """``backend=`` names an id; an unknown one lists what there is."""
     assert Parrot(id="p").generate("hi", backend="p") == "hi"
@@ -223,9 +290,20 @@ def test_cache_identity_changes_with_what_shapes_the_answer() -> None:
     request = Parrot(model="m")._request("hi", (), None, {})
     one = Parrot(model="m", cache_enabled=True, temperature=0).cache_identity(request)
     two = Parrot(model="m", cache_enabled=True, temperature=1).cache_identity(request)
-    assert one is not None
-    assert one != two
+    three = Endpoint("/a", model="m", cache_enabled=True).cache_identity(request)
+    four = Endpoint("/b", model="m", cache_enabled=True).cache_identity(request)
+    assert None not in (one, three)
+    assert len({one, two, three, four}) == 4
+    assert three == Endpoint("/a", model="m", cache_enabled=True, timeout=3).cache_identity(request)
     assert Parrot(model="m").cache_identity(request) is None
+
+
+class Endpoint(Parrot):
+    """Takes a key of its own type."""
+
+    def __init__(self, endpoint: str, **keys: Any) -> None:
+        super().__init__(**keys)
+        self.endpoint = endpoint
 
 
 def test_estimates_bound_the_cost() -> None:

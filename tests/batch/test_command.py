@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from typing import NamedTuple
 
 import pytest
@@ -29,6 +30,9 @@ class App:
     def __init__(self, fails=(), cost=0.25):
         self.fails, self.cost = set(fails), cost
         self.asked, self.params, self.closed, self.opened = [], [], 0, 0
+
+    def max_workers(self):
+        return 8
 
     def open_mediator(self):
         self.opened += 1
@@ -236,12 +240,16 @@ def test_changes_are_refused_unless_accepted(run):
         (["in.dat", "-o", "o"], "give --format"),
         (["missing.txt"], "does not exist"),
         (["in.txt", "-w", "0"], "0 is not in the range"),
+        (["in.txt", "-w", "4097"], "4097 is not in the range"),
+        (["wide.csv", "--prompt-template", "{a}"], "line 1: not UTF-8"),
     ],
 )
 def test_wrong_options_are_usage_errors(run, args, message):
     put("in.csv", "a", "1")
     put("in.txt", "a")
     put("in.dat", "a")
+    with open("wide.csv", "w", encoding="utf-16") as file:
+        file.write("a\n1\n")
     app = App()
     result = run(app, *args)
     assert result.exit_code == 2
@@ -252,8 +260,61 @@ def test_wrong_options_are_usage_errors(run, args, message):
 def test_a_json_summary(run):
     put("in.txt", "a", "bad")
     result = run(App(["bad"]), "in.txt", "-o", "out.jsonl", "--json")
-    summary = json.loads(result.stderr.splitlines()[-1])
+    summary = json.loads(result.stdout)
     assert (summary["answered"], summary["failed"], summary["backends"]["gpt"]["failed"]) == (1, 1, 1)
+
+
+def test_a_json_summary_gives_way_to_answers_on_standard_output(run):
+    put("in.txt", "a")
+    result = run(App(), "in.txt", "--json")
+    assert [json.loads(line)["text"] for line in result.stdout.splitlines()] == ["<a>"]
+    assert json.loads(result.stderr)["answered"] == 1
+
+
+def test_the_first_failure_is_said_while_it_runs(run):
+    """One is enough to see that a key is wrong; its id, or its place in the input."""
+    put("in.jsonl", '{"prompt": "a"}', '{"prompt": "bad"}', '{"prompt": "worse", "id": "x"}')
+    result = run(App(["bad", "worse"]), "in.jsonl", "-o", "out.jsonl", "-w", "1")
+    assert result.stderr.count("the first that failed") == 1
+    assert "the first that failed: item 2: gpt: overloaded" in result.stderr
+    assert "the first that failed: x: gpt: overloaded" in run(App(["worse"]), "in.jsonl", "-o", "out.jsonl").stderr
+
+
+def test_a_price_that_is_not_known_is_no_price(run):
+    """Neither as $0.0000 nor as a limit that was kept."""
+    put("in.txt", "a", "b")
+    result = run(App(cost=None), "in.txt", "-o", "out.jsonl", "--max-cost", "1")
+    assert "2 answered, 0 failed, 12 tokens, price unknown" in result.stderr
+    assert "--max-cost could not count 2" in result.stderr
+    assert "$" not in result.stderr
+
+
+def test_a_demonstration_costs_nothing():
+    """It has no price, and that is known."""
+    summary = BatchSummary()
+    output = InferenceOutput("x", backend="b", token_usage=TokenUsage(1, 1, 2), metadata={"demo": True})
+    summary.add(BatchResult(0, "k", "p", output, None))
+    assert (summary.cost, summary.unpriced, summary.demo) == (0.0, 0, 1)
+
+
+def test_the_width_is_the_configs_unless_it_is_given(run):
+    """MEDIATOR.max_workers is the width of batches."""
+
+    class Narrow(App):
+        def max_workers(self):
+            return 2
+
+        def ask(self, prompt, params):
+            together.wait()  # broken if fewer than this come at a time
+            return super().ask(prompt, params)
+
+    put("in.txt", *map(str, range(24)))
+    for options, width in (([], 2), (["-w", "6"], 6)):
+        together = threading.Barrier(width, timeout=10)
+        app = Narrow()
+        assert run(app, "in.txt", *options).exit_code == 0
+        together = threading.Barrier(width + 1, timeout=0.2)
+        assert run(app, "in.txt", "--limit", str(width + 1), *options).exit_code == 1
 
 
 def test_results_can_be_exported_from_the_journal_alone(run):

@@ -115,3 +115,9 @@ def test_an_output_line_is_one_line_of_json(text, id_):
 
 def test_a_number_that_json_lacks_becomes_null():
     assert json.loads(output_line(None, InferenceOutput("x", cost=float("inf")), None))["cost"] is None
+
+
+def test_a_quote_that_is_not_closed_says_how_far_it_goes():
+    """It swallows the rows after it: the reader is told where to look."""
+    (error,) = read(b'a,b\n"open,1\nx,2\ny,3\n', "csv", "{a}")
+    assert str(error) == "line 2: 1 fields, the header has 2; it goes on to line 4: is a quote not closed?"

@@ -68,6 +68,15 @@ def test_a_failed_call_is_exit_code_1_and_a_line(here: Path) -> None:
     assert len(done.stderr.splitlines()) == 3
 
 
+def test_a_deadline_is_named_as_one(here: Path) -> None:
+    """BackendTimeoutError is an OSError too: its line says which backend did not answer."""
+    with FaultyServer(WAITS) as server:
+        write_config(here, [entry(server.port)])
+        done = run("generate", "ask", "--timeout", "0.2")
+    refused(done, 1, "first: ")
+    assert "standard" not in done.stderr
+
+
 def test_a_stream_that_breaks_off_is_exit_code_1_after_its_text(here: Path) -> None:
     """What came stands on stdout, why it ended on stderr."""
     from tests.faults.modes import MODES, PIECE

@@ -146,3 +146,12 @@ def test_saving_elsewhere_keeps_relative_paths_meaning_the_same(tmp_path: Path) 
     assert [path.resolve() for path in moved.host.paths] == [tmp_path / "drop"]
     assert Path(moved.mediator["cache"]["path"]).resolve() == tmp_path / "cache.db"
     assert moved.evidence["path"] == "/abs/evidence"
+
+
+def test_what_is_no_file_is_not_written_over(file: Path) -> None:
+    """A pipe or a device in the place of the file stays there."""
+    pipe = file.with_name("pipe.json")
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="is no file"):
+        load(file).save(pipe)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

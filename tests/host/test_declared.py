@@ -96,6 +96,9 @@ def test_a_preset_may_be_a_reference_which_the_config_can_make_unneeded(folder: 
         ("type: [\n", "not valid YAML"),
         ("type: !!python/name:os.system a\n", "not valid YAML"),
         ("", "a provider is a mapping"),
+        ("type: a\nlike: openai\ntype: b\n", "the key 'type' is there twice"),
+        ("type: a\nlike: openai\npresets: {timeout: 1, timeout: 2}\n", "the key 'timeout' is there twice"),
+        ('{"type": "a", "like": "openai", "like": "xai"}', "the key 'like' is there twice"),
     ],
 )
 def test_a_wrong_declaration_is_one_line_with_the_file(tmp_path: Path, text: str, said: str) -> None:
@@ -161,3 +164,15 @@ def test_a_right_declaration_is_read_without_jsonschema(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "https://api.fastco.example/v1 False\n"
+
+
+def test_a_key_that_is_there_twice_is_refused_in_json_and_a_merged_one_may_be_overridden(tmp_path: Path) -> None:
+    """One of the two would be lost without a word; YAML's merge is how one says so."""
+    (tmp_path / "a.json").write_text('{"type": "a", "like": "openai", "like": "xai"}')
+    with pytest.raises(PluginError, match="'like' is there twice"):
+        read_declared(tmp_path / "a.json")
+    (tmp_path / "b.yaml").write_text(
+        "type: b\nlike: openai\nmodels:\n  names: &n {seed: seed}\n"
+        "  families: [{models: ['x*'], names: {<<: *n, seed: random_seed}}]\n"
+    )
+    assert read_declared(tmp_path / "b.yaml").model_data["families"][0]["names"] == {"seed": "random_seed"}

@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from routing_model import ListStream, Scripted, answer, ask, events
 
+from complaint_llm.call import Deadline
 from complaint_llm.exceptions import (
     AllBackendsFailedError,
+    AuthenticationError,
     BackendConnectionError,
     BudgetExceededError,
     CancelledError,
     ServerError,
 )
 from complaint_llm.messages import Done, InferenceOutput, ReasoningDelta, StreamEvent, TextDelta
-from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
+from complaint_llm.routing.budget import Account, Budget
+from complaint_llm.routing.budget_book import Limits
+from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Permit, PolicyState
 from complaint_llm.routing.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from complaint_llm.request import Request
 
@@ -282,3 +287,67 @@ class TestStreams:
             assert [event.text for event in got if isinstance(event, TextDelta)] == ["x"]
             assert eventually(lambda slots=slots: all(len(s.outcomes) == s.entered for s in slots))  # type: ignore[misc]
             assert eventually(lambda inner=inner: all(each.closed for each in inner))  # type: ignore[misc]
+
+
+def test_a_second_that_fails_by_itself_is_recorded_with_its_own_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Not as the loser of the race: a refused key is seen and logged."""
+    first, refused = Stuck(answer("first")), AuthenticationError("bad key", status=401)
+
+    def release(request: Request) -> InferenceOutput:
+        threading.Timer(0.05, first.release.set).start()
+        raise refused
+
+    output = Router(hedge_after=SOON).answer(ask(), [Scripted("a", [first]), Scripted("b", [release])])
+    assert [(a.backend, a.error, a.maybe_received) for a in output.attempts] == [
+        ("b", "AuthenticationError: bad key", False),
+        ("a", None, False),
+    ]
+    assert "bad key" in caplog.text
+
+
+def test_a_second_that_waits_for_its_admission_is_called_off_with_the_race(tmp_path: Path) -> None:
+    """A whole budget makes it wait for reservations of others; its thread must not wait there after the answer."""
+    account = Account("all", Limits(total=1.0), tmp_path / "state.db", whole=True)
+    held = account.reserve(Estimate(1, 1, 1.0), ask(), 0.0)
+    waiting = Scripted("b", policies=[Budget(account, lambda request: Estimate(1, 1, 0.5))])
+    output = Router(hedge_after=SOON).answer(ask(seconds=60.0), [Scripted("a", [slow]), waiting])
+    assert output.content == "slow"
+    assert eventually(lambda: not any(thread.name == "hedge b" for thread in threading.enumerate()))
+    held.settle(Outcome(0.0))
+    account.close()
+
+
+def test_without_another_thread_it_goes_on_unhedged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    slot = Slot()
+    output = Router(hedge_after=SOON).answer(ask(), [Scripted("a", policies=[slot]), Scripted("b")])
+    assert output.backend == "a"
+    assert len(slot.outcomes) == slot.entered == 1
+
+
+def test_a_second_that_answers_at_the_last_moment_is_not_lost() -> None:
+    """Between the first's look at the deadline and its giving up."""
+    second, slot = Stuck(answer("at last")), Slot()
+    main = threading.current_thread()
+    late = threading.Event()
+
+    def clock() -> float:
+        if not late.is_set() or threading.current_thread() is not main:
+            return 0.0
+        second.release.set()
+        assert eventually(lambda: not any(thread.name == "hedge b" for thread in threading.enumerate()))
+        return 100.0
+
+    def fails(request: Request) -> InferenceOutput:
+        assert second.started.wait(10)
+        late.set()
+        raise ServerError("HTTP 500", status=500)
+
+    request = ask()._replace(deadline=Deadline(10.0, clock))
+    output = Router(hedge_after=SOON).answer(
+        request, [Scripted("a", [fails]), Scripted("b", [second], policies=[slot])]
+    )
+    assert (output.content, len(slot.outcomes)) == ("at last", slot.entered)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from routing_model import ModelTime, answer, ask
 
+from complaint_llm.call import CancelToken
 from complaint_llm.exceptions import BackendError, QuotaExceededError, RateLimitError, ServerError
 from complaint_llm.messages import TokenUsage
 from complaint_llm.routing.admission import admission, hear
@@ -382,3 +383,18 @@ class TestHeaders:
     def test_no_reset_whatever_breaks_the_reader(self, text: str) -> None:
         found = seconds(text, lambda: 0.0)
         assert found is None or found >= 0.0
+
+
+def test_an_interrupt_before_the_wait_leaves_nobody_in_the_queue() -> None:
+    """Whoever comes next would wait behind it for ever."""
+
+    class Interrupted(CancelToken):
+        def attach(self, callback: Callable[[], None]) -> None:
+            raise KeyboardInterrupt
+
+    gate = Concurrency(1)
+    permit = gate.enter(ask(), 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        gate.enter(ask()._replace(cancel=Interrupted()), 10.0)
+    permit.settle(ANSWERED)
+    gate.enter(ask(), 0.0).settle(ANSWERED)

@@ -68,6 +68,7 @@ ANSWERS: list[tuple[str, bytes, int, bytes]] = [
         b"hey",
     ),
     ("deflate", ok(zlib.compress(b"hello"), b"Content-Encoding: deflate\r\n"), 200, b"hello"),
+    ("an encoding that is empty", ok(b"hello", b"Content-Encoding:\r\n"), 200, b"hello"),
     ("raw deflate", ok(zlib.compress(b"hello", wbits=-15), b"Content-Encoding: deflate\r\n"), 200, b"hello"),
 ]
 

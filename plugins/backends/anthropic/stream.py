@@ -42,6 +42,8 @@ class Decoder:
         try:
             data = json.loads(event.data)
         except (ValueError, RecursionError) as cause:
+            if event.data == "[DONE]":
+                return ()  # OpenAI's mark, which some servers of this wire send after their own
             raise ResponseFormatError("an event of the stream is no JSON") from cause
         handler = self._handlers.get(text(mapping(data, "an event").get("type"), "an event's type"))
         return handler(data) if handler is not None else ()
@@ -93,7 +95,11 @@ class Decoder:
         return self._answer.tool_call(place, arguments=piece)
 
     def _block_stop(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        return self._answer.end_tool_call(count(data.get("index"), "index"))
+        place = count(data.get("index"), "index")
+        block = self._blocks.get(place)
+        given = None if block is None else block.whole_input()
+        events = [] if given is None else self._answer.tool_call(place, arguments=given)
+        return [*events, *self._answer.end_tool_call(place)]
 
     def _message_delta(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
         # The counts are cumulative: what is said later replaces what was said before.
@@ -138,6 +144,11 @@ class _Block:
 
     def add(self, field: str, piece: str) -> None:
         self._pieces.setdefault(field, []).append(piece)
+
+    def whole_input(self) -> str | None:
+        """A tool call's arguments where the block began with them and no piece followed (some compatible servers)."""
+        given = self._start.get("input") if self.kind == "tool_use" and not self._pieces.get("input") else None
+        return json.dumps(given, ensure_ascii=False) if given else None
 
     def whole(self) -> dict[str, Any]:
         """The block as a plain answer would hold it."""

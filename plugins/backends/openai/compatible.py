@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-from complaint_llm_plugins.backends.openai.errors import read_error
+from complaint_llm_plugins.backends.openai.errors import inside_status, read_error
 
 from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, StreamDecoder, WireError, WireRequest
 from complaint_llm.backends.base import Capability
 from complaint_llm.backends.parameters import Family, ModelTable, UnsupportedParameters
-from complaint_llm.exceptions import ConfigError
+from complaint_llm.exceptions import BackendError, ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 
 Api = Literal["chat", "responses"]
@@ -91,6 +91,9 @@ class CompatibleBackend(HTTPBackend):
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
+
+    def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
+        return super().error_inside(payload, status or inside_status(payload))
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         from complaint_llm_plugins.backends.openai.wire_embeddings import encode

@@ -93,5 +93,12 @@ def read_error(status: int | None, payload: Any) -> WireError:
     )
 
 
+def inside_status(payload: Any) -> int | None:
+    """The HTTP status that a number as ``code`` of an error inside an HTTP 200 is (OpenRouter, vLLM, llama.cpp)."""
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    code = (error if isinstance(error, Mapping) else payload).get("code") if isinstance(payload, Mapping) else None
+    return code if type(code) is int and 400 <= code < 600 else None
+
+
 def _text(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)

@@ -78,16 +78,17 @@ class ChatStreamDecoder:
 
     def _read(self, given: Any) -> list[StreamEvent]:
         chunk = mapping(given, "a chunk")
-        if chunk.get("error"):
+        if chunk.get("error") or chunk.get("object") == "error":
             raise self._fail(chunk)
-        if self._first is None:
+        choices = items(chunk.get("choices"), "choices")
+        if self._first is None and choices:
+            # Azure begins with a chunk about the prompt's filter, which names neither model nor answer.
             self._first = chunk
             self._answer.model = text(chunk.get("model"), "model")
         usage = chunk.get("usage")
         if usage is not None:
             self._answer.usage = token_usage(usage, "prompt", "completion")
             self._answer.cost = cost(usage, self._facts)
-        choices = items(chunk.get("choices"), "choices")
         return self._choice(mapping(choices[0], "choices[0]")) if choices else []
 
     def _choice(self, choice: Mapping[str, Any]) -> list[StreamEvent]:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.openai.compatible import CompatibleBackend
-from complaint_llm_plugins.backends.openrouter.errors import inside_status, read_error
+from complaint_llm_plugins.backends.openrouter.errors import read_error
 
 from complaint_llm.backends import WireError
-from complaint_llm.exceptions import BackendError
 
 
 class OpenRouterBackend(CompatibleBackend):
@@ -24,6 +23,3 @@ class OpenRouterBackend(CompatibleBackend):
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
-
-    def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
-        return super().error_inside(payload, status or inside_status(payload))

@@ -31,10 +31,3 @@ def read_error(status: int | None, payload: Any) -> WireError:
         return found._replace(kind=RateLimitError)
     raw = metadata.get("raw")
     return found._replace(message=f"{found.message}: {raw}") if isinstance(raw, str) and raw else found
-
-
-def inside_status(payload: Any) -> int | None:
-    """The HTTP status that the ``code`` of an error inside an HTTP 200 stands for."""
-    error = payload.get("error") if isinstance(payload, Mapping) else None
-    code = error.get("code") if isinstance(error, Mapping) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else None

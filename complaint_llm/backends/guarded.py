@@ -1,0 +1,102 @@
+"""What stands before every attempt at one backend: its own limits, its breaker, and the budgets of Mediators."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from complaint_llm.backends.asking import Asking
+from complaint_llm.routing.admission import admission
+from complaint_llm.routing.breaker import USUAL, BreakerSettings
+from complaint_llm.routing.meter import Meter
+from complaint_llm.routing.state_folder import STATE_PATH
+
+if TYPE_CHECKING:
+    from complaint_llm.request import EmbeddingRequest, Request
+    from complaint_llm.routing.budget import Account
+    from complaint_llm.routing.candidate import Estimate, Load, Policy
+    from complaint_llm.routing.shared import SharedState
+
+
+class Guarded(Asking):
+    """A backend behind its policies, which are asked before each attempt in the order of ``policies``."""
+
+    def guard_alone(self) -> None:
+        """Put the backend's own limits in place, as they hold for one that is used alone."""
+        self._meter = Meter()
+        self.meter: Load = self._meter
+        self._spending: Account | None = None
+        self._guarded = False
+        self._wholes: tuple[Account, ...] = ()
+        self._policies = self._admission(USUAL, STATE_PATH, None)
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        return self._policies
+
+    @abstractmethod
+    def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
+        """What an attempt may use at most; see ``routing.candidate.Estimate``."""
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._guarded = False
+            if self._spending is not None:
+                self._spending.close()
+
+    def guard(
+        self,
+        *,
+        breaker: BreakerSettings = USUAL,
+        state: Path = STATE_PATH,
+        whole: Account | None = None,
+        shared: SharedState | None = None,
+    ) -> None:
+        """Put the policies of a Mediator in place: the backend's own limits, ``breaker``, and its ``whole`` budget.
+
+        ``state`` is where budgets are kept, ``shared`` what other processes know too. Called before the first request,
+        by whoever assembles backends. Of several Mediators over one backend the first one's hold, and every budget.
+        """
+        if not self._guarded:
+            self._guarded = True
+            self._policies = self._admission(breaker, state, shared)
+            self._wholes = ()
+        if whole is not None and whole not in self._wholes:
+            from complaint_llm.routing.budget import Budget
+
+            self._wholes = (*self._wholes, whole)
+            self._policies = (Budget(whole, self.estimate), *self._policies)
+
+    def _admission(self, breaker: BreakerSettings, state: Path, shared: SharedState | None) -> Sequence[Policy]:
+        options = self.options
+        if self._spending is not None:
+            self._spending.close()
+        if options.budget is not None:
+            from complaint_llm.routing.budget import Account
+            from complaint_llm.routing.budget_book import limits_of
+
+            self._spending = Account(options.id, limits_of(options.budget), state, shared=shared)
+        return admission(
+            options.id,
+            meter=self._meter,
+            breaker=breaker,
+            rate_limit=options.rate_limit,
+            window=options.rate_limit_window,
+            tokens_per_minute=options.tokens_per_minute,
+            max_concurrency=options.max_concurrency,
+            still_running=None if self.interruptible else self._still_running,
+            on_rate_limit=options.retry.on_rate_limit,
+            budget=self._spending,
+            estimate=self.estimate,
+            shared=shared,
+        )
+
+    def _still_running(self) -> int:
+        """Attempts that were abandoned and still run: they keep their slots."""
+        from complaint_llm.routing.worker import abandoned_workers
+
+        return len(abandoned_workers(self.id))

@@ -1,0 +1,62 @@
+"""What ``complaint-llm batch`` says of a run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from complaint_llm.batch import BatchSummary
+
+
+def account(summary: BatchSummary) -> str:
+    """One line: how many, how much."""
+    parts = [f"{summary.answered:,} answered", f"{summary.failed:,} failed"]
+    if summary.in_doubt:
+        parts.append(f"{summary.in_doubt:,} in doubt")
+    parts.append(f"{summary.tokens:,} tokens")
+    parts.append(price(summary.cost, summary.unpriced, summary.answered))
+    return ", ".join(parts)
+
+
+def price(cost: float, unpriced: int, of: int, before: str = "") -> str:
+    """``before`` and US dollars, where ``unpriced`` of so many answers have no known price."""
+    if unpriced and unpriced == of:
+        return "price unknown"
+    return f"{before}${cost:.4f}" + (f" and {unpriced:,} of unknown price" if unpriced else "")
+
+
+def print_summary(
+    summary: BatchSummary, stopped: str, *, as_json: bool, on_stdout: bool, max_cost: float | None
+) -> None:
+    """Print the whole of it; as JSON on standard output unless that has the answers."""
+    if as_json:
+        backends = {
+            name: {field: getattr(tally, field) for field in tally.__slots__}
+            for name, tally in summary.backends.items()
+        }
+        fields = ("answered", "failed", "in_doubt", "recorded", "resent", "demo", "tokens", "cost", "unpriced")
+        data = {name: getattr(summary, name) for name in fields}
+        text = json.dumps({**data, "stopped": stopped or None, "backends": backends})
+        click.echo(text, err=not on_stdout)
+        return
+    if stopped:
+        click.echo(f"stopped: {stopped}", err=True)
+    click.echo(account(summary), err=True)
+    if summary.recorded:
+        click.echo(f"  {summary.recorded:,} answers were recorded before this run", err=True)
+    if summary.resent:
+        click.echo(f"  {summary.resent:,} sent again, because it was in doubt whether they had been received", err=True)
+    for name, tally in sorted(summary.backends.items()):
+        click.echo(
+            f"  {name}: {tally.answered:,} answered, {tally.failed:,} failed, "
+            f"{tally.prompt_tokens + tally.completion_tokens:,} tokens, "
+            + price(tally.cost, tally.unpriced, tally.answered),
+            err=True,
+        )
+    if max_cost is not None and summary.unpriced:
+        click.echo(f'  --max-cost could not count {summary.unpriced:,}: give their backends "pricing"', err=True)
+    if summary.demo:
+        click.echo(f"  {summary.demo:,} answers come from a mock, not from a model", err=True)

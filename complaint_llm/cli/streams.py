@@ -1,0 +1,48 @@
+"""Standard input and output, in whatever state they were handed over."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+import click
+
+# A closed descriptor's number would go to the next file that is opened, and what is meant for a terminal into that.
+# The wrong way round: to read from it or to write results to it is an error, as it is with a closed one.
+_STAND_INS = ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY))
+
+
+def prepare() -> None:
+    """Open what was closed, and let no character be one that cannot be printed: it is escaped, as JSON has it.
+
+    What does not go to a terminal is UTF-8, whatever the locale says: data has one encoding.
+    """
+    for number, mode in _STAND_INS:
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as the process
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def give_up_output() -> None:
+    """Standard output cannot be written: let the end of the process not try it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def read_all() -> str:
+    """The text of standard input. Raises UsageError if it cannot be read or is no UTF-8."""
+    try:
+        data = sys.stdin.buffer.read()
+    except OSError as error:
+        raise click.UsageError(f"standard input cannot be read: {error.strerror or error}") from error
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"standard input is not UTF-8 (at byte {error.start + 1}): convert it") from error
