@@ -146,12 +146,14 @@ class Mediator(ComposedBackend):
 
         With a ``journal`` (a path) nothing whose answer was recorded is ever asked again: the same call resumes.
         ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight. ``executor`` is where
-        the asking is done instead of threads of this process. Closing what is returned cancels what is in flight.
+        the asking is done instead of threads of this process; in other processes a Mediator is opened from the same
+        config file. Closing what is returned cancels what is in flight.
         """
         from functools import partial
 
         from complaint_llm.batch import item_digest, run_batch
         from complaint_llm.call import CancelToken
+        from complaint_llm.travelling import TravellingAsk
 
         if isinstance(prompts, str):
             raise TypeError("prompts is one text: give a list of texts")
@@ -162,8 +164,12 @@ class Mediator(ComposedBackend):
         if timeout is not None:
             params["timeout"] = timeout
         cancel = CancelToken()
+        ask = self.asker(params, cancel)
+        if executor is not None:
+            path = None if self.config is None else self.config.path
+            ask = TravellingAsk(ask, type(self).from_config, path, params)
         return run_batch(
-            self.asker(params, cancel),
+            ask,
             prompts,
             max_workers=self._max_workers if max_workers is None else max_workers,
             journal=journal,

@@ -54,7 +54,8 @@ class ModelFacts:
         info = self.of(request.model or self._options.model or "")
         most = request.params.get("max_tokens") or self._options.params.get("max_tokens") or info.max_output_tokens
         if most is None:
-            return Estimate(prompt)
+            free = info.output_price == 0
+            return Estimate(prompt, cost=info.calculate_cost(TokenUsage(prompt, 0, prompt)) if free else None)
         return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
 
     def _look_up(self, model: str) -> ModelInfo:

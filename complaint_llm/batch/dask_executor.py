@@ -22,7 +22,7 @@ import distributed as untyped
 from complaint_llm.batch.codec import decode_output
 from complaint_llm.batch.dask_worker import Asking, Reruns, ask_here, leave, unpacked
 from complaint_llm.batch.executors import lost
-from complaint_llm.exceptions import BatchError, InvalidRequestError
+from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
 
 if TYPE_CHECKING:
     from complaint_llm.batch.executors import Finished, Work
@@ -239,15 +239,15 @@ def _target(url: str) -> int | str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise BatchError(f"{url}: {error}; give dask://host:port, or dask://local/4") from error
+        raise ConfigError(f"{url}: {error}; give dask://host:port, or dask://local/4") from error
     more = parts.query or parts.fragment
     if parts.netloc == "local" and not more:
         processes = parts.path.strip("/") or "1"
         if not processes.isdecimal() or int(processes) < 1:
-            raise BatchError(f"{url}: after dask://local/ stands the number of processes")
+            raise ConfigError(f"{url}: after dask://local/ stands the number of processes")
         return int(processes)
     if not parts.hostname or not port or parts.path.strip("/") or more or parts.username is not None:
-        raise BatchError(f"{url}: give dask://host:port, or dask://local/4")
+        raise ConfigError(f"{url}: give dask://host:port, or dask://local/4")
     return parts.netloc  # without a scheme: whether it is TCP or TLS, Dask's own configuration says
 
 

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.batch.items import Ask
-from complaint_llm.exceptions import BackendConnectionError, BatchError, InvalidRequestError
+from complaint_llm.exceptions import BackendConnectionError, BatchError, ConfigError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
 if TYPE_CHECKING:
@@ -210,7 +210,8 @@ ExecutorFactory: TypeAlias = Callable[[str, Callable[[], Ask], int], BatchExecut
 def open_executor(
     url: str, open_ask: Callable[[], Ask], max_workers: int, factories: Mapping[str, ExecutorFactory]
 ) -> BatchExecutor:
-    """The executor that a URL names: ``threads``, ``dask://...`` or a plugin's. Raises BatchError if none does."""
+    """The executor that a URL names: ``threads``, ``dask://...`` or a plugin's. Raises ConfigError if none does,
+    BatchError if it cannot be used."""
     scheme = url.partition("://")[0]
     if url == "threads":
         return ThreadExecutor(open_ask(), max_workers)
@@ -223,7 +224,7 @@ def open_executor(
             raise BatchError(f"{url} needs Dask: pip install complaint-llm[dask]") from error
         return open_dask(url, open_ask, max_workers)
     known = ", ".join(sorted({"threads", "dask", *factories}))
-    raise BatchError(f"no executor is called {url!r}; known are: {known}")
+    raise ConfigError(f"no executor is called {url!r}; known are: {known}")
 
 
 def join(threads: list[threading.Thread], wait: float) -> bool:

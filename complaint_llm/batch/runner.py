@@ -209,7 +209,11 @@ def run_batch(
         summary.recorded = book.counts().answered
         recorder = JournalRecorder(flow, runs_work, book, Judge(book, Resume(in_doubt, accept_changes, only_failed)))
         hint = f"the same call with journal {journal} goes on"
-    runs_work.start(recorder.finished)
+    try:
+        runs_work.start(recorder.finished)
+    except BaseException:
+        _let_finish(flow, runs_work, recorder)
+        raise
     feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)
     run = BatchRun(
         flow, runs_work, recorder, ordered=ordered, summary=summary, resume_hint=hint, stop=stop, cancel=cancel

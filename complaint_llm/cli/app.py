@@ -100,7 +100,8 @@ class App:
 
         Raises ConfigError where nothing may leave this machine and the URL may lead away from it.
         """
-        if self.load_config().mediator.get("privacy") == "local" and not url.startswith("dask://local"):
+        here = url == "dask://local" or url.startswith("dask://local/")
+        if self.load_config().mediator.get("privacy") == "local" and not here:
             raise ConfigError(f'MEDIATOR "privacy" is "local", and {url} may be another machine: use dask://local/N')
         executors: dict[str, ExecutorFactory] = self.load_config().host.offered("complaint_llm_batch_executors")
         return executors

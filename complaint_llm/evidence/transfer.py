@@ -28,6 +28,8 @@ def export_car(
     target: Path, roots: Sequence[Cid], records: Sequence[Record], get: Callable[[Cid], bytes]
 ) -> dict[str, int]:
     """Write the file under a temporary name, durably, and rename it; what it holds, counted. ``get`` verifies."""
+    if target.exists() and not target.is_file():
+        raise EvidenceError(f"{target} is no file: name one to write the archive to")
     seen: set[Cid] = set()
 
     def once(blocks: Iterator[Block]) -> Iterator[Block]:

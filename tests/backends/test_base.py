@@ -314,6 +314,8 @@ def test_estimates_bound_the_cost() -> None:
     assert estimate.completion_tokens == 100
     assert estimate.cost == pytest.approx(204 / 1e6)
     assert Parrot(model="m").estimate(parrot._request("x", (), None, {})).cost is None
+    free = Parrot(model="m", pricing={"input": 0, "output": 0})
+    assert free.estimate(parrot._request("x", (), None, {})).cost == 0
 
 
 def test_a_whole_answer_can_be_collected_from_a_stream() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.batch import BatchItem, Journal, open_executor, run_batch
-from complaint_llm.exceptions import BatchError, InvalidRequestError, ServerError
+from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError, ServerError
 from tests.peers import need_peer
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -85,7 +85,7 @@ def test_errors_come_back_as_they_are(opened):
     ],
 )
 def test_urls_that_name_no_executor_are_refused(opened, url, message):
-    with pytest.raises(BatchError, match=message):
+    with pytest.raises(ConfigError, match=message):
         opened(url, 2)
 
 

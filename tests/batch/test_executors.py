@@ -13,7 +13,7 @@ import pytest
 
 from complaint_llm.batch import BatchItem, Journal, Work, open_executor, run_batch
 from complaint_llm.batch.executors import ThreadExecutor
-from complaint_llm.exceptions import BatchError, InvalidRequestError, ServerError
+from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError, ServerError
 from complaint_llm.messages import InferenceOutput
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -217,5 +217,5 @@ def test_in_doubt_policies_need_threads_of_our_own(tmp_path):
 
 
 def test_an_unknown_executor_is_refused():
-    with pytest.raises(BatchError, match="known are: dask, service, threads"):
+    with pytest.raises(ConfigError, match="known are: dask, service, threads"):
         open_executor("nothing", lambda: None, 1, {"service": None})

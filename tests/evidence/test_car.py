@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -244,3 +245,13 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 30
+
+
+def test_an_archive_takes_no_devices_place(store: EvidenceStore, tmp_path: Path) -> None:
+    """Renaming a file over a pipe or a folder would remove it."""
+    cid = store.submit_evidence(b"x", "document")["cid"]
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(EvidenceError, match="is no file"):
+            store.export_car([cid], target)
+    assert (tmp_path / "pipe").is_fifo()
