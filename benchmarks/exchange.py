@@ -27,10 +27,10 @@ _USAGE = {
 }
 
 
-def plain() -> bytes:
-    """A chat completion as the real service words it, headers included."""
+def plain(finish: str = "stop") -> bytes:
+    """A chat completion as the real service words it, headers included; ``finish`` "length" is a cut one."""
     message: dict[str, Any] = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     return _json(200, "OK", {**_COMMON, "object": "chat.completion", "choices": [choice], "usage": _USAGE})
 
 

@@ -22,7 +22,8 @@ QUIET = 0.2
 
 PRICED = {"pricing": {"input": 1.0, "output": 4.0}}
 CACHED = {"cache_enabled": True, "cache_size": 1000}
-DEFAULT = "the default"
+DEFAULT, CUT = "the default", "the default, a cut answer"
+LOOK_UP = "cache look-up"
 # Policy: keys of the backend, settings of the MEDIATOR. The breaker is on in all of them, as by default.
 POLICIES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     DEFAULT: ({}, {}),
@@ -30,9 +31,16 @@ POLICIES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "token limit": ({"tokens_per_minute": 10_000_000_000}, {}),
     "concurrency limit": ({"max_concurrency": 64}, {}),
     "budget": (PRICED, {"budget": 1_000_000}),
-    "cache, never hit": (CACHED, {}),
+    "cache look-up and store": (CACHED, {}),
     "provenance digests": ({}, {"provenance": "digests"}),
 }
+# A cut answer is looked for and never kept: what is left is the look-up.
+OF_CUT_ANSWERS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    CUT: ({}, {"on_truncation": "ignore"}),
+    LOOK_UP: (CACHED, {"on_truncation": "ignore"}),
+}
+WITHOUT = {name: DEFAULT for name in POLICIES if name != DEFAULT} | {LOOK_UP: CUT}
+"""What each is compared with."""
 
 Generate = Callable[[str], str]
 
@@ -42,12 +50,14 @@ def tables(options: Options) -> Sequence[Table]:
     with Server() as server:
         base = server.urls.fast
         asked = {name: call(base, dict(keys), dict(settings)) for name, (keys, settings) in POLICIES.items()}
+        for name, (keys, settings) in OF_CUT_ANSWERS.items():
+            asked[name] = call(server.urls.cut, dict(keys), dict(settings))
         fresh = map(prompt, count())
         for generate in asked.values():
             if not all(generate(next(fresh)).startswith(START) for _ in range(CALLS)):
                 raise RuntimeError("an answer was lost or wrong")
-        caller: dict[str, list[float]] = {name: [] for name in POLICIES if name != DEFAULT}
-        whole: dict[str, list[float]] = {name: [] for name in POLICIES if name != DEFAULT}
+        caller: dict[str, list[float]] = {name: [] for name in WITHOUT}
+        whole: dict[str, list[float]] = {name: [] for name in WITHOUT}
         for number_of_round in range(options.rounds):
             order = list(asked)
             random.Random(number_of_round).shuffle(order)
@@ -60,8 +70,8 @@ def tables(options: Options) -> Sequence[Table]:
             raise RuntimeError("the cache did not answer: the server was asked again")
     took = figures({"cache hit": hits}, None)
     return [
-        _table(caller, "the caller's thread", 15),
-        _table(whole, "the whole process, with what is left to other threads", 60),
+        _table(caller, "the caller's thread", 15, [name for name in WITHOUT if "store" not in name]),
+        _table(whole, "the whole process, with what is left to other threads", 60, list(WITHOUT)),
         Table("An answer from the cache, 1 KB prompt: CPU", "µs", 1e6, took, [Limit("cache hit", 30, of="figure")]),
     ]
 
@@ -91,7 +101,7 @@ def _process_times(asked: Mapping[str, Generate], order: Sequence[str], fresh: I
 def _extra(taken: Mapping[str, float], found: Mapping[str, list[float]]) -> None:
     """Add one round: what a call took beyond one without the policy."""
     for name, row in found.items():
-        row.append(taken[name] - taken[DEFAULT])
+        row.append(taken[name] - taken[WITHOUT[name]])
 
 
 def _each(work: Generate, given: Iterable[str]) -> Iterator[float]:
@@ -101,9 +111,9 @@ def _each(work: Generate, given: Iterable[str]) -> Iterator[float]:
         yield time.thread_time() - start
 
 
-def _table(extra: Mapping[str, Sequence[float]], where: str, limit: float) -> Table:
+def _table(extra: Mapping[str, Sequence[float]], where: str, limit: float, limited: Sequence[str]) -> Table:
     title = f"A policy switched on, 1 KB prompt: extra CPU a call in {where}"
-    return Table(title, "µs", 1e6, figures(extra, None), [Limit(name, limit, of="figure") for name in extra])
+    return Table(title, "µs", 1e6, figures(extra, None), [Limit(name, limit, of="figure") for name in limited])
 
 
 if __name__ == "__main__":

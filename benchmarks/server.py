@@ -16,11 +16,12 @@ BUILD = HERE / ".build"
 
 
 class Urls(NamedTuple):
-    """Base URLs; ``refused`` is one where nothing listens."""
+    """Base URLs; ``cut`` answers with finish reason "length", ``refused`` is one where nothing listens."""
 
     fast: str
     slow: str
     failing: str
+    cut: str
     refused: str
 
 
@@ -30,17 +31,18 @@ class Server:
     def __init__(self, latency_ms: int = 50) -> None:
         program = _compiled()
         files = {"plain": exchange.plain(), "stream": exchange.stream(), "failure": exchange.failure()}
+        files["cut"] = exchange.plain("length")
         for name, content in files.items():
             (BUILD / name).write_bytes(content)
-        plain, stream, failure = (str(BUILD / name) for name in files)
-        listeners = [f"0:{plain}:{stream}", f"{latency_ms}:{plain}", f"0:{failure}"]
+        plain, stream, failure, cut = (str(BUILD / name) for name in files)
+        listeners = [f"0:{plain}:{stream}", f"{latency_ms}:{plain}", f"0:{failure}", f"0:{cut}"]
         self._process = subprocess.Popen(
             [str(program), *listeners], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        fast, slow, failing = (f"http://127.0.0.1:{self._line()}/v1" for _ in listeners)
+        fast, slow, failing, cut = (f"http://127.0.0.1:{self._line()}/v1" for _ in listeners)
         self._closed = socket.socket()
         self._closed.bind(("127.0.0.1", 0))  # bound and not listening: the port stays refused while we hold it
-        self.urls = Urls(fast, slow, failing, f"http://127.0.0.1:{self._closed.getsockname()[1]}/v1")
+        self.urls = Urls(fast, slow, failing, cut, f"http://127.0.0.1:{self._closed.getsockname()[1]}/v1")
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -50,7 +52,7 @@ class Server:
         return line
 
     def counts(self) -> list[tuple[int, int]]:
-        """Requests and connections so far of the fast, the slow and the failing listener."""
+        """Requests and connections so far of the fast, the slow, the failing and the cutting listener."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()

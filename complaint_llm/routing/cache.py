@@ -63,12 +63,12 @@ class Cache:
         A kept one, and one that an identical request under way got, costs 0 and has ``metadata["cached"]``. Errors
         and cut answers are not kept.
         """
-        identities = [
-            (candidate, identity)
-            for candidate in candidates
-            if (identity := candidate.cache_identity(request)) is not None and excluded(candidate, request) is None
-        ]
-        if not identities:
+        caching = []
+        for candidate in candidates:
+            identity = candidate.cache_identity(request)
+            if identity is not None and excluded(candidate, request) is None:
+                caching.append((candidate, identity))
+        if not caching:
             return ask(request, candidates)
         began = self._clock()
         try:
@@ -78,31 +78,33 @@ class Cache:
             return ask(request, candidates)
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
-        for candidate, identity in identities:
-            found = self._get(f"{digest}:{identity}", request, shared)
+        keys = []
+        for candidate, identity in caching:
+            key = f"{digest}:{identity}"
+            found = self._get(key, request, shared)
             if found is not None:
                 return _free(found, candidate.id, self._clock() - began)
+            keys.append(key)
 
         def ask_and_keep() -> InferenceOutput:
             output = ask(request, candidates)
-            for candidate, identity in identities:
+            for (candidate, _), key in zip(caching, keys, strict=True):
                 if candidate.id == output.backend:
-                    self._put(f"{digest}:{identity}", output, shared, self._time_to_live(candidate))
+                    self._put(key, output, shared, self._time_to_live(candidate))
             return output
 
         def look_again() -> InferenceOutput | None:
-            found = (self._get(f"{digest}:{identity}", request, shared) for _, identity in identities)
+            found = (self._get(key, request, shared) for key in keys)
             return next((output for output in found if output is not None), None)
 
         def ask_once() -> InferenceOutput:
             if shared is None:
                 return ask_and_keep()
-            names = "|".join(identity for _, identity in identities)
+            names = "|".join(identity for _, identity in caching)
             output, own = shared.fly(f"{digest}:{names}", request, ask_and_keep, look_again)
             return output if own else _free(output, output.backend, self._clock() - began)
 
-        key = (digest, tuple(identity for _, identity in identities))
-        output, own = self._flights.run(key, request, ask_once)
+        output, own = self._flights.run(tuple(keys), request, ask_once)
         return output if own else _free(_copied(output), output.backend, self._clock() - began)
 
     def close(self) -> None:
@@ -164,17 +166,21 @@ def _free(output: InferenceOutput, backend: str, seconds: float) -> InferenceOut
 
 def _copied(output: InferenceOutput) -> InferenceOutput:
     """The same answer with mappings and objects of its own: what one caller does to them is no other's matter."""
-    if output.parsed is None and not output.tool_calls and not output.metadata and not output.extra:
-        return output
-    return output._replace(
-        parsed=_copy(output.parsed),
-        tool_calls=tuple(call._replace(arguments=_copy(call.arguments)) for call in output.tool_calls),
-        metadata=_copy(output.metadata),
-        extra=_copy(output.extra),
-    )
+    own: dict[str, Any] = {}
+    if output.metadata:
+        own["metadata"] = _copy(output.metadata)
+    if output.tool_calls:
+        own["tool_calls"] = tuple(call._replace(arguments=_copy(call.arguments)) for call in output.tool_calls)
+    if output.parsed is not None:
+        own["parsed"] = _copy(output.parsed)
+    if output.extra:
+        own["extra"] = _copy(output.extra)
+    return output._replace(**own) if own else output
 
 
 def _copy(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):

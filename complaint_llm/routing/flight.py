@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 class Flight:
     """One request under way and those who wait for the same answer."""
 
-    __slots__ = ("done", "error", "output", "waiters")
-
-    def __init__(self) -> None:
-        self.done = False
-        self.output: InferenceOutput | None = None
-        self.error: BackendError | None = None
-        self.waiters: list[Waiter] = []
+    done = False
+    output: InferenceOutput | None = None
+    error: BackendError | None = None
+    waiters: tuple[Waiter, ...] = ()
 
 
 class SingleFlight:
@@ -52,7 +49,7 @@ class SingleFlight:
                     waiter = None
                 else:
                     waiter = self._make_waiter()
-                    flight.waiters.append(waiter)
+                    flight.waiters = (*flight.waiters, waiter)
             if waiter is None:
                 return self._lead(key, flight, request, ask), True
             self._follow(flight, waiter, request)
