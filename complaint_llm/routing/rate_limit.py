@@ -94,13 +94,6 @@ class RateLimit:
             self._take(ticket, self._clock())
         return ticket
 
-    def allow(self, share: float) -> None:
-        """Keep to this part of the limits from now on."""
-        with self._gate.lock:
-            for window in (self._requests, self._tokens):
-                if window is not None:
-                    window.limit = max(1, int(window.whole * share))
-
     def provider_wait(self, tokens: int) -> float:
         """Seconds until the provider would take another request, by what it said; 0.0 if now."""
         with self._gate.lock:

@@ -19,13 +19,12 @@ class Window:
     """At most ``limit`` in any ``length`` seconds, by a log of what was taken: exact, where fixed windows let twice
     the limit through at their edge and token buckets do so after a pause.
 
-    ``whole`` is the limit it was made with; ``limit`` may be set to less. It has no lock: its owner guards it.
+    It has no lock: its owner guards it.
     """
 
-    __slots__ = ("_log", "_taken", "length", "limit", "whole")
+    __slots__ = ("_log", "_taken", "length", "limit")
 
     def __init__(self, limit: int, length: float) -> None:
-        self.whole = limit
         self.limit = limit
         self.length = length
         self._log: deque[Entry] = deque()

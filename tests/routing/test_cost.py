@@ -62,15 +62,27 @@ class Instant:
         raise NotImplementedError
 
 
-def microseconds(work: Callable[[], object]) -> float:
-    """CPU time of this thread per call."""
-    best = 1e9
+CALLS_A_MICROSECOND = 17
+"""Empty function calls that a quiet core of 2020's servers makes in a microsecond. A core that others use as well makes
+fewer, and everything else takes longer on it too: limits are in microseconds of that quiet core."""
+
+
+def nothing() -> None:
+    """The yardstick."""
+
+
+def microseconds(*works: Callable[[], object]) -> list[float]:
+    """CPU time of this thread per call of each, in microseconds of a quiet core; measured in turn, the best of each."""
+    best = [1e9] * (len(works) + 1)
     for _ in range(20):
-        began = time.thread_time()
-        for _ in range(300):
-            work()
-        best = min(best, (time.thread_time() - began) / 300 * 1e6)
-    return best
+        for place, work in enumerate((*works, nothing)):
+            times = range(300 if work is not nothing else 5000)
+            began = time.thread_time()
+            for _ in times:
+                work()
+            best[place] = min(best[place], (time.thread_time() - began) / len(times) * 1e6)
+    slower = max(1.0, best.pop() * CALLS_A_MICROSECOND)
+    return [each / slower for each in best]
 
 
 def test_a_known_dead_first_backend_adds_at_most_10_microseconds() -> None:
@@ -78,14 +90,14 @@ def test_a_known_dead_first_backend_adds_at_most_10_microseconds() -> None:
     breaker.enter(ask(), 0).settle(Outcome(0.1, None, ServerError("500", status=500)))
     router, request = Router(), ask(seconds=600)
     dead, live = Instant((breaker,)), Instant(admission("a"))
-    alone = microseconds(lambda: router.answer(request, (live,)))
-    behind = microseconds(lambda: router.answer(request, (dead, live)))
+    alone, behind = microseconds(lambda: router.answer(request, (live,)), lambda: router.answer(request, (dead, live)))
     assert behind - alone <= 10.0
 
 
 def test_the_default_policies_take_at_most_10_microseconds_of_a_call() -> None:
     router, request, backend = Router(), ask(seconds=600), Instant(admission("a", meter=Meter()))
-    assert microseconds(lambda: router.answer(request, (backend,))) <= 10.0
+    (taken,) = microseconds(lambda: router.answer(request, (backend,)))
+    assert taken <= 10.0
 
 
 def test_all_limits_together_take_at_most_15_microseconds_each() -> None:
@@ -98,6 +110,7 @@ def test_all_limits_together_take_at_most_15_microseconds_each() -> None:
         tokens_per_minute=10**12,
         estimate=lambda request: Estimate(1, 1, 0.0),
     )
-    bare = microseconds(lambda: router.answer(request, (Instant(()),)))
-    limited = microseconds(lambda: router.answer(request, (Instant(policies),)))
+    bare, limited = microseconds(
+        lambda: router.answer(request, (Instant(()),)), lambda: router.answer(request, (Instant(policies),))
+    )
     assert limited - bare <= 15.0
