@@ -71,29 +71,48 @@ class BatchExecutor(Protocol):
 
 
 class ThreadExecutor:
-    """``capacity`` daemon threads that pull from one queue. They end with ``close``, each after what it is doing."""
+    """Up to ``capacity`` daemon threads that pull from one queue. They end with ``close``, each after what it is doing.
+
+    A thread is started with each piece of work until there are enough: the first prompts are under way while the last
+    threads start.
+    """
 
     reruns = 0
 
     def __init__(self, ask: Ask, capacity: int) -> None:
         self.capacity = capacity
         self._ask = ask
-        self._lock = threading.Lock()  # guards _closed: nothing is queued behind what ends the threads
+        self._lock = threading.Lock()  # guards what follows: nothing is queued behind what ends the threads
         self._closed = False
+        self._most = capacity
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._finished: Finished | None = None
 
     def start(self, finished: Finished) -> None:
-        for number in range(self.capacity):
-            thread = threading.Thread(target=self._work, args=(finished,), name=f"batch-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._finished = finished
 
     def submit(self, work: Work) -> None:
         with self._lock:
             if self._closed:
                 raise BatchError("its threads have ended")
+            if len(self._threads) < self._most:
+                self._start_thread()
             self._queue.put(work)
+
+    def _start_thread(self) -> None:
+        name = f"batch-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, args=(self._finished,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._threads:
+                raise BatchError(f"no thread could be started: {error}") from error
+            # The machine has no more to give: those that run do the work, in more time.
+            self._most = len(self._threads)
+            _warn(f"a batch goes on with {self._most} of {self.capacity} workers: {error}")
+        else:
+            self._threads.append(thread)
 
     def withdraw(self) -> list[Work]:
         works: list[Work] = []
@@ -242,6 +261,12 @@ def lost(why: str, cause: BaseException | None = None) -> BackendConnectionError
     made = BackendConnectionError(why, maybe_received=True)
     made.__cause__ = cause
     return made
+
+
+def _warn(text: str) -> None:
+    import logging
+
+    logging.getLogger("complaint_llm.batch").warning(text)
 
 
 def _cancelled(why: str, cause: BaseException) -> BatchError:

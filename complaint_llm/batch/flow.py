@@ -85,9 +85,12 @@ class Flow:
             self._unanswered -= count
             self._wake_feeder()
 
-    def deliver(self, results: Iterable[BatchResult]) -> None:
-        """Results that may be handed out."""
+    def deliver(self, results: Iterable[BatchResult], answered: int = 0) -> None:
+        """Results that may be handed out; ``answered`` items need no worker any more, as in ``answered``."""
         with self._lock:
+            if answered:
+                self._unanswered -= answered
+                self._wake_feeder()
             before = len(self._results)
             self._results.extend(results)
             self._undelivered -= len(self._results) - before

@@ -53,8 +53,7 @@ class Unrecorded:
             submit(self._flow, self._executor, work, self)
 
     def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
-        self._flow.answered()
-        self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),))
+        self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),), answered=1)
 
     def withdrawn(self, works: list[Work]) -> None:
         self._flow.answered(len(works))
@@ -226,8 +225,7 @@ class JournalRecorder:
             if output is not None or error is not None
         ]
         self.resent += sum(verdict.resent for verdict in verdicts)
-        self._flow.answered(len(read) - len(asked))
-        self._flow.deliver([*judged, *(message.result() for message in finished)])
+        self._flow.deliver([*judged, *(message.result() for message in finished)], answered=len(read) - len(asked))
         self._flow.drop(len(withdrawn) + len(read) - len(asked) - len(judged))
 
     def _store(self, read: list[_Read], finished: list[_Finished], withdrawn: list[Work]) -> list[Verdict]:

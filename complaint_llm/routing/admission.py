@@ -92,9 +92,8 @@ def hear(policies: Sequence[Policy], headers: Mapping[str, str]) -> None:
     ``headers`` iterates lower-case names.
     """
     # Most answers say nothing of limits, and every answer passes here: one look at the names is a tenth of the search.
-    if not any("ratelimit" in name for name in headers):
-        return
-    limits = provider_limits(headers)
+    said = {name: headers[name] for name in headers if "ratelimit" in name}
+    limits = provider_limits(said) if said else None
     if limits is not None:
         for policy in policies:
             heard = getattr(policy, "heard", None)

@@ -246,13 +246,13 @@ class Run:
         if self._later is not None:
             request.deadline.at = request.deadline.clock() + self._later
             self._later = None
-        limit = candidate.timeout
-        if rest:
-            share = request.deadline.remaining() / (rest + 1)
-            limit = share if limit is None or share < limit else limit
-        if limit is None:
-            return request if cancel is request.cancel else request._replace(cancel=cancel)
-        return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
+        left = request.deadline.remaining()
+        limit = left / (rest + 1)
+        if candidate.timeout is not None and candidate.timeout < limit:
+            limit = candidate.timeout
+        if limit < left:
+            return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
+        return request if cancel is request.cancel else request._replace(cancel=cancel)
 
     def _check(self) -> None:
         request = self.request

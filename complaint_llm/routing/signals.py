@@ -38,17 +38,23 @@ class ProviderLimits(NamedTuple):
     tokens: Allowance | None = None
 
 
-def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time.time) -> ProviderLimits | None:
-    """The limits in a response's headers (``get`` must not mind the case of names), or None. Bad values count as none.
+class _Names(NamedTuple):
+    """The headers that tell of one limit."""
 
-    Of several token limits (all, input, output) the tightest counts; of daily and minute limits the minute's.
-    """
-    requests = _tightest(headers, wall, ("x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}"))
-    if requests is None:
-        requests = _tightest(headers, wall, ("x-ratelimit-{}-requests-minute",))
-    tokens = _tightest(
-        headers,
-        wall,
+    remaining: str
+    reset: str
+    limit: str
+
+    @classmethod
+    def of(cls, form: str) -> _Names:
+        return cls(form.format("remaining"), form.format("reset"), form.format("limit"))
+
+
+_REQUESTS = tuple(map(_Names.of, ("x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}")))
+_REQUESTS_A_MINUTE = (_Names.of("x-ratelimit-{}-requests-minute"),)
+_TOKENS = tuple(
+    map(
+        _Names.of,
         (
             "x-ratelimit-{}-tokens",
             "x-ratelimit-{}-tokens-minute",
@@ -57,19 +63,31 @@ def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time
             "anthropic-ratelimit-output-tokens-{}",
         ),
     )
+)
+
+
+def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time.time) -> ProviderLimits | None:
+    """The limits in a response's headers (``get`` must not mind the case of names), or None. Bad values count as none.
+
+    Of several token limits (all, input, output) the tightest counts; of daily and minute limits the minute's.
+    """
+    requests = _tightest(headers, wall, _REQUESTS)
+    if requests is None:
+        requests = _tightest(headers, wall, _REQUESTS_A_MINUTE)
+    tokens = _tightest(headers, wall, _TOKENS)
     return None if requests is None and tokens is None else ProviderLimits(requests, tokens)
 
 
-def _tightest(headers: Mapping[str, str], wall: Callable[[], float], names: Iterable[str]) -> Allowance | None:
+def _tightest(headers: Mapping[str, str], wall: Callable[[], float], limits: Iterable[_Names]) -> Allowance | None:
     found: Allowance | None = None
-    for name in names:
-        remaining = headers.get(name.format("remaining"))
+    for names in limits:
+        remaining = headers.get(names.remaining)
         if remaining is None:
             continue
-        reset = seconds(headers.get(name.format("reset")), wall)
+        reset = seconds(headers.get(names.reset), wall)
         if reset is None or not remaining.strip().isdecimal():
             continue
-        limit = (headers.get(name.format("limit")) or "").strip()
+        limit = (headers.get(names.limit) or "").strip()
         allowance = Allowance(int(remaining), reset, int(limit) if limit.isdecimal() else None)
         if found is None or allowance.remaining < found.remaining:
             found = allowance

@@ -5,20 +5,13 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from complaint_llm.call import Deadline
+    from complaint_llm.transport.wire import Wire
 
 BUFFER = 65536
-
-
-class Wire(Protocol):
-    """What is used of a socket; ``socket.socket``, ``ssl.SSLSocket`` and urllib3's TLS in TLS have it."""
-
-    def settimeout(self, value: float | None, /) -> None: ...
-    def recv_into(self, buffer: memoryview, /) -> int: ...
-    def sendall(self, data: memoryview, /) -> None: ...
 
 
 class DeadlineReader(io.RawIOBase):

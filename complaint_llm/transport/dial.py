@@ -14,6 +14,7 @@ from complaint_llm.transport.environment import Proxy, default_ca_bundle, find_p
 from complaint_llm.transport.failures import UnusableBundle
 from complaint_llm.transport.origin import Origin, is_loopback_address
 from complaint_llm.transport.resolve import Address, resolve
+from complaint_llm.transport.wire import wire_over
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Deadline
@@ -53,7 +54,7 @@ class Dialer:
         if self.origin.secure or (proxy and proxy.secure):
             self._secure(connection, sock, proxy, limit)
         else:
-            connection.open(sock)
+            connection.open(wire_over(sock))
         if connection.aborted:
             raise Abandoned
 

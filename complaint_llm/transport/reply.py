@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from typing import TYPE_CHECKING
 
 from complaint_llm.transport.connection import BUFFER, Connection
@@ -10,8 +11,11 @@ from complaint_llm.transport.failures import UnusableAnswer
 from complaint_llm.transport.fields import Fields
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from complaint_llm.transport.inflate import Inflater
 
+_BLANK = re.compile(rb"\n\r?\n").search
 
 MAX_HEAD = 256 * 1024
 """Bytes of status line and headers, those of interim answers included."""
@@ -34,47 +38,41 @@ class Reply(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read up to the body, passing interim answers over. Raises OSError, RemoteDisconnected, UnusableAnswer."""
         while True:
-            version, self.status = self._status_line()
-            values = self._field_lines()
+            lines = self._lines()
+            version, self.status = _status(next(lines))
+            values = _field_values(lines)
             if self.status >= 200 or self.status == 101:
                 break
         self.fields = Fields(values)
         connection = values.get("connection", "").lower()
-        self.will_close = "close" in connection if version >= b"HTTP/1.1" else "keep-alive" not in connection
+        self.will_close = "close" in connection if version >= "HTTP/1.1" else "keep-alive" not in connection
         self._frame(values.get("transfer-encoding"), values.get("content-length"))
 
-    def _status_line(self) -> tuple[bytes, int]:
-        line = self._line()
-        version, status = line[:8], line[9:12]
-        if not (version.startswith(b"HTTP/1.") and status.isdigit() and line[12:13] in b" \r\n" and status >= b"100"):
-            raise UnusableAnswer("it does not begin as HTTP/1 does")
-        return version, int(status)
+    def _lines(self) -> Iterator[str]:
+        """The lines of a head, without their line feeds and without the blank line at its end."""
+        blank = _BLANK(self.fp.peek())
+        if blank is None:
+            return self._lines_as_they_come()
+        # It lies there as a whole, as most heads do: cut up at once.
+        self._take(blank.end())
+        head: bytes = self.fp.read(blank.end())
+        return iter(head[: blank.start()].decode("latin-1").split("\n"))
 
-    def _field_lines(self) -> dict[str, str]:
-        values: dict[str, str] = {}
-        name = ""
-        while (line := self._line()) not in (b"\r\n", b"\n"):
-            text = line.decode("latin-1")
-            if text[0] in " \t" and name:
-                values[name] += " " + text.strip()  # a folded line belongs to the one before
-                continue
-            name, colon, value = text.partition(":")
-            if not colon:
-                raise UnusableAnswer("one of its headers has no colon")
-            name, value = name.strip().lower(), value.strip()
-            values[name] = f"{values[name]}, {value}" if name in values else value
-        return values
+    def _lines_as_they_come(self) -> Iterator[str]:
+        begun = False
+        while (line := self.fp.readline(self._room + 1)) not in (b"\r\n", b"\n") or not begun:
+            self._take(len(line))
+            if line[-1:] != b"\n":
+                if line or self._room < MAX_HEAD:
+                    raise UnusableAnswer("it is cut off inside the headers")
+                raise http.client.RemoteDisconnected("closed before the first byte")
+            begun = True
+            yield line[:-1].decode("latin-1")
 
-    def _line(self) -> bytes:
-        line: bytes = self.fp.readline(self._room + 1)
-        self._room -= len(line)
+    def _take(self, size: int) -> None:
+        self._room -= size
         if self._room < 0:
             raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes")
-        if line[-1:] != b"\n":
-            if line or self._room < MAX_HEAD:
-                raise UnusableAnswer("it is cut off inside the headers")
-            raise http.client.RemoteDisconnected("closed before the first byte")
-        return line
 
     def _frame(self, encoding: str | None, length: str | None) -> None:
         """How the body ends (RFC 9112, 6.3). What could be read in two ways is refused."""
@@ -103,6 +101,29 @@ class Reply(http.client.HTTPResponse):
         return size
 
 
+def _status(line: str) -> tuple[str, int]:
+    """The version and the status of a status line."""
+    version, status = line[:8], line[9:12]
+    if not (version.startswith("HTTP/1.") and status.isdecimal() and line[12:13] in " \r" and status >= "100"):
+        raise UnusableAnswer("it does not begin as HTTP/1 does")
+    return version, int(status)
+
+
+def _field_values(lines: Iterator[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        if line[0] in " \t" and name:
+            values[name] += " " + line.strip()  # a folded line belongs to the one before
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise UnusableAnswer("one of its headers has no colon")
+        name, value = name.strip().lower(), value.strip()
+        values[name] = f"{values[name]}, {value}" if name in values else value
+    return values
+
+
 class Body:
     """The bytes of an answer's body, decompressed, at most ``limit`` of them. Used by one thread."""
 
@@ -126,7 +147,13 @@ class Body:
         length = reply.length
         if length is not None and length + self._got > self._limit:
             raise self._too_large()
-        data: bytes = reply.read() if length is not None else reply.read(self._limit - self._got + 1)
+        if length is None:
+            return self._taken(reply.read(self._limit - self._got + 1), ended=True)
+        # What HTTPResponse.read comes to for a length that is known, without its steps on the way.
+        data: bytes = reply.fp.read(length) if length else b""
+        if len(data) < length:
+            raise http.client.IncompleteRead(data, length - len(data))
+        reply.length = 0
         return self._taken(data, ended=True)
 
     def piece(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import select
 import socket
 import ssl
 import time
@@ -13,12 +14,14 @@ from urllib3.connection import HTTPSConnection, ProxyConfig
 from urllib3.util import Url
 from urllib3.util.ssl_ import create_urllib3_context
 
-from complaint_llm.transport.connection import DeadlineReader, KeptReader, Wire
+from complaint_llm.transport.connection import DeadlineReader, KeptReader
+from complaint_llm.transport.wire import PolledWire
 
 if TYPE_CHECKING:
     from complaint_llm.call import Deadline
     from complaint_llm.transport.environment import Proxy
     from complaint_llm.transport.origin import Origin
+    from complaint_llm.transport.wire import Wire
 
 
 class Contexts(NamedTuple):
@@ -61,8 +64,46 @@ def secure(
     except BaseException:
         made.close()
         raise
-    wire: Any = made.sock
-    return wire, wire if isinstance(wire, socket.socket) else wire.socket
+    inner: Any = made.sock
+    if not isinstance(inner, socket.socket):
+        return inner, inner.socket
+    return PolledTLS(inner) if hasattr(select, "poll") else inner, inner
+
+
+class PolledTLS(PolledWire):
+    """TLS over a non-blocking socket. It tries before it waits, for what is wanted may have come with the bytes before;
+    and TLS may have to write before it can read, or to read before it can write.
+    """
+
+    __slots__ = ()
+
+    def recv_into(self, buffer: memoryview) -> int:
+        """As ``SSLSocket.recv_into``. Raises TimeoutError, or BlockingIOError where the timeout is 0."""
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._recv_into(buffer)
+            except ssl.SSLWantReadError:
+                events = select.POLLIN
+            except ssl.SSLWantWriteError:
+                events = select.POLLOUT
+            if not self._timeout:
+                raise BlockingIOError
+            self._wait(events, until)
+
+    def sendall(self, data: memoryview) -> None:
+        """As ``SSLSocket.sendall``. Raises TimeoutError."""
+        until = time.monotonic() + self._timeout
+        sent = 0
+        while sent < len(data):
+            try:
+                sent += self._send(data[sent:])
+                continue
+            except ssl.SSLWantReadError:
+                events = select.POLLIN
+            except ssl.SSLWantWriteError:
+                events = select.POLLOUT
+            self._wait(events, until)
 
 
 class _TimedTLS(ssl.SSLSocket):

@@ -18,6 +18,7 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
 )
 from complaint_llm.transport import Transport
+from complaint_llm.transport.wire import PolledWire
 from tests.transport.faulty import HANG, REQUEST, RESET, Drip, FaultyServer, Pause, Script, ok
 
 LIMIT = 0.5
@@ -209,21 +210,17 @@ def test_answer_before_the_end_of_the_request_is_read() -> None:
     with FaultyServer([stop_reading]) as server:
         transport = Transport(server.url)
         sends = 0
-        real = socket.socket.sendall
+        real = PolledWire.sendall
 
-        def breaking(self: socket.socket, data: memoryview) -> None:
+        def breaking(self: PolledWire, data: memoryview) -> None:
             nonlocal sends
-            if not isinstance(data, memoryview):
-                return real(self, data)  # the server's side
             sends += 1
             real(self, data[: 1 << 20])
             time.sleep(0.1)  # the answer arrives, then the pipe breaks
             raise BrokenPipeError(32, "Broken pipe")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                "complaint_llm.transport.dial.socket.socket", type("S", (socket.socket,), {"sendall": breaking})
-            )
+            patch.setattr(PolledWire, "sendall", breaking)
             response = transport.request("POST", "/v1", bytes(2 << 20), deadline=Deadline(5))
         assert (response.status, response.body) == (413, b"big")
         assert sends == 1

@@ -1,0 +1,90 @@
+"""The head of an answer means the same however its bytes come."""
+
+from __future__ import annotations
+
+import http.client
+import io
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from complaint_llm.transport.connection import KeptReader
+from complaint_llm.transport.failures import UnusableAnswer
+from complaint_llm.transport.reply import Reply
+
+
+class Pieces(io.RawIOBase):
+    """Gives ``size`` bytes at a time, then the end."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._data = io.BytesIO(data)
+        self._size = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._data.read(min(self._size, len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+class Wired:
+    """Stands for a connection: of it only the reader is used."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._reader = KeptReader(Pieces(data, size), 65536)
+
+    def makefile(self, mode: str) -> KeptReader:
+        return self._reader
+
+
+def outcome(data: bytes, size: int) -> tuple[object, ...]:
+    """What is read of an answer whose bytes come ``size`` at a time: its parts, or the kind and text of its error."""
+    reply = Reply(Wired(data, size), "POST")  # type: ignore[arg-type]
+    try:
+        reply.begin()
+    except (UnusableAnswer, http.client.RemoteDisconnected) as error:
+        return type(error), str(error)
+    return reply.status, dict(reply.fields), reply.chunked, reply.length, reply.will_close, reply.fp.read()
+
+
+ends = st.sampled_from([b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b"\n\r\n", b""])
+lines = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.0 404",
+        b"HTTP/1.1 100 Continue",
+        b"HTTP/1.1 2\xb20 OK",
+        b"HTTP/2 200",
+        b"Content-Length: 4",
+        b"content-length: 4, 4",
+        b"Content-Length: 5",
+        b"Transfer-Encoding: chunked",
+        b"Connection: close",
+        b" folded\x85on",
+        b"X-A: \xe9",
+        b"no colon",
+        b": nameless",
+        b"",
+        b" ",
+        b"\r",
+        b"{}",
+    ]
+)
+heads = st.lists(st.tuples(lines, ends), max_size=8).map(lambda parts: b"".join(line + end for line, end in parts))
+
+
+@given(heads, st.integers(1, 40))
+def test_a_head_that_comes_at_once_is_read_as_one_that_comes_in_pieces(head: bytes, size: int) -> None:
+    """Cutting up a head that lies in the buffer as a whole is a short way to the same result, errors included."""
+    assert outcome(head, 65536) == outcome(head, size)
+
+
+@given(heads)
+def test_a_good_answer_after_anything_ends_where_its_head_ends(begin: bytes) -> None:
+    """Of the body not one byte is taken for the head."""
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + begin
+    assert outcome(data, 65536)[-1] == begin
+    assert outcome(data, 1)[-1] == begin
