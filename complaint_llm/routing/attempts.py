@@ -205,6 +205,8 @@ class Run:
             seconds = self._rules.clock() - won.started
         self.attempts.append(Attempt(won.candidate.id, None, seconds))
         settle(won.permits, Outcome(seconds, output))
+        if self.errors:
+            self.forget_errors()
 
     def failed(self, candidate: Candidate, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
         """Record and settle an attempt that failed."""
@@ -222,10 +224,13 @@ class Run:
             _log(error)
 
     def forget_errors(self) -> None:
-        """After a stream began: what failed before it is in ``attempts``.
+        """After an answer, or a stream's first piece: what failed before it is in ``attempts``.
 
-        Their tracebacks lead to the frames that hold the stream: one that its user drops would never be collected.
+        Their tracebacks lead to frames that hold them, this run, and what a stream's user may drop: a circle, which
+        only the garbage collector would find.
         """
+        for error in self.errors.values():
+            error.__traceback__ = None
         self.errors.clear()
         self._latest = None
 
@@ -266,6 +271,8 @@ class Run:
             raise self._failure(None)
 
     def _passed_over(self, candidate: Candidate, refusal: BackendError) -> None:
+        # Its frames lead back to this run: without them nothing is left for the garbage collector to find.
+        refusal.__traceback__ = None
         if refusal.backend is None:
             refusal.backend = candidate.id
         self.errors.setdefault(candidate.id, refusal)

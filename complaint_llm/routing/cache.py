@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.messages import Attempt, InferenceOutput
@@ -27,6 +28,8 @@ WHOLE = ("stop", "tool_calls", None)
 """Finish reasons of answers that are kept: not of those that were cut or filtered."""
 
 Ask = Callable[["Request", Sequence["Candidate"]], InferenceOutput]
+Keyed = tuple[str, "Candidate"]
+"""The key of an answer, and the backend that would give it."""
 
 
 class Cache:
@@ -78,34 +81,39 @@ class Cache:
             return ask(request, candidates)
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
-        keys = []
-        for candidate, identity in caching:
-            key = f"{digest}:{identity}"
+        keyed = [(f"{digest}:{identity}", candidate) for candidate, identity in caching]
+        for key, candidate in keyed:
             found = self._get(key, request, shared)
             if found is not None:
                 return _free(found, candidate.id, self._clock() - began)
-            keys.append(key)
 
         def ask_and_keep() -> InferenceOutput:
             output = ask(request, candidates)
-            for (candidate, _), key in zip(caching, keys, strict=True):
-                if candidate.id == output.backend:
-                    self._put(key, output, shared, self._time_to_live(candidate))
+            if output.finish_reason in WHOLE:
+                self._keep(output, keyed, shared)
             return output
+
+        keys = tuple([key for key, _ in keyed])
+        if shared is None:
+            output, own = self._flights.run(keys, request, ask_and_keep)
+        else:
+            output, own = self._flights.run(
+                keys, request, partial(self._ask_together, keys, request, ask_and_keep, shared)
+            )
+        return output if own else _free(_copied(output), output.backend, self._clock() - began)
+
+    def _ask_together(
+        self, keys: Sequence[str], request: Request, ask: Callable[[], InferenceOutput], shared: SharedCache
+    ) -> InferenceOutput:
+        """The answer of ``ask``, or of another process that asks the same."""
 
         def look_again() -> InferenceOutput | None:
             found = (self._get(key, request, shared) for key in keys)
             return next((output for output in found if output is not None), None)
 
-        def ask_once() -> InferenceOutput:
-            if shared is None:
-                return ask_and_keep()
-            names = "|".join(identity for _, identity in caching)
-            output, own = shared.fly(f"{digest}:{names}", request, ask_and_keep, look_again)
-            return output if own else _free(output, output.backend, self._clock() - began)
-
-        output, own = self._flights.run(tuple(keys), request, ask_once)
-        return output if own else _free(_copied(output), output.backend, self._clock() - began)
+        began = self._clock()
+        output, own = shared.fly("|".join(keys), request, ask, look_again)
+        return output if own else _free(output, output.backend, self._clock() - began)
 
     def close(self) -> None:
         """Write what is not yet on disk and close the file."""
@@ -137,13 +145,14 @@ class Cache:
         given = [ttl for ttl in (self._ttl, candidate.cache_ttl) if ttl is not None]
         return min(given) if given else None
 
-    def _put(self, key: str, output: InferenceOutput, shared: SharedCache | None, ttl: float | None) -> None:
-        if output.finish_reason not in WHOLE:
-            return
-        self._remember(key, output, ttl)
-        for store in (self._file, shared):
-            if store is not None:
-                store.put(key, output, ttl)
+    def _keep(self, output: InferenceOutput, keyed: Sequence[Keyed], shared: SharedCache | None) -> None:
+        for key, candidate in keyed:
+            if candidate.id == output.backend:
+                ttl = self._time_to_live(candidate)
+                self._remember(key, output, ttl)
+                for store in (self._file, shared):
+                    if store is not None:
+                        store.put(key, output, ttl)
 
     def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
         until = float("inf") if left is None else self._clock() + left
