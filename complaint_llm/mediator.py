@@ -334,8 +334,8 @@ class Mediator(ComposedBackend):
             output = output._replace(metadata={**output.metadata, "truncated": True})
         if not self._level:
             return output
-        sent = next(each for each in candidates if each.id == output.backend).bind(request)
-        return output._replace(provenance=self._records().record(sent, output))
+        answered = [candidate for candidate in candidates if candidate.id == output.backend]
+        return output._replace(provenance=self._records().record(answered[0].bind(request), output))
 
     def _records(self) -> Provenance:
         if self._provenance is not None:

@@ -7,6 +7,7 @@ only by ``value._replace(...)``. This module imports nothing of ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -117,14 +118,7 @@ class Attempt(NamedTuple):
     sent: bool = True
 
 
-class InferenceOutput(NamedTuple):
-    """An answer.
-
-    ``confidence`` is exp(mean token log-probability) where ``logprobs=True`` asked for it. ``cost`` is in US dollars,
-    ``None`` where the price is unknown. ``provenance`` is the CID of the answer's provenance record. ``extra`` is the
-    provider's own state to be sent back with the next turn (see ``Message.extra``).
-    """
-
+class _Answer(NamedTuple):
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     reasoning: str | None = None
@@ -136,13 +130,38 @@ class InferenceOutput(NamedTuple):
     backend: str = ""
     model: str = ""
     attempts: tuple[Attempt, ...] = ()
-    provenance: str | None = None
+    provenance: str | Callable[[], str] | None = None
     metadata: Mapping[str, Any] = {}
     extra: Mapping[str, Any] | None = None
+
+
+class InferenceOutput(_Answer):
+    """An answer.
+
+    ``confidence`` is exp(mean token log-probability) where ``logprobs=True`` asked for it. ``cost`` is in US dollars,
+    ``None`` where the price is unknown. ``provenance`` is the CID of the answer's provenance record, a text; it may be
+    given as a function that makes it, which is called when the CID is read. ``extra`` is the provider's own state to
+    be sent back with the next turn (see ``Message.extra``).
+    """
+
+    __slots__ = ()
+
+    @property
+    def provenance(self) -> str | None:
+        """The CID of the answer's provenance record, None without one. Raises EvidenceError if it cannot be made."""
+        given: str | Callable[[], str] | None = _given_provenance(self)
+        return given() if callable(given) else given
+
+    def _asdict(self) -> dict[str, Any]:
+        """The fields by name, in their order."""
+        return {**super()._asdict(), "provenance": self.provenance}
 
     def message(self) -> Message:
         """This answer as the assistant's message of a further turn."""
         return Message("assistant", self.content, self.tool_calls, extra=self.extra)
+
+
+_given_provenance = itemgetter(_Answer._fields.index("provenance"))
 
 
 class EmbeddingOutput(NamedTuple):

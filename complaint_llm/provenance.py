@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from complaint_llm import __version__
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, config_digest, parse_cid
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, Recorded, RequestFacts, config_digest, parse_cid
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
@@ -23,8 +23,8 @@ class Provenance(NamedTuple):
         """Raise EvidenceError for evidence that cannot be cited, before anything is sent."""
         self.log.cited(cids)
 
-    def record(self, sent: Request, output: InferenceOutput) -> str:
-        """The CID of this answer's record; ``sent`` is the request with the backend's own defaults."""
+    def record(self, sent: Request, output: InferenceOutput) -> Recorded:
+        """This answer's record, which gives its CID; ``sent`` is the request with the backend's own defaults."""
         cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
         return self.log.record(RequestFacts(sent.messages, sent.params, sent.tools, cited), output)
 

@@ -26,7 +26,7 @@ def main() -> None:
             (Message("user", "Does the review contradict a dismissal for poor performance?"),),
             evidence=log.cited([record["cid"]]),
         )
-        cid = log.record(asked, InferenceOutput("It does.", backend="example", model="example"))
+        cid = log.record(asked, InferenceOutput("It does.", backend="example", model="example")).cid
         log.close()
         show(trace(store, cid))
 

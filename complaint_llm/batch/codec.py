@@ -28,6 +28,8 @@ def encode_output(output: InferenceOutput) -> str:
     for name, value, default in zip(InferenceOutput._fields, output, _DEFAULTS, strict=True):
         if value is default or name == "content":
             continue
+        if name == "provenance":
+            value = output.provenance
         if name == "tool_calls":
             value = [[pack(part) for part in call] for call in value]
         elif name not in _PLAIN:

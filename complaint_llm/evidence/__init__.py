@@ -6,6 +6,7 @@
 from complaint_llm.evidence.blocks import BlockStore
 from complaint_llm.evidence.cid import Cid, parse_cid
 from complaint_llm.evidence.provenance import ProvenanceLog, config_digest
+from complaint_llm.evidence.provenance_chain import Recorded
 from complaint_llm.evidence.provenance_record import RequestFacts
 from complaint_llm.evidence.store import EvidenceStore
 from complaint_llm.evidence.trace import Step, trace
@@ -19,6 +20,7 @@ __all__ = [
     "EvidenceStore",
     "Fault",
     "ProvenanceLog",
+    "Recorded",
     "RequestFacts",
     "Step",
     "Verification",

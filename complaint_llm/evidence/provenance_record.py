@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from complaint_llm.evidence.cid import DAG_CBOR, RAW, Cid, parse_cid
 from complaint_llm.evidence.dagcbor import decode, encode, head, link_to
+from complaint_llm.evidence.records import moment
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, Tool, ToolCall
 
@@ -53,14 +54,34 @@ def field(key: str, value: Any) -> bytes:
     return _text(key) + encode(value)
 
 
+def marks(output: InferenceOutput) -> tuple[bool, bool]:
+    """What ``metadata`` says of an answer (demo, cached), taken from it at once: its owner may change it."""
+    given = output.metadata
+    return bool(given.get("demo")), bool(given.get("cached"))
+
+
+def all_text(facts: RequestFacts) -> bool:
+    """Whether nothing that was asked can change later, or lack a form in DAG-CBOR: texts, no parts and no tools."""
+    for message in facts.messages:
+        if type(message.content) is not str:
+            return False
+    return not facts.tools
+
+
 def draft(
-    facts: RequestFacts, output: InferenceOutput, when: bytes, parameters: bytes, plugins: bytes, config: bytes
+    facts: RequestFacts,
+    output: InferenceOutput,
+    marked: tuple[bool, bool],
+    when: float,
+    parameters: bytes,
+    plugins: bytes,
+    config: bytes,
 ) -> Draft:
-    """The record of an answer. ``when`` is the encoded time, the last three are encoded fields.
+    """The record of an answer that ``marks`` marked and that came ``when`` (Unix seconds); the rest are encoded fields.
 
     Raises TypeError or ValueError if a tool has no form in DAG-CBOR.
     """
-    cost, usage, marks, reasoning = output.cost, output.token_usage, output.metadata, _NULL
+    cost, usage, reasoning = output.cost, output.token_usage, _NULL
     answer, prompt, calls = _utf8(output.content), _prompt(facts), _NULL
     answer_digest, prompt_digest = sha256(answer).digest(), sha256(prompt).digest()
     texts = [(RAW, answer_digest, answer), (DAG_CBOR, prompt_digest, prompt)]
@@ -70,7 +91,7 @@ def draft(
         calls = _linked(DAG_CBOR, encode([_call(call) for call in output.tool_calls]), texts)
     before = (
         _NULL if cost is None else b"\xfb" + pack(">d", cost),
-        when,
+        _time(when),
         head(0, usage.total_tokens),
         _NULL if usage.cached_tokens is None else head(0, usage.cached_tokens),
         head(0, usage.prompt_tokens),
@@ -80,8 +101,7 @@ def draft(
         prompt_digest,
         encode(facts.evidence) if facts.evidence else _EMPTY,
     )
-    demo, cached = bool(marks.get("demo")), bool(marks.get("cached"))
-    template = _template(output.model, output.backend, output.finish_reason, demo, cached, plugins, config)
+    template = _template(output.model, output.backend, output.finish_reason, *marked, plugins, config)
     return Draft(template, before, (reasoning, parameters, calls), texts)
 
 
@@ -108,6 +128,18 @@ def _template(
         config + field("finish_reason", finish),
     )
     return b"%b".join(part.replace(b"%", b"%%") for part in fixed)
+
+
+def _time(when: float) -> bytes:
+    """A moment as an encoded text."""
+    whole = int(when)
+    return b"%b%06dZ" % (_second(whole), int((when - whole) * 1e6))
+
+
+@lru_cache(maxsize=4)
+def _second(whole: int) -> bytes:
+    """The part of an encoded moment that changes once a second."""
+    return encode(moment(whole))[:-7]
 
 
 def _linked(codec: int, data: bytes, texts: list[Text]) -> bytes:

@@ -218,7 +218,9 @@ def test_the_tree_of_an_answer(run: Run, opener: Opener) -> None:
         cited = store.submit_evidence(b"hello world\n", "letter")["cid"]
         log = ProvenanceLog(store.database)
         facts = RequestFacts((Message("user", "a prompt"),), evidence=log.cited([cited]))
-        cids = [log.record(facts, InferenceOutput(f"answer {number}", backend="b", model="m")) for number in range(3)]
+        cids = [
+            log.record(facts, InferenceOutput(f"answer {number}", backend="b", model="m")).cid for number in range(3)
+        ]
         log.close()
     done = run(cids[2], command=verify)
     assert done.exit_code == 0

@@ -22,7 +22,9 @@ def filled(path: Path, content: Callable[[int], bytes]) -> tuple[EvidenceStore, 
     store.submit_evidence(b"small", "document", user_id="u")
     log = ProvenanceLog(store.database, level="full")
     facts = RequestFacts((Message("user", "a prompt"),), {"seed": 1}, evidence=log.cited([cid]))
-    answers = [log.record(facts, InferenceOutput(f"answer {number}", model="m", backend="b")) for number in range(3)]
+    answers = [
+        log.record(facts, InferenceOutput(f"answer {number}", model="m", backend="b")).cid for number in range(3)
+    ]
     log.close()
     return store, cid, answers
 

@@ -78,7 +78,7 @@ log = ProvenanceLog(store.database, level="full")
 number = 0
 while True:
     number += 1
-    cid = log.record(RequestFacts((Message("user", str(number)),)), InferenceOutput(f"answer {number}"))
+    cid = log.record(RequestFacts((Message("user", str(number)),)), InferenceOutput(f"answer {number}")).cid
     if number % 50 == 0:
         log.flush()
         print(cid, flush=True)
@@ -121,7 +121,7 @@ def test_a_forked_child_has_connections_and_a_chain_of_its_own(
     cid = store.submit_evidence(content(300_000), "document")["cid"]
     log = ProvenanceLog(store.database)
     facts = RequestFacts((Message("user", "a prompt"),))
-    first = log.record(facts, InferenceOutput("before"))
+    first = log.record(facts, InferenceOutput("before")).cid
     log.flush()
     child = os.fork()
     if child == 0:
@@ -134,7 +134,7 @@ def test_a_forked_child_has_connections_and_a_chain_of_its_own(
             code = 0
         finally:
             os._exit(code)
-    mine = log.record(facts, InferenceOutput("of the parent"))
+    mine = log.record(facts, InferenceOutput("of the parent")).cid
     store.submit_evidence(b"of the parent", "document", user_id="parent")
     assert os.waitpid(child, 0)[1] == 0
     log.close()

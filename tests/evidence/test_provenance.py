@@ -66,7 +66,7 @@ def raw(text: str) -> str:
 def test_a_record_says_what_was_asked_and_answered(store: EvidenceStore, log: ProvenanceLog) -> None:
     """Each part of the contract, readable by any DAG-CBOR tool."""
     cited = store.submit_evidence(b"hello world\n", "document")["cid"]
-    cid = log.record(ASKED._replace(evidence=log.cited([cited])), ANSWERED)
+    cid = log.record(ASKED._replace(evidence=log.cited([cited])), ANSWERED).cid
     record = kept(store, log, cid)
     prompt: Any = {
         "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "Extract the claims: é"}]
@@ -143,7 +143,7 @@ def test_every_record_is_in_the_formats_one_form(
     store: EvidenceStore, log: ProvenanceLog, facts: RequestFacts, output: InferenceOutput
 ) -> None:
     """Records are joined from pieces: whatever they hold, the oracle decodes them and would write the same bytes."""
-    record = kept(store, log, log.record(facts, output))
+    record = kept(store, log, log.record(facts, output).cid)
     assert record["parameters"] == dict(facts.parameters)
     assert record["usage"] == output.token_usage._asdict()
     assert (record["model"], record["cost"], record["finish_reason"]) == (
@@ -162,7 +162,7 @@ def test_kept_prompts_are_in_the_formats_one_form(
 ) -> None:
     """With "full", the prompt's block is the DAG-CBOR of its messages and tools, and everything verifies."""
     log = ProvenanceLog(store.database, level="full")
-    cid = log.record(facts, output)
+    cid = log.record(facts, output).cid
     log.close()
     with store.database.transaction("read") as connection:
         (data,) = connection.execute("SELECT data FROM provenance WHERE cid = ?", (cid,)).fetchone()
@@ -180,7 +180,7 @@ def test_records_are_chained_also_across_logs(store: EvidenceStore) -> None:
     cids = []
     for _ in range(2):
         log = ProvenanceLog(store.database)
-        cids += [log.record(ASKED, ANSWERED) for _ in range(3)]
+        cids += [log.record(ASKED, ANSWERED).cid for _ in range(3)]
         log.close()
     tree = trace(store, cids[-1], depth=6)
     seen = []
@@ -195,12 +195,12 @@ def test_records_are_chained_also_across_logs(store: EvidenceStore) -> None:
 def test_threads_make_one_chain(store: EvidenceStore) -> None:
     """No fork, no loss: as many records before the newest as there were calls."""
     log = ProvenanceLog(store.database)
-    threads = [threading.Thread(target=lambda: [log.record(ASKED, ANSWERED) for _ in range(200)]) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: [log.record(ASKED, ANSWERED).cid for _ in range(200)]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    newest = log.record(ASKED, ANSWERED)
+    newest = log.record(ASKED, ANSWERED).cid
     log.close()
     assert trace(store, newest).parts[-1].detail == "1600 verified, back to the first"
     assert store.verify().provenance == 1601
@@ -209,7 +209,7 @@ def test_threads_make_one_chain(store: EvidenceStore) -> None:
 
 def test_digests_keep_no_text(store: EvidenceStore, log: ProvenanceLog) -> None:
     """Neither prompt nor answer is anywhere in the folder."""
-    cid = log.record(RequestFacts((Message("user", "SECRETPROMPT"),)), InferenceOutput("SECRETANSWER"))
+    cid = log.record(RequestFacts((Message("user", "SECRETPROMPT"),)), InferenceOutput("SECRETANSWER")).cid
     log.flush()
     states = {part.what: part.state for part in trace(store, cid).parts}
     assert (states["answer"], states["prompt"]) == ("digest only", "digest only")
@@ -221,7 +221,7 @@ def test_digests_keep_no_text(store: EvidenceStore, log: ProvenanceLog) -> None:
 def test_full_keeps_texts_and_verifies_them(store: EvidenceStore) -> None:
     """And only that level does."""
     log = ProvenanceLog(store.database, level="full")
-    cid = log.record(ASKED, ANSWERED._replace(tool_calls=(ToolCall("1", "look_up", {}, "{}"),)))
+    cid = log.record(ASKED, ANSWERED._replace(tool_calls=(ToolCall("1", "look_up", {}, "{}"),))).cid
     log.close()
     states = {part.what: part.state for part in trace(store, cid).parts}
     assert {states[what] for what in ("answer", "reasoning", "tool calls", "prompt")} == {"verified"}
@@ -231,7 +231,7 @@ def test_the_tree_shows_every_part_and_follows_evidence(store: EvidenceStore, lo
     """Answer, prompt, model, backend, parameters, config, plugins, price, evidence with its records, previous."""
     cited = store.submit_evidence(b"x" * 300_000, "document")["cid"]
     log.record(ASKED, ANSWERED)
-    cid = log.record(ASKED._replace(evidence=log.cited([cited])), ANSWERED._replace(metadata={"demo": True}))
+    cid = log.record(ASKED._replace(evidence=log.cited([cited])), ANSWERED._replace(metadata={"demo": True})).cid
     log.flush()
     tree = trace(store, cid)
     parts = {part.what: part for part in tree.parts}
@@ -282,7 +282,7 @@ def test_the_configs_digest_has_no_secret_in_it() -> None:
 
 def test_text_without_a_utf8_form_is_recorded(store: EvidenceStore, log: ProvenanceLog) -> None:
     """A lone surrogate in a prompt or answer does not cost an answer its record."""
-    cid = log.record(RequestFacts((Message("user", "a\ud800b"),)), InferenceOutput("c\udfffd"))
+    cid = log.record(RequestFacts((Message("user", "a\ud800b"),)), InferenceOutput("c\udfffd")).cid
     assert shown(kept(store, log, cid)["answer"]) == raw("c\ufffdd")
 
 
@@ -301,12 +301,12 @@ def test_a_write_that_fails_stops_the_log(store: EvidenceStore, log: ProvenanceL
     with store.database.transaction("exclusive") as connection:
         connection.execute("ALTER TABLE provenance RENAME TO elsewhere")
     log.record(ASKED, ANSWERED)
-    for call in (log.flush, lambda: log.record(ASKED, ANSWERED), log.close):
+    for call in (log.flush, lambda: log.record(ASKED, ANSWERED).cid, log.close):
         with pytest.raises(EvidenceError, match="provenance could not be written"):
             call()
     with store.database.transaction("exclusive") as connection:
         connection.execute("ALTER TABLE elsewhere RENAME TO provenance")
-    log._chain._writer._error = None  # the fixture closes it once more
+    log._chain._unwritten = None  # the fixture closes it once more
 
 
 def test_a_long_collection_only_delays_records(store: EvidenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +314,7 @@ def test_a_long_collection_only_delays_records(store: EvidenceStore, monkeypatch
     monkeypatch.setattr(store.database, "_patience", 0.05)
     log = ProvenanceLog(store.database)
     with store.database.transaction("exclusive"):
-        cid = log.record(ASKED, ANSWERED)
+        cid = log.record(ASKED, ANSWERED).cid
         waiting = threading.Thread(target=log.flush)
         waiting.start()
         waiting.join(0.5)

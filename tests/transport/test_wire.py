@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
@@ -124,10 +125,9 @@ def test_a_shutdown_wakes_a_reader_that_waits(ends: Ends) -> None:
     threading.Timer(0.05, socket.socket.shutdown, (ends.sock, socket.SHUT_RDWR)).start()
     ends.wire.settimeout(10)
     begin = time.monotonic()
-    try:
+    # TLS may call an end without its farewell an error.
+    with contextlib.suppress(ssl.SSLError, ConnectionError):
         assert ends.wire.recv_into(memoryview(bytearray(10))) == 0
-    except OSError as error:
-        assert not isinstance(error, TimeoutError)
     assert time.monotonic() - begin < 5
 
 
