@@ -71,7 +71,17 @@ class BackendError(ComplaintLLMError):
     ``sent`` whether any of the request left this process.
     """
 
-    retryable = False
+    # Most errors have few of these: what is not given stays the class's, which makes a refusal cheap.
+    backend: str | None = None
+    model: str | None = None
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+    maybe_received: bool = False
+    sent: bool = True
+    attempts: Sequence[Attempt] = ()
 
     def __init__(
         self,
@@ -90,17 +100,26 @@ class BackendError(ComplaintLLMError):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.backend = backend
-        self.model = model
-        self.status = status
-        self.code = code
-        self.request_id = request_id
+        if backend is not None:
+            self.backend = backend
+        if model is not None:
+            self.model = model
+        if status is not None:
+            self.status = status
+        if code is not None:
+            self.code = code
+        if request_id is not None:
+            self.request_id = request_id
         if retryable is not None:
             self.retryable = retryable
-        self.retry_after = retry_after
-        self.maybe_received = maybe_received
-        self.sent = sent
-        self.attempts = tuple(attempts)
+        if retry_after is not None:
+            self.retry_after = retry_after
+        if maybe_received:
+            self.maybe_received = maybe_received
+        if not sent:
+            self.sent = sent
+        if attempts:
+            self.attempts = tuple(attempts)
 
     def __str__(self) -> str:
         where = f"{self.backend}: " if self.backend else ""

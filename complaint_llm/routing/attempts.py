@@ -126,16 +126,9 @@ class Run:
         while True:
             self._check()
             share = self.request.deadline.remaining() / (rest + 1)
-            try:
-                permits = self.admit(candidate, min(patience, share))
-            except BackendError as refusal:
-                if refusal.code == LOCAL_LIMIT and patience != FOREVER and candidate.retry.on_rate_limit:
-                    self.attempts.append(Attempt(candidate.id, line(refusal), 0.0, sent=False))
-                    return FOREVER if refusal.retry_after is None else refusal.retry_after
-                self._passed_over(candidate, refusal)
-                if decide(refusal, candidate.retry) is Action.STOP:
-                    raise self._failure(refusal) from refusal.__cause__
-                return None
+            permits = self.admit(candidate, min(patience, share))
+            if isinstance(permits, BackendError):
+                return self._refused(candidate, permits, patience)
             if hedge is not None and pending and candidate.cancellable:
                 outcome = hedge.race(self, candidate, permits, work, rest, pending)
             else:
@@ -147,6 +140,16 @@ class Run:
                 return None
             if pause > 0:
                 self._rules.sleep(pause, self.request.cancel)
+
+    def _refused(self, candidate: Candidate, refusal: BackendError, patience: float) -> float | None:
+        """As ``_try``, for a refusal. Raises where it is the whole call's."""
+        if refusal.code == LOCAL_LIMIT and patience != FOREVER and candidate.retry.on_rate_limit:
+            self.attempts.append(Attempt(candidate.id, line(refusal), 0.0, sent=False))
+            return FOREVER if refusal.retry_after is None else refusal.retry_after
+        self._passed_over(candidate, refusal)
+        if decide(refusal, candidate.retry) is Action.STOP:
+            raise self._failure(refusal) from refusal.__cause__
+        return None
 
     def _pause(self, candidate: Candidate, error: BackendError, rest: int) -> float | None:
         """Seconds to wait before the same candidate is asked again, or None to go on to the next. Raises to stop."""
@@ -161,8 +164,10 @@ class Run:
         pause = delay_before(tries - 1, error, candidate.retry, self._rules.random)
         return pause if pause < self.request.deadline.remaining() / (rest + 1) else None
 
-    def admit(self, candidate: Candidate, patience: float, cancel: CancelToken | None = None) -> list[Permit]:
-        """Leave of every policy, in order. A refusal gives back what the others gave, in reverse order.
+    def admit(
+        self, candidate: Candidate, patience: float, cancel: CancelToken | None = None
+    ) -> list[Permit] | BackendError:
+        """Leave of every policy, in order, or the refusal; then what the others gave is given back, in reverse order.
 
         ``cancel`` ends a wait for it, where that is not the whole call's.
         """
@@ -173,8 +178,15 @@ class Run:
         try:
             for policy in candidate.policies:
                 permit = policy.enter(request, patience)
+                if isinstance(permit, BackendError):
+                    settle(permits, NEVER_STARTED)
+                    return permit
                 if permit is not None:
                     permits.append(permit)
+        except BackendError as refusal:
+            settle(permits, NEVER_STARTED)
+            # Its frames lead back to this run: without them nothing is left for the garbage collector to find.
+            return refusal.with_traceback(None)
         except BaseException:
             settle(permits, NEVER_STARTED)
             raise
@@ -271,8 +283,6 @@ class Run:
             raise self._failure(None)
 
     def _passed_over(self, candidate: Candidate, refusal: BackendError) -> None:
-        # Its frames lead back to this run: without them nothing is left for the garbage collector to find.
-        refusal.__traceback__ = None
         if refusal.backend is None:
             refusal.backend = candidate.id
         self.errors.setdefault(candidate.id, refusal)

@@ -63,8 +63,8 @@ class Breaker:
         self._term = _Term(self)
         reset_in_child(self)
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
-        """Admit, or raise CircuitOpenError at once; it never waits."""
+    def enter(self, request: AnyRequest, patience: float) -> Permit | CircuitOpenError:
+        """Admit, or return the refusal at once; it never waits."""
         until = self._open_until
         if until is None:
             return self._term
@@ -77,7 +77,7 @@ class Breaker:
                 self._term = _Term(self, probe=True)
             if left <= 0:
                 return self._term
-        raise CircuitOpenError(f"circuit open, probed in {left:.1f} s", backend=self._id, retry_after=left, sent=False)
+        return CircuitOpenError(f"circuit open, probed in {left:.1f} s", backend=self._id, retry_after=left, sent=False)
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:
         """Closed with its failures so far, or open with the time to the next probe."""

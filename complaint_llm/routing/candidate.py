@@ -77,10 +77,11 @@ class Permit(Protocol):
 class Policy(Protocol):
     """One rule that guards a backend. Any thread may call it; it holds no lock while it waits."""
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit | None:
+    def enter(self, request: AnyRequest, patience: float) -> Permit | BackendError | None:
         """Admit the attempt, waiting at most ``patience`` seconds (and never beyond ``request.deadline``).
 
-        Returns None where nothing needs settling. Raises a BackendError with ``sent=False`` to refuse.
+        Returns None where nothing needs settling. A refusal is a BackendError with ``sent=False``, raised, or returned,
+        which costs a third: a breaker refuses every call for as long as its backend is down.
         """
         ...
 

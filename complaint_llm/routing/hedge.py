@@ -172,9 +172,8 @@ class _Race:
     def _run_second(self, after: float) -> None:
         self._start.wait(after)
         other, run = self._other, self._run
-        try:
-            permits = run.admit(other, 0.0, self._second_token)
-        except BackendError:
+        permits = run.admit(other, 0.0, self._second_token)
+        if isinstance(permits, BackendError):
             return  # not ready now: it stays in line and may be asked after the first
         with self._lock:
             begins = not self._stopped and not self._second_token.cancelled

@@ -25,7 +25,7 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.routing.breaker import Breaker, BreakerSettings
-from complaint_llm.routing.candidate import Outcome
+from complaint_llm.routing.candidate import Outcome, Permit
 from complaint_llm.routing.router import Router
 
 FAILED = Outcome(0.1, None, ServerError("500", status=500))
@@ -33,10 +33,17 @@ ANSWERED = Outcome(0.1, answer())
 REQUEST = ask()
 
 
+def entered(breaker: Breaker) -> Permit:
+    """Leave for an attempt, where the breaker has to give it."""
+    permit = breaker.enter(REQUEST, 0)
+    assert not isinstance(permit, CircuitOpenError)
+    return permit
+
+
 def opened(time: ModelTime) -> Breaker:
     breaker = Breaker("a", BreakerSettings(5, 30.0), time.clock)
     for _ in range(5):
-        breaker.enter(REQUEST, 0).settle(FAILED)
+        entered(breaker).settle(FAILED)
     return breaker
 
 
@@ -45,11 +52,11 @@ def test_it_opens_after_its_failures_and_refuses_at_once() -> None:
     breaker = Breaker("a", BreakerSettings(5, 30.0), time.clock)
     for _ in range(5):
         assert breaker.state().ready
-        breaker.enter(REQUEST, 0).settle(FAILED)
-    with pytest.raises(CircuitOpenError) as caught:
-        breaker.enter(REQUEST, 100)
-    assert caught.value.retry_after == 30.0
-    assert not caught.value.sent
+        entered(breaker).settle(FAILED)
+    refusal = breaker.enter(REQUEST, 100)
+    assert isinstance(refusal, CircuitOpenError)
+    assert refusal.retry_after == 30.0
+    assert not refusal.sent
     assert breaker.state().line == "open, probed in 30.0 s"
     assert not breaker.state().ready
 
@@ -58,8 +65,8 @@ def test_an_answer_in_between_starts_the_count_again() -> None:
     breaker = Breaker("a")
     for _ in range(20):
         for _ in range(4):
-            breaker.enter(REQUEST, 0).settle(FAILED)
-        breaker.enter(REQUEST, 0).settle(ANSWERED)
+            entered(breaker).settle(FAILED)
+        entered(breaker).settle(ANSWERED)
     assert breaker.state().line == "closed, 0 of 5 failures"
 
 
@@ -67,33 +74,31 @@ def test_after_the_cooldown_one_probe_passes_and_its_answer_closes_the_circuit()
     time = ModelTime()
     breaker = opened(time)
     time.advance(30.0)
-    probe = breaker.enter(REQUEST, 0)
-    with pytest.raises(CircuitOpenError):
-        breaker.enter(REQUEST, 0)
+    probe = entered(breaker)
+    assert isinstance(breaker.enter(REQUEST, 0), CircuitOpenError)
     probe.settle(ANSWERED)
     assert breaker.state().line == "closed, 0 of 5 failures"
-    breaker.enter(REQUEST, 0)
+    entered(breaker)
 
 
 def test_a_probe_that_fails_opens_it_for_another_cooldown() -> None:
     time = ModelTime()
     breaker = opened(time)
     time.advance(30.0)
-    breaker.enter(REQUEST, 0).settle(FAILED)
+    entered(breaker).settle(FAILED)
     time.advance(29.9)
-    with pytest.raises(CircuitOpenError):
-        breaker.enter(REQUEST, 0)
+    assert isinstance(breaker.enter(REQUEST, 0), CircuitOpenError)
     time.advance(0.1)
-    breaker.enter(REQUEST, 0)
+    entered(breaker)
 
 
 def test_the_lease_of_a_probe_that_is_not_heard_of_expires() -> None:
     time = ModelTime()
     breaker = opened(time)
     time.advance(30.0)
-    lost = breaker.enter(REQUEST, 0)
+    lost = entered(breaker)
     time.advance(30.0)
-    second = breaker.enter(REQUEST, 0)
+    second = entered(breaker)
     lost.settle(FAILED)
     second.settle(ANSWERED)
     assert breaker.state().ready
@@ -105,8 +110,8 @@ def test_a_probe_that_was_never_made_lets_the_next_request_be_the_probe(outcome:
     time = ModelTime()
     breaker = opened(time)
     time.advance(30.0)
-    breaker.enter(REQUEST, 0).settle(outcome)
-    breaker.enter(REQUEST, 0).settle(ANSWERED)
+    entered(breaker).settle(outcome)
+    entered(breaker).settle(ANSWERED)
     assert breaker.state().line.startswith("closed")
 
 
@@ -114,24 +119,24 @@ def test_a_probe_that_is_refused_for_its_own_fault_shows_that_the_backend_is_the
     time = ModelTime()
     breaker = opened(time)
     time.advance(30.0)
-    breaker.enter(REQUEST, 0).settle(Outcome(0.1, None, InvalidRequestError("400", status=400)))
+    entered(breaker).settle(Outcome(0.1, None, InvalidRequestError("400", status=400)))
     assert breaker.state().line.startswith("closed")
 
 
 def test_outcomes_count_only_for_the_state_they_started_in() -> None:
     time = ModelTime()
     breaker = Breaker("a", BreakerSettings(2, 30.0), time.clock)
-    early = [breaker.enter(REQUEST, 0) for _ in range(4)]
+    early = [entered(breaker) for _ in range(4)]
     early[0].settle(FAILED)
     early[1].settle(FAILED)
     time.advance(30.0)
-    breaker.enter(REQUEST, 0).settle(ANSWERED)
+    entered(breaker).settle(ANSWERED)
     early[2].settle(FAILED)
     early[3].settle(FAILED)
     assert breaker.state().line == "closed, 0 of 2 failures"
-    late = breaker.enter(REQUEST, 0)
-    breaker.enter(REQUEST, 0).settle(FAILED)
-    breaker.enter(REQUEST, 0).settle(FAILED)
+    late = entered(breaker)
+    entered(breaker).settle(FAILED)
+    entered(breaker).settle(FAILED)
     late.settle(ANSWERED)
     assert not breaker.state().ready
 
@@ -154,7 +159,7 @@ def test_outcomes_count_only_for_the_state_they_started_in() -> None:
 )
 def test_what_counts(error: BackendError, counted: bool) -> None:
     breaker = Breaker("a", BreakerSettings(1, 30.0))
-    breaker.enter(REQUEST, 0).settle(Outcome(0.1, None, error))
+    entered(breaker).settle(Outcome(0.1, None, error))
     assert breaker.state().ready is not counted
 
 
@@ -177,11 +182,8 @@ def test_of_many_threads_exactly_one_is_the_probe() -> None:
 
     def call(number: int) -> None:
         barrier.wait()
-        try:
-            breaker.enter(REQUEST, 0)
-        except CircuitOpenError:
-            return
-        admitted.append(number)
+        if not isinstance(breaker.enter(REQUEST, 0), CircuitOpenError):
+            admitted.append(number)
 
     threads = [threading.Thread(target=call, args=(number,)) for number in range(16)]
     for thread in threads:
@@ -200,11 +202,11 @@ def test_whatever_happens_an_open_circuit_admits_at_most_one_attempt_a_cooldown(
     for step in steps:
         if step == "start":
             closed = breaker.state().line.startswith("closed")
-            try:
-                permits.append(breaker.enter(REQUEST, 0))
-            except CircuitOpenError:
+            permit = breaker.enter(REQUEST, 0)
+            if isinstance(permit, CircuitOpenError):
                 assert not closed
                 continue
+            permits.append(permit)
             if not closed:
                 assert time.clock() - probed_at >= 30.0 or not steps
                 probed_at = time.clock()

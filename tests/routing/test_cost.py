@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from routing_model import ask
 
-from complaint_llm.exceptions import ServerError
+from complaint_llm.exceptions import CircuitOpenError, ServerError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.routing.admission import admission
 from complaint_llm.routing.breaker import Breaker, BreakerSettings
@@ -87,7 +87,9 @@ def microseconds(*works: Callable[[], object]) -> list[float]:
 
 def test_a_known_dead_first_backend_adds_at_most_10_microseconds() -> None:
     breaker = Breaker("dead", BreakerSettings(1, 1e9))
-    breaker.enter(ask(), 0).settle(Outcome(0.1, None, ServerError("500", status=500)))
+    entered = breaker.enter(ask(), 0)
+    assert not isinstance(entered, CircuitOpenError)
+    entered.settle(Outcome(0.1, None, ServerError("500", status=500)))
     router, request = Router(), ask(seconds=600)
     dead, live = Instant((breaker,)), Instant(admission("a"))
     alone, behind = microseconds(lambda: router.answer(request, (live,)), lambda: router.answer(request, (dead, live)))
