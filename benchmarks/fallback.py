@@ -1,4 +1,4 @@
-"""The first backend fails: what the second one's answer costs, and what a backend that is known to be down costs."""
+"""The first backend fails: what the second one's answer costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from benchmarks.server import Server
 
 CALLS = 200
 NEVER_OPEN = {"circuit_breaker": {"failures": 1_000_000, "cooldown": 30}}
-STAYS_OPEN = {"circuit_breaker": {"failures": 1, "cooldown": 3600}}
 
 
 def tables(options: Options) -> Sequence[Table]:
@@ -20,7 +19,6 @@ def tables(options: Options) -> Sequence[Table]:
         return [
             _second_answer("refuses the connection", urls.refused, urls.fast, options),
             _second_answer("answers HTTP 500", urls.failing, urls.fast, options),
-            _known_down(urls.refused, urls.fast, options),
         ]
 
 
@@ -39,25 +37,6 @@ def _second_answer(what: str, bad: str, good: str, options: Options) -> Table:
     cpu = {name: [each.cpu / each.n for each in row] for name, row in measured.samples.items()}
     title = f"The first backend {what}, the second answers: CPU a call"
     return Table(title, "µs", 1e6, figures(cpu, "requests, try/except"), [Limit("complaint-llm", 1.0)], measured.note)
-
-
-def _known_down(bad: str, good: str, options: Options) -> Table:
-    """Beside the same config whose first backend is up, and beside the second backend alone."""
-    down = {"bad": bad, "good": good, "skipped": True, "settings": STAYS_OPEN}
-    contenders = [
-        Contender("second backend alone", "with_complaint_llm", "call", {"base": good}),
-        Contender("two backends, first up", "with_complaint_llm", "pair", {"first": good, "second": good}),
-        Contender("two backends, first down", "with_complaint_llm", "fallback", down),
-    ]
-    samples = interleaved(contenders, "each", CALLS, options.rounds * 4).samples
-    alone, up, skipping = ([each.cpu / each.n for each in row] for row in samples.values())
-    found = figures(dict(zip(samples, (alone, up, skipping), strict=True)), None)
-    extra = {
-        "extra to both up": [more - less for more, less in zip(skipping, up, strict=True)],
-        "extra to one alone": [more - less for more, less in zip(skipping, alone, strict=True)],
-    }
-    title = "The first backend is known to be down (open breaker): extra CPU a call"
-    return Table(title, "µs", 1e6, [*found, *figures(extra, None)], [Limit("extra to both up", 10, of="figure")])
 
 
 if __name__ == "__main__":

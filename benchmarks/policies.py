@@ -14,12 +14,14 @@ from benchmarks.report import Limit, Options, Table, run
 from benchmarks.server import Server
 
 PROGRAM = Path(__file__).parent / "contenders" / "in_turn.py"
+DOWN, WHOLE = "first backend known to be down", "the same in the whole process"
 
 
 def tables(options: Options) -> Sequence[Table]:
     plain = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
     with Server() as server:
-        command = [sys.executable, str(PROGRAM), server.urls.fast, server.urls.cut, str(options.rounds)]
+        urls = server.urls
+        command = [sys.executable, str(PROGRAM), urls.fast, urls.cut, urls.refused, str(options.rounds)]
         done = subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
         served = sum(requests for requests, _ in server.counts())
     if done.returncode:
@@ -28,10 +30,18 @@ def tables(options: Options) -> Sequence[Table]:
     if served != found["asked"]:
         raise RuntimeError(f"the cache did not answer: {served} requests for {found['asked']} prompts")
     hits = figures({"cache hit": found["hits"]}, None)
+    down = figures({name: found[where].pop(DOWN) for where, name in (("caller", DOWN), ("whole", WHOLE))}, None)
     return [
         _table(found["caller"], "the caller's thread", 15, but="store"),
         _table(found["whole"], "the whole process, with what is left to other threads", 60),
         Table("An answer from the cache, 1 KB prompt: CPU", "µs", 1e6, hits, [Limit("cache hit", 30, of="figure")]),
+        Table(
+            "The first backend is known to be down (open breaker): extra CPU a call to both being up",
+            "µs",
+            1e6,
+            down,
+            [Limit(DOWN, 10, of="figure")],
+        ),
     ]
 
 

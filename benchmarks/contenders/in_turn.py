@@ -1,7 +1,9 @@
-"""Every policy in one process, in turn: what differs is the policy, not where a process happens to lie.
+"""Every policy, and a backend that is known to be down, in one process, in turn.
 
-Started with FAST CUT ROUNDS (two base URLs, a number); prints, as JSON, what each policy adds in each round, and how
-many different prompts were asked. A script of its own, as worker.py is: it has to find the installed package, not the
+What differs is the policy, not where a process happens to lie.
+
+Started with FAST CUT REFUSED ROUNDS (three base URLs, a number); prints, as JSON, what each policy adds in each round,
+and how many prompts were asked. A script of its own, as worker.py is: it has to find the installed package, not the
 source tree.
 """
 
@@ -16,11 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice, repeat
 from typing import Any
 
-from with_complaint_llm import call, repeated
+from with_complaint_llm import call, known_down, pair, repeated
 from worker import START, prompt
 
 CALLS = 200
 IN_A_ROW = 20
+TIMES = 4
+"""Measurements of the caller's thread for one of the process: they are short, and a few microseconds are wanted."""
 QUIET = 0.2
 """Seconds in which what a call leaves to other threads is done: provenance gathers for 0.05 s before it commits."""
 
@@ -43,16 +47,19 @@ OF_CUT_ANSWERS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     CUT: ({}, {"on_truncation": "ignore"}),
     LOOK_UP: (CACHED, {"on_truncation": "ignore"}),
 }
-WITHOUT = {name: DEFAULT for name in POLICIES if name != DEFAULT} | {LOOK_UP: CUT}
+BOTH_UP, KNOWN_DOWN = "two backends, both up", "first backend known to be down"
+WITHOUT = {name: DEFAULT for name in POLICIES if name != DEFAULT} | {LOOK_UP: CUT, KNOWN_DOWN: BOTH_UP}
 """What each is compared with."""
 
 Generate = Callable[[str], str]
 
 
 def main() -> None:
-    fast, cut, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    fast, cut, refused, rounds = *sys.argv[1:4], int(sys.argv[4])
     asked = {name: call(fast, dict(keys), dict(settings)) for name, (keys, settings) in POLICIES.items()}
     asked |= {name: call(cut, dict(keys), dict(settings)) for name, (keys, settings) in OF_CUT_ANSWERS.items()}
+    down = known_down(refused, fast)
+    asked |= {BOTH_UP: pair(fast, fast), KNOWN_DOWN: down.generate}
     number = count()
     fresh = map(prompt, number)
     for generate in asked.values():
@@ -63,11 +70,18 @@ def main() -> None:
     for each in range(rounds):
         order = list(asked)
         random.Random(each).shuffle(order)
-        _extra(_thread_times(asked, order, fresh), caller)
-        _extra(_process_times(asked, order, fresh), whole)
+        for _ in range(TIMES):
+            mine = _thread_times(asked, order, fresh)
+            _extra(mine, caller)
+        # Measured apart: as a difference of whole processes a few microseconds would drown in the noise of hundreds.
+        others = _left_to_others(asked, order, fresh)
+        _extra({name: mine[name] + others[name] for name in order}, whole)
+    skipped = down.infer(next(fresh)).attempts[0].error
+    if skipped is None or "circuit open" not in skipped:
+        raise RuntimeError(f"the first backend was not passed over: {skipped}")
     again = repeated(fast, CACHED)
     hits = [statistics.median(_each(again, repeat("", CALLS))) for _ in range(rounds)]
-    print(json.dumps({"caller": caller, "whole": whole, "hits": hits, "asked": next(number) + 1}))
+    print(json.dumps({"caller": caller, "whole": whole, "hits": hits, "asked": next(number) + 2}))
 
 
 def _thread_times(asked: Mapping[str, Generate], order: Sequence[str], fresh: Iterator[str]) -> Mapping[str, float]:
@@ -79,16 +93,16 @@ def _thread_times(asked: Mapping[str, Generate], order: Sequence[str], fresh: It
     return {name: statistics.median(row) for name, row in taken.items()}
 
 
-def _process_times(asked: Mapping[str, Generate], order: Sequence[str], fresh: Iterator[str]) -> Mapping[str, float]:
-    """Seconds of CPU a call, of all threads, until nothing is left to be done."""
+def _left_to_others(asked: Mapping[str, Generate], order: Sequence[str], fresh: Iterator[str]) -> Mapping[str, float]:
+    """Seconds of CPU a call that other threads than the caller's take, until nothing is left to be done."""
     taken = {}
     for name in order:
         batch, generate = list(islice(fresh, CALLS)), asked[name]
-        start = time.process_time()
+        start, own = time.process_time(), time.thread_time()
         for each in batch:
             generate(each)
         time.sleep(QUIET)
-        taken[name] = (time.process_time() - start) / CALLS
+        taken[name] = (time.process_time() - start - (time.thread_time() - own)) / CALLS
     return taken
 
 

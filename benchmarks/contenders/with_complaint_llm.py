@@ -42,6 +42,14 @@ def pair(first: str, second: str) -> Callable[[str], str]:
     return mediator([backend("first", first, max_retries=0), backend("second", second, max_retries=0)]).generate
 
 
+def known_down(bad: str, good: str) -> Mediator:
+    """Two backends, the circuit of the first open for an hour; one prompt was sent to see that."""
+    settings = {"circuit_breaker": {"failures": 1, "cooldown": 3600}}
+    asked = mediator([backend("first", bad, max_retries=0), backend("second", good, max_retries=0)], **settings)
+    asked.generate("opens the circuit")
+    return asked
+
+
 def repeated(base: str, keys: dict[str, Any]) -> Callable[[str], str]:
     """The same prompt again and again: after the first one, what a cache hit costs."""
     generate = call(base, keys)

@@ -22,7 +22,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Attempt
 from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
-from complaint_llm.routing.retry import Action, decide, delay_before
+from complaint_llm.routing.retry import NEXT, STOP, decide, delay_before
 from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
@@ -147,17 +147,17 @@ class Run:
             self.attempts.append(Attempt(candidate.id, line(refusal), 0.0, sent=False))
             return FOREVER if refusal.retry_after is None else refusal.retry_after
         self._passed_over(candidate, refusal)
-        if decide(refusal, candidate.retry) is Action.STOP:
+        if decide(refusal, candidate.retry) is STOP:
             raise self._failure(refusal) from refusal.__cause__
         return None
 
     def _pause(self, candidate: Candidate, error: BackendError, rest: int) -> float | None:
         """Seconds to wait before the same candidate is asked again, or None to go on to the next. Raises to stop."""
         action = decide(error, candidate.retry)
-        if action is Action.STOP:
+        if action is STOP:
             raise self._failure(error) from error.__cause__
         tries = self._tries[id(candidate)]
-        if action is Action.NEXT or tries > candidate.retry.max_retries or self._made >= self._most:
+        if action is NEXT or tries > candidate.retry.max_retries or self._made >= self._most:
             return None
         if rest and error.maybe_received and isinstance(error, BackendTimeoutError):
             return None

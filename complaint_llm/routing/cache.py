@@ -66,26 +66,30 @@ class Cache:
         A kept one, and one that an identical request under way got, costs 0 and has ``metadata["cached"]``. Errors
         and cut answers are not kept.
         """
-        caching = []
-        for candidate in candidates:
-            identity = candidate.cache_identity(request)
-            if identity is not None and excluded(candidate, request) is None:
-                caching.append((candidate, identity))
-        if not caching:
-            return ask(request, candidates)
         began = self._clock()
-        try:
-            digest = request_digest(request)
-        except (OSError, TypeError, ValueError):
-            # An image that is not there, a value that JSON has no form for: for the backend to refuse by its rules.
-            return ask(request, candidates)
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
-        keyed = [(f"{digest}:{identity}", candidate) for candidate, identity in caching]
-        for key, candidate in keyed:
+        digest = None
+        keyed: list[Keyed] = []
+        name = ""
+        for candidate in candidates:
+            identity = candidate.cache_identity(request)
+            if identity is None or excluded(candidate, request) is not None:
+                continue
+            if digest is None:
+                try:
+                    digest = request_digest(request)
+                except (OSError, TypeError, ValueError):
+                    # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
+                    return ask(request, candidates)
+            key = f"{digest}:{identity}"
             found = self._get(key, request, shared)
             if found is not None:
                 return _free(found, candidate.id, self._clock() - began)
+            keyed.append((key, candidate))
+            name += key
+        if not keyed:
+            return ask(request, candidates)
 
         def ask_and_keep() -> InferenceOutput:
             output = ask(request, candidates)
@@ -93,26 +97,29 @@ class Cache:
                 self._keep(output, keyed, shared)
             return output
 
-        keys = tuple([key for key, _ in keyed])
         if shared is None:
-            output, own = self._flights.run(keys, request, ask_and_keep)
+            output, own = self._flights.run(name, request, ask_and_keep)
         else:
-            output, own = self._flights.run(
-                keys, request, partial(self._ask_together, keys, request, ask_and_keep, shared)
-            )
+            together = partial(self._ask_together, name, keyed, request, ask_and_keep, shared)
+            output, own = self._flights.run(name, request, together)
         return output if own else _free(_copied(output), output.backend, self._clock() - began)
 
     def _ask_together(
-        self, keys: Sequence[str], request: Request, ask: Callable[[], InferenceOutput], shared: SharedCache
+        self,
+        name: str,
+        keyed: Sequence[Keyed],
+        request: Request,
+        ask: Callable[[], InferenceOutput],
+        shared: SharedCache,
     ) -> InferenceOutput:
         """The answer of ``ask``, or of another process that asks the same."""
 
         def look_again() -> InferenceOutput | None:
-            found = (self._get(key, request, shared) for key in keys)
+            found = (self._get(key, request, shared) for key, _ in keyed)
             return next((output for output in found if output is not None), None)
 
         began = self._clock()
-        output, own = shared.fly("|".join(keys), request, ask, look_again)
+        output, own = shared.fly(name, request, ask, look_again)
         return output if own else _free(output, output.backend, self._clock() - began)
 
     def close(self) -> None:
@@ -125,13 +132,16 @@ class Cache:
         self._lock = threading.Lock()
 
     def _get(self, key: str, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
-        with self._lock:
-            entry = self._answers.get(key)
-            if entry is not None:
-                if entry[0] > self._clock():
-                    self._answers.move_to_end(key)
-                    return _copied(entry[1])
-                del self._answers[key]
+        if key in self._answers:
+            with self._lock:
+                entry = self._answers.get(key)
+                if entry is not None:
+                    if entry[0] > self._clock():
+                        self._answers.move_to_end(key)
+                        return _copied(entry[1])
+                    del self._answers[key]
+        if self._file is None and shared is None:
+            return None
         for store in (self._file, shared):
             found = None if store is None else store.get(key, request)
             if found is not None:

@@ -45,6 +45,10 @@ class Action(Enum):
     STOP = "stop"
 
 
+RETRY, NEXT, STOP = Action
+# By these names: Python 3.11 looks a member up in the class by way of a function, as often as every call is refused.
+
+
 class Rule(NamedTuple):
     """A row of the table: errors of this class (the most special class counts) lead to this action."""
 
@@ -58,23 +62,23 @@ class Rule(NamedTuple):
 
 
 TABLE: tuple[Rule, ...] = (
-    Rule(CancelledError, Action.STOP, "the caller does not want the answer any more"),
-    Rule(QuotaExceededError, Action.NEXT, "402, or 429 with a quota code: waiting does not help"),
-    Rule(RateLimitError, Action.RETRY, "429: after Retry-After or a growing delay", unsent=Action.NEXT),
-    Rule(AuthenticationError, Action.NEXT, "401: the key stays wrong; logged as an error"),
-    Rule(PermissionDeniedError, Action.NEXT, "403: the key may not do this; logged as an error"),
-    Rule(ModelNotFoundError, Action.NEXT, "404: the model is not there; logged as an error"),
-    Rule(ContextLengthError, Action.NEXT, "another model may have more room", unsent=Action.NEXT),
-    Rule(ContentFilterError, Action.NEXT, "another provider may judge otherwise"),
-    Rule(InvalidRequestError, Action.NEXT, "400, 413, 422: another backend may accept it", unsent=Action.STOP),
-    Rule(BackendTimeoutError, Action.RETRY, "wholly sent: the next backend first, it may still be working"),
-    Rule(BackendConnectionError, Action.RETRY, "no connection, or it broke"),
-    Rule(ServerError, Action.RETRY, "5xx, also 529"),
-    Rule(StreamInterruptedError, Action.RETRY, "broken off before a piece was handed out"),
-    Rule(ResponseFormatError, Action.NEXT, "what it answers is no answer"),
-    Rule(BudgetExceededError, Action.NEXT, "this backend's budget is spent; the whole budget stops the request"),
-    Rule(CircuitOpenError, Action.NEXT, "it failed too often just now", final=True),
-    Rule(BackendError, Action.NEXT, "whatever else a backend reports"),
+    Rule(CancelledError, STOP, "the caller does not want the answer any more"),
+    Rule(QuotaExceededError, NEXT, "402, or 429 with a quota code: waiting does not help"),
+    Rule(RateLimitError, RETRY, "429: after Retry-After or a growing delay", unsent=NEXT),
+    Rule(AuthenticationError, NEXT, "401: the key stays wrong; logged as an error"),
+    Rule(PermissionDeniedError, NEXT, "403: the key may not do this; logged as an error"),
+    Rule(ModelNotFoundError, NEXT, "404: the model is not there; logged as an error"),
+    Rule(ContextLengthError, NEXT, "another model may have more room", unsent=NEXT),
+    Rule(ContentFilterError, NEXT, "another provider may judge otherwise"),
+    Rule(InvalidRequestError, NEXT, "400, 413, 422: another backend may accept it", unsent=STOP),
+    Rule(BackendTimeoutError, RETRY, "wholly sent: the next backend first, it may still be working"),
+    Rule(BackendConnectionError, RETRY, "no connection, or it broke"),
+    Rule(ServerError, RETRY, "5xx, also 529"),
+    Rule(StreamInterruptedError, RETRY, "broken off before a piece was handed out"),
+    Rule(ResponseFormatError, NEXT, "what it answers is no answer"),
+    Rule(BudgetExceededError, NEXT, "this backend's budget is spent; the whole budget stops the request"),
+    Rule(CircuitOpenError, NEXT, "it failed too often just now", final=True),
+    Rule(BackendError, NEXT, "whatever else a backend reports"),
 )
 """From error to action. Statuses of RETRIED_STATUSES are retried whatever class they have, but for quota errors."""
 
@@ -87,14 +91,14 @@ def decide(error: BackendError, retry: RetryPolicy) -> Action:
     if not error.sent and rule.unsent is not None:
         return rule.unsent
     if rule.final and not error.retryable:
-        return Action.NEXT
+        return NEXT
     if isinstance(error, BudgetExceededError) and error.code == WHOLE_BUDGET:
-        return Action.STOP
-    if rule.action is Action.STOP or isinstance(error, QuotaExceededError):
+        return STOP
+    if rule.action is STOP or isinstance(error, QuotaExceededError):
         return rule.action
     if isinstance(error, RateLimitError) and not retry.on_rate_limit:
-        return Action.NEXT
-    return Action.RETRY if _retried(error, rule, retry) else Action.NEXT
+        return NEXT
+    return RETRY if _retried(error, rule, retry) else NEXT
 
 
 def delay_before(number: int, error: BackendError, retry: RetryPolicy, random: Callable[[], float]) -> float:
@@ -109,7 +113,7 @@ def delay_before(number: int, error: BackendError, retry: RetryPolicy, random: C
 def _retried(error: BackendError, rule: Rule, retry: RetryPolicy) -> bool:
     if error.status is not None and retry.on_status is not None:
         return error.status in retry.on_status
-    if rule.action is Action.RETRY:
+    if rule.action is RETRY:
         return error.retryable or isinstance(error, StreamInterruptedError)
     # A provider that says so itself (x-should-retry), or a conflict or early-data status of another class.
     return error.retryable or error.status in RETRIED_STATUSES
