@@ -96,9 +96,10 @@ class ThreadExecutor:
         with self._lock:
             if self._closed:
                 raise BatchError("its threads have ended")
+            # First the work, then who does it: a thread that finds nothing waits, and to wake it takes longer.
+            self._queue.put(work)
             if len(self._threads) < self._most:
                 self._start_thread()
-            self._queue.put(work)
 
     def _start_thread(self) -> None:
         name = f"batch-{len(self._threads)}"
@@ -107,6 +108,7 @@ class ThreadExecutor:
             thread.start()
         except RuntimeError as error:
             if not self._threads:
+                self._queue.get_nowait()
                 raise BatchError(f"no thread could be started: {error}") from error
             # The machine has no more to give: those that run do the work, in more time.
             self._most = len(self._threads)

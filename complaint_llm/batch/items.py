@@ -103,8 +103,7 @@ def differing_part(old: str, new: str) -> str:
 
 
 def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_encode(value).encode("ascii")).hexdigest()
 
 
 _NO_PARAMETERS = "00000000"
@@ -134,6 +133,9 @@ def _plain(value: Any) -> Any:
     if callable(value):
         return f"{value.__module__}.{value.__qualname__}"
     raise InvalidRequestError(f"a {type(value).__name__} in an item's parameters has no digest", sent=False)
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain).encode
 
 
 def _image(path: str) -> bytes:

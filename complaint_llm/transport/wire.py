@@ -10,11 +10,15 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
+import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import socket
+# Where Linux's struct tcp_info (linux/tcp.h) has the state of the connection and how many bytes have come in order;
+# a peer's FIN changes both.
+_STATE, _CAME, _INFO = slice(0, 1), slice(128, 136), 136
+_ESTABLISHED = b"\x01"
 
 
 class Wire(Protocol):
@@ -33,7 +37,7 @@ def wire_over(sock: socket.socket) -> Wire:
 class PolledWire:
     """A non-blocking socket with a timeout in seconds for each operation; 0 waits for nothing. Used by one thread."""
 
-    __slots__ = ("_poller", "_recv_into", "_send", "_sock", "_timeout")
+    __slots__ = ("_counted", "_poller", "_received", "_recv_into", "_send", "_sock", "_timeout")
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -41,6 +45,8 @@ class PolledWire:
         self._recv_into = sock.recv_into
         self._send = sock.send
         self._timeout = 0.0
+        self._received = 0
+        self._counted = sys.platform == "linux" and sock.family in (socket.AF_INET, socket.AF_INET6)
         self._poller = select.poll()
         self._poller.register(sock, select.POLLIN)
 
@@ -52,15 +58,21 @@ class PolledWire:
         """As ``socket.recv_into``. Raises TimeoutError, or BlockingIOError where the timeout is 0."""
         timeout = self._timeout
         if not timeout:
-            return self._recv_into(buffer)
+            if self._counted and self._nothing_came():
+                raise BlockingIOError
+            count = self._recv_into(buffer)
+            self._received += count
+            return count
         until = time.monotonic() + timeout
         while True:
             # Waits before it tries: an answer is never there when its request was sent just now.
             self._wait(select.POLLIN, until)
             try:
-                return self._recv_into(buffer)
+                count = self._recv_into(buffer)
             except BlockingIOError:
                 continue  # what came was no use to the kernel
+            self._received += count
+            return count
 
     def sendall(self, data: memoryview) -> None:
         """As ``socket.sendall``. Raises TimeoutError."""
@@ -74,6 +86,13 @@ class PolledWire:
             if sent == len(data):
                 return
             self._wait(select.POLLOUT, until)
+
+    def _nothing_came(self) -> bool:
+        """Whether for certain nothing lies unread and the peer has not closed. Asked before every request, and so in a
+        way in which Python does not give its lock up: with hundreds of threads that is a twelfth of their time.
+        """
+        info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO)
+        return info[_STATE] == _ESTABLISHED and info[_CAME] == self._received.to_bytes(8, sys.byteorder)
 
     def _wait(self, events: int, until: float) -> None:
         """Return when one of ``events`` came, or the connection's end."""

@@ -6,6 +6,8 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -166,6 +168,72 @@ def test_readiness_without_bytes_is_waited_out() -> None:
         wire.settimeout(5)
         assert receive(wire, 4) == b"here"
         assert len(calls) == 2
+
+
+@pytest.fixture
+def connected() -> Iterator[tuple[PolledWire, socket.socket]]:
+    """A wire over TCP, and its peer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    with near, far:
+        yield PolledWire(near), far
+
+
+def look(wire: PolledWire) -> bytes | None:
+    """What lies unread, None for nothing."""
+    buffer = bytearray(10)
+    wire.settimeout(0)
+    try:
+        return bytes(buffer[: wire.recv_into(memoryview(buffer))])
+    except BlockingIOError:
+        return None
+
+
+def test_looking_for_what_came_unasked_sees_bytes_and_the_end(connected: tuple[PolledWire, socket.socket]) -> None:
+    """An idle connection on which something came, or that the peer closed or reset, is known before it is used."""
+    wire, peer = connected
+    assert look(wire) is None
+    wire.settimeout(5)
+    peer.sendall(b"answer")
+    assert receive(wire, 6) == b"answer"
+    assert look(wire) is None
+    peer.sendall(b"unasked")
+    select.select([wire._sock], [], [], 5)
+    assert look(wire) == b"unasked"
+    assert look(wire) is None
+    peer.shutdown(socket.SHUT_WR)
+    select.select([wire._sock], [], [], 5)
+    assert look(wire) == b""
+
+
+def test_looking_sees_a_reset(connected: tuple[PolledWire, socket.socket]) -> None:
+    """A connection that the peer reset is an error, not silence."""
+    wire, peer = connected
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    select.select([wire._sock], [], [], 5)
+    with pytest.raises(ConnectionResetError):
+        look(wire)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux says how much has come")
+def test_looking_at_a_silent_connection_does_not_receive(connected: tuple[PolledWire, socket.socket]) -> None:
+    """Each receive gives the interpreter's lock up, which costs a batch with many workers a twelfth of its time."""
+    wire, peer = connected
+    peer.sendall(b"answer")
+    wire.settimeout(5)
+    assert receive(wire, 6) == b"answer"
+
+    def never(buffer: memoryview) -> int:
+        raise AssertionError("received")
+
+    wire._recv_into = never
+    assert look(wire) is None
+    peer.sendall(b"unasked")
+    select.select([wire._sock], [], [], 5)
+    with pytest.raises(AssertionError, match="received"):
+        look(wire)
 
 
 def test_where_there_is_no_poll_the_socket_serves_itself(monkeypatch: pytest.MonkeyPatch) -> None:
