@@ -31,6 +31,7 @@ class Dialer:
 
     def __init__(self, origin: Origin, connect_timeout: float) -> None:
         self.origin = origin
+        self._loopback = origin.loopback
         self.proxy = find_proxy(origin)
         self._ca_bundle = named_ca_bundle() if origin.secure or (self.proxy and self.proxy.secure) else None
         self._connect_timeout = connect_timeout
@@ -89,7 +90,7 @@ class Dialer:
         sock.settimeout(seconds)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(address.address)
-        if self.origin.loopback and not is_loopback_address(sock.getpeername()[0]):
+        if self._loopback and not is_loopback_address(sock.getpeername()[0]):
             raise OSError(f"{address.host} answered from beyond this machine")
 
     def _secure(self, connection: Connection, sock: socket.socket, proxy: Proxy | None, limit: Deadline) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.transport.origin import is_loopback_name
@@ -30,11 +31,12 @@ class Address(NamedTuple):
         return self.address[0]
 
 
-def numeric(host: str, port: int) -> list[Address] | None:
+@lru_cache(maxsize=64)
+def numeric(host: str, port: int) -> Sequence[Address] | None:
     """Addresses known without asking anyone: numeric ones, and IPv4 and IPv6 loopback for the names of loopback."""
     if is_loopback_name(host):
         # Local model servers listen on 127.0.0.1 by default, so that goes first.
-        return [Address(socket.AF_INET, ("127.0.0.1", port)), Address(socket.AF_INET6, ("::1", port, 0, 0))]
+        return (Address(socket.AF_INET, ("127.0.0.1", port)), Address(socket.AF_INET6, ("::1", port, 0, 0)))
     if ":" in host or host.replace(".", "").isdecimal():
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -44,11 +46,11 @@ def numeric(host: str, port: int) -> list[Address] | None:
     return None
 
 
-def resolve(host: str, port: int, seconds: float, cancel: CancelToken | None = None) -> list[Address]:
+def resolve(host: str, port: int, seconds: float, cancel: CancelToken | None = None) -> Sequence[Address]:
     """All addresses of ``host`` within ``seconds``.
 
-    Raises socket.gaierror or UnicodeError as ``getaddrinfo`` does, and TimeoutError; a cancelled call gets an empty
-    list. The thread is a daemon, holds nothing but its result, and ends when the system's resolver gives up.
+    Raises socket.gaierror or UnicodeError as ``getaddrinfo`` does, and TimeoutError; a cancelled call gets none of
+    them. The thread is a daemon, holds nothing but its result, and ends when the system's resolver gives up.
     """
     known = numeric(host, port)
     if known is not None:
@@ -74,7 +76,7 @@ class _Inquiry:
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self.found: list[Address] = []
+        self.found: Sequence[Address] = ()
         self.error: OSError | UnicodeError | None = None
         self.done = threading.Event()
 
@@ -86,8 +88,7 @@ class _Inquiry:
         self.done.set()
 
 
-def _addresses(found: Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]) -> list[Address]:
+def _addresses(found: Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]) -> Sequence[Address]:
     """Families that TCP is spoken over here, in the resolver's order."""
-    return [
-        Address(family, address) for family, _, _, _, address in found if family in (socket.AF_INET, socket.AF_INET6)
-    ]
+    families = (socket.AF_INET, socket.AF_INET6)
+    return tuple(Address(family, address) for family, _, _, _, address in found if family in families)
