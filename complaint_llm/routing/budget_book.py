@@ -166,7 +166,8 @@ class BudgetBook:
                     result = work(db)
                     db.execute("COMMIT")
                 except BaseException:
-                    db.execute("ROLLBACK")
+                    if db.in_transaction:  # SQLite may have ended it, and would say only that instead of why
+                        db.execute("ROLLBACK")
                     raise
             except (sqlite3.Error, OSError) as cause:
                 raise BudgetExceededError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -90,11 +91,12 @@ class Connection:
     to someone else. It is held over ``shutdown`` and ``close`` only, which do not wait.
     """
 
-    __slots__ = ("_lock", "_socket", "aborted", "closed", "idle_since", "raw", "reader", "wire")
+    __slots__ = ("_lock", "_process", "_socket", "aborted", "closed", "idle_since", "raw", "reader", "wire")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._process = os.getpid()
         self.aborted = ""
         self.closed = False
         self.idle_since = 0.0
@@ -140,10 +142,13 @@ class Connection:
             return False
 
     def abort(self, reason: str = "cancelled") -> None:
-        """Wake whoever reads, writes or connects; the owner then closes. Any thread, any number of times."""
+        """Wake whoever reads, writes or connects; the owner then closes. Any thread, any number of times.
+
+        In a forked child it only marks the connection: to shut it down would end it for the parent, too.
+        """
         with self._lock:
             self.aborted = self.aborted or reason
-            if self._socket is not None and not self.closed:
+            if self._socket is not None and not self.closed and self._process == os.getpid():
                 try:
                     # On TLS the plain shutdown: ssl's own would drop the session under the feet of the reader.
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -266,6 +267,35 @@ def test_forked_child_shares_no_connection() -> None:
         assert post(transport).body == b"2"
         transport.close()
     assert server.connections == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_child_does_not_end_a_stream_that_its_parent_reads() -> None:
+    """What a child drops or closes is its handle, not the connection: the parent's reader gets the rest."""
+    forked = threading.Event()
+
+    def rest(sock: socket.socket) -> None:
+        forked.wait(10)
+        sock.sendall(b"1\r\nb\r\n0\r\n\r\n")
+
+    with FaultyServer([REQUEST, CHUNKED + b"1\r\na\r\n", rest]) as server:
+        transport = Transport(server.url)
+        stream = transport.stream("POST", "/v1", b"{}", deadline=Deadline(10))
+        assert stream.next_chunk() == b"a"
+        got: list[bytes] = []
+        reader = threading.Thread(target=lambda: got.extend(stream))
+        reader.start()
+        while not stream._reading:
+            time.sleep(0.001)
+        pid = os.fork()
+        if pid == 0:
+            stream.close()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        forked.set()
+        reader.join(10)
+        assert got == [b"b"]
+        transport.close()
 
 
 def test_connections_idle_for_long_are_closed() -> None:
