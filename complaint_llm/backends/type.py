@@ -50,6 +50,9 @@ class BackendType(NamedTuple):
     """Config keys and the environment variables that usually hold them, such as ``{"base_url": "OPENAI_BASE_URL"}``: a
     key that the config leaves out is filled from a ``.env`` beside it as from the process's environment."""
 
+    honours: frozenset[str] | None = None
+    """Of a type that passes most common keys to nobody: the only ones that it honours, beside ``id`` and ``type``."""
+
     like: str | None = None
     """Of a provider that is only data: the type whose code and schema it uses; the host puts them in place."""
 

@@ -19,6 +19,8 @@ def entry_schema(type: BackendType, common: Schema) -> dict[str, Any]:
     """The schema of a whole BACKENDS entry of this type: the common keys it honours and its own. Raises PluginError."""
     own = type.own_schema()
     refused = type.refuses
+    if type.honours is not None:
+        refused |= common["properties"].keys() - type.honours - {"id", "type"}
     if own is None:
         takes = Parameters.of(type.factory())
         own = takes.schema(common["properties"])
