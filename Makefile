@@ -104,6 +104,6 @@ clean:
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	rm -rf build
 	.venv-bench/bin/python $(PIP_INSTALL) --force-reinstall --no-deps .
-	.venv-bench/bin/python $(PIP_INSTALL) .
+	.venv-bench/bin/python $(PIP_INSTALL) ".[workstation]" gguf numpy
 	rm -rf build
 	@touch $@
