@@ -32,7 +32,7 @@ class Case(NamedTuple):
     times_off: float | None
 
 
-# With few workers and no latency a commit holds few answers, and most of what is measured is the disk: shown, not limited.
+# With few workers and no latency a commit holds few answers, and the disk is most of it: shown, not limited.
 CASES = (Case(50, 64, 1.10, 1.15), Case(50, 256, 1.70, None), Case(0, 64, None, 1.30), Case(0, 8, None, None))
 
 
