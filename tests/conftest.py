@@ -1,4 +1,4 @@
-"""Makes ``peers`` (programs that others wrote, to test against) known everywhere; keeps tests apart from each other."""
+"""Makes ``peers`` (programs that others wrote, to test against) and Redis known everywhere; keeps tests apart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 from peers import aimock, aimock_process  # noqa: F401
 
 from complaint_llm.backends import registered
+
+if TYPE_CHECKING:
+    from tests.routing.redis_peer import RedisPeer
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisPeer]:
+    """A running Redis of the test's own."""
+    from tests.routing.redis_peer import RedisPeer, require
+
+    require()
+    peer = RedisPeer(tmp_path)
+    peer.start()
+    yield peer
+    peer.kill()
 
 
 @pytest.fixture(autouse=True)

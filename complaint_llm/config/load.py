@@ -50,12 +50,10 @@ def load_host(path: Path, *, environ: Mapping[str, str] | None = None) -> Plugin
 
 
 def _host_alone(path: Path, environment: Environment) -> PluginHost | list[str]:
-    source = read(path)
-    if not isinstance(source, Source):
-        return source
-    widened = with_dotenv(environment, path.parent)
-    if isinstance(widened, str):
-        return [widened]
+    opened = _opened(path, environment)
+    if isinstance(opened, list):
+        return opened
+    source, widened = opened
     listed = {key: value for key, value in source.document.items() if key == "PLUGINS"}
     found, sections = _sections(listed, widened)
     found = [problem for problem in found if problem.path[:1] == ("PLUGINS",)]
@@ -68,13 +66,20 @@ def _host_alone(path: Path, environment: Environment) -> PluginHost | list[str]:
 
 def load(path: Path, environment: Environment, host: PluginHost | None) -> Config | list[str]:
     """The config, or a line for each fault."""
+    opened = _opened(path, environment)
+    if isinstance(opened, list):
+        return opened
+    source, widened = opened
+    return assemble(source, source.document, widened, host, source.lines)
+
+
+def _opened(path: Path, environment: Environment) -> tuple[Source, Environment] | list[str]:
+    """The file, and the environment with what a ``.env`` beside it adds."""
     source = read(path)
     if not isinstance(source, Source):
         return source
     widened = with_dotenv(environment, path.parent)
-    if isinstance(widened, str):
-        return [widened]
-    return assemble(source, source.document, widened, host, source.lines)
+    return [widened] if isinstance(widened, str) else (source, widened)
 
 
 def assemble(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.state_folder import make_private_folder
+from complaint_llm.routing.state_folder import open_state
 
 if TYPE_CHECKING:
     import sqlite3
@@ -176,21 +176,8 @@ class BudgetBook:
         return result
 
     def _open(self) -> sqlite3.Connection:
-        import sqlite3
-
-        make_private_folder(self.path.parent)
-        self.path.touch(mode=0o600)  # SQLite gives its side files the same mode
-        db = sqlite3.connect(self.path, timeout=2.0, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            # NORMAL survives the death of the process at once, and a power cut but for the last moments.
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.executescript(_SCHEMA)
-        except BaseException:
-            db.close()
-            raise
-        self._connection = db
-        return db
+        self._connection = open_state(self.path, _SCHEMA)
+        return self._connection
 
 
 def _spent(db: sqlite3.Connection, scope: str, now: float) -> Spent:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.routing.answer_json import answer_from_json, answer_to_json
 from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.state_folder import make_private_folder
+from complaint_llm.routing.state_folder import open_state
 from complaint_llm.routing.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -160,17 +160,5 @@ class CacheFile:
         return None
 
     def _open(self) -> sqlite3.Connection:
-        import sqlite3
-
-        make_private_folder(self._path.parent)
-        self._path.touch(mode=0o600)  # SQLite gives its side files the same mode
-        db = sqlite3.connect(self._path, timeout=2.0, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.executescript(_SCHEMA)
-        except BaseException:
-            db.close()
-            raise
-        self._connection = db
-        return db
+        self._connection = open_state(self._path, _SCHEMA)
+        return self._connection

@@ -17,7 +17,7 @@ from complaint_llm.batch import BatchResult, open_executor, run_batch
 from complaint_llm.batch_asks import ConfigText, asks_of
 from complaint_llm.exceptions import BudgetExceededError
 from tests.peers import need_peer
-from tests.routing.redis_peer import RedisPeer, require
+from tests.routing.redis_peer import RedisPeer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from executor_asks import Admissions, AskThere, elsewhere, most_in_any, write_config  # workers import it by this name
@@ -27,15 +27,6 @@ LATE = 0.5
 """Seconds by which a worker may begin later than it was admitted, on a busy machine."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisPeer]:
-    require()
-    peer = RedisPeer(tmp_path)
-    peer.start()
-    yield peer
-    peer.kill()
 
 
 @pytest.fixture(scope="module")

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "routing"))
-
-from redis_peer import RedisPeer, require
 
 from complaint_llm import Mediator
 from complaint_llm.exceptions import RateLimitError
 from complaint_llm.testing import FaultyServer, Reply
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisPeer]:
-    require()
-    peer = RedisPeer(tmp_path)
-    peer.start()
-    yield peer
-    peer.kill()
+from tests.routing.redis_peer import RedisPeer
 
 
 def test_a_limit_of_the_config_is_shared_through_redis(tmp_path: Path, redis_server: RedisPeer) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oddities import JSON, MESSAGES, PNG, places, replaced
 from peers import need_peer
 
 from complaint_llm.backends import AnthropicBackend
@@ -46,7 +47,6 @@ from complaint_llm.messages import (
 from complaint_llm.request import Request, as_messages, as_response_format
 from complaint_llm.transport import ServerSentEvent, SSEParser
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 TOOL = Tool("search", "Search the law.", {"type": "object", "properties": {"q": {"type": "string"}}})
 ANSWER = {
     "id": "msg_1",
@@ -509,30 +509,6 @@ def test_a_refusal_in_a_stream_without_text_is_a_content_filter_error() -> None:
 
 # -- wrong shapes ------------------------------------------------------------------------------------------------------
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield path
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from places(part, (*path, key))
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            yield from places(part, (*path, index))
-
-
-def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = replaced(value[path[0]], path[1:], new)
-    return copy
-
 
 @given(st.sampled_from(list(places(ANSWER))), JSON)
 def test_an_answer_with_anything_anywhere_decodes_or_is_a_format_error(path: tuple[Any, ...], new: Any) -> None:
@@ -628,32 +604,6 @@ def test_parts_of_text_and_images_keep_their_order() -> None:
 
 
 # -- any conversation ------------------------------------------------------------------------------------------------
-
-TEXT = st.text(max_size=12)
-PARTS = st.one_of(
-    TEXT.map(TextPart),
-    st.just(ImagePart(data=PNG)),
-    st.just(ImagePart(url="https://example.org/a.png")),
-    st.binary(max_size=12).map(lambda data: ImagePart(data=data)),
-    TEXT.map(lambda url: ImagePart(url=url)),
-)
-CALLS = st.builds(
-    ToolCall, st.sampled_from(["call_0", "id-1", ""]), TEXT, st.none() | st.dictionaries(TEXT, JSON, max_size=2), TEXT
-)
-EXTRAS = st.none() | st.dictionaries(st.sampled_from(["anthropic", "google", "other"]), JSON, max_size=2)
-MESSAGES = st.lists(
-    st.builds(
-        Message,
-        st.sampled_from(["system", "user", "assistant", "tool"]),
-        TEXT | st.lists(PARTS, max_size=3).map(tuple),
-        st.lists(CALLS, max_size=2).map(tuple),
-        st.sampled_from(["call_0", "id-1"]),
-        st.none() | TEXT,
-        EXTRAS,
-    ),
-    min_size=1,
-    max_size=5,
-)
 
 
 @given(MESSAGES, st.booleans())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from math import exp
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oddities import JSON, MESSAGES, PNG, places, replaced
 from peers import need_peer
 
 from complaint_llm.backends import GoogleBackend
@@ -31,13 +32,11 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import (
     Done,
     EmbeddingOutput,
-    ImagePart,
     InferenceOutput,
     Message,
     ReasoningDelta,
     StreamEvent,
     TextDelta,
-    TextPart,
     TokenUsage,
     Tool,
     ToolCall,
@@ -48,7 +47,6 @@ from complaint_llm.messages import (
 from complaint_llm.request import EmbeddingRequest, Request, as_messages, as_response_format
 from complaint_llm.transport import ServerSentEvent, SSEParser
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 TOOL = Tool("search", "Search the law.", {"type": "object", "properties": {"q": {"type": "string"}}})
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["wage", "rent"]}}, "required": ["kind"]}
 ANSWER: dict[str, Any] = {
@@ -505,30 +503,7 @@ def test_vectors_are_read_in_order() -> None:
 
 # -- wrong shapes ------------------------------------------------------------------------------------------------------
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 TOLD = (ResponseFormatError, ContentFilterError)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield path
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from places(part, (*path, key))
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            yield from places(part, (*path, index))
-
-
-def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = replaced(value[path[0]], path[1:], new)
-    return copy
 
 
 @given(st.sampled_from(list(places(ANSWER))), JSON, st.booleans())
@@ -592,32 +567,6 @@ def test_google_api_key_wins_over_gemini_api_key(monkeypatch: pytest.MonkeyPatch
 
 
 # -- any conversation ------------------------------------------------------------------------------------------------
-
-TEXT = st.text(max_size=12)
-PARTS = st.one_of(
-    TEXT.map(TextPart),
-    st.just(ImagePart(data=PNG)),
-    st.just(ImagePart(url="https://example.org/a.png")),
-    st.binary(max_size=12).map(lambda data: ImagePart(data=data)),
-    TEXT.map(lambda url: ImagePart(url=url)),
-)
-CALLS = st.builds(
-    ToolCall, st.sampled_from(["call_0", "id-1", ""]), TEXT, st.none() | st.dictionaries(TEXT, JSON, max_size=2), TEXT
-)
-EXTRAS = st.none() | st.dictionaries(st.sampled_from(["anthropic", "google", "other"]), JSON, max_size=2)
-MESSAGES = st.lists(
-    st.builds(
-        Message,
-        st.sampled_from(["system", "user", "assistant", "tool"]),
-        TEXT | st.lists(PARTS, max_size=3).map(tuple),
-        st.lists(CALLS, max_size=2).map(tuple),
-        st.sampled_from(["call_0", "id-1"]),
-        st.none() | TEXT,
-        EXTRAS,
-    ),
-    min_size=1,
-    max_size=5,
-)
 
 
 @given(MESSAGES, st.booleans())
