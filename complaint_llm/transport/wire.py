@@ -20,6 +20,9 @@ from typing import Protocol
 _STATE, _CAME, _INFO = slice(0, 1), slice(128, 136), 136
 _ESTABLISHED = b"\x01"
 
+_LONGEST = 86400.0
+"""Seconds of one poll, which takes 24 days at most: a timeout may be longer, or infinite."""
+
 
 class Wire(Protocol):
     """What is used of a connected socket; ``socket.socket`` and urllib3's TLS in TLS have it, too."""
@@ -95,7 +98,7 @@ class PolledWire:
         return info[_STATE] == _ESTABLISHED and info[_CAME] == self._received.to_bytes(8, sys.byteorder)
 
     def _wait(self, events: int, until: float) -> None:
-        """Return when one of ``events`` came, or the connection's end."""
+        """Return when one of ``events`` came, or the connection's end; perhaps sooner."""
         if self._sock.fileno() < 0:
             # Its number may be another file's by now.
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -104,5 +107,5 @@ class PolledWire:
         if events != select.POLLIN:
             poller = select.poll()
             poller.register(self._sock, events)
-        if left <= 0 or not poller.poll(left * 1000):
+        if left <= 0 or (not poller.poll(min(left, _LONGEST) * 1000) and left <= _LONGEST):
             raise TimeoutError("timed out")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from complaint_llm.transport import wire as wire_module
 from complaint_llm.transport.secure import PolledTLS
 from complaint_llm.transport.wire import PolledWire, wire_over
 
@@ -96,6 +97,17 @@ def test_silence_ends_with_the_timeout(ends: Ends) -> None:
     with pytest.raises(TimeoutError):
         ends.wire.recv_into(memoryview(bytearray(10)))
     assert 0.04 <= time.monotonic() - begin < 2
+
+
+def test_a_timeout_may_be_infinite(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for piece by piece: the system's poll knows only so many milliseconds."""
+    monkeypatch.setattr(wire_module, "_LONGEST", 0.01)
+    threading.Timer(0.1, ends.peer.sendall, (b"late",)).start()
+    ends.wire.settimeout(float("inf"))
+    assert receive(ends.wire, 4) == b"late"
+    monkeypatch.undo()
+    threading.Timer(0.05, ends.peer.sendall, (b"late",)).start()
+    assert receive(ends.wire, 4) == b"late"
 
 
 def test_a_peer_that_does_not_read_ends_sending_with_the_timeout(ends: Ends) -> None:
