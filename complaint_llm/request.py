@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -44,6 +44,20 @@ CALL_KEYS: frozenset[str] = frozenset(
 """Parameters of one call that are not sent as sampling parameters."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class _Number(NamedTuple):
+    """A kind of number: in words, and what a value of it has."""
+
+    words: str
+    ability: str
+
+
+_WHOLE, _REAL = _Number("a whole number", "__index__"), _Number("a number", "__float__")
+_NUMBERS: Mapping[str, _Number] = {
+    **dict.fromkeys(("max_tokens", "top_k", "seed"), _WHOLE),
+    **dict.fromkeys(("temperature", "top_p", "frequency_penalty", "presence_penalty"), _REAL),
+}
 
 Privacy = Literal["local"]
 
@@ -109,14 +123,45 @@ def as_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...
     else:
         raise _bad(f"a prompt is a text or a list of messages, not {type(prompt).__name__}")
     if system is not None:
+        if not isinstance(system, str):
+            raise _bad(f"system is a text, not {type(system).__name__}")
         messages = (Message("system", system), *messages)
     if not messages:
         raise _bad("no messages: give at least one")
     return messages
 
 
+def as_generation(params: Mapping[str, Any], temperature: float | None = None) -> Mapping[str, Any]:
+    """The generation parameters among a call's, without those that are None. Raises InvalidRequestError, and TypeError
+    for a name that no call has.
+    """
+    made: dict[str, Any] = {}
+    for key, value in params.items():
+        if key in GENERATION_KEYS:
+            if value is not None:
+                made[key] = value
+        elif key not in CALL_KEYS:
+            known = ", ".join(sorted(GENERATION_KEYS | CALL_KEYS))
+            raise TypeError(f"unexpected parameter {key!r}; known are {known}")
+    if temperature is not None:
+        made["temperature"] = temperature
+    for key, value in made.items():
+        wanted = _NUMBERS.get(key)
+        # By what it can do, not by its class: numbers of other libraries count.
+        if wanted is not None and (isinstance(value, bool) or not hasattr(value, wanted.ability)):
+            raise _bad(f"{key} is {wanted.words}, not {value!r}")
+    stop = made.get("stop", ())
+    if not isinstance(stop, (str, list, tuple)) or not all(isinstance(each, str) for each in stop):
+        raise _bad(f"stop is a text or a list of texts, not {stop!r}")
+    if made.get("max_tokens", 1) < 1:
+        raise _bad(f"max_tokens is at least 1, not {made['max_tokens']!r}")
+    return made or NOTHING
+
+
 def as_tools(tools: Sequence[ToolLike]) -> tuple[Tool, ...]:
     """Neutral tools from tools, dicts of their fields (OpenAI's ``{"function": ...}`` too) or typed functions."""
+    if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
+        raise _bad(f"tools are a list, not {type(tools).__name__}")
     made = tuple(_tool(item, place) for place, item in enumerate(tools))
     names = [tool.name for tool in made]
     if len(set(names)) != len(names):

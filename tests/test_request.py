@@ -1,12 +1,16 @@
 """What users may pass in, and how mistakes are named."""
 
+import re
+from decimal import Decimal
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import ImagePart, Message, TextPart, Tool, ToolCall
-from complaint_llm.request import as_messages, as_response_format, as_tools, parse_arguments
+from complaint_llm.request import as_generation, as_messages, as_response_format, as_tools, parse_arguments
 
 
 def test_a_text_is_one_user_message() -> None:
@@ -60,6 +64,36 @@ def test_a_wrong_prompt_is_named_with_its_place(prompt: object, says: str) -> No
         as_messages(prompt)  # type: ignore[arg-type]
     assert says in str(caught.value)
     assert not caught.value.sent
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"max_tokens": "5"}, "max_tokens is a whole number, not '5'"),
+        ({"max_tokens": 1.5}, "max_tokens is a whole number, not 1.5"),
+        ({"max_tokens": True}, "max_tokens is a whole number, not True"),
+        ({"max_tokens": 0}, "max_tokens is at least 1, not 0"),
+        ({"seed": "x"}, "seed is a whole number"),
+        ({"top_p": "much"}, "top_p is a number, not 'much'"),
+        ({"stop": 5}, "stop is a text or a list of texts, not 5"),
+        ({"stop": ["a", 5]}, "stop is a text or a list of texts"),
+    ],
+)
+def test_a_parameter_of_the_wrong_kind_is_named_before_anything_is_sent(params: dict[str, object], says: str) -> None:
+    """It would be a TypeError of somebody's insides else, or a bill that no budget could foresee."""
+    with pytest.raises(InvalidRequestError, match=re.escape(says)) as caught:
+        as_generation(params)
+    assert not caught.value.sent
+
+
+def test_parameters_that_are_none_are_not_there() -> None:
+    """And numbers are numbers by whatever library."""
+    given = as_generation({"top_p": None, "seed": 3, "top_k": None, "stop": ["a"], "timeout": 5}, Fraction(1, 2))
+    assert given == {"seed": 3, "stop": ["a"], "temperature": Fraction(1, 2)}
+    assert as_generation({"top_p": Decimal("0.5")}) == {"top_p": Decimal("0.5")}
+    assert as_generation({"model": "m"}) == {}
+    with pytest.raises(TypeError, match="unexpected parameter 'max_token'; known are backend, evidence"):
+        as_generation({"max_token": 5})
 
 
 def test_tools_in_three_spellings() -> None:

@@ -12,11 +12,10 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput, Prompt, ToolLike
 from complaint_llm.request import (
-    CALL_KEYS,
-    GENERATION_KEYS,
     NOTHING,
     EmbeddingRequest,
     Request,
+    as_generation,
     as_messages,
     as_response_format,
     as_tools,
@@ -178,7 +177,7 @@ class Asking:
             Deadline(self._timeout(params)),
             self._token(),
             params.get("model"),
-            params.get("extra_body") or NOTHING,
+            self._extra_body(params),
             self._privacy_of(params),
         )
         self._calls.tokens.add(request.cancel)
@@ -260,13 +259,7 @@ class Asking:
         token = self._token()
         if not params and temperature is None and not tools:
             return Request(messages, Deadline(self._timeout(params)), token, stream=stream, privacy=self._privacy())
-        generation = {key: value for key, value in params.items() if key in GENERATION_KEYS and value is not None}
-        if temperature is not None:
-            generation["temperature"] = temperature
-        for key in params:
-            if key not in GENERATION_KEYS and key not in CALL_KEYS:
-                known = ", ".join(sorted(GENERATION_KEYS | CALL_KEYS))
-                raise TypeError(f"unexpected parameter {key!r}; known are {known}")
+        generation = as_generation(params, temperature)
         given = params.get("response_format")
         evidence = tuple(params.get("evidence") or ())
         if evidence:
@@ -275,15 +268,27 @@ class Asking:
             messages,
             Deadline(self._timeout(params)),
             token,
-            params.get("model"),
-            generation or NOTHING,
+            self._model_of(params),
+            generation,
             as_tools(tools) if tools else (),
             None if given is None else as_response_format(given),
-            params.get("extra_body") or NOTHING,
+            self._extra_body(params),
             self._privacy_of(params),
             evidence,
             stream,
         )
+
+    def _model_of(self, params: Mapping[str, Any]) -> str | None:
+        given = params.get("model")
+        if given is not None and not isinstance(given, str):
+            raise InvalidRequestError(f"model is a text, not {type(given).__name__}", sent=False)
+        return given
+
+    def _extra_body(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        given = params.get("extra_body") or NOTHING
+        if not isinstance(given, Mapping):
+            raise InvalidRequestError(f"extra_body is a mapping, not {type(given).__name__}", sent=False)
+        return given
 
     def _check_evidence(self, cids: Sequence[str]) -> None:
         """Raise if evidence cannot be cited here: only a Mediator that keeps provenance can."""
