@@ -155,11 +155,12 @@ def test_a_first_answer_is_paid_for_even_if_the_second_try_fails(tmp_path: Path)
 
     keys: dict[str, Any] = {"pricing": {"input": 1e6, "output": 1e6}, "max_tokens": 10, "model": "m", "budget": 100}
     backend = Fixed("a", script, **keys)
-    with Mediator([backend], folder=tmp_path) as mediator, pytest.raises(ServerError) as caught:
-        mediator.infer("x", response_format={"type": "object"})
-    assert caught.value.maybe_received
-    (spent,) = (state.line for policy in backend.policies if (state := policy.state()).name == "budget")
-    assert spent.startswith("15.0000 of 100 dollars")
+    with Mediator([backend], folder=tmp_path) as mediator:
+        with pytest.raises(ServerError) as caught:
+            mediator.infer("x", response_format={"type": "object"})
+        assert caught.value.maybe_received
+        (spent,) = (state.line for policy in backend.policies if (state := policy.state()).name == "budget")
+        assert spent.startswith("15.0000 of 100 dollars")
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------

@@ -99,6 +99,8 @@ def _scan(text: str) -> tuple[dict[Path, Any], tuple[str, tuple[int, int], tuple
 
 
 def _fault(text: str, at: int, message: str) -> Fault:
+    if message.startswith("Illegal trailing comma"):
+        at += 1  # Python 3.13 points to the comma, older ones to what follows it
     if not message.startswith(("Invalid control", "Unterminated")):
         at += len(text[at:]) - len(text[at:].lstrip())
     rest = text[at:]
