@@ -27,7 +27,9 @@ def parse(text: str) -> Any | Fault:
     try:
         document = json.loads(text, object_pairs_hook=unique, parse_constant=constants.append)
     except json.JSONDecodeError as error:
-        return _fault(text, error.pos, error.msg)
+        # Python 3.13 points to a trailing comma, older ones to what follows it.
+        at = error.pos + 1 if error.msg.startswith("Illegal trailing comma") else error.pos
+        return _fault(text, at, error.msg)
     except RecursionError:
         return Fault(1, 1, _TOO_DEEP)
     except ValueError:  # the interpreter's limit on the digits of a number
@@ -99,8 +101,6 @@ def _scan(text: str) -> tuple[dict[Path, Any], tuple[str, tuple[int, int], tuple
 
 
 def _fault(text: str, at: int, message: str) -> Fault:
-    if message.startswith("Illegal trailing comma"):
-        at += 1  # Python 3.13 points to the comma, older ones to what follows it
     if not message.startswith(("Invalid control", "Unterminated")):
         at += len(text[at:]) - len(text[at:].lstrip())
     rest = text[at:]
