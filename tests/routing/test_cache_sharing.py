@@ -103,6 +103,8 @@ def test_without_another_thread_an_answer_is_kept_when_the_file_is_closed(
         patch.setattr(threading.Thread, "start", start)
         file.put("key", answer("kept"), None)
     file.close()
-    found = CacheFile(tmp_path / "cache.db", 10).get("key", ask())
+    again = CacheFile(tmp_path / "cache.db", 10)
+    found = again.get("key", ask())
+    again.close()
     assert found is not None
     assert found[0].content == "kept"
