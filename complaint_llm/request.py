@@ -149,10 +149,10 @@ def as_generation(params: Mapping[str, Any], temperature: float | None = None) -
         wanted = _NUMBERS.get(key)
         # By what it can do, not by its class: numbers of other libraries count.
         if wanted is not None and (isinstance(value, bool) or not hasattr(value, wanted.ability)):
-            raise _bad(f"{key} is {wanted.words}, not {value!r}")
+            raise _bad(f"{key} is {wanted.words}, not {value!r:.60}")
     stop = made.get("stop", ())
     if not isinstance(stop, (str, list, tuple)) or not all(isinstance(each, str) for each in stop):
-        raise _bad(f"stop is a text or a list of texts, not {stop!r}")
+        raise _bad("stop is a text or a list of texts: write each in quotes")
     if made.get("max_tokens", 1) < 1:
         raise _bad(f"max_tokens is at least 1, not {made['max_tokens']!r}")
     return made or NOTHING

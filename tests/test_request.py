@@ -75,7 +75,7 @@ def test_a_wrong_prompt_is_named_with_its_place(prompt: object, says: str) -> No
         ({"max_tokens": 0}, "max_tokens is at least 1, not 0"),
         ({"seed": "x"}, "seed is a whole number"),
         ({"top_p": "much"}, "top_p is a number, not 'much'"),
-        ({"stop": 5}, "stop is a text or a list of texts, not 5"),
+        ({"stop": 5}, "stop is a text or a list of texts"),
         ({"stop": ["a", 5]}, "stop is a text or a list of texts"),
     ],
 )

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -108,7 +109,8 @@ class ThreadExecutor:
             thread.start()
         except RuntimeError as error:
             if not self._threads:
-                self._queue.get_nowait()
+                with suppress(Empty):  # withdrawn meanwhile
+                    self._queue.get_nowait()
                 raise BatchError(f"no thread could be started: {error}") from error
             # The machine has no more to give: those that run do the work, in more time.
             self._most = len(self._threads)

@@ -20,6 +20,60 @@ sys.path.insert(0, str(Path(__file__).parent))
 from dask_asks import OpenAsk  # a worker process imports it by this name
 
 
+@pytest.mark.parametrize("journaled", [False, True])
+def test_a_machine_that_gives_no_more_threads_has_fewer_workers(tmp_path, monkeypatch, caplog, journaled):
+    """A night's batch goes on with the workers that there are, and says so."""
+    start = threading.Thread.start
+    workers = []
+
+    def starts_two(thread):
+        if thread.name.startswith("batch-") and thread.name[6:].isdigit():
+            if len(workers) == 2:
+                raise RuntimeError("can't start new thread")
+            workers.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts_two)
+    journal = tmp_path / "j" if journaled else None
+    with run_batch(
+        lambda prompt, params: InferenceOutput(prompt), map(str, range(50)), max_workers=8, journal=journal
+    ) as run:
+        assert sorted(int(result.output.content) for result in run) == list(range(50))
+    assert "goes on with 2 of 8 workers: can't start new thread" in caplog.text
+    assert not any(thread.is_alive() for thread in workers)
+
+
+@pytest.mark.parametrize("journaled", [False, True])
+def test_without_a_single_thread_a_batch_ends_with_an_error_and_loses_nothing(tmp_path, monkeypatch, journaled):
+    """Nothing was asked; with a journal the same call asks all of it later."""
+    start = threading.Thread.start
+
+    def starts_none(thread):
+        if thread.name.startswith("batch-") and thread.name[6:].isdigit():
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    asked = []
+
+    def ask(prompt, params):
+        asked.append(prompt)
+        return InferenceOutput(prompt)
+
+    journal = tmp_path / "j" if journaled else None
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", starts_none)
+        with (
+            run_batch(ask, map(str, range(20)), max_workers=8, journal=journal) as run,
+            pytest.raises(BatchError, match="no thread could be started"),
+        ):
+            list(run)
+    assert asked == []
+    if journaled:
+        with run_batch(ask, map(str, range(20)), max_workers=8, journal=journal) as run:
+            assert sorted(int(result.output.content) for result in run) == list(range(20))
+        assert sorted(map(int, asked)) == list(range(20))
+
+
 class BatchService:
     """Stands for a provider's batch service: takes up to 100 prompts at a time and answers all of them at once."""
 
