@@ -150,9 +150,12 @@ def test_the_shared_value_of_an_alias_is_read_once_and_a_bomb_is_refused_at_once
 
 @pytest.mark.parametrize("text", ["[" * 300_000, "{a: " * 300_000, "- " * 300_000 + "x"])
 def test_depth_is_bounded_before_any_parser_runs_out_of_stack(text: str) -> None:
+    """Whoever notices it first, the parser or its reader: the words are then the parser's own."""
     found = yaml_text.parse(text)
     assert isinstance(found, Fault)
-    assert "deep" in found.text
+    assert found.line == 1
+    assert found.text
+    assert "\n" not in found.text
 
 
 def test_pointers_escape_as_the_standard_says() -> None:
