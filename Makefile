@@ -1,4 +1,5 @@
 # Each environment is a folder with a stamp in it; it is made again only when what it is made from changes.
+# What is installed comes from requirements/*.txt, which hold a hash for every file; `make lock` renews them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
@@ -8,19 +9,41 @@ ifndef PYTHON
 PYTHON := $(shell for each in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$each -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$each; break; }; done)
 endif
+# The day of the last commit, so that the same tree gives the same wheel.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1764201600)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 PRODUCT := $(shell find complaint_llm plugins schemas -type f -not -name '*.pyc' 2>/dev/null)
+PYTEST := -m pytest -n 2 --dist loadgroup -q
 
-.PHONY: help run local test peers lint wheel benchmark clean
+# $(call environment,FOLDER,LOCK): the locked packages in an environment of their own.
+define environment
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/$(2).txt
+endef
+
+# $(call install,FOLDER): the product as users get it, built by way of the sdist, so that nothing of an earlier build is in it.
+define install
+	rm -rf $(1)/dist
+	$(1)/bin/python -m build --no-isolation --outdir $(1)/dist . >/dev/null
+	$(1)/bin/python $(PIP_INSTALL) --no-deps --force-reinstall $(1)/dist/*.whl
+endef
+
+.PHONY: help run local test dev peers lint wheel lowest newest endurance lock benchmark clean
 
 help:
 	@echo "make run        answer examples/complaints.jsonl with config.example.json, into answers.jsonl"
 	@echo "make local      the same with a model on this machine, fetched once (builds llama.cpp: some minutes)"
 	@echo "make test       the whole test suite, in an environment of its own"
+	@echo "make dev        .venv-dev: editable, with all that tests, types and style need"
 	@echo "make peers      add the libraries that the suite compares with, once (some minutes); without them those tests skip"
 	@echo "make lint       style, types, direction of imports"
 	@echo "make wheel      dist/, installed into an empty environment and used from another folder"
+	@echo "make lowest     the suite with the oldest versions that setup.cfg allows"
+	@echo "make newest     the suite with the newest versions of everything: says what breaks, fails never"
+	@echo "make endurance  the long runs that the suite has samples of"
+	@echo "make lock       renew requirements/*.txt and the list of what the product is made of"
 	@echo "make benchmark  measure everything again and write docs/performance.md (about half an hour)"
 	@echo "make clean      remove what the targets above made, answers.jsonl too"
 
@@ -34,11 +57,16 @@ local: .venv-local/ready
 	.venv-local/bin/complaint-llm -c examples/config.local.json batch examples/complaints.jsonl -o answers.local.jsonl -w 1
 
 test: .venv-test/ready
-	.venv-test/bin/python -m pytest -n 2 --dist loadgroup -q $(TESTS)
+	.venv-test/bin/python $(PYTEST) $(TESTS)
+
+endurance: .venv-test/ready
+	.venv-test/bin/python $(PYTEST) -m endurance --timeout 3600 $(TESTS)
+
+dev: .venv-dev/ready
 
 # Libraries that others wrote and tests compare with; tests skip what is missing. llama-cpp-python compiles for minutes.
 peers: .venv-test/ready
-	.venv-test/bin/python $(PIP_INSTALL) -e ".[test,peers]"
+	.venv-test/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.txt
 
 lint: .venv-lint/ready
 	.venv-lint/bin/ruff check .
@@ -48,12 +76,39 @@ lint: .venv-lint/ready
 wheel: .venv-wheel/built
 	rm -rf .venv-wheel/empty .venv-wheel/elsewhere
 	$(PYTHON) -m venv .venv-wheel/empty
-	.venv-wheel/empty/bin/python $(PIP_INSTALL) "$$(ls $(CURDIR)/dist/*.whl)[cli]"
+	.venv-wheel/empty/bin/python $(PIP_INSTALL) --require-hashes -r requirements/run.txt
+	.venv-wheel/empty/bin/python $(PIP_INSTALL) --no-deps dist/*.whl
 	mkdir .venv-wheel/elsewhere
 	cp examples/complaints.jsonl config.example.json .venv-wheel/elsewhere/
 	cd .venv-wheel/elsewhere && ../empty/bin/complaint-llm -c config.example.json batch complaints.jsonl -o answers.jsonl
 	@test "$$(wc -l < .venv-wheel/elsewhere/answers.jsonl)" = "$$(wc -l < examples/complaints.jsonl)"
 	@ls dist/*
+
+lowest: .venv-lowest/ready
+	.venv-lowest/bin/python $(PYTEST) $(TESTS)
+
+# What somebody else released today is news, not a fault of this tree.
+newest:
+	rm -rf .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build
+	.venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,test]"
+	.venv-newest/bin/python $(PYTEST) -p no:warnings $(TESTS) || echo "With the newest versions of everything the tests named above fail; the locked versions are what counts."
+
+# All environments agree: the largest is resolved first, the others take its versions.
+LOCKED := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	--no-emit-index-url setup.cfg requirements/build.in
+lock:
+	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) --upgrade uv cyclonedx-bom
+	$(LOCKED) --upgrade --extra cli --extra test --extra peers -o requirements/peers.txt
+	$(LOCKED) --upgrade --extra cli --extra test -c requirements/peers.txt -o requirements/test.txt
+	$(LOCKED) --upgrade --extra cli --extra lint -c requirements/peers.txt -o requirements/lint.txt
+	$(LOCKED) --upgrade --extra cli -c requirements/peers.txt -o requirements/run.txt
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --resolution lowest-direct \
+		--upgrade setup.cfg --extra cli --extra redis --extra prices -o .venv-lock/lowest.txt
+	$(LOCKED) --upgrade --extra cli --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
+	.venv-lock/bin/python scripts/make_sbom.py
 
 benchmark: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks
@@ -63,47 +118,49 @@ clean:
 	rm -rf benchmarks/.venvs benchmarks/.build answers.jsonl answers.jsonl.journal* answers.local.jsonl answers.local.jsonl.journal*
 	find . -name __pycache__ -prune -not -path './node_modules/*' -exec rm -rf {} +
 
+.venv/ready: requirements/run.txt $(METADATA) $(PRODUCT)
+	$(call environment,.venv,run)
+	$(call install,.venv)
+	@touch $@
+
+.venv-local/ready: requirements/run.txt $(METADATA) $(PRODUCT)
+	$(call environment,.venv-local,run)
+	$(call install,.venv-local)
+	.venv-local/bin/python $(PIP_INSTALL) "$$(ls $(CURDIR)/.venv-local/dist/*.whl)[workstation]"
+	@touch $@
+
 # Editable: what is tried out is the tree. The wheel is tried out by `make wheel` and tests/packaging.
-.venv/ready: $(METADATA)
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
-	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP_INSTALL) -e ".[cli]"
+.venv-test/ready: requirements/test.txt $(METADATA)
+	$(call environment,.venv-test,test)
+	.venv-test/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv-local/ready: $(METADATA)
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
-	$(PYTHON) -m venv .venv-local
-	.venv-local/bin/python $(PIP_INSTALL) -e ".[cli,workstation]"
+.venv-lowest/ready: requirements/lowest.txt $(METADATA)
+	$(call environment,.venv-lowest,lowest)
+	.venv-lowest/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv-test/ready: $(METADATA)
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3 python3-venv); or set PYTHON=" >&2; exit 2; }
-	$(PYTHON) -m venv .venv-test
-	.venv-test/bin/python $(PIP_INSTALL) -e ".[test]"
+# Strict: checkers and editors follow it, which they do not with a mapping of folders. It lives in build/; a new file is seen
+# after the next `make dev`.
+.venv-dev/ready: requirements/test.txt requirements/lint.txt $(METADATA) $(PRODUCT)
+	$(call environment,.venv-dev,test)
+	$(call environment,.venv-dev,lint)
+	.venv-dev/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --config-settings editable_mode=strict -e .
 	@touch $@
 
-# mypy does not follow an editable install's mapping of folders to packages, so this one is a copy; the checks run from a
-# folder in which the source tree does not hide it.
-.venv-lint/ready: $(METADATA) $(PRODUCT)
-	test -x .venv-lint/bin/python || $(PYTHON) -m venv .venv-lint
-	rm -rf build
-	.venv-lint/bin/python $(PIP_INSTALL) ruff mypy import-linter types-jsonschema types-PyYAML types-requests pytest hypothesis
-	.venv-lint/bin/python $(PIP_INSTALL) --force-reinstall --no-deps .
-	.venv-lint/bin/python $(PIP_INSTALL) ".[cli,redis]"
-	rm -rf build
+# The checks run from a folder in which the source tree does not hide what is installed.
+.venv-lint/ready: requirements/lint.txt $(METADATA) $(PRODUCT)
+	$(call environment,.venv-lint,lint)
+	$(call install,.venv-lint)
 	@touch $@
 
-.venv-wheel/built: $(METADATA) $(PRODUCT) README.md MANIFEST.in
-	test -x .venv-wheel/bin/python || $(PYTHON) -m venv .venv-wheel
-	.venv-wheel/bin/python $(PIP_INSTALL) build
-	rm -rf build dist
-	.venv-wheel/bin/python -m build --outdir dist .
+.venv-wheel/built: requirements/run.txt $(METADATA) $(PRODUCT) README.md MANIFEST.in
+	$(call environment,.venv-wheel,run)
+	rm -rf dist
+	.venv-wheel/bin/python -m build --no-isolation --outdir dist . >/dev/null
 	@touch $@
 
-.venv-bench/ready: $(METADATA) $(PRODUCT)
-	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	rm -rf build
-	.venv-bench/bin/python $(PIP_INSTALL) --force-reinstall --no-deps .
-	.venv-bench/bin/python $(PIP_INSTALL) ".[workstation]" gguf numpy
-	rm -rf build
+.venv-bench/ready: requirements/peers.txt $(METADATA) $(PRODUCT)
+	$(call environment,.venv-bench,peers)
+	$(call install,.venv-bench)
 	@touch $@

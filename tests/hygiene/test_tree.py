@@ -58,6 +58,39 @@ def test_source_files_are_small() -> None:
     assert long == {}
 
 
+# What stands at the top, and what the Makefile, tools and runs of the examples make there (git ignores it).
+TOP_ENTRIES = {
+    *TOP, *FOLDERS, "LICENSE", "CONTRIBUTING.md", "PKG-INFO", "requirements", ".github", ".git", ".gitignore",
+}  # fmt: skip
+MADE = re.compile(
+    r"\.venv.*|\.\w+_cache|\.hypothesis|\.coverage.*|build|dist|\w+\.egg-info|node_modules|__pycache__"
+    r"|(answers|claims|report)\..*|\.env|config\.(json|ya?ml)|\.complaint_llm"
+)
+# Configs that a strict reader must refuse: control characters and other encodings are what they are about.
+BROKEN_ON_PURPOSE = Path("tests/config/broken")
+
+
+def test_nothing_lies_at_the_top_that_does_not_belong_there() -> None:
+    """A file that somebody dropped into the root is seen."""
+    assert {each.name for each in ROOT.iterdir() if not MADE.fullmatch(each.name)} <= TOP_ENTRIES
+
+
+def test_the_tree_holds_no_binary() -> None:
+    """Wheels, archives, pictures and databases are made by tests or scripts, never kept beside the source."""
+    kept = [each for each in ROOT.iterdir() if not MADE.fullmatch(each.name) and each.name != ".git"]
+    everything = [path for each in kept for path in (each.rglob("*") if each.is_dir() else [each])]
+    binaries = [
+        str(path.relative_to(ROOT))
+        for path in everything
+        if path.is_file()
+        and path.suffix != ".pyc"
+        and not SKIPPED & set(path.parts)
+        and path.relative_to(ROOT).parent != BROKEN_ON_PURPOSE
+        and b"\0" in path.read_bytes()
+    ]
+    assert binaries == []
+
+
 def test_no_module_is_a_drawer() -> None:
     """utils, helpers and common say nothing of what is inside."""
     assert [

@@ -87,11 +87,23 @@ def test_the_sdist_makes_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path
     assert contents(again) == contents(wheel)
 
 
+def test_the_same_tree_gives_the_same_wheel_byte_for_byte(
+    source: Path, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever builds from a checkout can compare what was built from another: times of files do not count."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1764201600")
+    one = build(source, "wheel", tmp_path / "one").read_bytes()
+    again = tmp_path / "tree"
+    shutil.copytree(source, again, ignore=LEFT_OUT, copy_function=shutil.copyfile)
+    assert build(again, "wheel", tmp_path / "two").read_bytes() == one
+
+
 def test_the_sdist_holds_what_a_packager_needs(sdist: Path) -> None:
     """Tests, examples, the licence and the Makefile reach the sdist; machine-made folders do not."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"LICENSE", "README.md", "CHANGELOG.md", "Makefile", "config.example.json", "setup.cfg", ".ci/run"}
+    wanted |= {"requirements/run.txt", "scripts/make_sbom.py"}
     wanted |= {"examples/complaints.jsonl", "tests/packaging/test_distributions.py"}
     assert wanted - names == set()
     assert [name for name in names if "__pycache__" in name or name.startswith(("node_modules", ".venv"))] == []
