@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part
 from complaint_llm.backends.lazy import LazyBackend
+from complaint_llm.backends.options import retry_policy
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.state_folder import STATE_PATH
@@ -58,6 +59,7 @@ def assemble(config: Config, guards: Guards) -> Assembled:
             composed=entry.type.composed,
             demo=entry.type.demo,
             caches=_caches(entry, config.backends),
+            retry=retry_policy(entry.keys),
         )
     named = config.mediator.get("backends") or config.order
     chosen = [declared[id] for id in named if id in declared]

@@ -220,7 +220,7 @@ def test_max_attempts_caps_the_sum_of_all() -> None:
     assert len([attempt for attempt in caught.value.attempts if attempt.sent]) == 4
     with Mediator(parts) as mediator, pytest.raises(BackendError) as caught:
         mediator.generate("x")
-    assert len([attempt for attempt in caught.value.attempts if attempt.sent]) == len(parts) + 2
+    assert len([attempt for attempt in caught.value.attempts if attempt.sent]) == len(parts) + 5
 
 
 def test_its_circuit_breaker_leaves_a_dead_backend_alone() -> None:

@@ -62,8 +62,7 @@ class Backend(Guarded):
         self.facts = ModelFacts(self.type, self.capabilities, self.options, self.price_provider)
         self._identities: dict[str | None, str] = {}
         self.guard_alone()
-        # Alone its own retries are all that there is to cap.
-        self._router = Router(max_attempts=1 + self.options.retry.max_retries, cache=self._own_cache())
+        self._router = Router(cache=self._own_cache())
 
     # -- what an author writes -----------------------------------------------------------------------------------
 
@@ -197,10 +196,8 @@ class Backend(Guarded):
 
     def attempt(self, request: Request) -> InferenceOutput:
         bound = self.bind(request)
-        ask = self._answered if bound.response_format is None else self._answer_structured
         try:
-            output = ask(bound) if self.interruptible else self._on_a_worker(lambda: ask(bound), bound)
-            return self._finished(output, bound)
+            return self._on_a_worker(lambda: self._shaped(request, bound), bound)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             named = self._named(error)
             raise named from named.__cause__
@@ -213,13 +210,21 @@ class Backend(Guarded):
 
         return run_abandonable(work, request.deadline, request.cancel, self.id)
 
+    def _shaped(self, given: Request, bound: Request) -> InferenceOutput:
+        """One answer, of the shape that is asked for."""
+        if bound.response_format is None:
+            return self._answered(bound)
+        from complaint_llm.backends.structured import answer_structured
+
+        return answer_structured(self._answered, given, bound, self.structured_output(bound))
+
     def _answered(self, request: Request) -> InferenceOutput:
-        """One answer: asked for whole, or collected from a stream where the config says ``"stream": true``."""
+        """One finished answer: asked for whole, or collected from a stream where the config says ``"stream": true``."""
         if self.options.stream and "stream" in self.capabilities:
             from complaint_llm.backends.streams import collect
 
-            return collect(self.answer_stream(request._replace(stream=True)))
-        return self.answer(request)
+            return self._finished(collect(self.answer_stream(request._replace(stream=True))), request)
+        return self._finished(self.answer(request), request)
 
     def attempt_stream(self, request: Request) -> EventStream:
         from complaint_llm.backends.streams import AttemptStream
@@ -299,24 +304,6 @@ class Backend(Guarded):
             request.evidence,
             request.stream,
         )
-
-    def _answer_structured(self, request: Request) -> InferenceOutput:
-        from complaint_llm.backends.structured import answer_structured
-
-        answers = 0
-
-        def ask(asked: Request) -> InferenceOutput:
-            nonlocal answers
-            try:
-                output = self._answered(asked)
-            except BackendError as error:
-                # The first answer is paid for, whatever became of the second.
-                error.maybe_received = error.maybe_received or answers > 0
-                raise
-            answers += 1
-            return output
-
-        return answer_structured(ask, request, self.structured_output(request))
 
     needs_model: ClassVar[bool] = False
     """Whether a call without any model name is a mistake."""

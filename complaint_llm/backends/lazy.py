@@ -25,9 +25,17 @@ class LazyBackend:
     """
 
     def __init__(
-        self, id: str, make: Callable[[], Backend], *, composed: bool = False, demo: bool = False, caches: bool = False
+        self,
+        id: str,
+        make: Callable[[], Backend],
+        *,
+        composed: bool = False,
+        demo: bool = False,
+        caches: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> None:
         self.id = id
+        self._declared_retry = retry
         self.demo = demo
         self.caches = caches
         self._make = make
@@ -76,7 +84,9 @@ class LazyBackend:
 
     @property
     def retry(self) -> RetryPolicy:
-        return self.backend.retry
+        # The cap of a call's attempts looks at all candidates: what is declared answers for one that was never asked.
+        declared = self._declared_retry
+        return self.backend.retry if declared is None or self._backend is not None else declared
 
     @property
     def policies(self) -> Sequence[Policy]:

@@ -111,21 +111,33 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
     given = {key: value for key, value in keys.items() if value is not None}
     params = {key: given.pop(key) for key in tuple(given) if key in GENERATION_KEYS}
     api_key = given.pop("api_key", None)
-    retry_on = given.pop("retry_on_errors", None)
-    retry = RetryPolicy(
-        given.pop("max_retries", 2),
-        given.pop("retry_delay", 0.5),
-        given.pop("max_retry_delay", 8.0),
-        given.pop("exponential_backoff", True),
-        None if retry_on is None else frozenset(retry_on),
-        given.pop("retry_on_rate_limit", True),
-    )
+    retry = retry_policy(given)
+    for key in RETRY_KEYS:
+        given.pop(key, None)
     given.setdefault("id", default_id)
     return Options(
         **given,
         params=MappingProxyType(params) if params else NOTHING,
         api_key=api_key if isinstance(api_key, Secret) or api_key is None else Secret(api_key),
         retry=retry,
+    )
+
+
+RETRY_KEYS = (
+    "max_retries", "retry_delay", "max_retry_delay", "exponential_backoff", "retry_on_errors", "retry_on_rate_limit",
+)  # fmt: skip
+
+
+def retry_policy(keys: Mapping[str, Any]) -> RetryPolicy:
+    """How often and how patiently a backend with these keys is tried again."""
+    retry_on = keys.get("retry_on_errors")
+    return RetryPolicy(
+        keys.get("max_retries", 2),
+        keys.get("retry_delay", 0.5),
+        keys.get("max_retry_delay", 8.0),
+        keys.get("exponential_backoff", True),
+        None if retry_on is None else frozenset(retry_on),
+        keys.get("retry_on_rate_limit", True),
     )
 
 

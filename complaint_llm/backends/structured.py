@@ -3,7 +3,8 @@
 Errors say where an answer does not fit and what is demanded there, never what it says: they are logged.
 
 A provider that holds the answer to the schema itself is asked once. Where it does not, the schema goes with the prompt,
-and an answer that does not fit is sent back once, with what is wrong; the second one counts.
+and an answer that does not fit is sent back once, with what is wrong, as a further attempt (``routing.reask``); the
+second one counts.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
-from complaint_llm.messages import InferenceOutput, Message, TokenUsage
+from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.request import ResponseFormat
+from complaint_llm.routing.reask import ReAsk
 
 if TYPE_CHECKING:
     from complaint_llm.request import Request
@@ -25,25 +27,27 @@ Means = Literal["native", "json", "none"]
 _SHOWN = 300
 
 
-def answer_structured(ask: Callable[[Request], InferenceOutput], request: Request, means: Means) -> InferenceOutput:
-    """The answer with ``parsed`` set. An answer that only calls tools has none.
+def answer_structured(
+    ask: Callable[[Request], InferenceOutput], given: Request, bound: Request, means: Means
+) -> InferenceOutput:
+    """The answer with ``parsed`` set; one that only calls tools has none.
 
-    Raises ResponseFormatError where the answer, or the second one, does not fit; InvalidRequestError for a schema that
-    is none.
+    ``given`` is what the attempt was asked, ``bound`` the same with the backend's own defaults. Raises ReAsk where the
+    answer does not fit and may be asked for again, ResponseFormatError where it does not fit; InvalidRequestError for a
+    schema that is none.
     """
-    check = Check(_format(request))
-    asked = prepared(request, means)
-    first = ask(asked)
+    check = Check(_format(bound))
+    output = ask(prepared(bound, means))
     try:
-        return check(first)
+        return check(output)
     except ResponseFormatError as misfit:
         # One that was cut would be cut again; one that the provider guarantees is broken on its side.
-        if means == "native" or first.finish_reason == "length":
+        if means == "native" or output.finish_reason == "length":
             raise
-        said = Message("assistant", first.content)
+        said = Message("assistant", output.content)
         again = Message("user", f"{misfit.message}. Answer again, with the JSON value alone.")
-    second = ask(asked._replace(messages=(*asked.messages, said, again)))
-    return check(second._replace(token_usage=_sum(first.token_usage, second.token_usage), cost=_cost(first, second)))
+        asked = given._replace(messages=(*given.messages, said, again))
+        raise ReAsk("structure", asked, misfit, output) from misfit
 
 
 def prepared(request: Request, means: Means) -> Request:
@@ -145,22 +149,3 @@ def _without_values(cause: ValueError) -> str:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
-
-
-def _sum(a: TokenUsage, b: TokenUsage) -> TokenUsage:
-    """Both answers were paid for."""
-    return TokenUsage(
-        a.prompt_tokens + b.prompt_tokens,
-        a.completion_tokens + b.completion_tokens,
-        a.total_tokens + b.total_tokens,
-        _add(a.cached_tokens, b.cached_tokens),
-        _add(a.reasoning_tokens, b.reasoning_tokens),
-    )
-
-
-def _add(a: int | None, b: int | None) -> int | None:
-    return b if a is None else a if b is None else a + b
-
-
-def _cost(a: InferenceOutput, b: InferenceOutput) -> float | None:
-    return None if a.cost is None or b.cost is None else a.cost + b.cost

@@ -22,11 +22,13 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Attempt
 from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
+from complaint_llm.routing.reask import ReAsk, cause_of
 from complaint_llm.routing.retry import NEXT, STOP, decide, delay_before
 from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
+    from complaint_llm.messages import InferenceOutput
     from complaint_llm.routing.hedge import Hedge
 
 T = TypeVar("T")
@@ -61,14 +63,22 @@ class Won(NamedTuple):
 class Run:
     """One call's attempts at several candidates until one answers."""
 
-    __slots__ = ("_later", "_latest", "_made", "_most", "_rules", "_tries", "attempts", "errors", "request")
+    __slots__ = (
+        "_able", "_again", "_later", "_latest", "_made", "_reasked", "_rules", "_tries",
+        "attempts", "earlier", "errors", "request",
+    )  # fmt: skip
 
-    def __init__(self, rules: Rules, request: AnyRequest, candidates: int) -> None:
+    def __init__(self, rules: Rules, request: AnyRequest) -> None:
         self._rules = rules
         self.request = request
         self.attempts: list[Attempt] = []
         self.errors: dict[str, BackendError] = {}
+        self.earlier: list[InferenceOutput] = []
+        self._able: Sequence[Candidate] = ()
         self._made = 0
+        # What a candidate is asked again with, by object, and the kinds of re-asks that were granted.
+        self._again: dict[int, AnyRequest] = {}
+        self._reasked: set[tuple[int, str]] = set()
         # By object: two backends that nobody gave an id have the same one.
         self._tries: dict[int, int] = {}
         self._latest: BackendError | None = None
@@ -78,7 +88,6 @@ class Run:
             deadline = request.deadline
             deadline.resume()
             self._later, deadline.at = deadline.remaining(), FOREVER
-        self._most = rules.max_attempts if rules.max_attempts is not None else candidates + 2
 
     def able(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates that may and can serve the request; the others are recorded with the reason."""
@@ -89,6 +98,7 @@ class Run:
                 passed.append(candidate)
             else:
                 self._passed_over(candidate, InvalidRequestError(reason, backend=candidate.id, sent=False))
+        self._able = passed
         return passed
 
     def first(self, candidates: Sequence[Candidate], work: Work[Any], hedge: Hedge | None = None) -> Won:
@@ -135,11 +145,42 @@ class Run:
                 outcome = self.attempt(candidate, permits, work, rest, self.request.cancel)
             if isinstance(outcome, Won):
                 return outcome
+            if isinstance(outcome, ReAsk):
+                if self._granted(candidate, outcome):
+                    continue
+                outcome = outcome.error
             pause = self._pause(candidate, outcome, rest)
             if pause is None:
                 return None
             if pause > 0:
                 self._rules.sleep(pause, self.request.cancel)
+
+    def _granted(self, candidate: Candidate, reask: ReAsk) -> bool:
+        """Whether ``candidate`` is asked again as ``reask`` wants it: each kind once, while an attempt is left."""
+        known = (id(candidate), reask.kind)
+        explicit = self._rules.max_attempts
+        if known in self._reasked or (explicit is not None and self._made >= explicit):
+            return False
+        self._reasked.add(known)
+        self._again[id(candidate)] = reask.request
+        # It was no failure of the backend that uses up its retries.
+        self._tries[id(candidate)] -= 1
+        return True
+
+    def _asked(self, candidate: Candidate) -> AnyRequest:
+        """What this candidate is asked: the call's request, or that of a re-ask with the call's deadline and token."""
+        request = self.request
+        again = self._again.get(id(candidate))
+        return request if again is None else again._replace(deadline=request.deadline, cancel=request.cancel)
+
+    @property
+    def _most(self) -> int:
+        """The cap of all attempts: the given one, else one for each candidate, the retries of the one that may retry
+        most, and one for each re-ask."""
+        if self._rules.max_attempts is not None:
+            return self._rules.max_attempts
+        retries = max((candidate.retry.max_retries for candidate in self._able), default=0)
+        return len(self._able) + retries + len(self._reasked)
 
     def _refused(self, candidate: Candidate, refusal: BackendError, patience: float) -> float | None:
         """As ``_try``, for a refusal. Raises where it is the whole call's."""
@@ -157,7 +198,7 @@ class Run:
         if action is STOP:
             raise self._failure(error) from error.__cause__
         tries = self._tries[id(candidate)]
-        if action is NEXT or tries > candidate.retry.max_retries or self._made >= self._most:
+        if action is NEXT or tries > candidate.retry.max_retries or self._none_left():
             return None
         if rest and error.maybe_received and isinstance(error, BackendTimeoutError):
             return None
@@ -172,7 +213,7 @@ class Run:
         ``cancel`` ends a wait for it, where that is not the whole call's.
         """
         permits: list[Permit] = []
-        request = self.request
+        request = self._asked(candidate)
         if cancel is not None:
             request = request._replace(cancel=cancel)
         try:
@@ -222,11 +263,14 @@ class Run:
 
     def failed(self, candidate: Candidate, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
         """Record and settle an attempt that failed."""
-        settle(permits, Outcome(seconds, None, error))
+        settle(permits, failed_outcome(seconds, error))
         self.note_failure(candidate, seconds, error)
 
     def note_failure(self, candidate: Candidate, seconds: float, error: BackendError) -> None:
         """Record an attempt that failed and is settled."""
+        if isinstance(error, ReAsk) and error.output is not None:
+            self.earlier.append(error.output)
+        error = cause_of(error)
         if error.backend is None:
             error.backend = candidate.id
         self._tries[id(candidate)] = self._tries.get(id(candidate), 0) + 1
@@ -259,7 +303,7 @@ class Run:
     def begin(self, candidate: Candidate, rest: int, cancel: CancelToken) -> AnyRequest:
         """Count an attempt; the request for it, with a deadline and token of its own where they are not the call's."""
         self._made += 1
-        request = self.request
+        request = self._asked(candidate)
         if self._later is not None:
             request.deadline.at = request.deadline.clock() + self._later
             self._later = None
@@ -279,7 +323,7 @@ class Run:
             raise self._failure(
                 None if self.errors else BackendTimeoutError("the deadline passed before anything was sent", sent=False)
             )
-        if self._made >= self._most:
+        if self._none_left():
             raise self._failure(None)
 
     def _passed_over(self, candidate: Candidate, refusal: BackendError) -> None:
@@ -315,10 +359,14 @@ class Run:
         failed.__cause__ = next(reversed(self.errors.values()))
         return failed
 
+    def _none_left(self) -> bool:
+        # Whether the cap is reached is asked of the candidates only when each could have had its attempt.
+        return self._made >= (self._rules.max_attempts or len(self._able)) and self._made >= self._most
+
     def _cut_short(self) -> str:
         if self.request.deadline.remaining() <= 0:
             return " before the deadline"
-        if self._made >= self._most:
+        if self._made and self._none_left():
             return f" in {self._made} attempts (max_attempts)"
         return ""
 
@@ -342,8 +390,14 @@ def explained(error: BackendError, cancel: CancelToken) -> BackendError:
     cancelled = CancelledError(
         cancel.reason or "cancelled", backend=error.backend, sent=error.sent, maybe_received=error.sent
     )
-    cancelled.__cause__ = error
+    cancelled.__cause__ = cause_of(error)
     return cancelled
+
+
+def failed_outcome(seconds: float, error: BackendError) -> Outcome:
+    """The outcome of an attempt that failed; of one to be asked again, what it answered and used."""
+    output = error.output if isinstance(error, ReAsk) else None
+    return Outcome(seconds, output, None if output is not None else cause_of(error))
 
 
 def settle(permits: Sequence[Permit], outcome: Outcome) -> None:

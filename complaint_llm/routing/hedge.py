@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm.call import CancelToken
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError
 from complaint_llm.messages import Attempt
-from complaint_llm.routing.attempts import NEVER_STARTED, Run, Won, Work, explained, line, settle
+from complaint_llm.routing.attempts import NEVER_STARTED, Run, Won, Work, explained, failed_outcome, line, settle
 from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
 from complaint_llm.routing.waiting import Waiter
 
@@ -209,7 +209,7 @@ class _Race:
 
     def _second_failed(self, permits: Sequence[Permit], failure: BackendError) -> None:
         self._second_seconds = self._run.clock() - self._second_started
-        settle(permits, Outcome(self._second_seconds, None, failure))
+        settle(permits, failed_outcome(self._second_seconds, failure))
         self._second_error = failure
 
     def _lost_to(self) -> str:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.routing.attempts import Rules, Run
+from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 class Router:
     """Asks candidates until one answers, by the rules of ``routing``. Knows no vendor.
 
-    Any thread may call it; it keeps nothing of a call. ``max_attempts`` caps the attempts of one call (None:
-    candidates + 2). ``hedge_after`` seconds after an attempt began the next backend is asked too. ``cache`` holds
-    answers of candidates that want it. ``patience`` is how many seconds a full local limit may hold a call while other
-    backends are left (FOREVER: as long as it takes); ``unhurried``: see ``for_batches``.
+    Any thread may call it; it keeps nothing of a call. ``max_attempts`` caps the attempts of one call (None: one for
+    each candidate, the retries of the one that may retry most, and one for each re-ask). ``hedge_after`` seconds after
+    an attempt began the next backend is asked too. ``cache`` holds answers of candidates that want it. ``patience`` is
+    how many seconds a full local limit may hold a call while other backends are left (FOREVER: as long as it takes);
+    ``unhurried``: see ``for_batches``.
     ``clock``, ``sleep`` and ``random`` are for tests.
     """
 
@@ -105,11 +107,11 @@ class Router:
         run, able = self._run(request, candidates)
         won = run.first(able, _ask, self._hedge)
         run.answered(won, won.value)
-        output: InferenceOutput = won.value._replace(attempts=tuple(run.attempts))
+        output: InferenceOutput = with_earlier(won.value, run.earlier)._replace(attempts=tuple(run.attempts))
         return output
 
     def _run(self, request: AnyRequest, candidates: Sequence[Candidate]) -> tuple[Run, Sequence[Candidate]]:
-        run = Run(self._rules, request, len(candidates))
+        run = Run(self._rules, request)
         return run, run.able(candidates)
 
 
