@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "embed": ("complaint_llm.cli.embed:embed", "Print the vectors of texts."),
     "check": ("complaint_llm.cli.check:check", "Show which backends are ready and why others are not."),
     "explain": ("complaint_llm.cli.explain:explain", "Show what would be asked, at what price; sends nothing."),
+    "config": ("complaint_llm.cli.config:config", "Show or change the config file, keeping what is in it."),
     "plugins": ("complaint_llm.cli.plugins:plugins", "List plugins and the backend types that they offer."),
     "schema": ("complaint_llm.cli.schema:schema", "Print the JSON Schema of config files."),
     "evidence": ("complaint_llm.cli.evidence:evidence", "Store, find, verify, export and import evidence."),

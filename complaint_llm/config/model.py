@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.config.edits import REMOVED, Edit, edit_document
 from complaint_llm.config.entries import BackendEntry, EntryReader
-from complaint_llm.config.problems import Problem, pointer
+from complaint_llm.config.problems import Path, Problem, pointer
+from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ class Config:
     """
 
     __slots__ = (
-        "_document", "_environment", "_source", "application", "backends", "evidence", "host", "left_out", "log",
-        "mediator", "order", "path",
+        "_document", "_edits", "_environment", "_on_disk", "_source", "application", "backends", "evidence", "host",
+        "left_out", "log", "mediator", "order", "path",
     )  # fmt: skip
 
     def __init__(
@@ -47,7 +49,7 @@ class Config:
         evidence: Mapping[str, Any],
         log: Mapping[str, Any],
     ) -> None:
-        self.path: Path = source.path
+        self.path = source.path
         self.backends = backends
         self.left_out = left_out
         self.order = order
@@ -59,6 +61,8 @@ class Config:
         self._source = source
         self._document = document
         self._environment = environment
+        self._edits: tuple[Edit, ...] = ()
+        self._on_disk = text_digest(source.text)
 
     def __repr__(self) -> str:
         return f"<Config {self.path}: {', '.join(self.order)}>"
@@ -86,36 +90,89 @@ class Config:
 
         Raises ConfigError, and then nothing is changed.
         """
-        changed = self._with_entry({"id": id, "type": type, **keys})
-        # What was given may hold a key: it must not stand in the frame of the error below.
+        from complaint_llm.config.saving import as_document
+
+        place = ("BACKENDS", len(self._document["BACKENDS"]))
+        edit = Edit(place, as_document({"id": id, "type": type, **keys}))
+        # What was given may hold a key: it must not stand in the frame of an error.
         del keys
+        self.change(edit, called="add_backend")
+
+    def remove_backend(self, id: str) -> None:
+        """Take a backend out, of MEDIATOR.backends too. Raises ConfigError, and then nothing is changed."""
+        named = self._document.get("MEDIATOR", {}).get("backends", [])
+        chosen = [Edit(("MEDIATOR", "backends", named.index(id)), REMOVED)] if id in named else []
+        self.change(*chosen, Edit(("BACKENDS", self._place_of(id)), REMOVED), called="remove_backend")
+
+    def set_key(self, where: str, key: str, value: Any) -> None:
+        """Set a key of a backend (``where`` is its id) or of a section (MEDIATOR, EVIDENCE, ...); dots lead inside.
+
+        ``None`` takes the key out. Raises ConfigError, and then nothing is changed.
+        """
+        from complaint_llm.config.saving import as_document
+
+        section = where.isupper() and where not in self.order
+        base: Path = (where,) if section else ("BACKENDS", self._place_of(where))
+        path = (*base, *key.split("."))
+        self.change(Edit(path, REMOVED if value is None else as_document(value)), called="set_key")
+
+    def change(self, *edits: Edit, called: str = "change") -> None:
+        """Apply edits of the document. Raises ConfigError with every fault they make; then nothing is changed."""
+        changed = self._edited(edits, called)
         if not isinstance(changed, Config):
             raise ConfigError("\n".join(changed), changed)
+        made, on_disk = (*self._edits, *edits), self._on_disk
         for name in self.__slots__:
             setattr(self, name, getattr(changed, name))
+        self._edits, self._on_disk = made, on_disk
 
-    def save(self, path: str | Path | None = None) -> None:
-        """Write the file, whole or not at all, as YAML or JSON by its extension; without ``path`` where it came from.
+    def as_written(self) -> dict[str, Any]:
+        """What the file says now: references as references, ``***`` where a secret is written out."""
+        from complaint_llm.config.saving import without_secrets
 
-        References are written as references. A key that stands as a text in the file or came from code is written as
-        its type's usual ``$VARIABLE`` with a warning. Relative paths mean the same as before. Comments of a YAML file
-        are lost. Raises ConfigError.
+        return without_secrets(self._document, EntryReader(self.host, self._environment, self.path.parent), self.path)
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Write the file, whole or not at all; without ``path`` where it came from.
+
+        Only what was changed in code changes: comments, order, formatting and what the user wrote stay. Another file
+        gets references for the keys that are written out, and no comments where it is of the other format. A key that
+        was given in code is written as its type's usual ``$VARIABLE`` with a warning. Relative paths mean the same as
+        before. Raises ConfigError, also where the file was changed by somebody else since it was read.
         """
-        from complaint_llm.config.saving import render, write
+        from complaint_llm.config.saving import SavedConfig, render, write
 
-        target = Path(path) if path is not None else self.path
+        target = type(self.path)(path) if path is not None else self.path
         reader = EntryReader(self.host, self._environment, self.path.parent)
-        text, replaced = render(self._document, reader, self.path, target)
+        text, replaced = render(SavedConfig(self._source, self._edits, reader), target)
+        if target == self.path:
+            self._check_unchanged()
         for line in replaced:
             warnings.warn(line, stacklevel=2)
         write(target, text)
+        if target == self.path:
+            self._on_disk = text_digest(text)
 
-    def _with_entry(self, entry: dict[str, Any]) -> Config | list[str]:
+    def _check_unchanged(self) -> None:
+        if digest_on_disk(self.path) not in (None, self._on_disk):
+            raise ConfigError(f"{self._source.name}: it was changed since it was read: load it again, then change it")
+
+    def _place_of(self, id: str) -> int:
+        for place, entry in enumerate(self._document["BACKENDS"]):
+            if entry.get("id") == id:
+                return place
+        from complaint_llm.config.references import undeclared
+
+        raise ConfigError(f"{self.path}: {undeclared(id, self.order)}")
+
+    def _edited(self, edits: Sequence[Edit], called: str) -> Config | list[str]:
         from complaint_llm.config.load import assemble
-        from complaint_llm.config.saving import as_document
 
         def describe(found: list[Problem]) -> list[str]:
-            return [f"add_backend: {pointer(problem.path)}: {problem.text}" for problem in found]
+            return [f"{called}: {pointer(problem.path)}: {problem.text}" for problem in found]
 
-        document = {**self._document, "BACKENDS": [*self._document["BACKENDS"], as_document(entry)]}
+        try:
+            document = edit_document(self._document, edits)
+        except (KeyError, IndexError, TypeError):
+            return [f"{called}: there is no such key"]
         return assemble(self._source, document, self._environment, self.host, describe)

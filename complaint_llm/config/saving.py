@@ -1,4 +1,4 @@
-"""Writes a config back: references as references, and never a secret."""
+"""Writes a config back: what the user wrote as it was, and never a secret that was given in code."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from complaint_llm.config import problems
+from complaint_llm.config.edits import REMOVED, Edit, edit_document, edit_text
 from complaint_llm.config.entries import EntryReader
 from complaint_llm.config.environment import is_secret_name
 from complaint_llm.config.schema import is_secret, part_of
-from complaint_llm.config.source import is_yaml
+from complaint_llm.config.source import Source, is_yaml
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.schema_files import read_schema
 from complaint_llm.secrets import Secret
@@ -32,15 +33,38 @@ def as_document(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def render(document: Mapping[str, Any], reader: EntryReader, source: Path, target: Path) -> tuple[str, list[str]]:
-    """The text of the file, without secrets, and a line for each secret that a reference took the place of."""
-    cleaning = _Cleaning(reader, source.absolute().parent, target.absolute().parent)
-    cleaned = cleaning.document(document)
+def render(config: SavedConfig, target: Path) -> tuple[str, list[str]]:
+    """The text for ``target``, and a line for each secret given in code that a reference took the place of.
+
+    What the file says stays as it is, literals included; another file gets references for them, and where it is of the
+    other format no comments.
+    """
+    cleaning = _Cleaning(config.reader, config.source.path.absolute().parent, target.absolute().parent)
+    edits, document = [], config.source.document
+    for edit in config.edits:
+        document = edit_document(document, [edit])
+        edits.append(cleaning.given(edit, document))
+    if target.absolute() != config.source.path.absolute():
+        edits += cleaning.copied(document)
+    yaml = is_yaml(config.source.path)
+    if yaml == is_yaml(target):
+        text = edit_text(config.source.text, edits, yaml=yaml)
+        if _parsed(text, target) == edit_document(config.source.document, edits):
+            return text, cleaning.replaced
+        raise ConfigError(f"{config.source.name}: anchors or merge keys stand where this changes it: edit it by hand")
+    written = edit_document(config.source.document, edits)
     if is_yaml(target):
         from complaint_llm.config import yaml_text
 
-        return yaml_text.dump(cleaned), cleaning.replaced
-    return json.dumps(cleaned, ensure_ascii=False, indent=2) + "\n", cleaning.replaced
+        return yaml_text.dump(written), cleaning.replaced
+    return json.dumps(written, ensure_ascii=False, indent=2) + "\n", cleaning.replaced
+
+
+def without_secrets(document: Mapping[str, Any], reader: EntryReader, path: Path) -> dict[str, Any]:
+    """A copy of the document with ``***`` where a secret is written out."""
+    edits = _Cleaning(reader, path, path).copied(document)
+    hidden: dict[str, Any] = edit_document(document, [Edit(edit.path, "***") for edit in edits])
+    return hidden
 
 
 def write(target: Path, text: str) -> None:
@@ -66,57 +90,89 @@ def write(target: Path, text: str) -> None:
         raise ConfigError(f"{target}: cannot be written: {cause.strerror or cause}") from cause
 
 
+class _Place(NamedTuple):
+    path: problems.Path
+    part: Mapping[str, Any]
+    secret: bool
+    owner: str
+    usual: tuple[str, ...]
+
+
+class SavedConfig(NamedTuple):
+    """What is written: the file as it was read, and what was changed since."""
+
+    source: Source
+    edits: Sequence[Edit]
+    reader: EntryReader
+
+
 class _Cleaning:
-    """Replaces secrets that stand as texts by references, and moves relative paths. For one file."""
+    """Replaces secrets that were given in code by references, and moves relative paths. For one file."""
 
     def __init__(self, reader: EntryReader, source: Path, target: Path) -> None:
         self._reader = reader
         self._source = source
         self._target = target
         self._taken: dict[str, Secret] = {}
+        self._schema = read_schema("config")
         self.replaced: list[str] = []
 
-    def document(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        schema = read_schema("config")
+    def given(self, edit: Edit, document: Mapping[str, Any]) -> Edit:
+        """The edit with references for the secrets in it."""
+        if edit.value is REMOVED:
+            return edit
 
         def clean(value: Any, path: problems.Path) -> Any:
-            if path == ("BACKENDS",):
-                return [self._entry(entry) for entry in value]
-            if path == ("APPLICATION",) or (len(path) == 1 and str(path[0]).startswith("x-")):
-                return value
-            return self._leaf(value, path, part_of(schema, path), is_secret(schema, path), "COMPLAINT_LLM", ())
+            return self._without_secret(value, self._place(path, document))
 
-        cleaned: dict[str, Any] = {key: _visit(value, (key,), clean) for key, value in document.items()}
-        return cleaned
+        return edit._replace(value=_visit(edit.value, edit.path, clean))
 
-    def _entry(self, entry: dict[str, Any]) -> Any:
-        kind = self._reader.kind_of_entry(entry)
-        schema = kind.validator.schema
+    def copied(self, document: Mapping[str, Any]) -> list[Edit]:
+        """Edits for another file: references for its secrets, and relative paths that mean the same from there."""
+        edits: list[Edit] = []
 
-        def clean(value: Any, path: problems.Path) -> Any:
-            named = kind.named(path)
-            usual = kind.type.key_variables[:1] if named == ("api_key",) else ()
-            return self._leaf(value, path, part_of(schema, named), is_secret(schema, named), str(entry["id"]), usual)
-
-        return _visit(entry, (), clean)
-
-    def _leaf(
-        self, value: Any, path: problems.Path, part: Mapping[str, Any], secret: bool, owner: str, usual: tuple[str, ...]
-    ) -> Any:
-        if isinstance(value, Secret):
-            return self._reference(value, path, owner, usual)
-        if not isinstance(value, str):
+        def look(value: Any, path: problems.Path) -> Any:
+            place = self._place(path, document)
+            changed = self._without_secret(value, place)
+            is_path = isinstance(value, str) and place is not None and place.part.get("format") == "path"
+            if is_path and self._source != self._target and not value.startswith(("/", "~", "$")):
+                changed = os.path.relpath(self._source / value, self._target)
+            if changed is not _SAME and changed != value:
+                edits.append(Edit(path, changed))
             return _SAME
-        if secret:
-            if not _ANY_REFERENCE.search(value):
-                return self._reference(Secret(value), path, owner, usual)
-            # A default is a text in the file too.
-            return _DEFAULT.sub(r"${\1}", value)
-        if part.get("format") == "path" and self._source != self._target and not value.startswith(("/", "~", "$")):
-            return os.path.relpath(self._source / value, self._target)
-        return value
 
-    def _reference(self, value: Secret, path: problems.Path, owner: str, usual: tuple[str, ...]) -> str:
+        _visit(document, (), look)
+        return edits
+
+    def _without_secret(self, value: Any, place: _Place | None) -> Any:
+        if place is None:
+            return _SAME
+        if isinstance(value, Secret):
+            return self._reference(value, place)
+        if not isinstance(value, str) or not place.secret:
+            return _SAME
+        if not _ANY_REFERENCE.search(value):
+            return self._reference(Secret(value), place)
+        # A default is a text in the file too.
+        return _DEFAULT.sub(r"${\1}", value)
+
+    def _place(self, path: problems.Path, document: Mapping[str, Any]) -> _Place | None:
+        """What the schema says of a place; None where it is the user's own or a container of entries."""
+        if path[:1] == ("BACKENDS",):
+            entry = document["BACKENDS"][path[1]] if len(path) > 2 else None
+            if not isinstance(entry, dict):
+                return None
+            kind = self._reader.kind_of_entry(entry)
+            schema, own = kind.validator.schema, path[2:]
+            named = kind.named(own)
+            usual = kind.type.key_variables[:1] if named == ("api_key",) else ()
+            return _Place(own, part_of(schema, named), is_secret(schema, named), str(entry["id"]), usual)
+        if path[:1] == ("APPLICATION",) or (path and str(path[0]).startswith("x-")):
+            return None
+        return _Place(path, part_of(self._schema, path), is_secret(self._schema, path), "COMPLAINT_LLM", ())
+
+    def _reference(self, value: Secret, place: _Place) -> str:
+        path, owner, usual = place.path, place.owner, place.usual
         own = re.sub(r"[^A-Za-z0-9]+", "_", "_".join([owner, *map(str, path)])).strip("_").upper()
         own = own if is_secret_name(own) else f"{own}_SECRET"
         own = own if not own[0].isdigit() else f"_{own}"
@@ -140,3 +196,9 @@ def _visit(value: Any, path: problems.Path, clean: Any) -> Any:
     if isinstance(value, list):
         return [_visit(item, (*path, index), clean) for index, item in enumerate(value)]
     return value
+
+
+def _parsed(text: str, path: Path) -> Any:
+    from complaint_llm.config import json_text, yaml_text
+
+    return yaml_text.parse(text) if is_yaml(path) else json_text.parse(text)

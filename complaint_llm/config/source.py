@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,12 +19,12 @@ MAX_BYTES = 16 * 1024 * 1024
 class Source:
     """A parsed file. Immutable; any thread may use it. Its content never shows in a repr: keys may be written in it."""
 
-    __slots__ = ("_text", "document", "name", "path")
+    __slots__ = ("document", "name", "path", "text")
 
     def __init__(self, path: Path, name: str, text: str, document: Any) -> None:
         self.path = path
         self.name = name
-        self._text = text
+        self.text = text
         self.document = document
 
     def __repr__(self) -> str:
@@ -31,7 +32,7 @@ class Source:
 
     def lines(self, found: Iterable[Problem]) -> list[str]:
         """``file:line:column: /pointer: what`` for each problem, in the order of the file."""
-        places = (_yaml_places if is_yaml(self.path) else _json_places)(self._text)
+        places = (_yaml_places if is_yaml(self.path) else _json_places)(self.text)
         placed: list[tuple[tuple[int, int], str]] = []
         for problem in found:
             # A key that is missing, or came in by an alias, is placed at what should hold it.
@@ -87,6 +88,19 @@ def read(path: Path) -> Source | list[str]:
     if not isinstance(parsed, dict):
         return [f"{name}:1:1: a config is a mapping with BACKENDS, not {kind_of(parsed)}"]
     return Source(path, name, text, parsed)
+
+
+def text_digest(text: str) -> str:
+    """Tells one state of a file from another, without holding what is written in it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_on_disk(path: Path) -> str | None:
+    """``text_digest`` of the file as it is now; None where there is none that can be read."""
+    try:
+        return text_digest(path.read_bytes().decode("utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def kind_of(value: Any) -> str:

@@ -75,8 +75,8 @@ def places(text: str) -> Places:
     return found
 
 
-def dump(document: Any) -> str:
-    """YAML that ``parse`` reads back as the same document."""
+def dump(document: Any, *, flow: bool = False) -> str:
+    """YAML that ``parse`` reads back as the same document; ``flow`` puts it on one line, without a line break."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -89,7 +89,11 @@ def dump(document: Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
     Dumper.add_representer(str, represent)
-    return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+    width = 2**31 if flow else 120
+    text = yaml.dump(
+        document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow
+    )
+    return text.removesuffix("\n").removesuffix("\n...") if flow else text
 
 
 def _parse(text: str, found: Places | None) -> Any | Fault:

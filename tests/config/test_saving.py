@@ -1,4 +1,4 @@
-"""A config is written back as it was meant: references stay references, and a secret never gets into a file."""
+"""A config is written back as the user wrote it; a secret that came from code never gets into a file."""
 
 from __future__ import annotations
 
@@ -89,23 +89,89 @@ def test_a_key_given_in_code_works_and_is_saved_as_the_types_usual_variable(file
     assert warned[0].filename == __file__
 
 
-def test_a_key_that_stands_in_the_file_is_saved_as_a_reference_too(tmp_path: Path) -> None:
+LITERALS = """\
+# our office
+BACKENDS:
+  - {id: o, type: openai, parameters: {api_key: sk-lit-1}}   # the fast one
+  - {id: p, type: openai, api_key: '${P_KEY:-sk-lit-2}'}
+MEDIATOR: {shared: {redis: 'redis://:sk-lit-3@h/0'}}
+"""
+
+
+def test_a_key_that_the_user_wrote_stays_in_the_users_file(tmp_path: Path) -> None:
+    """It may be the only copy."""
     file = tmp_path / "config.yaml"
-    file.write_text(
-        "BACKENDS:\n  - {id: o, type: openai, parameters: {api_key: sk-lit-1}}\n"
-        "  - {id: p, type: openai, api_key: '${P_KEY:-sk-lit-2}'}\n"
-        "MEDIATOR: {shared: {redis: 'redis://:sk-lit-3@h/0'}}\n"
-    )
+    file.write_text(LITERALS)
     config = load(file)
-    assert config.entry("o").keys["api_key"] == Secret("sk-lit-1")
     assert config.entry("p").keys["api_key"] == Secret("sk-lit-2")
+    config.add_backend(id="new", type="mock", echo=True)
+    config.save()
+    added = "  - {id: new, type: mock, echo: true}\n"
+    assert file.read_text() == LITERALS.replace("MEDIATOR", added + "MEDIATOR", 1)
+    assert load(file).entry("o").keys["api_key"] == Secret("sk-lit-1")
+
+
+@pytest.mark.parametrize("name", ["other.json", "other.yaml"])
+def test_a_key_that_the_user_wrote_is_not_copied_into_another_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(LITERALS)
     with pytest.warns(UserWarning, match="is written as"):
-        config.save()
-    saved = file.read_text()
+        load(file).save(tmp_path / name)
+    saved = (tmp_path / name).read_text()
     assert "sk-lit" not in saved
     assert "$OPENAI_API_KEY" in saved
     assert "${P_KEY}" in saved
     assert "$COMPLAINT_LLM_MEDIATOR_SHARED_REDIS_SECRET" in saved
+
+
+def test_saving_twice_writes_the_same_and_a_change_of_somebody_else_is_not_lost(file: Path) -> None:
+    config = load(file)
+    config.add_backend(id="new", type="mock")
+    config.save()
+    once = file.read_text()
+    config.save()
+    assert file.read_text() == once
+    file.write_text(once.replace('"x-note"', '"x-noted"'))
+    with pytest.raises(ConfigError, match="was changed since it was read"):
+        config.save()
+    assert "x-noted" in file.read_text()
+
+
+def test_keys_are_set_and_taken_out_and_backends_removed(file: Path) -> None:
+    config = load(file)
+    config.set_key("m", "latency", 5)
+    config.set_key("MEDIATOR", "circuit_breaker.cooldown", 7)
+    config.set_key("MEDIATOR", "timeout", None)
+    config.remove_backend("o")
+    config.save()
+    again = load(file)
+    assert again.order == ("m",)
+    assert again.mediator == {"backends": ["m"], "circuit_breaker": {"cooldown": 7}}
+    assert again.entry("m").keys["latency"] == 5
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "value", "said"),
+    [
+        ("m", "latenzy", 1, 'did you mean "latency"'),
+        ("nobody", "echo", True, '"nobody"'),
+        ("MEDIATOR", "timeout", -1, "/MEDIATOR/timeout"),
+        ("MEDIATOR", "timeout.x", 1, "no such key"),
+        ("m", "nothing.here", None, "no such key"),
+        ("MEDIATOR", "budget", None, "no such key"),
+        ("m", "type", "mok", 'did you mean "mock"'),
+        ("m", "id", "o", 'the id "o"'),
+        ("MEDIATOR", "backends", ["o", "x"], '"x"'),
+        ("NOSECTION", "a", 1, "/NOSECTION"),
+    ],
+)
+def test_a_change_that_is_no_config_changes_nothing(file: Path, where: str, key: str, value: Any, said: str) -> None:
+    config, before = load(file), file.read_text()
+    with pytest.raises(ConfigError) as caught:
+        config.set_key(where, key, value)
+    assert said in str(caught.value)
+    config.save()
+    assert file.read_text() == before
 
 
 def test_saving_is_atomic_keeps_the_mode_and_follows_a_link(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,74 @@
+"""Changes to a config file that leave everything else in it as it was: comments, order, formatting, literals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from complaint_llm.config.problems import Path, pointer
+
+
+class Removed:
+    """The value of an edit that takes something out."""
+
+
+REMOVED = Removed()
+
+
+class Edit(NamedTuple):
+    """The value at ``path`` becomes ``value``, or goes. An index one past the end of a list adds an entry to it."""
+
+    path: Path
+    value: Any
+
+    def __repr__(self) -> str:
+        # The value may be a key.
+        return f"<Edit of {pointer(self.path)}>"
+
+
+def edit_document(document: Any, edits: Iterable[Edit]) -> Any:
+    """A copy of the document with the edits. Raises KeyError, IndexError or TypeError where a path leads nowhere."""
+    for edit in edits:
+        document = _edited(document, edit.path, edit.value)
+    return document
+
+
+def edit_text(text: str, edits: Iterable[Edit], *, yaml: bool) -> str:
+    """The text of a valid file with the edits, everything else as it was. Raises KeyError for a path to nowhere."""
+    for edit in edits:
+        text = _edit_of(yaml)(text, edit.path, edit.value)
+    return text
+
+
+def _edit_of(yaml: bool) -> Callable[[str, Path, Any], str]:
+    if yaml:
+        from complaint_llm.config.yaml_edit import edited_yaml
+
+        return edited_yaml
+    from complaint_llm.config.json_edit import edited_json
+
+    return edited_json
+
+
+def _edited(value: Any, path: Path, new: Any) -> Any:
+    if not path:
+        return new
+    rest = path[1:]
+    step: Any = path[0]
+    if isinstance(value, list):
+        copy: Any = list(value)
+        if not isinstance(step, int):
+            raise TypeError(f"{step!r} is no place in a list")
+        if step == len(copy) and not rest and new is not REMOVED:
+            return [*copy, new]
+    elif isinstance(value, dict):
+        copy = dict(value)
+    else:
+        raise TypeError(f"{step!r} leads into what is no collection")
+    if not rest and new is REMOVED:
+        del copy[step]
+    elif rest:
+        copy[step] = _edited(copy[step] if isinstance(copy, list) or step in copy else {}, rest, new)
+    else:
+        copy[step] = new
+    return copy

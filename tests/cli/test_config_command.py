@@ -1,0 +1,104 @@
+"""``complaint-llm config``: the file is changed as asked, and nothing else in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from complaint_llm.cli.app import cli
+from complaint_llm.config import load_config
+from complaint_llm.exceptions import ConfigError
+
+Run = Callable[..., Result]
+TEXT = """\
+# our office
+BACKENDS:
+  - {id: a, type: mock, echo: true}     # for trying out
+  - {id: gpt, type: openai, api_key: sk-literal-1234567890, model: m}
+MEDIATOR:
+  backends: [a]   # the order
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.delenv("COMPLAINT_LLM_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(TEXT)
+
+    def called(*arguments: str) -> Result:
+        done = CliRunner().invoke(cli, ["config", *arguments])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done
+
+    return called
+
+
+def written() -> str:
+    return Path("config.yaml").read_text()
+
+
+def test_a_key_is_set_in_place(run: Run) -> None:
+    run("set", "MEDIATOR", "timeout", "120")
+    run("set", "a", "latency", "5")
+    assert written() == TEXT.replace("echo: true}", "echo: true, latency: 5}") + "  timeout: 120\n"
+
+
+def test_a_backend_is_added_to_the_order_and_taken_out_of_it(run: Run) -> None:
+    run("add", "local", "ollama", "model", "llama3.2", "optional", "true")
+    assert "  - {id: local, type: ollama, model: llama3.2, optional: true}\n" in written()
+    assert "backends: [a, local]   # the order" in written()
+    run("remove", "local")
+    assert written() == TEXT.replace("[a]", "[a]")
+
+
+def test_a_backend_may_be_added_for_calls_by_its_id_alone(run: Run) -> None:
+    run("add", "b", "mock", "--by-id-only")
+    assert load_config("config.yaml").mediator["backends"] == ["a"]
+
+
+def test_a_secret_on_the_command_line_is_saved_as_a_reference(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run("add", "c", "anthropic", "api_key", "sk-given-in-the-shell-123", "model", "m")
+    assert "sk-given" not in written()
+    assert "$ANTHROPIC_API_KEY" in written()
+    assert "set that variable" in done.stderr
+
+
+def test_show_prints_what_is_written_without_secrets(run: Run) -> None:
+    shown = json.loads(run("show").stdout)
+    assert shown["BACKENDS"][1] == {"id": "gpt", "type": "openai", "api_key": "***", "model": "m"}
+    assert json.loads(run("show", "MEDIATOR").stdout) == {"backends": ["a"]}
+    assert json.loads(run("show", "a").stdout)["echo"] is True
+    assert run("show", "nobody").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("set", "a", "latenzy", "1"),
+        ("set", "a", "max_retries", "-1"),
+        ("set", "nobody", "latency", "1"),
+        ("set", "MEDIATOR", "backends", '["x"]'),
+        ("add", "a", "mock"),
+        ("add", "n", "mok"),
+        ("add", "n", "mock", "temperatur", "1"),
+        ("remove", "nobody"),
+        ("remove", "a"),
+        ("set", "MEDIATOR", "strategy", "falback"),
+    ],
+)
+def test_what_would_be_no_config_changes_nothing(run: Run, arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigError):
+        run(*arguments)
+    assert written() == TEXT
+
+
+def test_a_key_without_a_value_is_a_usage_error(run: Run) -> None:
+    assert run("add", "n", "mock", "echo").exit_code == 2
+    assert written() == TEXT
