@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
 
 HIDDEN = "***"
+SHORTEST = 4
+"""A shorter text is not cut out of others."""
 
 
 class Secret:
@@ -23,6 +26,9 @@ class Secret:
     def reveal(self) -> str:
         """The text itself. Use it inside an expression; a local variable would show in a traceback with locals."""
         return self._value
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled: the other process fills it from its own environment")
 
     def __repr__(self) -> str:
         return HIDDEN
@@ -43,19 +49,52 @@ class Secret:
 
 
 class Redactor:
-    """Cuts known secrets out of foreign text (a provider's message, a logged body). Immutable."""
+    """Cuts known secrets out of foreign text (a provider's message, a logged body). Immutable.
+
+    A server may say a secret back as it is, in part, in base64, in hex, percent-encoded, escaped or reversed: whatever
+    run of characters shares a third of such a form (half of a short one) is cut.
+    """
 
     __slots__ = ("_secrets",)
 
     def __init__(self, secrets: Iterable[Secret | None]) -> None:
-        # Longest first: a secret that contains another goes as a whole. Very short ones would cut ordinary words.
-        found = {s for s in secrets if s is not None and len(s.reveal()) >= 4}
-        self._secrets = tuple(sorted(found, key=lambda s: -len(s.reveal())))
+        # Very short ones would cut ordinary words.
+        self._secrets = tuple({s for s in secrets if s is not None and len(s.reveal()) >= SHORTEST})
 
     def __call__(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret.reveal(), HIDDEN)
-        return text
+        covered = sorted(span for secret in self._secrets for span in _spans(text, secret))
+        pieces, done, cut = [], 0, -1
+        for start, end in covered:
+            if start > cut:
+                pieces += [text[done:start], HIDDEN]
+            cut = done = max(cut, end)
+        return "".join((*pieces, text[done:])) if covered else text
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"
+
+
+def _spans(text: str, secret: Secret) -> Iterator[tuple[int, int]]:
+    """Where the text shares a run with one of the secret's forms."""
+    for form in _forms(secret.reveal()):
+        size = len(form) // 2 if len(form) < 16 else max(8, len(form) // 3)
+        size = max(size, SHORTEST)
+        runs = {form[at : at + size] for at in range(len(form) - size + 1)}
+        yield from ((at, at + size) for at in range(len(text) - size + 1) if text[at : at + size] in runs)
+
+
+def _forms(value: str) -> set[str]:
+    """The secret as it is, and as encoders of texts and addresses write it."""
+    from base64 import b64encode
+    from html import escape
+    from urllib.parse import quote
+
+    data = value.encode("utf-8", "surrogatepass")
+    forms = {value, value[::-1], data.hex(), data.hex().upper(), quote(value, safe=""), quote(value)}
+    forms |= {quote(value, safe="").replace("%2F", "%2f"), value.replace("/", "\\/"), escape(value)}
+    for before in range(3):
+        # Inside a longer text it begins at one of three places of base64's groups; the first and last signs are shared.
+        encoded = b64encode(b"\0" * before + data).decode()
+        inner = encoded[(before * 8 + 5) // 6 : len(encoded.rstrip("=")) - (1 if encoded.endswith("=") else 0)]
+        forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    return {form for form in forms if len(form) >= SHORTEST}

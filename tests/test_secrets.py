@@ -1,9 +1,15 @@
 """Secrets cannot be printed by accident."""
 
+import base64
+import html
 import logging
+import pickle
 import traceback
+import urllib.parse
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from complaint_llm.secrets import Redactor, Secret
 
@@ -61,3 +67,52 @@ def test_secrets_compare_by_value() -> None:
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a")}) == 1
     assert not Secret("")
+
+
+ODD_KEYS = st.text(st.sampled_from("abcXYZ0189-_/+=.~%&"), min_size=12, max_size=60).filter(
+    lambda key: len(set(key)) > 5
+)
+CLOTHES = {
+    "whole": lambda key: key,
+    "reversed": lambda key: key[::-1],
+    "base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "base64 for addresses": lambda key: base64.urlsafe_b64encode(key.encode()).decode().rstrip("="),
+    "base64 behind a word": lambda key: base64.b64encode(f"Bearer {key}".encode()).decode(),
+    "base64 of a pair": lambda key: base64.b64encode(f"user:{key}:x".encode()).decode(),
+    "hex": lambda key: key.encode().hex(),
+    "hex in capitals": lambda key: key.encode().hex().upper(),
+    "percent-encoded": lambda key: urllib.parse.quote(key, safe=""),
+    "in an address": lambda key: f"/v1?key={urllib.parse.quote(key)}&x=1",
+    "escaped for JSON": lambda key: key.replace("/", "\\/"),
+    "escaped for HTML": lambda key: html.escape(key),
+    "all but four": lambda key: key[:-4],
+    "the first half": lambda key: key[: len(key) // 2 + 1],
+    "the last half": lambda key: key[len(key) // 2 - 1 :],
+    "its middle": lambda key: key[len(key) // 5 : -len(key) // 5 or None],
+}
+
+
+@pytest.mark.parametrize("clothes", CLOTHES)
+@given(key=ODD_KEYS)
+@settings(max_examples=40, deadline=None)
+def test_a_secret_in_other_clothes_is_cut_too(clothes: str, key: str) -> None:
+    """However a server says it back: no run of half the key's length is left in any form."""
+    shown = CLOTHES[clothes](key)
+    text = Redactor([Secret(key)])(f"Incorrect API key provided: {shown}. Try again")
+    assert text.startswith("Incorrect API key provided: ")
+    assert text.endswith(" Try again")
+    half = max(8, len(shown) // 2)
+    assert not any(shown[at : at + half] in text for at in range(len(shown) - half + 1))
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_text_without_the_secret_stays_as_it_is(text: str) -> None:
+    assert Redactor([Secret("\N{SNOWMAN}" * 3 + "a-key-of-nobody-0123456789")])(text) == text
+
+
+def test_a_secret_is_not_pickled() -> None:
+    """Nor is what holds one: another process fills it from its own environment."""
+    for value in (Secret(CANARY), {"custom_headers": Secret(CANARY)}):
+        with pytest.raises(TypeError, match="its own environment"):
+            pickle.dumps(value)

@@ -74,7 +74,7 @@ class Options(NamedTuple):
     system: str | None = None
     embedding_model: str | None = None
     extra_body: Mapping[str, Any] = NOTHING
-    custom_headers: Mapping[str, str | Secret] = NOTHING
+    custom_headers: Mapping[str, Secret] = NOTHING
     timeout: float | None = None
     connection_timeout: float = 10.0
     load_timeout: float | None = None
@@ -115,12 +115,19 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
     for key in RETRY_KEYS:
         given.pop(key, None)
     given.setdefault("id", default_id)
+    if "custom_headers" in given:
+        headers = {name: _hidden(value) for name, value in given["custom_headers"].items()}
+        given["custom_headers"] = MappingProxyType(headers)
     return Options(
         **given,
         params=MappingProxyType(params) if params else NOTHING,
-        api_key=api_key if isinstance(api_key, Secret) or api_key is None else Secret(api_key),
+        api_key=None if api_key is None else _hidden(api_key),
         retry=retry,
     )
+
+
+def _hidden(value: str | Secret) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)
 
 
 RETRY_KEYS = (

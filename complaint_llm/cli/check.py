@@ -10,6 +10,7 @@ import click
 
 from complaint_llm.cli.app import App
 from complaint_llm.cli.table import print_table
+from complaint_llm.config.precautions import precautions
 from complaint_llm.exceptions import ComplaintLLMError
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ def check(app: App, connect: bool, as_json: bool) -> None:
     with app.open_mediator() as mediator:
         findings = _findings(mediator, connect)
         _check_node(mediator)
+        cautions = [] if mediator.config is None else precautions(mediator.config)
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in findings], ensure_ascii=False, indent=2))
     else:
         print_table(("backend", "type", "model", "state", ""), findings)
+    for line in cautions:
+        click.echo(f"WARNING {line}", err=True)
     if any(finding.state in ("broken", "unreachable") for finding in findings):
         raise SystemExit(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from complaint_llm.config.entries import BackendEntry, EntryReader
 from complaint_llm.config.problems import Path, Problem, pointer
 from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
@@ -132,6 +133,18 @@ class Config:
 
         return without_secrets(self._document, EntryReader(self.host, self._environment, self.path.parent), self.path)
 
+    def secret_places(self) -> Iterator[tuple[Path, Secret, bool]]:
+        """Each secret that is in use: its place, its value, and whether the file has a reference there."""
+        from complaint_llm.config.saving import written_out
+
+        reader = EntryReader(self.host, self._environment, self.path.parent)
+        literal = set(written_out(self._document, reader, self.path))
+        for entry in self.backends:
+            for path, value in _secrets(entry.keys, ("BACKENDS", entry.place)):
+                yield path, value, path not in literal
+        for path, value in _secrets(self.mediator, ("MEDIATOR",)):
+            yield path, value, path not in literal
+
     def save(self, path: str | os.PathLike[str] | None = None) -> None:
         """Write the file, whole or not at all; without ``path`` where it came from.
 
@@ -176,3 +189,11 @@ class Config:
         except (KeyError, IndexError, TypeError):
             return [f"{called}: there is no such key"]
         return assemble(self._source, document, self._environment, self.host, describe)
+
+
+def _secrets(value: Any, path: Path) -> Iterator[tuple[Path, Secret]]:
+    if isinstance(value, Secret):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secrets(item, (*path, key))

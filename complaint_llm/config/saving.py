@@ -60,10 +60,16 @@ def render(config: SavedConfig, target: Path) -> tuple[str, list[str]]:
     return json.dumps(written, ensure_ascii=False, indent=2) + "\n", cleaning.replaced
 
 
+def written_out(document: Mapping[str, Any], reader: EntryReader, path: Path) -> list[problems.Path]:
+    """Where secrets stand in the document as they are, instead of as references."""
+    return [edit.path for edit in _Cleaning(reader, path, path).copied(document)]
+
+
 def without_secrets(document: Mapping[str, Any], reader: EntryReader, path: Path) -> dict[str, Any]:
     """A copy of the document with ``***`` where a secret is written out."""
-    edits = _Cleaning(reader, path, path).copied(document)
-    hidden: dict[str, Any] = edit_document(document, [Edit(edit.path, "***") for edit in edits])
+    hidden: dict[str, Any] = edit_document(
+        document, [Edit(place, "***") for place in written_out(document, reader, path)]
+    )
     return hidden
 
 
