@@ -66,7 +66,8 @@ class PluginError(ComplaintLLMError):
 class BackendError(ComplaintLLMError):
     """A backend could not answer.
 
-    ``status`` is the HTTP status or None; ``code`` the provider's own error code; ``retryable`` says whether the same
+    ``status`` is the HTTP status or None; ``code`` the provider's own error code; ``param`` the
+    parameter that it names; ``retryable`` says whether the same
     request may succeed at the same backend later; ``maybe_received`` whether the provider may have done the work;
     ``sent`` whether any of the request left this process.
     """
@@ -76,6 +77,7 @@ class BackendError(ComplaintLLMError):
     model: str | None = None
     status: int | None = None
     code: str | None = None
+    param: str | None = None
     request_id: str | None = None
     retryable: bool = False
     retry_after: float | None = None
@@ -91,6 +93,7 @@ class BackendError(ComplaintLLMError):
         model: str | None = None,
         status: int | None = None,
         code: str | None = None,
+        param: str | None = None,
         request_id: str | None = None,
         retryable: bool | None = None,
         retry_after: float | None = None,
@@ -108,6 +111,8 @@ class BackendError(ComplaintLLMError):
             self.status = status
         if code is not None:
             self.code = code
+        if param is not None:
+            self.param = param
         if request_id is not None:
             self.request_id = request_id
         if retryable is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError
@@ -66,6 +67,7 @@ class ResponseFormat(NamedTuple):
     """The shape that an answer must have: any JSON object, or JSON that fits ``schema``.
 
     ``model`` is the pydantic class that ``schema`` was made from, if any: ``output.parsed`` is then an instance of it.
+    ``native`` is False once a provider refused to hold the answer to the schema: then it is asked for in words.
     """
 
     kind: Literal["json_object", "json_schema"]
@@ -73,6 +75,7 @@ class ResponseFormat(NamedTuple):
     name: str = "answer"
     strict: bool = True
     model: Any = None
+    native: bool = True
 
 
 class Request(NamedTuple):
@@ -174,7 +177,7 @@ def as_response_format(given: Any) -> ResponseFormat:
     if isinstance(given, ResponseFormat):
         return given
     if isinstance(given, type) and hasattr(given, "model_json_schema"):
-        return ResponseFormat("json_schema", given.model_json_schema(), given.__name__, model=given)
+        return ResponseFormat("json_schema", _schema_of_model(given), given.__name__, model=given)
     if not isinstance(given, Mapping):
         raise _bad(f"response_format is a JSON Schema, a pydantic class or a type, not {type(given).__name__}")
     kind = given.get("type")
@@ -188,6 +191,24 @@ def as_response_format(given: Any) -> ResponseFormat:
             "json_schema", inner["schema"], str(inner.get("name", "answer")), bool(inner.get("strict", True))
         )
     return ResponseFormat("json_schema", given, str(given.get("title", "answer")))
+
+
+_MODEL_SCHEMAS: WeakKeyDictionary[Any, tuple[Any, str]] = WeakKeyDictionary()
+
+
+def _schema_of_model(model: Any) -> dict[str, Any]:
+    """The class' JSON Schema, made once and copied: making it takes longer than all else of a call. Any thread may ask.
+
+    ``model_rebuild`` replaces the core schema by which pydantic validates, so that tells whether it is still right.
+    """
+    import json
+
+    core = getattr(model, "__pydantic_core_schema__", None)
+    known = _MODEL_SCHEMAS.get(model)
+    if known is None or known[0] is not core:
+        known = _MODEL_SCHEMAS[model] = (core, json.dumps(model.model_json_schema(), ensure_ascii=False))
+    copied: dict[str, Any] = json.loads(known[1])
+    return copied
 
 
 def _message(item: MessageLike, place: int) -> Message:
@@ -272,13 +293,13 @@ def _tool_call(call: Any, place: int) -> ToolCall:
 
 def parse_arguments(raw: str) -> Mapping[str, Any] | None:
     """A tool call's argument text as an object; None if it is no JSON object. An empty text is an empty object."""
-    import json
+    from complaint_llm import bounded_json
 
     if not raw.strip():
         return {}
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
+        value = bounded_json.loads(raw)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

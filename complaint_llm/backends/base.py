@@ -15,6 +15,7 @@ from complaint_llm.backends.asking import Asking
 from complaint_llm.backends.facts import ModelFacts
 from complaint_llm.backends.guarded import Guarded
 from complaint_llm.backends.options import COMMON_KEYS, Options, read_options, resolve_aliases
+from complaint_llm.backends.schema_refusal import Means, NativeSchemas
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
@@ -61,6 +62,7 @@ class Backend(Guarded):
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
         self.facts = ModelFacts(self.type, self.capabilities, self.options, self.price_provider)
         self._identities: dict[str | None, str] = {}
+        self._native_schemas = NativeSchemas(self.structured_output, self.refuses_schema, self.log)
         self.guard_alone()
         self._router = Router(cache=self._own_cache())
 
@@ -93,12 +95,21 @@ class Backend(Guarded):
         """Embed all texts of the request, once."""
         raise InvalidRequestError("has no embeddings: choose a backend with an embedding_model", sent=False)
 
-    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
-        """What the provider does for ``request.response_format``: holds answers to it, only to be JSON, or nothing.
+    def structured_output(self, request: Request) -> Means:
+        """What the provider does for ``request.response_format``: holds answers to it ("native"), to a part of it
+        ("partly"), only to be JSON ("json"), or nothing ("none").
 
-        Unless "native", the schema is asked for in words, and an answer that does not fit once more.
+        For the last two the schema is asked for in words. Unless "native", an answer that does not fit is asked for
+        once more.
         """
         return "native" if "structured" in self.capabilities else "none"
+
+    def refuses_schema(self, error: BackendError) -> bool:
+        """Whether ``error`` is, or may be, the provider's refusal of the schema itself (too large, a keyword it lacks).
+
+        Then the request is sent once more with the schema in words; if that is answered, so are further ones.
+        """
+        return False
 
     def model_info(self) -> ModelInfo:
         """What is known of this backend's model. Prices are None where unknown."""
@@ -216,7 +227,9 @@ class Backend(Guarded):
             return self._answered(bound)
         from complaint_llm.backends.structured import answer_structured
 
-        return answer_structured(self._answered, given, bound, self.structured_output(bound))
+        return self._native_schemas.asked(
+            given, bound, lambda means: answer_structured(self._answered, given, bound, means)
+        )
 
     def _answered(self, request: Request) -> InferenceOutput:
         """One finished answer: asked for whole, or collected from a stream where the config says ``"stream": true``."""
@@ -232,23 +245,26 @@ class Backend(Guarded):
         bound = self.bind(request)
         check = None
         try:
-            if bound.response_format is not None:
+            if bound.response_format is None:
+                events = self._opened(bound)
+            else:
                 from complaint_llm.backends.structured import Check, prepared
 
-                check = Check(bound.response_format)
-                bound = prepared(bound, self.structured_output(bound))
-            if self.interruptible:
-                events = self.answer_stream(bound)
-            else:
-                from complaint_llm.backends.worker_stream import WorkerStream
-
-                events = WorkerStream(lambda: self.answer_stream(bound), bound.deadline, bound.cancel, self.id)
+                check = Check(bound)
+                events = self._native_schemas.asked(request, bound, lambda means: self._opened(prepared(bound, means)))
         except Exception as error:  # noqa: BLE001
             named = self._named(error)
             raise named from named.__cause__
         return AttemptStream(
             events, self._named, lambda output: self._finished(output if check is None else check(output), bound)
         )
+
+    def _opened(self, request: Request) -> Iterable[StreamEvent]:
+        if self.interruptible:
+            return self.answer_stream(request)
+        from complaint_llm.backends.worker_stream import WorkerStream
+
+        return WorkerStream(lambda: self.answer_stream(request), request.deadline, request.cancel, self.id)
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         model = request.model or self.options.embedding_model

@@ -11,11 +11,14 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from complaint_llm import bounded_json
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.event_stream import HTTPEventStream, StreamDecoder
 from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.schema_refusal import SchemaRefusals
 from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.backends.usual_key import usual_key
+from complaint_llm.bounded_json import MAX_ITEMS
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -29,6 +32,9 @@ from complaint_llm.request import NOTHING, EmbeddingRequest, Request
 from complaint_llm.routing.admission import hear
 from complaint_llm.secrets import Redactor, Secret
 from complaint_llm.transport import Response, ResponseStream, Transport
+
+MOST_DIMENSIONS = 16_384
+"""Numbers of one vector; the largest known models have 8,192."""
 
 _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -136,6 +142,12 @@ class HTTPBackend(Backend):
             return WireError(str(error), _text(payload.get("code")))
         return WireError(str(payload))
 
+    schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals()
+    """How the provider says that a schema is refused, for those that take schemas."""
+
+    def refuses_schema(self, error: BackendError) -> bool:
+        return self.schema_refusals.may_be_meant(error)
+
     def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
         """The error to raise for an error body that came inside an HTTP 200; ``status`` where the body names one."""
         return make_error(status, self.decode_error(status, payload), NOTHING, redact=self.redact)
@@ -201,7 +213,8 @@ class HTTPBackend(Backend):
         for texts in parts(request.texts, self.embedding_batch, self.embedding_bytes):
             part = request._replace(texts=texts)
             response = self._send(self.encode_embedding(part), request)
-            output = self.decode_embedding(_load(response, self.redact), part)
+            items = MAX_ITEMS + len(texts) * MOST_DIMENSIONS
+            output = self.decode_embedding(_load(response, self.redact, items), part)
             if len(output.vectors) != len(part.texts):
                 raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(part.texts)} texts")
             vectors.extend(output.vectors)
@@ -290,8 +303,8 @@ class HTTPBackend(Backend):
     def _error(self, response: Response) -> BackendError:
         text = response.body[:65536].decode("utf-8", "replace")
         try:
-            payload: Any = json.loads(text)
-        except (ValueError, RecursionError):
+            payload: Any = bounded_json.loads(text)
+        except ValueError:
             payload = text
         return make_error(
             response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact
@@ -332,12 +345,14 @@ def _read(stream: ResponseStream) -> Response:
         stream.close()
 
 
-def _load(response: Response, redact: Redactor) -> Any:
+def _load(response: Response, redact: Redactor, max_items: int = MAX_ITEMS) -> Any:
     # The body is no local variable of a frame that raises: a server may echo the key, and tracebacks show locals. The
     # cause comes without its frames for the same reason.
     try:
-        return json.loads(response.body)
-    except (ValueError, RecursionError) as cause:
+        return bounded_json.loads(response.body, max_items=max_items)
+    except bounded_json.ExcessiveJSONError as cause:
+        raise ResponseFormatError(f"the answer is more JSON than is read: {cause}") from None
+    except ValueError as cause:
         raise _no_json(response, redact) from cause.with_traceback(None)
 
 

@@ -50,13 +50,15 @@ class Headers(Protocol):
 
 
 class WireError(NamedTuple):
-    """A provider's error as its wire reads it. ``kind`` overrides the table; ``retry_after`` is in seconds."""
+    """A provider's error as its wire reads it. ``kind`` overrides the table; ``retry_after`` is in seconds,
+    ``param`` the parameter that is at fault."""
 
     message: str
     code: str | None = None
     kind: type[BackendError] | None = None
     retry_after: float | None = None
     retryable: bool | None = None
+    param: str | None = None
 
 
 def error_class(status: int | None) -> type[BackendError]:
@@ -90,6 +92,7 @@ def make_error(
         f"{where}{code}: {text}",
         status=status,
         code=found.code,
+        param=found.param,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
         retryable=retryable,
         retry_after=wait,

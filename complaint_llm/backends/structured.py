@@ -2,17 +2,22 @@
 
 Errors say where an answer does not fit and what is demanded there, never what it says: they are logged.
 
-A provider that holds the answer to the schema itself is asked once. Where it does not, the schema goes with the prompt,
-and an answer that does not fit is sent back once, with what is wrong, as a further attempt (``routing.reask``); the
-second one counts.
+Where the provider does not hold the answer to the schema itself, the schema goes with the prompt. An answer that does
+not fit is sent back once, with what is wrong, as a further attempt (``routing.reask``), and the second one counts; but
+not where it breaks what the provider guaranteed. A provider may know less than the schema says, and a pydantic class
+may ask for more.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from complaint_llm import bounded_json
+from complaint_llm.backends.schema_refusal import Means
+from complaint_llm.backends.schema_validator import TooDeepError, validator_of
+from complaint_llm.backends.schema_walk import without_extensions
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.request import ResponseFormat
@@ -21,10 +26,12 @@ from complaint_llm.routing.reask import ReAsk
 if TYPE_CHECKING:
     from complaint_llm.request import Request
 
-Means = Literal["native", "json", "none"]
-"""What a provider does for a shape: holds the answer to it, holds it to be JSON, or nothing."""
+MAX_ANSWER = 8 * 1024 * 1024
+"""Characters of an answer that are checked: ten times what the largest maximum of tokens can say."""
 
 _SHOWN = 300
+_OWN_CHECK = "own_check"
+"""The code of a misfit that no schema speaks of."""
 
 
 def answer_structured(
@@ -36,13 +43,14 @@ def answer_structured(
     answer does not fit and may be asked for again, ResponseFormatError where it does not fit; InvalidRequestError for a
     schema that is none.
     """
-    check = Check(_format(bound))
+    check = Check(bound)
     output = ask(prepared(bound, means))
     try:
         return check(output)
     except ResponseFormatError as misfit:
         # One that was cut would be cut again; one that the provider guarantees is broken on its side.
-        if means == "native" or output.finish_reason == "length":
+        guaranteed = means == "native" and misfit.code != _OWN_CHECK
+        if guaranteed or output.finish_reason == "length":
             raise
         said = Message("assistant", output.content)
         again = Message("user", f"{misfit.message}. Answer again, with the JSON value alone.")
@@ -52,12 +60,13 @@ def answer_structured(
 
 def prepared(request: Request, means: Means) -> Request:
     """The request as the provider gets it: the schema in words where it does not hold answers to it itself."""
-    if means == "native":
+    if means in ("native", "partly"):
         return request
     wanted = _format(request)
     rules = "Answer with a single JSON value and nothing else: no explanation, no code fence."
     if wanted.schema is not None:
-        rules += f" It must fit this JSON Schema:\n{json.dumps(wanted.schema, ensure_ascii=False)}"
+        asked = json.dumps(without_extensions(wanted.schema), ensure_ascii=False)
+        rules += f" It must fit this JSON Schema:\n{asked}"
     else:
         rules += " The value is an object."
     left = ResponseFormat("json_object") if means == "json" else None
@@ -65,19 +74,28 @@ def prepared(request: Request, means: Means) -> Request:
 
 
 class Check:
-    """Reads an answer as what its format asks for. Immutable; made once per request."""
+    """Reads an answer as what its request asks for, within the request's deadline. Immutable; made once per request.
 
-    def __init__(self, wanted: ResponseFormat) -> None:
+    Raises InvalidRequestError for a schema that is none.
+    """
+
+    def __init__(self, request: Request) -> None:
+        wanted = _format(request)
+        self._request = request
         self._wanted = wanted
-        self._validator: Any = None if wanted.schema is None else _validator(wanted.schema)
+        self._validator = (
+            None if wanted.schema is None else validator_of(wanted.schema, request.deadline, request.cancel)
+        )
 
     def __call__(self, output: InferenceOutput) -> InferenceOutput:
         """The output with ``parsed``. Raises ResponseFormatError saying what does not fit."""
         if not output.content and output.tool_calls:
             return output
+        if len(output.content) > MAX_ANSWER:
+            raise self._misfit(output, f"the answer has more than {MAX_ANSWER:,} characters")
         try:
-            value = json.loads(_unfenced(output.content), strict=False, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as cause:
+            value = bounded_json.loads(_unfenced(output.content), strict=False, parse_constant=_no_constant)
+        except ValueError as cause:
             raise self._misfit(output, f"the answer is no JSON: {cause}") from cause
         if self._validator is not None:
             self._validate(output, value)
@@ -89,39 +107,23 @@ class Check:
         try:
             return output._replace(parsed=model.model_validate(value))
         except ValueError as cause:
-            raise self._misfit(output, f"the answer is no {model.__name__}: {_without_values(cause)}") from cause
+            misfit = self._misfit(output, f"the answer is no {model.__name__}: {_without_values(cause)}")
+            misfit.code = _OWN_CHECK
+            raise misfit from cause
 
     def _validate(self, output: InferenceOutput, value: Any) -> None:
-        from jsonschema.exceptions import best_match
-        from referencing.exceptions import Unresolvable
-
+        assert self._validator is not None
         try:
-            worst = best_match(self._validator.iter_errors(value))
-        except (Unresolvable, RecursionError) as cause:
-            raise InvalidRequestError(f"response_format has a reference that leads nowhere: {cause}") from cause
-        if worst is not None:
-            demand = f"{worst.validator}: {json.dumps(worst.validator_value, ensure_ascii=False, default=str)}"
-            raise self._misfit(output, f"the answer does not fit its schema at {worst.json_path}: {demand}")
+            fault = self._validator.fault(value, self._request.deadline, self._request.cancel)
+        except TooDeepError as cause:
+            raise self._misfit(output, f"the answer cannot be checked: {cause}") from None
+        if fault is not None:
+            raise self._misfit(output, f"the answer does not fit its schema at {fault.place}: {fault.demand}")
 
     @staticmethod
     def _misfit(output: InferenceOutput, what: str) -> ResponseFormatError:
         cut = "; it was cut by max_tokens, give more" if output.finish_reason == "length" else ""
         return ResponseFormatError(f"{what[:_SHOWN]}{cut}", model=output.model or None)
-
-
-def _validator(schema: Mapping[str, Any]) -> Any:
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from referencing import Registry
-
-    kind = validator_for(schema, default=Draft202012Validator)
-    try:
-        kind.check_schema(dict(schema))
-    except SchemaError as cause:
-        message = f"response_format is no JSON Schema: {cause.json_path}: {cause.message}"
-        raise InvalidRequestError(message[:_SHOWN], sent=False) from cause
-    # A registry of its own: the default one would fetch references from the network.
-    return kind(dict(schema), registry=Registry())
 
 
 def _format(request: Request) -> ResponseFormat:

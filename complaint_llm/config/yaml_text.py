@@ -90,9 +90,7 @@ def dump(document: Any, *, flow: bool = False) -> str:
 
     Dumper.add_representer(str, represent)
     width = 2**31 if flow else 120
-    text = yaml.dump(
-        document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow
-    )
+    text = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow)
     return text.removesuffix("\n").removesuffix("\n...") if flow else text
 
 

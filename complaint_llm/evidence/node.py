@@ -6,7 +6,6 @@ beyond this machine is used only if that is asked for. ``requests`` is imported 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
@@ -14,6 +13,7 @@ from socket import AF_UNSPEC, SOCK_STREAM, getaddrinfo
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from complaint_llm import bounded_json
 from complaint_llm.evidence.blocks import MAX_BLOCK
 from complaint_llm.evidence.cid import CODEC_NAMES, Cid, parse_cid
 from complaint_llm.evidence.unixfs import Block
@@ -186,7 +186,7 @@ def _lines(body: bytes) -> Iterator[dict[str, Any]]:
     for line in body.splitlines():
         if line.strip():
             try:
-                found = json.loads(line)
+                found = bounded_json.loads(line)
             except ValueError:
                 found = {}
             yield found if isinstance(found, dict) else {}

@@ -148,17 +148,17 @@ def test_a_pydantic_check_beyond_the_schema_counts_too() -> None:
 def test_a_json_object_may_have_any_keys_but_is_an_object() -> None:
     assert Native('{"a": [1]}').infer("x", response_format={"type": "json_object"}).parsed == {"a": [1]}
     with pytest.raises(ResponseFormatError, match="no object"):
-        Native("[1]", max_retries=0).infer("x", response_format={"type": "json_object"})
+        Native("[1]", "[1]", max_retries=0).infer("x", response_format={"type": "json_object"})
 
 
 def test_nan_is_no_json() -> None:
     with pytest.raises(ResponseFormatError, match="NaN"):
-        Native('{"claim": NaN}', max_retries=0).infer("x", response_format=SCHEMA)
+        Native('{"claim": NaN}', '{"claim": NaN}', max_retries=0).infer("x", response_format=SCHEMA)
 
 
 def test_deeply_nested_json_is_a_misfit_and_no_crash() -> None:
     with pytest.raises(ResponseFormatError):
-        Native("[" * 200_000, max_retries=0).infer("x", response_format=SCHEMA)
+        Native("[" * 200_000, "[" * 200_000, max_retries=0).infer("x", response_format=SCHEMA)
 
 
 def test_an_answer_that_calls_a_tool_has_nothing_to_parse() -> None:
@@ -202,5 +202,5 @@ def test_an_error_says_what_is_demanded_but_not_what_the_answer_says(answer: str
     loose = type("Loose", (model,), {"model_json_schema": classmethod(lambda cls: {"type": "object"})})
     for wanted in (SCHEMA, model, loose):
         with pytest.raises(ResponseFormatError) as caught:
-            Native(answer, max_retries=0).infer("x", response_format=wanted)
+            Native(answer, answer, max_retries=0).infer("x", response_format=wanted)
         assert "Jane" not in str(caught.value)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.anthropic import wire
 from complaint_llm_plugins.backends.anthropic.errors import decode_error
-from complaint_llm_plugins.backends.anthropic.schema import InexpressibleError, strict_schema
+from complaint_llm_plugins.backends.anthropic.schema import KNOWN, strict_schema
 
 from complaint_llm.backends import HTTPBackend, StreamDecoder, WireError, WireRequest
 from complaint_llm.backends.bodies import overlay
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
+from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
+from complaint_llm.backends.schema_subset import InexpressibleError, is_said_whole
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.secrets import Secret
 
@@ -58,8 +60,11 @@ class AnthropicBackend(HTTPBackend):
                 headers["x-api-key"] = self.api_key
         return headers
 
-    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
-        return "none" if self._schema(request) is None else "native"
+    def structured_output(self, request: Request) -> Means:
+        if self._schema(request) is None:
+            return "none"
+        assert request.response_format is not None
+        return "native" if is_said_whole(request.response_format.schema, KNOWN) else "partly"
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model or "")
@@ -79,6 +84,9 @@ class AnthropicBackend(HTTPBackend):
         from complaint_llm_plugins.backends.anthropic.stream import Decoder
 
         return Decoder(self._metadata(request), self.error_inside)
+
+    schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(unspecific=frozenset(("invalid_request_error",)))
+    """A 400 names no parameter: "the compiled grammar is too large" is like any other bad request by its code."""
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return decode_error(payload)

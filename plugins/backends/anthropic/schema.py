@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_ANNOTATIONS = ("title", "description", "enum", "const", "$ref")
-_PARTS = ("$defs", "definitions")
-_FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"))
+from complaint_llm.backends.schema_subset import InexpressibleError, Subset, subset, within
+from complaint_llm.backends.schema_walk import mapped, schemas_in
 
+KNOWN: Subset = subset(
+    ("allOf", "format", "minItems"),
+    {
+        "format": (
+            *("date-time", "time", "date", "duration", "email", "hostname"),
+            *("uri", "ipv4", "ipv6", "uuid"),
+        ),
+        "minItems": (0, 1),
+    },
+)
+"""Keywords beyond a schema's structure, and the values that they may have.
 
-class InexpressibleError(Exception):
-    """The schema allows answers that this part of JSON Schema cannot describe."""
+Source: platform.claude.com, build-with-claude/structured-outputs (JSON Schema limitations).
+"""
+
+_DEFINITIONS = ("$defs", "definitions")
 
 
 def strict_schema(schema: Any) -> dict[str, Any]:
@@ -20,51 +32,58 @@ def strict_schema(schema: Any) -> dict[str, Any]:
     Every answer that fits what is returned can be checked against ``schema``; none that ``schema`` needs is shut out.
     Raises InexpressibleError where that cannot be: objects with free keys, a schema that names no type, references that
     lead outside, into themselves or stand in an ``allOf``.
-    Source: platform.claude.com, build-with-claude/structured-outputs (JSON Schema limitations).
     """
-    made = _narrowed(schema)
-    parts = {f"#/{key}/{name}": part for key in _PARTS for name, part in made.get(key, {}).items()}
-    body = {key: value for key, value in made.items() if key not in _PARTS}
+    made = _narrowed(within(schema, KNOWN))
+    parts = {f"#/{word}/{name}": part for word in _DEFINITIONS for name, part in made.get(word, {}).items()}
     followed: set[str] = set()
-    for reference in _references(body):
+    for reference in _references({word: value for word, value in made.items() if word not in _DEFINITIONS}):
         _follow(reference, parts, (), followed)
     return made
 
 
-def _narrowed(schema: Any) -> dict[str, Any]:
-    if not isinstance(schema, Mapping):
-        raise InexpressibleError
-    made: dict[str, Any] = {key: schema[key] for key in _ANNOTATIONS if key in schema}
-    for key in _PARTS:
-        if key in schema:
-            made[key] = {name: _narrowed(part) for name, part in schema[key].items()}
-    for key, wanted in (("anyOf", "anyOf"), ("oneOf", "anyOf"), ("allOf", "allOf")):
-        if key in schema:
-            made[wanted] = [_narrowed(part) for part in schema[key]]
-    if any("$ref" in part for part in made.get("allOf", ())):
+def _narrowed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    if any(next(_references(part), None) for part in schema.get("allOf", ())):
         raise InexpressibleError
     kind = schema.get("type")
     if isinstance(kind, list):
-        made["anyOf"] = [_narrowed({**schema, "type": one}) for one in kind]
-    elif kind is not None:
-        made["type"] = kind
-        _KINDS.get(kind, _plain)(schema, made)
-    elif not made.keys() & {"enum", "const", "$ref", "anyOf", "allOf"}:
+        if "anyOf" in schema:
+            raise InexpressibleError
+        shared = {word: schema[word] for word in ("title", "description", *_DEFINITIONS) if word in schema}
+        only = {word: value for word, value in schema.items() if word not in shared}
+        return mapped({**shared, "anyOf": [_of_kind(only, one) for one in kind]}, _narrowed)
+    if kind in _NEEDED and schema.keys().isdisjoint(_NEEDED[kind]):
         raise InexpressibleError
-    return made
+    if kind == "object":
+        return {**mapped(_closed(schema), _narrowed), "additionalProperties": False}
+    return mapped({word: value for word, value in schema.items() if word != "additionalProperties"}, _narrowed)
+
+
+_NEEDED: Mapping[Any, tuple[str, ...]] = {"array": ("items",), None: ("enum", "const", "$ref", "anyOf", "allOf")}
+"""By type, what says of which values it is; for no type, what stands in for one."""
+_OWN = {"object": ("properties", "required", "additionalProperties"), "array": ("items", "minItems")}
+
+
+def _of_kind(schema: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """One member of a list of types, with the keywords that are about it."""
+    others = {word for name, words in _OWN.items() if name != kind for word in words}
+    if kind != "string":
+        others.add("format")
+    return {**{word: value for word, value in schema.items() if word not in others}, "type": kind}
+
+
+def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties")
+    free = schema.get("additionalProperties", properties is None)
+    if free is not False and (properties is None or isinstance(free, Mapping)):
+        raise InexpressibleError
+    rest = {word: value for word, value in schema.items() if word != "additionalProperties"}
+    return {**rest, "properties": properties or {}, "required": list(schema.get("required", ()))}
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """The references in a schema; ``enum`` and ``const`` hold values, and their keys are no keywords."""
-    if isinstance(schema, Mapping):
-        if isinstance(schema.get("$ref"), str):
-            yield schema["$ref"]
-        for key, part in schema.items():
-            if key not in ("enum", "const"):
-                yield from _references(part)
-    elif isinstance(schema, list):
-        for part in schema:
-            yield from _references(part)
+    for part in schemas_in(schema):
+        if "$ref" in part:
+            yield part["$ref"]
 
 
 def _follow(reference: str, parts: Mapping[str, Any], way: tuple[str, ...], followed: set[str]) -> None:
@@ -74,33 +93,3 @@ def _follow(reference: str, parts: Mapping[str, Any], way: tuple[str, ...], foll
         for further in _references(parts[reference]):
             _follow(further, parts, (*way, reference), followed)
         followed.add(reference)
-
-
-def _object(schema: Mapping[str, Any], made: dict[str, Any]) -> None:
-    properties = schema.get("properties")
-    free = schema.get("additionalProperties", properties is None)
-    if free is not False and (properties is None or isinstance(free, Mapping)):
-        raise InexpressibleError
-    made["properties"] = {name: _narrowed(part) for name, part in (properties or {}).items()}
-    made["required"] = list(schema.get("required", ()))
-    made["additionalProperties"] = False
-
-
-def _array(schema: Mapping[str, Any], made: dict[str, Any]) -> None:
-    if "items" not in schema:
-        raise InexpressibleError
-    made["items"] = _narrowed(schema["items"])
-    if schema.get("minItems") in (0, 1):
-        made["minItems"] = schema["minItems"]
-
-
-def _string(schema: Mapping[str, Any], made: dict[str, Any]) -> None:
-    if schema.get("format") in _FORMATS:
-        made["format"] = schema["format"]
-
-
-def _plain(schema: Mapping[str, Any], made: dict[str, Any]) -> None:
-    """Numbers, booleans and null have no keyword that is taken."""
-
-
-_KINDS = {"object": _object, "array": _array, "string": _string}

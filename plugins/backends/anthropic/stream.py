@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm_plugins.backends.anthropic.wire import BROKEN_ARGUMENTS, PROVIDER, Fail, neutral_reason, token_usage
 
+from complaint_llm import bounded_json
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
 from complaint_llm.exceptions import ResponseFormatError
@@ -40,8 +41,8 @@ class Decoder:
     def feed(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
         """The events that this one means. An event of an unknown type means nothing, as the API's versioning asks."""
         try:
-            data = json.loads(event.data)
-        except (ValueError, RecursionError) as cause:
+            data = bounded_json.loads(event.data)
+        except ValueError as cause:
             if event.data == "[DONE]":
                 return ()  # OpenAI's mark, which some servers of this wire send after their own
             raise ResponseFormatError("an event of the stream is no JSON") from cause

@@ -5,9 +5,9 @@ Read in Claude Code 2.1.197. ``is_error`` tells a failure, not ``subtype``: a re
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.shapes import count, mapping, number, optional_mapping, text
@@ -28,8 +28,8 @@ def load(stdout: bytes) -> dict[str, Any] | None:
     if not stdout.strip().startswith(b"{"):
         return None
     try:
-        result = json.loads(stdout)
-    except (ValueError, RecursionError) as cause:
+        result = bounded_json.loads(stdout)
+    except ValueError as cause:
         raise ResponseFormatError("claude wrote no valid JSON", maybe_received=True) from cause.with_traceback(None)
     if not isinstance(result, dict) or result.get("type") != "result":
         raise ResponseFormatError("claude wrote JSON that is no result", maybe_received=True)

@@ -6,11 +6,11 @@ alone, so the status is read where Codex itself puts it (codex-rs, error.rs).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
@@ -70,8 +70,8 @@ def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
         if not line.startswith(b"{"):
             continue  # warnings
         try:
-            event = json.loads(line)
-        except (ValueError, RecursionError) as cause:
+            event = bounded_json.loads(line)
+        except ValueError as cause:
             message = "codex wrote a line that is no valid JSON"
             raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
         yield event

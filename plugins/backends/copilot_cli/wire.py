@@ -5,10 +5,10 @@ Read in Copilot 1.0.102. Without authentication it writes plain text instead.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
@@ -73,8 +73,8 @@ def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
         if not line.startswith(b"{"):
             continue  # warnings
         try:
-            event = json.loads(line)
-        except (ValueError, RecursionError) as cause:
+            event = bounded_json.loads(line)
+        except ValueError as cause:
             message = "copilot wrote a line that is no valid JSON"
             raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
         yield event
@@ -85,8 +85,8 @@ def _usage(written: bytes) -> TokenUsage:
     if not written:
         return TokenUsage()
     try:
-        report = mapping(json.loads(written), "the usage file")
-    except (ValueError, RecursionError) as cause:
+        report = mapping(bounded_json.loads(written), "the usage file")
+    except ValueError as cause:
         message = "copilot's usage file is no valid JSON"
         raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
     rows = [_row(each) for each in optional_mapping(report.get("modelMetrics"), "modelMetrics").values()]

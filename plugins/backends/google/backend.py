@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.google import wire
 from complaint_llm_plugins.backends.google.errors import decode_error
+from complaint_llm_plugins.backends.google.schema import KNOWN, sent_schema
 
 from complaint_llm.backends import HTTPBackend, WireError, WireRequest
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
+from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
+from complaint_llm.backends.schema_subset import is_said_whole
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability
@@ -40,8 +43,13 @@ class GoogleBackend(HTTPBackend):
     def auth_headers(self) -> Mapping[str, str | Secret]:
         return {} if self.api_key is None else {"x-goog-api-key": self.api_key}
 
-    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
-        return "native"
+    def structured_output(self, request: Request) -> Means:
+        wanted = request.response_format
+        if wanted is None or wanted.schema is None:
+            return "native"
+        if sent_schema(wanted.schema) is None:
+            return "json"
+        return "native" if is_said_whole(wanted.schema, KNOWN) else "partly"
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model or "")
@@ -55,6 +63,11 @@ class GoogleBackend(HTTPBackend):
 
     def decoder(self, request: Request) -> wire.Decoder:
         return wire.Decoder(request, self._metadata(request), self.error_inside)
+
+    schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(
+        places=("generation_config.response_json_schema", "generationConfig.responseJsonSchema"),
+        unspecific=frozenset(("INVALID_ARGUMENT",)),
+    )
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return decode_error(payload)

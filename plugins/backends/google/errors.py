@@ -59,7 +59,13 @@ def decode_error(payload: Any) -> WireError:
         return WireError(message, known[0] if known else None, QuotaExceededError)
     kind = next((CODES[name] for name in known if name in CODES), None)
     # 402 is about money, whatever the canonical status says.
-    return WireError(message, known[0] if known else None, None if error.get("code") == 402 else kind, _delay(details))
+    return WireError(
+        message,
+        known[0] if known else None,
+        None if error.get("code") == 402 else kind,
+        _delay(details),
+        param=_field(details),
+    )
 
 
 def _details(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -75,6 +81,17 @@ def _quotas(details: list[Mapping[str, Any]]) -> Iterator[str]:
             quota = violation.get("quotaId") if isinstance(violation, Mapping) else None
             if isinstance(quota, str):
                 yield quota
+
+
+def _field(details: list[Mapping[str, Any]]) -> str | None:
+    """The first place that a google.rpc.BadRequest names."""
+    for item in details:
+        violations = item.get("fieldViolations")
+        for violation in violations if isinstance(violations, list) else ():
+            field = violation.get("field") if isinstance(violation, Mapping) else None
+            if isinstance(field, str) and field:
+                return field
+    return None
 
 
 def _delay(details: list[Mapping[str, Any]]) -> float | None:

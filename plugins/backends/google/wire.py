@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm_plugins.backends.google.names import model_path
+from complaint_llm_plugins.backends.google.schema import sent_schema
 
+from complaint_llm import bounded_json
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.bodies import overlay
@@ -101,7 +103,7 @@ def encode(request: Request, family: Family) -> WireRequest:
         config = body.setdefault("generationConfig", {})
         config["responseMimeType"] = "application/json"
         if wanted.schema is not None:
-            config["responseJsonSchema"] = wanted.schema
+            config["responseJsonSchema"] = sent_schema(wanted.schema)
     thinking = body.get("generationConfig", {}).get("thinkingConfig")
     if thinking and "thinkingLevel" in thinking:
         thinking["thinkingLevel"] = thinking["thinkingLevel"].upper()
@@ -233,8 +235,8 @@ class Decoder:
     def feed(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
         """The events that this one means."""
         try:
-            data = json.loads(event.data)
-        except (ValueError, RecursionError) as cause:
+            data = bounded_json.loads(event.data)
+        except ValueError as cause:
             raise ResponseFormatError("an event of the stream is no JSON") from cause
         return self.take(data)
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-from complaint_llm_plugins.backends.openai.errors import inside_status, read_error
+from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, inside_status, read_error
 
 from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, StreamDecoder, WireError, WireRequest
 from complaint_llm.backends.base import Capability
 from complaint_llm.backends.parameters import Family, ModelTable, UnsupportedParameters
+from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
 from complaint_llm.exceptions import BackendError, ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 
@@ -39,6 +40,8 @@ class CompatibleBackend(HTTPBackend):
     model_data: ClassVar[Path | Mapping[str, Any]] = {}
     """Capability data of the service's models: see complaint_llm.backends.parameters and the wires' own facts."""
 
+    schema_refusals: ClassVar[SchemaRefusals] = SCHEMA_REFUSALS
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Take away what the service lacks, where its data stands in the class (a provider that is only data)."""
         super().__init_subclass__(**kwargs)
@@ -57,18 +60,19 @@ class CompatibleBackend(HTTPBackend):
         self._models = ModelTable(data, self._wire.PARAMETERS, fixed_names=self.api == "responses")
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
-    def structured_output(self, request: Request) -> Literal["native", "json", "none"]:
+    def structured_output(self, request: Request) -> Means:
         wanted = request.response_format
         if "structured" not in self.capabilities:
             return "json"
-        if wanted is None or wanted.schema is None or not wanted.strict:
+        if wanted is None or wanted.schema is None:
             return "native"
-        if not self._family(request).facts.get("strict", True):
-            return "native"
-        from complaint_llm_plugins.backends.openai.strict import strict_schema
+        from complaint_llm_plugins.backends.openai.strict import sent_schema
 
+        sent = sent_schema(wanted, self._family(request).facts)
         # A schema beyond what strict mode understands is not held to by the service.
-        return "json" if strict_schema(wanted.schema) is None else "native"
+        if sent.schema is None or (wanted.strict and sent.strict is False):
+            return "json"
+        return "native" if sent.whole else "partly"
 
     def encode(self, request: Request) -> WireRequest:
         family = self._family(request)

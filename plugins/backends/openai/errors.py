@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.backends import WireError
+from complaint_llm.backends.schema_refusal import SchemaRefusals
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -70,6 +71,15 @@ TYPES_WITHOUT_STATUS: Mapping[str, type[BackendError]] = {
 """The same for errors inside an HTTP 200, where no status tells more: anything else is the server's fault."""
 
 
+SCHEMA_REFUSALS = SchemaRefusals(
+    codes=frozenset(("invalid_json_schema",)),
+    places=("response_format", "text.format"),
+    unspecific=frozenset(("invalid_request_error", "BadRequestError", "400", "bad_request", "invalid-argument")),
+)
+"""The code of OpenAI's Responses, the places of both its APIs, and what services call a request that is just bad:
+OpenAI and most others, vLLM, numbers as codes, xAI."""
+
+
 def read_error(status: int | None, payload: Any) -> WireError:
     """The error in a body; ``status`` is None for one inside an HTTP 200.
 
@@ -89,7 +99,10 @@ def read_error(status: int | None, payload: Any) -> WireError:
     if found is None and status is None:
         found = TYPES_WITHOUT_STATUS.get(code or "") or TYPES_WITHOUT_STATUS.get(kind or "")
     return WireError(
-        message if isinstance(message, str) else json.dumps(message, ensure_ascii=False), code or kind, found
+        message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
+        code or kind,
+        found,
+        param=_text(error.get("param")),
     )
 
 

@@ -1,74 +1,89 @@
 """JSON Schemas for strict structured outputs, where only a part of JSON Schema is understood.
 
-A schema is narrowed, never widened: every answer that fits the narrowed one fits the given one. What cannot be narrowed
-into the accepted part is sent as it is, without the strict flag. Source: OpenAI's guide "Structured model outputs",
-section "Supported schemas".
+Objects become closed and all their properties required, so what fits the strict schema fits the given one, but for
+bounds that the service does not know: those are checked when the answer comes. What is built in a way that it does not
+know is not sent with the strict flag. Source: OpenAI's guide "Structured model outputs", section "Supported schemas".
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-_UNKNOWN = frozenset(
-    (
-        "allOf",
-        "oneOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "dependentRequired",
-        "dependentSchemas",
-        "patternProperties",
-        "propertyNames",
-        "unevaluatedProperties",
-        "unevaluatedItems",
-        "minProperties",
-        "maxProperties",
-        "prefixItems",
-        "contains",
-        "minContains",
-        "maxContains",
-        "uniqueItems",
-    )
-)
+from complaint_llm.backends.schema_subset import InexpressibleError, Subset, is_said_whole, subset, with_root, within
+from complaint_llm.backends.schema_validator import as_json
+
+if TYPE_CHECKING:
+    from complaint_llm.request import ResponseFormat
 
 
-class _NotStrictError(Exception):
-    """The schema says something that strict mode does not understand."""
+class SentSchema(NamedTuple):
+    """A schema in a service's words. It is shared: it must not be changed."""
+
+    schema: dict[str, Any] | None
+    """None where the service has no words for it."""
+    strict: bool | None
+    """The flag, None for a service that does not know it."""
+    whole: bool
+    """Whether the service is told all that an answer could break."""
 
 
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The narrowed schema, or None where there is none: free-form objects, unions at the root, unknown keywords."""
-    if schema.get("type") != "object" or "anyOf" in schema:
-        return None
+def sent_schema(wanted: ResponseFormat, facts: Mapping[str, Any]) -> SentSchema:
+    """The schema for a service with these facts.
+
+    ``facts["schema"]`` has the ``keywords`` that the service knows beyond a schema's structure, and the only ``values``
+    that some of them may have; ``facts["strict"]`` (true) whether it knows the strict flag.
+    """
+    text = as_json(wanted.schema if wanted.schema is not None else {"type": "object"})
+    return _sent(text, wanted.strict, facts.get("strict", True), subset(**facts.get("schema", {})))
+
+
+@lru_cache(maxsize=64)
+def _sent(text: str, wants_strict: bool, has_strict: bool, known: Subset) -> SentSchema:
+    schema = json.loads(text)
+    whole = is_said_whole(schema, known)
+    if has_strict and wants_strict:
+        strict = strict_schema(schema, known)
+        if strict is not None:
+            return SentSchema(strict, True, whole)
     try:
-        return _narrow(schema)
-    except (_NotStrictError, RecursionError):
+        loose = within(schema, known)
+    except (InexpressibleError, RecursionError):
+        loose = None
+    return SentSchema(loose, False if has_strict else None, whole)
+
+
+def strict_schema(schema: Mapping[str, Any], known: Subset) -> dict[str, Any] | None:
+    """The strict schema, or None where there is none: free-form objects, unions at the root, unknown keywords."""
+    try:
+        made = _closed(within(with_root(schema), known))
+    except (InexpressibleError, RecursionError):
         return None
+    return made if made.get("type") == "object" and "anyOf" not in made else None
 
 
-def _narrow(schema: Any) -> dict[str, Any]:
-    if not isinstance(schema, Mapping) or not schema or not _UNKNOWN.isdisjoint(schema):
-        raise _NotStrictError
-    # "default" is refused and says nothing about what is valid.
-    narrowed = {key: value for key, value in schema.items() if key != "default"}
-    for key in ("$defs", "definitions", "properties"):
-        if key in narrowed:
-            narrowed[key] = {name: _narrow(inner) for name, inner in narrowed[key].items()}
-    if "items" in narrowed:
-        narrowed["items"] = _narrow(narrowed["items"])
-    if "anyOf" in narrowed:
-        narrowed["anyOf"] = [_narrow(inner) for inner in narrowed["anyOf"]]
-    kind = narrowed.get("type")
-    if kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in narrowed:
-        if "properties" not in narrowed or narrowed.get("additionalProperties", True) not in (True, False):
-            raise _NotStrictError
-        if not set(narrowed.get("required", ())) <= narrowed["properties"].keys():
-            raise _NotStrictError
-        narrowed["required"] = list(narrowed["properties"])
-        narrowed["additionalProperties"] = False
-    elif kind == "array" and "items" not in narrowed:
-        raise _NotStrictError
-    return narrowed
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    if not schema.keys() - {"title", "description"}:
+        raise InexpressibleError
+    made = dict(schema)
+    for word in ("$defs", "definitions", "properties"):
+        if word in made:
+            made[word] = {name: _closed(part) for name, part in made[word].items()}
+    if "items" in made:
+        made["items"] = _closed(made["items"])
+    if "anyOf" in made:
+        made["anyOf"] = [_closed(part) for part in made["anyOf"]]
+    kinds = made.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if "object" in kinds or "properties" in made:
+        if "properties" not in made or made.get("additionalProperties", True) not in (True, False):
+            raise InexpressibleError
+        if not set(made.get("required", ())) <= made["properties"].keys():
+            raise InexpressibleError
+        made["required"] = list(made["properties"])
+        made["additionalProperties"] = False
+    elif "array" in kinds and "items" not in made:
+        raise InexpressibleError
+    return made

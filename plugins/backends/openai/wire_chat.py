@@ -7,6 +7,7 @@ The compatible services differ in data: names and refusals of parameters, and th
 - ``usage_cost``: where the usage tells the price in US dollars
 - ``object_format`` (true): ``response_format`` of type json_object is understood; else a schema of any object is sent
 - ``strict`` (true): the strict flag of a JSON schema is understood
+- ``schema``: what is understood of JSON Schema, see ``strict.sent_schema``
 """
 
 from __future__ import annotations
@@ -256,20 +257,17 @@ def _tool(tool: Tool) -> dict[str, Any]:
 def _response_format(wanted: ResponseFormat, facts: Mapping[str, Any]) -> dict[str, Any]:
     if wanted.kind == "json_object" and facts.get("object_format", True):
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": json_schema(wanted, strict=facts.get("strict", True))}
+    return {"type": "json_schema", "json_schema": json_schema(wanted, facts)}
 
 
-def json_schema(wanted: ResponseFormat, *, strict: bool) -> dict[str, Any]:
-    """Name and schema as both wires take them; strict only where the schema can be narrowed to what that needs."""
-    schema = wanted.schema if wanted.schema is not None else {"type": "object"}
-    found: dict[str, Any] = {"name": schema_name(wanted.name), "schema": schema}
-    if strict:
-        from complaint_llm_plugins.backends.openai.strict import strict_schema
+def json_schema(wanted: ResponseFormat, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Name and schema as both wires take them, in the words that the service knows."""
+    from complaint_llm_plugins.backends.openai.strict import sent_schema
 
-        narrowed = strict_schema(schema) if wanted.strict else None
-        found["strict"] = narrowed is not None
-        if narrowed is not None:
-            found["schema"] = narrowed
+    sent = sent_schema(wanted, facts)
+    found: dict[str, Any] = {"name": schema_name(wanted.name), "schema": sent.schema or {"type": "object"}}
+    if sent.strict is not None:
+        found["strict"] = sent.strict
     return found
 
 

@@ -48,7 +48,7 @@ def encode(request: Request, family: Family) -> WireRequest:
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.response_format is not None:
-        body["text"] = {"format": _format(request.response_format, strict=family.facts.get("strict", True))}
+        body["text"] = {"format": _format(request.response_format, family.facts)}
     if request.stream:
         body["stream"] = True
     if request.extra_body:
@@ -215,7 +215,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _format(wanted: ResponseFormat, *, strict: bool) -> Mapping[str, Any]:
+def _format(wanted: ResponseFormat, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     if wanted.kind == "json_object":
         return {"type": "json_object"}
-    return {"type": "json_schema", **json_schema(wanted, strict=strict)}
+    return {"type": "json_schema", **json_schema(wanted, facts)}

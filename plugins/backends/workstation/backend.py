@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, look_on_hub
 from complaint_llm_plugins.backends.workstation.model import Model, Settings, chat_messages, look_at, module
+from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 
 from complaint_llm.backends.local_model import LocalModelBackend
+from complaint_llm.backends.schema_refusal import Means
+from complaint_llm.backends.schema_subset import is_said_whole
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
 from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability
+
+_REFUSED = "refused"
 
 
 class WorkstationBackend(LocalModelBackend[Model]):
@@ -53,6 +57,18 @@ class WorkstationBackend(LocalModelBackend[Model]):
         self._path = model_path
         self._repo, self._filename = repo, filename
         self._settings = Settings(n_ctx, n_threads, n_gpu_layers, n_batch, f16_kv, chat_format)
+
+    def structured_output(self, request: Request) -> Means:
+        wanted = request.response_format
+        if wanted is None or wanted.schema is None:
+            return "native"
+        if sent_schema(wanted.schema) is None:
+            return "json"
+        return "native" if is_said_whole(wanted.schema, KNOWN) else "partly"
+
+    def refuses_schema(self, error: BackendError) -> bool:
+        """llama.cpp gives no code with a grammar that it cannot make."""
+        return error.code == _REFUSED
 
     # -- loading -------------------------------------------------------------------------------------------------
 
@@ -165,7 +181,7 @@ def _refusals() -> Iterator[None]:
     except ValueError as cause:
         if "context window" in str(cause):
             raise ContextLengthError(f"the prompt is too long: {cause}", sent=False) from cause
-        raise InvalidRequestError(f"llama.cpp refuses the request: {cause}", sent=False) from cause
+        raise InvalidRequestError(f"llama.cpp refuses the request: {cause}", code=_REFUSED, sent=False) from cause
 
 
 def _response_format(request: Request) -> Mapping[str, Any] | None:
@@ -174,4 +190,4 @@ def _response_format(request: Request) -> Mapping[str, Any] | None:
         return None
     if wanted.schema is None:
         return {"type": "json_object"}
-    return {"type": "json_object", "schema": json.loads(json.dumps(wanted.schema))}
+    return {"type": "json_object", "schema": sent_schema(wanted.schema)}

@@ -273,18 +273,23 @@ SCHEMA = {
 
 
 def test_a_schema_is_sent_natively_without_what_the_api_refuses() -> None:
+    """What it refuses is said in the descriptions."""
     asked = request(response_format=as_response_format(SCHEMA))
     sent = encoded(asked)["output_config"]["format"]
-    assert claude().structured_output(asked) == "native"
+    assert claude().structured_output(asked) == "partly"
     assert sent["type"] == "json_schema"
     assert sent["schema"] == {
         "type": "object",
         "title": "Claim",
         "properties": {
             "kind": {"enum": ["wage", "rent"]},
-            "amount": {"type": "integer"},
-            "dates": {"type": "array", "items": {"type": "string", "format": "date"}},
-            "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "amount": {"type": "integer", "description": "minimum: 1"},
+            "dates": {
+                "type": "array",
+                "items": {"type": "string", "format": "date"},
+                "description": "minItems: 3",
+            },
+            "note": {"description": "maxLength: 20", "anyOf": [{"type": "string"}, {"type": "null"}]},
             "party": {"$ref": "#/$defs/Party"},
         },
         "required": ["kind"],
