@@ -21,6 +21,7 @@ from benchmarks import (
     peers,
     policies,
     stream,
+    structured,
     where,
 )
 from benchmarks.report import Options, Table, machine, versions
@@ -32,6 +33,7 @@ MEASURED: Sequence[tuple[str, Callable[[Options], Sequence[Table]]]] = (
     ("batch", batch.tables),
     ("cold_start", cold_start.tables),
     ("stream", stream.tables),
+    ("structured", structured.tables),
     ("fallback", fallback.tables),
     ("policies", policies.tables),
     ("config_load", config_load.tables),

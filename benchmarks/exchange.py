@@ -12,6 +12,22 @@ ANSWER = (
     "employer altered the time records. Second, retaliation: the shifts ended three days after the complaint. Third, a "
     "record-keeping violation that shifts the burden of proof. Verify first the dates of the photographed time cards."
 )
+CLAIMS = {
+    "summary": ANSWER,
+    "claims": [
+        {
+            "heading": "Unpaid overtime",
+            "facts": ["hours beyond forty", "altered records"],
+            "party": {"name": "R. Ames"},
+        },
+        {
+            "heading": "Retaliation",
+            "facts": ["shifts ended after three days"],
+            "party": {"name": "R. Ames", "since": 2019},
+        },
+    ],
+}
+"""What the structured answer says; its shape is that of contenders/claims.py."""
 _COMMON = {
     "id": "chatcmpl-CbQ0rTn6UuYw1",
     "created": 1795000000,
@@ -27,11 +43,16 @@ _USAGE = {
 }
 
 
-def plain(finish: str = "stop") -> bytes:
+def plain(finish: str = "stop", content: str = ANSWER) -> bytes:
     """A chat completion as the real service words it, headers included; ``finish`` "length" is a cut one."""
-    message: dict[str, Any] = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     return _json(200, "OK", {**_COMMON, "object": "chat.completion", "choices": [choice], "usage": _USAGE})
+
+
+def structured() -> bytes:
+    """One whose text is JSON."""
+    return plain(content=json.dumps(CLAIMS))
 
 
 def failure() -> bytes:

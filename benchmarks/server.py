@@ -16,12 +16,13 @@ BUILD = HERE / ".build"
 
 
 class Urls(NamedTuple):
-    """Base URLs; ``cut`` answers with finish reason "length", ``refused`` is one where nothing listens."""
+    """Base URLs; ``cut`` answers with finish reason "length", ``structured`` with JSON; ``refused`` is closed."""
 
     fast: str
     slow: str
     failing: str
     cut: str
+    structured: str
     refused: str
 
 
@@ -32,17 +33,18 @@ class Server:
         program = _compiled()
         files = {"plain": exchange.plain(), "stream": exchange.stream(), "failure": exchange.failure()}
         files["cut"] = exchange.plain("length")
+        files["structured"] = exchange.structured()
         for name, content in files.items():
             (BUILD / name).write_bytes(content)
-        plain, stream, failure, cut = (str(BUILD / name) for name in files)
-        listeners = [f"0:{plain}:{stream}", f"{latency_ms}:{plain}", f"0:{failure}", f"0:{cut}"]
+        plain, stream, failure, *others = (str(BUILD / name) for name in files)
+        listeners = [f"0:{plain}:{stream}", f"{latency_ms}:{plain}", f"0:{failure}", *(f"0:{file}" for file in others)]
         self._process = subprocess.Popen(
             [str(program), *listeners], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        fast, slow, failing, cut = (f"http://127.0.0.1:{self._line()}/v1" for _ in listeners)
+        urls = [f"http://127.0.0.1:{self._line()}/v1" for _ in listeners]
         self._closed = socket.socket()
         self._closed.bind(("127.0.0.1", 0))  # bound and not listening: the port stays refused while we hold it
-        self.urls = Urls(fast, slow, failing, cut, f"http://127.0.0.1:{self._closed.getsockname()[1]}/v1")
+        self.urls = Urls(*urls, refused=f"http://127.0.0.1:{self._closed.getsockname()[1]}/v1")
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -52,7 +54,7 @@ class Server:
         return line
 
     def counts(self) -> list[tuple[int, int]]:
-        """Requests and connections so far of the fast, the slow, the failing and the cutting listener."""
+        """Requests and connections so far of each listener, in the order of ``Urls``."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()

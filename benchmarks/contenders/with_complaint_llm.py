@@ -38,6 +38,18 @@ def call(base: str, keys: dict[str, Any] | None = None, settings: dict[str, Any]
     return mediator([backend("only", base, **(keys or {}))], **(settings or {})).generate
 
 
+def structured(base: str) -> Callable[[str], str]:
+    from claims import Claims
+
+    asked = mediator([backend("only", base)])
+
+    def one(prompt: str) -> str:
+        summary: str = asked.infer(prompt, response_format=Claims).parsed.summary
+        return summary
+
+    return one
+
+
 def pair(first: str, second: str) -> Callable[[str], str]:
     return mediator([backend("first", first, max_retries=0), backend("second", second, max_retries=0)]).generate
 

@@ -23,6 +23,23 @@ def call(base: str) -> Callable[[str], str]:
     return lambda prompt: ask(made, prompt).choices[0].message.content
 
 
+def structured(base: str) -> Callable[[str], str]:
+    from claims import Claims
+
+    made = client(base)
+
+    def one(prompt: str) -> str:
+        messages: Any = [{"role": "user", "content": prompt}]
+        answer = made.chat.completions.parse(
+            model="bench-model", messages=messages, max_tokens=500, response_format=Claims
+        )
+        parsed = answer.choices[0].message.parsed
+        assert parsed is not None
+        return parsed.summary
+
+    return one
+
+
 def batch(base: str, workers: int) -> Callable[[list[str]], list[str]]:
     one, pool = call(base), ThreadPoolExecutor(workers)
     return lambda prompts: list(pool.map(one, prompts))

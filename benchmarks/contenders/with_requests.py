@@ -31,6 +31,23 @@ def call(base: str, width: int = 10) -> Callable[[str], str]:
     return lambda prompt: text(session.post(f"{base}/chat/completions", json=body(prompt), timeout=30))
 
 
+def structured(base: str) -> Callable[[str], str]:
+    """The schema is made once, and pydantic reads the answer."""
+    from claims import Claims
+
+    session = requests.Session()
+    session.headers.update(HEADERS)
+    schema = {"name": "Claims", "schema": Claims.model_json_schema()}
+    wanted = {"type": "json_schema", "json_schema": schema}
+
+    def one(prompt: str) -> str:
+        sent = body(prompt, response_format=wanted)
+        answer = text(session.post(f"{base}/chat/completions", json=sent, timeout=30))
+        return Claims.model_validate_json(answer).summary
+
+    return one
+
+
 def batch(base: str, workers: int) -> Callable[[list[str]], list[str]]:
     one, pool = call(base, workers), ThreadPoolExecutor(workers)
     return lambda prompts: list(pool.map(one, prompts))

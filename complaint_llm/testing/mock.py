@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from complaint_llm.backends.base import Backend, Capability
 from complaint_llm.backends.streams import as_events
+from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, TextDelta, TokenUsage, ToolCall
 from complaint_llm.request import NOTHING
 from complaint_llm.routing.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
-    from complaint_llm.call import CancelToken, Deadline
     from complaint_llm.messages import StreamEvent
     from complaint_llm.request import EmbeddingRequest, Request
 
 EMBEDDING_DIMENSIONS = 32
+_MATCH_SECONDS = 5.0
 _WORDS = re.compile(r"\S+\s*|\s+")
 
 
@@ -87,9 +88,14 @@ class MessageMatcher:
 
     @classmethod
     def regex(cls, pattern: str) -> MessageMatcher:
-        """Texts in which the regular expression is found. Raises ``re.error`` now if it is none."""
-        found = re.compile(pattern).search
-        return cls(lambda text: found(text) is not None)
+        """Texts in which the regular expression is found. Raises ``re.error`` now if it is none.
+
+        A search that takes longer than five seconds is a BackendTimeoutError.
+        """
+        from complaint_llm.backends.patterns import is_found
+
+        re.compile(pattern)
+        return cls(lambda text: is_found(pattern, text, Deadline(_MATCH_SECONDS), CancelToken()))
 
     @classmethod
     def exact(cls, whole: str) -> MessageMatcher:
