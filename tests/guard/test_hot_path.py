@@ -24,11 +24,13 @@ from complaint_llm import Mediator
 
 # Calls of functions, ours, the standard library's and built-in ones, of one mediated call over an open connection.
 # Measured on Python 3.11; newer ones need fewer.
-CALLS = 345
+CALLS = 350
 # Bytes that are allocated at most at any one time while a call runs, beyond what was there before.
 PEAK_BYTES = 5_000
 # The same for one streamed chunk; the chunks of one stream share its beginning and end.
 CALLS_A_CHUNK = 60
+# One structured answer with the check of its 20 values.
+CALLS_STRUCTURED = 1_800
 
 CHUNKS = 100
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
@@ -119,6 +121,61 @@ def test_a_streamed_chunk_makes_few_function_calls(mediator: Mediator) -> None:
     """From bytes to a typed event there is no detour."""
     counted = calls_during(lambda: list(mediator.stream_generate("a prompt"))) / CHUNKS
     assert counted <= CALLS_A_CHUNK, f"{counted} function calls for one chunk"
+
+
+@pytest.fixture
+def structured(tmp_path: Path) -> Iterator[Mediator]:
+    """One backend whose answers are JSON."""
+    from complaint_llm.testing import FaultyServer, Reply
+
+    answer = json.dumps({"summary": "s", "claims": [{"heading": "h", "facts": ["a", "b"], "party": {"name": "n"}}] * 2})
+    with FaultyServer(Reply(answer)) as server:
+        (tmp_path / "config.json").write_text(json.dumps({"BACKENDS": [entry("only", f"{server.url}/v1")]}))
+        with Mediator.from_config(tmp_path / "config.json") as made:
+            yield made
+
+
+def claims_class() -> Any:
+    pydantic = pytest.importorskip("pydantic")
+    party = pydantic.create_model("Party", name=(str, ...), since=(int | None, None))
+    facts = (list[str], ...)
+    claim = pydantic.create_model(
+        "Claim", heading=(str, ...), facts=facts, party=(party, pydantic.Field(description="who"))
+    )
+    return pydantic.create_model("Claims", summary=(str, ...), claims=(list[claim], ...))
+
+
+def test_a_structured_answer_makes_few_function_calls(structured: Mediator) -> None:
+    """Schema, validator and what leaves are made once for a schema; a call reads and checks its answer."""
+    shape = claims_class()
+    for _ in range(3):
+        assert structured.infer("a prompt", response_format=shape).parsed.summary == "s"
+    counted = calls_during(lambda: structured.infer("a prompt", response_format=shape))
+    assert counted <= CALLS_STRUCTURED, f"{counted} function calls for one structured answer"
+
+
+def test_a_schema_is_made_ready_once_however_often_it_is_asked_for(structured: Mediator) -> None:
+    """The second call makes none of the calls that only the first one needs, for equal schemas that are not the same."""
+    schema = {**claims_class().model_json_schema(), "title": "Made ready once"}
+    first = calls_of_one(lambda: structured.infer("a prompt", response_format=json.loads(json.dumps(schema))))
+    later = calls_of_one(lambda: structured.infer("a prompt", response_format=json.loads(json.dumps(schema))))
+    assert later * 5 < first
+
+
+def calls_of_one(work: Callable[[], object]) -> int:
+    count = 0
+
+    def counted(frame: FrameType, what: str, argument: object) -> None:
+        nonlocal count
+        if what in ("call", "c_call"):
+            count += 1
+
+    sys.setprofile(counted)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def test_a_call_allocates_little_at_a_time(mediator: Mediator) -> None:

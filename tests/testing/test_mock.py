@@ -208,3 +208,12 @@ def test_what_was_asked_can_be_looked_at() -> None:
 def test_a_script_of_wrong_shape_is_a_config_error(keys: Any) -> None:
     with pytest.raises(ConfigError):
         MockBackend(**keys)
+
+
+def test_a_pattern_that_takes_for_ever_is_a_timeout() -> None:
+    """Of the matcher, not of the test suite; other threads go on meanwhile."""
+    matcher = MessageMatcher.regex(r"^(a|aa)+$")
+    assert matcher("aa")
+    assert not matcher("ab")
+    with pytest.raises(BackendTimeoutError):
+        matcher("a" * 60 + "!")

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from peers import need_peer
+from shapes import SHAPES, DescribedReference, Free, Party, Quoted, Tuple
 from wires import ask, done, read, sse
 
 from complaint_llm.backends import EmbeddingRequest, OpenAIBackend
@@ -103,6 +104,78 @@ def test_a_wrong_body_does_not_pass_the_check() -> None:
         check({"model": "m", "messages": [{"role": "nobody", "content": "x"}]}, CompletionCreateParamsNonStreaming)
     with pytest.raises(AssertionError):
         check({"model": "m", "messages": [], "max_output_tokens": 3}, CompletionCreateParamsNonStreaming)
+
+
+def faults(schema: Any, place: str = "") -> list[str]:
+    """What OpenAI's strict mode refuses, by its guide "Structured model outputs" (Supported schemas)."""
+    known = {
+        *("type", "enum", "const", "anyOf", "$ref", "$defs", "title", "description", "properties", "required"),
+        *("additionalProperties", "items", "pattern", "format", "multipleOf", "minimum", "maximum"),
+        *("exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
+    }
+    found = [f"{place}/{word}: unknown" for word in schema.keys() - known]
+    if "$ref" in schema and len(schema) > 1:
+        found.append(f"{place}: a reference with neighbours")
+    if schema.get("type") == "object":
+        if schema.get("additionalProperties") is not False:
+            found.append(f"{place}: open")
+        if list(schema.get("required", ())) != list(schema.get("properties", ())):
+            found.append(f"{place}: not all are required")
+    for word in ("properties", "$defs"):
+        for name, part in schema.get(word, {}).items():
+            found += faults(part, f"{place}/{word}/{name}")
+    for number, part in enumerate(schema.get("anyOf", ())):
+        found += faults(part, f"{place}/anyOf/{number}")
+    return found + (faults(schema["items"], f"{place}/items") if "items" in schema else [])
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_schema_made_by_pydantic_leaves_as_strict_mode_takes_it(shape: Any, api: str) -> None:
+    """Descriptions beside references, options, defaults, recursion, bounds, x- keywords. What strict mode has no words
+    for (free keys, tuples) goes without the flag, and is asked for in words."""
+    from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
+    from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
+
+    request = ask("Hi", model="gpt-5.4", response_format=as_response_format(shape))
+    asked = backend(api)
+    body = asked.encode(request).body
+    check(body, CompletionCreateParamsNonStreaming if api == "chat" else ResponseCreateParamsNonStreaming)
+    assert body is not None
+    sent = body["response_format"]["json_schema"] if api == "chat" else body["text"]["format"]
+    assert "x-" not in str(sent["schema"])
+    if shape in (Free, Tuple):
+        assert sent["strict"] is False
+        assert asked.structured_output(request) == "json"
+    else:
+        assert sent["strict"] is True
+        assert sent["schema"]["type"] == "object"
+        assert faults(sent["schema"]) == []
+
+
+@pytest.mark.parametrize(
+    "shape", [shape for shape in SHAPES if shape not in (Free, Tuple)], ids=lambda shape: shape.__name__
+)
+def test_strict_mode_holds_answers_to_what_the_sdk_would_hold_them_to(shape: Any) -> None:
+    """Names and order of all properties, at each level, are those of the SDK's own strict schema."""
+    from openai.lib._pydantic import to_strict_json_schema
+
+    def names(schema: Any) -> list[str]:
+        own = list(schema.get("properties", ()))
+        return own + [name for part in schema.get("$defs", {}).values() for name in part.get("properties", ())]
+
+    body = backend("chat").encode(ask(model="gpt-5.4", response_format=as_response_format(shape))).body
+    assert body is not None
+    theirs = to_strict_json_schema(shape)
+    root = theirs["$defs"][theirs["$ref"].rpartition("/")[2]] if "$ref" in theirs else {}
+    assert names(body["response_format"]["json_schema"]["schema"]) == names({**root, **theirs})
+
+
+def test_the_check_of_strict_schemas_can_fail() -> None:
+    """On what pydantic writes by itself."""
+    assert any("neighbours" in fault for fault in faults(DescribedReference.model_json_schema()))
+    assert any("x-quote" in fault for fault in faults(Quoted.model_json_schema()))
+    assert any("open" in fault for fault in faults(Party.model_json_schema()))
 
 
 def test_embedding_requests_fit_the_sdks_parameters() -> None:
