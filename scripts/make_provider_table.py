@@ -88,7 +88,7 @@ def claims(kind: BackendType) -> dict[str, str]:
         shaped = Request(
             as_messages("x"), Deadline(1), CancelToken(), "any", response_format=as_response_format(SCHEMA)
         )
-        means = {"native": "native", "json": "JSON mode", "none": "in words"}
+        means = {"native": "native", "partly": "native", "json": "JSON mode", "none": "in words"}
         return {
             "text": "yes",
             "stream": "yes" if "stream" in can else "whole",

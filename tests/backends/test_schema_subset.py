@@ -116,7 +116,10 @@ def test_a_bound_that_is_not_known_is_said_in_the_description(word: str) -> None
         ({"$ref": "#/$defs/A", "maxLength": 3}, {"description": "maxLength: 3", "anyOf": [{"$ref": "#/$defs/A"}]}),
         ({"$ref": "#/$defs/A", "minimum": 3}, {"minimum": 3, "anyOf": [{"$ref": "#/$defs/A"}]}),
         ({"$ref": "#/$defs/A", "type": "object"}, {"type": "object", "anyOf": [{"$ref": "#/$defs/A"}]}),
-        ({"allOf": [{"$ref": "#/$defs/A"}], "description": "d"}, {"description": "d", "anyOf": [{"$ref": "#/$defs/A"}]}),
+        (
+            {"allOf": [{"$ref": "#/$defs/A"}], "description": "d"},
+            {"description": "d", "anyOf": [{"$ref": "#/$defs/A"}]},
+        ),
         ({"allOf": [{"$ref": "#/$defs/A"}]}, {"$ref": "#/$defs/A"}),
         ({"oneOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}, {"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}),
         ({"properties": {"$ref": {"type": "string"}}}, {"properties": {"$ref": {"type": "string"}}}),

@@ -111,6 +111,12 @@ def deep_any_of() -> dict[str, Any]:
     return {**shape(**{"$ref": "#/$defs/d59"}), "$defs": parts}
 
 
+def answered(client: Any, schema: Any, stream: bool) -> Any:
+    if not stream:
+        return client.infer("x", response_format=schema)
+    return list(client.infer_stream("x", response_format=schema))[-1].output
+
+
 SLOW: dict[str, tuple[Any, Callable[[], dict[str, Any]]]] = {
     "a pattern": ("a" * 29 + "!", lambda: shape(type="string", pattern="^(a+)+$")),
     "a worse pattern": ("a" * 60 + "!", lambda: shape(type="string", pattern="^(a|aa)+$")),
@@ -127,17 +133,16 @@ SLOW: dict[str, tuple[Any, Callable[[], dict[str, Any]]]] = {
 @pytest.mark.parametrize("name", SLOW)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_schema_that_takes_for_ever_ends_at_the_deadline(name: str, stream: bool, beats: Beats) -> None:
-    """With a misfit where it could be told, else with the timeout; a stream has handed out its text. Other threads run hundreds of times meanwhile; a
-    tenth of what two seconds have room for holds at any load."""
+    """With a misfit where it could be told, else with the timeout; a stream has handed out its text.
+
+    Other threads run hundreds of times meanwhile; a tenth of what two seconds have room for holds at any load.
+    """
     value, schema = SLOW[name]
     answer = json.dumps({"a": value})
     with Mediator([MockBackend(id="m").with_response(answer)], timeout=TIMEOUT) as mediator:
         before, started = beats.count, time.monotonic()
         with pytest.raises((BackendTimeoutError, ResponseFormatError, StreamInterruptedError)) as caught:
-            if stream:
-                list(mediator.infer_stream("x", response_format=schema()))
-            else:
-                mediator.infer("x", response_format=schema())
+            answered(mediator, schema(), stream)
         if not isinstance(caught.value, ResponseFormatError) and "deadline" in str(caught.value):
             assert beats.count - before >= 10
         assert time.monotonic() - started < TIMEOUT * 10

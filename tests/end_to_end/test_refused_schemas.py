@@ -90,7 +90,9 @@ REFUSALS: dict[str, tuple[Make, int, bytes]] = {
                     "details": [
                         {
                             "@type": "type.googleapis.com/google.rpc.BadRequest",
-                            "fieldViolations": [{"field": "generation_config.response_json_schema", "description": "x"}],
+                            "fieldViolations": [
+                                {"field": "generation_config.response_json_schema", "description": "x"}
+                            ],
                         }
                     ],
                 }
@@ -135,8 +137,10 @@ OTHER_ERRORS: dict[str, tuple[Make, int, bytes]] = {
     "Gemini, another place": (
         gemini,
         400,
-        b'{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT","details":[{"fieldViolations":'
-        b'[{"field":"generation_config.temperature"}]}]}}',
+        (
+            b'{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT",'
+            b'"details":[{"fieldViolations":[{"field":"generation_config.temperature"}]}]}}'
+        ),
     ),
     "Gemini, a wrong key": (
         gemini,
@@ -204,10 +208,26 @@ def test_an_answer_without_enforcement_is_checked_and_asked_for_once_more() -> N
         assert [schema_sent(request.body) for request in server.requests] == [True, *[False] * 4]
 
 
+def test_the_refused_attempt_stands_in_the_list_and_an_explicit_cap_counts_it() -> None:
+    """It is an attempt like any other."""
+    with FaultyServer(Reply(GOOD)) as server, openai(server.url) as backend:
+        server.script(Reply.raw(error(code="invalid_json_schema"), 400))
+        attempts = backend.infer("Who?", response_format=SCHEMA).attempts
+        assert [bool(attempt.error) for attempt in attempts] == [True, False]
+    with FaultyServer(Reply(GOOD)) as server, Mediator([openai(server.url)], max_attempts=1) as mediator:
+        server.script(Reply.raw(error(code="invalid_json_schema"), 400))
+        with pytest.raises(InvalidRequestError):
+            mediator.infer("Who?", response_format=SCHEMA)
+        assert len(server.requests) == 1
+
+
 def test_behind_a_mediator_the_same_backend_answers() -> None:
     """A refused schema is no reason to go elsewhere."""
     with FaultyServer(Reply(GOOD)) as server, FaultyServer(Reply(GOOD)) as other:
-        first, second = openai(server.url), OpenAIBackend(id="second", base_url=f"{other.url}/v1", api_key="k", model="m")
+        first, second = (
+            openai(server.url),
+            OpenAIBackend(id="second", base_url=f"{other.url}/v1", api_key="k", model="m"),
+        )
         server.script(Reply.raw(error(code="invalid_json_schema"), 400))
         with Mediator([first, second]) as mediator:
             assert mediator.infer("Who?", response_format=SCHEMA).backend == "b"

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pydantic
 import pytest
-from pydantic import BaseModel
 from shapes import SHAPES, Bounds, Comment, Quoted
 from wires import ask
 
@@ -69,7 +69,7 @@ def sent(body: Any) -> Any:
 
 @pytest.mark.parametrize("type", KNOWN)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_only_known_keywords_leave(type: str, shape: type[BaseModel]) -> None:
+def test_only_known_keywords_leave(type: str, shape: type[pydantic.BaseModel]) -> None:
     """None with x-, and nothing beside a reference; what has no words there is asked for in words."""
     backend: Any = made(type)
     request = ask(model=backend.options.model, response_format=as_response_format(shape))
