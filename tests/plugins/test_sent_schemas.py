@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pydantic
 import pytest
 from shapes import SHAPES, Bounds, Comment, Quoted
 from wires import ask
@@ -25,6 +24,9 @@ from complaint_llm.backends.schema_walk import schemas_in
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.request import as_response_format
 from complaint_llm.testing import FaultyServer, Reply
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 STRUCTURE = {
     *("type", "enum", "const", "title", "description", "properties", "required", "additionalProperties", "items"),
@@ -69,7 +71,7 @@ def sent(body: Any) -> Any:
 
 @pytest.mark.parametrize("type", KNOWN)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_only_known_keywords_leave(type: str, shape: type[pydantic.BaseModel]) -> None:
+def test_only_known_keywords_leave(type: str, shape: type[BaseModel]) -> None:
     """None with x-, and nothing beside a reference; what has no words there is asked for in words."""
     backend: Any = made(type)
     request = ask(model=backend.options.model, response_format=as_response_format(shape))
