@@ -141,8 +141,22 @@ def test_a_pydantic_check_beyond_the_schema_counts_too() -> None:
                 raise ValueError("must be even")
             return value
 
-    output = Scripted('{"number": 3}', '{"number": 4}').infer("x", response_format=Even)
-    assert output.parsed.number == 4
+    for kind in (Scripted, Native):
+        backend = kind('{"number": 3}', '{"number": 4}')
+        assert backend.infer("x", response_format=Even).parsed.number == 4
+        assert "must be even" in backend.asked[1].messages[-1].text
+
+
+def test_a_provider_that_knows_a_part_of_the_schema_is_told_of_what_it_breaks() -> None:
+    """It gets the schema as its own, and the answer is checked against all of it."""
+
+    class Partly(Scripted):
+        means = "partly"
+
+    backend = Partly('{"claim": "a", "amount": 0}', GOOD)
+    assert backend.infer("x", response_format=SCHEMA).parsed["amount"] == 3
+    assert all(request.response_format is not None for request in backend.asked)
+    assert "minimum: 1" in backend.asked[1].messages[-1].text
 
 
 def test_a_json_object_may_have_any_keys_but_is_an_object() -> None:
