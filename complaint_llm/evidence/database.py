@@ -269,7 +269,8 @@ class Database:
                 connection.execute("ATTACH ? AS store", (store,))
                 connection.file = self._path.stat().st_ino
                 if not self._immutable:
-                    connection.execute("PRAGMA store.synchronous = FULL")
+                    # The log is synced; what the power takes from the index, it reads there.
+                    connection.execute("PRAGMA store.synchronous = NORMAL")
                     connection.execute("PRAGMA store.secure_delete = ON")
                 found = _format(connection)
                 if not _OLDEST <= found <= FORMAT:
