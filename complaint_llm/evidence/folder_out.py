@@ -14,6 +14,7 @@ from complaint_llm.evidence.unixfs_folder import is_folder, walk_folder
 from complaint_llm.exceptions import EvidenceError
 
 _FORBIDDEN = frozenset(("", ".", ".."))
+_SEPARATORS = frozenset("/\\\0")
 
 
 def write_folder(root: Cid, get: Callable[[Cid], bytes], target: Path) -> list[str]:
@@ -30,17 +31,19 @@ def write_folder(root: Cid, get: Callable[[Cid], bytes], target: Path) -> list[s
     try:
         try:
             temporary.mkdir(mode=0o700)
-            for path, kind, cid in walk_folder(root, get):
-                steps = path.split("/")
-                if kind == "link":
-                    left_out.append(f"{path} is a symbolic link")
-                elif any(step in _FORBIDDEN or "\\" in step or "\0" in step for step in steps):
-                    left_out.append(f"{path!r} is no name that can be written")
-                elif kind == "folder":
-                    temporary.joinpath(*steps).mkdir(mode=0o700, exist_ok=True)
+            for item in walk_folder(root, get):
+                path = temporary.joinpath(*item.names)
+                if item.kind == "link":
+                    left_out.append(f"{item.path} is a symbolic link")
+                elif any(name in _FORBIDDEN or _SEPARATORS & set(name) for name in item.names):
+                    left_out.append(f"{item.path!r} is no name that can be written")
+                elif item.kind == "folder":
+                    path.mkdir(mode=0o700, exist_ok=True)
+                elif path.exists():
+                    left_out.append(f"{item.path} is there a second time")
                 else:
-                    with open(temporary.joinpath(*steps), "xb", opener=for_the_owner) as file:
-                        file.writelines(read_file(cid, get))
+                    with open(path, "xb", opener=for_the_owner) as file:
+                        file.writelines(read_file(item.cid, get))
             temporary.rename(target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)

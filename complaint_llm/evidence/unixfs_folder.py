@@ -44,11 +44,16 @@ class Entry(NamedTuple):
 
 
 class Item(NamedTuple):
-    """Something below a folder: its path there, with "/", what it is, and its name as a block."""
+    """Something below a folder: the names that lead there, what it is, and its name as a block."""
 
-    path: str
+    names: tuple[str, ...]
     kind: Literal["file", "folder", "link"]
     cid: Cid
+
+    @property
+    def path(self) -> str:
+        """The names as one text. They are whatever the folder says: to write there, look at each."""
+        return "/".join(self.names)
 
 
 def folder_blocks(entries: Iterable[Entry]) -> Sequence[Block]:
@@ -79,18 +84,18 @@ def walk_folder(root: Cid, get: GetBlock) -> Iterator[Item]:
     ``get`` verifies. Raises EvidenceCorruptedError for what is no folder, or is nested too deep. A small tree can have
     more paths than there is time for: ``measure`` it first.
     """
-    waiting: list[tuple[str, Cid, int]] = [("", root, 0)]
+    waiting: list[tuple[tuple[str, ...], Cid]] = [((), root)]
     while waiting:
-        path, cid, depth = waiting.pop()
-        if depth > _MAX_DEPTH:
+        names, cid = waiting.pop()
+        if len(names) > _MAX_DEPTH:
             raise EvidenceCorruptedError(f"{root} has more than {_MAX_DEPTH} folders in one another")
         below = []
         for entry in entries_of(cid, get):
             kind = kind_of(entry.cid, get)
-            here = path + entry.name
+            here = (*names, entry.name)
             yield Item(here, kind, entry.cid)
             if kind == "folder":
-                below.append((here + "/", entry.cid, depth + 1))
+                below.append((here, entry.cid))
         waiting.extend(reversed(below))
 
 
