@@ -128,12 +128,12 @@ class ArchiveReader:
             found.setdefault(root, [] if root in foreign else [given])
             if not is_folder(root, get):
                 continue
-            for path, kind, cid in walk_folder(root, get):
-                cid = cid._replace(version=1)
-                if kind == "link":
-                    left_out.append(f"{path} in folder {root} is a symbolic link and has no record")
-                elif kind == "file":
-                    name = path.rpartition("/")[2]
+            for item in walk_folder(root, get):
+                cid = item.cid._replace(version=1)
+                if item.kind == "link":
+                    left_out.append(f"{item.path} in folder {root} is a symbolic link")
+                elif item.kind == "file":
+                    name = item.names[-1]
                     here = found.setdefault(cid, [])
                     named = given._replace(file_name=name, declared_type=declared_by(name))
                     if cid not in foreign and named not in here:

@@ -120,7 +120,8 @@ def test_the_command_line_tool_unpacks_a_folder_and_we_its(
     top = write(tmp_path / "case", TREES["folders in folders"])
 
     def run(*arguments: str | Path) -> None:
-        done = subprocess.run(["node", str(ipfs_car), *map(str, arguments)], capture_output=True, text=True, check=False)
+        command = ["node", str(ipfs_car), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
     record = folder_of(store, top)
@@ -177,7 +178,8 @@ def pipe(top: Path) -> Path:
 
 
 def socket(top: Path) -> Path:
-    from socket import AF_UNIX, socket as made
+    from socket import AF_UNIX
+    from socket import socket as made
 
     with made(AF_UNIX) as opened:
         before = Path.cwd()
@@ -201,8 +203,10 @@ from complaint_llm.evidence import EvidenceStore
 from complaint_llm.exceptions import EvidenceError
 with EvidenceStore(sys.argv[1]) as store:
     for path, found in store.submit_evidence_folder(sys.argv[2]):
-        print("missing" if isinstance(found, EvidenceError) else "stored", path, found if isinstance(found, EvidenceError)
-              else found["metadata"].get("missing", ""), sep="|")
+        if isinstance(found, EvidenceError):
+            print("missing", path, found, sep="|")
+        else:
+            print("stored", path, found["metadata"].get("missing", ""), sep="|")
 """
 
 
