@@ -52,7 +52,9 @@ def kill_once(path: Path, source: random.Random) -> list[str]:
         for cid, digest in returned:
             if sha256(store.retrieve_evidence(cid)).hexdigest() != digest:
                 wrong.append(f"{cid} does not read back as it was returned")
-        wrong += [f"{fault.kind} {fault.name}: {fault.reason}" for fault in store.verify().faults]
+        # What the killed process had not finished has no record yet; gc takes it.
+        faults = [fault for fault in store.verify().faults if fault.kind != "orphan"]
+        wrong += [f"{fault.kind} {fault.name}: {fault.reason}" for fault in faults]
         for record in store.list_evidence():
             if sha256(store.retrieve_evidence(record["cid"])).hexdigest() != record["sha256"]:
                 wrong.append(f"record {record['record_id']} is of other content")

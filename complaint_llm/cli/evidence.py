@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import chain
+from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from complaint_llm.cli.evidence_output import (
+    deletion_text,
+    fail_if,
+    name_of,
+    print_records,
+    record_text,
+    say,
+    write_file,
+)
 from complaint_llm.cli.options import OutputFile
 from complaint_llm.exceptions import EvidenceError
 
@@ -49,34 +57,29 @@ def evidence() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 @click.pass_obj
 def add(app: OpensStore, /, paths: tuple[str, ...], metadata: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Store files, every file of folders, or standard input ("-"), and print the CID of each.
+    """Store files, folders with every file in them, or standard input ("-"), and print the CID of each.
 
-    What cannot be read is reported and the rest stored; the exit code is 1 then. Adding again changes nothing.
+    A folder's own CID, the last of its lines, is that of `ipfs add -r --cid-version=1`. What cannot be read, is a link
+    in a folder, or was changed while it was read is reported and the rest stored; the exit code is 1 then. Adding
+    again changes nothing.
 
     Example: complaint-llm evidence add review.pdf --type letter --description "Performance review"
     """
     given["metadata"] = _pairs(metadata)
-    failed = 0
-    with app.open_store() as store:
-        found = [(path, size) for given_path in paths for path, size in _files(given_path)]
-        with _progress(sum(size for _, size in found), "adding") as advance:
-            files = [path for path, _ in found if path != "-"]
-            try:
-                outcomes = chain(
-                    (("-", _from_stdin(store, given)) for path in paths if path == "-"),
-                    store.submit_evidence_files(files, progress=advance, **given),
-                )
-                for path, outcome in outcomes:
-                    if isinstance(outcome, EvidenceError):
-                        failed += 1
-                        click.echo(str(outcome), err=True)
-                    else:
-                        text = f"{outcome['cid']}  {path}"
-                        click.echo(json.dumps(outcome, ensure_ascii=False) if as_json else text)
-            except ValueError as error:
-                raise click.UsageError(str(error)) from error
+    failed = count = 0
+    with app.open_store() as store, _progress(_bytes_in(paths), "adding") as advance:
+        try:
+            for path, outcome in _outcomes(store, paths, given, advance):
+                count += 1
+                if isinstance(outcome, EvidenceError):
+                    failed += 1
+                    say(str(outcome), err=True)
+                else:
+                    say(json.dumps(outcome, ensure_ascii=False) if as_json else f"{outcome['cid']}  {path}")
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
     if failed:
-        click.echo(f"{failed} of {len(found)} files were not stored", err=True)
+        say(f"{failed} of {count} were not stored", err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -88,20 +91,22 @@ def add(app: OpensStore, /, paths: tuple[str, ...], metadata: tuple[str, ...], a
 def get(app: OpensStore, cid: str, output: str | None, as_json: bool) -> None:
     """Show the newest record of CID, or write its content, every block verified.
 
-    A file under OUTPUT appears when the content is whole. Without a record here, only the content can be had, from the
-    IPFS node.
+    A file under OUTPUT appears when the content is whole; of a folder that was stored, a folder. Without a record here,
+    only the content can be had, from the IPFS node. CID may be a link as it was pasted.
 
     Example: complaint-llm evidence get bafkrei... -o review.pdf
     """
     with app.open_store() as store:
         if output is None:
             record = store.get_evidence_by_cid(cid)
-            click.echo(json.dumps(record, ensure_ascii=False, indent=2) if as_json else _shown(record))
+            say(json.dumps(record, ensure_ascii=False, indent=2) if as_json else record_text(record))
+        elif output != "-" and store.is_folder(cid):
+            fail_if(store.write_folder(cid, output), "not in the folder")
         elif output == "-":
             for piece in store.iter_evidence(cid):
                 sys.stdout.buffer.write(piece)
         else:
-            _write(Path(output), store.iter_evidence(cid))
+            write_file(Path(output), store.iter_evidence(cid))
 
 
 @evidence.command("list")
@@ -114,43 +119,42 @@ def list_records(app: OpensStore, user_id: str | None, claim_type: str | None, a
 
     Example: complaint-llm evidence list --user client-17
     """
-    from complaint_llm.cli.table import print_table
+    damaged: list[str] = []
+
+    def note(error: EvidenceError) -> None:
+        damaged.append(str(error))
 
     with app.open_store() as store:
-        records = store.list_evidence() if user_id is None else store.get_user_evidence(user_id)
+        records = store.list_evidence(note) if user_id is None else store.get_user_evidence(user_id, note)
     records = [record for record in records if claim_type in (None, record["claim_type"])]
-    if as_json:
-        click.echo(json.dumps(records, ensure_ascii=False, indent=2))
-        return
-    rows = [
-        (r["cid"], r["created"][:19], f"{r['size']:,}", r["evidence_type"], r["claim_type"] or "", r["file_name"] or "")
-        for r in records
-    ]
-    print_table(("CID", "created (UTC)", "bytes", "type", "claim", "file"), rows)
+    print_records(records, as_json)
+    fail_if(damaged, "not in this list")
 
 
 @evidence.command()
-@click.argument("cids", nargs=-1, required=True, metavar="CID...")
+@click.argument("cids", nargs=-1, metavar="[CID...]")
+@click.option("--user", "user_id", help="All that this user handed in, in one go.")
 @JSON
 @click.pass_obj
-def delete(app: OpensStore, cids: tuple[str, ...], as_json: bool) -> None:
-    """Delete all records of each CID, and its content unless other evidence has parts of it too.
+def delete(app: OpensStore, cids: tuple[str, ...], user_id: str | None, as_json: bool) -> None:
+    """Delete all records of each CID, and its content unless other evidence has parts of it too; for good.
+
+    With --user only that user's records go, and what others handed in too stays.
 
     Example: complaint-llm evidence delete bafkrei...
     """
+    if bool(cids) == (user_id is not None):
+        raise click.UsageError("give CIDs, or --user")
     failed = False
     with app.open_store() as store:
-        for cid in cids:
+        for named in cids if user_id is None else (user_id,):
             try:
-                done = store.delete_evidence(cid)
+                done = store.delete_evidence(named) if user_id is None else store.delete_user_evidence(named)
             except EvidenceError as error:
                 failed = True
-                click.echo(str(error), err=True)
-                continue
-            what = f"{done['records']} records, {done['blocks']} blocks"
-            if done["blocks"] is None:
-                what = f"{done['records']} records; its blocks go with `complaint-llm evidence gc`"
-            click.echo(json.dumps(done) if as_json else f"{done['cid']}  {what}")
+                say(str(error), err=True)
+            else:
+                say(json.dumps(done) if as_json else deletion_text(done))
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -169,12 +173,12 @@ def verify(app: OpensStore, as_json: bool) -> None:
         found = store.verify(advance)
     if as_json:
         faults = [fault._asdict() for fault in found.faults]
-        click.echo(json.dumps({**found._asdict(), "faults": faults, "ok": found.ok}, ensure_ascii=False, indent=2))
+        say(json.dumps({**found._asdict(), "faults": faults, "ok": found.ok}, ensure_ascii=False, indent=2))
     else:
         for fault in found.faults:
-            click.echo(f"{fault.kind} {fault.name}: {fault.reason}")
+            say(f"{fault.kind} {fault.name}: {fault.reason}")
         wrong = f"{len(found.faults)} faults" if found.faults else "all as written"
-        click.echo(
+        say(
             f"{found.blocks:,} blocks ({found.bytes:,} bytes), {found.records:,} records, "
             f"{found.provenance:,} provenance records: {wrong}"
         )
@@ -187,6 +191,7 @@ def verify(app: OpensStore, as_json: bool) -> None:
 @click.option("-o", "--output", required=True, type=OutputFile(), help="The CAR file to write.")
 @click.option("--all", "everything", is_flag=True, help="Everything in the store.")
 @click.option("--content-only", is_flag=True, help="Leave out what was said about it.")
+@click.option("--chain", "with_chain", is_flag=True, help="Of an answer, also the records before it.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @JSON
 @click.pass_obj
@@ -196,10 +201,14 @@ def export(
     output: str,
     everything: bool,
     content_only: bool,
+    with_chain: bool,
     force: bool,
     as_json: bool,
 ) -> None:
     """Write evidence and its records as a CAR v1 file, which IPFS tools read.
+
+    A CID of an answer's provenance brings its kept texts and the evidence that it cites, so that it can be verified
+    elsewhere; the records before it only with --chain, for they are of other people's questions.
 
     Example: complaint-llm evidence export bafkrei... -o case-17.car
     """
@@ -208,10 +217,15 @@ def export(
     if Path(output).exists() and not force:
         raise click.UsageError(f"{output} is there already; --force replaces it")
     with app.open_store() as store:
-        wanted = [record["cid"] for record in store.list_evidence()] if everything else list(cids)
-        counts = store.export_car(wanted, output, with_records=not content_only)
-    text = f"{output}  {counts['roots']} contents, {counts['records']} records, {counts['blocks']} blocks"
-    click.echo(json.dumps({"output": output, **counts}) if as_json else text)
+        if everything:
+            done = store.export_all(output, with_records=not content_only)
+        else:
+            done = store.export_car(cids, output, with_records=not content_only, with_chain=with_chain)
+    left_out = done.pop("left_out")
+    answers = f", {done['provenance']} answers" if done["provenance"] else ""
+    text = f"{output}  {done['roots']} roots, {done['records']} records, {done['blocks']} blocks{answers}"
+    say(json.dumps({"output": output, **done, "left_out": left_out}) if as_json else text)
+    fail_if(left_out, "not in the file")
 
 
 @evidence.command("import")
@@ -225,12 +239,20 @@ def export(
 def import_(app: OpensStore, /, source: str, max_size: int | None, as_json: bool, **given: Any) -> None:
     """Take in a CAR v1 file: every block verified, every content whole, or nothing.
 
+    The files of a folder get records of their own. All is marked as imported from this file; the times that it tells
+    are kept apart from ours.
+
     Example: complaint-llm evidence import case-17.car
     """
     with app.open_store() as store:
-        for record in store.import_car(source, max_size=max_size, **given):
-            new = "new" if record["record_created"] else "there already"
-            click.echo(json.dumps(record, ensure_ascii=False) if as_json else f"{record['cid']}  {new}")
+        done = store.import_archive(source, max_size=max_size, **given)
+    for record in done["records"]:
+        new = "new" if record["record_created"] else "there already"
+        named = f"{record['cid']}  {new}  {name_of(record)}".rstrip()
+        say(json.dumps(record, ensure_ascii=False) if as_json else named)
+    for cid in done["provenance"]:
+        say(json.dumps({"provenance": cid}) if as_json else f"{cid}  answer")
+    fail_if(done["left_out"], "without a record")
 
 
 @evidence.command()
@@ -243,21 +265,58 @@ def sync(app: OpensStore, as_json: bool) -> None:
     """
     with app.open_store() as store:
         done = store.sync()
-    click.echo(json.dumps(done) if as_json else f"{done['pinned']} pinned, {done['unpinned']} unpinned")
+    say(json.dumps(done) if as_json else f"{done['pinned']} pinned, {done['unpinned']} unpinned")
+
+
+@evidence.command()
+@click.option("--force", is_flag=True, help="Also where records were lost.")
+@JSON
+@click.pass_obj
+def gc(app: OpensStore, force: bool, as_json: bool) -> None:
+    """Move blocks that no evidence has to the trash, and list them; remove what came there 30 days ago.
+
+    Until then they come back where a record needs them. Nothing is moved where records were lost or damaged.
+
+    Example: complaint-llm evidence gc
+    """
+    with app.open_store() as store:
+        done = store.gc(force=force)
+    if as_json:
+        say(json.dumps(done))
+        return
+    for cid in done["moved"]:
+        say(f"{cid}  moved to the trash")
+    say(
+        f"{done['blocks']} blocks moved to the trash for {done['days']} days, {done['restored']} taken back, "
+        f"{done['expired'] + done['purged']} removed, {done['unfinished']} unfinished files removed"
+    )
 
 
 @evidence.command()
 @JSON
 @click.pass_obj
-def gc(app: OpensStore, as_json: bool) -> None:
-    """Remove blocks that no evidence has any more, and what interrupted writes left.
+def rebuild(app: OpensStore, as_json: bool) -> None:
+    """Make the index again from the log of records, and mend what is damaged as far as it is there twice.
 
-    Example: complaint-llm evidence gc
+    For a store.db that is lost, damaged or of an older day. Exit code 1 if records stay damaged or lost.
+
+    Example: complaint-llm evidence rebuild
     """
     with app.open_store() as store:
-        done = store.gc()
-    text = f"{done['blocks']} blocks and {done['unfinished']} unfinished files removed"
-    click.echo(json.dumps(done) if as_json else text)
+        done = store.rebuild()
+    if as_json:
+        say(json.dumps(done._asdict()))
+    else:
+        for line in done.damaged:
+            say(line)
+        if done.aside is not None:
+            say(f"the index could not be read and is now {done.aside}")
+        say(
+            f"{done.records:,} records, {done.back:,} of them put back, {done.restored:,} blocks taken back from the "
+            f"trash, {done.orphans:,} blocks without a record; `complaint-llm evidence verify` checks them all"
+        )
+    if done.damaged or done.orphans:
+        raise click.exceptions.Exit(1)
 
 
 def _from_stdin(store: EvidenceStore, given: Mapping[str, Any]) -> dict[str, Any] | EvidenceError:
@@ -277,46 +336,38 @@ def _pairs(given: tuple[str, ...]) -> dict[str, str]:
     return pairs
 
 
-def _files(given: str) -> Iterator[tuple[str, int]]:
-    """The files of a path with their sizes, folders in order of names. Links inside folders are not followed."""
-    if given == "-":
-        yield "-", 0
-    elif not Path(given).is_dir():
-        yield given, Path(given).stat().st_size
-    else:
-        for folder, below, names in os.walk(given):
-            below.sort()
-            for name in sorted(names):
-                path = Path(folder, name)
-                if path.is_symlink():
-                    click.echo(f"{path} is a link and was left out; give it by itself if it is meant", err=True)
-                else:
-                    yield str(path), path.stat().st_size
+def _outcomes(
+    store: EvidenceStore, paths: tuple[str, ...], given: Mapping[str, Any], advance: Callable[[int], object] | None
+) -> Iterator[tuple[str | Path, dict[str, Any] | EvidenceError]]:
+    """What came of each path: standard input, folders, and files, these together."""
+    for kind, run in groupby(paths, _kind):
+        if kind == "files":
+            yield from store.submit_evidence_files(run, progress=advance, **given)
+            continue
+        for path in run:
+            if kind == "input":
+                yield path, _from_stdin(store, given)
+            else:
+                yield from store.submit_evidence_folder(path, progress=advance, **given)
 
 
-def _write(path: Path, pieces: Iterator[bytes]) -> None:
-    path = Path(os.path.realpath(path))  # where a link leads: the link stays
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                for piece in pieces:
-                    file.write(piece)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise EvidenceError(f"{path} cannot be written: {error.strerror or error}") from error
+def _kind(path: str) -> str:
+    if path == "-":
+        return "input"
+    return "folder" if Path(path).is_dir() else "files"
 
 
-def _shown(record: dict[str, Any]) -> str:
-    width = max(map(len, record))
-    filled = ((key, value) for key, value in record.items() if value not in (None, "", {}))
-    return "\n".join(
-        f"{key.ljust(width)}  {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}"
-        for key, value in filled
-    )
+def _bytes_in(paths: tuple[str, ...]) -> int:
+    """Bytes of all files, for a bar: what cannot be looked at counts nothing."""
+    if not _is_terminal():
+        return 0
+    from complaint_llm.evidence.folder_scan import scan
+
+    total = 0
+    for path in map(Path, paths):
+        with suppress(OSError):
+            total += sum(file.size for file in scan(path).files) if path.is_dir() else path.stat().st_size
+    return total
 
 
 @contextmanager

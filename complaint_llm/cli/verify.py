@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from complaint_llm.cli.evidence import OpensStore
+from complaint_llm.cli.evidence_output import say
 
 if TYPE_CHECKING:
     from complaint_llm.evidence import Step
@@ -20,13 +21,15 @@ COLOURS = {"verified": "green", "digest only": "yellow", "missing": "red", "dama
 @click.command()
 @click.argument("cid")
 @click.option("--depth", type=click.IntRange(1, 200), default=1, show_default=True, help="Records to show whole.")
+@click.option("--all", "all_of_it", is_flag=True, help="Look again at what was verified before.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def verify(app: OpensStore, cid: str, depth: int, as_json: bool) -> None:
+def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool) -> None:
     """Show the tree behind an answer's provenance CID, or behind evidence, and verify all of it.
 
     Of an answer: its text and prompt (or their digests), model, backend, parameters, config, plugins, price, the
-    evidence that it cites, and the records before it. Exit code 1 if anything is missing or not as it was written.
+    evidence that it cites, and the records before it. Exit code 1 if anything is missing or not as it was written. Of
+    those records, what the last verification found whole is looked at again only if it was changed, or with --all.
 
     The records show every change made after the CID was noted elsewhere; they are not signed, and a CID that was
     only ever kept here proves nothing.
@@ -36,18 +39,18 @@ def verify(app: OpensStore, cid: str, depth: int, as_json: bool) -> None:
     from complaint_llm.evidence import trace
 
     with app.open_store() as store:
-        tree = trace(store, cid, depth)
+        tree = trace(store, cid, depth, all_of_it=all_of_it)
     fault = tree.fault
     if as_json:
-        click.echo(json.dumps({**_data(tree), "ok": tree.ok}, ensure_ascii=False, indent=2))
+        say(json.dumps({**_data(tree), "ok": tree.ok}, ensure_ascii=False, indent=2))
     else:
         for line in _lines(tree, "", ""):
-            click.echo(line)
+            say(line)
     if fault is not None:
-        click.echo(f"not verified: {fault.what} {fault.cid}: {fault.detail}", err=True)
+        say(f"not verified: {fault.what} {fault.cid}: {fault.detail}", err=True)
         raise click.exceptions.Exit(1)
     if not as_json:
-        click.echo("verified; shows changes against this CID kept elsewhere, and is not signed", err=True)
+        say("verified; shows changes against this CID kept elsewhere, and is not signed", err=True)
 
 
 def _lines(step: Step, first: str, rest: str) -> Iterator[str]:

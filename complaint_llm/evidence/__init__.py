@@ -5,12 +5,12 @@
 
 from complaint_llm.evidence.blocks import BlockStore
 from complaint_llm.evidence.cid import Cid, parse_cid
+from complaint_llm.evidence.dag_pb import Block
 from complaint_llm.evidence.provenance import ProvenanceLog, config_digest
 from complaint_llm.evidence.provenance_chain import Recorded
 from complaint_llm.evidence.provenance_record import RequestFacts
 from complaint_llm.evidence.store import EvidenceStore
 from complaint_llm.evidence.trace import Step, trace
-from complaint_llm.evidence.unixfs import Block
 from complaint_llm.evidence.verification import Fault, Verification
 
 __all__ = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from complaint_llm.evidence.cid import Cid, parse_cid
-from complaint_llm.evidence.unixfs import Block
+from complaint_llm.evidence.dag_pb import Block
 from complaint_llm.exceptions import EvidenceError
 
 MAX_BLOCK = 16 * 1024 * 1024
@@ -66,9 +66,12 @@ class FileBlocks:
         self._folder = str(folder)
         self._unfinished = folder / "unfinished"
         self._numbers = count()
+
+    def create(self) -> None:
+        """Make the folders, if they are not there. Raises OSError."""
         if not self._unfinished.exists():  # made last, so the others are there too
             for letter in "abcdefghijklmnopqrstuvwxyz234567":
-                (folder / letter).mkdir(mode=0o700, parents=True, exist_ok=True)
+                Path(self._folder, letter).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._unfinished.mkdir(mode=0o700, exist_ok=True)
             sync_folder(self._folder)
 
@@ -83,6 +86,7 @@ class FileBlocks:
         return data
 
     def put(self, blocks: Iterable[Block]) -> None:
+        self.create()
         source = iter(blocks)
         begun = list(islice(source, 2))
         folders = map(self._keep, begun) if len(begun) < 2 else self._kept_by_threads(chain(begun, source))
@@ -96,7 +100,7 @@ class FileBlocks:
         self.path(cid).unlink(missing_ok=True)
 
     def list(self) -> Iterator[Cid]:
-        for folder in sorted(Path(self._folder).iterdir()):
+        for folder in sorted(Path(self._folder).iterdir()) if Path(self._folder).exists() else ():
             if len(folder.name) == 1:
                 for path in folder.iterdir():
                     # Other names are not ours: what a desktop or a backup left is neither read nor removed.
@@ -104,7 +108,7 @@ class FileBlocks:
                         yield parse_cid(path.name)
 
     def sweep(self) -> int:
-        leftovers = list(self._unfinished.iterdir())
+        leftovers = list(self._unfinished.iterdir()) if self._unfinished.exists() else []
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
@@ -151,7 +155,12 @@ class FileBlocks:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            Path(temporary).replace(path)
+            try:
+                Path(temporary).replace(path)
+            except FileNotFoundError:
+                # Its folder is gone, with what was in it.
+                Path(path).parent.mkdir(mode=0o700, exist_ok=True)
+                Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise

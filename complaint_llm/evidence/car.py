@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from complaint_llm.evidence.blocks import MAX_BLOCK
 from complaint_llm.evidence.cid import Cid, read_cid, read_varint, write_varint
+from complaint_llm.evidence.dag_pb import Block
 from complaint_llm.evidence.dagcbor import decode, encode
-from complaint_llm.evidence.unixfs import Block
 from complaint_llm.exceptions import EvidenceCorruptedError
 
 _MAX_HEADER = 1024 * 1024

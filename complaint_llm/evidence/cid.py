@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
+from complaint_llm.evidence.pasted_cid import cid_text
 from complaint_llm.exceptions import EvidenceError
 
 RAW = 0x55
@@ -84,24 +85,32 @@ def cid_of(codec: int, data: bytes) -> Cid:
 
 
 def parse_cid(text: str) -> Cid:
-    """A CID from text: version 0, or 1 in base 16, 32, 36, 58 or 64url, with or without ``ipfs://`` or ``/ipfs/``.
+    """A CID from text: version 0, or 1 in base 16, 32, 36, 58 or 64url, as people paste it (``cid_text``).
 
     Raises EvidenceError if it is no CID, or one whose hash or codec cannot be served here.
     """
-    bare = text.strip().removeprefix("ipfs://").removeprefix("/ipfs/").rstrip("/")
     try:
-        if len(bare) > _MAX_TEXT:
-            raise ValueError("too long")
-        if len(bare) == 46 and bare.startswith("Qm"):
-            binary = _from_base(_BASE58, bare)
-        else:
-            binary = _DECODERS[bare[:1]](bare[1:])
-        cid, end = read_cid(binary, 0)
-        if end != len(binary):
-            raise ValueError("bytes follow it")
-    except (KeyError, ValueError) as error:
-        reason = "unknown multibase prefix" if isinstance(error, KeyError) else str(error)
-        raise EvidenceError(f"{text[:80]!r} is no CID that can be used here: {reason}") from error
+        try:
+            return _cid(text)
+        except ValueError:
+            return _cid(cid_text(text))
+    except ValueError as error:
+        raise EvidenceError(f"{text[:80]!r} is no CID that can be used here: {error}") from error
+
+
+def _cid(bare: str) -> Cid:
+    """The CID of these letters and nothing else; ValueError if they are none."""
+    if len(bare) > _MAX_TEXT:
+        raise ValueError("too long")
+    if bare.startswith("Qm") and len(bare) == 46:
+        binary = _from_base(_BASE58, bare)
+    elif bare[:1] in _DECODERS:
+        binary = _DECODERS[bare[:1]](bare[1:])
+    else:
+        raise ValueError("unknown multibase prefix; a CID begins with bafy, bafk or Qm")
+    cid, end = read_cid(binary, 0)
+    if end != len(binary):
+        raise ValueError("bytes follow it")
     return cid
 
 
@@ -151,7 +160,7 @@ def read_varint(data: bytes, start: int) -> tuple[int, int]:
 def _from_base(alphabet: str, text: str) -> bytes:
     number = 0
     for letter in text:
-        number = number * len(alphabet) + alphabet.index(letter)
+        number = number * len(alphabet) + _digit(alphabet, letter)
     zeros = len(text) - len(text.lstrip(alphabet[0]))
     return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
@@ -167,11 +176,24 @@ def _to_base(alphabet: str, data: bytes) -> str:
 def _from_base32(text: str) -> bytes:
     number = 0
     for letter in text:
-        number = number << 5 | _BASE32.index(letter)
+        number = number << 5 | _digit(_BASE32, letter)
     length, rest = divmod(len(text) * 5, 8)
     if rest > 4 or number & ((1 << rest) - 1):
         raise ValueError("stray bits at its end")
     return (number >> rest).to_bytes(length, "big")
+
+
+def _digit(alphabet: str, letter: str) -> int:
+    place = alphabet.find(letter)
+    if place < 0:
+        raise ValueError(f"{letter!r} is in no CID that begins like this one")
+    return place
+
+
+def _from_base16(text: str) -> bytes:
+    if text != "".join(text.split()):
+        raise ValueError("a blank in it")
+    return bytes.fromhex(text)
 
 
 def _from_base64url(text: str) -> bytes:
@@ -181,11 +203,12 @@ def _from_base64url(text: str) -> bytes:
 
 
 _DECODERS: Mapping[str, Callable[[str], bytes]] = {
-    "b": _from_base32,
+    # Letters of either size mean the same in these; what types for people makes the first one a capital.
+    "b": lambda text: _from_base32(text.lower()),
     "B": lambda text: _from_base32(text.lower()),
-    "f": bytes.fromhex,
-    "F": bytes.fromhex,
-    "k": lambda text: _from_base(_BASE36, text),
+    "f": _from_base16,
+    "F": _from_base16,
+    "k": lambda text: _from_base(_BASE36, text.lower()),
     "K": lambda text: _from_base(_BASE36, text.lower()),
     "z": lambda text: _from_base(_BASE58, text),
     "u": _from_base64url,

@@ -1,13 +1,19 @@
-"""Removing blocks that no evidence has any more: mark what the records reach, remove the rest of the candidates."""
+"""Removing blocks: to the trash what no evidence has, for good what was deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from sqlite3 import Connection
+from collections.abc import Callable, Iterable, Iterator
 
-from complaint_llm.evidence.blocks import BlockStore
-from complaint_llm.evidence.cid import RAW, Cid, parse_cid
-from complaint_llm.evidence.unixfs import Block, children_of
+from complaint_llm.evidence.cid import DAG_CBOR, RAW, Cid
+from complaint_llm.evidence.dag_pb import Block
+from complaint_llm.evidence.database import Database, Transaction, key_of
+from complaint_llm.evidence.index import read_records, unused
+from complaint_llm.evidence.logged_records import LoggedRecords
+from complaint_llm.evidence.record_log import RecordLog
+from complaint_llm.evidence.records import Record
+from complaint_llm.evidence.small_blocks import SmallBlocks
+from complaint_llm.evidence.trash import KEPT_DAYS, Trash
+from complaint_llm.evidence.unixfs import children_of
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 GetBlock = Callable[[Cid], bytes]
@@ -15,35 +21,104 @@ PATIENCE_OF_DELETE = 2.0
 """Seconds that deleting one piece of evidence waits for those who are adding; `gc` waits longer."""
 
 
-def collect(connection: Connection, blocks: BlockStore, get: GetBlock) -> dict[str, int]:
-    """Remove every block that no record reaches, and unfinished writes; the counts of both. ``get`` verifies.
+def doom(connection: Transaction, blocks: Iterable[Cid]) -> None:
+    """Note blocks that are to go once nothing uses them."""
+    connection.executemany("INSERT OR IGNORE INTO doomed VALUES (?)", [(key_of(cid),) for cid in blocks])
 
-    The transaction is an exclusive one.
+
+def purge(connection: Transaction, blocks: SmallBlocks) -> int:
+    """Remove for good every noted block that nothing uses; their number. The transaction is an exclusive one.
+
+    Nothing goes while it is not wholly known what some evidence uses.
     """
-    kept = _kept(connection.execute("SELECT DISTINCT cid FROM records").fetchall(), get)
-    return {"blocks": _remove(blocks, blocks.list(), kept), "unfinished": blocks.sweep()}
+    if connection.execute("SELECT 1 FROM unknown_uses").fetchone() is not None:
+        return 0
+    noted = [block for (block,) in connection.execute("SELECT block FROM doomed").fetchall()]
+    gone = unused(connection, noted)
+    for cid in gone:
+        blocks.delete(cid)
+    connection.execute("DELETE FROM doomed")
+    # Records are blocks too, but not of a content.
+    return sum(cid.codec != DAG_CBOR for cid in gone)
 
 
-def remove_unreferenced(connection: Connection, blocks: BlockStore, get: GetBlock, root: Cid) -> int:
-    """Remove the blocks under ``root`` that no record reaches; their number. The transaction is an exclusive one."""
-    kept = _kept(connection.execute("SELECT DISTINCT cid FROM records").fetchall(), get)
-    return _remove(blocks, _found_under(root, get), kept)
+def collect(
+    connection: Transaction,
+    database: Database,
+    blocks: SmallBlocks,
+    trash: Trash,
+    get: GetBlock,
+    now: float,
+    *,
+    force: bool = False,
+) -> dict[str, object]:
+    """Move every block that no record reaches to the trash, and empty that of what came 30 days ago.
 
-
-def _remove(blocks: BlockStore, candidates: Iterable[Cid], kept: set[bytes]) -> int:
-    count = 0
+    ``moved`` has the names; ``restored`` counts what came back because evidence has it, ``purged`` what was deleted or
+    could not be stored whole, ``expired`` what was in the trash for ``days``, ``unfinished`` what interrupted writes
+    left. Raises EvidenceCorruptedError, having moved nothing, where it is not known what is needed: a record or a node
+    is damaged, or (unless ``force``) records were lost. The transaction is an exclusive one.
+    """
+    kept = _needed(connection, get)
+    restored = take_back(blocks, trash, lambda cid: cid.digest in kept)
+    purged = purge(connection, blocks)
+    candidates = [cid for cid in blocks.list() if cid.digest not in kept]
+    if candidates and not force:
+        _check_nothing_is_lost(connection, database.log)
+    trash.put(_read(blocks.kept, candidates), now)
     for cid in candidates:
-        if cid.digest not in kept:
-            blocks.delete(cid)
-            count += 1
-    return count
+        blocks.move_out(cid)
+    connection.execute("UPDATE meta SET value = '' WHERE name = 'lost'")
+    expired = trash.expired(now)
+    for cid in expired:
+        trash.delete(cid)
+    return {
+        "blocks": len(candidates),
+        "moved": [cid.name for cid in candidates],
+        "restored": restored,
+        "purged": purged,
+        "expired": len(expired),
+        "unfinished": blocks.sweep(),
+        "days": KEPT_DAYS,
+    }
 
 
-def _kept(roots: Iterable[tuple[str]], get: GetBlock) -> set[bytes]:
-    """The digests of all blocks under these roots. Only the nodes are read: leaves have nothing below them."""
+def take_back(blocks: SmallBlocks, trash: Trash, is_needed: Callable[[Cid], bool]) -> int:
+    """Put back from the trash what is needed; the number of blocks."""
+    needed = [cid for cid in trash.names() if is_needed(cid)]
+    blocks.put(block for block in _read(trash.get, needed) if block.cid.matches(block.data))
+    for cid in needed:
+        trash.delete(cid)
+    return len(needed)
+
+
+def _check_nothing_is_lost(connection: Transaction, log: RecordLog) -> None:
+    ((lost,),) = connection.execute("SELECT value FROM meta WHERE name = 'lost'").fetchall()
+    if lost:
+        raise EvidenceCorruptedError(f"nothing was moved: records were lost ({lost}). {_REMEDY}")
+    if not log.key():
+        raise EvidenceCorruptedError(f"nothing was moved: {log.path} is gone or damaged. {_REMEDY}")
+    said = LoggedRecords(log)
+    for at in said.damaged:
+        raise EvidenceCorruptedError(f"nothing was moved: {log.path} is damaged at byte {at}. {_REMEDY}")
+    known = {name for (name,) in connection.execute("SELECT record_id FROM records")}
+    for record in said.records.values():
+        if record.record_id not in known:
+            raise EvidenceCorruptedError(
+                f"nothing was moved: record {record.record_id} is not in the index. {_REMEDY}"
+            )
+
+
+_REMEDY = "`complaint-llm evidence rebuild` puts back what can be; `gc --force` moves what then has no record"
+
+
+def _needed(connection: Transaction, get: GetBlock) -> set[bytes]:
+    """The digests of all blocks under the contents of records. Only nodes are read: leaves have nothing below them."""
     kept: set[bytes] = set()
-    for (name,) in roots:
-        waiting = [parse_cid(name)]
+    for record in read_records(connection, "SELECT * FROM records ORDER BY seq"):
+        if not isinstance(record, Record):
+            raise EvidenceCorruptedError(f"nothing was moved: what is needed is unknown because {record}") from record
+        waiting = [record.content.cid]
         while waiting:
             cid = waiting.pop()
             if cid.digest in kept:
@@ -54,24 +129,14 @@ def _kept(roots: Iterable[tuple[str]], get: GetBlock) -> set[bytes]:
                     waiting.extend(children_of(Block(cid, get(cid))))
                 except (EvidenceNotFoundError, EvidenceCorruptedError) as error:
                     raise EvidenceCorruptedError(
-                        f"nothing was removed: what evidence {name} needs is unknown because {error}"
+                        f"nothing was moved: what evidence {record.content.cid} needs is unknown because {error}"
                     ) from error
     return kept
 
 
-def _found_under(root: Cid, get: GetBlock) -> list[Cid]:
-    """The blocks under a root as far as they can be read, once each."""
-    found: dict[Cid, None] = {}
-    waiting = [root]
-    while waiting:
-        cid = waiting.pop()
-        if cid in found:
-            continue
-        found[cid] = None
-        if cid.codec != RAW:
-            try:
-                waiting.extend(children_of(Block(cid, get(cid))))
-            except EvidenceError:
-                # A damaged node of deleted evidence hides what is below it; `gc` finds that by listing all blocks.
-                continue
-    return list(found)
+def _read(get: Callable[[Cid], bytes | None], cids: Iterable[Cid]) -> Iterator[Block]:
+    for cid in cids:
+        data = get(cid)
+        if data is None:
+            raise EvidenceError(f"block {cid} was listed and cannot be read")
+        yield Block(cid, data)

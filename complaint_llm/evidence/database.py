@@ -5,41 +5,30 @@ on every system and end with the process that holds them. Whoever adds blocks ho
 refers to them is committed; whoever removes blocks holds it exclusively. ``lock.db`` is the connection's main file
 and ``store.db`` the attached one because BEGIN EXCLUSIVE locks them in this order: the other way round a collector
 would hold the tables while it waits for a writer who needs them to finish.
+
+What a transaction adds is in the log, durably, before it commits.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+from urllib.parse import quote
 
 from complaint_llm.evidence.blocks import sync_folder
+from complaint_llm.evidence.cid import Cid
+from complaint_llm.evidence.record_log import DELETED, Frame, RecordLog
+from complaint_llm.evidence.schema import FORMAT, SCHEMA
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
-Row = tuple[object, ...]
-
-FORMAT = 2
-SCHEMA = f"""
-PRAGMA journal_mode = wal;
-CREATE TABLE records (
-    seq INTEGER PRIMARY KEY,
-    record_id TEXT NOT NULL UNIQUE,
-    cid TEXT NOT NULL,
-    user_id TEXT,
-    body BLOB NOT NULL,
-    body_sha256 BLOB NOT NULL
-);
-CREATE INDEX records_by_cid ON records (cid);
-CREATE INDEX records_by_user ON records (user_id) WHERE user_id IS NOT NULL;
-CREATE TABLE blocks (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE pins (cid TEXT PRIMARY KEY);
-CREATE TABLE provenance (seq INTEGER PRIMARY KEY, cid TEXT NOT NULL UNIQUE, data BLOB NOT NULL);
-CREATE TABLE texts (cid TEXT PRIMARY KEY, data BLOB NOT NULL);
-PRAGMA user_version = {FORMAT};
-"""
+_OLDEST = 2
+_LOCK = "CREATE TABLE locked (never INTEGER);"
 
 _BEGIN = {
     "read": ("BEGIN",),
@@ -47,7 +36,16 @@ _BEGIN = {
     "exclusive": ("BEGIN EXCLUSIVE",),
 }
 # Connections that a fork copied: SQLite forbids the child to use or close them, so they are kept from being collected.
-_of_the_parent: list[sqlite3.Connection] = []
+_of_the_parent: list[Transaction] = []
+
+
+class Transaction(sqlite3.Connection):
+    """A connection; ``frames`` is what its transaction has to say to the log, ``file`` the inode of the index."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.frames: list[Frame] = []
+        self.file = -1
 
 
 class StoreBusyError(EvidenceError):
@@ -57,42 +55,119 @@ class StoreBusyError(EvidenceError):
 class Database:
     """Connections to one store. Any thread may call it; each transaction has a connection to itself.
 
-    ``patience`` is how long to wait for other processes, in seconds.
+    ``patience`` is how long to wait for other processes, in seconds. ``read_only`` is for a folder that cannot be
+    written: it is read where it is, or, where that takes writing, from a private copy that ends with ``close``;
+    ``from_log`` makes that copy an empty index. An index that is damaged shows with the first transaction, so that the
+    store can be opened and mended.
     """
 
-    def __init__(self, folder: Path, patience: float = 60.0) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, patience: float = 60.0, *, read_only: bool = False, from_log: bool = False
+    ) -> None:
+        self.folder = folder
+        self.log = RecordLog(folder / "records.log")
+        self.read_only = read_only
+        self.made_anew = from_log or not (folder / "store.db").exists()
         self._patience = patience
+        self._copy: TemporaryDirectory[str] | None = None
+        self._immutable = False
         self._path = folder / "store.db"
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[Transaction] = []
         self._process = os.getpid()
         self._closed = False
-        with self._worded():
-            for name, script in (("lock.db", "CREATE TABLE locked (never INTEGER);"), ("store.db", SCHEMA)):
-                _create(folder / name, script)
+        if read_only:
+            self._immutable = not self.made_anew and not _has_rest(folder)
+            if not self._immutable:
+                self.work_on_a_copy()
+        else:
+            self._create()
+        try:
             self._release(self._connection())
+        except EvidenceCorruptedError:
+            pass  # every use says so; ``rebuild`` mends it
+
+    def work_on_a_copy(self) -> None:
+        """Go on with a copy of the index in a private folder: what is done to it stays there."""
+        if self._copy is not None:
+            return
+        with self._worded(), self._disk():
+            copy = TemporaryDirectory(prefix="complaint_llm-")
+            for name in () if self.made_anew else ("store.db", "store.db-wal"):
+                if (self.folder / name).exists():
+                    shutil.copyfile(self.folder / name, Path(copy.name, name))
+        while self._idle:
+            self._idle.pop().close()
+        self._copy, self._immutable = copy, False
+        self._path = Path(copy.name, "store.db")
+        self._create()
+
+    def replace(self) -> Path | None:
+        """Put the files of the index aside and begin an empty one, while nobody is adding; where the old one is now."""
+        while self._idle:
+            self._idle.pop().close()
+        with self._worded(), self._disk():
+            lock = self._path.with_name("lock.db")
+            if not _is_database(lock):
+                lock.unlink(missing_ok=True)  # it holds nothing but locks
+                _create(lock, _LOCK)
+            with closing(sqlite3.connect(lock, timeout=self._patience, isolation_level=None)) as connection:
+                connection.execute("BEGIN EXCLUSIVE")
+                aside = self._put_aside()
+                self._create()
+                connection.execute("COMMIT")
+        return aside
+
+    def _put_aside(self) -> Path | None:
+        if not self._path.exists():
+            return None
+        names = (f"{self._path.name}.damaged-{number}" for number in range(10**6))
+        aside = next(path for path in map(self._path.with_name, names) if not path.exists())
+        for end in ("-wal", "-shm", ""):
+            path = Path(f"{self._path}{end}")
+            if path.exists():
+                path.replace(f"{aside}{end}")
+        return aside
+
+    def _create(self) -> None:
+        with self._worded(), self._disk():
+            for name, script in (("lock.db", _LOCK), ("store.db", SCHEMA)):
+                _create(self._path.with_name(name), script)
+            if not self.read_only:
+                self.log.create()
+
+    def format(self) -> int:
+        """The format that the index is written in."""
+        with self.transaction("read") as connection:
+            return _format(connection)
+
+    def is_behind(self) -> bool:
+        """Whether the log says more than the index has, or is another one."""
+        with self.transaction("read") as connection:
+            known = dict(connection.execute("SELECT name, value FROM meta"))
+        with self._disk():
+            return self.log.key() not in (b"", known["log_key"]) or self.log.size() > known["log_end"]
 
     @contextmanager
     def transaction(
         self, kind: Literal["read", "shared", "exclusive"], patience: float | None = None
-    ) -> Iterator[sqlite3.Connection]:
+    ) -> Iterator[Transaction]:
         """A connection inside a transaction that commits at the end, durably, or rolls back on an error.
 
         ``shared`` keeps collectors out, ``exclusive`` all other writers, in all processes. Raises StoreBusyError
-        if that is not to be had for ``patience`` seconds, EvidenceError where the files cannot be used.
+        if that is not to be had for ``patience`` seconds, EvidenceError where the files cannot be used or written.
         """
-        connection = self._connection()
+        if kind != "read" and self.read_only and self._copy is None:
+            raise EvidenceError(f"{self.folder} cannot be written: its medium or its mode only allows reading")
+        connection = self._begun(kind, patience)
         try:
-            with self._worded():
-                if patience is not None:
-                    connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-                for statement in _BEGIN[kind]:
-                    connection.execute(statement).fetchall()
             try:
                 with self._worded():
                     yield connection
+                    with self._disk():
+                        self._say_to_the_log(connection)
                     connection.execute("COMMIT")
             except BaseException:
+                connection.frames.clear()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -102,6 +177,43 @@ class Database:
             connection.close()
             raise
         self._release(connection)
+
+    def _begun(self, kind: Literal["read", "shared", "exclusive"], patience: float | None) -> Transaction:
+        while True:
+            connection = self._connection()
+            try:
+                with self._worded():
+                    if patience is not None:
+                        connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+                    for statement in _BEGIN[kind]:
+                        connection.execute(statement).fetchall()
+                    with self._disk():
+                        if connection.file == self._path.stat().st_ino:
+                            return connection
+            except BaseException:
+                connection.close()
+                raise
+            # Another process put the index aside and made it anew.
+            connection.close()
+
+    def _say_to_the_log(self, connection: Transaction) -> None:
+        frames, connection.frames = connection.frames, []
+        if not frames or self.read_only:
+            return
+        ((end,),) = connection.execute("SELECT value FROM meta WHERE name = 'log_end'").fetchall()
+        if not self.log.key():
+            raise EvidenceCorruptedError(
+                f"{self.log.path} is damaged or gone: `complaint-llm evidence rebuild` writes it again"
+            )
+        before = self.log.size()
+        places = self.log.append(frames)
+        connection.executemany(
+            "INSERT OR IGNORE INTO logged VALUES (?, ?)",
+            [(key_of(f.cid), at) for f, at in zip(frames, places, strict=True) if f.kind != DELETED],
+        )
+        if end == before:
+            # Otherwise there is something before it that this index has yet to read.
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'log_end'", (self.log.size(),))
 
     def check(self) -> list[str]:
         """What SQLite's own check of its file structure finds; empty if nothing."""
@@ -124,46 +236,71 @@ class Database:
         self._forget_parent()
         while self._idle:
             self._idle.pop().close()
+        if self._copy is not None and self._process == os.getpid():
+            self._copy.cleanup()
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self) -> Transaction:
         if self._closed:
-            raise EvidenceError(f"the evidence store {self._folder} is closed")
+            raise EvidenceError(f"the evidence store {self.folder} is closed")
         self._forget_parent()
         try:
             return self._idle.pop()
         except IndexError:
             return self._open()
 
-    def _release(self, connection: sqlite3.Connection) -> None:
+    def _release(self, connection: Transaction) -> None:
         self._idle.append(connection)
         if self._closed:
             self.close()
 
-    def _open(self) -> sqlite3.Connection:
-        with self._worded():
+    def _open(self) -> Transaction:
+        locks = ":memory:" if self._immutable else str(self._path.with_name("lock.db"))
+        store = f"file:{quote(str(self._path.absolute()))}?immutable=1" if self._immutable else str(self._path)
+        with self._worded(), self._disk():
             connection = sqlite3.connect(
-                self._folder / "lock.db", timeout=self._patience, isolation_level=None, check_same_thread=False
+                locks,
+                timeout=self._patience,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=Transaction,
+                uri=self._immutable,
             )
             try:
-                connection.execute("ATTACH ? AS store", (str(self._path),))
-                connection.execute("PRAGMA store.synchronous = FULL")
-                connection.execute("PRAGMA store.secure_delete = ON")
-                (found,) = connection.execute("PRAGMA store.user_version").fetchone()
+                connection.execute("ATTACH ? AS store", (store,))
+                connection.file = self._path.stat().st_ino
+                if not self._immutable:
+                    # The log is synced; what the power takes from the index, it reads there.
+                    connection.execute("PRAGMA store.synchronous = NORMAL")
+                    connection.execute("PRAGMA store.secure_delete = ON")
+                found = _format(connection)
+                if not _OLDEST <= found <= FORMAT:
+                    raise self._refusal(found)
             except BaseException:
                 connection.close()
                 raise
-        if found != FORMAT:
-            connection.close()
-            raise EvidenceError(
-                f"{self._path} has format {found}, this version reads {FORMAT}: use the version that wrote it"
-            )
         return connection
+
+    def _refusal(self, found: int) -> EvidenceError:
+        if found > FORMAT:
+            return EvidenceError(
+                f"{self._path} has format {found}, this version reads up to {FORMAT}: update complaint-llm to use it"
+            )
+        return EvidenceCorruptedError(
+            f"{self._path} has no tables of this program: `complaint-llm evidence rebuild` makes it again from the log"
+        )
 
     def _forget_parent(self) -> None:
         if self._process != os.getpid():
             _of_the_parent.extend(self._idle)
             self._idle = []
             self._process = os.getpid()
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EvidenceError(f"{self.folder} cannot be used: {error.strerror or error}") from error
 
     @contextmanager
     def _worded(self) -> Iterator[None]:
@@ -174,7 +311,43 @@ class Database:
                 raise StoreBusyError(f"{self._path} is in use by others; try again when they have finished") from error
             raise EvidenceError(f"{self._path} cannot be used: {error}; check free space and permissions") from error
         except sqlite3.DatabaseError as error:
-            raise EvidenceCorruptedError(f"{self._path} is damaged: {error}; restore it from a copy") from error
+            raise EvidenceCorruptedError(
+                f"{self._path} is damaged: {error}; `complaint-llm evidence rebuild` makes it again from the log"
+            ) from error
+
+
+def key_of(cid: Cid) -> bytes:
+    """A block's name in the tables: a byte for the codec, then the digest."""
+    return bytes((cid.codec,)) + cid.digest
+
+
+def cid_of_key(key: bytes) -> Cid:
+    """The block of such a name."""
+    return Cid(key[0], bytes(key[1:]))
+
+
+def _format(connection: sqlite3.Connection) -> int:
+    (found,) = connection.execute("PRAGMA store.user_version").fetchone()
+    return int(found)
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except sqlite3.OperationalError:
+        return True  # it is locked, or cannot be opened: nothing that a new file would mend
+    except sqlite3.DatabaseError:
+        return False
+    return path.stat().st_size > 0
+
+
+def _has_rest(folder: Path) -> bool:
+    """Whether a log of SQLite's own has what the file does not."""
+    try:
+        return (folder / "store.db-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _create(path: Path, script: str) -> None:
@@ -182,12 +355,13 @@ def _create(path: Path, script: str) -> None:
     if path.exists():
         return
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{id(path):x}")
-    connection = sqlite3.connect(temporary)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        connection.executescript(script)
-    finally:
-        connection.close()
-    try:
+        connection = sqlite3.connect(temporary)
+        try:
+            connection.executescript(script)
+        finally:
+            connection.close()
         os.link(temporary, path)
     except FileExistsError:
         pass

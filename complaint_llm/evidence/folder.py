@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from complaint_llm.exceptions import EvidenceError
@@ -20,3 +21,15 @@ def make_folder(path: Path) -> None:
     # Empty for a moment where another process is just making the folder.
     elif not ignore.exists() or ignore.read_bytes() not in (b"", b"*\n"):
         raise EvidenceError(f"{path} is in use for something else: give evidence a folder of its own")
+
+
+def for_the_owner(path: str, flags: int) -> int:
+    """An opener for ``open``: a new file is for its owner alone; one that was there keeps its mode."""
+    return os.open(path, flags, 0o600)
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether a store that is there cannot be written: its medium or its mode only allows reading."""
+    return path.is_dir() and not all(
+        os.access(each, os.W_OK) for each in (path, path / "store.db", path / "blocks") if each.exists()
+    )

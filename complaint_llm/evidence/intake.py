@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, BinaryIO, Protocol
+from typing import Protocol
 
+from complaint_llm.evidence.cid import Cid
+from complaint_llm.evidence.dag_pb import Block
 from complaint_llm.evidence.media import HEAD, detect
 from complaint_llm.evidence.records import Content
-from complaint_llm.evidence.unixfs import Block, FileTree, Profile, chunks_of
+from complaint_llm.evidence.unixfs import FileTree, Profile, chunks_of
 from complaint_llm.exceptions import EvidenceError
 
 Progress = Callable[[int], object]
@@ -27,9 +30,10 @@ class Readable(Protocol):
 
 
 class Intake:
-    """One content: ``blocks()`` gives its blocks once; ``content`` is known after that."""
+    """One content: ``blocks()`` gives its blocks once; ``names`` are theirs so far, ``content`` is known after that."""
 
     def __init__(self, source: Readable, profile: Profile, progress: Progress | None) -> None:
+        self.names: list[Cid] = []
         self._source = source
         self._chunk = profile.chunk
         self._progress = progress
@@ -39,7 +43,11 @@ class Intake:
 
     def blocks(self) -> Iterator[Block]:
         """The blocks, children first. Raises what reading raises."""
-        return self._tree.blocks(self._chunks())
+        for block in self._tree.blocks(self._chunks()):
+            self.names.append(block.cid)
+            yield block
+        if isinstance(self._source, OpenFile):
+            self._source.check()
 
     @property
     def content(self) -> Content:
@@ -56,14 +64,45 @@ class Intake:
                 self._progress(len(chunk))
 
 
-def open_file(path: Path) -> BinaryIO | Any:
-    """An ordinary file, unbuffered: chunks are read whole. Raises EvidenceError for what is none or cannot be read."""
-    try:
-        if not S_ISREG(path.stat().st_mode):
-            raise EvidenceError(f"{path} is not a file; `complaint-llm evidence add` takes folders too")
-        return path.open("rb", buffering=0)
-    except OSError as error:
-        raise EvidenceError(f"{path} cannot be read: {error.strerror or error}") from error
+class OpenFile:
+    """An ordinary file, open for reading; closed by ``close``.
+
+    Raises EvidenceError for what is none or cannot be read. ``check`` raises it if the file changed since.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        try:
+            if not S_ISREG(path.stat().st_mode):
+                raise EvidenceError(f"{path} is not a file; `complaint-llm evidence add` takes folders too")
+            self._file = path.open("rb", buffering=0)  # chunks are read whole
+            self._before = os.fstat(self._file.fileno())
+        except OSError as error:
+            raise EvidenceError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def read(self, size: int, /) -> bytes:
+        """Some bytes of it, none at its end. Raises EvidenceError."""
+        try:
+            data = self._file.read(size) or b""
+        except OSError as error:
+            raise EvidenceError(f"{self._path} cannot be read: {error.strerror or error}") from error
+        self._read += len(data)
+        return data
+
+    def check(self) -> None:
+        """Raise EvidenceError if what was read may be a mixture of two states of the file."""
+        after = os.fstat(self._file.fileno())
+        before = self._before
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or self._read != after.st_size:
+            raise EvidenceError(
+                f"{self._path} was changed while it was read, so that its bytes would be a mixture; "
+                "it was not stored: add it again when nothing writes to it"
+            )
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
 
 
 def groups(paths: Iterable[Path]) -> Iterator[list[Path]]:

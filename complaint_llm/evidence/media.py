@@ -13,6 +13,8 @@ HEAD = 8192
 
 UNKNOWN = "application/octet-stream"
 TEXT = "text/plain"
+FOLDER = "inode/directory"
+"""The media type of a folder, as file managers call it."""
 _CONTAINERS = frozenset((UNKNOWN, TEXT, "application/zip", "application/x-ole-storage", "text/xml", "application/gzip"))
 
 # offset, bytes, type

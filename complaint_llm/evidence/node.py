@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from complaint_llm import bounded_json
 from complaint_llm.evidence.blocks import MAX_BLOCK
 from complaint_llm.evidence.cid import CODEC_NAMES, Cid, parse_cid
-from complaint_llm.evidence.unixfs import Block
+from complaint_llm.evidence.dag_pb import Block
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from hashlib import sha256
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 
-from complaint_llm.evidence.cid import DAG_CBOR, name_of, parse_cid
+from complaint_llm.evidence.cid import DAG_CBOR, Cid, name_of, parse_cid
 from complaint_llm.evidence.dagcbor import encode_link, link_to
 from complaint_llm.evidence.database import Database, StoreBusyError
+from complaint_llm.evidence.index import insert_provenance, insert_text
 from complaint_llm.evidence.provenance_record import Draft, Text
 from complaint_llm.exceptions import EvidenceError
 
@@ -88,7 +89,8 @@ class Chain:
 
     def __init__(self, database: Database, full: bool) -> None:
         with database.transaction("read") as connection:
-            newest = connection.execute("SELECT cid FROM provenance ORDER BY seq DESC LIMIT 1").fetchone()
+            own = "SELECT cid FROM provenance WHERE source IS NULL ORDER BY seq DESC LIMIT 1"
+            newest = connection.execute(own).fetchone()
         self.process = os.getpid()
         self._database = database
         self._full = full
@@ -239,14 +241,10 @@ class Chain:
 
     def _commit(self, entries: Sequence[_Linked]) -> None:
         with self._database.transaction("shared") as connection:
-            connection.executemany(
-                "INSERT INTO provenance (cid, data) VALUES (?, ?) ON CONFLICT (cid) DO NOTHING",
-                [(name_of(DAG_CBOR, digest), data) for digest, data, _ in entries],
-            )
-            connection.executemany(
-                "INSERT INTO texts (cid, data) VALUES (?, ?) ON CONFLICT (cid) DO NOTHING",
-                [(name_of(codec, digest), data) for *_, texts in entries for codec, digest, data in texts],
-            )
+            for digest, data, texts in entries:
+                insert_provenance(connection, Cid(DAG_CBOR, digest), data, None)
+                for codec, text_digest, text in texts:
+                    insert_text(connection, Cid(codec, text_digest), text)
 
 
 def _failure(error: Exception) -> EvidenceError:

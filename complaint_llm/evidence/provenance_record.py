@@ -166,6 +166,29 @@ def decode_provenance(name: str, data: bytes) -> dict[str, Any]:
     return record
 
 
+def previous_of(name: str, data: bytes) -> Cid | None:
+    """The record before the one of this name, without decoding it whole where its bytes leave no doubt.
+
+    Raises EvidenceCorruptedError if it is not what it is named by.
+    """
+    if not parse_cid(name).matches(data):
+        raise EvidenceCorruptedError(f"provenance record {name} is damaged: its bytes are not what it is named by")
+    place = data.find(_PREVIOUS)
+    if place >= 0 and data.find(_PREVIOUS, place + 1) < 0:
+        value = data[place + len(_PREVIOUS) :]
+        if value.startswith(_NULL):
+            return None
+        if value.startswith(_LINK) and len(value) >= len(_LINK) + 32:
+            return Cid(DAG_CBOR, value[len(_LINK) : len(_LINK) + 32])
+    before: Cid | None = decode_provenance(name, data)["previous"]
+    return before
+
+
+def texts_of(record: Mapping[str, Any]) -> list[Cid]:
+    """The blocks of texts that a decoded record names."""
+    return [record[key] for key in ("answer", "prompt", "reasoning", "tool_calls") if record[key] is not None]
+
+
 def _prompt(facts: RequestFacts) -> bytes:
     """The block of what was asked: a map of messages, and of tools where there are any."""
     parts = [_PROMPT_TOOLS, encode([tool._asdict() for tool in facts.tools])] if facts.tools else [b"\xa1"]
@@ -245,3 +268,4 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 _NAME, _ROLE, _CONTENT, _TOOL_CALL_ID = _text("name"), _text("role"), _text("content"), _text("tool_call_id")
 _TOOL_CALLS, _MESSAGES, _PROMPT_TOOLS = _text("tool_calls"), _text("messages"), b"\xa2" + _text("tools")
+_PREVIOUS, _LINK = _text("previous"), link_to(DAG_CBOR, b"")

@@ -65,20 +65,29 @@ class Content(NamedTuple):
     detected_type: str
 
 
+class Imported(NamedTuple):
+    """Where a record came from that was not made here: the archive's name, and when it says that it was made there."""
+
+    source: str
+    created: str | None
+
+
 class Record(NamedTuple):
-    """One record, made by ``record_of``. ``created`` is UTC, RFC 3339 with microseconds."""
+    """One record, made by ``record_of``. ``created`` is when it was made here: UTC, RFC 3339 with microseconds."""
 
     given: Given
     content: Content
     created: str
     record_id: str
+    imported: Imported | None = None
 
     def encode(self) -> bytes:
         """The body as DAG-CBOR; it links to the content."""
         content = self.content
         found = {"content": content.cid, "size": content.size, "sha256": content.sha256}
         rest = {"detected_type": content.detected_type, "created": self.created, "kind": KIND}
-        return encode({**_filled(self.given), **found, **rest})
+        origin = {} if self.imported is None else {"imported": self.imported._asdict()}
+        return encode({**_filled(self.given), **found, **rest, **origin})
 
     def as_dict(self) -> dict[str, Any]:
         """The record as users see it: JSON values only."""
@@ -91,6 +100,7 @@ class Record(NamedTuple):
             "detected_type": content.detected_type,
             "record_id": self.record_id,
             "created": self.created,
+            "imported": None if self.imported is None else self.imported._asdict(),
             **self.given._asdict(),
             "metadata": dict(self.given.metadata or {}),
         }
@@ -112,8 +122,12 @@ def decode_record(body: bytes) -> Record:
             raise ValueError(f"it is no complete record: {name} is missing or of the wrong type")
     content = Content(*(data.pop(name) for name in ("content", "size", "sha256", "detected_type")))
     created = data.pop("created")
+    origin = data.pop("imported", None)
     try:
-        return record_of(Given(**data).checked(), content, created)
+        imported = None if origin is None else Imported(**origin)
+        if imported is not None and not all(isinstance(value, (str, type(None))) for value in imported):
+            raise ValueError("it is no complete record: where it came from is no text")
+        return record_of(Given(**data).checked(), content, created)._replace(imported=imported)
     except TypeError as error:
         raise ValueError(f"it is no complete record: {error}") from error
 

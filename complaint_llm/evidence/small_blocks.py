@@ -1,16 +1,19 @@
-"""Small leaves as rows beside the records, all other blocks as files: one sync makes both a small text and its record
-durable, where a file of its own would need two more (its bytes, then its folder)."""
+"""Small leaves as rows beside the records, all other blocks as files: one commit makes both a small text and its record
+durable, where a file of its own would need two more syncs (its bytes, then its folder)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from itertools import chain
-from sqlite3 import Connection
 
-from complaint_llm.evidence.blocks import BlockStore
+from complaint_llm.evidence.blocks import BlockStore, FileBlocks
 from complaint_llm.evidence.cid import RAW, Cid
-from complaint_llm.evidence.database import Database
-from complaint_llm.evidence.unixfs import Block
+from complaint_llm.evidence.dag_pb import Block
+from complaint_llm.evidence.database import Database, Transaction, key_of
+from complaint_llm.evidence.index import put_short
+from complaint_llm.evidence.record_log import BLOCK, Frame
+from complaint_llm.evidence.trash import Trash
 
 SMALL = 16 * 1024
 """Bytes of the longest leaf that is a row. SQLite keeps blobs of up to some 100 KB faster than files do, by its own
@@ -22,32 +25,42 @@ _A_GROUP = 1024 * 1024
 class SmallBlocks:
     """The blocks of one store as one transaction sees them: a BlockStore for as long as that lasts.
 
-    Which of the two has a block follows from the block alone, so it is never in both. What ``put`` makes rows of is
-    durable when the transaction commits. Only the thread that has the transaction may call it.
+    A block is a row (and then in the log too) or a file, and for a while perhaps in the trash as well. What ``put``
+    makes rows of is durable when the transaction commits. Only the thread that has the transaction may call it.
+    ``rows`` is whether small leaves become rows; those that are there are read in any case.
     """
 
-    def __init__(self, database: Database, connection: Connection, files: BlockStore) -> None:
+    def __init__(
+        self, database: Database, connection: Transaction, files: BlockStore, trash: Trash, *, rows: bool = True
+    ) -> None:
         self._database = database
         self._connection = connection
         self._files = files
+        self._trash = trash
+        self._longest_row = SMALL if rows else -1
 
     def get(self, cid: Cid) -> bytes | None:
+        data = self.kept(cid)
+        return self._trash.get(cid) if data is None else data
+
+    def kept(self, cid: Cid) -> bytes | None:
+        """As ``get``, the trash left out."""
         row = None
         if cid.codec == RAW:
             row = self._connection.execute("SELECT data FROM blocks WHERE digest = ?", (cid.digest,)).fetchone()
         return self._files.get(cid) if row is None else bytes(row[0])
 
     def put(self, blocks: Iterable[Block]) -> None:
-        small: list[tuple[bytes, bytes]] = []
+        small: list[Block] = []
         held = 0
 
         def others() -> Iterator[Block]:
             nonlocal held
             for block in blocks:
-                if block.cid.codec != RAW or len(block.data) > SMALL:
+                if block.cid.codec != RAW or len(block.data) > self._longest_row:
                     yield block
                     continue
-                small.append((block.cid.digest, block.data))
+                small.append(block)
                 held += len(block.data)
                 if held > _A_GROUP:
                     # In a transaction of its own: this one must not keep other writers waiting while files are read.
@@ -63,11 +76,34 @@ class SmallBlocks:
         return self.get(cid) is not None
 
     def delete(self, cid: Cid) -> None:
-        gone = 0
+        """Forget a block everywhere: its row, its file, what the log and the trash have of it."""
+        self.move_out(cid)
+        self._trash.delete(cid)
+
+    def move_out(self, cid: Cid) -> None:
+        """As ``delete``, but for the trash."""
         if cid.codec == RAW:
-            gone = self._connection.execute("DELETE FROM blocks WHERE digest = ?", (cid.digest,)).rowcount
-        if not gone:
-            self._files.delete(cid)
+            self._connection.execute("DELETE FROM blocks WHERE digest = ?", (cid.digest,))
+        self._files.delete(cid)
+        block = key_of(cid)
+        rows = self._connection.execute("SELECT place FROM logged WHERE block = ?", (block,)).fetchall()
+        if rows:
+            self._database.log.erase(cid, [place for (place,) in rows])
+            self._connection.execute("DELETE FROM logged WHERE block = ?", (block,))
+
+    def stamp(self, cid: Cid) -> bytes:
+        """What changes when somebody writes to the block: a row's own bytes, a file's size and time of change."""
+        if cid.codec == RAW:
+            row = self._connection.execute("SELECT data FROM blocks WHERE digest = ?", (cid.digest,)).fetchone()
+            if row is not None:
+                return sha256(row[0]).digest()
+        if not isinstance(self._files, FileBlocks):
+            return str(self._files.has(cid)).encode()
+        try:
+            status = self._files.path(cid).stat()
+        except OSError:
+            return b"gone"
+        return f"{status.st_size} {status.st_mtime_ns}".encode()
 
     def list(self) -> Iterator[Cid]:
         rows = self._connection.execute("SELECT digest FROM blocks").fetchall()
@@ -80,9 +116,8 @@ class SmallBlocks:
         """Nothing: the transaction and the files are closed by who has them."""
 
 
-def _insert(connection: Connection, rows: list[tuple[bytes, bytes]]) -> None:
-    connection.executemany(
-        "INSERT INTO blocks VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET data = excluded.data"
-        " WHERE data IS NOT excluded.data",
-        rows,
-    )
+def _insert(connection: Transaction, blocks: list[Block]) -> None:
+    for cid, data in blocks:
+        put_short(connection, cid, data)
+        if connection.execute("SELECT 1 FROM logged WHERE block = ?", (key_of(cid),)).fetchone() is None:
+            connection.frames.append(Frame(BLOCK, cid, data))

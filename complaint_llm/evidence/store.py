@@ -3,71 +3,45 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from sqlite3 import Connection
-from typing import Any
+from typing import Any, Literal
 
-from complaint_llm.evidence.blocks import BlockStore, FileBlocks
-from complaint_llm.evidence.cid import Cid, parse_cid
-from complaint_llm.evidence.collection import PATIENCE_OF_DELETE, collect, remove_unreferenced
-from complaint_llm.evidence.database import Database, StoreBusyError
-from complaint_llm.evidence.folder import make_folder
-from complaint_llm.evidence.intake import Intake, Progress, Readable, groups, open_file
+from complaint_llm.evidence.archive_export import Selection, write_archive
+from complaint_llm.evidence.archive_import import take_archive
+from complaint_llm.evidence.cid import parse_cid
+from complaint_llm.evidence.collection import PATIENCE_OF_DELETE, collect
+from complaint_llm.evidence.database import Database, StoreBusyError, key_of
+from complaint_llm.evidence.folder_scan import scan
+from complaint_llm.evidence.index import unused
+from complaint_llm.evidence.intake import Progress, Readable
 from complaint_llm.evidence.media import declared_by
-from complaint_llm.evidence.mirror import Mirror
-from complaint_llm.evidence.node import IpfsNode
-from complaint_llm.evidence.records import Given, Record, moment, record_of, verified
+from complaint_llm.evidence.opened_store import OpenedStore
+from complaint_llm.evidence.rebuild import Rebuilt, rebuild
+from complaint_llm.evidence.records import Given
+from complaint_llm.evidence.removal import Deleted, delete
 from complaint_llm.evidence.small_blocks import SmallBlocks
-from complaint_llm.evidence.transfer import MAX_CONTENT, export_car, import_car
-from complaint_llm.evidence.unixfs import PROFILES, Block, read_file
+from complaint_llm.evidence.submission import Submitted
 from complaint_llm.evidence.verification import Verification, verify_store
-from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
+from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 log = logging.getLogger("complaint_llm.evidence")
 
 
-class EvidenceStore:
+class EvidenceStore(OpenedStore):
     """Evidence in a folder of its own (mode 0700, ignored by git), optionally also on an IPFS node.
 
     Any thread and any process may call it at the same time. What ``submit_*`` returned is on disk. Every read verifies
-    every block. Users' texts and names are kept in records only, never logged.
+    every block. Users' texts and names are kept in records only, never logged. A folder that cannot be written can be
+    read.
 
     ``profile`` says how files are cut (``unixfs-v1``, ``unixfs-v1-2025``); ``ipfs_api`` is a node's RPC address, beyond
     loopback only with ``ipfs_public``, never with ``privacy_local``; ``blocks`` replaces our rows and files of blocks;
     ``clock`` gives Unix seconds. Raises ConfigError for settings that cannot be used, EvidenceError for the folder.
     """
-
-    def __init__(
-        self,
-        path: str | PathLike[str],
-        *,
-        profile: str = "unixfs-v1",
-        ipfs_api: str | None = None,
-        ipfs_public: bool = False,
-        privacy_local: bool = False,
-        blocks: BlockStore | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        if profile not in PROFILES:
-            raise ConfigError(f"/EVIDENCE/profile: {profile!r} is none of {', '.join(PROFILES)}")
-        self.path = Path(path)
-        node = IpfsNode(ipfs_api, public=ipfs_public, local_only=privacy_local) if ipfs_api else None
-        self._profile = PROFILES[profile]
-        self._clock = clock
-        try:
-            make_folder(self.path)
-            self._blocks: BlockStore = FileBlocks(self.path / "blocks") if blocks is None else blocks
-        except OSError as error:
-            raise EvidenceError(f"{self.path} cannot be made a store: {error.strerror or error}") from error
-        self._embedded = blocks is None
-        self.database = Database(self.path)
-        self._mirror = None if node is None else Mirror(node, self.database, self.local_block)
 
     # Adding
 
@@ -97,7 +71,7 @@ class EvidenceStore:
         given = Given(
             evidence_type, description, claim_type, claim_element, user_id, metadata, file_name, declared
         ).checked()
-        return self._submit([(BytesIO(data), given)], None)[0]
+        return self._answer(self._submission.submit([(BytesIO(data), given)], None)[0])
 
     def submit_evidence_file(
         self,
@@ -121,7 +95,7 @@ class EvidenceStore:
         given = Given(
             evidence_type, description, claim_type, claim_element, user_id, metadata, file_name, mime_type
         ).checked()
-        ((_, outcome),) = self._submit_files([Path(path)], given, progress)
+        ((_, outcome),) = self._answers(self._submission.submit_files([Path(path)], given, progress))
         if isinstance(outcome, EvidenceError):
             raise outcome
         return outcome
@@ -140,8 +114,26 @@ class EvidenceStore:
         Small files go in groups that wait for the disk together: several times faster than one by one.
         """
         given = Given(evidence_type, declared_type=mime_type, **statements).checked()
-        for group in groups(map(Path, paths)):
-            yield from self._submit_files(group, given, progress)
+        yield from self._answers(self._submission.submit_files(map(Path, paths), given, progress))
+
+    def submit_evidence_folder(
+        self,
+        path: str | PathLike[str],
+        evidence_type: str = "document",
+        *,
+        progress: Progress | None = None,
+        mime_type: str | None = None,
+        **statements: Any,
+    ) -> Iterator[tuple[Path, dict[str, Any] | EvidenceError]]:
+        """Store every file of a folder, then the folder itself: under the CID of ``ipfs add -r --cid-version=1``.
+
+        Each path with its record or with why it has none, the folder last. Links are not followed. What is missing (it
+        cannot be read, is a link, vanished, was changed while it was read) is also named in the folder's record, in
+        ``metadata["missing"]``.
+        """
+        given = Given(evidence_type, declared_type=mime_type, **statements).checked()
+        top = Path(path)
+        yield from self._answers(self._submission.submit_folder(top, scan(top), given, progress))
 
     def submit_evidence_stream(
         self,
@@ -154,176 +146,70 @@ class EvidenceStore:
     ) -> dict[str, Any]:
         """Store what a binary stream gives until its end; ``statements`` as for ``submit_evidence``."""
         given = Given(evidence_type, declared_type=mime_type, **statements).checked()
-        return self._submit([(stream, given)], progress)[0]
+        return self._answer(self._submission.submit([(stream, given)], progress)[0])
 
-    def _submit_files(
-        self, paths: list[Path], given: Given, progress: Progress | None
+    def _answers(
+        self, outcomes: Iterable[tuple[Path, Submitted | EvidenceError]]
     ) -> Iterator[tuple[Path, dict[str, Any] | EvidenceError]]:
-        try:
-            with ExitStack() as opened:
-                sources = [(opened.enter_context(open_file(path)), given.of_file(path)) for path in paths]
-                records = self._submit(sources, progress)
-        except EvidenceError as error:
-            if len(paths) == 1:
-                yield paths[0], error
-                return
-            # One of them failed: one by one it shows which, and the others are stored.
-            for path in paths:
-                yield from self._submit_files([path], given, progress)
-            return
-        yield from zip(paths, records, strict=True)
+        for path, outcome in outcomes:
+            yield path, outcome if isinstance(outcome, EvidenceError) else self._answer(outcome)
 
-    def _submit(self, sources: Sequence[tuple[Readable, Given]], progress: Progress | None) -> list[dict[str, Any]]:
-        intakes = [(Intake(source, self._profile, progress), given) for source, given in sources]
-        with self.database.transaction("shared") as connection:
-            with self._disk("store evidence"):
-                self.blocks(connection).put(block for intake, _ in intakes for block in intake.blocks())
-            now = moment(self._clock())
-            written = [self._insert(connection, record_of(given, intake.content, now)) for intake, given in intakes]
-        return [self._answer(*each) for each in written]
-
-    def _put(self, blocks: Iterable[Block]) -> None:
-        with self.database.transaction("shared") as connection:
-            self.blocks(connection).put(blocks)
-
-    def _answer(self, record: Record, created: bool) -> dict[str, Any]:
+    def _answer(self, submitted: Submitted) -> dict[str, Any]:
+        record, created = submitted
         found = {**record.as_dict(), "record_created": created}
         if self._mirror is not None:
             found["pinned"] = self._mirror.settled(record.content.cid.name)
         return found
 
-    def _insert(self, connection: Connection, record: Record) -> tuple[Record, bool]:
-        """The record that is then there, and whether it is new. The transaction is a shared one."""
-        body = record.encode()
-        cursor = connection.execute(
-            "INSERT INTO records VALUES (NULL, ?, ?, ?, ?, ?) ON CONFLICT (record_id) DO NOTHING",
-            (record.record_id, record.content.cid.name, record.given.user_id, body, sha256(body).digest()),
-        )
-        if cursor.rowcount:
-            return record, True
-        row = connection.execute("SELECT * FROM records WHERE record_id = ?", (record.record_id,)).fetchone()
-        return verified(row), False
-
-    # Reading
-
-    def get_evidence_by_cid(self, cid: str) -> dict[str, Any]:
-        """The newest record about this content. Raises EvidenceNotFoundError, or EvidenceCorruptedError."""
-        records = self.records_of(parse_cid(cid))
-        if not records:
-            raise EvidenceNotFoundError(f"no record of {cid} in {self.path}: `complaint-llm evidence list` shows all")
-        return self._shown(records[-1:])[0]
-
-    def get_user_evidence(self, user_id: str) -> list[dict[str, Any]]:
-        """All records of a user, oldest first; an empty list if there are none."""
-        return self._shown(self._records("SELECT * FROM records WHERE user_id = ? ORDER BY seq", user_id))
-
-    def list_evidence(self) -> list[dict[str, Any]]:
-        """All records, oldest first."""
-        return self._shown(self._records("SELECT * FROM records ORDER BY seq"))
-
-    def retrieve_evidence(self, cid: str) -> bytes:
-        """The content, verified; from the IPFS node where it is not here. Large content: ``iter_evidence``.
-
-        Raises EvidenceNotFoundError, or EvidenceCorruptedError naming the block that is not what its CID says.
-        """
-        return b"".join(self.iter_evidence(cid))
-
-    def iter_evidence(self, cid: str) -> Iterator[bytes]:
-        """The content in pieces, each verified before it is given out."""
-        return read_file(parse_cid(cid), self.block)
-
-    def block(self, cid: Cid) -> bytes:
-        """One block, verified; from the IPFS node where it is not here."""
-        try:
-            return self.local_block(cid)
-        except EvidenceNotFoundError:
-            if self._mirror is None:
-                raise
-        return self._mirror.fetch(cid)
-
-    def local_block(self, cid: Cid) -> bytes:
-        """One block of this store, verified."""
-        with self.database.transaction("read") as connection:
-            return self._reader(self.blocks(connection))(cid)
-
-    def blocks(self, connection: Connection) -> BlockStore:
-        """All blocks of this store, unverified, as the transaction of ``connection`` sees them, and while it lasts."""
-        return SmallBlocks(self.database, connection, self._blocks) if self._embedded else self._blocks
-
-    def records_of(self, cid: Cid) -> list[Record]:
-        """The records about one content, oldest first, verified."""
-        return self._records("SELECT * FROM records WHERE cid = ? ORDER BY seq", cid.name)
-
-    def _records(self, query: str, *values: str) -> list[Record]:
-        with self.database.transaction("read") as connection:
-            rows = connection.execute(query, values).fetchall()
-        return [verified(row) for row in rows]
-
-    def _shown(self, records: list[Record]) -> list[dict[str, Any]]:
-        if self._mirror is None:
-            return [record.as_dict() for record in records]
-        pinned = self._mirror.pinned()
-        return [{**record.as_dict(), "pinned": record.content.cid.name in pinned} for record in records]
-
-    def _reader(self, blocks: BlockStore) -> Callable[[Cid], bytes]:
-        """``local_block`` inside a transaction."""
-
-        def get(cid: Cid) -> bytes:
-            with self._disk(f"give block {cid}"):
-                data = blocks.get(cid)
-            if data is None:
-                raise EvidenceNotFoundError(f"block {cid} is not in {self.path}")
-            if not cid.matches(data):
-                raise EvidenceCorruptedError(
-                    f"block {cid} in {self.path} is damaged: its bytes are not what it is named by; "
-                    "submit the original again to mend it, or restore it from a copy"
-                )
-            return data
-
-        return get
-
-    @contextmanager
-    def _disk(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise EvidenceError(f"{self.path} cannot {what}: {error.strerror or error}") from error
-
     # Removing
 
     def delete_evidence(self, cid: str) -> dict[str, Any]:
-        """Delete all records of this content, then its blocks unless other evidence has them too.
+        """Delete all records of this content, then its blocks unless other evidence has them too; for good.
 
-        ``blocks`` in the answer is how many were removed; None if that has to wait for ``gc``, because others were
-        adding just then or other evidence is damaged. It is unpinned on the IPFS node, at the next ``sync`` if the
-        node is away. Raises EvidenceNotFoundError.
+        ``blocks`` in the answer is how many were removed; None if they go with the next deletion or ``gc``, because
+        others were adding just then. ``kept_by``, if it is there, names the folders that still have the content in
+        them. It is unpinned on the IPFS node, at the next ``sync`` if the node is away. Raises EvidenceNotFoundError.
         """
         root = parse_cid(cid)
-        with self.database.transaction("shared") as connection:
-            gone = connection.execute("DELETE FROM records WHERE cid = ?", (root.name,)).rowcount
-        if not gone:
+        done = delete(self.database, self.blocks, "cid", root.name)
+        if not done.records:
             raise EvidenceNotFoundError(f"no record of {cid} in {self.path}")
-        blocks: int | None
-        try:
-            with self._disk("remove blocks"), self.database.transaction("exclusive", PATIENCE_OF_DELETE) as connection:
-                found = self.blocks(connection)
-                blocks = remove_unreferenced(connection, found, self._reader(found), root)
-        except (StoreBusyError, EvidenceCorruptedError) as error:
-            log.warning("deleted the records of %s; its blocks stay until `complaint-llm evidence gc`: %s", cid, error)
-            blocks = None
-        self.database.overwrite_deleted()
-        if self._mirror is not None:
-            self._mirror.settled(root.name)
-        return {"cid": root.name, "records": gone, "blocks": blocks}
+        return {"cid": root.name, **self._deleted(done)}
 
-    def gc(self) -> dict[str, int]:
-        """Remove all blocks that no evidence has, and what interrupted writes left. Waits until no one is adding.
+    def delete_user_evidence(self, user_id: str) -> dict[str, Any]:
+        """Delete all records of a user in one go, as ``delete_evidence`` does; contents that others handed in too stay.
 
-        Raises EvidenceCorruptedError, having removed nothing, if evidence is damaged so that what it needs is unknown.
+        ``cids`` in the answer are those that the records were about. Raises EvidenceNotFoundError if there are none.
         """
-        with self._disk("remove blocks"), self.database.transaction("exclusive") as connection:
+        done = delete(self.database, self.blocks, "user_id", user_id)
+        if not done.records:
+            raise EvidenceNotFoundError(f"no record of this user in {self.path}: `evidence list` shows all")
+        return {"user_id": user_id, "cids": [cid.name for cid in done.contents], **self._deleted(done)}
+
+    def _deleted(self, done: Deleted) -> dict[str, Any]:
+        if self._mirror is not None:
+            for cid in done.contents:
+                self._mirror.settled(cid.name)
+        kept_by = {"kept_by": [cid.name for cid in done.kept_by]} if done.kept_by else {}
+        return {"records": done.records, "blocks": done.blocks, **kept_by}
+
+    def gc(self, *, force: bool = False) -> dict[str, Any]:
+        """Move all blocks that no evidence has to the trash, and remove for good what came there 30 days ago.
+
+        Waits until no one is adding. ``moved`` in the answer has the names. Raises EvidenceCorruptedError, having moved
+        nothing, if evidence is damaged so that what it needs is unknown, or (unless ``force``) if records were lost.
+        """
+        with self.disk("remove blocks"), self.database.transaction("exclusive") as connection:
             blocks = self.blocks(connection)
-            return collect(connection, blocks, self._reader(blocks))
+            now = self._clock()
+            return collect(connection, self.database, blocks, self._trash, self.reader_of(blocks), now, force=force)
+
+    def rebuild(self) -> Rebuilt:
+        """Make the index again from the log, and the log again from both. Waits until no one is adding."""
+        if self.read_only:
+            raise EvidenceError(f"{self.path} cannot be written, so that nothing can be mended there: copy it first")
+        with self.disk("be written"):
+            return rebuild(self.database, self.blocks, self.reader_of, self._trash)
 
     # The IPFS node
 
@@ -339,50 +225,94 @@ class EvidenceStore:
     # Verification, and archives
 
     def verify(self, progress: Progress | None = None) -> Verification:
-        """Check every bit: records, blocks, trees, provenance. ``faults`` names everything that is not as written."""
-        broken = self.database.check()
-        with self._disk("be read"), self.database.transaction("shared") as connection:
-            return verify_store(connection, self.blocks(connection), broken, progress)
+        """Check every bit: records, blocks, trees, provenance. ``faults`` names everything that is not as written.
+
+        An index that cannot be read is one fault; the rest is then checked by what the log says.
+        """
+        try:
+            broken = self.database.check()
+        except EvidenceCorruptedError as error:
+            broken = [str(error)]
+        if not broken:
+            return self._confirmed(self._verified(self.database, broken, progress))
+        with closing(Database(self.path, read_only=True, from_log=True)) as private:
+            self._bring_up_to_date(private)
+            return self._verified(private, broken, progress)
+
+    def _verified(self, database: Database, broken: list[str], progress: Progress | None) -> Verification:
+        kind: Literal["read", "shared"] = "read" if database.read_only else "shared"
+        with self.disk("be read"), database.transaction(kind) as connection:
+            blocks = SmallBlocks(database, connection, self._files, self._trash, rows=self._embedded)
+            return verify_store(connection, database, blocks, self._trash, broken, progress)
+
+    def _confirmed(self, found: Verification) -> Verification:
+        """Without those orphans that are blocks of somebody who is adding just now."""
+        orphans = {fault.name for fault in found.faults if fault.kind == "orphan"}
+        if not orphans or self.read_only:
+            return found
+        try:
+            with self.database.transaction("exclusive", PATIENCE_OF_DELETE) as connection:
+                used = {name for name in orphans if not unused(connection, [key_of(parse_cid(name))])}
+        except StoreBusyError:
+            log.warning("%d blocks have no record yet: others are adding, verify again later", len(orphans))
+            used = orphans
+        return found._replace(faults=tuple(f for f in found.faults if f.kind != "orphan" or f.name not in used))
 
     def export_car(
-        self, cids: Iterable[str], target: str | PathLike[str], *, with_records: bool = True
-    ) -> dict[str, int]:
-        """Write content, verified, and its records as a CAR v1 file that other IPFS tools read; the counts of both."""
-        roots = list(dict.fromkeys(parse_cid(cid) for cid in cids))
-        records = [record for root in roots for record in self.records_of(root)] if with_records else []
-        return export_car(Path(target), roots, records, self.block)
+        self,
+        cids: Iterable[str],
+        target: str | PathLike[str],
+        *,
+        with_records: bool = True,
+        with_chain: bool = False,
+    ) -> dict[str, Any]:
+        """Write content, verified, and its records as a CAR v1 file that other IPFS tools read; what it has, counted.
 
-    def import_car(
+        A CID of provenance brings its texts and the evidence that it cites, and ``with_chain`` the records before it.
+        ``left_out`` says in words what could not be had of that.
+        """
+        with self.database.transaction("read") as connection:
+            selection = Selection(connection, self.block)
+            for cid in cids:
+                selection.add(parse_cid(cid), with_chain=with_chain)
+            return self._written(selection, target, with_records)
+
+    def export_all(self, target: str | PathLike[str], *, with_records: bool = True) -> dict[str, Any]:
+        """Write the whole store, provenance included, as ``export_car`` does; damaged evidence is ``left_out``."""
+        with self.database.transaction("read") as connection:
+            selection = Selection(connection, self.block)
+            selection.add_everything()
+            return self._written(selection, target, with_records)
+
+    def _written(self, selection: Selection, target: str | PathLike[str], with_records: bool) -> dict[str, Any]:
+        if with_records:
+            selection.add_records()
+        done = write_archive(Path(target), selection)
+        return {**done._asdict(), "left_out": list(done.left_out)}
+
+    def import_archive(
         self,
         source: str | PathLike[str],
         evidence_type: str = "imported",
         *,
         max_size: int | None = None,
         **statements: Any,
-    ) -> list[dict[str, Any]]:
-        """Take in a CAR v1 file: every block verified, every root complete; the records of its roots.
+    ) -> dict[str, Any]:
+        """Take in a CAR v1 file: every block verified, every root complete, or nothing of it.
 
-        A root without a record in the file gets one of ``evidence_type`` and ``statements``. ``max_size`` bounds the
-        bytes of one root (64 GiB): a small file can describe a huge one. Raises EvidenceCorruptedError naming what is
-        wrong; no record is kept then.
+        ``records`` in the answer are those of its contents, ``provenance`` the CIDs of answers' records, ``left_out``
+        what has no record, in words. Files in folders get records of their own. A content without a record in the file
+        gets one of ``evidence_type`` and ``statements``. All are marked as imported; what another program says of the
+        time is kept apart. ``max_size`` bounds the bytes of all contents; otherwise 256 MiB and 100 times the file, at
+        most 64 GiB, because a small file can describe a huge one. Raises EvidenceCorruptedError naming what is wrong.
         """
         given = Given(evidence_type, **statements).checked()
-        with self.database.transaction("shared") as connection:
-            records = import_car(
-                Path(source), self._put, self.local_block, given, moment(self._clock()), max_size or MAX_CONTENT
-            )
-            found = [self._insert(connection, record) for record in records]
-        return [self._answer(*each) for each in found]
+        done = take_archive(self._submission, Path(source), given, max_size)
+        return {**done._asdict(), "records": [self._answer(each) for each in done.records]}
 
-    def close(self) -> None:
-        """Close files and connections. May be called again."""
-        if self._mirror is not None:
-            self._mirror.close()
-        self._blocks.close()
-        self.database.close()
-
-    def __enter__(self) -> EvidenceStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def import_car(
+        self, source: str | PathLike[str], evidence_type: str = "imported", **more: Any
+    ) -> list[dict[str, Any]]:
+        """The records that ``import_archive`` makes."""
+        records: list[dict[str, Any]] = self.import_archive(source, evidence_type, **more)["records"]
+        return records

@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from complaint_llm.evidence.cid import DAG_CBOR, Cid, parse_cid
 from complaint_llm.evidence.provenance_record import decode_provenance
+from complaint_llm.evidence.records import Record
+from complaint_llm.evidence.remembered import Remembered, remember
 from complaint_llm.evidence.store import EvidenceStore
-from complaint_llm.evidence.unixfs import read_file
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 State = Literal["verified", "digest only", "missing", "damaged"]
@@ -40,11 +41,13 @@ class Step(NamedTuple):
         return next((fault for part in self.parts if (fault := part.fault)), None)
 
 
-def trace(store: EvidenceStore, cid: str, depth: int = 1) -> Step:
+def trace(store: EvidenceStore, cid: str, depth: int = 1, *, all_of_it: bool = False) -> Step:
     """The tree of a provenance record, or of evidence. Reads this store only; every bit on the way is verified.
 
     The ``depth`` newest records are shown whole; those before them are verified as well and summed up, with the first
-    that is not as it was. Raises EvidenceError for what is no CID, EvidenceNotFoundError if it is not here.
+    that is not as it was. What the last verification found whole of these is not looked at again, but for their links
+    and whether anything of them was changed, unless ``all_of_it`` is asked for. Raises EvidenceError for what is no
+    CID, EvidenceNotFoundError if it is not here.
     """
     root = parse_cid(cid)
     if root.codec != DAG_CBOR:
@@ -52,32 +55,35 @@ def trace(store: EvidenceStore, cid: str, depth: int = 1) -> Step:
         if step.state == "missing" and not step.parts and not store.records_of(root):
             raise EvidenceNotFoundError(f"{cid} is not in {store.path}")
         return step
-    return _Tracer(store).record(root, max(depth, 1))
+    return _Tracer(store, all_of_it).record(root, max(depth, 1))
 
 
 class _Tracer:
     """One walk; remembers evidence that it looked at, which many answers may cite."""
 
-    def __init__(self, store: EvidenceStore) -> None:
+    def __init__(self, store: EvidenceStore, all_of_it: bool) -> None:
         self._store = store
         self._seen: dict[Cid, Step] = {}
+        self._remembered = Remembered(store) if not all_of_it else None
 
     def record(self, root: Cid, depth: int) -> Step:
         """The tree of the record, from the oldest that is shown whole to the newest."""
         shown: list[tuple[Cid, dict[str, Any]]] = []
         last: Step | None = None
         at: Cid | None = root
+        foreign = False
         while at is not None and len(shown) < depth:
-            found = self._read(at)
+            found = self._read(at, foreign)
             if isinstance(found, Step):
                 last = found
                 break
-            shown.append((at, found))
-            at = found["previous"]
+            record, foreign = found
+            shown.append((at, record))
+            at = record["previous"]
         if not shown and last is not None and last.state == "missing":
             raise EvidenceNotFoundError(f"{root} is not in {self._store.path}: no provenance record of this name")
         if last is None and at is not None:
-            last = self._summed_up(at)
+            last = self._summed_up(at, foreign)
         for cid, record in reversed(shown):
             parts = tuple(self._parts(record)) + (() if last is None else (last,))
             what = "answer's record" if cid == root else "previous record"
@@ -85,33 +91,48 @@ class _Tracer:
         assert last is not None
         return last
 
-    def _summed_up(self, cid: Cid) -> Step:
+    def _summed_up(self, cid: Cid, foreign: bool) -> Step:
+        known = {} if self._remembered is None else self._remembered.counts
         count, at = 0, cid
+        evidence: set[Cid] = set() if self._remembered is None else set(self._remembered.evidence)
         while True:
-            found = self._read(at)
+            if at in known:
+                count += known[at]
+                break
+            found = self._read(at, foreign)
             if isinstance(found, Step):
+                if found.state == "digest only":
+                    return Step("previous records", cid.name, found.state, f"{count} verified, then: {found.detail}")
                 return Step("previous record", at.name, found.state, f"after {count} verified: {found.detail}")
-            fault = next((fault for part in self._parts(found) if (fault := part.fault)), None)
+            record, foreign = found
+            fault = next((fault for part in self._parts(record) if (fault := part.fault)), None)
             if fault is not None:
                 return Step(
                     "previous records",
                     cid.name,
                     "verified",
                     f"{count} verified, then one is not",
-                    (Step("previous record", at.name, "verified", str(found["time"]), (fault,)),),
+                    (Step("previous record", at.name, "verified", str(record["time"]), (fault,)),),
                 )
             count += 1
-            if found["previous"] is None:
-                return Step("previous records", cid.name, "verified", f"{count} verified, back to the first")
-            at = found["previous"]
+            evidence.update(record["evidence"])
+            if record["previous"] is None:
+                break
+            at = record["previous"]
+        if cid not in known:
+            remember(self._store, cid, count, evidence)
+        return Step("previous records", cid.name, "verified", f"{count} verified, back to the first")
 
-    def _read(self, cid: Cid) -> dict[str, Any] | Step:
+    def _read(self, cid: Cid, foreign: bool) -> tuple[dict[str, Any], bool] | Step:
+        """A record and whether it was imported; ``foreign`` is whether the one that names it was."""
         with self._store.database.transaction("read") as connection:
-            row = connection.execute("SELECT data FROM provenance WHERE cid = ?", (cid.name,)).fetchone()
+            row = connection.execute("SELECT data, source FROM provenance WHERE cid = ?", (cid.name,)).fetchone()
+        if row is None and foreign:
+            return Step("previous record", cid.name, "digest only", "it did not come with the archive")
         if row is None:
             return Step("previous record", cid.name, "missing", "it is not in this store")
         try:
-            return decode_provenance(cid.name, row[0])
+            return decode_provenance(cid.name, row[0]), row[1] is not None
         except EvidenceCorruptedError as error:
             return Step("previous record", cid.name, "damaged", str(error))
 
@@ -142,19 +163,28 @@ class _Tracer:
 
 def _evidence(store: EvidenceStore, cid: Cid) -> Step:
     try:
-        size = sum(len(piece) for piece in read_file(cid, store.local_block))
+        what, size = store.size_of(cid)
         records = store.records_of(cid)
     except EvidenceNotFoundError as error:
         return Step("evidence", str(cid), "missing", str(error))
     except EvidenceError as error:
         return Step("evidence", str(cid), "damaged", str(error))
     parts = tuple(
-        Step("record", record.record_id, "verified", f"{record.given.evidence_type}, {record.created}")
+        Step("record", record.record_id, "verified", f"{record.given.evidence_type}, {record.created}{_origin(record)}")
         for record in records
     )
     if not parts:
         return Step("evidence", str(cid), "missing", "its bytes are here but no record about them")
-    return Step("evidence", str(cid), "verified", f"{size} bytes", parts)
+    detail = f"{size} bytes" if what == "file" else f"a folder, {size} bytes"
+    return Step("evidence", str(cid), "verified", detail, parts)
+
+
+def _origin(record: Record) -> str:
+    """Where a record came from, if not from here, as words to add."""
+    if record.imported is None:
+        return ""
+    made = f", which says {record.imported.created}" if record.imported.created else ""
+    return f", imported from {record.imported.source}{made}"
 
 
 def _shown(value: Any) -> str:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from sqlite3 import Connection
 from typing import NamedTuple
 
-from complaint_llm.evidence.blocks import BlockStore
-from complaint_llm.evidence.cid import RAW, Cid, parse_cid
+from complaint_llm.evidence.cid import DAG_PB, RAW, Cid, parse_cid
+from complaint_llm.evidence.dag_pb import FILE, RAW_DATA, Block, decode_pb
+from complaint_llm.evidence.database import Database, Transaction, cid_of_key
+from complaint_llm.evidence.index import frames_of, read_records
+from complaint_llm.evidence.logged_records import LoggedRecords
 from complaint_llm.evidence.provenance_record import decode_provenance
-from complaint_llm.evidence.records import Record, verified
-from complaint_llm.evidence.unixfs import Block, Node, decode_node
+from complaint_llm.evidence.records import Record
+from complaint_llm.evidence.small_blocks import SmallBlocks
+from complaint_llm.evidence.trash import Trash
+from complaint_llm.evidence.unixfs import decode_node
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
+
+REBUILD = "`complaint-llm evidence rebuild`"
 
 
 class Fault(NamedTuple):
-    """What is not as it was written: its kind (block, record, evidence, provenance, database), its name, and why."""
+    """What is not as it was written: its kind (block, record, evidence, orphan, provenance, log, database), its name,
+    and why."""
 
     kind: str
     name: str
@@ -37,48 +44,86 @@ class Verification(NamedTuple):
         return not self.faults
 
 
+class _Seen(NamedTuple):
+    """A whole block: its length, what it links to (with the bytes of content promised there, None in a folder), and the
+    bytes of content that it has in all (None for a folder)."""
+
+    length: int
+    links: tuple[tuple[Cid, int | None], ...] | None
+    size: int | None
+
+
 def verify_store(
-    connection: Connection, blocks: BlockStore, broken: Iterable[str], progress: Callable[[int], object] | None
+    connection: Transaction,
+    database: Database,
+    blocks: SmallBlocks,
+    trash: Trash,
+    broken: Iterable[str],
+    progress: Callable[[int], object] | None,
 ) -> Verification:
     """Look at everything. ``broken`` is what SQLite found of its own file; ``progress`` gets numbers of bytes.
 
     The transaction is a shared one: others may add meanwhile, who wants to remove waits.
     """
     faults: list[Fault] = [Fault("database", "store.db", line) for line in broken]
-    records = _records(connection, faults)
-    size = 0
-    good: dict[Cid, int] = {}
-    nodes: dict[Cid, Node] = {}
-    count = 0
+    records: list[Record] = []
+    for found in read_records(connection, "SELECT * FROM records ORDER BY seq"):
+        if isinstance(found, Record):
+            records.append(found)
+        else:
+            faults.append(Fault("record", *str(found).removeprefix("record ").split(" ", 1)))
+    faults.extend(_log_faults(connection, database, records))
+    seen: dict[Cid, _Seen] = {}
+    count = size = 0
     for cid in blocks.list():
         count += 1
-        data = _read(blocks, cid, faults)
+        data = _read(blocks.kept, cid, faults)
         if data is not None:
             size += len(data)
-            good[cid] = len(data)
-            if cid.codec != RAW:
-                _keep_node(nodes, Block(cid, data))
+            seen[cid] = _look_at(Block(cid, data))
             if progress is not None:
                 progress(len(data))
+    kept = set(seen)
+    for cid in trash.names():
+        data = trash.get(cid)
+        if cid not in seen and data is not None and cid.matches(data):
+            seen[cid] = _look_at(Block(cid, data))  # it comes back when it is needed
+    needed: set[Cid] = set()
     for record in records:
-        faults.extend(_tree_faults(record, good, nodes))
+        faults.extend(_tree_faults(record, seen, needed))
+    known = {cid_of_key(block) for (block,) in connection.execute("SELECT block FROM uses UNION SELECT * FROM doomed")}
+    faults.extend(_orphans(kept - needed - known, seen))
+    ((lost,),) = connection.execute("SELECT value FROM meta WHERE name = 'lost'").fetchall()
+    if lost:
+        faults.append(Fault("database", "store.db", f"records were lost: {lost}"))
     provenance = _provenance(connection, faults)
     return Verification(count, size, len(records), provenance, tuple(faults))
 
 
-def _records(connection: Connection, faults: list[Fault]) -> list[Record]:
-    found = []
-    for row in connection.execute("SELECT * FROM records ORDER BY seq"):
-        try:
-            found.append(verified(row))
-        except EvidenceCorruptedError as error:
-            faults.append(Fault("record", str(row[1]), str(error)))
-    return found
+def _log_faults(connection: Transaction, database: Database, records: list[Record]) -> Iterator[Fault]:
+    """What the log and the index do not both have."""
+    if not database.log.key():
+        yield Fault("log", "records.log", f"it is gone or damaged: {REBUILD} writes it again")
+        return
+    logged = LoggedRecords(database.log)
+    for at in logged.damaged:
+        yield Fault("log", "records.log", f"it is damaged at byte {at}: {REBUILD} mends it as far as the index can")
+    known = {record.record_id for record in records}
+    answers = {name for (name,) in connection.execute("SELECT cid FROM provenance")}
+    for name, record in logged.records.items():
+        if name not in known:
+            yield Fault("record", name, f"it is not in the index, of {record.content.cid}: {REBUILD} puts it back")
+    for name in logged.provenance:
+        if name not in answers:
+            yield Fault("provenance", name, f"it is not in the index: {REBUILD} puts it back")
+    lacking = sum(not logged.has(frame.cid) for frame in frames_of(connection) if frame.whole)
+    if lacking:
+        yield Fault("log", "records.log", f"it lacks {lacking} entries that the index has: {REBUILD} writes it again")
 
 
-def _read(blocks: BlockStore, cid: Cid, faults: list[Fault]) -> bytes | None:
+def _read(get: Callable[[Cid], bytes | None], cid: Cid, faults: list[Fault]) -> bytes | None:
     try:
-        data = blocks.get(cid)
+        data = get(cid)
     except (OSError, EvidenceError) as error:
         faults.append(Fault("block", str(cid), f"it cannot be read: {error}"))
         return None
@@ -90,48 +135,64 @@ def _read(blocks: BlockStore, cid: Cid, faults: list[Fault]) -> bytes | None:
     return data
 
 
-def _keep_node(nodes: dict[Cid, Node], block: Block) -> None:
+def _look_at(block: Block) -> _Seen:
+    length = len(block.data)
+    if block.cid.codec == RAW:
+        return _Seen(length, (), length)
+    if block.cid.codec != DAG_PB:
+        return _Seen(length, None, None)
     try:
-        nodes[block.cid] = decode_node(block)
+        node = decode_pb(block)
+        if node.kind in (RAW_DATA, FILE):
+            links, sizes, data = decode_node(block)
+            return _Seen(length, tuple(zip(links, sizes, strict=True)), len(data) + sum(sizes))
     except EvidenceCorruptedError:
-        # A whole block that is no file's node harms only who needs it as one: the tree's own check names it then.
-        return
+        # A whole block that is no node harms only who needs it as one: the tree's own check names it then.
+        return _Seen(length, None, None)
+    return _Seen(length, tuple((link.cid, None) for link in node.links), None)
 
 
-def _tree_faults(record: Record, good: dict[Cid, int], nodes: dict[Cid, Node]) -> Iterator[Fault]:
+def _tree_faults(record: Record, seen: dict[Cid, _Seen], needed: set[Cid]) -> Iterator[Fault]:
     root = record.content.cid
-    seen: set[Cid] = set()
-    waiting = [(root, record.content.size)]
+    here: set[Cid] = set()
+    waiting: list[tuple[Cid, int | None]] = [(root, record.content.size)]
     while waiting:
         linked, promised = waiting.pop()
         cid = linked._replace(version=1)
-        if cid in seen:
+        if cid in here:
             continue
-        seen.add(cid)
-        node = nodes.get(cid)
-        if cid not in good:
+        here.add(cid)
+        block = seen.get(cid)
+        if block is None:
             yield Fault("evidence", str(root), f"its block {linked} is missing or damaged")
             continue
-        if cid.codec != RAW and node is None:
-            yield Fault("evidence", str(root), f"its block {linked} is no node of a file")
+        if block.links is None:
+            yield Fault("evidence", str(root), f"its block {linked} is no node of a file or folder")
             continue
-        size = good[cid] if node is None else len(node.data) + sum(node.sizes)
-        if size != promised:
-            yield Fault("evidence", str(root), f"its block {linked} holds {size} bytes instead of {promised}")
-        if node is not None:
-            waiting.extend(zip(node.links, node.sizes, strict=True))
+        if block.size is not None and promised not in (None, block.size):
+            yield Fault("evidence", str(root), f"its block {linked} holds {block.size} bytes instead of {promised}")
+        waiting.extend(block.links)
+    needed |= here
 
 
-def _provenance(connection: Connection, faults: list[Fault]) -> int:
-    rows = connection.execute("SELECT cid, data FROM provenance ORDER BY seq").fetchall()
-    names = {name for name, _ in rows}
-    for name, data in rows:
+def _orphans(blocks: set[Cid], seen: dict[Cid, _Seen]) -> Iterator[Fault]:
+    """The uppermost of blocks that no record names."""
+    below = {child._replace(version=1) for cid in blocks for child, _ in seen[cid].links or ()}
+    for cid in sorted(blocks - below):
+        yield Fault("orphan", str(cid), "no record names it; `complaint-llm evidence gc` moves it to the trash")
+
+
+def _provenance(connection: Transaction, faults: list[Fault]) -> int:
+    rows = connection.execute("SELECT cid, data, source FROM provenance ORDER BY seq").fetchall()
+    names = {name for name, *_ in rows}
+    for name, data, source in rows:
         try:
             before = decode_provenance(name, data)["previous"]
         except EvidenceError as error:
             faults.append(Fault("provenance", str(name), str(error)))
             continue
-        if before is not None and str(before) not in names:
+        # What was imported need not have come with all before it.
+        if before is not None and source is None and str(before) not in names:
             faults.append(Fault("provenance", str(name), f"the record before it, {before}, is missing"))
     for name, data in connection.execute("SELECT cid, data FROM texts"):
         try:

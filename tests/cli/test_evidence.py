@@ -58,9 +58,10 @@ def letters(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_added_file_by_file(run: Run, opener: Opener, letters: Path) -> None:
-    """Each file is a record with its name and what was said; a link is left out and named."""
+    """Each file is a record with its name and what was said, and so is the folder; a link is left out and named."""
     done = run("add", letters, "--user", "u", "--claim-type", "eviction", "--metadata", "box=7")
-    assert done.exit_code == 0
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[-1].endswith(f"  {letters}")
     assert done.stdout.splitlines()[0] == f"{HELLO}  {letters / 'a.txt'}"
     assert "link is a link and was left out" in done.stderr
     with opener.open_store() as store:
@@ -68,6 +69,7 @@ def test_a_folder_is_added_file_by_file(run: Run, opener: Opener, letters: Path)
     assert [(r["file_name"], r["claim_type"], r["metadata"]) for r in records] == [
         ("a.txt", "eviction", {"box": "7"}),
         ("c.pdf", "eviction", {"box": "7"}),
+        ("letters", "eviction", {"box": "7", "missing": ["link"]}),
     ]
 
 
@@ -82,14 +84,15 @@ def test_what_cannot_be_read_is_reported_and_the_rest_added(run: Run, letters: P
     os.mkfifo(letters / "pipe")
     done = run("add", letters)
     assert done.exit_code == 1
-    assert len(done.stdout.splitlines()) == 2
+    assert len(done.stdout.splitlines()) == 3
     assert "pipe is not a file" in done.stderr
-    assert "1 of 3 files were not stored" in done.stderr
+    assert "2 of 5 were not stored" in done.stderr
 
 
 def test_a_name_in_another_encoding_is_added(run: Run, opener: Opener, letters: Path) -> None:
     """Folders from old machines have names that are no UTF-8."""
     (letters / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"x")
+    (letters / "link").unlink()
     assert run("add", letters, "--json").exit_code == 0
     with opener.open_store() as store:
         assert "caf\ufffd.txt" in {record["file_name"] for record in store.list_evidence()}
@@ -144,7 +147,7 @@ def test_the_store_is_verified(run: Run, opener: Opener, letters: Path) -> None:
     """Exit code 0 and counts; 1 and a line for each fault."""
     run("add", letters)
     done = run("verify")
-    assert (done.exit_code, "2 blocks" in done.stdout, "all as written" in done.stdout) == (0, True, True)
+    assert (done.exit_code, "4 blocks" in done.stdout, "all as written" in done.stdout) == (0, True, True)
     damage(opener.path)
     done = run("verify")
     assert done.exit_code == 1
@@ -158,19 +161,21 @@ def test_evidence_travels_as_a_car_file(run: Run, opener: Opener, letters: Path,
     """Out of one store, into another; an existing file is replaced only by --force."""
     run("add", letters, "--user", "u")
     car = tmp_path / "case.car"
-    assert run("export", "--all", "-o", car).stdout == f"{car}  2 contents, 2 records, 2 blocks\n"
+    assert run("export", "--all", "-o", car).stdout == f"{car}  3 roots, 3 records, 4 blocks\n"
     assert run("export", HELLO, "-o", car).exit_code == 2
     assert json.loads(run("export", HELLO, "-o", car, "--force", "--json").stdout)["records"] == 1
     opener.path = tmp_path / "other"
-    assert run("import", car).stdout == f"{HELLO}  new\n"
-    assert run("import", car).stdout == f"{HELLO}  there already\n"
+    assert run("import", car).stdout == f"{HELLO}  new  a.txt\n"
+    assert run("import", car).stdout == f"{HELLO}  there already  a.txt\n"
     assert json.loads(run("get", HELLO, "--json").stdout)["user_id"] == "u"
 
 
 def test_gc_and_sync_say_what_they_did(run: Run) -> None:
     """Counts, or why not."""
-    assert run("gc").stdout == "0 blocks and 0 unfinished files removed\n"
-    assert json.loads(run("gc", "--json").stdout) == {"blocks": 0, "unfinished": 0}
+    said = "0 blocks moved to the trash for 30 days, 0 taken back, 0 removed, 0 unfinished files removed\n"
+    assert run("gc").stdout == said
+    counts = {"blocks": 0, "moved": [], "restored": 0, "purged": 0, "expired": 0, "unfinished": 0, "days": 30}
+    assert json.loads(run("gc", "--json").stdout) == counts
     assert "no IPFS node is configured" in str(run("sync").exception)
 
 
@@ -184,6 +189,8 @@ def test_gc_and_sync_say_what_they_did(run: Run) -> None:
         ("get",),
         ("export", "-o", "x.car"),
         ("export", HELLO, "--all", "-o", "x.car"),
+        ("delete",),
+        ("delete", HELLO, "--user", "u"),
         ("import", "/does/not/exist"),
         ("burn",),
     ],

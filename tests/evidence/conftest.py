@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -137,6 +138,25 @@ def flip_row() -> Callable[..., None]:
             connection.execute("UPDATE blocks SET data = ? WHERE digest = ?", (bytes(data), digest))
 
     return flipped
+
+
+@pytest.fixture
+def run_as_anyone() -> Callable[..., str]:
+    """Runs a program that modes of files bind, whoever runs the tests; its standard output."""
+    drop: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("modes bind no superuser, and setpriv is not there to become less")
+        caps = "-dac_override,-dac_read_search"
+        drop = ("setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}")
+
+    def run(program: str, *arguments: str | Path) -> str:
+        command = [*drop, sys.executable, "-c", program, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMES_OUT, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from complaint_llm.evidence import Block, EvidenceStore
 from complaint_llm.evidence.car import CarReader, write_car
-from complaint_llm.evidence.cid import RAW, Cid, cid_of
+from complaint_llm.evidence.cid import RAW, Cid, cid_of, parse_cid
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 SIZE = 46_000_000  # two levels of nodes
@@ -39,7 +39,7 @@ def test_what_is_exported_others_read(
     large = store.submit_evidence(content(SIZE), "document", user_id="u")
     small = store.submit_evidence(b"hello world\n", "letter")
     counts = store.export_car([large["cid"], small["cid"]], tmp_path / "out.car")
-    assert counts == {"roots": 2, "blocks": 176 + 1 + 1 + 2, "records": 2}
+    assert counts == {"roots": 2, "blocks": 176 + 1 + 1 + 2, "records": 2, "provenance": 0, "left_out": []}
     read = peer.ask("unpack", car=tmp_path / "out.car")
     assert read["roots"] == [{key: record[key] for key in ("cid", "size", "sha256")} for record in (large, small)]
     assert [record["links"] for record in read["records"]] == [[large["cid"]], [small["cid"]]]
@@ -90,12 +90,15 @@ def test_the_command_line_tool_unpacks_it(
 def test_an_export_is_a_whole_import(
     store: EvidenceStore, other: EvidenceStore, tmp_path: Path, content: Callable[[int], bytes]
 ) -> None:
-    """Content and all records about it, times included; importing again changes nothing."""
+    """Content and all records about it, the times of there apart; importing again changes nothing."""
     cid = store.submit_evidence(content(600_000), "document", description="a", metadata={"k": [1, None]})["cid"]
     store.submit_evidence(content(600_000), "document", description="b", user_id="u")
     store.export_car([cid], tmp_path / "out.car")
     assert [record["record_created"] for record in other.import_car(tmp_path / "out.car")] == [True, True]
-    assert other.list_evidence() == store.list_evidence()
+    for here, there in zip(other.list_evidence(), store.list_evidence(), strict=True):
+        assert here["imported"] == {"source": "out.car", "created": there["created"]}
+        assert here["created"] > there["created"]
+        assert {**here, "created": None, "imported": None} == {**there, "created": None}
     assert [record["record_created"] for record in other.import_car(tmp_path / "out.car")] == [False, False]
     assert other.verify().ok
 
@@ -186,7 +189,7 @@ def test_a_record_that_lies_about_its_content_is_refused(
 ) -> None:
     """A well-formed record of another size, with its right CID."""
     cid = store.submit_evidence(b"x", "document")["cid"]
-    (record,) = store._records("SELECT * FROM records")
+    (record,) = store.records_of(parse_cid(cid))
     body = record._replace(content=record.content._replace(size=2)).encode()
     with (tmp_path / "bad.car").open("wb") as file:
         write_car(file, [record.content.cid], [Block(record.content.cid, b"x"), Block(cid_of(0x71, body), body)])

@@ -17,6 +17,6 @@ def test_the_example_stores_cites_verifies_and_exports(capsys: pytest.CaptureFix
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     out = capsys.readouterr().out
     assert "evidence bafkrei" in out
-    assert "exported: {'roots': 1, 'blocks': 1, 'records': 1}" in out
+    assert "exported: {'roots': 1, 'blocks': 1, 'records': 1, 'provenance': 0, 'left_out': []}" in out
     assert "missing" not in out
     assert "damaged" not in out

@@ -116,7 +116,7 @@ def test_a_lie_about_a_size_is_found() -> None:
     [
         (b"\x08\x01", "a folder"),
         (b"\x08\x05", "a folder"),
-        (b"\x08\x04", "UnixFS type 4"),
+        (b"\x08\x04", "a symbolic link, not a file"),
         (b"\x08\x02\x18\x05\x20\x03", "contradicts itself"),
         (b"\x08\x02\x18\x03", "contradicts itself"),
         (b"\x08\x02\x18", "no dag-pb node"),
