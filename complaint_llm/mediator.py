@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
-from complaint_llm.assembly import Guards, assemble, choose_strategy, make_guards
+from complaint_llm.assembly import Guards, assemble, check_settings, choose_strategy, make_guards
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, find_part, members_of, only_mocks
@@ -50,6 +50,8 @@ class Mediator(ComposedBackend):
     ``folder`` is where budgets and evidence are kept otherwise; ``guards`` are those that its backends already have;
     ``others`` are backends that are only asked by their id.
 
+    What a config file may not say in MEDIATOR is a ConfigError here too, with a line for each value.
+
     Beside backends of other types a mock is never asked: a mock must not pass for a model. Inside another Mediator it
     keeps its ``privacy`` and ``budget``; for the rest the outer one's rules hold.
     """
@@ -76,6 +78,7 @@ class Mediator(ComposedBackend):
         others: Mapping[str, Part] = NOTHING,
         id: str = "mediator",
     ) -> None:
+        check_settings(locals())
         super().__init__(backends, choose_strategy(strategy), id=id, timeout=timeout)
         self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared)
         self._others = others

@@ -336,8 +336,12 @@ class Asking:
         return given or self._privacy()
 
     def asker(self, common: Mapping[str, Any] = NOTHING, cancel: CancelToken | None = None) -> Ask:
-        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all."""
+        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
 
+        Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
+        """
+        everywhere = dict(common)
+        self._request("", everywhere.pop("tools", ()), everywhere.pop("temperature", None), everywhere)
         router = self._router.for_batches()
 
         def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:

@@ -13,6 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from complaint_llm.backends.base import Backend, Capability
@@ -116,6 +117,9 @@ class MockBackend(Backend):
     interruptible: ClassVar[bool] = True
     demo: ClassVar[bool] = True
     default_location: ClassVar[Literal["local", "remote"]] = "local"
+    options_schema = MappingProxyType(
+        {"properties": {"echo": {"type": "boolean"}, "latency": {"type": "number", "minimum": 0}}}
+    )
 
     def __init__(
         self,
@@ -126,9 +130,7 @@ class MockBackend(Backend):
         **keys: Any,
     ) -> None:
         super().__init__(**{"embedding_model": "mock", **keys})
-        if not _is_time(latency):
-            raise ConfigError(f"{self.id}: latency is a number of seconds, not {latency!r}")
-        self._echo = bool(echo)
+        self._echo = echo
         self._latency = float(latency)
         self._lock = threading.Lock()
         # Guarded by the lock: the script and what was asked so far.
@@ -236,10 +238,6 @@ class MockBackend(Backend):
             raise CancelledError(cancel.reason)
         if seconds > left or left <= 0:
             raise BackendTimeoutError("no answer within the time", maybe_received=True)
-
-
-def _is_time(given: object) -> bool:
-    return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 <= given < float("inf")
 
 
 def _response(given: object, where: str) -> MockResponse:

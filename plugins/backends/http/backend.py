@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -29,6 +31,7 @@ class TemplateBackend(HTTPBackend):
     """
 
     type: ClassVar[str] = "http"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
 
     def __init__(self, *, body: Any, text: str, endpoint: str = "", **keys: Any) -> None:
         super().__init__(**keys)
