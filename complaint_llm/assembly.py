@@ -151,4 +151,5 @@ def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> St
 
     if host is None or given in STRATEGIES:
         return make_strategy(given)
-    return make_strategy(given, host.offered("complaint_llm_strategies"))
+    offered = host.offer("complaint_llm_strategies", given)
+    return make_strategy(given, {} if offered is None else {given: offered})

@@ -375,10 +375,10 @@ def evidence_store(
     url = known.get("blocks")
     if isinstance(url, str):
         scheme = url.partition("://")[0]
-        offered = host.offered("complaint_llm_block_stores") if host is not None else {}
-        if scheme not in offered:
+        offered = host.offer("complaint_llm_block_stores", scheme) if host is not None else None
+        if offered is None:
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
-        known["blocks"] = offered[scheme](url)
+        known["blocks"] = offered(url)
     return EvidenceStore(**known)
 
 

@@ -158,19 +158,21 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
         return []
     at = ("MEDIATOR", "strategy")
     try:
-        known = sorted({*STRATEGIES, *host.offered("complaint_llm_strategies")})
+        if host.offer("complaint_llm_strategies", name) is not None:
+            return []
     except PluginError as error:
         return [Problem(at, str(error))]
+    known = sorted({*STRATEGIES, *host.offered_names("complaint_llm_strategies")})
     meant = nearest(name, known)
     hint = f'; did you mean "{meant}"?' if meant else ""
-    return [] if name in known else [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
+    return [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
 
 
 _FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG")
 
 
 def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:
-    from complaint_llm.host import PluginHost
+    from complaint_llm.host import PluginHost, unknown_plugin
 
     if not said or any(problem.path[:1] == ("PLUGINS",) for problem in found):
         return given or PluginHost()
@@ -186,7 +188,15 @@ def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem
         block=said.get("block", ()),
         allow=said.get("allow"),
     )
-    host.load_listed()
+    strange = [
+        Problem(("PLUGINS", key, said[key].index(name)), unknown_plugin(name, near))
+        for key in ("block", "allow")
+        for name, near in host.unknown_plugins(said.get(key, ()))
+    ]
+    if strange:
+        found += strange
+    else:
+        host.load_listed()
     return host
 
 
