@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
@@ -187,28 +188,29 @@ def _is_plain(request: Request | EmbeddingRequest) -> bool:
     )
 
 
-class _UnmakeableBackend(Backend):
-    """Answers every attempt with the reason why the backend could not be made."""
+class _Refusing(Backend):
+    """Answers every attempt with the reason why it cannot work."""
 
     interruptible = True
 
-    def __init__(self, id: str, error: Exception) -> None:
+    def __init__(self, id: str) -> None:
         super().__init__(id=id, max_retries=0)
-        self._error = error
-        known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
-        self._reason = str(error) if known else f"{type(error).__name__}: {error}"
+
+    def fault(self) -> BackendError:
+        """The reason, as an error of its own each time."""
+        raise NotImplementedError
 
     def answer(self, request: Request) -> InferenceOutput:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def load(self) -> None:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def is_loaded(self) -> bool:
         return False
@@ -216,5 +218,37 @@ class _UnmakeableBackend(Backend):
     def lacks(self, request: Any) -> str | None:
         return None
 
-    def _fault(self) -> BackendError:
-        return BackendError(f"could not be made: {self._reason}", backend=self.id, sent=False)
+
+class _UnmakeableBackend(_Refusing):
+    """Stands for a backend that could not be made."""
+
+    def __init__(self, id: str, error: Exception) -> None:
+        super().__init__(id)
+        self._error = error
+        known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
+        self._reason = str(error) if known else f"{type(error).__name__}: {error}"
+
+    def fault(self) -> BackendError:
+        fault = BackendError(f"could not be made: {self._reason}", backend=self.id, sent=False)
+        fault.__cause__ = self._error
+        return fault
+
+
+class LeftOutBackend(_Refusing):
+    """Stands for a part of a composed backend that was left out when the config was read, so that attempts tell of it.
+    Any thread may call it."""
+
+    def __init__(self, id: str, reason: BackendError, local: bool = False) -> None:
+        super().__init__(id)
+        self._reason = reason
+        self._local = local
+
+    @property
+    def local(self) -> bool:
+        return self._local
+
+    def lacks(self, request: Any) -> str | None:
+        return str(self._reason) if isinstance(request, EmbeddingRequest) else None
+
+    def fault(self) -> BackendError:
+        return copy(self._reason)

@@ -71,6 +71,13 @@ def key_rules(own: Mapping[str, Any] | Path | None) -> KeyRules:
     return KeyRules({**schema, "type": "object", "properties": {**common, **schema.get("properties", {})}})
 
 
+def check_keys(keys: Mapping[str, Any], owner: str) -> None:
+    """Look at common keys, perhaps under their older names, that are for parts of a backend: see ``read_options``."""
+    given = resolve_aliases(keys)
+    key_rules(None).check(given, owner)
+    read_options(given, owner)
+
+
 def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
     """Options from keys whose aliases are resolved and whose values fit the rules. Raises TypeError for an unknown key.
     """
