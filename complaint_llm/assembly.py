@@ -79,14 +79,13 @@ def _maker(
     config: Config, entry: BackendEntry, declared: Mapping[str, LazyBackend], guards: Guards
 ) -> Callable[[], Backend]:
     def make() -> Backend:
-        from complaint_llm.config import BackendEntry
         from complaint_llm.config.making import make_part
-        from complaint_llm.config.parts import with_parts
+        from complaint_llm.config.parts import is_entry, with_parts
 
         def part(path: Sequence[str | int], given: Any) -> Any:
             if isinstance(given, str):
                 return declared.get(given, given)
-            return _lazy(config, given, declared, guards) if isinstance(given, BackendEntry) else make_part(given)
+            return _lazy(config, given, declared, guards) if is_entry(given) else make_part(given)
 
         keys = with_parts(entry.keys, entry.type.parts, part)
         backend: Any = config.make_backend(entry.id, {key: keys[key] for key in entry.type.parts if key in keys})
@@ -106,12 +105,11 @@ def _maker(
 
 def _caches(entry: BackendEntry, entries: Sequence[BackendEntry]) -> bool:
     """Whether answers of it, or of one that it is made of, are kept."""
-    from complaint_llm.config import BackendEntry
-    from complaint_llm.config.parts import part_items
+    from complaint_llm.config.parts import is_entry, part_items
 
     parts = [each for _, each in part_items(entry.keys, entry.type.parts)]
     declared = [each for each in entries if each.id in parts]
-    inline = [each for each in parts if isinstance(each, BackendEntry)]
+    inline = [each for each in parts if is_entry(each)]
     return bool(entry.keys.get("cache_enabled")) or any(_caches(each, entries) for each in (*declared, *inline))
 
 

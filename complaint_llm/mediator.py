@@ -13,6 +13,7 @@ from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, find_part, members_of, only_mocks
 from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
+from complaint_llm.backends.private import PrivateCandidates
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
 from complaint_llm.request import NOTHING
@@ -102,6 +103,7 @@ class Mediator(ComposedBackend):
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
         self._demos: dict[int, DemoBackend] = {}
+        self._private = PrivateCandidates()
         self.config: Config | None = None
         self._seal = self._sealed if provenance or on_truncation != "ignore" else None
         if guards is None:
@@ -279,9 +281,7 @@ class Mediator(ComposedBackend):
 
     def _kept_here(self, found: Sequence[Candidate], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
         # A part of another Mediator keeps its own promise, whatever the outer one allows.
-        if self._local_only is None or request.privacy is not None:
-            return found
-        return [each for each in found if each.local]
+        return found if self._local_only is None or request.privacy is not None else self._private.of(found)
 
     def _demo_or_model(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
         if not any(candidate.demo for candidate in found):

@@ -170,7 +170,17 @@ class Backend(Guarded):
         """The backends that may answer, in the order to try them: this one, or a composed one's parts."""
         return (self,)
 
+    def fixed_content(self) -> Mapping[str, Any]:
+        """What this backend puts into each request whatever is asked, by the config's keys for it."""
+        return {"extra_body": self.options.extra_body}
+
     def lacks(self, request: Request | EmbeddingRequest) -> str | None:
+        if request.privacy == "local":
+            from complaint_llm.privacy import fixed_elsewhere
+
+            found = fixed_elsewhere(self.fixed_content())
+            if found is not None:
+                return found
         can = self.capabilities
         if isinstance(request, EmbeddingRequest):
             return None if "embeddings" in can else "no embeddings"

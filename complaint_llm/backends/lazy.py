@@ -182,6 +182,7 @@ def _is_plain(request: Request | EmbeddingRequest) -> bool:
     """Text in, text out: what every backend can do, so none has to be made to be asked."""
     return (
         isinstance(request, Request)
+        and request.privacy is None
         and not request.tools
         and request.response_format is None
         and all(isinstance(message.content, str) for message in request.messages)

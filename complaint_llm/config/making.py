@@ -9,7 +9,7 @@ from complaint_llm.backends.base import Backend
 from complaint_llm.backends.lazy import LeftOutBackend
 from complaint_llm.backends.options import COMMON_KEYS
 from complaint_llm.backends.usual_key import usual_key
-from complaint_llm.config.parts import LeftOut, Part, with_parts
+from complaint_llm.config.parts import LeftOut, Part, is_entry, with_parts
 from complaint_llm.config.schema import Parameters
 from complaint_llm.exceptions import AuthenticationError, BackendError
 from complaint_llm.secrets import Secret
@@ -48,7 +48,7 @@ def make_part(part: Part) -> Any:
     """A part that is written inline, as a backend; one that was left out answers every attempt with the reason."""
     if isinstance(part, LeftOut):
         return left_out_backend(part)
-    return make(part, {}) if isinstance(part, tuple) else part
+    return make(part, {}) if is_entry(part) else part
 
 
 def left_out_backend(part: LeftOut) -> LeftOutBackend:

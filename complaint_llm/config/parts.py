@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 from complaint_llm.backends.options import COMMON_KEYS
 from complaint_llm.config.problems import Path, nearest
@@ -82,10 +82,15 @@ def with_parts(keys: Mapping[str, Any], parts: tuple[str, ...], change: Callable
     return changed
 
 
+def is_entry(part: Part) -> TypeGuard[BackendEntry]:
+    """Whether a part is an entry that was written inline."""
+    return hasattr(part, "place")
+
+
 def entries_within(entries: Sequence[BackendEntry]) -> Iterator[BackendEntry]:
     """The entries that are written inline in these, and in those in turn."""
     for entry in entries:
-        inner = [part for _, part in part_items(entry.keys, entry.type.parts) if hasattr(part, "place")]
+        inner = [part for _, part in part_items(entry.keys, entry.type.parts) if is_entry(part)]
         yield from inner
         yield from entries_within(inner)
 
@@ -109,6 +114,6 @@ def described(entry: BackendEntry) -> dict[str, Any]:
     def plain(path: Path, part: Part) -> Any:
         if isinstance(part, LeftOut):
             return {"id": part.id, "type": part.type.name}
-        return described(part) if isinstance(part, tuple) else part
+        return described(part) if is_entry(part) else part
 
     return {"id": entry.id, "type": entry.type.name, **with_parts(entry.keys, entry.type.parts, plain)}
