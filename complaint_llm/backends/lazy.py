@@ -11,6 +11,7 @@ from complaint_llm.backends.base import Backend
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo
 from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.routing.candidate import PolicyState
 from complaint_llm.routing.fork import reset_in_child
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ class _UnmakeableBackend(_Refusing):
 
 
 class LeftOutBackend(_Refusing):
-    """Stands for a part of a composed backend that was left out when the config was read, so that attempts tell of it.
-    Any thread may call it."""
+    """Stands for a part of a composed backend that was left out when the config was read, so that attempts and
+    ``explain`` tell of it. Any thread may call it."""
 
     def __init__(self, id: str, reason: BackendError, local: bool = False) -> None:
         super().__init__(id)
@@ -245,11 +246,19 @@ class LeftOutBackend(_Refusing):
         self._local = local
 
     @property
+    def policies(self) -> Sequence[Policy]:
+        """Only that it admits nothing."""
+        return (self,)
+
+    def enter(self, request: Request | EmbeddingRequest, patience: float) -> BackendError:
+        return self.fault()
+
+    def state(self, request: Request | EmbeddingRequest | None = None) -> PolicyState:
+        return PolicyState("left out", str(self._reason.args[0]), ready=False)
+
+    @property
     def local(self) -> bool:
         return self._local
-
-    def lacks(self, request: Any) -> str | None:
-        return str(self._reason) if isinstance(request, EmbeddingRequest) else None
 
     def fault(self) -> BackendError:
         return copy(self._reason)
