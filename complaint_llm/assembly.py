@@ -11,7 +11,7 @@ from complaint_llm.backends.composed import ComposedBackend, Part
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.backends.options import retry_policy
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.given_keys import section_rules
+from complaint_llm.given_keys import mediator_rules
 from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.state_folder import STATE_PATH
 from complaint_llm.secrets import Secret
@@ -138,11 +138,12 @@ def make_guards(
 
 def check_settings(given: Mapping[str, Any]) -> None:
     """Raise ConfigError for what a config file may not say either: ``given`` are a Mediator's arguments by name."""
-    strategy, evidence = given["strategy"], given["evidence"]
-    settings = {**given, "backends": None, "strategy": strategy if isinstance(strategy, str) else None}
-    section_rules("MEDIATOR").check(settings, given["id"])
-    if isinstance(evidence, Mapping):
-        section_rules("EVIDENCE").check(evidence, f"{given['id']}: evidence")
+    objects = {key: given[key] if isinstance(given[key], form) else None for key, form in _SPELLED.items()}
+    mediator_rules().check({**given, **objects, "backends": None}, given["id"])
+
+
+_SPELLED: Mapping[str, Any] = {"strategy": str, "evidence": Mapping}
+"""Arguments that are objects, or what a file says to have them made."""
 
 
 def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:

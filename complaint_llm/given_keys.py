@@ -37,9 +37,10 @@ class KeyRules:
 
 
 @cache
-def section_rules(section: str) -> KeyRules:
-    """The rules for a section of the config file, such as MEDIATOR."""
-    return KeyRules(read_schema("config")["properties"][section])
+def mediator_rules() -> KeyRules:
+    """The rules for a Mediator's arguments: the keys of MEDIATOR, and ``evidence`` as section EVIDENCE."""
+    sections = read_schema("config")["properties"]
+    return KeyRules({"properties": {**sections["MEDIATOR"]["properties"], "evidence": sections["EVIDENCE"]}})
 
 
 def as_json(value: Any) -> Any:
@@ -51,4 +52,4 @@ def as_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-__all__ = ["KeyRules", "as_json", "section_rules"]
+__all__ = ["KeyRules", "as_json", "mediator_rules"]
