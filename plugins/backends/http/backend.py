@@ -44,12 +44,12 @@ class TemplateBackend(HTTPBackend):
             raise ConfigError(f"{self.id}: text is a JSON pointer such as /choices/0/text, not {text!r}")
         if not self._template.names & {"prompt", "messages"}:
             raise ConfigError(f"{self.id}: the body has neither {{prompt}} nor {{messages}}")
-        self._body = body
+        self._written = body
         self._pointer = text
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
     def fixed_content(self) -> Mapping[str, Any]:
-        return {**super().fixed_content(), "body": self._body}
+        return {**super().fixed_content(), "body": self._written}
 
     def encode(self, request: Request) -> WireRequest:
         refused = self._refused(request)
