@@ -11,6 +11,7 @@ from complaint_llm.backends.composed import ComposedBackend, Part
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.backends.options import retry_policy
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.given_keys import mediator_rules
 from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.state_folder import STATE_PATH
 from complaint_llm.secrets import Secret
@@ -53,14 +54,7 @@ def assemble(config: Config, guards: Guards) -> Assembled:
     """The backends of a config, each made, and guarded, when it is first asked. Raises ConfigError if none is left."""
     declared: dict[str, LazyBackend] = {}
     for entry in config.backends:
-        declared[entry.id] = LazyBackend(
-            entry.id,
-            _maker(config, entry, declared, guards),
-            composed=entry.type.composed,
-            demo=entry.type.demo,
-            caches=_caches(entry, config.backends),
-            retry=retry_policy(entry.keys),
-        )
+        declared[entry.id] = _lazy(config, entry, declared, guards)
     named = config.mediator.get("backends") or config.order
     chosen = [declared[id] for id in named if id in declared]
     left_out = [(id, reason) for id, reason in config.left_out if id in named]
@@ -70,12 +64,31 @@ def assemble(config: Config, guards: Guards) -> Assembled:
     return Assembled(chosen, {id: part for id, part in declared.items() if part not in chosen})
 
 
+def _lazy(config: Config, entry: BackendEntry, declared: Mapping[str, LazyBackend], guards: Guards) -> LazyBackend:
+    return LazyBackend(
+        entry.id,
+        _maker(config, entry, declared, guards),
+        composed=entry.type.composed,
+        demo=entry.type.demo,
+        caches=_caches(entry, config.backends),
+        retry=retry_policy(entry.keys),
+    )
+
+
 def _maker(
     config: Config, entry: BackendEntry, declared: Mapping[str, LazyBackend], guards: Guards
 ) -> Callable[[], Backend]:
     def make() -> Backend:
-        parts = {key: _resolved(entry.keys[key], declared) for key in entry.type.parts if key in entry.keys}
-        backend: Any = config.make_backend(entry.id, parts)
+        from complaint_llm.config.making import make_part
+        from complaint_llm.config.parts import is_entry, with_parts
+
+        def part(path: Sequence[str | int], given: Any) -> Any:
+            if isinstance(given, str):
+                return declared.get(given, given)
+            return _lazy(config, given, declared, guards) if is_entry(given) else make_part(given)
+
+        keys = with_parts(entry.keys, entry.type.parts, part)
+        backend: Any = config.make_backend(entry.id, {key: keys[key] for key in entry.type.parts if key in keys})
         if not isinstance(backend, Backend):
             from complaint_llm.backends.adapted import adapt
 
@@ -92,22 +105,12 @@ def _maker(
 
 def _caches(entry: BackendEntry, entries: Sequence[BackendEntry]) -> bool:
     """Whether answers of it, or of one that it is made of, are kept."""
-    named: list[Any] = []
-    for key in entry.type.parts:
-        given = entry.keys.get(key, ())
-        named += given if isinstance(given, (list, tuple)) else [given]
-    declared = any(_caches(each, entries) for each in entries if each.id in named)
-    inline = any(each.get("cache_enabled") for each in named if isinstance(each, Mapping))
-    return declared or inline or bool(entry.keys.get("cache_enabled"))
+    from complaint_llm.config.parts import is_entry, part_items
 
-
-def _resolved(value: Any, declared: Mapping[str, LazyBackend]) -> Any:
-    """Ids replaced by their backends; what is no id stays as it is."""
-    if isinstance(value, str):
-        return declared.get(value, value)
-    if isinstance(value, (list, tuple)):
-        return [_resolved(item, declared) for item in value]
-    return value
+    parts = [each for _, each in part_items(entry.keys, entry.type.parts)]
+    declared = [each for each in entries if each.id in parts]
+    inline = [each for each in parts if is_entry(each)]
+    return bool(entry.keys.get("cache_enabled")) or any(_caches(each, entries) for each in (*declared, *inline))
 
 
 def make_guards(
@@ -133,6 +136,16 @@ def make_guards(
     return Guards(BreakerSettings(**(breaker or {})), state, whole, common)
 
 
+def check_settings(given: Mapping[str, Any]) -> None:
+    """Raise ConfigError for what a config file may not say either: ``given`` are a Mediator's arguments by name."""
+    objects = {key: given[key] if isinstance(given[key], form) else None for key, form in _SPELLED.items()}
+    mediator_rules().check({**given, **objects, "backends": None}, given["id"])
+
+
+_SPELLED: Mapping[str, Any] = {"strategy": str, "evidence": Mapping}
+"""Arguments that are objects, or what a file says to have them made."""
+
+
 def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:
     """A strategy by name, a plugin's too where there is a host. Raises ConfigError for an unknown name."""
     if not isinstance(given, str):
@@ -141,4 +154,5 @@ def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> St
 
     if host is None or given in STRATEGIES:
         return make_strategy(given)
-    return make_strategy(given, host.offered("complaint_llm_strategies"))
+    offered = host.offer("complaint_llm_strategies", given)
+    return make_strategy(given, {} if offered is None else {given: offered})

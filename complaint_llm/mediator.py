@@ -7,12 +7,13 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
-from complaint_llm.assembly import Guards, assemble, choose_strategy, make_guards
+from complaint_llm.assembly import Guards, assemble, check_settings, choose_strategy, make_guards
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, find_part, members_of, only_mocks
 from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.lazy import LazyBackend
+from complaint_llm.backends.private import PrivateCandidates
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
 from complaint_llm.request import NOTHING
@@ -50,6 +51,8 @@ class Mediator(ComposedBackend):
     ``folder`` is where budgets and evidence are kept otherwise; ``guards`` are those that its backends already have;
     ``others`` are backends that are only asked by their id.
 
+    What a config file may not say in MEDIATOR is a ConfigError here too, with a line for each value.
+
     Beside backends of other types a mock is never asked: a mock must not pass for a model. Inside another Mediator it
     keeps its ``privacy`` and ``budget``; for the rest the outer one's rules hold.
     """
@@ -76,6 +79,7 @@ class Mediator(ComposedBackend):
         others: Mapping[str, Part] = NOTHING,
         id: str = "mediator",
     ) -> None:
+        check_settings(locals())
         super().__init__(backends, choose_strategy(strategy), id=id, timeout=timeout)
         self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared)
         self._others = others
@@ -99,6 +103,7 @@ class Mediator(ComposedBackend):
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
         self._demos: dict[int, DemoBackend] = {}
+        self._private = PrivateCandidates()
         self.config: Config | None = None
         self._seal = self._sealed if provenance or on_truncation != "ignore" else None
         if guards is None:
@@ -276,9 +281,7 @@ class Mediator(ComposedBackend):
 
     def _kept_here(self, found: Sequence[Candidate], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
         # A part of another Mediator keeps its own promise, whatever the outer one allows.
-        if self._local_only is None or request.privacy is not None:
-            return found
-        return [each for each in found if each.local]
+        return found if self._local_only is None or request.privacy is not None else self._private.of(found)
 
     def _demo_or_model(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
         if not any(candidate.demo for candidate in found):
@@ -372,10 +375,10 @@ def evidence_store(
     url = known.get("blocks")
     if isinstance(url, str):
         scheme = url.partition("://")[0]
-        offered = host.offered("complaint_llm_block_stores") if host is not None else {}
-        if scheme not in offered:
+        offered = host.offer("complaint_llm_block_stores", scheme) if host is not None else None
+        if offered is None:
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
-        known["blocks"] = offered[scheme](url)
+        known["blocks"] = offered(url)
     return EvidenceStore(**known)
 
 

@@ -38,10 +38,12 @@ def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], con
     plugins = {"complaint-llm": __version__}
     digest = None
     if config is not None:
-        described: dict[str, Any] = {
-            "BACKENDS": [{"id": e.id, "type": e.type.name, **e.keys} for e in config.backends],
+        from complaint_llm.config.parts import described
+
+        document: dict[str, Any] = {
+            "BACKENDS": [described(entry) for entry in config.backends],
             "MEDIATOR": dict(config.mediator),
         }
-        digest = config_digest(described)
+        digest = config_digest(document)
         plugins |= {e.type.name: e.type.version() for e in config.backends}
     return Provenance(ProvenanceLog(store.database, level=level, config_sha256=digest, plugins=plugins))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
 from complaint_llm.backends.streams import LiveStream, TextStream
 from complaint_llm.call import CancelToken, Deadline
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from complaint_llm.batch import Ask
     from complaint_llm.routing.candidate import Candidate
     from complaint_llm.routing.router import Router
+
+R = TypeVar("R", Request, EmbeddingRequest)
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole call: the official SDKs' default; reasoning models are silent for minutes."""
@@ -180,6 +182,7 @@ class Asking:
             self._extra_body(params),
             self._privacy_of(params),
         )
+        self._kept_private(request)
         self._calls.tokens.add(request.cancel)
         try:
             if self._closed:
@@ -258,13 +261,14 @@ class Asking:
         messages = as_messages(prompt, params.get("system") if params else None)
         token = self._token()
         if not params and temperature is None and not tools:
-            return Request(messages, Deadline(self._timeout(params)), token, stream=stream, privacy=self._privacy())
+            plain = Request(messages, Deadline(self._timeout(params)), token, stream=stream, privacy=self._privacy())
+            return self._kept_private(plain)
         generation = as_generation(params, temperature)
         given = params.get("response_format")
         evidence = tuple(params.get("evidence") or ())
         if evidence:
             self._check_evidence(evidence)
-        return Request(
+        request = Request(
             messages,
             Deadline(self._timeout(params)),
             token,
@@ -277,6 +281,17 @@ class Asking:
             evidence,
             stream,
         )
+        return self._kept_private(request)
+
+    def _kept_private(self, request: R) -> R:
+        """The request. Raises InvalidRequestError if it is private and whoever answers would fetch some of it."""
+        if request.privacy is not None:
+            from complaint_llm.privacy import content_elsewhere
+
+            found = content_elsewhere(request)
+            if found is not None:
+                raise InvalidRequestError(found, sent=False)
+        return request
 
     def _model_of(self, params: Mapping[str, Any]) -> str | None:
         given = params.get("model")
@@ -336,8 +351,12 @@ class Asking:
         return given or self._privacy()
 
     def asker(self, common: Mapping[str, Any] = NOTHING, cancel: CancelToken | None = None) -> Ask:
-        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all."""
+        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
 
+        Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
+        """
+        everywhere = dict(common)
+        self._request("", everywhere.pop("tools", ()), everywhere.pop("temperature", None), everywhere)
         router = self._router.for_batches()
 
         def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:

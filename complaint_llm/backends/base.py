@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 from complaint_llm.backends.asking import Asking
 from complaint_llm.backends.facts import ModelFacts
 from complaint_llm.backends.guarded import Guarded
-from complaint_llm.backends.options import COMMON_KEYS, Options, read_options, resolve_aliases
+from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
 from complaint_llm.backends.schema_refusal import Means, NativeSchemas
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
@@ -23,6 +23,9 @@ from complaint_llm.routing.candidate import Estimate
 from complaint_llm.routing.router import Router
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from complaint_llm.given_keys import KeyRules
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, EventStream, RetryPolicy
 
@@ -34,8 +37,8 @@ Capability = Literal["stream", "tools", "images", "structured", "embeddings"]
 class Backend(Guarded):
     """The base of all backends.
 
-    Constructors take the config keys of the type by name. Raises TypeError for an unknown key and ConfigError for a
-    value of a wrong type.
+    Constructors take the config keys of the type by name. Raises TypeError for an unknown key and ConfigError, with a
+    line for each, for values that a config file may not have either.
     """
 
     type: ClassVar[str] = ""
@@ -48,6 +51,8 @@ class Backend(Guarded):
     demo: ClassVar[bool] = False
     """Whether it answers without a model (a mock), which must never pass for one."""
     default_location: ClassVar[Literal["local", "remote"]] = "remote"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = None
+    """The JSON Schema of the type's own keys (or its file), which constructors hold their arguments to."""
 
     _made_with: tuple[Sequence[Any], Mapping[str, Any]]
 
@@ -58,7 +63,9 @@ class Backend(Guarded):
 
     def __init__(self, **keys: Any) -> None:
         super().__init__()
-        self.options: Options = read_options(resolve_aliases(keys), self._made_up_id())
+        given = resolve_aliases(keys)
+        self._check_keys({**self._made_with[1], **given})
+        self.options: Options = read_options(given, self._made_up_id())
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
         self.facts = ModelFacts(self.type, self.capabilities, self.options, self.price_provider)
         self._identities: dict[str | None, str] = {}
@@ -174,7 +181,17 @@ class Backend(Guarded):
         """The backends that may answer, in the order to try them: this one, or a composed one's parts."""
         return (self,)
 
+    def fixed_content(self) -> Mapping[str, Any]:
+        """What this backend puts into each request whatever is asked, by the config's keys for it."""
+        return {"extra_body": self.options.extra_body}
+
     def lacks(self, request: Request | EmbeddingRequest) -> str | None:
+        if request.privacy == "local":
+            from complaint_llm.privacy import fixed_elsewhere
+
+            found = fixed_elsewhere(self.fixed_content())
+            if found is not None:
+                return found
         can = self.capabilities
         if isinstance(request, EmbeddingRequest):
             return None if "embeddings" in can else "no embeddings"
@@ -353,6 +370,16 @@ class Backend(Guarded):
     @classmethod
     def _made_up_id(cls) -> str:
         return cls.type or cls.__name__
+
+    @classmethod
+    def _check_keys(cls, keys: Mapping[str, Any]) -> None:
+        """Raise ConfigError for values that a config may not have. The rules are prepared once for each class."""
+        rules = vars(cls).get("_key_rules")
+        if rules is None:
+            rules = cls._key_rules = key_rules(cls.options_schema)
+        rules.check(keys, cls._made_up_id())
+
+    _key_rules: ClassVar[KeyRules]
 
 
 BaseBackend = Backend

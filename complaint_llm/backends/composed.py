@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from complaint_llm.backends.base import Backend
@@ -234,6 +234,8 @@ def _as_part(given: Any) -> Part:
         return given
     if isinstance(given, str):
         raise ConfigError(f"{given!r} is a name, not a backend: names are looked up in a config only")
+    if isinstance(given, Mapping):
+        raise ConfigError("a mapping is no backend: make the backend first, only llm_router takes them inline")
     from complaint_llm.backends.adapted import adapt
 
     return adapt(given)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo
 from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.routing.candidate import PolicyState
 from complaint_llm.routing.fork import reset_in_child
 
 if TYPE_CHECKING:
@@ -181,34 +183,36 @@ def _is_plain(request: Request | EmbeddingRequest) -> bool:
     """Text in, text out: what every backend can do, so none has to be made to be asked."""
     return (
         isinstance(request, Request)
+        and request.privacy is None
         and not request.tools
         and request.response_format is None
         and all(isinstance(message.content, str) for message in request.messages)
     )
 
 
-class _UnmakeableBackend(Backend):
-    """Answers every attempt with the reason why the backend could not be made."""
+class _Refusing(Backend):
+    """Answers every attempt with the reason why it cannot work."""
 
     interruptible = True
 
-    def __init__(self, id: str, error: Exception) -> None:
+    def __init__(self, id: str) -> None:
         super().__init__(id=id, max_retries=0)
-        self._error = error
-        known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
-        self._reason = str(error) if known else f"{type(error).__name__}: {error}"
+
+    def fault(self) -> BackendError:
+        """The reason, as an error of its own each time."""
+        raise NotImplementedError
 
     def answer(self, request: Request) -> InferenceOutput:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def load(self) -> None:
-        raise self._fault() from self._error
+        raise self.fault()
 
     def is_loaded(self) -> bool:
         return False
@@ -216,5 +220,45 @@ class _UnmakeableBackend(Backend):
     def lacks(self, request: Any) -> str | None:
         return None
 
-    def _fault(self) -> BackendError:
-        return BackendError(f"could not be made: {self._reason}", backend=self.id, sent=False)
+
+class _UnmakeableBackend(_Refusing):
+    """Stands for a backend that could not be made."""
+
+    def __init__(self, id: str, error: Exception) -> None:
+        super().__init__(id)
+        self._error = error
+        known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
+        self._reason = str(error) if known else f"{type(error).__name__}: {error}"
+
+    def fault(self) -> BackendError:
+        fault = BackendError(f"could not be made: {self._reason}", backend=self.id, sent=False)
+        fault.__cause__ = self._error
+        return fault
+
+
+class LeftOutBackend(_Refusing):
+    """Stands for a part of a composed backend that was left out when the config was read, so that attempts and
+    ``explain`` tell of it. Any thread may call it."""
+
+    def __init__(self, id: str, reason: BackendError, local: bool = False) -> None:
+        super().__init__(id)
+        self._reason = reason
+        self._local = local
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        """Only that it admits nothing."""
+        return (self,)
+
+    def enter(self, request: Request | EmbeddingRequest, patience: float) -> BackendError:
+        return self.fault()
+
+    def state(self, request: Request | EmbeddingRequest | None = None) -> PolicyState:
+        return PolicyState("left out", str(self._reason.args[0]), ready=False)
+
+    @property
+    def local(self) -> bool:
+        return self._local
+
+    def fault(self) -> BackendError:
+        return copy(self._reason)

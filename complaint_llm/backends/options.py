@@ -2,65 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.given_keys import KeyRules
 from complaint_llm.request import GENERATION_KEYS, NOTHING
 from complaint_llm.routing.candidate import RetryPolicy
+from complaint_llm.schema_files import read_schema
 from complaint_llm.secrets import Secret
 
 ALIASES: Mapping[str, str] = {"api_base": "base_url", "engine": "model", "max_output_tokens": "max_tokens"}
 """Keys of older tools and their names here."""
 
-_NUMBER = (int, float)
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "model": str,
-    "base_url": str,
-    "temperature": _NUMBER,
-    "max_tokens": int,
-    "top_p": _NUMBER,
-    "top_k": int,
-    "stop": (str, list, tuple),
-    "seed": int,
-    "frequency_penalty": _NUMBER,
-    "presence_penalty": _NUMBER,
-    "reasoning_effort": str,
-    "thinking_budget": int,
-    "system": str,
-    "embedding_model": str,
-    "extra_body": Mapping,
-    "custom_headers": Mapping,
-    "timeout": _NUMBER,
-    "connection_timeout": _NUMBER,
-    "load_timeout": _NUMBER,
-    "optional": bool,
-    "rate_limit": int,
-    "rate_limit_window": _NUMBER,
-    "tokens_per_minute": int,
-    "retry_on_rate_limit": bool,
-    "max_retries": int,
-    "retry_delay": _NUMBER,
-    "max_retry_delay": _NUMBER,
-    "exponential_backoff": bool,
-    "retry_on_errors": (list, tuple, frozenset, set),
-    "max_concurrency": int,
-    "cache_enabled": bool,
-    "cache_ttl": _NUMBER,
-    "cache_size": int,
-    "weight": _NUMBER,
-    "budget": (int, float, Mapping),
-    "pricing": Mapping,
-    "location": str,
-    "stream": bool,
-    "unsupported_parameters": str,
-    "verbose": bool,
-    "api_key": (str, Secret),
-}
-
-COMMON_KEYS: frozenset[str] = frozenset(_KINDS)
 
 
 class Options(NamedTuple):
@@ -96,18 +53,40 @@ class Options(NamedTuple):
     verbose: bool = False
 
 
-def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
-    """Options from keys whose aliases are resolved.
+RETRY_KEYS = (
+    "max_retries", "retry_delay", "max_retry_delay", "exponential_backoff", "retry_on_errors", "retry_on_rate_limit",
+)  # fmt: skip
 
-    Raises TypeError for an unknown key, ConfigError for a value of a wrong type.
+COMMON_KEYS: frozenset[str] = frozenset(Options._fields) - {"params", "retry"} | frozenset(
+    (*(GENERATION_KEYS - {"logprobs"}), *RETRY_KEYS)
+)
+"""The keys that every backend takes, as schemas/backend.schema.json has them beside ``type``."""
+
+
+def key_rules(own: Mapping[str, Any] | Path | None) -> KeyRules:
+    """The rules for the common keys and a type's own, whose schema is a mapping, a file, or nothing."""
+    common = read_schema("backend")["properties"]
+    common["id"] = {"type": "string", "minLength": 1}  # a file's ids are words, for lists and commands name them
+    schema = json.loads(own.read_bytes()) if isinstance(own, Path) else own or {}
+    return KeyRules({**schema, "type": "object", "properties": {**common, **schema.get("properties", {})}})
+
+
+def check_keys(keys: Mapping[str, Any], owner: str) -> None:
+    """Look at common keys, perhaps under their older names, that are for parts of a backend: see ``read_options``."""
+    given = resolve_aliases(keys)
+    key_rules(None).check(given, owner)
+    read_options(given, owner)
+
+
+def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
+    """Options from keys whose aliases are resolved and whose values fit the rules. Raises TypeError for an unknown key.
     """
-    for key, value in keys.items():
-        kind = _KINDS.get(key)
-        if kind is None:
-            raise TypeError(f"{default_id}: unknown key {key!r}")
-        wrong_bool = isinstance(value, bool) and kind is not bool
-        if value is not None and (wrong_bool or not isinstance(value, kind)):
-            raise ConfigError(f"{default_id}: {key} cannot be a {type(value).__name__}")
+    for key in keys:
+        if key not in COMMON_KEYS:
+            from complaint_llm.schema_problems import nearest
+
+            meant = nearest(key, sorted(COMMON_KEYS))
+            raise TypeError(f"{default_id}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))
     given = {key: value for key, value in keys.items() if value is not None}
     params = {key: given.pop(key) for key in tuple(given) if key in GENERATION_KEYS}
     api_key = given.pop("api_key", None)
@@ -128,11 +107,6 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
 
 def _hidden(value: str | Secret) -> Secret:
     return value if isinstance(value, Secret) else Secret(value)
-
-
-RETRY_KEYS = (
-    "max_retries", "retry_delay", "max_retry_delay", "exponential_backoff", "retry_on_errors", "retry_on_rate_limit",
-)  # fmt: skip
 
 
 def retry_policy(keys: Mapping[str, Any]) -> RetryPolicy:

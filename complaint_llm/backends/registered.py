@@ -20,9 +20,9 @@ _registered: dict[str, BackendType] = {}
 def register_backend(name: str, backend: Callable[..., Any], *, schema: Mapping[str, Any] | None = None) -> None:
     """Offer a class (or factory) as the backend type ``name`` to every config that is loaded from now on.
 
-    ``schema`` is the JSON Schema of its own keys; without it the common keys and the class's named ``__init__``
-    parameters are allowed. Registering the same class again changes nothing. Raises PluginError if the name is taken
-    by another class, or if one of the three cannot be used. Any thread may call it.
+    ``schema`` is the JSON Schema of its own keys, else its ``options_schema``; without either the common keys and the
+    class's named ``__init__`` parameters are allowed. Registering the same class again changes nothing. Raises
+    PluginError if the name is taken by another class, or if one of the three cannot be used. Any thread may call it.
     """
     from complaint_llm.backends.offers import fault_of
 
@@ -49,7 +49,7 @@ def backend_type_of(name: str, backend: Callable[..., Backend], schema: Mapping[
         name,
         backend,
         summary=next(iter((backend.__doc__ or "").strip().splitlines()), ""),
-        schema=schema,
+        schema=schema if schema is not None else getattr(backend, "options_schema", None),
         key_variables=tuple(getattr(backend, "key_variables", ())),
         needs_key=bool(getattr(backend, "needs_key", False)),
         location=getattr(backend, "default_location", "remote"),

@@ -62,6 +62,11 @@ class BackendType(NamedTuple):
     demo: bool = False
     """Answers without a model. Beside other types it is asked only if all of those were left out at load."""
 
+    lends: bool = False
+    """Of a type that is made of other backends: whether its common keys hold for parts that are written inline, where
+    they give none of their own. A key and its address (``api_key``, ``base_url``, ``custom_headers``) hold for the
+    first part alone."""
+
     @property
     def composed(self) -> bool:
         """Whether it is made of other backends."""

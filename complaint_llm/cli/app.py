@@ -104,8 +104,12 @@ class App:
         here = url == "dask://local" or url.startswith("dask://local/")
         if self.load_config().mediator.get("privacy") == "local" and not here:
             raise ConfigError(f'MEDIATOR "privacy" is "local", and {url} may be another machine: use dask://local/N')
-        executors: dict[str, ExecutorFactory] = self.load_config().host.offered("complaint_llm_batch_executors")
-        return executors
+        scheme, host = url.partition("://")[0], self.load_config().host
+        if scheme in ("threads", "dask"):
+            return {}
+        found = host.offer("complaint_llm_batch_executors", scheme)
+        # Only where nobody has it are all asked, to name what there is.
+        return host.offered("complaint_llm_batch_executors") if found is None else {scheme: found}
 
     def ask_factory(self) -> Callable[[], Ask]:
         """What another process opens its own Mediator with: the config as it was written, secrets unresolved."""

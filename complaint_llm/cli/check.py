@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.leaving import Leaving, leaving
 from complaint_llm.cli.table import print_table
 from complaint_llm.config.precautions import precautions
 from complaint_llm.exceptions import ComplaintLLMError
@@ -20,13 +21,22 @@ CONNECT_SECONDS = 10.0
 
 
 class Finding(NamedTuple):
-    """One backend's line. ``state`` is ready, left out, broken or unreachable."""
+    """One backend's line. ``state`` is ready, left out, broken or unreachable; ``goes_to`` what could leave by it."""
 
     id: str
     type: str
     model: str
     state: str
     note: str
+    goes_to: Leaving | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs; where nothing can be sent, ``goes_to`` is null."""
+        return {**self._asdict(), "goes_to": None if self.goes_to is None else self.goes_to._asdict()}
+
+    def as_row(self) -> tuple[str, ...]:
+        """For people."""
+        return self.id, self.type, self.model, self.state, self.goes_to.line() if self.goes_to else "", self.note
 
 
 @click.command()
@@ -34,7 +44,8 @@ class Finding(NamedTuple):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(app: App, connect: bool, as_json: bool) -> None:
-    """Show each backend: ready, left out and why, or (with --connect) unreachable; and models that end.
+    """Show each backend: ready, left out and why, or (with --connect) unreachable; models that end; and what could
+    leave this machine: the host, and what a server would fetch from elsewhere.
 
     Exit code 1 if a backend that is not optional is broken or unreachable, 2 if the config is wrong.
 
@@ -45,9 +56,9 @@ def check(app: App, connect: bool, as_json: bool) -> None:
         _check_node(mediator)
         cautions = [] if mediator.config is None else precautions(mediator.config)
     if as_json:
-        click.echo(json.dumps([finding._asdict() for finding in findings], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
     else:
-        print_table(("backend", "type", "model", "state", ""), findings)
+        print_table(("backend", "type", "model", "state", "goes to", ""), [finding.as_row() for finding in findings])
     for line in cautions:
         click.echo(f"WARNING {line}", err=True)
     if any(finding.state in ("broken", "unreachable") for finding in findings):
@@ -94,7 +105,8 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
         backend.check(CONNECT_SECONDS, connect=connect)
     except ComplaintLLMError as error:
         return Finding(id, type, info.name, "unreachable" if connect else "broken", str(error))
-    return Finding(id, type, info.name, "ready", note)
+    private = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
+    return Finding(id, type, info.name, "ready", note, leaving(backend, private=private))
 
 
 def _retirement(day: str | None) -> str:

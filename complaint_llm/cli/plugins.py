@@ -20,9 +20,7 @@ def plugins(app: App, as_json: bool) -> None:
 
     Example: complaint-llm plugins
     """
-    from complaint_llm.host import PluginHost
-
-    host = PluginHost() if app.find_config() is None else app.load_config().host
+    host = app.open_host()
     records = host.plugins()
     if as_json:
         click.echo(json.dumps([record._asdict() for record in records], ensure_ascii=False, indent=2, default=str))

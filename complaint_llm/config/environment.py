@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from complaint_llm.config.problems import Path as DocumentPath
 from complaint_llm.config.problems import Problem
 from complaint_llm.schema_check import UNSET
+from complaint_llm.schema_problems import NOT_FINITE
 from complaint_llm.secrets import Secret
 
 _REFERENCE = re.compile(
@@ -126,7 +127,7 @@ class _Walk:
         if isinstance(value, list):
             return [self.visit(item, (*path, index)) for index, item in enumerate(value)]
         if isinstance(value, float) and not math.isfinite(value):
-            self.problems.append(Problem(path, "no number that can be used: too large or not a number"))
+            self.problems.append(Problem(path, NOT_FINITE))
             return UNSET
         return value
 

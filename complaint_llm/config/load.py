@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config import references
-from complaint_llm.config.entries import EntryReader
+from complaint_llm.config.entries import EntryReader, Site
 from complaint_llm.config.environment import Environment, fill, process_environment, with_dotenv
 from complaint_llm.config.model import Config
 from complaint_llm.config.problems import Problem, nearest
@@ -96,9 +96,10 @@ def assemble(
         chosen = _host(sections.get("PLUGINS"), folder, host, found)
     except PluginError as error:
         return describe([Problem(("PLUGINS",), str(error)), *found])
-    reader = EntryReader(chosen, environment, folder)
     listed = document.get("BACKENDS")
-    reads = [reader.read(index, raw) for index, raw in enumerate(listed if isinstance(listed, list) else ())]
+    raws: list[Any] = listed if isinstance(listed, list) else []
+    reader = EntryReader(chosen, environment, folder, _ids(raws, environment))
+    reads = [reader.read(raw, Site(("BACKENDS", index))) for index, raw in enumerate(raws)]
     found += [problem for one in reads for problem in one.problems]
     found += references.check_ids(reads)
     order = tuple(one.id for one in reads if one.id is not None)
@@ -106,30 +107,30 @@ def assemble(
     found += references.check_mediator(mediator.get("backends") if isinstance(mediator, dict) else None, order)
     found += _strategy_problems(mediator.get("strategy") if isinstance(mediator, dict) else None, chosen)
     entries = [one.entry for one in reads if one.entry is not None]
-    composed = [entry for entry in entries if entry.type.parts]
-    if composed:
-        schemas = {
-            entry.type.name: kind.validator.schema
-            for entry in composed
-            if not isinstance(kind := reader.kind(entry.type.name), PluginError)
-        }
-        found += references.check_parts(composed, order, chosen.backend_type_names(), schemas)
+    found += references.check_circles(entries)
     if found:
         return describe(found)
-    left_out = {one.id: one.left_out for one in reads if one.id is not None and one.left_out is not None}
-    left_out |= references.without_parts(composed, left_out)
+    left_out = {one.id: one.left_out.reason for one in reads if one.id is not None and one.left_out is not None}
+    remaining = references.Remaining(entries, left_out)
+    kept, left_out = remaining.entries(), remaining.left_out
     return Config(
         source=source,
         document=document,
         environment=environment,
         host=chosen,
-        backends=tuple(references.with_parts_left(one, left_out) for one in entries if one.id not in left_out),
-        left_out=tuple((id, left_out[id]) for id in order if id in left_out),
+        backends=kept,
+        left_out=(*((id, left_out[id]) for id in order if id in left_out), *remaining.inline.items()),
         order=order,
         mediator=_with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder),
         evidence=_with_paths(sections.get("EVIDENCE", {}), ("path",), folder),
         log=sections.get("LOG", {}),
     )
+
+
+def _ids(entries: list[Any], environment: Environment) -> frozenset[str]:
+    """The ids that the entries of BACKENDS have."""
+    given = (fill(entry.get("id"), environment).value for entry in entries if isinstance(entry, dict))
+    return frozenset(id for id in given if isinstance(id, str))
 
 
 def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[list[Problem], dict[str, Any]]:
@@ -158,19 +159,21 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
         return []
     at = ("MEDIATOR", "strategy")
     try:
-        known = sorted({*STRATEGIES, *host.offered("complaint_llm_strategies")})
+        if host.offer("complaint_llm_strategies", name) is not None:
+            return []
     except PluginError as error:
         return [Problem(at, str(error))]
+    known = sorted({*STRATEGIES, *host.offered_names("complaint_llm_strategies")})
     meant = nearest(name, known)
     hint = f'; did you mean "{meant}"?' if meant else ""
-    return [] if name in known else [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
+    return [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
 
 
 _FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG")
 
 
 def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:
-    from complaint_llm.host import PluginHost
+    from complaint_llm.host import PluginHost, unknown_plugin
 
     if not said or any(problem.path[:1] == ("PLUGINS",) for problem in found):
         return given or PluginHost()
@@ -186,7 +189,15 @@ def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem
         block=said.get("block", ()),
         allow=said.get("allow"),
     )
-    host.load_listed()
+    strange = [
+        Problem(("PLUGINS", key, said[key].index(name)), unknown_plugin(name, near))
+        for key in ("block", "allow")
+        for name, near in host.unknown_plugins(said.get(key, ()))
+    ]
+    if strange:
+        found += strange
+    else:
+        host.load_listed()
     return host
 
 

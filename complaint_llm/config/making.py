@@ -1,4 +1,4 @@
-"""From an entry to a backend."""
+"""From an entry to a backend, and from a composed one to its parts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.lazy import LeftOutBackend
 from complaint_llm.backends.options import COMMON_KEYS
 from complaint_llm.backends.usual_key import usual_key
+from complaint_llm.config.parts import LeftOut, Part, is_entry, with_parts
 from complaint_llm.config.schema import Parameters
+from complaint_llm.exceptions import AuthenticationError, BackendError
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
@@ -18,24 +21,40 @@ if TYPE_CHECKING:
 def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
     """The backend of an entry. Raises PluginError, or what the type's class raises.
 
+    ``parts`` replaces what its parts are named by; those that are written inline are made too.
+
     A class with a schema gets every key. One without gets those that its ``__init__`` takes; if it is none of ours, it
     gets secrets as plain texts, for it knows of no Secret, and the common keys go to the backend that stands for it.
     """
     factory = entry.type.factory()
     # A type that says it stays on this machine does, unless the config says otherwise.
     by_type = {"location": "local"} if entry.type.location == "local" else {}
-    keys = {"id": entry.id, **by_type, **_usual_key(entry, factory), **entry.keys, **parts}
+    own = with_parts(entry.keys, entry.type.parts, lambda _, part: make_part(part)) if not parts else entry.keys
+    keys = {"id": entry.id, **by_type, **_usual_key(entry, factory), **own, **parts}
     if entry.type.schema is not None:
         return factory(**keys)
     takes = Parameters.of(factory)
-    own = {key: value for key, value in keys.items() if takes.any or key in takes.names}
+    taken = {key: value for key, value in keys.items() if takes.any or key in takes.names}
     if not takes.foreign:
-        given: Any = factory(**own)
+        given: Any = factory(**taken)
     else:
-        given = factory(**{key: value.reveal() if isinstance(value, Secret) else value for key, value in own.items()})
+        given = factory(**{key: value.reveal() if isinstance(value, Secret) else value for key, value in taken.items()})
     from complaint_llm.backends.adapted import adapt
 
     return adapt(given, **{key: value for key, value in keys.items() if key in COMMON_KEYS})
+
+
+def make_part(part: Part) -> Any:
+    """A part that is written inline, as a backend; one that was left out answers every attempt with the reason."""
+    if isinstance(part, LeftOut):
+        return left_out_backend(part)
+    return make(part, {}) if is_entry(part) else part
+
+
+def left_out_backend(part: LeftOut) -> LeftOutBackend:
+    """What stands for a part that was left out."""
+    error = AuthenticationError if part.lacks == "key" else BackendError
+    return LeftOutBackend(part.id, error(part.reason, backend=part.id, sent=False), part.type.location == "local")
 
 
 def _usual_key(entry: BackendEntry, factory: Callable[..., Any]) -> Mapping[str, Secret]:

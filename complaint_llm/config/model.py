@@ -69,11 +69,13 @@ class Config:
         return f"<Config {self.path}: {', '.join(self.order)}>"
 
     def entry(self, id: str) -> BackendEntry:
-        """The backend of this id. Raises ConfigError if it was left out (with the reason) or never declared."""
-        for entry in self.backends:
+        """The backend of this id, declared or inline. Raises ConfigError if it was left out (with the reason) or is not
+        there."""
+        from complaint_llm.config.parts import entries_within, undeclared
+
+        for entry in (*self.backends, *entries_within(self.backends)):
             if entry.id == id:
                 return entry
-        from complaint_llm.config.references import undeclared
 
         reason = dict(self.left_out).get(id)
         said = undeclared(id, self.order) if reason is None else f'the backend "{id}" was left out: {reason}'
@@ -139,8 +141,10 @@ class Config:
 
         reader = EntryReader(self.host, self._environment, self.path.parent)
         literal = set(written_out(self._document, reader, self.path))
-        for entry in self.backends:
-            for path, value in _secrets(entry.keys, ("BACKENDS", entry.place)):
+        from complaint_llm.config.parts import entries_within
+
+        for entry in (*self.backends, *entries_within(self.backends)):
+            for path, value in _secrets(entry.keys, entry.place):
                 yield path, value, path not in literal
         for path, value in _secrets(self.mediator, ("MEDIATOR",)):
             yield path, value, path not in literal
@@ -174,7 +178,7 @@ class Config:
         for place, entry in enumerate(self._document["BACKENDS"]):
             if entry.get("id") == id:
                 return place
-        from complaint_llm.config.references import undeclared
+        from complaint_llm.config.parts import undeclared
 
         raise ConfigError(f"{self.path}: {undeclared(id, self.order)}")
 

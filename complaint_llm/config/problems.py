@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-Path: TypeAlias = tuple[str | int, ...]
-"""The way to a value from the document's root: keys and indices."""
-
-
-class Problem(NamedTuple):
-    """One fault. ``at_key`` places it at the key (unknown, repeated) rather than at the value."""
-
-    path: Path
-    text: str
-    at_key: bool = False
+from complaint_llm.schema_problems import Path, Problem, nearest, pointer
 
 
 class Fault(NamedTuple):
@@ -25,14 +15,4 @@ class Fault(NamedTuple):
     text: str
 
 
-def pointer(path: Sequence[str | int]) -> str:
-    """The JSON Pointer (RFC 6901) of a path."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that ``name`` was probably meant to be."""
-    from difflib import get_close_matches
-
-    exact = [other for other in known if other.lower() == name.lower()]
-    return next(iter(exact or get_close_matches(name, known, 1, 0.7)), None)
+__all__ = ["Fault", "Path", "Problem", "nearest", "pointer"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from complaint_llm.config.entries import BackendEntry, Read
-from complaint_llm.config.problems import Path, Problem, nearest
-from complaint_llm.config.schema import part_of
+from complaint_llm.config.parts import LeftOut, Part, part_items, undeclared, with_parts
+from complaint_llm.config.problems import Path, Problem
 
 
 def check_ids(reads: Sequence[Read]) -> Iterator[Problem]:
@@ -38,75 +38,96 @@ def check_mediator(ids: Any, known: Sequence[str]) -> Iterator[Problem]:
         seen.add(id)
 
 
-def check_parts(
-    entries: Iterable[BackendEntry], known: Sequence[str], types: Iterable[str], schemas: Mapping[str, Any]
-) -> Iterator[Problem]:
-    """A problem for each part of a composed backend that is not declared, and for each circle."""
-    composed = {entry.id: entry for entry in entries if entry.type.parts}
-    kinds = frozenset(types) if composed else frozenset()
-    edges: dict[str, list[tuple[str, Path]]] = {}
-    for entry in composed.values():
-        for key, index, id in part_ids(entry):
-            path: Path = ("BACKENDS", entry.place, key) if index is None else ("BACKENDS", entry.place, key, index)
-            edges.setdefault(entry.id, []).append((id, path))
-            if id not in known and not (id in kinds and _takes_types(schemas.get(entry.type.name), key, index)):
-                yield Problem(path, undeclared(id, known))
-    yield from _circles(edges)
+def check_circles(entries: Iterable[BackendEntry]) -> Iterator[Problem]:
+    """A problem for each backend that is a part of itself, be it through entries inside entries."""
+    return _circles({entry.id: list(part_ids(entry)) for entry in entries if entry.type.parts})
 
 
-def part_ids(entry: BackendEntry) -> Iterator[tuple[str, int | None, str]]:
-    """The key, the index in its list and the id of each part that a composed backend names."""
-    for key in entry.type.parts:
-        value = entry.keys.get(key)
-        if isinstance(value, str):
-            yield key, None, value
-        elif isinstance(value, list):
-            yield from ((key, index, id) for index, id in enumerate(value) if isinstance(id, str))
+def part_ids(entry: BackendEntry) -> Iterator[tuple[str, Path]]:
+    """The ids of declared backends that a composed one names, itself or in its inline parts, and their places."""
+    for path, part in part_items(entry.keys, entry.type.parts):
+        if isinstance(part, str):
+            yield part, (*entry.place, *path)
+        elif isinstance(part, BackendEntry):
+            yield from part_ids(part)
 
 
-def without_parts(entries: Sequence[BackendEntry], left_out: Mapping[str, str]) -> dict[str, str]:
-    """The composed backends of which every part was left out, with the reason; what is made of those too."""
-    gone = dict(left_out)
-    while True:
-        found = {}
-        for entry in entries:
-            parts = [id for _, _, id in part_ids(entry)]
-            if entry.id not in gone and parts and all(id in gone for id in parts):
-                found[entry.id] = f"all of its parts were left out ({', '.join(parts)})"
-        if not found:
-            return {id: reason for id, reason in gone.items() if id not in left_out}
-        gone.update(found)
+class Remaining:
+    """What is left of composed backends without the optional ones that cannot work. For one config, once."""
 
+    def __init__(self, entries: Iterable[BackendEntry], left_out: Mapping[str, str]) -> None:
+        self._entries = {entry.id: entry for entry in entries}
+        self.left_out = dict(left_out)
+        """The ids that are left out, with the reason: also of composed backends of which nothing is left."""
+        before = -1
+        while len(self.left_out) != before:
+            before = len(self.left_out)
+            for entry in self._entries.values():
+                gone = self._gone(entry)
+                if gone is not None and entry.id not in self.left_out:
+                    self.left_out[entry.id] = gone
+        self.inline: dict[str, str] = {}
+        """The ids of inline parts that are left out, with the reason."""
 
-def with_parts_left(entry: BackendEntry, left_out: Mapping[str, str]) -> BackendEntry:
-    """A composed backend without the parts that were left out. Where a key holds one id, the next part moves up."""
+    def entries(self) -> tuple[BackendEntry, ...]:
+        """The backends that can be made, without the parts that were left out."""
+        return tuple(self._left(entry) for entry in self._entries.values() if entry.id not in self.left_out)
 
-    def gone(id: Any) -> bool:
-        return isinstance(id, str) and id in left_out
+    def _gone(self, entry: BackendEntry) -> str | None:
+        """Why nothing is left of a composed backend; None if something is, or if it is made of nothing."""
+        reasons = [self._reason(part) for _, part in part_items(entry.keys, entry.type.parts)]
+        if not reasons or None in reasons:
+            return None
+        return f"all of its parts were left out ({', '.join(map(str, reasons))})"
 
-    keys = dict(entry.keys)
-    lists = [key for key in entry.type.parts if isinstance(keys.get(key), list)]
-    for key in lists:
-        keys[key] = [id for id in keys[key] if not gone(id)]
-    for key in entry.type.parts:
-        spare = next((other for other in lists if keys[other]), None)
-        if spare is not None and gone(keys.get(key)):
-            keys[key], *keys[spare] = keys[spare]
-    return entry._replace(keys=keys)
+    def _reason(self, part: Part) -> str | None:
+        if isinstance(part, LeftOut):
+            return f"{part.id}: {part.reason}"
+        if isinstance(part, BackendEntry):
+            gone = self._gone(part)
+            return None if gone is None else f"{part.id}: {gone}"
+        return part if isinstance(part, str) and part in self.left_out else None
 
+    def _left(self, entry: BackendEntry) -> BackendEntry:
+        """A backend without its parts that are gone. Where a key holds one part, the next moves up.
 
-def undeclared(id: str, known: Sequence[str]) -> str:
-    """What to say of an id that no backend has."""
-    meant = nearest(id, known)
-    return f'no backend "{id}" in BACKENDS' + (
-        f'; did you mean "{meant}"?' if meant else ": declare it, or remove it here"
-    )
+        A part that was left out inline stays, to be told of in the attempts, but never as what keeps a mock silent.
+        """
+        parts = entry.type.parts
+        if not parts:
+            return entry
+        keys = with_parts(entry.keys, parts, lambda _, part: self._left_part(part))
+        mocks_only = all(self._is_mock(part) for _, part in part_items(keys, parts) if not self._is_gone(part))
 
+        def stays(part: Part) -> bool:
+            return not self._is_gone(part) or (isinstance(part, LeftOut) and not mocks_only)
 
-def _takes_types(schema: Any, key: str, index: int | None) -> bool:
-    """Whether a part may be something else than an id: where its schema allows a whole entry, a type's name will do."""
-    part = part_of(schema, (key,) if index is None else (key, index))
-    return any(branch.get("type") == "object" for word in ("anyOf", "oneOf") for branch in part.get(word, ()))
+        lists = [key for key in parts if isinstance(keys.get(key), list)]
+        for key in lists:
+            keys[key] = [part for part in keys[key] if stays(part)]
+        for key in parts:
+            spare = next((other for other in lists if keys[other]), None)
+            if spare is not None and key in keys and key not in lists and not stays(keys[key]):
+                keys[key], *keys[spare] = keys[spare]
+        return entry._replace(keys=keys)
+
+    def _left_part(self, part: Part) -> Part:
+        if isinstance(part, BackendEntry):
+            gone = self._gone(part)
+            part = self._left(part) if gone is None else LeftOut(part.id, part.type, gone, "parts")
+        if isinstance(part, LeftOut):
+            self.inline[part.id] = part.reason
+        return part
+
+    def _is_gone(self, part: Part) -> bool:
+        return isinstance(part, LeftOut) or (isinstance(part, str) and part in self.left_out)
+
+    def _is_mock(self, part: Part) -> bool:
+        entry = self._entries.get(part) if isinstance(part, str) else part
+        if not isinstance(entry, BackendEntry):
+            return bool(getattr(part, "demo", False))
+        inner = [each for _, each in part_items(entry.keys, entry.type.parts) if not self._is_gone(each)]
+        return all(map(self._is_mock, inner)) if inner else entry.type.demo
 
 
 def _circles(edges: Mapping[str, Sequence[tuple[str, Path]]]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from complaint_llm.config import problems
 from complaint_llm.config.edits import REMOVED, Edit, edit_document, edit_text
 from complaint_llm.config.entries import EntryReader
 from complaint_llm.config.environment import is_secret_name
+from complaint_llm.config.parts import part_items
 from complaint_llm.config.schema import is_secret, part_of
 from complaint_llm.config.source import Source, is_yaml
 from complaint_llm.exceptions import ConfigError
@@ -168,14 +169,20 @@ class _Cleaning:
             entry = document["BACKENDS"][path[1]] if len(path) > 2 else None
             if not isinstance(entry, dict):
                 return None
-            kind = self._reader.kind_of_entry(entry)
-            schema, own = kind.validator.schema, path[2:]
-            named = kind.named(own)
-            usual = kind.type.key_variables[:1] if named == ("api_key",) else ()
-            return _Place(own, part_of(schema, named), is_secret(schema, named), str(entry["id"]), usual)
+            return self._place_in(entry, path[2:], str(entry["id"]))
         if path[:1] == ("APPLICATION",) or (path and str(path[0]).startswith("x-")):
             return None
         return _Place(path, part_of(self._schema, path), is_secret(self._schema, path), "COMPLAINT_LLM", ())
+
+    def _place_in(self, entry: Mapping[str, Any], own: problems.Path, owner: str) -> _Place:
+        """The same inside an entry, or in a part of it that is written inline."""
+        kind = self._reader.kind_of_entry(entry)
+        for path, part in part_items(entry, kind.type.parts):
+            if isinstance(part, dict) and own[: len(path)] == path and len(own) > len(path):
+                return self._place_in(part, own[len(path) :], str(part.get("id", f"{owner}_{part['type']}")))
+        schema, named = kind.validator.schema, kind.named(own)
+        usual = kind.type.key_variables[:1] if named == ("api_key",) else ()
+        return _Place(own, part_of(schema, named), is_secret(schema, named), owner, usual)
 
     def _reference(self, value: Secret, place: _Place) -> str:
         path, owner, usual = place.path, place.owner, place.usual

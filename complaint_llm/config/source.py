@@ -11,6 +11,7 @@ from typing import Any
 from complaint_llm.config import problems
 from complaint_llm.config.problems import Fault, Problem, pointer
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.schema_problems import kind_of
 
 DEFAULT_NAMES = ("config.json", "config.yaml", "config.yml")
 MAX_BYTES = 16 * 1024 * 1024
@@ -101,16 +102,6 @@ def digest_on_disk(path: Path) -> str | None:
         return text_digest(path.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def kind_of(value: Any) -> str:
-    """What a value is, in the words of the file."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    kinds = {dict: "a mapping", list: "a list", str: "a text", int: "a number", float: "a number"}
-    return next((word for kind, word in kinds.items() if isinstance(value, kind)), "a text")
 
 
 def _parse_json(text: str) -> Any:

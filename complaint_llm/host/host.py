@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pluggy
-
-from complaint_llm import hookspecs
 from complaint_llm.backends.registered import registered_types
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
+from complaint_llm.host.drop_ins import DropIn, find_drop_ins
 from complaint_llm.host.installed import EntryPoint, Installed
 from complaint_llm.host.record import PluginRecord
-
-if TYPE_CHECKING:
-    from complaint_llm.host.dropped import Dropped
+from complaint_llm.host.registry import Registry
+from complaint_llm.host.source_offers import BACKEND_TYPES
+from complaint_llm.schema_problems import nearest
 
 log = logging.getLogger("complaint_llm.host")
 
 OWN_DISTRIBUTION = "complaint-llm"
+BLOCKED = "is named in PLUGINS.block"
+NOT_ALLOWED = "is not named in PLUGINS.allow"
+
+
+def unknown_plugin(name: str, near: str | None) -> str:
+    """What to say of a name that no plugin has."""
+    return f'no plugin "{name}"' + (f'; did you mean "{near}"?' if near else ": `complaint-llm plugins` lists them")
 
 
 class PluginHost:
     """The plugins of one config.
 
-    ``paths`` are folders of dropped-in plugins; ``enable`` names installed plugins to load although no type names
-    them; ``block`` names plugins that are never loaded; ``allow``, if given, names the only ones that may be loaded
-    beside the built-in and the registered ones. Any thread may call any method; one lock guards loading, which
-    happens once for each plugin.
+    ``paths`` are folders of drop-in plugins, of which only those are imported that offer what is asked for; ``enable``
+    names plugins to load although nothing of theirs is named; ``block`` names plugins, or types, that are never loaded;
+    ``allow``, if given, names the only ones that may be loaded beside the built-in and the registered ones. Any thread
+    may call any method; one lock guards loading, which happens once for each plugin.
     """
 
     def __init__(
@@ -47,22 +52,22 @@ class PluginHost:
         self.enable = tuple(enable)
         self.block = frozenset(block)
         self.allow = None if allow is None else frozenset(allow)
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
+        self._registry = Registry()
         self._lock = threading.RLock()
         self._installed: Installed | None = None
-        self._offered: dict[str, list[tuple[str, BackendType]]] = {}
+        self._enabled_types: dict[str, tuple[str, BackendType]] = {}
         self._loaded: dict[str, tuple[BackendType, ...]] = {}
-        self._records: list[PluginRecord] | None = None
+        self._listed: list[DropIn] | None = None
+        self._is_ready = False
 
     def load_listed(self) -> None:
-        """Load the dropped-in plugins and the enabled ones now rather than later.
+        """Find the drop-in plugins and load the enabled ones now rather than later.
 
-        Raises PluginError if a folder cannot be read or an enabled plugin is not installed; a plugin that is broken is
-        logged and left out.
+        Raises PluginError if a folder cannot be read, an enabled plugin is not there or broken, or a name in ``block``
+        or ``allow`` is nobody's.
         """
         with self._lock:
-            self._load_listed()
+            self._found()
 
     def backend_type(self, name: str) -> BackendType:
         """The type of this name or alias; of the installed plugins only the one that offers it is imported.
@@ -73,14 +78,21 @@ class PluginHost:
             return self._resolved(name, ())
 
     def backend_type_names(self) -> list[str]:
-        """The names and aliases of all types, without importing installed plugins; those of dropped-in ones are."""
+        """The names and aliases of all types, without importing a plugin."""
         with self._lock:
-            self._load_listed()
-            names = {point.name for point in self._entry_points().all() if self._barred(point.name, point) is None}
-            return sorted({*names, *self._offered, *registered_types()})
+            names = {point.name for point in self._entry_points().all() if self._barred_point(point) is None}
+            for drop_in in self._found():
+                if self._barred(drop_in) is None:
+                    names |= drop_in.offers.of(BACKEND_TYPES)
+            return sorted({*names, *self._enabled_types, *registered_types()} - self.block)
 
     def backend_types(self) -> Iterator[BackendType]:
         """Every type that can be loaded, each once, by name; broken plugins are passed over (see ``plugins``)."""
+        with self._lock:
+            for drop_in in self._found():
+                self._load(drop_in)
+                if drop_in.error is not None:
+                    log.warning("plugin %s is left out: %s", drop_in.name, drop_in.error)
         seen: set[str] = set()
         for name in self.backend_type_names():
             try:
@@ -93,26 +105,65 @@ class PluginHost:
                 yield found
 
     def plugins(self) -> list[PluginRecord]:
-        """Every plugin that was found, loaded to see whether it works."""
+        """Every plugin that was found, loaded to see whether it works and whether what it offers is its alone."""
         with self._lock:
-            records = [*self._load_listed(), *(self._installed_record(point) for point in self._entry_points().all())]
+            records = [*self._drop_in_records(), *map(self._installed_record, self._entry_points().all())]
             records += [
                 PluginRecord(name, "registered", str(getattr(found.make, "__module__", "")), types=(name,))
                 for name, found in registered_types().items()
             ]
             return sorted(records, key=lambda record: record[:3])
 
+    def unknown_plugins(self, names: Iterable[str]) -> list[tuple[str, str | None]]:
+        """Those of the names that no plugin has, and offers nothing of, each with the nearest that one has."""
+        with self._lock:
+            known = {*registered_types(), *(drop_in.name for drop_in in self._drop_ins())}
+            for drop_in in self._drop_ins():
+                known = known.union(*drop_in.offers.names.values())
+            strange = [name for name in names if name not in known and not self._entry_points().has(name)]
+            known |= set(self._entry_points().names() if strange else ())
+            return [(name, nearest(name, sorted(known))) for name in strange]
+
+    def offer(self, hook: str, name: str) -> Any | None:
+        """What a drop-in or an enabled plugin offers under this name by a hook that returns a mapping; None if nobody.
+
+        Only what says that it offers the name is imported; if none says so, those whose source does not tell. Raises
+        PluginError if two offer it, or if the plugin that does is broken.
+        """
+        with self._lock:
+            broken = self._load_for(hook, name)
+            offers = list(self._registry.offers(hook))
+            found = {owner: each[name] for owner, each in offers if not isinstance(each, PluginError) and name in each}
+            if len(found) > 1:
+                raise PluginError(f"{name!r} is offered by {' and by '.join(sorted(found))}: block one of them")
+            if not found:
+                broken += [str(each) for _, each in offers if isinstance(each, PluginError)]
+                if broken:
+                    raise PluginError(broken[0])
+            return next(iter(found.values()), None)
+
+    def offered_names(self, hook: str) -> list[str]:
+        """The names that drop-in plugins say that they offer by a hook, and those that loaded plugins do."""
+        with self._lock:
+            names = {name for each in self._found() if self._barred(each) is None for name in each.offers.of(hook)}
+            for _, offers in self._registry.offers(hook):
+                names |= set() if isinstance(offers, PluginError) else offers.keys()
+            return sorted(names)
+
     def offered(self, hook: str) -> dict[str, Any]:
-        """What the dropped-in and the enabled plugins offer by a hook that returns a mapping, each by its name.
+        """What all drop-in and enabled plugins offer by a hook that returns a mapping, each by its name.
 
         Raises PluginError if two offer one name, or if a plugin's hook fails or returns something else.
         """
         with self._lock:
-            self._load_listed()
+            for drop_in in self._found():
+                self._load(drop_in)
             found: dict[str, Any] = {}
             owners: dict[str, str] = {}
-            for name, plugin in self._manager.list_name_plugin():
-                for key, value in self._offer_of(hook, name, plugin).items():
+            for name, offers in self._registry.offers(hook):
+                if isinstance(offers, PluginError):
+                    raise offers
+                for key, value in offers.items():
                     if key in found:
                         raise PluginError(f"{key!r} is offered by {owners[key]} and by {name}: block one of them")
                     found[key], owners[key] = value, name
@@ -158,50 +209,68 @@ class PluginHost:
             raise PluginError(f"type {name!r} is like {found.like!r}: {cause}") from cause
 
     def _only(self, name: str) -> BackendType:
-        self._load_listed()
-        offers = list(self._offered.get(name, ()))
+        broken = self._load_for(BACKEND_TYPES, name)
+        offers = [(owner, found) for owner, found in self._offered() if name in (found.name, *found.aliases)]
         point = self._entry_points().get(name)
+        barred = None
         if point is not None:
-            barred = self._barred(name, point)
+            barred = self._barred_point(point)
             if barred is None:
-                offers += [(point.owner, self._from_entry_point(point))]
-            elif not offers:
-                raise PluginError(f"type {name!r}: its plugin {barred}")
+                offers.append((point.owner, self._from_entry_point(point)))
         registered = registered_types().get(name)
-        if registered is not None and name not in self.block:
+        if registered is not None:
             offers.append(("register_backend", registered))
-        distinct = {id(found): owner for owner, found in offers}  # an enabled plugin is met twice
-        if not offers:
+        allowed = [(owner, found) for owner, found in offers if self.block.isdisjoint((found.name, *found.aliases))]
+        if not allowed:
+            if offers or barred is not None:
+                raise PluginError(f"type {name!r}: its plugin {barred or BLOCKED}")
+            if broken:
+                raise PluginError(f"type {name!r}: {broken[0]}")
             raise PluginError(self._unknown(name))
+        distinct = {id(found): owner for owner, found in allowed}  # an enabled plugin is met twice
         if len(distinct) > 1:
             owners = " and ".join(sorted(distinct.values()))
             raise PluginError(
                 f"type {name!r} is offered twice, by {owners}: name one of them in PLUGINS.block, or rename it"
             )
-        return offers[0][1]
+        return allowed[0][1]
 
     def _unknown(self, name: str) -> str:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name.lower(), self.backend_type_names(), 1, 0.6)
-        hint = f'did you mean "{near[0]}"?' if near else "`complaint-llm plugins` lists the types there are"
-        broken = [record.error for record in self._load_listed() if record.state == "error"]
+        near = nearest(name.lower(), self.backend_type_names())
+        hint = f'did you mean "{near}"?' if near else "`complaint-llm plugins` lists the types there are"
+        broken = [each.error for each in self._found() if each.error is not None]
         failed = f" (not loaded: {broken[0]})" if broken else ""
         return f'unknown type "{name}"; {hint}{failed}'
+
+    def _offered(self) -> Iterator[tuple[str, BackendType]]:
+        """The types of the drop-in plugins that are loaded and of the enabled ones, with their owners."""
+        for drop_in in self._found():
+            if self._barred(drop_in) is None:
+                yield from ((str(drop_in.plugin.path), found) for found in drop_in.types)
+        yield from self._enabled_types.values()
 
     def _entry_points(self) -> Installed:
         if self._installed is None:
             self._installed = Installed()
         return self._installed
 
-    def _barred(self, name: str, point: EntryPoint | None = None) -> str | None:
-        if name in self.block:
-            return "is named in PLUGINS.block"
-        if self.allow is None or name in self.allow:
+    def _barred(self, drop_in: DropIn) -> str | None:
+        """Why a drop-in plugin must not be loaded."""
+        if drop_in.name in self.block:
+            return BLOCKED
+        if self.allow is None or not self.allow.isdisjoint((drop_in.name, *drop_in.offers.of(BACKEND_TYPES))):
             return None
-        if point is not None and point.distribution == OWN_DISTRIBUTION:
+        return NOT_ALLOWED
+
+    def _barred_point(self, point: EntryPoint) -> str | None:
+        """Why an installed plugin must not be loaded. Of this package each type stands for itself."""
+        if not self.block and self.allow is None:
             return None
-        return "is not named in PLUGINS.allow"
+        own = point.distribution == OWN_DISTRIBUTION
+        names = {point.name} if own else {each.name for each in self._entry_points().all() if each.value == point.value}
+        if not self.block.isdisjoint(names):
+            return BLOCKED
+        return None if self.allow is None or own or not self.allow.isdisjoint(names) else NOT_ALLOWED
 
     def _from_entry_point(self, point: EntryPoint) -> BackendType:
         for found in self._types_of_entry_point(point):
@@ -221,107 +290,106 @@ class PluginHost:
                 first = next(iter(str(cause).splitlines()), "")
                 raise PluginError(f"the plugin {owner} cannot be imported: {type(cause).__name__}: {first}") from cause
             own = point.distribution == OWN_DISTRIBUTION
-            self._loaded[point.value] = self._register(plugin, owner, point.value, own=own)
+            self._loaded[point.value] = self._registry.register(plugin, owner, point.value, own=own)
         return self._loaded[point.value]
 
-    def _register(self, plugin: Any, owner: str, name: str, *, own: bool = False) -> tuple[BackendType, ...]:
-        """The types that a plugin offers, by its hooks and no other plugin's. Raises PluginError; a plugin that is
-        refused offers nothing by its other hooks either. ``own`` are the built-in ones, which tests keep in order."""
-        try:
-            self._manager.register(plugin, name)
-            self._manager.check_pending()
-            others = [other for other in self._manager.get_plugins() if other is not plugin]
-            caller = self._manager.subset_hook_caller("complaint_llm_backend_types", others)
-            types = tuple(found for offered in caller() if offered is not None for found in offered)
-            self._check_marks(plugin, owner)
-            if not own:
-                from complaint_llm.backends.offers import fault_of
+    def _drop_ins(self) -> list[DropIn]:
+        if self._listed is None:
+            self._listed = list(find_drop_ins(self.paths)) if self.paths else []
+        return self._listed
 
-                fault = next(filter(None, map(fault_of, types)), None)
-                if fault is not None:
-                    raise PluginError(f"the plugin {owner} offers {fault}")
-        except (Exception, SystemExit) as cause:  # hooks are foreign code
-            if self._manager.is_registered(plugin):
-                self._manager.unregister(plugin)
-            # pluggy keeps the name of a plugin that it refused.
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
-            if isinstance(cause, PluginError):
+    def _found(self) -> list[DropIn]:
+        """The drop-in plugins; what PLUGINS says of plugins by their names is looked at, and done, once."""
+        drop_ins = self._drop_ins()
+        if not self._is_ready:
+            for key, names in (("block", self.block), ("allow", self.allow or ())):
+                for name, near in self.unknown_plugins(sorted(names)):
+                    raise PluginError(f"PLUGINS.{key}: {unknown_plugin(name, near)}")
+            self._is_ready = True
+            try:
+                for name in self.enable:
+                    self._enable(name)
+            except BaseException:
+                self._is_ready = False
                 raise
-            first = next(iter(str(cause).splitlines()), "")
-            raise PluginError(f"the plugin {owner} is broken: {type(cause).__name__}: {first}") from cause
-        return types
+        return drop_ins
 
-    def _check_marks(self, plugin: Any, owner: str) -> None:
-        """Raises PluginError for a hook without its mark, which would offer nothing, in silence."""
-        for name in (name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")):
-            if callable(getattr(plugin, name, None)) and self._manager.parse_hookimpl_opts(plugin, name) is None:
-                raise PluginError(f"the plugin {owner} has {name} without @complaint_llm.hookimpl: add the mark")
+    def _enable(self, name: str) -> None:
+        dropped = [drop_in for drop_in in self._drop_ins() if drop_in.name == name]
+        for drop_in in dropped:
+            self._load(drop_in)
+            if drop_in.error is not None:
+                raise PluginError(f"PLUGINS.enable names {name!r}: {drop_in.error}")
+        if dropped:
+            return
+        point = self._entry_points().get(name)
+        if point is None:
+            raise PluginError(f"PLUGINS.enable names {name!r}, which is not installed: install it, or remove the name")
+        for found in self._types_of_entry_point(point):
+            for each in (found.name, *found.aliases):
+                self._enabled_types[each] = (point.owner, found)
 
-    def _offer_of(self, hook: str, name: str, plugin: Any) -> dict[str, Any]:
-        """What one plugin offers, by its own implementation and no other plugin's."""
-        if plugin is None:
-            return {}
-        others = [other for other in self._manager.get_plugins() if other is not plugin]
-        try:
-            offers = self._manager.subset_hook_caller(hook, others)()
-            return {key: value for offer in offers for key, value in offer.items()}
-        except (Exception, SystemExit) as cause:  # hooks are foreign code
-            first = next(iter(str(cause).splitlines()), "")
-            raise PluginError(f"the plugin {name} fails in {hook}: {type(cause).__name__}: {first}") from cause
+    def _load_for(self, hook: str, name: str) -> list[str]:
+        """Load the drop-in plugins that say that they offer this name by a hook; if nobody does, those that may.
 
-    def _load_listed(self) -> list[PluginRecord]:
-        """Load the dropped-in plugins and the enabled ones, once. One that is broken does not keep others away."""
-        if self._records is not None:
-            return self._records
-        records: list[PluginRecord] = []
-        offers: list[tuple[str, BackendType]] = []
-        if self.paths:
-            from complaint_llm.host.dropped import find_dropped
+        The faults of those that say so and cannot be loaded.
+        """
+        allowed = [drop_in for drop_in in self._found() if self._barred(drop_in) is None]
+        asked = [drop_in for drop_in in allowed if name in drop_in.offers.of(hook)]
+        for drop_in in asked:
+            self._load(drop_in)
+        elsewhere = hook == BACKEND_TYPES and (name in registered_types() or self._entry_points().has(name))
+        if not asked and not elsewhere:
+            for drop_in in allowed:
+                if drop_in.offers.unsure or drop_in.name == name:
+                    self._load(drop_in)
+        return [drop_in.error for drop_in in asked if drop_in.error is not None]
 
-            # By their real paths: a folder that is named twice, or once by a link, is one.
-            found_here: dict[Path, Dropped] = {}
-            for folder in self.paths:
-                for dropped in find_dropped(folder):
-                    found_here.setdefault(dropped.path.resolve(), dropped)
-            for dropped in found_here.values():
-                record, types = self._load_dropped(dropped)
-                records.append(record)
-                offers += ((record.source, found) for found in types)
-        for name in self.enable:
-            point = self._entry_points().get(name)
-            if point is None:
-                raise PluginError(
-                    f"PLUGINS.enable names {name!r}, which is not installed: install it, or remove the name"
-                )
-            offers += ((point.owner, found) for found in self._types_of_entry_point(point))
-        for owner, found in offers:
-            for name in (found.name, *found.aliases):
-                self._offered.setdefault(name, []).append((owner, found))
-        self._records = records
-        return records
-
-    def _load_dropped(self, dropped: Dropped) -> tuple[PluginRecord, tuple[BackendType, ...]]:
-        from complaint_llm.backends.declared import read_declared
+    def _load(self, drop_in: DropIn) -> None:
+        """Import a drop-in plugin, once. One that is broken keeps its error and keeps no other away."""
+        if drop_in.is_loaded or self._barred(drop_in) is not None:
+            return
         from complaint_llm.host.dropped import import_dropped
 
-        record = PluginRecord(dropped.name, dropped.kind, str(dropped.path))
-        barred = self._barred(dropped.name)
-        if barred is not None:
-            return record._replace(state="blocked", error=barred), ()
+        path = str(drop_in.plugin.path)
         try:
-            if dropped.kind == "declared":
-                types: tuple[BackendType, ...] = (read_declared(dropped.path),)
-            else:
-                types = self._register(import_dropped(dropped), str(dropped.path), str(dropped.path))
+            drop_in.loaded(self._registry.register(import_dropped(drop_in.plugin), path, path))
         except PluginError as error:
-            log.warning("plugin %s is left out: %s", dropped.name, error)
-            return record._replace(state="error", error=str(error)), ()
-        return record._replace(types=tuple(found.name for found in types)), types
+            drop_in.failed(error)
+
+    def _drop_in_records(self) -> Iterator[PluginRecord]:
+        for drop_in in self._found():
+            self._load(drop_in)
+        clashes = self._clashes()
+        for drop_in in self._found():
+            record = drop_in.record(self._barred(drop_in))
+            clash = clashes.get(record.source)
+            yield record._replace(state="error", error=clash) if clash and record.error is None else record
+
+    def _clashes(self) -> dict[str, str]:
+        """By the path of a drop-in plugin: what it offers that another plugin offers too, in a line."""
+        owners: dict[tuple[str, str], list[str]] = {}
+        for drop_in in self._found():
+            if drop_in.error is None and self._barred(drop_in) is None:
+                for hook, names in drop_in.offers.names.items():
+                    for name in names:
+                        owners.setdefault((hook, name), []).append(str(drop_in.plugin.path))
+        found: dict[str, str] = {}
+        for (hook, name), paths in owners.items():
+            if hook == BACKEND_TYPES and name not in self.block:
+                point = self._entry_points().get(name)
+                others = [point.owner] if point is not None and self._barred_point(point) is None else []
+                others += ["register_backend"] if name in registered_types() else []
+            else:
+                others = []
+            if len(paths) + len(others) > 1:
+                text = f"{name!r} is offered twice, by {' and '.join([*paths, *others])}: block one, or rename it"
+                found.update({path: text for path in paths if path not in found})
+        return found
 
     def _installed_record(self, point: EntryPoint) -> PluginRecord:
         record = PluginRecord(point.name, "entry point", point.owner)
-        barred = self._barred(point.name, point)
+        barred = self._barred_point(point)
         if barred is not None:
             return record._replace(state="blocked", error=barred)
         try:

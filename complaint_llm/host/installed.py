@@ -53,6 +53,10 @@ class Installed:
         """Every entry point, clashing ones too."""
         return [point for points in self._all().values() for point in points]
 
+    def has(self, name: str) -> bool:
+        """Whether there is an entry point of this name."""
+        return name in self._in_folders or name in self._all()
+
     def get(self, name: str) -> EntryPoint | None:
         """The entry point of this name. Raises PluginError if two distributions offer it."""
         points = self._in_folders.get(name) or self._all().get(name)

@@ -13,6 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from complaint_llm.backends.base import Backend, Capability
@@ -111,7 +112,8 @@ class MockBackend(Backend):
 
     For each request the first of these that applies answers: the pattern responses, in the order in which they were
     added; the script, each response once; the echo of the last user message. Where none applies it raises
-    BackendError: a script that is exhausted never answers with something made up. Token counts are words.
+    BackendError: a script that is exhausted never answers with something made up. A script whose last response is an
+    error, with no echo behind it, goes on with that error: a retry fails as the first try did. Token counts are words.
 
     ``responses`` is the script as a config writes it: texts, or mappings with one of ``text``, ``tool_call``
     (``{"name", "arguments"}``) and ``error``. ``latency`` is in seconds, before each answer that has none of its own.
@@ -122,6 +124,9 @@ class MockBackend(Backend):
     interruptible: ClassVar[bool] = True
     demo: ClassVar[bool] = True
     default_location: ClassVar[Literal["local", "remote"]] = "local"
+    options_schema = MappingProxyType(
+        {"properties": {"echo": {"type": "boolean"}, "latency": {"type": "number", "minimum": 0}}}
+    )
 
     def __init__(
         self,
@@ -132,9 +137,7 @@ class MockBackend(Backend):
         **keys: Any,
     ) -> None:
         super().__init__(**{"embedding_model": "mock", **keys})
-        if not _is_time(latency):
-            raise ConfigError(f"{self.id}: latency is a number of seconds, not {latency!r}")
-        self._echo = bool(echo)
+        self._echo = echo
         self._latency = float(latency)
         self._lock = threading.Lock()
         # Guarded by the lock: the script and what was asked so far.
@@ -184,7 +187,7 @@ class MockBackend(Backend):
         response, number = self._take(request)
         self._wait(response, request.deadline, request.cancel)
         if response.failure is not None:
-            raise copy.copy(response.failure)
+            raise _again(response.failure)
         calls = tuple(
             ToolCall(f"call_{number}_{place}", name, dict(arguments), json.dumps(arguments, ensure_ascii=False))
             for place, (name, arguments) in enumerate(response.calls)
@@ -222,6 +225,9 @@ class MockBackend(Backend):
             if response is None and self._next < len(self._script):
                 response = self._script[self._next]
                 self._next += 1
+            elif response is None and not self._echo and self._script and self._script[-1].failure is not None:
+                # What is down stays down: a retry must not put another error in the place of the scripted one.
+                response = self._script[-1]
             if response is None and self._echo:
                 response = MockResponse(asked)
             if response is None:
@@ -244,8 +250,16 @@ class MockBackend(Backend):
             raise BackendTimeoutError("no answer within the time", maybe_received=True)
 
 
-def _is_time(given: object) -> bool:
-    return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 <= given < float("inf")
+def _again(failure: Exception) -> Exception:
+    """The scripted exception, as a copy where it can be copied: each attempt notes on its own who failed."""
+    try:
+        made = copy.copy(failure)
+    except Exception:  # noqa: BLE001 - an exception class whose arguments copying does not know
+        return failure.with_traceback(None)
+    if type(made) is not type(failure):
+        return failure.with_traceback(None)
+    made.__cause__, made.__suppress_context__ = failure.__cause__, failure.__suppress_context__
+    return made
 
 
 def _response(given: object, where: str) -> MockResponse:

@@ -85,9 +85,9 @@ def test_unknown_parameters_and_keys_are_type_errors() -> None:
         Parrot().generate("hi", temperatur=1)
     with pytest.raises(TypeError, match="modell"):
         Parrot(modell="x")
-    with pytest.raises(ConfigError, match="temperature cannot be a str"):
+    with pytest.raises(ConfigError, match="temperature: must be a number, not a text"):
         Parrot(temperature="hot")
-    with pytest.raises(ConfigError, match="max_tokens cannot be a bool"):
+    with pytest.raises(ConfigError, match="max_tokens: must be an integer, not true or false"):
         Parrot(max_tokens=True)
 
 

@@ -183,6 +183,14 @@ def test_plugins_lists_every_built_in_type(run: Run) -> None:
     assert run("plugins").stdout.splitlines()[0].split() == ["plugin", "kind", "from", "types"]
 
 
+def test_plugins_answers_whatever_else_is_wrong_with_the_config(run: Run, here: Path) -> None:
+    """It is the command to look with when a config is refused."""
+    write_config(here, [{**MOCK, "temperatur": 1}, {"id": "x", "type": "opnai"}])
+    done = run("plugins", "--json")
+    assert done.exit_code == 0
+    assert {"openai", "mock"} <= {record["name"] for record in json.loads(done.stdout)}
+
+
 def test_plugins_lists_what_is_dropped_in(run: Run, here: Path) -> None:
     """A broken one with its reason on one line, and exit code 1."""
     (here / "plugins").mkdir()

@@ -109,7 +109,7 @@ def test_a_usage_mistake_is_exit_code_2(mistake: str) -> None:
     refused(run(*arguments), 2, text)
 
 
-@pytest.mark.parametrize("command", ["generate ask", "check", "plugins", "batch in.txt", "explain ask", "embed ask"])
+@pytest.mark.parametrize("command", ["generate ask", "check", "batch in.txt", "explain ask", "embed ask"])
 def test_a_broken_config_is_exit_code_2_for_every_command_that_reads_it(here: Path, command: str) -> None:
     """Every fault on a line with its place."""
     (here / "in.txt").write_text("ask\n")

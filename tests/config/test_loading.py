@@ -373,10 +373,10 @@ def test_a_composed_backend_goes_on_with_the_parts_that_are_left(tmp_path: Path)
         {"id": "router", "type": "llm_router", "model": "x", "provider": "p", "fallback_providers": ["xai", "m"]},
         {"id": "whole", "type": "fallback", "primary": "m", "fallbacks": ["balanced"]},
     )
-    assert dict(config.left_out).keys() == {"o", "p"}
+    assert dict(config.left_out).keys() == {"o", "p", "router/xai"}
     assert config.entry("chain").keys == {"primary": "m", "fallbacks": []}
     assert config.entry("balanced").keys == {"backends": ["m"]}
-    assert config.entry("router").keys == {"model": "x", "provider": "xai", "fallback_providers": ["m"]}
+    assert config.entry("router").keys == {"model": "x", "provider": "m", "fallback_providers": []}
     assert config.entry("whole").keys == {"primary": "m", "fallbacks": ["balanced"]}
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.config.environment import Environment, fill, is_secret_name
-from complaint_llm.config.faults import faults
 from complaint_llm.config.validation import Validator
 from complaint_llm.schema_check import UNSET, compile_check
+from complaint_llm.schema_faults import faults
 from complaint_llm.schema_files import read_schema
 from complaint_llm.secrets import Secret
 

@@ -165,7 +165,7 @@ def test_a_plugin_that_breaks_at_import_is_one_line_and_leaves_nothing_behind(
     assert states["good"] == ("ok", None)
     assert states["bad"][0] == states["worse"][0] == states["bad-installed"][0] == "error"
     assert not [name for name in sys.modules if "dropped" in name and ("bad" in name or "worse" in name)]
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert caplog.records == [], "a warning of what nobody named would be noise: `plugins` is where to look"
 
 
 def test_an_unknown_type_names_the_nearest_and_what_could_not_be_loaded(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def test_an_offer_that_cannot_be_used_is_that_plugins_fault_alone(tmp_path: Path
     drop(tmp_path / "drop", "good", GOOD.replace("toy", "good"))
     host = PluginHost(paths=[tmp_path / "drop"])
     assert host.backend_type("good").name == "good"
+    with pytest.raises(PluginError):
+        host.backend_type("toy")
     assert "toy" not in host.backend_type_names()
     (record,) = [record for record in host.plugins() if record.source == str(wrong)]
     assert record.state == "error"

@@ -13,11 +13,17 @@ from hypothesis import strategies as st
 from complaint_llm import Mediator, MessageMatcher, MockResponse
 from complaint_llm.backends import MockBackend
 from complaint_llm.exceptions import (
+    AuthenticationError,
+    BackendConnectionError,
     BackendError,
     BackendTimeoutError,
     CancelledError,
     ConfigError,
+    InvalidRequestError,
+    QuotaExceededError,
     RateLimitError,
+    ResponseFormatError,
+    ServerError,
     StreamInterruptedError,
 )
 from complaint_llm.messages import Done, StreamEvent, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
@@ -103,6 +109,76 @@ def test_an_error_of_text_or_of_any_class_is_raised_fresh_each_time() -> None:
     assert caught[0].retry_after == 0.01
     assert len({id(given), *map(id, caught)}) == 3
     assert given.backend is None
+
+
+class Odd(BackendError):
+    """An error that cannot be copied by its arguments."""
+
+    def __init__(self, first: str, *, second: int) -> None:
+        super().__init__(first)
+        self.second = second
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Odd, self.args
+
+
+SCRIPTED: tuple[BackendError, ...] = (
+    RateLimitError("slow down, says the test"),
+    RateLimitError("slow down, says the test", retry_after=0.01),
+    BackendTimeoutError("slow down, says the test"),
+    BackendError("slow down, says the test"),
+    BackendError("slow down, says the test", status=503, retryable=True),
+    AuthenticationError("slow down, says the test"),
+    ServerError("slow down, says the test", status=500),
+    BackendConnectionError("slow down, says the test"),
+    InvalidRequestError("slow down, says the test"),
+    ResponseFormatError("slow down, says the test"),
+    QuotaExceededError("slow down, says the test"),
+    Odd("slow down, says the test", second=2),
+)
+
+
+@pytest.mark.parametrize("error", SCRIPTED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("retries", [0, 1, 3])
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_scripted_error_reaches_its_author_whatever_is_retried(
+    error: BackendError, retries: int, before: int
+) -> None:
+    """Not the error of a script that a retry found exhausted: plain, in a stream and behind a Mediator."""
+    asking = (
+        lambda client: client.generate("x"),
+        lambda client: list(client.stream_generate("x")),
+        lambda client: client.batch_generate(["x"], on_error="return")[0],
+    )
+    for ask in asking:
+        for behind in (False, True):
+            mock = MockBackend(id="m", responses=["fine"] * before, max_retries=retries, retry_delay=0)
+            mock.with_response(MockResponse.error(error))
+            with Mediator([mock], timeout=5) if behind else mock as client:
+                for _ in range(before):
+                    assert client.generate("x") == "fine"
+                try:
+                    found = ask(client)
+                except BackendError as caught:
+                    found = caught
+            assert type(found) is type(error)
+            assert "slow down, says the test" in str(found)
+
+
+def test_a_script_that_ends_in_an_error_with_an_echo_behind_it_goes_on_with_the_echo() -> None:
+    """A service that comes back."""
+    mock = MockBackend(echo=True, responses=[{"error": "down"}], max_retries=0)
+    with pytest.raises(BackendError, match="down"):
+        mock.generate("x")
+    assert mock.generate("x") == "x"
+
+
+def test_a_scripted_exception_that_is_none_of_ours_is_the_cause_of_what_comes_out() -> None:
+    """As that of any plugin; its words and its class are to be read."""
+    mock = MockBackend(max_retries=0).with_response(MockResponse.error(ValueError("the test says so")))
+    with pytest.raises(BackendError, match="ValueError: the test says so") as caught:
+        mock.generate("x")
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_latency_is_waited_for_and_ends_at_the_deadline() -> None:

@@ -35,6 +35,7 @@ class AnthropicBackend(HTTPBackend):
     """
 
     type: ClassVar[str] = "anthropic"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured"))
     default_base_url: ClassVar[str] = "https://api.anthropic.com"
     address_variables: ClassVar[tuple[str, ...]] = ("ANTHROPIC_BASE_URL",)

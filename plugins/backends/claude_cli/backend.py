@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.claude_cli import wire
 
@@ -30,6 +31,7 @@ class ClaudeCLIBackend(CommandBackend):
     """
 
     type: ClassVar[str] = "claude_cli"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_command: ClassVar[str] = "claude"
     install: ClassVar[str] = "npm install -g @anthropic-ai/claude-code"
     key_variables: ClassVar[tuple[str, ...]] = ("ANTHROPIC_API_KEY",)

@@ -46,6 +46,7 @@ class CodexBackend(CommandBackend):
     """
 
     type: ClassVar[str] = "codex"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_command: ClassVar[str] = "codex"
     install: ClassVar[str] = "npm install -g @openai/codex"
     key_variables: ClassVar[tuple[str, ...]] = ("CODEX_API_KEY",)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.copilot_cli import wire
 
@@ -31,6 +32,7 @@ class CopilotCLIBackend(CommandBackend):
     """
 
     type: ClassVar[str] = "copilot_cli"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_command: ClassVar[str] = "copilot"
     install: ClassVar[str] = "npm install -g @github/copilot"
     key_variables: ClassVar[tuple[str, ...]] = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -29,6 +31,7 @@ class TemplateBackend(HTTPBackend):
     """
 
     type: ClassVar[str] = "http"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
 
     def __init__(self, *, body: Any, text: str, endpoint: str = "", **keys: Any) -> None:
         super().__init__(**keys)
@@ -41,8 +44,12 @@ class TemplateBackend(HTTPBackend):
             raise ConfigError(f"{self.id}: text is a JSON pointer such as /choices/0/text, not {text!r}")
         if not self._template.names & {"prompt", "messages"}:
             raise ConfigError(f"{self.id}: the body has neither {{prompt}} nor {{messages}}")
+        self._written = body
         self._pointer = text
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+    def fixed_content(self) -> Mapping[str, Any]:
+        return {**super().fixed_content(), "body": self._written}
 
     def encode(self, request: Request) -> WireRequest:
         refused = self._refused(request)

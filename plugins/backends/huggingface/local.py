@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.huggingface.generation import Generation, Model, Settings, module
 
 from complaint_llm.backends.local_model import LocalModelBackend
-from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
+from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability
     from complaint_llm.request import Request
-
-DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 
 class TransformersBackend(LocalModelBackend[Model]):
@@ -28,6 +26,7 @@ class TransformersBackend(LocalModelBackend[Model]):
     """
 
     type: ClassVar[str] = "huggingface"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream",))
     needs_model: ClassVar[bool] = True
     parameters: ClassVar[frozenset[str]] = frozenset(("temperature", "max_tokens", "top_p", "top_k", "stop", "seed"))
@@ -42,8 +41,6 @@ class TransformersBackend(LocalModelBackend[Model]):
         **keys: Any,
     ) -> None:
         super().__init__(**keys)
-        if torch_dtype not in DTYPES:
-            raise ConfigError(f"{self.id}: torch_dtype is one of {', '.join(DTYPES)}, not {torch_dtype!r}")
         self._settings = Settings(device, torch_dtype, trust_remote_code, cache_dir)
 
     def make_model(self, *, embedding: bool, offline: bool) -> Model:

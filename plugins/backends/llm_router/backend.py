@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from complaint_llm.backends import Backend, ComposedBackend, make_strategy
-from complaint_llm.host import PluginHost
+from complaint_llm.backends.options import check_keys
 
 Provider = str | Mapping[str, Any] | Backend
 
@@ -14,9 +14,11 @@ Provider = str | Mapping[str, Any] | Backend
 class LLMRouterBackend(ComposedBackend):
     """Asks ``provider``, then ``fallback_providers``, for ``model``.
 
-    A provider is a backend, a type or alias (which then takes the router's own keys: model, temperature, limits), or a
-    mapping with a ``type`` and its own keys over the router's. One without its key is passed over and listed in
-    ``attempts``. Raises TypeError without a provider.
+    A provider is a backend, the name of a type (which then takes the router's own keys: model, temperature, limits), or
+    a mapping with a ``type`` and its own keys over the router's: both are read as in a config file. ``api_key``,
+    ``base_url`` and ``custom_headers`` are those of the first provider alone. A type's bare name is optional: without
+    its key it is passed over and listed in ``attempts``. Raises TypeError without a provider and for unknown keys,
+    ConfigError for what a config file may not say either.
     """
 
     type: ClassVar[str] = "llm_router"
@@ -33,18 +35,14 @@ class LLMRouterBackend(ComposedBackend):
     ) -> None:
         if provider is None:
             raise TypeError("LLMRouterBackend needs a provider: a type, a backend, or a mapping with a type")
-        host = PluginHost()
         name = id or self.type
-        shared = {**keys, "model": model}
-        parts = [_part(given, shared, name, host) for given in (provider, *fallback_providers)]
+        check_keys({**keys, "model": model}, name)
+        parts = [provider, *fallback_providers]
+        if any(isinstance(part, (str, Mapping)) for part in parts):
+            from complaint_llm.config import make_parts
+
+            given = {key: value for key, value in {**keys, "model": model}.items() if value is not None}
+            entry = {"id": name, "type": "llm_router", **given, "provider": provider}
+            made = make_parts({**entry, "fallback_providers": list(fallback_providers)})
+            parts = [made["provider"], *made["fallback_providers"]]
         super().__init__(parts, make_strategy("fallback"), id=name, timeout=timeout)
-
-
-def _part(given: Provider, shared: Mapping[str, Any], router: str, host: PluginHost) -> Backend:
-    if not isinstance(given, (str, Mapping)):
-        return given
-    own = {"type": given} if isinstance(given, str) else dict(given)
-    kind = host.backend_type(own.pop("type"))
-    keys = {**kind.presets, **shared, **own}
-    keys.setdefault("id", f"{router}/{kind.name}")
-    return kind.factory()(**keys)

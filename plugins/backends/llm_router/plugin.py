@@ -17,5 +17,6 @@ def complaint_llm_backend_types() -> list[BackendType]:
             Path(__file__).parent / "options.schema.json",
             example=Path(__file__).parent / "example.json",
             parts=("provider", "fallback_providers"),
+            lends=True,
         )
     ]

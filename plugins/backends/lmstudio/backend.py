@@ -19,6 +19,7 @@ class LMStudioBackend(CompatibleBackend):
     """
 
     type: ClassVar[str] = "lmstudio"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_base_url: ClassVar[str] = "http://localhost:1234/v1"
     key_variables: ClassVar[tuple[str, ...]] = ("LM_API_TOKEN",)
     model_data: ClassVar[Path | Mapping[str, Any]] = Path(__file__).with_name("models.json")

@@ -20,6 +20,7 @@ class OpenAIBackend(CompatibleBackend):
     """
 
     type: ClassVar[str] = "openai"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_base_url: ClassVar[str] = "https://api.openai.com/v1"
     address_variables: ClassVar[tuple[str, ...]] = ("OPENAI_BASE_URL",)
     key_variables: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)

@@ -32,6 +32,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
     """
 
     type: ClassVar[str] = "workstation"
+    options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "structured", "embeddings"))
     parameters: ClassVar[frozenset[str]] = frozenset(
         ("temperature", "max_tokens", "top_p", "top_k", "stop", "seed", "frequency_penalty", "presence_penalty")

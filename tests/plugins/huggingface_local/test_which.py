@@ -33,7 +33,7 @@ def test_a_folder_means_local_and_a_name_means_the_router(tmp_path: Path) -> Non
 
 def test_keys_that_do_not_fit_are_refused() -> None:
     """As everywhere."""
-    with pytest.raises(ConfigError, match="torch_dtype is one of"):
+    with pytest.raises(ConfigError, match="torch_dtype: unknown value"):
         HuggingFaceBackend(model="a/b", torch_dtype="float1")
     with pytest.raises(ConfigError, match="takes no base_url"):
         HuggingFaceBackend(model="a/b", device="cpu", base_url="http://127.0.0.1:1")

@@ -14,7 +14,7 @@ from complaint_llm.schema_check import TYPES, Check, plain
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
-    from complaint_llm.config.problems import Path
+    from complaint_llm.schema_problems import Path
 
 
 class Broken(NamedTuple):

@@ -1,0 +1,179 @@
+"""What the source of a drop-in plugin offers, read from its syntax tree: nothing of it is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+from complaint_llm.hookspecs import PROJECT
+
+BACKEND_TYPES = f"{PROJECT}_backend_types"
+MAX_SOURCE_BYTES = 4 * 1024 * 1024
+"""A larger file is not read beforehand: what it offers is known only once it is imported."""
+
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_NOTHING: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+
+class Offers(NamedTuple):
+    """The names that a plugin offers, by hook. ``unsure`` says that it may offer more than its source tells."""
+
+    names: Mapping[str, frozenset[str]] = _NOTHING
+    unsure: bool = False
+
+    def of(self, hook: str) -> frozenset[str]:
+        """The names that are offered by this hook."""
+        return self.names.get(hook, frozenset())
+
+
+def read_offers(file: Path) -> Offers:
+    """What a plugin's module offers by names that are written in its hooks.
+
+    Names that are computed, hooks that come from elsewhere and a source that cannot be read make it ``unsure``.
+    """
+    try:
+        if file.stat().st_size > MAX_SOURCE_BYTES:
+            return Offers(unsure=True)
+        tree = ast.parse(file.read_bytes())
+        return _offers(tree)
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return Offers(unsure=True)
+
+
+def _offers(tree: ast.Module) -> Offers:
+    constants = _constants(tree.body)
+    hooks = {hook: node for node in tree.body if isinstance(node, _Function) and (hook := _hook_of(node)) is not None}
+    read = {hook: _names_in(node, hook, constants) for hook, node in hooks.items()}
+    others = [node for node in tree.body if node not in hooks.values()]
+    unsure = None in read.values() or any(map(_brings_hooks, others))
+    names = {hook: found for hook, found in read.items() if found}
+    registered = {name for node in others for name in _registered(node, constants)}
+    if registered:
+        names[BACKEND_TYPES] = names.get(BACKEND_TYPES, frozenset()) | registered
+    return Offers(MappingProxyType(names), unsure)
+
+
+def _hook_of(function: _Function) -> str | None:
+    """The hook that a function implements: by its name, or by the ``specname`` of its mark."""
+    for mark in function.decorator_list:
+        for given in mark.keywords if isinstance(mark, ast.Call) else ():
+            if given.arg == "specname" and isinstance(given.value, ast.Constant):
+                return str(given.value.value)
+    return function.name if function.name.startswith(f"{PROJECT}_") else None
+
+
+def _names_in(function: _Function, hook: str, constants: Mapping[str, ast.expr]) -> frozenset[str] | None:
+    """The names that a hook returns, None where they are not all written in it."""
+    known = {**constants, **_constants(function.body)}
+    names: set[str] = set()
+    for node in _own_nodes(function.body):
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return None
+        if isinstance(node, ast.Return) and node.value is not None:
+            found = (_type_names if hook == BACKEND_TYPES else _keys)(_resolved(node.value, known), known)
+            if found is None:
+                return None
+            names |= found
+    return frozenset(names)
+
+
+def _type_names(returned: ast.expr, known: Mapping[str, ast.expr]) -> set[str] | None:
+    """The names and aliases in a list of ``BackendType(...)``."""
+    if not isinstance(returned, (ast.List, ast.Tuple, ast.Set)):
+        return None
+    names: set[str] = set()
+    for item in returned.elts:
+        call = _resolved(item, known)
+        if not isinstance(call, ast.Call) or _called(call) != "BackendType":
+            return None
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        name = _text(call.args[0] if call.args else given.get("name"), known)
+        aliases = _texts(given.get("aliases"), known)
+        if name is None or aliases is None or None in given or len(call.args) > 4:
+            return None
+        names |= {name, *aliases}
+    return names
+
+
+def _keys(returned: ast.expr, known: Mapping[str, ast.expr]) -> set[str] | None:
+    """The keys of a mapping that is written out."""
+    if isinstance(returned, ast.Constant) and returned.value is None:
+        return set()
+    if not isinstance(returned, ast.Dict):
+        return None
+    names = [_text(key, known) for key in returned.keys]
+    return None if None in names else {name for name in names if name is not None}
+
+
+def _registered(statement: ast.stmt, known: Mapping[str, ast.expr]) -> Iterator[str]:
+    """The types that a module registers itself while it is imported."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and _called(node) == "register_backend" and node.args:
+            name = _text(node.args[0], known)
+            if name is not None:
+                yield name
+
+
+def _brings_hooks(statement: ast.stmt) -> bool:
+    """Whether a hook may come from here unseen: imported, by a star too, assigned, or defined on a condition."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.ImportFrom):
+            names = [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names = [node.id]
+        elif isinstance(node, _Function):
+            names = [_hook_of(node) or ""]
+        else:
+            continue
+        if any(name == "*" or name.startswith(f"{PROJECT}_") for name in names):
+            return True
+    return False
+
+
+def _constants(body: Iterable[ast.stmt]) -> Mapping[str, ast.expr]:
+    """What is assigned, once and for good, by name."""
+    assigned: dict[str, list[ast.expr | None]] = {}
+    for node in _own_nodes(body):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            assigned.setdefault(node.targets[0].id, []).append(node.value)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            assigned.setdefault(node.target.id, []).append(node.value)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            assigned.setdefault(node.target.id, []).append(None)
+    return {name: value for name, values in assigned.items() if len(values) == 1 and (value := values[0]) is not None}
+
+
+def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The nodes of a body without those of the functions and classes in it."""
+    for node in body:
+        if not isinstance(node, _SCOPES):
+            yield node
+            yield from _own_nodes(ast.iter_child_nodes(node))
+
+
+def _resolved(value: ast.expr, known: Mapping[str, ast.expr]) -> ast.expr:
+    return known.get(value.id, value) if isinstance(value, ast.Name) else value
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _text(value: ast.expr | None, known: Mapping[str, ast.expr]) -> str | None:
+    found = None if value is None else _resolved(value, known)
+    return found.value if isinstance(found, ast.Constant) and isinstance(found.value, str) else None
+
+
+def _texts(value: ast.expr | None, known: Mapping[str, ast.expr]) -> list[str] | None:
+    """The texts of a list that is written out; none of them without a list."""
+    if value is None:
+        return []
+    found = _resolved(value, known)
+    if not isinstance(found, (ast.List, ast.Tuple, ast.Set)):
+        return None
+    texts = [_text(item, known) for item in found.elts]
+    return None if None in texts else [text for text in texts if text is not None]
