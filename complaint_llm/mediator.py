@@ -43,7 +43,7 @@ class Mediator(ComposedBackend):
     """Routes every call over its backends with fallback, retries, limits and one deadline. Any thread may call it.
 
     ``backends`` are Backend objects or callables with an ``id``; closing the Mediator closes them. ``timeout`` covers a
-    whole call, in seconds; ``max_attempts`` caps the sum of all attempts of a call (default: candidates + 2);
+    whole call, in seconds; ``max_attempts`` caps the sum of all attempts of a call (default: see ``Router``);
     ``max_workers`` is the width of batches; ``circuit_breaker`` has ``failures`` and ``cooldown`` (seconds);
     ``hedge_after`` seconds the next backend is asked too; ``budget`` is in US dollars, a total or ``total``, ``day``
     and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,

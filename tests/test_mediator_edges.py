@@ -144,7 +144,7 @@ def test_nothing_is_sent_where_it_could_not_be_recorded(tmp_path: Path) -> None:
 
 
 def test_a_first_answer_is_paid_for_even_if_the_second_try_fails(tmp_path: Path) -> None:
-    """One that does not fit its format is asked for again; the budget counts both."""
+    """One that does not fit its format is asked for again; the budget counts what each used, an HTTP 500 nothing."""
     answers = iter((InferenceOutput("no JSON", token_usage=TokenUsage(5, 5, 10)), ServerError("HTTP 500", status=500)))
 
     def script(request: Request) -> InferenceOutput:
@@ -158,9 +158,12 @@ def test_a_first_answer_is_paid_for_even_if_the_second_try_fails(tmp_path: Path)
     with Mediator([backend], folder=tmp_path) as mediator:
         with pytest.raises(ServerError) as caught:
             mediator.infer("x", response_format={"type": "object"})
-        assert caught.value.maybe_received
+        assert [attempt.error for attempt in caught.value.attempts] == [
+            "ResponseFormatError: the answer is no JSON: Expecting value: line 1 column 1 (char 0)",
+            "ServerError: HTTP 500",
+        ]
         (spent,) = (state.line for policy in backend.policies if (state := policy.state()).name == "budget")
-        assert spent.startswith("15.0000 of 100 dollars")
+        assert spent.startswith("10.0000 of 100 dollars")
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------

@@ -207,6 +207,12 @@ class Backend(Guarded):
         """What an attempt may use at most; see ``routing.candidate.Estimate``."""
         return self.facts.estimate(request)
 
+    def context_window(self, request: Request | EmbeddingRequest) -> int | None:
+        """How many tokens a prompt may have, where the model is known; of texts to embed nothing is known."""
+        if isinstance(request, EmbeddingRequest):
+            return None
+        return self.facts.of(request.model or self.options.model or "").context_window
+
     def cache_identity(self, request: Request) -> str | None:
         """What an answer depends on beside the request; None where answers are not cached."""
         options = self.options

@@ -122,6 +122,9 @@ class LazyBackend:
     def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
         return self.backend.estimate(request)
 
+    def context_window(self, request: Request | EmbeddingRequest) -> int | None:
+        return self.backend.context_window(request)
+
     def cache_identity(self, request: Request) -> str | None:
         # Nothing has to be made to know that nothing is kept.
         return self.backend.cache_identity(request) if self.caches else None

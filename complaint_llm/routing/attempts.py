@@ -1,6 +1,6 @@
-"""The one loop that makes attempts: admission, deadline shares, retries, fallback, and the record of all of it.
+"""The attempts of one call: each is admitted, made, settled and recorded here. ``loop`` says which one is next.
 
-One ``Run`` belongs to one call and is used by the thread that makes it.
+One ``Attempts`` belongs to one call and is used by the thread that makes it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from complaint_llm.exceptions import (
-    AllBackendsFailedError,
     AuthenticationError,
     BackendError,
     BackendTimeoutError,
@@ -22,19 +21,20 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Attempt
 from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
+from complaint_llm.routing.failure import call_error, explained, one_line
 from complaint_llm.routing.reask import ReAsk, cause_of
-from complaint_llm.routing.retry import NEXT, STOP, decide, delay_before
 from complaint_llm.routing.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
     from complaint_llm.messages import InferenceOutput
-    from complaint_llm.routing.hedge import Hedge
 
 T = TypeVar("T")
 Work = Callable[[Candidate, Any], T]
 
 NEVER_STARTED = Outcome(0.0)
+LOCAL_LIMIT = "local_limit"
+"""The ``code`` of a refusal because a limit of ours is full for now: worth asking again later."""
 _LOGGED = (AuthenticationError, PermissionDeniedError, ModelNotFoundError, QuotaExceededError)
 
 
@@ -51,7 +51,7 @@ class Rules(NamedTuple):
     """Whether waiting for our own limits before the first attempt is outside the deadline (in a batch)."""
 
 
-class Won(NamedTuple):
+class Success(NamedTuple):
     """An attempt that answered; whoever takes the value settles it."""
 
     value: Any
@@ -60,28 +60,50 @@ class Won(NamedTuple):
     permits: Sequence[Permit]
 
 
-class Run:
-    """One call's attempts at several candidates until one answers."""
+Failures = Sequence[tuple[Candidate, BackendError]]
+"""Attempts that failed, recorded and settled."""
+
+
+class Attempts:
+    """One call's attempts at several candidates.
+
+    ``attempts`` is the record of all, ``errors`` the newest by backend, ``earlier`` what was answered and asked again.
+    """
 
     __slots__ = (
-        "_able", "_again", "_later", "_latest", "_made", "_reasked", "_rules", "_tries",
-        "attempts", "earlier", "errors", "request",
-    )  # fmt: skip
+        "_again",
+        "_back",
+        "_eligible",
+        "_later",
+        "_made",
+        "_most_retries",
+        "_reasked",
+        "_tried",
+        "_tries",
+        "attempts",
+        "earlier",
+        "errors",
+        "request",
+        "rules",
+    )
 
     def __init__(self, rules: Rules, request: AnyRequest) -> None:
-        self._rules = rules
+        self.rules = rules
         self.request = request
         self.attempts: list[Attempt] = []
         self.errors: dict[str, BackendError] = {}
         self.earlier: list[InferenceOutput] = []
-        self._able: Sequence[Candidate] = ()
+        self._eligible: Sequence[Candidate] = ()
+        self._most_retries: int | None = None
         self._made = 0
-        # What a candidate is asked again with, by object, and the kinds of re-asks that were granted.
-        self._again: dict[int, AnyRequest] = {}
-        self._reasked: set[tuple[int, str]] = set()
         # By object: two backends that nobody gave an id have the same one.
         self._tries: dict[int, int] = {}
-        self._latest: BackendError | None = None
+        self._tried: dict[int, BackendError] = {}
+        # What a candidate is asked again with, and the kinds of re-asks that were granted.
+        self._again: dict[int, AnyRequest] = {}
+        self._reasked: set[tuple[int, str]] = set()
+        # The moments at which candidates said that they may answer again.
+        self._back: dict[int, float] = {}
         # Seconds that an unhurried request has once its clock starts.
         self._later: float | None = None
         if rules.unhurried:
@@ -89,7 +111,7 @@ class Run:
             deadline.resume()
             self._later, deadline.at = deadline.remaining(), FOREVER
 
-    def able(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    def eligible(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates that may and can serve the request; the others are recorded with the reason."""
         passed: list[Candidate] = []
         for candidate in candidates:
@@ -97,69 +119,46 @@ class Run:
             if reason is None:
                 passed.append(candidate)
             else:
-                self._passed_over(candidate, InvalidRequestError(reason, backend=candidate.id, sent=False))
-        self._able = passed
+                self.passed_over(candidate, InvalidRequestError(reason, backend=candidate.id, sent=False))
+        self._eligible = passed
         return passed
 
-    def first(self, candidates: Sequence[Candidate], work: Work[Any], hedge: Hedge | None = None) -> Won:
-        """The first answer. Raises the one error, or AllBackendsFailedError, with every attempt."""
-        pending = list(candidates)
-        # Backends whose local limit is full are asked again after all others, the soonest ready first.
-        later: list[tuple[float, Candidate]] = []
-        while pending or later:
-            if pending:
-                candidate = pending.pop(0)
-                patience = self._rules.patience if pending or later else FOREVER
-            else:
-                later.sort(key=lambda entry: entry[0])
-                candidate = later.pop(0)[1]
-                patience = FOREVER
-            rest = len(pending) + len(later)
-            result = self._try(candidate, work, patience, rest, pending, hedge)
-            if isinstance(result, Won):
-                return result
-            if result is not None:
-                later.append((result, candidate))
-        self._check()
-        raise self._failure(None)
+    # -- how many more ---------------------------------------------------------------------------------------------
 
-    def _try(
-        self,
-        candidate: Candidate,
-        work: Work[Any],
-        patience: float,
-        rest: int,
-        pending: list[Candidate],
-        hedge: Hedge | None,
-    ) -> Won | float | None:
-        """Attempts at one candidate: the answer, or seconds after which its local limit may admit one, or None."""
-        while True:
-            self._check()
-            share = self.request.deadline.remaining() / (rest + 1)
-            permits = self.admit(candidate, min(patience, share))
-            if isinstance(permits, BackendError):
-                return self._refused(candidate, permits, patience)
-            if hedge is not None and pending and candidate.cancellable:
-                outcome = hedge.race(self, candidate, permits, work, rest, pending)
-            else:
-                outcome = self.attempt(candidate, permits, work, rest, self.request.cancel)
-            if isinstance(outcome, Won):
-                return outcome
-            if isinstance(outcome, ReAsk):
-                if self._granted(candidate, outcome):
-                    continue
-                outcome = outcome.error
-            pause = self._pause(candidate, outcome, rest)
-            if pause is None:
-                return None
-            if pause > 0:
-                self._rules.sleep(pause, self.request.cancel)
+    def check(self) -> None:
+        """Raise the call's error if it was cancelled or its deadline passed."""
+        request = self.request
+        if request.cancel.cancelled:
+            raise self.failure(CancelledError(request.cancel.reason or "cancelled", sent=bool(self._tried)))
+        if request.deadline.remaining() <= 0:
+            if self.errors:
+                raise self.failure()
+            raise self.failure(BackendTimeoutError("the deadline passed before anything was sent", sent=False))
 
-    def _granted(self, candidate: Candidate, reask: ReAsk) -> bool:
+    def any_left(self, number: int = 1) -> bool:
+        """Whether an explicit cap leaves so many attempts; without one every candidate has its own."""
+        most = self.rules.max_attempts
+        return most is None or self._made + number <= most
+
+    def spare(self) -> int:
+        """How many attempts may still be made: of the explicit cap, else of one for each candidate, the retries of the
+        one that may retry most, and one for each re-ask."""
+        most = self.rules.max_attempts
+        if most is None:
+            # Asked of all candidates only when something failed: it may be the first time that they are looked at.
+            if self._most_retries is None:
+                self._most_retries = max((each.retry.max_retries for each in self._eligible), default=0)
+            most = len(self._eligible) + self._most_retries + len(self._reasked)
+        return most - self._made
+
+    def tries_of(self, candidate: Candidate) -> int:
+        """Attempts at this candidate that failed, without those that were only asked again."""
+        return self._tries.get(id(candidate), 0)
+
+    def grant(self, candidate: Candidate, reask: ReAsk, surplus: Callable[[], int]) -> bool:
         """Whether ``candidate`` is asked again as ``reask`` wants it: each kind once, while an attempt is left."""
         known = (id(candidate), reask.kind)
-        explicit = self._rules.max_attempts
-        if known in self._reasked or (explicit is not None and self._made >= explicit):
+        if known in self._reasked or (self.rules.max_attempts is not None and surplus() <= 0):
             return False
         self._reasked.add(known)
         self._again[id(candidate)] = reask.request
@@ -167,43 +166,7 @@ class Run:
         self._tries[id(candidate)] -= 1
         return True
 
-    def _asked(self, candidate: Candidate) -> AnyRequest:
-        """What this candidate is asked: the call's request, or that of a re-ask with the call's deadline and token."""
-        request = self.request
-        again = self._again.get(id(candidate))
-        return request if again is None else again._replace(deadline=request.deadline, cancel=request.cancel)
-
-    @property
-    def _most(self) -> int:
-        """The cap of all attempts: the given one, else one for each candidate, the retries of the one that may retry
-        most, and one for each re-ask."""
-        if self._rules.max_attempts is not None:
-            return self._rules.max_attempts
-        retries = max((candidate.retry.max_retries for candidate in self._able), default=0)
-        return len(self._able) + retries + len(self._reasked)
-
-    def _refused(self, candidate: Candidate, refusal: BackendError, patience: float) -> float | None:
-        """As ``_try``, for a refusal. Raises where it is the whole call's."""
-        if refusal.code == LOCAL_LIMIT and patience != FOREVER and candidate.retry.on_rate_limit:
-            self.attempts.append(Attempt(candidate.id, line(refusal), 0.0, sent=False))
-            return FOREVER if refusal.retry_after is None else refusal.retry_after
-        self._passed_over(candidate, refusal)
-        if decide(refusal, candidate.retry) is STOP:
-            raise self._failure(refusal) from refusal.__cause__
-        return None
-
-    def _pause(self, candidate: Candidate, error: BackendError, rest: int) -> float | None:
-        """Seconds to wait before the same candidate is asked again, or None to go on to the next. Raises to stop."""
-        action = decide(error, candidate.retry)
-        if action is STOP:
-            raise self._failure(error) from error.__cause__
-        tries = self._tries[id(candidate)]
-        if action is NEXT or tries > candidate.retry.max_retries or self._none_left():
-            return None
-        if rest and error.maybe_received and isinstance(error, BackendTimeoutError):
-            return None
-        pause = delay_before(tries - 1, error, candidate.retry, self._rules.random)
-        return pause if pause < self.request.deadline.remaining() / (rest + 1) else None
+    # -- one attempt -----------------------------------------------------------------------------------------------
 
     def admit(
         self, candidate: Candidate, patience: float, cancel: CancelToken | None = None
@@ -226,38 +189,58 @@ class Run:
                     permits.append(permit)
         except BackendError as refusal:
             settle(permits, NEVER_STARTED)
-            # Its frames lead back to this run: without them nothing is left for the garbage collector to find.
+            # Its frames lead back to this call: without them nothing is left for the garbage collector to find.
             return refusal.with_traceback(None)
         except BaseException:
             settle(permits, NEVER_STARTED)
             raise
         return permits
 
-    def attempt(
-        self, candidate: Candidate, permits: Sequence[Permit], work: Work[Any], rest: int, cancel: CancelToken
-    ) -> Won | BackendError:
-        """One attempt, recorded. What is not a BackendError (a KeyboardInterrupt, a bug) goes through, settled."""
-        rules = self._rules
-        request = self.begin(candidate, rest, cancel)
+    def make(self, candidate: Candidate, permits: Sequence[Permit], work: Work[Any], rest: int) -> Success | Failures:
+        """One attempt, recorded; ``rest`` others share the deadline. What is not a BackendError (a KeyboardInterrupt, a
+        bug) goes through, settled."""
+        rules, cancel = self.rules, self.request.cancel
+        self.count()
+        request = self.request_for(candidate, rest, cancel)
         started = rules.clock()
         try:
             value = work(candidate, request)
         except BackendError as raised:
             error = explained(raised, cancel)
             self.failed(candidate, permits, rules.clock() - started, error)
-            return error
+            return ((candidate, error),)
         except BaseException as error:
-            given_up = CancelledError(f"ended by {type(error).__name__}", backend=candidate.id, maybe_received=True)
-            settle(permits, Outcome(rules.clock() - started, None, given_up))
+            settle(permits, given_up(rules.clock() - started, error, candidate))
             raise
-        return Won(value, candidate, started, permits)
+        return Success(value, candidate, started, permits)
 
-    def answered(self, won: Won, output: Any, seconds: float | None = None) -> None:
+    def count(self) -> None:
+        """Count one more attempt; with the first the clock of an unhurried request starts."""
+        self._made += 1
+        if self._later is not None:
+            deadline = self.request.deadline
+            deadline.at = deadline.clock() + self._later
+            self._later = None
+
+    def request_for(self, candidate: Candidate, rest: int, cancel: CancelToken) -> AnyRequest:
+        """The request for an attempt, with a deadline and token of its own where they are not the call's."""
+        request = self._asked(candidate)
+        left = request.deadline.remaining()
+        limit = left / (rest + 1)
+        if candidate.timeout is not None and candidate.timeout < limit:
+            limit = candidate.timeout
+        if limit < left:
+            return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
+        return request if cancel is request.cancel else request._replace(cancel=cancel)
+
+    # -- how it ended ----------------------------------------------------------------------------------------------
+
+    def answered(self, success: Success, output: Any, seconds: float | None = None) -> None:
         """Record and settle the attempt that answered with ``output``, in ``seconds`` (None: from its start to now)."""
         if seconds is None:
-            seconds = self._rules.clock() - won.started
-        self.attempts.append(Attempt(won.candidate.id, None, seconds))
-        settle(won.permits, Outcome(seconds, output))
+            seconds = self.rules.clock() - success.started
+        self.attempts.append(Attempt(success.candidate.id, None, seconds))
+        settle(success.permits, Outcome(seconds, output))
         if self.errors:
             self.forget_errors()
 
@@ -274,105 +257,65 @@ class Run:
         if error.backend is None:
             error.backend = candidate.id
         self._tries[id(candidate)] = self._tries.get(id(candidate), 0) + 1
-        self._latest = self.errors[candidate.id] = error
-        self.attempts.append(Attempt(candidate.id, line(error), seconds, error.maybe_received, error.sent))
+        self._tried[id(candidate)] = error
+        # The newest last, as in ``attempts``.
+        self.errors.pop(candidate.id, None)
+        self.errors[candidate.id] = error
+        self._note_return(candidate, error)
+        self.attempts.append(Attempt(candidate.id, one_line(error), seconds, error.maybe_received, error.sent))
         if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
             _log(error)
+
+    def passed_over(self, candidate: Candidate, refusal: BackendError, *, once: bool = False) -> None:
+        """Record that nothing was sent to this candidate, and why; ``once``: only if nothing is recorded of it yet."""
+        self._note_return(candidate, refusal)
+        if once and candidate.id in self.errors:
+            return
+        if refusal.backend is None:
+            refusal.backend = candidate.id
+        self.errors.setdefault(candidate.id, refusal)
+        self.attempts.append(Attempt(candidate.id, one_line(refusal), 0.0, sent=False))
 
     def forget_errors(self) -> None:
         """After an answer, or a stream's first piece: what failed before it is in ``attempts``.
 
-        Their tracebacks lead to frames that hold them, this run, and what a stream's user may drop: a circle, which
-        only the garbage collector would find.
+        Their tracebacks lead to frames that hold them, these attempts, and what a stream's user may drop: a circle,
+        which only the garbage collector would find.
         """
         for error in self.errors.values():
             error.__traceback__ = None
         self.errors.clear()
-        self._latest = None
+        self._tried.clear()
 
-    @property
-    def clock(self) -> Clock:
-        """The clock that attempts are timed by."""
-        return self._rules.clock
-
-    @property
-    def spare_attempts(self) -> int:
-        """How many attempts may still be made."""
-        return self._most - self._made
-
-    def begin(self, candidate: Candidate, rest: int, cancel: CancelToken) -> AnyRequest:
-        """Count an attempt; the request for it, with a deadline and token of its own where they are not the call's."""
-        self._made += 1
-        request = self._asked(candidate)
-        if self._later is not None:
-            request.deadline.at = request.deadline.clock() + self._later
-            self._later = None
-        left = request.deadline.remaining()
-        limit = left / (rest + 1)
-        if candidate.timeout is not None and candidate.timeout < limit:
-            limit = candidate.timeout
-        if limit < left:
-            return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
-        return request if cancel is request.cancel else request._replace(cancel=cancel)
-
-    def _check(self) -> None:
-        request = self.request
-        if request.cancel.cancelled:
-            raise self._failure(CancelledError(request.cancel.reason or "cancelled", sent=bool(self._tries)))
-        if request.deadline.remaining() <= 0:
-            raise self._failure(
-                None if self.errors else BackendTimeoutError("the deadline passed before anything was sent", sent=False)
-            )
-        if self._none_left():
-            raise self._failure(None)
-
-    def _passed_over(self, candidate: Candidate, refusal: BackendError) -> None:
-        if refusal.backend is None:
-            refusal.backend = candidate.id
-        self.errors.setdefault(candidate.id, refusal)
-        self.attempts.append(Attempt(candidate.id, line(refusal), 0.0, sent=False))
-
-    def _failure(self, stopped_by: BackendError | None) -> BackendError:
-        """The error of the whole call: what stopped it, else the only error, else all of them."""
-        attempts = tuple(self.attempts)
-        error = stopped_by
-        if error is None and len(self._tries) == 1:
-            error = self._latest
-        if error is None and not self._tries:
-            if len(self.errors) == 1:
-                error = next(iter(self.errors.values()))
-            elif self.errors and all(isinstance(each, InvalidRequestError) for each in self.errors.values()):
-                reasons = "; ".join(f"{name}: {each.message}" for name, each in self.errors.items())
-                error = InvalidRequestError(f"no backend can serve this request: {reasons}", sent=False)
-        if error is not None:
-            error.attempts = attempts
-            return error
-        if not self.errors:
-            return InvalidRequestError("no backend to ask: name at least one", sent=False)
-        failed = AllBackendsFailedError(
-            f"none of {max(len(self.errors), len(self._tries))} backends answered{self._cut_short()}",
-            errors=self.errors,
-            attempts=attempts,
-            sent=bool(self._tries),
-            maybe_received=any(attempt.maybe_received for attempt in attempts),
-        )
-        failed.__cause__ = next(reversed(self.errors.values()))
-        return failed
-
-    def _none_left(self) -> bool:
-        # Whether the cap is reached is asked of the candidates only when each could have had its attempt.
-        return self._made >= (self._rules.max_attempts or len(self._able)) and self._made >= self._most
-
-    def _cut_short(self) -> str:
+    def failure(self, stopped_by: BackendError | None = None) -> BackendError:
+        """The error of the whole call; see ``failure.call_error``."""
+        cut_short = ""
         if self.request.deadline.remaining() <= 0:
-            return " before the deadline"
-        if self._made and self._none_left():
-            return f" in {self._made} attempts (max_attempts)"
-        return ""
+            cut_short = " before the deadline"
+        elif not self.any_left():
+            cut_short = f" in {self._made} attempts (max_attempts)"
+        back = min(self._back.values(), default=None)
+        return call_error(
+            stopped_by,
+            self.errors,
+            self.attempts,
+            tried=self._tried,
+            retry_after=None if back is None else max(0.0, back - self.rules.clock()),
+            cut_short=cut_short,
+        )
 
+    def _asked(self, candidate: Candidate) -> AnyRequest:
+        """What this candidate is asked: the call's request, or that of a re-ask with the call's deadline and token."""
+        request = self.request
+        if id(candidate) not in self._again:
+            return request
+        return self._again[id(candidate)]._replace(deadline=request.deadline, cancel=request.cancel)
 
-LOCAL_LIMIT = "local_limit"
-"""The ``code`` of a refusal because a limit of ours is full for now: worth asking again later."""
+    def _note_return(self, candidate: Candidate, error: BackendError) -> None:
+        if error.retry_after is None:
+            self._back.pop(id(candidate), None)
+        else:
+            self._back[id(candidate)] = self.rules.clock() + error.retry_after
 
 
 def excluded(candidate: Candidate, request: AnyRequest) -> str | None:
@@ -383,15 +326,10 @@ def excluded(candidate: Candidate, request: AnyRequest) -> str | None:
     return None if lacking is None else f"cannot serve this request: {lacking}"
 
 
-def explained(error: BackendError, cancel: CancelToken) -> BackendError:
-    """The error of an attempt; what a cancelled one raises (a socket that was shut down) is the cancellation."""
-    if not cancel.cancelled or isinstance(error, CancelledError):
-        return error
-    cancelled = CancelledError(
-        cancel.reason or "cancelled", backend=error.backend, sent=error.sent, maybe_received=error.sent
-    )
-    cancelled.__cause__ = cause_of(error)
-    return cancelled
+def settle(permits: Sequence[Permit], outcome: Outcome) -> None:
+    """Settle each permit, the last given first."""
+    for permit in reversed(permits):
+        permit.settle(outcome)
 
 
 def failed_outcome(seconds: float, error: BackendError) -> Outcome:
@@ -400,10 +338,10 @@ def failed_outcome(seconds: float, error: BackendError) -> Outcome:
     return Outcome(seconds, output, None if output is not None else cause_of(error))
 
 
-def settle(permits: Sequence[Permit], outcome: Outcome) -> None:
-    """Settle each permit, the last given first."""
-    for permit in reversed(permits):
-        permit.settle(outcome)
+def given_up(seconds: float, error: BaseException, candidate: Candidate) -> Outcome:
+    """The outcome of an attempt that something else than a BackendError ended: it may have been received."""
+    name = type(error).__name__
+    return Outcome(seconds, None, CancelledError(f"ended by {name}", backend=candidate.id, maybe_received=True))
 
 
 def full(message: str, wait: float) -> RateLimitError:
@@ -412,13 +350,7 @@ def full(message: str, wait: float) -> RateLimitError:
     return RateLimitError(message, code=LOCAL_LIMIT, retry_after=known, sent=False)
 
 
-def line(error: BackendError) -> str:
-    """An error as one line for ``Attempt.error``: its class and its message."""
-    message = error.message
-    return f"{type(error).__name__}: {message if message.isprintable() else ' '.join(message.split())}"
-
-
 def _log(error: BackendError) -> None:
     import logging
 
-    logging.getLogger("complaint_llm.routing").error("%s: %s (status %s)", error.backend, line(error), error.status)
+    logging.getLogger("complaint_llm.routing").error("%s: %s (status %s)", error.backend, one_line(error), error.status)

@@ -144,6 +144,10 @@ class Candidate(Protocol):
         """What an attempt may use at most, with this backend's own defaults applied."""
         ...
 
+    def context_window(self, request: AnyRequest) -> int | None:
+        """How many tokens a prompt may have at the model that the request goes to; None where that is unknown."""
+        ...
+
     @property
     def cache_ttl(self) -> float | None:
         """Seconds for which its answers may be given again; None: as long as the cache keeps them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.routing.attempts import excluded
+from complaint_llm.routing.loop import too_long, window_too_small
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,37 @@ class Considered(NamedTuple):
     states: tuple[PolicyState, ...]
 
 
-def explain(request: AnyRequest, candidates: Sequence[Candidate]) -> list[Considered]:
-    """The candidates in the order in which they would be tried, with estimates and the state of their policies."""
-    return [_considered(request, candidate) for candidate in candidates]
+def explain(request: AnyRequest, candidates: Sequence[Candidate], max_attempts: int | None = None) -> list[Considered]:
+    """The candidates in the order in which they would be tried, with estimates and the state of their policies.
+
+    Those whose context window is too small, by estimate, come last, the largest first, and are skipped where another
+    one would be asked. A candidate that ``max_attempts`` leaves out of reach is skipped, too.
+    """
+    fitting: list[Considered] = []
+    misfits: list[tuple[int, str, Considered]] = []
+    for candidate in candidates:
+        considered = _considered(request, candidate)
+        found = window_too_small(candidate, request)
+        if found is None:
+            fitting.append(considered)
+        else:
+            misfits.append((found[1], too_long(*found), considered))
+    misfits.sort(key=lambda each: -each[0])
+    asked = any(each.skip is None for each in fitting)
+    last = [each._replace(skip=each.skip or why) if asked else each for _, why, each in misfits]
+    return _within_reach([*fitting, *last], max_attempts)
+
+
+def _within_reach(found: Sequence[Considered], max_attempts: int | None) -> list[Considered]:
+    left = len(found) if max_attempts is None else max_attempts
+    reached: list[Considered] = []
+    for each in found:
+        if each.skip is None:
+            left -= 1
+        beyond = each.skip is None and left < 0
+        why = f"out of reach: max_attempts {max_attempts} leaves no attempt for it"
+        reached.append(each._replace(skip=why) if beyond else each)
+    return reached
 
 
 def _considered(request: AnyRequest, candidate: Candidate) -> Considered:

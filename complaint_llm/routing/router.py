@@ -6,7 +6,8 @@ import random as _random
 import time
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.routing.attempts import Rules, Run
+from complaint_llm.routing.attempts import Attempts, Rules
+from complaint_llm.routing.loop import first_success
 from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.waiting import cancellable_sleep
 
@@ -87,32 +88,32 @@ class Router:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
         from complaint_llm.routing.stream import RoutedStream
 
-        return RoutedStream(lambda streamed: self._run(streamed, candidates), request, self._rules.clock, self._hedge)
+        return RoutedStream(lambda given: self._attempts(given, candidates), request, self._rules.clock, self._hedge)
 
     def embed(self, request: EmbeddingRequest, candidates: Sequence[Candidate]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
-        run, able = self._run(request, candidates)
-        won = run.first(able, _embed)
-        run.answered(won, won.value)
-        output: EmbeddingOutput = won.value._replace(attempts=tuple(run.attempts))
+        attempts, eligible = self._attempts(request, candidates)
+        success = first_success(attempts, eligible, _embed)
+        attempts.answered(success, success.value)
+        output: EmbeddingOutput = success.value._replace(attempts=tuple(attempts.attempts))
         return output
 
     def explain(self, request: AnyRequest, candidates: Sequence[Candidate]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing."""
         from complaint_llm.routing.explain import explain
 
-        return explain(request, candidates)
+        return explain(request, candidates, self._rules.max_attempts)
 
     def _answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
-        run, able = self._run(request, candidates)
-        won = run.first(able, _ask, self._hedge)
-        run.answered(won, won.value)
-        output: InferenceOutput = with_earlier(won.value, run.earlier)._replace(attempts=tuple(run.attempts))
-        return output
+        attempts, eligible = self._attempts(request, candidates)
+        success = first_success(attempts, eligible, _ask, self._hedge)
+        attempts.answered(success, success.value)
+        output = with_earlier(success.value, attempts.earlier)
+        return output._replace(attempts=tuple(attempts.attempts))
 
-    def _run(self, request: AnyRequest, candidates: Sequence[Candidate]) -> tuple[Run, Sequence[Candidate]]:
-        run = Run(self._rules, request)
-        return run, run.able(candidates)
+    def _attempts(self, request: AnyRequest, candidates: Sequence[Candidate]) -> tuple[Attempts, Sequence[Candidate]]:
+        attempts = Attempts(self._rules, request)
+        return attempts, attempts.eligible(candidates)
 
 
 def _ask(candidate: Candidate, request: Request) -> InferenceOutput:

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, CancelledError, StreamInterruptedError
 from complaint_llm.messages import Attempt, Done, StreamError, StreamEvent, TextDelta, ToolCallStart
-from complaint_llm.routing.attempts import explained
 from complaint_llm.routing.candidate import Candidate, EventStream
+from complaint_llm.routing.failure import explained
+from complaint_llm.routing.loop import first_success
+from complaint_llm.routing.reask import with_earlier
 
 if TYPE_CHECKING:
     from complaint_llm.call import Clock
     from complaint_llm.request import Request
-    from complaint_llm.routing.attempts import Run, Won
+    from complaint_llm.routing.attempts import Attempts, Success
     from complaint_llm.routing.hedge import Hedge
 
-Start = Callable[["Request"], tuple["Run", Sequence[Candidate]]]
+Start = Callable[["Request"], tuple["Attempts", Sequence[Candidate]]]
 
 
 class Opened(NamedTuple):
@@ -79,8 +81,8 @@ class _Course:
         "_events",
         "_hedge",
         "_lock",
+        "_made",
         "_request",
-        "_run",
         "_start",
         "_text",
         "_token",
@@ -101,8 +103,8 @@ class _Course:
         self._request = request._replace(cancel=self._token)
         self._start = start
         self._hedge = hedge
-        self._run: Run | None = None
-        self._won: Won | None = None
+        self._made: Attempts | None = None
+        self._won: Success | None = None
         self._events: list[StreamEvent] = []
         self._text: list[str] = []
         self._error: BackendError | None = None
@@ -112,7 +114,7 @@ class _Course:
     @property
     def started(self) -> bool:
         """Whether anything may have been sent."""
-        return self._run is not None
+        return self._made is not None
 
     def step(self) -> StreamEvent:
         if self._error is not None:
@@ -175,10 +177,10 @@ class _Course:
             raise StreamInterruptedError("the stream ended without its proper end") from None
 
     def _open(self) -> StreamEvent:
-        self._run, candidates = self._start(self._request)
+        self._made, candidates = self._start(self._request)
         work = open_to_first_event if self._hedge is None else open_to_first_text
-        self._won = won = self._run.first(candidates, work, self._hedge)
-        self._run.forget_errors()
+        self._won = won = first_success(self._made, candidates, work, self._hedge)
+        self._made.forget_errors()
         opened: Opened = won.value
         self._began = won.started
         self._events = opened.events
@@ -193,13 +195,14 @@ class _Course:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
         elif isinstance(event, Done):
-            run, won = self._run, self._won
-            assert run is not None
+            made, won = self._made, self._won
+            assert made is not None
             assert won is not None
             if self._end_once():
-                run.answered(won, event.output, self._seconds())
+                made.answered(won, event.output, self._seconds())
                 won.value.close()
-            return event._replace(output=event.output._replace(attempts=tuple(run.attempts)))
+            output = with_earlier(event.output, made.earlier)._replace(attempts=tuple(made.attempts))
+            return Done(output.token_usage, output)
         elif isinstance(event, StreamError):
             raise event.error
         return event
@@ -219,14 +222,14 @@ class _Course:
         """End it, once: settle what is open and free the connection."""
         if not self._end_once():
             return
-        won, run = self._won, self._run
-        if won is None or run is None:
+        won, made = self._won, self._made
+        if won is None or made is None:
             return
         won.value.close()
         if not isinstance(error, BackendError):
             error = CancelledError(f"ended by {type(error).__name__}")
         error.maybe_received = True
-        run.failed(won.candidate, won.permits, self._seconds() if self._busy else self._waited, error)
+        made.failed(won.candidate, won.permits, self._seconds() if self._busy else self._waited, error)
 
     def _seconds(self) -> float:
         """Seconds spent waiting for the backend that answers; not those in which the consumer held a piece."""
@@ -241,7 +244,7 @@ class _Course:
         return True
 
     def _attempts(self) -> tuple[Attempt, ...]:
-        return () if self._run is None else tuple(self._run.attempts)
+        return () if self._made is None else tuple(self._made.attempts)
 
     def _interrupted(self, error: BackendError) -> StreamInterruptedError:
         partial = "".join(self._text)

@@ -181,6 +181,11 @@ class Scripted:
     def estimate(self, request: AnyRequest) -> Estimate:
         return self.guess
 
+    window: int | None = None
+
+    def context_window(self, request: AnyRequest) -> int | None:
+        return self.window
+
     cache_ttl: float | None = None
 
     def cache_identity(self, request: Request) -> str | None:

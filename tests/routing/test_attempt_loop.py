@@ -175,21 +175,28 @@ class TestRetries:
             router(time, max_attempts=9).answer(ask(time=time, seconds=100), [backend])
         assert time.clock() - start == pytest.approx(1.5)
 
-    def test_retry_after_is_obeyed_where_it_fits_the_share(self) -> None:
+    @pytest.mark.parametrize(("asked", "seconds", "waits"), [
+        (0.2, 10, True), (1.0, 10, True), (0.0, 10, True), (1.0, 2.5, True),
+        (1.01, 10, False), (4.0, 60, False), (6.0, 600, False), (1.0, 1.9, False), (0.9, 1.5, False),
+    ])  # fmt: skip
+    def test_retry_after_is_waited_for_where_it_is_short_and_fits_the_share_else_the_next_is_asked_at_once(
+        self, asked: float, seconds: float, waits: bool
+    ) -> None:
         time = ModelTime()
-        limited = Scripted("a", [RateLimitError("429", status=429, retry_after=4.0), answer()], retry=RetryPolicy(2))
+        limited = Scripted("a", [RateLimitError("429", status=429, retry_after=asked), answer()], retry=RetryPolicy(2))
         start = time.clock()
-        output = router(time).answer(ask(time=time, seconds=10), [limited, Scripted("b")])
-        assert output.attempts[-1].backend == "a"
-        assert time.clock() - start == 4.0
+        output = router(time).answer(ask(time=time, seconds=seconds), [limited, Scripted("b")])
+        assert output.attempts[-1].backend == ("a" if waits else "b")
+        # Without a time to wait the usual backoff holds.
+        assert time.clock() - start == pytest.approx(asked or 0.5 if waits else 0.0)
 
-    def test_where_retry_after_does_not_fit_the_next_backend_is_asked_at_once(self) -> None:
+    @pytest.mark.parametrize("asked", [0.5, 3.0, 9.0])
+    def test_the_only_backend_is_asked_again_after_the_time_that_it_asks_for(self, asked: float) -> None:
         time = ModelTime()
-        limited = Scripted("a", [RateLimitError("429", status=429, retry_after=6.0), answer()], retry=RetryPolicy(2))
+        limited = Scripted("a", [RateLimitError("429", status=429, retry_after=asked), answer()], retry=RetryPolicy(2))
         start = time.clock()
-        output = router(time).answer(ask(time=time, seconds=10), [limited, Scripted("b")])
-        assert output.attempts[-1].backend == "b"
-        assert time.clock() == start
+        assert len(router(time).answer(ask(time=time, seconds=10), [limited]).attempts) == 2
+        assert time.clock() - start == pytest.approx(asked)
 
     def test_a_read_timeout_goes_to_the_next_backend_rather_than_to_the_same(self) -> None:
         time = ModelTime()
@@ -236,17 +243,23 @@ class TestRetries:
         busy = [ServerError("500", status=500)]
         backends = [Scripted(name, list(busy), retry=RetryPolicy(9, 0.0)) for name in "abc"]
         with pytest.raises(AllBackendsFailedError, match="max_attempts") as caught:
-            router(time, max_attempts=12).answer(ask(time=time), backends)
-        assert [len(backend.seen) for backend in backends] == [10, 2, 0]
-        assert len(caught.value.attempts) == 12
-        assert sum(len(b.seen) for b in backends) == 12
+            router(time, max_attempts=11).answer(ask(time=time), backends)
+        # One attempt is kept for each that had none; the retries use the rest.
+        assert [len(backend.seen) for backend in backends] == [9, 1, 1]
+        assert len(caught.value.attempts) == 11
 
-    def test_by_default_there_are_as_many_attempts_as_candidates_and_two_more(self) -> None:
+    @pytest.mark.parametrize(("retries", "most"), [((2, 2, 2), 5), ((0, 0, 0), 3), ((0, 4, 1), 7), ((9, 0, 0), 12)])
+    def test_by_default_there_is_an_attempt_for_each_candidate_and_the_most_retries_of_one(
+        self, retries: tuple[int, ...], most: int
+    ) -> None:
         time = ModelTime()
-        backends = [Scripted(name, [ServerError("5", status=500)], retry=RetryPolicy(2, 0.0)) for name in "abc"]
+        backends = [
+            Scripted(name, [ServerError("5", status=500)], retry=RetryPolicy(number, 0.0))
+            for name, number in zip("abc", retries, strict=True)
+        ]
         with pytest.raises(AllBackendsFailedError) as caught:
             router(time).answer(ask(time=time), backends)
-        assert len(caught.value.attempts) == 5
+        assert len(caught.value.attempts) == most
 
     def test_cancelling_during_the_delay_ends_the_call_at_once(self) -> None:
         time = ModelTime()

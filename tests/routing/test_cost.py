@@ -44,6 +44,9 @@ class Instant:
     def estimate(self, request: AnyRequest) -> Estimate:
         return Estimate(1, 1, 0.0)
 
+    def context_window(self, request: AnyRequest) -> int | None:
+        return None
+
     cache_ttl: float | None = None
 
     def cache_identity(self, request: Request) -> str | None:

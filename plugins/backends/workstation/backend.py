@@ -91,6 +91,10 @@ class WorkstationBackend(LocalModelBackend[Model]):
         except BackendError as error:
             raise self._named(error) from error.__cause__
 
+    def context_window(self, request: Request | EmbeddingRequest) -> int | None:
+        """``n_ctx``, which prompt and answer share; 0 is the model's own, which is not known before it is loaded."""
+        return None if isinstance(request, EmbeddingRequest) else self._settings.n_ctx or None
+
     # -- one attempt, on a worker thread ---------------------------------------------------------------------------
 
     def answer(self, request: Request) -> InferenceOutput:

@@ -1,0 +1,188 @@
+"""The one loop: which attempt is next, until one answers. ``attempts`` makes and records each.
+
+Every candidate that may serve the request keeps one attempt until it is tried, so the last healthy one is always
+reached; retries and re-asks use only what is left beside these.
+
+1. Untried candidates are asked in their order. One that failed in passing is asked again at once, after its backoff of
+   at most ``WAIT`` seconds, while the surplus lasts.
+2. One that is not there (connection refused, name unknown, no route, 503), that asks for a longer wait, whose answer is
+   overdue or whose local limit is full goes into one list, and the next is asked at once. The list is taken when all
+   others failed, the soonest ready first.
+3. One whose context window is too small, by estimate, is asked only when nobody else is left, the largest first.
+
+Whoever cannot be ready before the deadline is dropped. A re-ask (``reask``) is asked at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.exceptions import BackendConnectionError, BackendError, BackendTimeoutError, ContextLengthError
+from complaint_llm.routing.attempts import LOCAL_LIMIT, Success
+from complaint_llm.routing.reask import ReAsk
+from complaint_llm.routing.retry import NEXT, STOP, decide, delay_before
+from complaint_llm.routing.turns import Turn, Turns
+from complaint_llm.routing.waiting import FOREVER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from complaint_llm.routing.attempts import Attempts, Work
+    from complaint_llm.routing.candidate import AnyRequest, Candidate
+    from complaint_llm.routing.hedge import Hedge
+
+WAIT = 1.0
+"""Seconds for which one candidate may hold a call while another one could be asked."""
+
+
+def first_success(
+    attempts: Attempts, candidates: Sequence[Candidate], work: Work[Any], hedge: Hedge | None = None
+) -> Success:
+    """The first answer of the candidates. Raises the one error, or AllBackendsFailedError, with every attempt."""
+    return _Loop(attempts, Turns(candidates), work, hedge).run()
+
+
+def window_too_small(candidate: Candidate, request: AnyRequest) -> tuple[int, int] | None:
+    """The prompt's tokens, by estimate, and the context window that they exceed; None where they do not, or where the
+    window is unknown."""
+    window = candidate.context_window(request)
+    if window is None:
+        return None
+    tokens = candidate.estimate(request).prompt_tokens
+    return (tokens, window) if tokens > window else None
+
+
+def too_long(tokens: int, window: int) -> str:
+    """The reason why a candidate comes last."""
+    return f"the prompt has about {tokens} tokens, its context window {window}"
+
+
+class _Loop:
+    __slots__ = ("_attempts", "_hedge", "_rules", "_turns", "_work")
+
+    def __init__(self, attempts: Attempts, turns: Turns, work: Work[Any], hedge: Hedge | None) -> None:
+        self._attempts = attempts
+        self._rules = attempts.rules
+        self._turns = turns
+        self._work = work
+        self._hedge = hedge
+
+    def run(self) -> Success:
+        attempts, turns = self._attempts, self._turns
+        while True:
+            attempts.check()
+            turn = turns.next(self._surplus) if attempts.any_left() else None
+            if turn is None:
+                raise attempts.failure()
+            if turn.not_before:
+                self._sleep_until(turn.not_before)
+            success = self._take(turn)
+            if success is not None:
+                return success
+
+    def _take(self, turn: Turn) -> Success | None:
+        """One attempt, or two that are hedged: the answer, or None where it did not come to one."""
+        attempts, turns, candidate = self._attempts, self._turns, turn.candidate
+        if not turn.tried and not turn.too_long and self._put_aside(candidate):
+            return None
+        rest = self._untried()
+        patience = attempts.request.deadline.remaining() / (rest + 1)
+        give_up = FOREVER
+        if turns.untried or turns.soonest(self._surplus) is not None:
+            now = self._rules.clock()
+            patience = min(patience, self._patience(turn, now))
+            give_up = now + patience
+        permits = attempts.admit(candidate, patience)
+        if isinstance(permits, BackendError):
+            self._refused(turn, permits, give_up)
+            return None
+        if self._hedge is not None and turns.untried and candidate.cancellable:
+            result = self._hedge.race(attempts, candidate, permits, self._work, rest, turns.untried)
+        else:
+            result = attempts.make(candidate, permits, self._work, rest)
+        if isinstance(result, Success):
+            return result
+        for failed, error in result:
+            self._failed(failed, error)
+        return None
+
+    def _sleep_until(self, moment: float) -> None:
+        pause = moment - self._rules.clock()
+        if pause > 0:
+            self._rules.sleep(pause, self._attempts.request.cancel)
+            self._attempts.check()
+
+    def _put_aside(self, candidate: Candidate) -> bool:
+        request = self._attempts.request
+        found = window_too_small(candidate, request)
+        if found is None:
+            return False
+        self._attempts.passed_over(candidate, ContextLengthError(too_long(*found), backend=candidate.id, sent=False))
+        self._turns.put_aside(candidate, found[1])
+        return True
+
+    def _patience(self, turn: Turn, now: float) -> float:
+        """Seconds for which a full local limit may hold the call while others could be asked."""
+        if turn.ready is None:
+            return self._rules.patience
+        after = self._turns.soonest(self._surplus)
+        return WAIT if after is None or after.ready is None else max(WAIT, after.ready - now)
+
+    def _refused(self, turn: Turn, refusal: BackendError, give_up: float) -> None:
+        """Nothing was sent. ``give_up`` is the moment until which it was to wait, FOREVER where nobody else is left."""
+        attempts, candidate = self._attempts, turn.candidate
+        if refusal.code != LOCAL_LIMIT or give_up == FOREVER or not candidate.retry.on_rate_limit:
+            attempts.passed_over(candidate, refusal)
+            if decide(refusal, candidate.retry) is STOP:
+                raise attempts.failure(refusal) from refusal.__cause__
+            return
+        attempts.passed_over(candidate, refusal, once=True)
+        now, wait = self._rules.clock(), refusal.retry_after
+        if wait is None:
+            ready = max(now, give_up)
+            self._turns.wait(turn._replace(ready=ready, not_before=ready))
+        elif wait < attempts.request.deadline.remaining():
+            # It is asked before it is ready, to stand in the queue in time.
+            self._turns.wait(turn._replace(ready=now + wait, not_before=now))
+
+    def _failed(self, candidate: Candidate, error: BackendError) -> None:
+        """An attempt failed: let it come back, or not. Raises where the failure is the whole call's."""
+        attempts, turns = self._attempts, self._turns
+        if isinstance(error, ReAsk):
+            if attempts.grant(candidate, error, self._surplus):
+                turns.at_once(Turn(candidate, tried=True))
+                return
+            error = error.error
+        action = decide(error, candidate.retry)
+        if action is STOP:
+            raise attempts.failure(error) from error.__cause__
+        if isinstance(error, ContextLengthError):
+            turns.drop_aside()
+        tries = attempts.tries_of(candidate)
+        if action is NEXT or tries > candidate.retry.max_retries:
+            return
+        delay = delay_before(tries - 1, error, candidate.retry, self._rules.random)
+        if delay >= attempts.request.deadline.remaining():
+            return
+        ready = self._rules.clock() + delay
+        turn = Turn(candidate, ready, ready, tried=True)
+        share = attempts.request.deadline.remaining() / (self._untried() + 1)
+        if _passing(error) and delay <= WAIT and delay < share and self._surplus() > 0:
+            turns.at_once(turn)
+        else:
+            turns.wait(turn)
+
+    def _untried(self) -> int:
+        """How many others share the deadline."""
+        return self._turns.untried_until(lambda: self._rules.clock() + self._attempts.request.deadline.remaining())
+
+    def _surplus(self) -> int:
+        return self._attempts.spare() - self._turns.reserved
+
+
+def _passing(error: BackendError) -> bool:
+    """Whether the same backend may well answer in a moment: not where it is not there, and not where it may still be
+    working on what it got."""
+    if error.status == 503 or (not error.sent and isinstance(error, (BackendConnectionError, BackendTimeoutError))):
+        return False
+    return not (error.maybe_received and isinstance(error, BackendTimeoutError))
