@@ -80,6 +80,7 @@ class Policy(Protocol):
     def enter(self, request: AnyRequest, patience: float) -> Permit | BackendError | None:
         """Admit the attempt, waiting at most ``patience`` seconds (and never beyond ``request.deadline``).
 
+        ``patience`` is FOREVER only where no other backend is left.
         Returns None where nothing needs settling. A refusal is a BackendError with ``sent=False``, raised, or returned,
         which costs a third: a breaker refuses every call for as long as its backend is down.
         """

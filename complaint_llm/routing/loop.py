@@ -4,7 +4,7 @@ Every candidate that may serve the request keeps one attempt until it is tried, 
 reached; retries and re-asks use only what is left beside these.
 
 1. Untried candidates are asked in their order. One that failed in passing is asked again at once, after its backoff of
-   at most ``WAIT`` seconds, while the surplus lasts.
+   at most ``BRIEF`` seconds, while the surplus lasts.
 2. One that is not there (connection refused, name unknown, no route, 503), that asks for a longer wait, whose answer is
    overdue or whose local limit is full goes into one list, and the next is asked at once. The list is taken when all
    others failed, the soonest ready first.
@@ -22,7 +22,7 @@ from complaint_llm.routing.attempts import LOCAL_LIMIT, Success
 from complaint_llm.routing.reask import ReAsk
 from complaint_llm.routing.retry import NEXT, STOP, decide, delay_before
 from complaint_llm.routing.turns import Turn, Turns
-from complaint_llm.routing.waiting import FOREVER
+from complaint_llm.routing.waiting import BRIEF, FOREVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from complaint_llm.routing.attempts import Attempts, Work
     from complaint_llm.routing.candidate import AnyRequest, Candidate
     from complaint_llm.routing.hedge import Hedge
-
-WAIT = 1.0
-"""Seconds for which one candidate may hold a call while another one could be asked."""
 
 
 def first_success(
@@ -86,11 +83,10 @@ class _Loop:
         if not turn.tried and not turn.too_long and self._put_aside(candidate):
             return None
         rest = self._untried()
-        patience = attempts.request.deadline.remaining() / (rest + 1)
-        give_up = FOREVER
+        patience = give_up = FOREVER
         if turns.untried or turns.soonest(self._surplus) is not None:
             now = self._rules.clock()
-            patience = min(patience, self._patience(turn, now))
+            patience = self._patience(turn, now, rest)
             give_up = now + patience
         permits = attempts.admit(candidate, patience)
         if isinstance(permits, BackendError):
@@ -121,12 +117,12 @@ class _Loop:
         self._turns.put_aside(candidate, found[1])
         return True
 
-    def _patience(self, turn: Turn, now: float) -> float:
+    def _patience(self, turn: Turn, now: float, rest: int) -> float:
         """Seconds for which a full local limit may hold the call while others could be asked."""
         if turn.ready is None:
-            return self._rules.patience
+            return min(self._rules.patience, self._attempts.request.deadline.remaining() / (rest + 1))
         after = self._turns.soonest(self._surplus)
-        return WAIT if after is None or after.ready is None else max(WAIT, after.ready - now)
+        return BRIEF if after is None or after.ready is None else max(BRIEF, after.ready - now)
 
     def _refused(self, turn: Turn, refusal: BackendError, give_up: float) -> None:
         """Nothing was sent. ``give_up`` is the moment until which it was to wait, FOREVER where nobody else is left."""
@@ -167,7 +163,7 @@ class _Loop:
         ready = self._rules.clock() + delay
         turn = Turn(candidate, ready, ready, tried=True)
         share = attempts.request.deadline.remaining() / (self._untried() + 1)
-        if _passing(error) and delay <= WAIT and delay < share and self._surplus() > 0:
+        if _passing(error) and delay <= BRIEF and delay < share and self._surplus() > 0:
             turns.at_once(turn)
         else:
             turns.wait(turn)

@@ -10,7 +10,7 @@ from complaint_llm.routing.attempts import full
 from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Permit, PolicyState
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.signals import ProviderLimits, ProviderSignals
-from complaint_llm.routing.waiting import FOREVER, Turnstile, Waiter
+from complaint_llm.routing.waiting import BRIEF, FOREVER, Turnstile, Waiter
 from complaint_llm.routing.window import Entry, Window
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class RateLimit:
             return self
         tokens = self.tokens_of(request)
         ticket = _Ticket(self, tokens)
-        wait = self._gate.enter(ticket.take, request, patience if self._wait else 0.0)
+        wait = self._gate.enter(ticket.take, request, self.patience(patience, tokens))
         if not wait:
             return ticket
         when = "" if wait == FOREVER else f"; free in {wait:.1f} s"
@@ -98,6 +98,12 @@ class RateLimit:
         """Seconds until the provider would take another request, by what it said; 0.0 if now."""
         with self._gate.lock:
             return self._signals.wait(tokens, self._in_flight, self._tokens_in_flight, self._clock())
+
+    def patience(self, seconds: float, tokens: int) -> float:
+        """Seconds to wait of those allowed: none where waiting is off, and none for a provider that holds requests back
+        for more than a moment while another backend is left."""
+        held = seconds != FOREVER and self.provider_wait(tokens) > BRIEF
+        return seconds if self._wait and not held else 0.0
 
     def settle(self, outcome: Outcome) -> None:
         """The end of an attempt for which nothing was counted: heed what the provider said."""

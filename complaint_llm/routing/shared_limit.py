@@ -95,7 +95,7 @@ class SharedRateLimit:
         """Admit, now or when there is room, or raise RateLimitError; see RateLimit."""
         if request.privacy == "local":
             return self._local.enter(request, patience)
-        patience = min(patience, request.deadline.remaining()) if self._wait else 0.0
+        patience = min(self._local.patience(patience, self._tokens_of(request)), request.deadline.remaining())
         give_up = self._clock() + patience
         # Even who does not wait for the limit waits until it is his turn to ask.
         wait = self._turn.enter(self._take_turn, request, max(patience, 2 * TIMEOUT))

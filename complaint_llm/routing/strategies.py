@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.attempts import excluded
 from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.waiting import FOREVER
+from complaint_llm.routing.waiting import BRIEF, FOREVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Fallback:
     """In the order in which they are named. A full local limit holds a call for at most a second."""
 
-    patience = 1.0
+    patience = BRIEF
 
     def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
         return candidates

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from complaint_llm.routing.candidate import AnyRequest
 
 FOREVER = math.inf
+BRIEF = 1.0
+"""Seconds for which one backend may hold a call up while another could be asked."""
 _SHORTEST = 1e-6
 
 

@@ -20,6 +20,7 @@ from complaint_llm.routing.candidate import Estimate, Outcome
 from complaint_llm.routing.concurrency import Concurrency
 from complaint_llm.routing.rate_limit import RateLimit
 from complaint_llm.routing.signals import Allowance, ProviderLimits, provider_limits, seconds
+from complaint_llm.routing.waiting import FOREVER
 from complaint_llm.routing.window import Window
 
 if TYPE_CHECKING:
@@ -270,8 +271,30 @@ class TestProviderSignals:
         limit = limiter(time)
         refused = RateLimitError("429", status=429, retry_after=7.0)
         limit.enter(ask(time=time), 0).settle(Outcome(0.1, None, refused))
-        limit.enter(ask(time=time, seconds=100), LONG)
+        limit.enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1007.0)
+
+    @pytest.mark.parametrize(
+        ("asked", "patience", "waits"),
+        [
+            (0.5, 60.0, True), (1.0, 60.0, True), (0.9, 1.0, True), (1.1, 60.0, False), (7.0, 60.0, False),
+            (7.0, 7.0, False), (100.0, 600.0, False), (7.0, FOREVER, True), (99.0, FOREVER, True), (0.5, 0.1, False),
+        ],
+    )  # fmt: skip
+    def test_while_another_backend_is_left_a_provider_that_holds_requests_back_is_not_waited_for(
+        self, asked: float, patience: float, waits: bool
+    ) -> None:
+        """FOREVER says that nobody else is left; a limit of ours is waited for as long as the strategy has patience."""
+        time = ModelTime()
+        limit = limiter(time)
+        limit.enter(ask(time=time), 0).settle(Outcome(0.1, None, RateLimitError("x", status=429, retry_after=asked)))
+        if waits:
+            limit.enter(ask(time=time, seconds=100), patience)
+        else:
+            with pytest.raises(RateLimitError) as caught:
+                limit.enter(ask(time=time, seconds=100), patience)
+            assert caught.value.retry_after == asked
+        assert time.clock() == pytest.approx(1000.0 + (asked if waits else 0.0))
 
     def test_an_absurd_retry_after_does_not_shut_the_backend_for_good(self) -> None:
         time = ModelTime()
@@ -288,7 +311,7 @@ class TestProviderSignals:
         limit = limiter(time)
         limit.enter(ask(time=time), 0).settle(Outcome(0.1, None, QuotaExceededError("no credit", status=402)))
         with pytest.raises(QuotaExceededError) as caught:
-            limit.enter(ask(time=time, seconds=1000), LONG)
+            limit.enter(ask(time=time, seconds=1000), FOREVER)
         assert not caught.value.sent
         assert time.clock() == 1000.0
         time.advance(30)
@@ -311,7 +334,7 @@ class TestProviderSignals:
         permits[0].settle(ANSWERED)
         limit.enter(ask(time=time), 0)
         limit.heard(ProviderLimits(requests=Allowance(0, 12.0)))
-        limit.enter(ask(time=time, seconds=100), LONG)
+        limit.enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1012.0)
 
     def test_the_provider_s_token_allowance_is_kept_too(self) -> None:
@@ -327,9 +350,9 @@ class TestProviderSignals:
         time = ModelTime()
         limit = limiter(time)
         limit.heard(ProviderLimits(requests=Allowance(0, 60.0, 60)))
-        limit.enter(ask(time=time, seconds=100), LONG)
+        limit.enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1001.0)
-        limit.enter(ask(time=time, seconds=100), LONG)
+        limit.enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1002.0)
 
     def test_headers_reach_the_limit_among_the_policies(self) -> None:
@@ -338,7 +361,7 @@ class TestProviderSignals:
         hear(policies, {"x-request-id": "1"})
         policies[-1].enter(ask(time=time), 0)
         hear(policies, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s"})
-        policies[-1].enter(ask(time=time, seconds=100), LONG)
+        policies[-1].enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1009.0)
 
 
