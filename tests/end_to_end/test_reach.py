@@ -57,7 +57,8 @@ class Dead(Backend):
         self._failure = failure
 
     def answer(self, request: Request) -> InferenceOutput:
-        raise FAILURES[self._failure]()
+        error = FAILURES[self._failure]()
+        raise error
 
 
 class Healthy(Backend):
