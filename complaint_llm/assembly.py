@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from complaint_llm.config import BackendEntry, Config
     from complaint_llm.host import PluginHost
     from complaint_llm.routing.budget import Account
+    from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Strategy
     from complaint_llm.routing.shared import SharedState
 
@@ -72,6 +73,7 @@ def _lazy(config: Config, entry: BackendEntry, declared: Mapping[str, LazyBacken
         demo=entry.type.demo,
         caches=_caches(entry, config.backends),
         retry=retry_policy(entry.keys),
+        embedding_model=entry.keys.get("embedding_model"),
     )
 
 
@@ -144,6 +146,24 @@ def check_settings(given: Mapping[str, Any]) -> None:
 
 _SPELLED: Mapping[str, Any] = {"strategy": str, "evidence": Mapping}
 """Arguments that are objects, or what a file says to have them made."""
+
+
+def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
+    """The cache that MEDIATOR.cache asks for: ``path``, ``ttl`` (seconds) and ``size`` (answers)."""
+    from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
+
+    path = settings.get("path")
+    size = settings.get("size", DEFAULT_SIZE)
+    file, common = None, None
+    if path is not None:
+        from complaint_llm.routing.cache_file import CacheFile
+
+        file = CacheFile(Path(path), size=size)
+    if shared is not None:
+        from complaint_llm.routing.shared_cache import SharedCache
+
+        common = SharedCache(shared)
+    return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)
 
 
 def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
-from complaint_llm.assembly import Guards, assemble, check_settings, choose_strategy, make_guards
+from complaint_llm.assembly import Guards, assemble, check_settings, choose_strategy, make_cache, make_guards
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.composed import ComposedBackend, Part, find_part, members_of, only_mocks
+from complaint_llm.backends.composed import ComposedBackend, Part, declared_in, find_part, members_of, only_mocks
 from complaint_llm.backends.demo import DemoBackend
+from complaint_llm.backends.embedding_space import in_declared_space
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.backends.private import PrivateCandidates
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
@@ -26,14 +28,13 @@ if TYPE_CHECKING:
 
     from complaint_llm.batch import BatchExecutor, BatchItem, BatchRun
     from complaint_llm.config import Config
+    from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.explanation import Explanation
     from complaint_llm.host import PluginHost
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, Strategy
-    from complaint_llm.routing.shared import SharedState
 
 EVIDENCE_PATH = Path(".complaint_llm/evidence")
 """Where evidence is kept where no config says: in the working directory."""
@@ -84,7 +85,7 @@ class Mediator(ComposedBackend):
         self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared)
         self._others = others
         caches = any(part.caches for part in (*self.parts, *others.values()))
-        self._cache = _cache(cache or {}, self._guards.shared) if caches else None
+        self._cache = make_cache(cache or {}, self._guards.shared) if caches else None
         self._router = Router(
             max_attempts=max_attempts,
             hedge_after=hedge_after,
@@ -279,6 +280,21 @@ class Mediator(ComposedBackend):
         found = super()._candidates(request, wanted) if other is None else other.candidates(request)
         return self._demo_or_model(found)
 
+    def _embedding_candidates(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        space = None if wanted is not None or request.model is not None else self._declared_space
+        if space is None or self.config is None:
+            return super()._embedding_candidates(request, wanted)
+        return in_declared_space(self._candidates(request, None), space.id, space.model, dict(self.config.left_out))
+
+    @cached_property
+    def _declared_space(self) -> DeclaredSpace | None:
+        return None if self.config is None else self.config.embedding_space()
+
+    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        if wanted is not None and wanted in self._others:
+            return declared_in(self._others[wanted], request)
+        return super()._declared(request, wanted)
+
     def _kept_here(self, found: Sequence[Candidate], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
         # A part of another Mediator keeps its own promise, whatever the outer one allows.
         return found if self._local_only is None or request.privacy is not None else self._private.of(found)
@@ -380,20 +396,3 @@ def evidence_store(
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
         known["blocks"] = offered(url)
     return EvidenceStore(**known)
-
-
-def _cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
-    from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
-
-    path = settings.get("path")
-    size = settings.get("size", DEFAULT_SIZE)
-    file, common = None, None
-    if path is not None:
-        from complaint_llm.routing.cache_file import CacheFile
-
-        file = CacheFile(Path(path), size=size)
-    if shared is not None:
-        from complaint_llm.routing.shared_cache import SharedCache
-
-        common = SharedCache(shared)
-    return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)

@@ -7,10 +7,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
+from complaint_llm.backends.embedding_space import in_one_space
 from complaint_llm.backends.streams import LiveStream, TextStream
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, InvalidRequestError
-from complaint_llm.messages import InferenceOutput, Prompt, ToolLike
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
 from complaint_llm.request import (
     NOTHING,
     EmbeddingRequest,
@@ -166,19 +167,28 @@ class Asking:
     @overload
     def embed(self, text: Sequence[str], **params: Any) -> list[list[float]]: ...
     def embed(self, text: str | Sequence[str], **params: Any) -> list[float] | list[list[float]]:
-        """The vector of a text, or the vectors of many in their order. Takes ``model``, ``backend``, ``timeout``,
-        ``privacy`` and ``extra_body``."""
+        """The vector of a text, or the vectors of many in their order; see ``embeddings``."""
+        vectors = [list(vector) for vector in self.embeddings(text, **params).vectors]
+        return vectors[0] if isinstance(text, str) else vectors
+
+    def embeddings(self, texts: str | Sequence[str], **params: Any) -> EmbeddingOutput:
+        """The vectors of a text or of many in their order, with the model that made them, its backend, usage and cost.
+
+        All are of one model: the one of the first declared backend that has any (``embedding_model``, else ``model``
+        where that is known to embed), whether or not it can be reached; another one is chosen by ``model`` or
+        ``backend``. Takes ``timeout``, ``privacy`` and ``extra_body``, too. Raises as ``infer`` does.
+        """
         unknown = params.keys() - {"model", "backend", "timeout", "privacy", "extra_body"}
         if unknown:
-            raise TypeError(f"embed() got an unexpected parameter {min(unknown)!r}")
-        texts = (text,) if isinstance(text, str) else tuple(text)
-        if not texts:
-            return []
+            raise TypeError(f"embeddings got an unexpected parameter {min(unknown)!r}")
+        given = (texts,) if isinstance(texts, str) else tuple(texts)
+        if not given:
+            return EmbeddingOutput(())
         request = EmbeddingRequest(
-            texts,
+            given,
             Deadline(self._timeout(params)),
             self._token(),
-            params.get("model"),
+            self._model_of(params),
             self._extra_body(params),
             self._privacy_of(params),
         )
@@ -187,11 +197,9 @@ class Asking:
         try:
             if self._closed:
                 raise self._is_closed()
-            output = self._router.embed(request, self._candidates(request, params.get("backend")))
+            return self._router.embed(request, self._embedding_candidates(request, params.get("backend")))
         finally:
             self._calls.tokens.discard(request.cancel)
-        vectors = [list(vector) for vector in output.vectors]
-        return vectors[0] if isinstance(text, str) else vectors
 
     def batch_generate(
         self,
@@ -318,6 +326,14 @@ class Asking:
             known = ", ".join(candidate.id for candidate in found)
             raise InvalidRequestError(f"no backend {wanted!r} here; there are: {known}", sent=False)
         return chosen
+
+    def _embedding_candidates(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        """Those whose vectors are of one space; see ``embeddings``."""
+        return in_one_space(self._candidates(request, wanted), self._declared(request, wanted), request)
+
+    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        """The candidates in the order in which they are declared, without anybody's turn being taken."""
+        return self._candidates(request, wanted)
 
     def _token(self) -> CancelToken:
         if self._closed:

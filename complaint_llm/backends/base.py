@@ -207,6 +207,18 @@ class Backend(Guarded):
         """What an attempt may use at most; see ``routing.candidate.Estimate``."""
         return self.facts.estimate(request)
 
+    @property
+    def embedding_model(self) -> str | None:
+        """The model whose vectors it gives: ``embedding_model``, else ``model`` where that is known to embed."""
+        options = self.options
+        if "embeddings" not in self.capabilities:
+            return None
+        if options.embedding_model is not None or options.model is None:
+            return options.embedding_model
+        from complaint_llm.backends.embedding_space import known_to_embed
+
+        return options.model if known_to_embed(options.model) else None
+
     def context_window(self, request: Request | EmbeddingRequest) -> int | None:
         """How many tokens a prompt may have, where the model is known; of texts to embed nothing is known."""
         if isinstance(request, EmbeddingRequest):
@@ -290,7 +302,7 @@ class Backend(Guarded):
         return WorkerStream(lambda: self.answer_stream(request), request.deadline, request.cancel, self.id)
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        model = request.model or self.options.embedding_model
+        model = request.model or self.embedding_model
         if not model:
             raise InvalidRequestError("no embedding model: set embedding_model", backend=self.id, sent=False)
         bound = request._replace(model=model)

@@ -60,6 +60,12 @@ class ComposedBackend(Backend):
     def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
         return self.candidates(request) if wanted is None else self._chosen(request, wanted, ordered=True)
 
+    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+        if wanted is not None:
+            return self._chosen(request, wanted, ordered=False)
+        found = {id(each): each for part in self.parts for each in declared_in(part, request)}
+        return _but_mocks(found.values())
+
     def _chosen(self, request: Request | EmbeddingRequest, wanted: str, *, ordered: bool) -> Sequence[Candidate]:
         """Those of this id, or all that the composed part of this id is made of, but nothing that is no candidate here.
 
@@ -200,6 +206,14 @@ def members_of(part: Part, request: Request | EmbeddingRequest) -> Sequence[Cand
     """Those that make attempts for a part, as they are named: see ``ComposedBackend.members``."""
     inner = _composed(part)
     return inner.members(request) if inner is not None else part.candidates(request)
+
+
+def declared_in(part: Part, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    """Those that make attempts for a part, in the order in which they are named, whatever any strategy says."""
+    inner = _composed(part)
+    if inner is None:
+        return part.candidates(request)
+    return [each for own in inner.parts for each in declared_in(own, request)]
 
 
 def find_part(parts: Sequence[Part], id: str) -> Part | None:

@@ -35,8 +35,10 @@ class LazyBackend:
         demo: bool = False,
         caches: bool = False,
         retry: RetryPolicy | None = None,
+        embedding_model: str | None = None,
     ) -> None:
         self.id = id
+        self._declared_embedding = embedding_model
         self._declared_retry = retry
         self.demo = demo
         self.caches = caches
@@ -121,6 +123,11 @@ class LazyBackend:
 
     def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
         return self.backend.estimate(request)
+
+    @property
+    def embedding_model(self) -> str | None:
+        # One that cannot be made keeps the space that it is declared to have.
+        return self._declared_embedding or self.backend.embedding_model
 
     def context_window(self, request: Request | EmbeddingRequest) -> int | None:
         return self.backend.context_window(request)

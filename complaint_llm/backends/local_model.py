@@ -17,6 +17,7 @@ from complaint_llm.exceptions import (
     CancelledError,
     ConfigError,
     InvalidRequestError,
+    ModelNotFoundError,
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.request import EmbeddingRequest, Request
@@ -122,9 +123,12 @@ class LocalModelBackend(Backend, Generic[M]):
         return super().attempt_stream(request)
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        own = self.model_name()
+        if request.model not in (None, own):
+            raise ModelNotFoundError(f"has the model {own}, not {request.model}", backend=self.id, sent=False)
         if "embeddings" in self.capabilities:
             self._load_outside(request, embedding=True)
-        return super().attempt_embedding(request._replace(model=request.model or self.model_name()))
+        return super().attempt_embedding(request._replace(model=own))
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
+    from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.config.environment import Environment
     from complaint_llm.config.source import Source
     from complaint_llm.host import PluginHost
@@ -80,6 +81,13 @@ class Config:
         reason = dict(self.left_out).get(id)
         said = undeclared(id, self.order) if reason is None else f'the backend "{id}" was left out: {reason}'
         raise ConfigError(f"{self.path}: {said}")
+
+    def embedding_space(self) -> DeclaredSpace | None:
+        """The embedding model that the Mediator's backends declare first, left out or not; see ``config.embedding``."""
+        from complaint_llm.config.embedding import declared_space
+
+        named = self.mediator.get("backends") or self.order
+        return declared_space(self._document["BACKENDS"], named, self._environment, self.host)
 
     def make_backend(self, id: str, parts: Mapping[str, Any] | None = None) -> Backend:
         """A new backend of this id, which the caller closes; ``parts`` replaces the ids that a composed type names by

@@ -145,6 +145,11 @@ class Candidate(Protocol):
         """What an attempt may use at most, with this backend's own defaults applied."""
         ...
 
+    @property
+    def embedding_model(self) -> str | None:
+        """The model whose vectors it gives where a call names none; None if it has none."""
+        ...
+
     def context_window(self, request: AnyRequest) -> int | None:
         """How many tokens a prompt may have at the model that the request goes to; None where that is unknown."""
         ...

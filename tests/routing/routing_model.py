@@ -182,6 +182,7 @@ class Scripted:
         return self.guess
 
     window: int | None = None
+    embedding_model: str | None = None
 
     def context_window(self, request: AnyRequest) -> int | None:
         return self.window

@@ -32,6 +32,7 @@ class Instant:
     local = True
     demo = False
     cancellable = True
+    embedding_model = None
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         self.id = "a"

@@ -1,0 +1,71 @@
+"""One embedding space: vectors of different models cannot be compared, so a call stays with one model."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from complaint_llm.exceptions import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from complaint_llm.request import EmbeddingRequest
+    from complaint_llm.routing.candidate import Candidate
+
+_DATA = Path(__file__).parents[1] / "data" / "embedding_models.json"
+
+
+def known_to_embed(model: str) -> bool:
+    """Whether a model of this name makes vectors. The publisher before the name (``BAAI/``) and a tag after it
+    (``:latest``) say nothing; ``data/embedding_models.json`` has the names with their sources."""
+    name = model.lower().rpartition("/")[2].partition(":")[0]
+    return name.startswith(_prefixes())
+
+
+def in_one_space(
+    found: Sequence[Candidate], declared: Sequence[Candidate], request: EmbeddingRequest
+) -> Sequence[Candidate]:
+    """Those of ``found`` (in the order to try them) whose vectors are of one space.
+
+    The space is the model that the call names, else that of the first of ``declared`` (in the order of the config) with
+    an embedding model. Where none has one, only the first that can embed at all is asked.
+    """
+    model = request.model or first_embedding_model(declared)
+    if model is not None:
+        named = [each for each in found if each.embedding_model == model]
+        # A model that the call names and nobody is set to: each is asked for that very model.
+        return named or found
+    able = [each for each in declared if each.lacks(request) is None]
+    return able[:1] or found
+
+
+def in_declared_space(
+    found: Sequence[Candidate], id: str, model: str | None, left_out: Mapping[str, str]
+) -> Sequence[Candidate]:
+    """Those of ``found`` whose vectors are of the space that the backend ``id`` is declared to have.
+
+    Raises InvalidRequestError where nobody has it, with the reason why that backend was ``left_out``.
+    """
+    same = [each for each in found if each.embedding_model == model or each.id == id]
+    if same:
+        return same
+    raise InvalidRequestError(
+        f"its embedding model {model or ''} is nobody else's, and it was left out: {left_out.get(id, 'unknown')}; "
+        "backend= or model= choose another",
+        backend=id,
+        sent=False,
+    )
+
+
+def first_embedding_model(declared: Sequence[Candidate]) -> str | None:
+    """The embedding model of the first that has one."""
+    models = (each.embedding_model for each in declared)
+    return next((model for model in models if model is not None), None)
+
+
+@lru_cache(maxsize=1)
+def _prefixes() -> tuple[str, ...]:
+    return tuple(json.loads(_DATA.read_text(encoding="utf-8"))["prefixes"])
