@@ -19,6 +19,7 @@ def tables(options: Options) -> Sequence[Table]:
         return [
             _second_answer("refuses the connection", urls.refused, urls.fast, options),
             _second_answer("answers HTTP 500", urls.failing, urls.fast, options),
+            _added_by_a_refusal(urls.refused, urls.fast, options),
         ]
 
 
@@ -37,6 +38,20 @@ def _second_answer(what: str, bad: str, good: str, options: Options) -> Table:
     cpu = {name: [each.cpu / each.n for each in row] for name, row in measured.samples.items()}
     title = f"The first backend {what}, the second answers: CPU a call"
     return Table(title, "µs", 1e6, figures(cpu, "requests, try/except"), [Limit("complaint-llm", 1.0)], measured.note)
+
+
+def _added_by_a_refusal(bad: str, good: str, options: Options) -> Table:
+    """The default config but for the breaker, which would spare the refused connection after a few calls."""
+    alone, behind = "the second alone", "the first refuses"
+    contenders = [
+        Contender(alone, "with_complaint_llm", "call", {"base": good, "settings": NEVER_OPEN}),
+        Contender(behind, "with_complaint_llm", "default_pair", {"bad": bad, "good": good, "settings": NEVER_OPEN}),
+    ]
+    measured = interleaved(contenders, "each", CALLS, options.rounds)
+    wall = {name: [each.wall / each.n for each in row] for name, row in measured.samples.items()}
+    added = [slow - quick for slow, quick in zip(wall[behind], wall[alone], strict=True)]
+    title = "The first backend refuses the connection, retries as by default: wall time added to a call"
+    return Table(title, "ms", 1e3, figures({"complaint-llm": added}, None), [Limit("complaint-llm", 5.0, of="figure")])
 
 
 if __name__ == "__main__":

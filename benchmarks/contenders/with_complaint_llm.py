@@ -54,6 +54,19 @@ def pair(first: str, second: str) -> Callable[[str], str]:
     return mediator([backend("first", first, max_retries=0), backend("second", second, max_retries=0)]).generate
 
 
+def default_pair(bad: str, good: str, settings: dict[str, Any]) -> Callable[[str], str]:
+    """Two backends with their retries as by default; each answer must have tried the first."""
+    asked = mediator([backend("first", bad), backend("second", good)], **settings)
+
+    def one(prompt: str) -> str:
+        output = asked.infer(prompt)
+        if [attempt.backend for attempt in output.attempts] != ["first", "second"]:
+            raise RuntimeError(f"not what is measured: {output.attempts}")
+        return output.content
+
+    return one
+
+
 def known_down(bad: str, good: str) -> Mediator:
     """Two backends, the circuit of the first open for an hour; one prompt was sent to see that."""
     settings = {"circuit_breaker": {"failures": 1, "cooldown": 3600}}
