@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,15 +187,38 @@ class TestComingBack:
         assert [attempt.backend for attempt in output.attempts] == ["a", "b", "a"]
         assert output.content == "back"
 
-    def test_the_soonest_ready_comes_first(self) -> None:
+    @pytest.mark.parametrize(
+        "waits",
+        [*itertools.permutations((9.0, 5.0, 2.0)), (3.0, 2.0), (2.0, 3.0), (40.0, 30.0, 20.0, 10.0), (1.5, 8.0)],
+    )
+    def test_the_soonest_ready_comes_first(self, waits: Sequence[float]) -> None:
         time = ModelTime()
-        late = Scripted("a", [RateLimitError("x", status=429, retry_after=9.0), answer()], retry=RETRY)
-        soon = Scripted("b", [RateLimitError("x", status=429, retry_after=5.0), answer()], retry=RETRY)
-        sooner = Scripted("c", [RateLimitError("x", status=429, retry_after=2.0), answer("c")], retry=RETRY)
+        backends = [
+            Scripted(f"b{n}", [RateLimitError("x", status=429, retry_after=wait), answer()], retry=RETRY)
+            for n, wait in enumerate(waits)
+        ]
         start = time.clock()
-        output = router(time).answer(ask(time=time, seconds=60), [late, soon, sooner])
-        assert [attempt.backend for attempt in output.attempts] == ["a", "b", "c", "c"]
-        assert time.clock() - start == 2.0
+        output = router(time).answer(ask(time=time, seconds=60), backends)
+        soonest = f"b{waits.index(min(waits))}"
+        assert [attempt.backend for attempt in output.attempts] == [*(each.id for each in backends), soonest]
+        assert time.clock() - start == min(waits)
+
+    @given(st.lists(st.floats(1.1, 50.0), min_size=2, max_size=6, unique=True))
+    @settings(max_examples=60, deadline=None)
+    def test_they_come_in_the_order_in_which_they_are_ready(self, waits: list[float]) -> None:
+        time = ModelTime()
+        backends = [
+            Scripted(
+                f"b{n}",
+                [RateLimitError("x", status=429, retry_after=wait), FAILURES["401"]()],
+                retry=RETRY,
+            )
+            for n, wait in enumerate(waits)
+        ]
+        with pytest.raises(AllBackendsFailedError) as caught:
+            router(time, max_attempts=99).answer(ask(time=time, seconds=60), backends)
+        order = sorted(range(len(waits)), key=waits.__getitem__)
+        assert [attempt.backend for attempt in caught.value.attempts][len(waits) :] == [f"b{n}" for n in order]
 
     def test_equals_take_turns(self) -> None:
         time = ModelTime()
@@ -350,7 +374,9 @@ class TestRetryAfter:
 
 
 class TestShares:
-    def test_one_that_waits_to_come_back_takes_no_share_of_the_deadline(self) -> None:
+    @pytest.mark.parametrize("gone", range(1, 6))
+    @pytest.mark.parametrize("after", range(3))
+    def test_those_that_wait_to_come_back_take_no_share_of_the_deadline(self, gone: int, after: int) -> None:
         time = ModelTime()
         left: list[float] = []
 
@@ -358,11 +384,10 @@ class TestShares:
             left.append(request.deadline.remaining())
             return answer()
 
-        router(time).answer(
-            ask(time=time, seconds=60),
-            [Scripted("a", [FAILURES["refused"]()], retry=RETRY), Scripted("b", [look]), Scripted("c")],
-        )
-        assert left == [30.0]
+        dead = [Scripted(f"g{n}", [FAILURES["refused"]()], retry=RETRY) for n in range(gone)]
+        others = [Scripted(f"o{n}") for n in range(after)]
+        router(time).answer(ask(time=time, seconds=60), [*dead, Scripted("b", [look]), *others])
+        assert left == [60.0 / (after + 1)]
 
     def test_one_that_was_never_tried_and_can_be_ready_in_time_does(self) -> None:
         time = ModelTime()

@@ -164,18 +164,25 @@ def test_a_full_limit_of_ours_is_waited_for_by_the_re_ask_too() -> None:
     assert len(full.seen) == 2
 
 
-def test_no_budget_is_passed_by_it(tmp_path: Path) -> None:
-    """Each attempt has a reservation of its own: 1.00 dollars pay for one of 0.60, not for two."""
-    account = Account("a", Limits(total=1.0), tmp_path / "state.db")
+@pytest.mark.parametrize(
+    ("total", "asked"),
+    [(0.6, 1), (0.7, 1), (0.9, 1), (1.0, 1), (1.19, 1), (1.2, 2), (1.21, 2), (1.79, 2), (1.8, 3), (5.0, 3), (0.5, 0)],
+)
+def test_no_budget_is_passed_by_re_asks(total: float, asked: int, tmp_path: Path) -> None:
+    """Each attempt has a reservation of its own, of 0.60 dollars, which is what it costs."""
+    account = Account("a", Limits(total=total), tmp_path / "state.db")
     backend = Scripted(
         "a",
-        [again(output=paid(7, 0.6)), answer("{}", 0.6)],
+        [again(output=paid(7, 0.6)), again("checks", output=paid(7, 0.6)), answer("{}", 0.6)],
         policies=[Budget(account, lambda request: Estimate(1, 1, 0.6))],
     )
-    with pytest.raises(ResponseFormatError):
-        Router().answer(ask(), [backend])
-    assert len(backend.seen) == 1
-    assert "0.6000 of 1 dollars" in account.state().line
+    if asked == 3:
+        assert Router().answer(ask(), [backend]).cost == pytest.approx(1.8)
+    else:
+        with pytest.raises((ResponseFormatError, BudgetExceededError)):
+            Router().answer(ask(), [backend])
+    assert len(backend.seen) == asked
+    assert f"{0.6 * asked:.4f} of {total:g} dollars" in account.state().line
     account.close()
 
 
