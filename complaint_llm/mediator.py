@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
-from complaint_llm.assembly import Guards, assemble, check_settings, choose_strategy, make_guards
+from complaint_llm.assembly import Guards, assemble, check_settings, choose_strategy, make_cache, make_guards
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, find_part, members_of, only_mocks
@@ -24,16 +24,14 @@ from complaint_llm.routing.waiting import FOREVER
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from complaint_llm.batch import BatchExecutor, BatchItem, BatchRun
+    from complaint_llm.batch import AnswerSettings, BatchExecutor, BatchItem, BatchRun
     from complaint_llm.config import Config
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.explanation import Explanation
     from complaint_llm.host import PluginHost
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, Strategy
-    from complaint_llm.routing.shared import SharedState
 
 EVIDENCE_PATH = Path(".complaint_llm/evidence")
 """Where evidence is kept where no config says: in the working directory."""
@@ -84,7 +82,7 @@ class Mediator(ComposedBackend):
         self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared)
         self._others = others
         caches = any(part.caches for part in (*self.parts, *others.values()))
-        self._cache = _cache(cache or {}, self._guards.shared) if caches else None
+        self._cache = make_cache(cache or {}, self._guards.shared) if caches else None
         self._router = Router(
             max_attempts=max_attempts,
             hedge_after=hedge_after,
@@ -145,11 +143,17 @@ class Mediator(ComposedBackend):
         in_doubt: Literal["resend", "skip", "error"] = "resend",
         executor: Executor | BatchExecutor | None = None,
         timeout: float | None = None,
+        max_cost: float | None = None,
+        keep: bool = False,
+        accept_changes: bool = False,
         **params: Any,
     ) -> BatchRun:
         """Ask every prompt of any iterable and yield a BatchResult each, as completed unless ``ordered``.
 
-        With a ``journal`` (a path) nothing whose answer was recorded is ever asked again: the same call resumes.
+        With a ``journal`` (a path) nothing whose answer was recorded is ever asked again: the same call resumes. If its
+        answers were made under other settings of their backend (model, system, sampling), SettingsChangedError is
+        raised, unless ``keep`` takes them or ``accept_changes`` asks again; that also asks again what changed under its
+        id. ``max_cost`` stops the sending once the known prices of all answers reach so many US dollars.
         ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight. ``executor`` is where
         the asking is done instead of threads of this process; in other processes a Mediator is opened from the same
         config file. Closing what is returned cancels what is in flight.
@@ -183,7 +187,18 @@ class Mediator(ComposedBackend):
             executor=executor,
             digest=digest,
             cancel=cancel,
+            max_cost=max_cost,
+            keep=keep,
+            accept_changes=accept_changes,
+            settings=self.batch_settings(params),
+            response_format=params.get("response_format"),
         )
+
+    def batch_settings(self, common: Mapping[str, Any] = NOTHING) -> AnswerSettings:
+        """What shapes the answers of each backend, beside parameters that a whole batch has in ``common``."""
+        from complaint_llm.backends.answer_settings import PartsSettings
+
+        return PartsSettings((*self.parts, *self._others.values()), common)
 
     def explain(self, prompt: Prompt, **params: Any) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing."""
@@ -380,20 +395,3 @@ def evidence_store(
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
         known["blocks"] = offered(url)
     return EvidenceStore(**known)
-
-
-def _cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
-    from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
-
-    path = settings.get("path")
-    size = settings.get("size", DEFAULT_SIZE)
-    file, common = None, None
-    if path is not None:
-        from complaint_llm.routing.cache_file import CacheFile
-
-        file = CacheFile(Path(path), size=size)
-    if shared is not None:
-        from complaint_llm.routing.shared_cache import SharedCache
-
-        common = SharedCache(shared)
-    return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)
