@@ -1,9 +1,11 @@
-"""Kills ``complaint-llm batch`` with SIGKILL at random moments, resumes it, and compares with an undisturbed run.
+"""Kills ``complaint-llm batch`` at random moments, resumes it, and compares with an undisturbed run.
 
     python -m benchmarks.batch_kill --runs 200
+    python -m benchmarks.batch_kill --runs 50 --signal TERM
 
-A scripted loopback server counts what it was asked. For every run it must hold that the output equals an undisturbed
-run's, no item is lost, nothing whose answer was recorded is asked again, and what is asked twice was in doubt.
+Budget, cache and provenance are on. A scripted loopback server counts what it was asked. For every run it must hold
+that the output equals an undisturbed run's, no item is lost, nothing whose answer was recorded is asked again, and what
+is asked twice was in doubt. After TERM nothing is in doubt.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ def answer_to(prompt: str) -> str:
     return f"answer to {prompt}"
 
 
-def one_run(folder: Path, seed: int, items: int) -> Outcome:
+def one_run(folder: Path, seed: int, items: int, number: signal.Signals = signal.SIGKILL) -> Outcome:
     """Kill the command up to three times, let it finish, and look at what came out."""
     chance = random.Random(seed)
     server = ScriptedServer(seed)
@@ -140,7 +142,7 @@ def one_run(folder: Path, seed: int, items: int) -> Outcome:
         before: Counter[str] = Counter()
         planned = chance.randint(1, 3)
         while True:
-            killed = _run_command(folder, server, chance if kills < planned else None)
+            killed = _run_command(folder, server, chance if kills < planned else None, number)
             server.quiet()
             asked = server.asked - before
             before = Counter(server.asked)
@@ -161,8 +163,8 @@ def one_run(folder: Path, seed: int, items: int) -> Outcome:
                     lines = list(book.recorded(earlier=True))
                     doubtful = {f"prompt {key}" for key in book.in_doubt()}
                 recorded = {f"prompt {line.id}" for line in lines if line.output is not None}
-                if len(doubtful) > 2 * WORKERS:
-                    faults.append(f"{len(doubtful)} items in doubt after a kill")
+                if len(doubtful) > (2 * WORKERS if number == signal.SIGKILL else 0):
+                    faults.append(f"{len(doubtful)} items in doubt after {number.name}")
                 ever_doubtful |= doubtful
                 total_in_doubt += len(doubtful)
         faults += _differences(out, items)
@@ -176,14 +178,19 @@ def one_run(folder: Path, seed: int, items: int) -> Outcome:
 
 
 def _write_input(folder: Path, url: str, items: int) -> None:
-    backend = {"id": "gpt", "type": "openai", "api_key": "none", "model": "m", "base_url": url}
-    (folder / "config.json").write_text(json.dumps({"BACKENDS": [backend]}), encoding="utf-8")
+    backend = {"id": "gpt", "type": "openai", "api_key": "none", "model": "m", "base_url": url, "cache_enabled": True}
+    backend |= {"pricing": {"input": 1, "output": 1}, "max_tokens": 50, "budget": 100}
+    mediator = {"backends": ["gpt"], "budget": 100, "cache": {"path": "answers.db"}, "provenance": "digests"}
+    config = {"BACKENDS": [backend], "MEDIATOR": mediator}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     lines = (json.dumps({"id": str(i), "prompt": f"prompt {i}"}) + "\n" for i in range(items))
     (folder / "in.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _run_command(folder: Path, server: ScriptedServer, chance: random.Random | None) -> bool:
-    """Run the command once; with ``chance`` it is killed at a random moment. True if it was."""
+def _run_command(
+    folder: Path, server: ScriptedServer, chance: random.Random | None, number: signal.Signals = signal.SIGKILL
+) -> bool:
+    """Run the command once; with ``chance`` it gets the signal at a random moment. True if that ended it."""
     command = [sys.executable, "-m", "complaint_llm", "-c", "config.json", "batch", "in.jsonl", "-o", "out.jsonl"]
     with (folder / "stderr").open("wb") as errors:
         process = subprocess.Popen([*command, "-w", str(WORKERS)], cwd=folder, stderr=errors)
@@ -195,9 +202,9 @@ def _run_command(folder: Path, server: ScriptedServer, chance: random.Random | N
                 with server.lock:
                     server.lock.wait_for(lambda: sum(server.asked.values()) >= wanted or process.poll() is not None, 3)
                 time.sleep(chance.uniform(0, 0.02))
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(number)
         code = process.wait(60)
-    if code == -signal.SIGKILL:
+    if chance is not None and code in (130, -number):
         return True
     if code != 0:
         raise RuntimeError(f"the command ended with {code}: {(folder / 'stderr').read_text(encoding='utf-8')}")
@@ -229,12 +236,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--items", type=int, default=150)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--signal", choices=["KILL", "TERM", "HUP"], default="KILL")
     given = parser.parse_args()
     first = random.randrange(1 << 30) if given.seed is None else given.seed
     outcomes = []
     for number in range(given.runs):
         with tempfile.TemporaryDirectory() as folder:
-            outcome = one_run(Path(folder), first + number, given.items)
+            outcome = one_run(Path(folder), first + number, given.items, signal.Signals[f"SIG{given.signal}"])
         outcomes.append(outcome)
         for fault in outcome.faults:
             print(f"seed {first + number}: {fault}")

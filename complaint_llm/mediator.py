@@ -26,7 +26,7 @@ from complaint_llm.routing.waiting import FOREVER
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from complaint_llm.batch import BatchExecutor, BatchItem, BatchRun
+    from complaint_llm.batch import AnswerSettings, BatchExecutor, BatchItem, BatchRun
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.evidence import EvidenceStore
@@ -146,11 +146,17 @@ class Mediator(ComposedBackend):
         in_doubt: Literal["resend", "skip", "error"] = "resend",
         executor: Executor | BatchExecutor | None = None,
         timeout: float | None = None,
+        max_cost: float | None = None,
+        keep: bool = False,
+        accept_changes: bool = False,
         **params: Any,
     ) -> BatchRun:
         """Ask every prompt of any iterable and yield a BatchResult each, as completed unless ``ordered``.
 
-        With a ``journal`` (a path) nothing whose answer was recorded is ever asked again: the same call resumes.
+        With a ``journal`` (a path) nothing whose answer was recorded is ever asked again: the same call resumes. If its
+        answers were made under other settings of their backend (model, system, sampling), SettingsChangedError is
+        raised, unless ``keep`` takes them or ``accept_changes`` asks again; that also asks again what changed under its
+        id. ``max_cost`` stops the sending once the known prices of all answers reach so many US dollars.
         ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight. ``executor`` is where
         the asking is done instead of threads of this process; in other processes a Mediator is opened from the same
         config file. Closing what is returned cancels what is in flight.
@@ -184,7 +190,18 @@ class Mediator(ComposedBackend):
             executor=executor,
             digest=digest,
             cancel=cancel,
+            max_cost=max_cost,
+            keep=keep,
+            accept_changes=accept_changes,
+            settings=self.batch_settings(params),
+            response_format=params.get("response_format"),
         )
+
+    def batch_settings(self, common: Mapping[str, Any] = NOTHING) -> AnswerSettings:
+        """What shapes the answers of each backend, beside parameters that a whole batch has in ``common``."""
+        from complaint_llm.backends.answer_settings import PartsSettings
+
+        return PartsSettings((*self.parts, *self._others.values()), common)
 
     def explain(self, prompt: Prompt, **params: Any) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing."""

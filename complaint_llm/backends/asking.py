@@ -248,8 +248,15 @@ class Asking:
     def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, frames: object) -> None:
+        try:
+            self.close()
+        except Exception as fault:
+            if error is None:
+                raise
+            # The error under way says more, and may carry answers: this one goes with it.
+            error.add_note(f"besides, {self.id} could not be closed: {fault}")
+            self.log.error("%s could not be closed: %s", self.id, fault)
 
     def __repr__(self) -> str:
         model = f" model={self.options.model!r}" if self.options.model else ""

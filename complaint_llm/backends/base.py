@@ -240,6 +240,12 @@ class Backend(Guarded):
                 self._identities[model] = known
         return known
 
+    def answer_settings(self) -> Mapping[str, Any]:
+        """The settings of this backend that shape its answers, by name; no keys, limits, addresses or timeouts."""
+        from complaint_llm.backends.identity import shaping_settings
+
+        return shaping_settings(self, *self._made_with)
+
     def attempt(self, request: Request) -> InferenceOutput:
         bound = self.bind(request)
         try:

@@ -25,6 +25,25 @@ def cache_identity(backend: Backend, model: str | None, given: Sequence[Any], ow
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+_BESIDE_THE_ANSWER = frozenset(
+    (
+        "account", "base_url", "cache_dir", "command", "device", "fallbacks", "fallback_providers", "id", "latency",
+        "n_batch", "n_gpu_layers", "n_parallel", "n_threads", "organization", "primary", "project", "runtime",
+    )
+)  # fmt: skip
+"""Keys of single types that say where or how fast an answer is made, and not what it is."""
+
+
+def shaping_settings(backend: Backend, given: Sequence[Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What shapes the answers of a backend beside the request, by the settings' names."""
+    options = backend.options
+    settings: dict[str, Any] = {"type": backend.type, "model": options.model, "system": options.system}
+    settings |= {"extra_body": dict(options.extra_body) or None, "arguments": list(given) or None}
+    settings |= {key: value for key, value in own.items() if key not in _BESIDE_THE_ANSWER}
+    settings |= options.params
+    return {name: value for name, value in settings.items() if value is not None and not isinstance(value, Secret)}
+
+
 def _named(value: Any) -> Any:
     """What JSON has no form for: mappings as such, functions and objects by their names."""
     if isinstance(value, Mapping):

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.prompt_files import image_kind, read_image
 
 if TYPE_CHECKING:
     from complaint_llm.messages import ImagePart
-
-MAX_IMAGE_BYTES = 64 * 1024 * 1024
-"""A larger file is refused before it is read; every provider's own limit is below it."""
-
-_SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
-    (b"\xff\xd8\xff", 0, "image/jpeg"),
-    (b"GIF87a", 0, "image/gif"),
-    (b"GIF89a", 0, "image/gif"),
-    (b"WEBP", 8, "image/webp"),
-    (b"ftypheic", 4, "image/heic"),
-    (b"ftypheif", 4, "image/heif"),
-)
-"""First bytes, their offset, the media type. Source: the formats' own specifications and RFC 9649 (WebP)."""
 
 _SUFFIXES = {
     ".png": "image/png",
@@ -56,13 +43,13 @@ def image_data(part: ImagePart) -> tuple[str, bytes]:
     if part.data is not None:
         data = part.data
     elif part.path is not None:
-        data = _read(Path(part.path))
+        data = read_image(part.path, given)
     elif part.url is not None and remote_url(part) is None:
         named, data = _read_data_url(part.url)
         given = given or named
     else:
         raise _bad("this image is only a URL: give its bytes or a path")
-    media_type = given or _recognise(data)
+    media_type = given or image_kind(data)
     if media_type is None:
         raise _bad('an image of unknown kind: give its media_type, such as "image/png"')
     return media_type, data
@@ -88,18 +75,6 @@ def media_type_of_url(part: ImagePart) -> str | None:
     return _SUFFIXES.get(PurePosixPath(path).suffix.lower())
 
 
-def _read(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            raise _bad(f"no image file {path.name!r}")
-        size = path.stat().st_size
-        if size > MAX_IMAGE_BYTES:
-            raise _bad(f"the image {path.name!r} has {size} bytes; at most {MAX_IMAGE_BYTES} are sent")
-        return path.read_bytes()
-    except (OSError, ValueError) as cause:
-        raise _bad(f"the image {path.name!r} cannot be read: {type(cause).__name__}") from cause
-
-
 def _read_data_url(url: str) -> tuple[str | None, bytes]:
     head, comma, body = url[5:].partition(",")
     media_type, *options = head.split(";")
@@ -112,13 +87,6 @@ def _read_data_url(url: str) -> tuple[str | None, bytes]:
     except (binascii.Error, ValueError) as cause:
         raise _bad("a data: URL whose base64 is broken") from cause
     return media_type or None, data
-
-
-def _recognise(data: bytes) -> str | None:
-    for signature, offset, media_type in _SIGNATURES:
-        if data.startswith(signature, offset):
-            return media_type
-    return None
 
 
 def _bad(message: str) -> InvalidRequestError:

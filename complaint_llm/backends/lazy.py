@@ -200,7 +200,7 @@ def _is_plain(request: Request | EmbeddingRequest) -> bool:
     )
 
 
-class _Refusing(Backend):
+class RefusingBackend(Backend):
     """Answers every attempt with the reason why it cannot work."""
 
     interruptible = True
@@ -231,7 +231,7 @@ class _Refusing(Backend):
         return None
 
 
-class _UnmakeableBackend(_Refusing):
+class _UnmakeableBackend(RefusingBackend):
     """Stands for a backend that could not be made."""
 
     def __init__(self, id: str, error: Exception) -> None:
@@ -246,7 +246,7 @@ class _UnmakeableBackend(_Refusing):
         return fault
 
 
-class LeftOutBackend(_Refusing):
+class LeftOutBackend(RefusingBackend):
     """Stands for a part of a composed backend that was left out when the config was read, so that attempts and
     ``explain`` tell of it. Any thread may call it."""
 

@@ -1,13 +1,17 @@
 """Batches that lose nothing: many prompts, bounded work under way, and a journal that survives a power cut."""
 
 from complaint_llm.batch.executors import BatchExecutor, ExecutorFactory, Work, open_executor
-from complaint_llm.batch.items import Ask, BatchItem, BatchResult, item_digest
+from complaint_llm.batch.items import Ask, BatchItem, BatchResult, LineError, NothingToReadError, item_digest
 from complaint_llm.batch.journal import Journal, Recorded
 from complaint_llm.batch.runner import BatchRun, run_batch
+from complaint_llm.batch.salvage import Salvaged, salvage_journal
+from complaint_llm.batch.settings_change import SettingsChangedError
+from complaint_llm.batch.shape import AnswerSettings, Shape, shape_of
 from complaint_llm.batch.summary import BackendTally, BatchSummary
 from complaint_llm.batch.texts import batch_generate
 
 __all__ = [
+    "AnswerSettings",
     "Ask",
     "BackendTally",
     "BatchExecutor",
@@ -17,10 +21,17 @@ __all__ = [
     "BatchSummary",
     "ExecutorFactory",
     "Journal",
+    "LineError",
+    "NothingToReadError",
     "Recorded",
+    "Salvaged",
+    "SettingsChangedError",
+    "Shape",
     "Work",
     "batch_generate",
     "item_digest",
     "open_executor",
     "run_batch",
+    "salvage_journal",
+    "shape_of",
 ]

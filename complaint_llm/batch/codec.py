@@ -2,8 +2,9 @@
 
 Plain JSON, plus three tagged objects for what JSON lacks: ``{"$tuple": [...]}``, ``{"$bytes": "base64"}`` and
 ``{"$dict": [[key, value], ...]}`` (keys that are no texts, or that would look like a tag). ASCII only, so that
-any text, unpaired surrogates included, can be stored. A pydantic ``parsed`` comes back as its plain JSON, and
-an object that is none of these as its repr: a strange value in ``metadata`` must not cost the answer.
+any text, unpaired surrogates included, can be stored. A pydantic ``parsed`` comes back as its plain JSON (``restored``
+makes it an object again), and an object that is none of these as its repr: a strange value in ``metadata`` must not
+cost the answer.
 """
 
 from __future__ import annotations
@@ -54,6 +55,15 @@ def decode_output(text: str) -> InferenceOutput:
         raise ValueError(f"not a recorded answer: {error}") from error
 
 
+def restored(output: InferenceOutput, response_format: Any) -> InferenceOutput:
+    """A recorded answer with the types that it was first handed out with: ``parsed`` as an object of the class that is
+    the response format. Raises ValueError if it does not fit that class any more."""
+    model = response_format if hasattr(response_format, "model_validate") else getattr(response_format, "model", None)
+    if model is None or output.parsed is None:
+        return output
+    return output._replace(parsed=model.model_validate(output.parsed))
+
+
 def describe_error(error: BaseException) -> dict[str, Any]:
     """An error as plain JSON values: what the journal keeps and what an output line shows."""
     described: dict[str, Any] = {"type": type(error).__name__, "message": str(error).partition("\n")[0]}
@@ -101,6 +111,8 @@ def pack(value: Any) -> Any:
         return {"$dict": [[pack(key), pack(item)] for key, item in value.items()]}
     if hasattr(value, "model_dump"):
         return pack(value.model_dump(mode="json"))
+    if hasattr(value, "model_validate"):
+        return pack(vars(value))
     for plain in (str, bool, int, float):
         if isinstance(value, plain):
             return plain(value)

@@ -20,7 +20,7 @@ from complaint_llm.exceptions import BackendConnectionError, BatchError, ConfigE
 from complaint_llm.messages import InferenceOutput
 
 if TYPE_CHECKING:
-    from complaint_llm.batch.journal import Entry
+    from complaint_llm.batch.entries import Entry
 
 
 class Work(NamedTuple):
@@ -107,7 +107,7 @@ class ThreadExecutor:
         thread = threading.Thread(target=self._work, args=(self._finished,), name=name, daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not self._threads:
                 with suppress(Empty):  # withdrawn meanwhile
                     self._queue.get_nowait()

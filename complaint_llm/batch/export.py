@@ -1,87 +1,157 @@
-"""Results as JSON lines: one format, whether they come from a running batch or from its journal."""
+"""Results as lines of JSON or rows of a table: the same values, from a running batch or from its journal."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.batch.codec import encode_error
-from complaint_llm.exceptions import BatchError
+from complaint_llm.batch.codec import encode_error, pack
+from complaint_llm.batch.states import state_of_error, state_of_output
+from complaint_llm.request import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from complaint_llm.batch.journal import Recorded
     from complaint_llm.messages import InferenceOutput
 
 
-def output_line(id_: str | None, output: InferenceOutput | None, error: Exception | Mapping[str, Any] | None) -> str:
-    """One line, without its line break; see schemas/batch-line.schema.json."""
+class Result(NamedTuple):
+    """What a line of OUT is made of.
+
+    ``columns`` are cells of the input's row; ``content`` is the digest of what was asked, empty where it is not known.
+    Exactly one of ``output`` and ``error`` is None.
+    """
+
+    id: str | None
+    output: InferenceOutput | None
+    error: Exception | Mapping[str, Any] | None
+    columns: Mapping[str, str] = NOTHING
+    content: str = ""
+    task: str | None = None
+    matter: str | None = None
+
+
+def result_values(result: Result) -> dict[str, Any]:
+    """The values of a line, by the names of schemas/batch-line.schema.json."""
+    output, error = result.output, result.error
     if output is None:
         described = _described(error) if isinstance(error, Exception) else dict(error or {})
         attempts = described.pop("attempts", [])
-        line = _line(id_, attempts=[_attempt(*attempt) for attempt in attempts], error=described)
-        line["backend"], line["model"] = described.get("backend"), described.get("model")
+        given: dict[str, Any] = {"error": described, "state": state_of_error(described)}
+        given |= {"backend": described.get("backend"), "model": described.get("model")}
     else:
-        line = _line(
-            id_,
-            text=output.content,
-            finish_reason=output.finish_reason,
-            backend=output.backend,
-            model=output.model,
-            usage=output.token_usage._asdict(),
-            cost=output.cost,
-            attempts=[_attempt(*attempt) for attempt in output.attempts],
-            provenance=output.provenance,
-            demo=bool(output.metadata.get("demo")),
-        )
+        attempts = output.attempts
+        given = {
+            "text": output.content,
+            "parsed": pack(output.parsed),
+            "finish_reason": output.finish_reason,
+            "backend": output.backend,
+            "model": output.model,
+            "usage": output.token_usage._asdict(),
+            "cost": output.cost,
+            "provenance": output.provenance,
+            "demo": bool(output.metadata.get("demo")),
+            "state": state_of_output(output),
+        }
         if output.tool_calls:
-            line["tool_calls"] = [
+            given["tool_calls"] = [
                 {"id": call.id, "name": call.name, "arguments": call.arguments_raw} for call in output.tool_calls
             ]
-    line["seconds"] = round(sum(attempt["seconds"] for attempt in line["attempts"]), 6)
+    values = {**dict.fromkeys(_NAMES), "demo": False, **given, "id": result.id, "digest": result.content or None}
+    values["attempts"] = [_attempt(*attempt) for attempt in attempts]
+    values["seconds"] = round(sum(attempt["seconds"] for attempt in values["attempts"]), 6)
+    values["task"], values["matter"] = result.task, result.matter
+    if result.columns:
+        values["columns"] = dict(result.columns)
+    return values
+
+
+_NAMES = (
+    "id", "text", "parsed", "task", "matter", "finish_reason", "backend", "model", "usage", "cost", "seconds",
+    "attempts", "provenance", "demo", "state", "error", "digest",
+)  # fmt: skip
+"""The names that every line has, in their order."""
+
+
+def json_line(result: Result) -> str:
+    """One line of JSON, without its line break."""
+    values = result_values(result)
     try:
-        text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(values, ensure_ascii=False, allow_nan=False)
         text.encode("utf-8")
     except ValueError:  # NaN from a backend, or half a surrogate pair in an answer: both are said in plain ASCII JSON
-        text = json.dumps(_finite(line), allow_nan=False)
+        text = json.dumps(_finite(values), allow_nan=False)
     # JSON may hold these three raw; readers that split lines as Python does would break there.
     return text.replace("\x85", "\\u0085").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def recorded_line(recorded: Recorded) -> str:
-    """The line of an item that a journal holds."""
-    return output_line(recorded.id, recorded.output, recorded.error)
+RESULT_COLUMNS = ("text", "state", "error", "finish_reason", "backend", "model", "cost", "demo", "digest")
+"""Columns that follow those of the input; one whose name the input has already gets ``_answer`` behind it."""
 
 
-def write_whole(path: Path, lines: Iterable[str]) -> None:
-    """Write ``path`` so that it is either as before or complete, whatever happens meanwhile. Raises BatchError."""
-    target = Path(os.path.realpath(path))  # where a link leads: the link stays
-    part = target.with_name(f".{target.name}.part")
-    try:
-        if target.exists() and not target.is_file():
-            raise BatchError(f"{path}: is no file, and was left as it is; the journal has the results")
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            for line in lines:
-                file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise BatchError(f"{path}: cannot be written: {error.strerror}; the journal has the results") from error
+class CsvForm(NamedTuple):
+    """How a table is written: the input's ``columns``, then the results'. ``raw`` leaves cells as they are."""
+
+    columns: tuple[str, ...]
+    delimiter: str = ","
+    raw: bool = False
+
+    @property
+    def header(self) -> list[str]:
+        """The names of all columns."""
+        own = [f"{name}_answer" if name in self.columns else name for name in RESULT_COLUMNS]
+        return [*self.columns, *own]
+
+    def rows(self, result: Result) -> list[list[str]]:
+        """The rows of one result. Never JSON: what has no place in a cell is in the journal and in JSON lines."""
+        values = result_values(result)
+        error = values["error"]
+        known = {**result.columns, **({"id": result.id or ""} if "id" in self.columns else {})}
+        own: list[Any] = [values["text"], values["state"], None if error is None else error.get("message")]
+        own += [values[name] for name in RESULT_COLUMNS[3:]]
+        return [[*(known.get(name, "") for name in self.columns), *map(_cell, own)]]
 
 
-def _line(id_: str | None, **fields: Any) -> dict[str, Any]:
-    line: dict[str, Any] = {"id": id_}
-    names = ("text", "finish_reason", "backend", "model", "usage", "cost", "seconds", "attempts", "provenance")
-    line.update((name, fields.get(name)) for name in names)
-    line["demo"] = fields.get("demo", False)
-    line["error"] = fields.get("error")
-    return line
+def csv_lines(form: CsvForm, results: Iterable[Result]) -> Iterator[str]:
+    """A table's lines with their ends, the first one behind a byte order mark: without it Excel reads no UTF-8."""
+    yield "\ufeff" + _csv_line(form, form.header)
+    for result in results:
+        for row in form.rows(result):
+            yield _csv_line(form, row)
+
+
+def harmless(cell: str) -> str:
+    """The cell, with an apostrophe before what a spreadsheet would run as a formula (and before such an apostrophe)."""
+    return f"'{cell}" if cell.lstrip("'")[:1] in _FORMULA else cell
+
+
+def as_written(cell: str) -> str:
+    """The cell that ``harmless`` was given."""
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'")[:1] in _FORMULA else cell
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""First characters that spreadsheets take for a formula (OWASP, CSV injection), the full-width forms too."""
+
+
+def _csv_line(form: CsvForm, cells: Sequence[str]) -> str:
+    line = io.StringIO(newline="")
+    # Every cell is quoted: a program that takes another delimiter must not find a cell of its own inside of one.
+    table = csv.writer(line, delimiter=form.delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
+    table.writerow(cells if form.raw else map(harmless, cells))
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, float):
+        return f"{value:.10f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
+    return str(value)
 
 
 def _attempt(backend: str, error: str | None, seconds: float, maybe_received: bool, sent: bool) -> dict[str, Any]:

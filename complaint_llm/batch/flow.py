@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from complaint_llm.batch.items import BatchResult
 
 
+_LOOK = 1.0
+"""Seconds after which those who wait look whether a thread has died. Where all is well they are woken before."""
+
+
 class Flow:
     """Counts items from being read to being handed out.
 
@@ -39,6 +43,9 @@ class Flow:
         self._closed = False  # nothing more is read
         self._stopped = False  # nothing more is sent
         self._error: BaseException | None = None
+        self.starved = False
+        """Set by a thread that could not go on: some item will never be heard of. To set it takes no memory and no
+        lock, because memory is what it lacked; whoever waits looks at it once in a while."""
 
     # -- the feeder
 
@@ -46,9 +53,9 @@ class Flow:
         """Wait until one more item may be read. False: read no more."""
         with self._lock:
             if self._free() < 1:
-                while not self._closed and self._free() < self._refill:
-                    self._room.wait()
-            return not self._closed
+                while not self._closed and not self.starved and self._free() < self._refill:
+                    self._room.wait(_LOOK)
+            return not self._closed and not self.starved
 
     def enter(self) -> bool:
         """Count the item that was just read. False: the batch was stopped meanwhile, the item is not part of it."""
@@ -109,13 +116,14 @@ class Flow:
     def take(self, timeout: float | None = None) -> BatchResult | None:
         """The next result, in the order of delivery; None when nothing is left.
 
-        It stays in the window until ``handed_out``. Raises TimeoutError if ``timeout`` seconds brought nothing.
+        It stays in the window until ``handed_out``. Raises TimeoutError if ``timeout`` seconds (at most ``_LOOK``)
+        brought nothing.
         """
         with self._lock:
             while not self._results:
-                if self._closed and self._undelivered == 0:
+                if self.starved or (self._closed and self._undelivered <= 0):
                     return None
-                if not self._news.wait(timeout):
+                if not self._news.wait(timeout or _LOOK) and timeout is not None:
                     raise TimeoutError
             return self._results.popleft()
 
@@ -150,4 +158,4 @@ class Flow:
     def settled(self) -> bool:
         """Nothing more is read, and everything read was delivered or dropped."""
         with self._lock:
-            return self._closed and self._undelivered == 0
+            return self.starved or (self._closed and self._undelivered <= 0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.exceptions import BatchError, InvalidRequestError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, Prompt
+from complaint_llm.prompt_files import read_image
 from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
 
 SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {"model", "system", "response_format", "extra_body", "tools"}
@@ -22,6 +22,26 @@ class BatchItem(NamedTuple):
     prompt: Prompt
     id: str | None = None
     params: Mapping[str, Any] = NOTHING
+
+
+class LineError(BatchError):
+    """A line of the input that is no item. ``line`` counts from 1; ``id`` is the line's own, where it could be read."""
+
+    def __init__(self, line: int, problem: str, id: str | None = None) -> None:
+        super().__init__(f"line {line}: {problem}")
+        self.line = line
+        self.id = id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _line_error, (str(self), self.line, self.id)
+
+
+def _line_error(message: str, line: int, id: str | None) -> LineError:
+    return LineError(line, message.partition(": ")[2], id)
+
+
+class NothingToReadError(BatchError):
+    """A prompt without anything to read: it is never sent."""
 
 
 ItemLike: TypeAlias = Prompt | BatchItem | Exception
@@ -55,11 +75,38 @@ def as_item(given: ItemLike) -> BatchItem:
     """
     if isinstance(given, Exception):
         raise given
-    if not isinstance(given, BatchItem):
-        return BatchItem(given)
-    if given.id is not None:
-        check_id(given.id)
-    return given
+    item = given if isinstance(given, BatchItem) else BatchItem(given)
+    if item.id is not None:
+        check_id(item.id)
+    return item
+
+
+def check_prompt(prompt: Prompt) -> None:
+    """Raises NothingToReadError for a prompt whose turns of user and assistant have no text and no part but text.
+
+    Raises InvalidRequestError if it is no prompt.
+    """
+    if isinstance(prompt, str):
+        empty = is_blank(prompt)
+    else:
+        messages = as_messages(prompt)
+        turns = [message for message in messages if message.role != "system"] or messages
+        empty = all(is_blank(turn.text) and not turn.tool_calls and not _other_parts(turn) for turn in turns)
+    if empty:
+        raise NothingToReadError("nothing to read: the prompt is empty; it was not asked")
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to read in a text: white space, and characters that show nothing."""
+    return not text.translate(_INVISIBLE).strip()
+
+
+_INVISIBLE = dict.fromkeys((0, 0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0x3164, 0xFEFF))
+"""Soft hyphen, zero-width characters, direction marks, word joiner, Hangul filler, byte order mark, NUL."""
+
+
+def _other_parts(message: Message) -> bool:
+    return not isinstance(message.content, str) and any(part.type != "text" for part in message.content)
 
 
 def check_id(given: object) -> None:
@@ -116,9 +163,7 @@ def _plain(value: Any) -> Any:
         calls = [[call.id, call.name, call.arguments_raw] for call in value.tool_calls]
         return [value.role, content, calls, value.tool_call_id, value.name, value.extra]
     if isinstance(value, ImagePart):
-        data = value.data
-        if value.path is not None:
-            data = _image(value.path)
+        data = value.data if value.path is None else read_image(value.path)
         return ["image", value.url, None if data is None else hashlib.sha256(data).hexdigest(), value.media_type]
     if isinstance(value, tuple):
         return list(value)
@@ -136,10 +181,3 @@ def _plain(value: Any) -> Any:
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain).encode
-
-
-def _image(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InvalidRequestError(f"image {path} cannot be read: {error.strerror}", sent=False) from error

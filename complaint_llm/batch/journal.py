@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from complaint_llm.batch.codec import decode_output
+from complaint_llm.batch.entries import ANSWERED, COLUMNS, FAILED, Entry, checksum, from_row, to_row
+from complaint_llm.batch.journal_versions import APPLICATION_ID, VERSION, upgrade
+from complaint_llm.batch.shape import Shape
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -26,59 +29,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-APPLICATION_ID = 0x434C4A31  # "CLJ1"
-VERSION = 1
-
-FAILED, ANSWERED, REFUSED = range(3)
-"""Kinds of results; a refused item was never sent."""
-
-# An item is in doubt if its last send has no result: `sends` is above `settled`. Taking back a send counts it down.
-_SCHEMA = """
-CREATE TABLE items (
-    row      INTEGER PRIMARY KEY,
-    key      TEXT NOT NULL UNIQUE,   -- i:<id>, else d:<digest>; r:<position> if refused
-    digest   TEXT NOT NULL,          -- of the content of an i: item; the id of an r: item that has one
-    copies   INTEGER NOT NULL,       -- items of the last run with this digest
-    run      INTEGER NOT NULL,       -- the last run that read it,
-    position INTEGER NOT NULL,       -- and its place in that run's input, from 0
-    sends    INTEGER NOT NULL,       -- how often it was sent
-    settled  INTEGER NOT NULL,       -- which send the result is of; 0 without one
-    kind     INTEGER,                -- of the result: 0 failed, 1 answered, 2 refused
-    doubt    INTEGER NOT NULL,       -- 1: failed, but a provider may have done the work
-    record   TEXT                    -- the answer or the error as JSON
-);
-CREATE TABLE runs (run INTEGER PRIMARY KEY, started TEXT NOT NULL)
-"""
-
-
-class Entry(NamedTuple):
-    """A row of ``items``."""
-
-    row: int
-    key: str
-    digest: str
-    copies: int
-    run: int
-    position: int
-    sends: int = 0
-    settled: int = 0
-    kind: int | None = None
-    doubt: bool = False
-    record: str | None = None
-
-    @property
-    def in_doubt(self) -> bool:
-        """It was sent, and whether the provider has done the work is not known."""
-        return self.sends > self.settled or bool(self.doubt)
-
-
-_COLUMNS = ", ".join(Entry._fields)
-_ROW = f"({', '.join('?' * len(Entry._fields))})"
+_COLUMNS = ", ".join(COLUMNS)
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
 # An item's result is written by what was known when it was read; copies of it may have been counted since.
 _REPLACE = (
     " ON CONFLICT (row) DO UPDATE SET copies = CASE WHEN run = excluded.run THEN max(copies, excluded.copies)"
     " ELSE excluded.copies END, "
-    + ", ".join(f"{name} = excluded.{name}" for name in Entry._fields if name not in ("row", "key", "copies"))
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("row", "key", "copies"))
 )
 
 _MAX_NOTED = 1000
@@ -86,12 +43,18 @@ _MAX_ROWS = 500
 
 
 class Recorded(NamedTuple):
-    """An item of a past run. ``error`` holds plain values, see ``codec.describe_error``."""
+    """An item of a past run. ``error`` holds plain values, see ``codec.describe_error``.
+
+    ``content`` is the digest of what was asked (see ``item_digest``), empty where the item could not be read.
+    """
 
     position: int
     id: str | None
     output: InferenceOutput | None
     error: dict[str, Any] | None
+    content: str = ""
+    task: str | None = None
+    matter: str | None = None
 
 
 class Counts(NamedTuple):
@@ -108,6 +71,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._noted: dict[str, Entry] = {}
+        self._shapes: set[str] = set()
         self.blind = False
         _create(self.path)
         with self._translated("opened"):
@@ -120,7 +84,7 @@ class Journal:
                 (self.run,) = self._db.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
                 # A group is one statement where it can be: each gives up the interpreter lock and waits to get it back.
                 self._rows_at_once = min(
-                    _MAX_ROWS, self._db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(Entry._fields)
+                    _MAX_ROWS, self._db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(COLUMNS)
                 )
                 self._last_row: int
                 (self._last_row,) = self._db.execute("SELECT coalesce(max(row), 0) FROM items").fetchone()
@@ -134,7 +98,10 @@ class Journal:
         (version,) = execute("PRAGMA user_version").fetchone()
         (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application != APPLICATION_ID and (application or version or tables):
-            raise BatchError(f"{self.path}: this database is no batch journal; give the journal another path")
+            raise BatchError(
+                f"{self.path}: this database is no batch journal; give the journal another path (or salvage it, if it "
+                "was one before it was damaged)"
+            )
         if version > VERSION:
             raise BatchError(
                 f"{self.path}: the journal has version {version}, this release reads up to {VERSION}; use a newer one"
@@ -142,24 +109,25 @@ class Journal:
         execute("PRAGMA locking_mode=EXCLUSIVE")
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
+        execute("PRAGMA secure_delete=ON")  # what is forgotten must not be found again in the file
         with self._transaction():  # takes the lock, which is kept until close()
-            if not tables:
-                for statement in _SCHEMA.split(";\n"):
-                    execute(statement)
-                execute(f"PRAGMA application_id={APPLICATION_ID}")
-                execute(f"PRAGMA user_version={VERSION}")
+            upgrade(self._db, version if tables else 0)
 
     def begin_run(self, *, fresh: bool = False) -> None:
         """Number a new run; ``fresh`` forgets everything recorded."""
-        with self._translated("written"), self._transaction():
+        with self._translated("written"):
+            with self._transaction():
+                if fresh:
+                    self._db.execute("DELETE FROM items")
+                else:
+                    # As in the index of these rows: the planner compares the texts of the conditions.
+                    self._db.execute("DELETE FROM items WHERE kind = 2 OR (kind IS NULL AND sends = 0)")
+                # In an empty file a key can only be one of this run; that is left to the UNIQUE constraint to find.
+                self.blind = self._db.execute("SELECT 1 FROM items LIMIT 1").fetchone() is None
+                self.run += 1
+                self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run,))
             if fresh:
-                self._db.execute("DELETE FROM items")
-            else:
-                self._db.execute("DELETE FROM items WHERE kind = ? OR (kind IS NULL AND sends = 0)", (REFUSED,))
-            # In an empty file a key can only be one of this run; that is left to the UNIQUE constraint to find.
-            self.blind = self._db.execute("SELECT 1 FROM items LIMIT 1").fetchone() is None
-            self.run += 1
-            self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run,))
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # -- groups
 
@@ -169,7 +137,10 @@ class Journal:
         return self._last_row
 
     def find(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """What is known of these keys; while ``blind``, only of those not yet written."""
+        """What is known of these keys; while ``blind``, only of those not yet written.
+
+        Raises BatchError if the record of one of them was changed from outside.
+        """
         found: dict[str, Entry] = {}
         if self.blind:
             return {key: self._noted[key] for key in keys if key in self._noted} if self._noted else found
@@ -177,7 +148,8 @@ class Journal:
             some = _padded(keys[part : part + self._rows_at_once], self._rows_at_once)
             query = f"SELECT {_COLUMNS} FROM items WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608 - marks only
             for values in self._db.execute(query, some).fetchall():
-                found[values[1]] = Entry._make(values)
+                entry = self._entry(values)
+                found[entry.key] = entry
         if self._noted:
             found.update((key, self._noted[key]) for key in keys if key in self._noted)
         return found
@@ -205,7 +177,7 @@ class Journal:
             rows = ",".join([_ROW] * len(entries))
             self._db.execute(
                 f"INSERT INTO items ({_COLUMNS}) VALUES {rows}{_REPLACE}",  # noqa: S608 - marks only
-                list(chain.from_iterable(entries)),
+                list(chain.from_iterable(map(to_row, entries))),
             )
 
     @contextmanager
@@ -219,10 +191,61 @@ class Journal:
                 self._db.execute("ROLLBACK")
             raise
 
+    # -- what shaped the answers
+
+    def add_shape(self, shape: Shape) -> str:
+        """Note what shapes answers, once; its digest is what entries carry."""
+        digest = shape.digest
+        if digest not in self._shapes:
+            values = (digest, shape.backend, json.dumps(dict(shape.parts)))
+            self._db.execute(
+                "INSERT INTO shapes (checksum, shape, backend, parts) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (checksum(values), *values),
+            )
+            self._shapes.add(digest)
+        return digest
+
+    def answer_shapes(self) -> list[Shape]:
+        """What shaped the answers that are recorded, each once."""
+        with self._translated("read"):
+            found = self._db.execute(
+                "SELECT checksum, shape, backend, parts FROM shapes"
+                " WHERE EXISTS (SELECT 1 FROM items WHERE items.shape = shapes.shape AND kind = ?)",
+                (ANSWERED,),
+            ).fetchall()
+            shapes = []
+            for stored, *values in found:
+                if stored != checksum(values):
+                    raise ValueError("what shaped some answers was changed since it was written")
+                shapes.append(Shape(values[1], json.loads(values[2])))
+            return shapes
+
+    def count_answers(self, shapes: Iterable[str]) -> int:
+        """How many recorded answers are of these shapes, by digest."""
+        with self._translated("read"):
+            query = "SELECT count(*) FROM items WHERE shape = ? AND kind = ?"
+            return sum(self._db.execute(query, (shape, ANSWERED)).fetchone()[0] for shape in shapes)
+
     # -- the whole
 
+    def fact(self, name: str) -> str | None:
+        """What was kept under this name with ``keep_fact``."""
+        with self._translated("read"):
+            found = self._db.execute("SELECT checksum, value FROM facts WHERE name = ?", (name,)).fetchone()
+            if found is None or found[0] != checksum((name, found[1])):
+                return None
+            return str(found[1])
+
+    def keep_fact(self, name: str, value: str) -> None:
+        """Keep a text about the whole batch."""
+        with self._translated("written"):
+            self._db.execute(
+                "INSERT OR REPLACE INTO facts (checksum, name, value) VALUES (?, ?, ?)",
+                (checksum((name, value)), name, value),
+            )
+
     def counts(self) -> Counts:
-        """How many items are in which state, over all runs."""
+        """How many items are in which state, over all runs. It reads everything."""
         with self._translated("read"):
             found = self._db.execute(
                 "SELECT coalesce(sum(kind = ? AND sends = settled), 0), coalesce(sum(kind = ? AND sends = settled), 0),"
@@ -248,6 +271,7 @@ class Journal:
         """The items of the last run that have a result or are in doubt, in the order of its input.
 
         ``earlier``: also items that the last run did not read (it was cut short), each at its last known place.
+        Raises BatchError at a record that was changed from outside.
         """
         with self._translated("read"):
             # Only row numbers are sorted (8 bytes each): sorting whole records would go through temporary files.
@@ -256,17 +280,18 @@ class Journal:
                 "SELECT row FROM items WHERE run >= ? ORDER BY position, run", (0 if earlier else self.run,)
             ):
                 rows.append(row)
+            query = f"SELECT {_COLUMNS} FROM items WHERE row = ?"  # noqa: S608 - names of columns
             for row in rows:
-                entry = Entry._make(
-                    self._db.execute(f"SELECT {_COLUMNS} FROM items WHERE row = ?", (row,)).fetchone()  # noqa: S608
+                entry = self._entry(self._db.execute(query, (row,)).fetchone())
+                found = Recorded(
+                    entry.position, entry.id, None, None, entry.content, task=entry.task, matter=entry.matter
                 )
-                id_ = entry.key[2:] if entry.key[0] == "i" else entry.digest if entry.kind == REFUSED else ""
                 if entry.kind == ANSWERED and entry.record is not None:
-                    yield Recorded(entry.position, id_ or None, decode_output(entry.record), None)
+                    yield found._replace(output=decode_output(entry.record))
                 elif entry.sends > entry.settled:
-                    yield Recorded(entry.position, id_ or None, None, dict(_DOUBT))
+                    yield found._replace(error=dict(_DOUBT))
                 elif entry.record is not None:
-                    yield Recorded(entry.position, id_ or None, None, json.loads(entry.record))
+                    yield found._replace(error=json.loads(entry.record))
 
     def close(self) -> None:
         """Give the file free. What was committed stays."""
@@ -278,6 +303,10 @@ class Journal:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def _entry(self, values: Sequence[Any]) -> Entry:
+        with self._translated("read"):
+            return from_row(values)
+
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
         try:
@@ -288,8 +317,8 @@ class Journal:
             raise BatchError(f"{self.path}: the journal cannot be {doing}: {_ADVICE_DAMAGED}: {error}") from error
 
     def failure(self, error: sqlite3.Error, doing: str) -> BatchError:
-        """One line for what SQLite says."""
-        name = getattr(error, "sqlite_errorname", "") or ""
+        """The BatchError for a fault of the database, with what to do."""
+        name = getattr(error, "sqlite_errorname", None) or type(error).__name__
         for prefix, advice in _ADVICE:
             if name.startswith(prefix):
                 return BatchError(f"{self.path}: the journal cannot be {doing}: {advice}")
@@ -298,12 +327,15 @@ class Journal:
 
 _DOUBT = {"type": "BatchError", "message": "in doubt: sent, no answer recorded", "maybe_received": True}
 
-_ADVICE_DAMAGED = "it is damaged; restore it, or start over with another journal"
+_ADVICE_DAMAGED = (
+    "it is damaged; restore it from a copy, or keep what is readable with --salvage "
+    "(in Python complaint_llm.batch.salvage_journal)"
+)
 
 _ADVICE = (
     ("SQLITE_BUSY", "another process uses it; wait until that ends, or give another journal"),
     ("SQLITE_LOCKED", "another process uses it; wait until that ends, or give another journal"),
-    ("SQLITE_NOTADB", "it is no batch journal; give the journal another path"),
+    ("SQLITE_NOTADB", f"it is no batch journal: give the journal another path; if it was one, {_ADVICE_DAMAGED}"),
     ("SQLITE_CORRUPT", _ADVICE_DAMAGED),
     ("SQLITE_FULL", "the disk is full; make room and run again"),
     ("SQLITE_READONLY", "it is write-protected; change its permissions"),

@@ -1,60 +1,126 @@
-"""Reading items from JSONL, CSV and text files, one line at a time.
+"""Reading items from JSONL, tables and text files, one line at a time.
 
-A line that cannot be read becomes a ``LineError`` in its place: the rest goes on. Files are UTF-8, with or without a
-byte order mark.
+A line that cannot be read becomes a ``LineError`` in its place, with its id where that can be read: the rest goes on.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, Literal, NoReturn, TypeAlias
+from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn
 
-from complaint_llm.batch.items import BatchItem, check_id
+from complaint_llm.batch.encodings import check_encoding, find_encoding, is_undecoded, text_lines
+from complaint_llm.batch.items import BatchItem, LineError, check_id, check_prompt, is_blank
+from complaint_llm.batch.line_rules import LineRules
+from complaint_llm.batch.tables import BadRow, Row, Table, read_table
+from complaint_llm.batch.templates import Template
 from complaint_llm.exceptions import BatchError, ComplaintLLMError
-from complaint_llm.request import CALL_KEYS, GENERATION_KEYS, as_messages
+from complaint_llm.request import CALL_KEYS, GENERATION_KEYS, NOTHING, as_messages
 
 Format = Literal["jsonl", "csv", "txt"]
-Line: TypeAlias = BatchItem | BatchError
 
-FORMATS: Mapping[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "txt"}
+FORMATS: Mapping[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "txt",
+}
 """The format that a file's extension stands for."""
 
 _LINE_KEYS = frozenset(("id", "prompt", "messages", "params"))
 _PARAMS = GENERATION_KEYS | CALL_KEYS
 
 
-class LineError(BatchError):
-    """A line of the input that is no item. ``line`` counts from 1."""
+class Line(NamedTuple):
+    """An item of the input, or why there is none. ``columns`` are the cells of a table's row, by the columns' names."""
 
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(f"line {line}: {problem}")
-        self.line = line
+    item: BatchItem | LineError
+    columns: Mapping[str, str] = NOTHING
 
 
-def read_lines(source: BinaryIO, form: Format, template: str | None = None) -> Iterator[Line]:
-    """Items of an open file, lazily. Raises BatchError at once if ``template`` and CSV columns do not fit."""
-    if form == "csv":
-        return _read_csv(source, template)
-    if template is not None:
+class Reading(NamedTuple):
+    """How a file is read. Without ``encoding`` and ``delimiter`` they are found out; see ``find_encoding`` and
+    ``read_table``. A ``template`` is for tables, and needed there."""
+
+    form: Format
+    template: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    rules: LineRules = LineRules()
+
+
+class Lines(NamedTuple):
+    """What a file holds, read lazily. ``columns`` are those of a table; ``unused`` those that no prompt has in it."""
+
+    encoding: str
+    items: Iterator[Line]
+    columns: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    delimiter: str = ","
+
+
+def read_lines(source: BinaryIO, reading: Reading) -> Lines:
+    """The items of an open file. Raises BatchError at once if encoding, template and columns do not fit."""
+    if reading.template is not None and reading.form != "csv":
         raise BatchError("a prompt template needs CSV input: its fields are the columns")
-    return _each(source, _json_item if form == "jsonl" else _text_item)
+    if reading.delimiter is not None and reading.form != "csv":
+        raise BatchError("a delimiter needs CSV input")
+    encoding = check_encoding(reading.encoding) if reading.encoding else find_encoding(source)
+    if reading.form == "csv":
+        return _table(source, encoding, reading)
+    if reading.form == "jsonl" and reading.encoding is None and encoding == "windows-1252":
+        encoding = "utf-8"  # JSON is UTF-8: what is not, is damaged
+    parse = _json_item if reading.form == "jsonl" else _text_item
+    if encoding in ("utf-8", "utf-8-sig", "ascii"):
+        return Lines(encoding, _each(_decoded(source), parse, reading.rules))
+    return Lines(encoding, _each(_by_line_feed(source, encoding), parse, reading.rules))
 
 
-def _each(source: Iterable[bytes], parse: Callable[[str], BatchItem]) -> Iterator[Line]:
+def _decoded(source: Iterable[bytes]) -> Iterator[str | LineError]:
     for number, raw in enumerate(source, 1):
         try:
-            text = raw.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").decode("utf-8").rstrip("\r\n")
-            if text.strip():
-                yield parse(text)
+            yield raw.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").decode("utf-8")
         except UnicodeDecodeError as error:
-            yield LineError(number, f"not UTF-8 at byte {error.start + 1}")
-        except RecursionError:
-            yield LineError(number, "nested too deeply")
-        except (ValueError, ComplaintLLMError) as error:
-            yield LineError(number, str(error))
+            id_ = _id_in(raw.decode("utf-8", "replace"))
+            yield LineError(number, f"not UTF-8 at byte {error.start + 1}", id_)
+
+
+def _by_line_feed(source: BinaryIO, encoding: str) -> Iterator[str | LineError]:
+    number = 0
+    try:
+        for number, line in enumerate(text_lines(source, encoding), 1):
+            yield LineError(number, f"not {encoding}", _id_in(line)) if is_undecoded(line) else line
+    except UnicodeDecodeError as error:
+        yield LineError(number + 1, f"not {encoding} from here on: {error.reason}")
+
+
+def _each(source: Iterable[str | LineError], parse: Callable[[str], BatchItem], rules: LineRules) -> Iterator[Line]:
+    for number, text in enumerate(source, 1):
+        if isinstance(text, LineError):
+            yield Line(text)
+        elif text.strip():
+            yield Line(_item(number, text.rstrip("\r\n"), parse, rules))
+
+
+def _item(number: int, text: str, parse: Callable[[str], BatchItem], rules: LineRules) -> BatchItem | LineError:
+    try:
+        item = rules.apply(parse(text))
+        check_prompt(item.prompt)
+        return item
+    except RecursionError:
+        return LineError(number, "nested too deeply")
+    except (ValueError, ComplaintLLMError) as error:
+        return LineError(number, str(error), _id_in(text))
+
+
+def _id_in(text: str) -> str | None:
+    """The id of a JSON line that is no item."""
+    try:
+        return _id(json.loads(text)["id"])
+    except (ValueError, KeyError, TypeError, RecursionError, ComplaintLLMError):
+        return None
 
 
 def _text_item(text: str) -> BatchItem:
@@ -92,74 +158,52 @@ def _id(given: Any) -> str | None:
     return str(given)
 
 
-def _read_csv(source: Iterable[bytes], template: str | None) -> Iterator[Line]:
-    if template is None:
+def _table(source: BinaryIO, encoding: str, reading: Reading) -> Lines:
+    if reading.template is None:
         raise BatchError('CSV needs a prompt template, such as "Extract claims from: {narrative}"')
-    fill, fields = _template(template)
-    # Bytes that are no UTF-8 become lone surrogates here and are found again in their row.
-    rows = csv.reader(raw.decode("utf-8", "surrogateescape") for raw in source)
+    template = Template.read(reading.template)
     try:
-        columns = [name.removeprefix("\ufeff").strip() for name in next(rows, [])]
-    except csv.Error as error:
-        raise BatchError(f"line 1: not CSV: {error}") from error
-    missing = [name for name in fields if name not in columns]
-    if missing and any(map(_undecoded, columns)):
-        raise BatchError("line 1: not UTF-8: save the file as UTF-8")
-    if missing:
-        raise BatchError(
-            f"the prompt template asks for {{{missing[0]}}}; the columns are: {', '.join(columns) or 'none'}"
-        )
-    if len(set(columns)) != len(columns):
-        raise BatchError(f"two columns are called {next(n for n in columns if columns.count(n) > 1)!r}")
-    return _csv_items(rows, columns, fill)
+        table = read_table(text_lines(source, encoding), reading.delimiter, template.fields)
+    except UnicodeDecodeError as error:
+        raise BatchError(f"line 1: not {encoding}: {error.reason}; --encoding says another") from error
+    unused = tuple(name for name in table.columns if name not in template.fields and name != "id")
+    return Lines(encoding, _table_items(table, template, encoding), table.columns, unused, table.delimiter)
 
 
-def _csv_items(rows: Any, columns: list[str], fill: Callable[[Mapping[str, str]], str]) -> Iterator[Line]:
-    while True:
-        first = rows.line_num + 1
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield LineError(first, f"not CSV: {error}")
-            continue
-        if not row:
-            continue
-        if len(row) != len(columns):
-            more = f"; it goes on to line {rows.line_num}: is a quote not closed?" if rows.line_num > first else ""
-            yield LineError(first, f"{len(row)} fields, the header has {len(columns)}{more}")
-            continue
-        values = dict(zip(columns, row, strict=True))
-        prompt, given = fill(values), values.get("id")
-        if any(_undecoded(text) for text in (prompt, given or "")):
-            yield LineError(first, "not UTF-8")
-        elif given == "":
-            yield LineError(first, "the id is empty")
-        else:
-            yield BatchItem(prompt, given)
-
-
-def _template(template: str) -> tuple[Callable[[Mapping[str, str]], str], list[str]]:
-    """A function that fills in columns, and the columns' names. Only plain ``{name}``: no attributes, no formats."""
+def _table_items(table: Table, template: Template, encoding: str) -> Iterator[Line]:
+    place = table.columns.index("id") if "id" in table.columns else None
+    number = 0
     try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise BatchError(f"the prompt template is not well formed: {error}; a brace itself is written twice") from error
-    fields = [name for _, name, _, _ in parts if name is not None]
-    if any(spec or conversion for _, _, spec, conversion in parts) or "" in fields:
-        raise BatchError("the prompt template has fields such as {narrative}, with a column's name and nothing else")
-    if not fields:
-        raise BatchError("the prompt template names no column: every prompt would be the same")
-
-    def fill(values: Mapping[str, str]) -> str:
-        return "".join(text + (values[name] if name is not None else "") for text, name, _, _ in parts)
-
-    return fill, fields
+        for row in table.rows:
+            number = row.line
+            id_ = _readable_id(row.cells, place)
+            if isinstance(row, BadRow):
+                known = dict(zip(table.columns, row.cells, strict=False)) if id_ is not None else {}
+                yield Line(LineError(row.line, row.problem, id_), {"id": known["id"]} if "id" in known else NOTHING)
+            else:
+                values = dict(zip(table.columns, row.cells, strict=True))
+                yield Line(_table_item(row, values, template, encoding, id_), values)
+    except UnicodeDecodeError as error:
+        yield Line(LineError(number + 1, f"not {encoding} from here on: {error.reason}"))
 
 
-def _undecoded(text: str) -> bool:
-    return any("\udc80" <= character <= "\udcff" for character in text) if not text.isascii() else False
+def _table_item(
+    row: Row, values: Mapping[str, str], template: Template, encoding: str, id_: str | None
+) -> BatchItem | LineError:
+    if any(map(is_undecoded, row.cells)):
+        return LineError(row.line, f"not {encoding}: save the file as UTF-8, or give --encoding", id_)
+    if "id" in values and id_ is None:
+        return LineError(row.line, "the id is empty")
+    empty = next((name for name in template.fields if is_blank(values[name])), None)
+    if empty is not None:
+        return LineError(row.line, f"nothing to read: the cell of column {empty!r} is empty", id_)
+    return BatchItem(template.fill(values), id_)
+
+
+def _readable_id(cells: list[str], place: int | None) -> str | None:
+    if place is None or place >= len(cells) or is_blank(cells[place]) or is_undecoded(cells[place]):
+        return None
+    return cells[place]
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:

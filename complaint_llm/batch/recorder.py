@@ -12,14 +12,16 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from complaint_llm.batch.codec import encode_error, encode_output, in_doubt
+from complaint_llm.batch.entries import ANSWERED, FAILED, Entry
 from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.items import BatchResult
-from complaint_llm.batch.journal import ANSWERED, FAILED, Entry, Journal
+from complaint_llm.batch.journal import Journal
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
     from complaint_llm.batch.flow import Flow
     from complaint_llm.batch.resume import Judge, Verdict
+    from complaint_llm.batch.shape import AnswerSettings
     from complaint_llm.messages import InferenceOutput
 
 MAX_GROUP = 256
@@ -53,7 +55,11 @@ class Unrecorded:
             submit(self._flow, self._executor, work, self)
 
     def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
-        self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),), answered=1)
+        try:
+            self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),), answered=1)
+        except BaseException:
+            self._flow.starved = True
+            raise
 
     def withdrawn(self, works: list[Work]) -> None:
         self._flow.answered(len(works))
@@ -87,7 +93,7 @@ class _Finished:
 
     def entry(self) -> Entry:
         """The entry that records it. An answer that cannot be recorded becomes an error."""
-        row, key, digest, copies, run, position, sends, *_ = _entry(self.work)
+        sent = _entry(self.work)
         kind, doubt = FAILED, False
         try:
             if self.output is not None:
@@ -100,7 +106,7 @@ class _Finished:
             error.__cause__ = problem
             self.output, self.error = None, error
             kind, record = FAILED, encode_error(error)
-        return Entry(row, key, digest, copies, run, position, sends, sends, kind, doubt, record)
+        return sent._replace(settled=sent.sends, kind=kind, doubt=int(doubt), record=record)
 
     def result(self) -> BatchResult:
         return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)
@@ -116,11 +122,19 @@ class JournalRecorder:
     written, sending stops; what was under way is waited for and comes with ``failure``, marked as not journaled.
     """
 
-    def __init__(self, flow: Flow, executor: BatchExecutor, journal: Journal, judge: Judge) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        executor: BatchExecutor,
+        journal: Journal,
+        judge: Judge,
+        settings: AnswerSettings | None = None,
+    ) -> None:
         self._flow = flow
         self._executor = executor
         self._journal = journal
         self._judgement = judge
+        self._settings = settings
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="batch-journal", daemon=True)
         # What follows is the thread's own; others read it after join().
@@ -129,16 +143,21 @@ class JournalRecorder:
         self._changed = 0
         self._first_change = ("", "")
         self._compared = 0
-        self._known = sum(journal.counts()[:2])
+        self._known: int | None = None
         self.resent = 0
+        self.recorded = 0
         self._thread.start()
 
     def read(self, work: Work, error: Exception | None) -> None:
         self._inbox.put(_Read(work, error))
 
     def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
-        self._flow.answered()
-        self._inbox.put(_Finished(work, output, error))
+        try:
+            self._flow.answered()
+            self._inbox.put(_Finished(work, output, error))
+        except BaseException:
+            self._flow.starved = True
+            raise
 
     def withdrawn(self, works: list[Work]) -> None:
         if works:
@@ -177,15 +196,20 @@ class JournalRecorder:
                 ending = ending or None in group
                 if self._broken is None:
                     try:
-                        self._commit(group)
-                        continue
+                        verdicts = self._commit(group)
                     except sqlite3.Error as error:
                         self._break(self._journal.failure(error, "written"), error)
                     except BatchError as error:
                         self._break(error, error.__cause__)
                     except Exception as error:  # noqa: BLE001 - whatever it is, the batch must stop and say so
                         self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
-                self._keep(group)
+                if self._broken is None:
+                    self._hand_on(group, verdicts)
+                else:
+                    self._keep(group)
+        except BaseException:
+            self._flow.starved = True
+            raise
         finally:
             self._journal.close()
 
@@ -198,8 +222,8 @@ class JournalRecorder:
             pass
         return group
 
-    def _commit(self, group: list[_Message]) -> None:
-        """Write a group, make it last, then let its results and its work go."""
+    def _commit(self, group: list[_Message]) -> list[Verdict]:
+        """Write a group and make it last; what becomes of the items in it that were read."""
         read = [message for message in group if isinstance(message, _Read)]
         finished = [message for message in group if isinstance(message, _Finished)]
         withdrawn = [work for message in group if isinstance(message, list) for work in message]
@@ -213,6 +237,12 @@ class JournalRecorder:
             verdicts = self._store(read, finished, withdrawn)
         if None in group:
             self._journal.write(())
+        return verdicts
+
+    def _hand_on(self, group: list[_Message], verdicts: list[Verdict]) -> None:
+        """Let a group's results and work go. It is on disk: an error in here is no error of the journal's."""
+        read = sum(isinstance(message, _Read) for message in group)
+        withdrawn = sum(len(message) for message in group if isinstance(message, list))
         asked = [verdict.work for verdict in verdicts if verdict.asked]
         if self._flow.stopped:
             self.withdrawn(asked)
@@ -225,19 +255,29 @@ class JournalRecorder:
             if output is not None or error is not None
         ]
         self.resent += sum(verdict.resent for verdict in verdicts)
-        self._flow.deliver([*judged, *(message.result() for message in finished)], answered=len(read) - len(asked))
-        self._flow.drop(len(withdrawn) + len(read) - len(asked) - len(judged))
+        self.recorded += sum(verdict.output is not None for verdict in verdicts)
+        results = [message.result() for message in group if isinstance(message, _Finished)]
+        self._flow.deliver([*judged, *results], answered=read - len(asked))
+        self._flow.drop(withdrawn + read - len(asked) - len(judged))
 
     def _store(self, read: list[_Read], finished: list[_Finished], withdrawn: list[Work]) -> list[Verdict]:
         """Judge what was read, and put all of it on disk, or, where only places in the input change, note it."""
         verdicts, entries = self._judge(read) if read else ([], [])
         if finished or withdrawn or any(verdict.asked for verdict in verdicts):
-            entries += [message.entry() for message in finished]
+            entries += [self._shaped(message, message.entry()) for message in finished]
             entries += [_taken_back(work) for work in withdrawn]
             self._journal.write(entries)
         else:
             self._journal.note(entries)
         return verdicts
+
+    def _shaped(self, message: _Finished, entry: Entry) -> Entry:
+        """The entry of an answer with what shaped it; a demonstration's has nothing that need be compared."""
+        output = message.output
+        if self._settings is None or output is None or output.metadata.get("demo"):
+            return entry._replace(shape=None)
+        shape = self._settings.shape(output.backend, message.work.prompt, message.work.params)
+        return entry._replace(shape=None if shape is None else self._journal.add_shape(shape))
 
     def _judge(self, read: list[_Read]) -> tuple[list[Verdict], list[Entry]]:
         """What becomes of items, and their entries; those without a verdict are dropped: nothing more is sent."""
@@ -253,8 +293,11 @@ class JournalRecorder:
         if changes and not self._changed:
             self._first_change = changes[0]
         self._changed += len(changes)
-        if self._changed and self._compared >= self._known:
-            self._flow.stop()  # an endless input must not be read for ever to count the changes
+        if self._changed:
+            if self._known is None:
+                self._known = sum(self._journal.counts()[:2])
+            if self._compared >= self._known:
+                self._flow.stop()  # an endless input must not be read for ever to count the changes
         return verdicts, entries
 
     def _break(self, error: BatchError, cause: BaseException | None) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from complaint_llm.batch.codec import encode_error
+from complaint_llm.batch.codec import encode_error, restored
+from complaint_llm.batch.entries import ANSWERED, FAILED, REFUSED, Entry
 from complaint_llm.batch.executors import Work
 from complaint_llm.batch.items import differing_part
-from complaint_llm.batch.journal import ANSWERED, FAILED, REFUSED, Entry
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -23,11 +23,17 @@ _NOT_RESENT = "in doubt: sent by an earlier run, no answer recorded; not sent ag
 
 
 class Resume(NamedTuple):
-    """What is done with items that an earlier run left behind; see ``run_batch``."""
+    """What is done with items that an earlier run left behind; see ``run_batch``.
+
+    Answers of ``stale`` shapes (by digest) are asked again, and so are those of a demonstration if ``has_model``.
+    """
 
     in_doubt: InDoubt = "resend"
     accept_changes: bool = False
     only_failed: bool = False
+    stale: frozenset[str] = frozenset()
+    has_model: bool = False
+    response_format: Any = None
 
 
 class Verdict(NamedTuple):
@@ -94,7 +100,7 @@ class Judge:
         return [
             (work.key, differing_part(known.digest, work.digest))
             for work in works
-            if (known := found.get(key_of(work))) is not None and work.named and known.digest != work.digest
+            if (known := found.get(key_of(work))) is not None and known.digest not in ("", work.digest)
         ]
 
     def _decide(self, work: Work, known: Entry | None) -> tuple[Verdict, Entry | None]:
@@ -103,39 +109,55 @@ class Judge:
         if known is None:
             if resume.only_failed:
                 return Verdict(work, error=BatchError(_NOT_ASKED)), None
-            return self._ask(work, Entry(self._journal.new_row(), key_of(work), "", 1, 0, 0), resent=False)
-        if work.named and known.digest != work.digest:
+            return self._ask(work, Entry(self._journal.new_row(), key_of(work)), resent=False)
+        if work.named and known.digest not in ("", work.digest):
             if not resume.accept_changes:
                 return Verdict(work, change=differing_part(known.digest, work.digest)), None
             # Another question than the one recorded: what is known of that one says nothing of this.
-            return self._ask(work, Entry(known.row, known.key, "", 1, 0, 0), resent=False)
+            return self._ask(work, Entry(known.row, known.key), resent=False)
         entry = known._replace(copies=1, run=self._journal.run, position=work.position)
         if known.kind == ANSWERED and known.record is not None:
-            return Verdict(work, output=self._journal.answer(known)), entry
+            if known.shape in resume.stale:
+                return self._ask(work, Entry(known.row, known.key), resent=False)
+            output = self._journal.answer(known)
+            if not (resume.has_model and output.metadata.get("demo")):
+                return self._hand_out(work, output), entry
+            if not resume.only_failed:
+                return self._ask(work, Entry(known.row, known.key), resent=False)
         if resume.only_failed and not (known.kind == FAILED and known.sends == known.settled):
             return Verdict(work, error=BatchError(_NOT_ASKED)), entry
         if known.in_doubt and resume.in_doubt == "skip":
             return Verdict(work, error=BatchError(_NOT_RESENT)), entry
         return self._ask(work, entry, resent=known.in_doubt)
 
+    def _hand_out(self, work: Work, output: InferenceOutput) -> Verdict:
+        wanted = work.params.get("response_format", self._resume.response_format)
+        try:
+            return Verdict(work, output=restored(output, wanted))
+        except ValueError as cause:
+            error = BatchError(
+                "the recorded answer does not fit the class that is the response format now: accept the changes to ask "
+                "again, or give the class of before"
+            )
+            error.__cause__ = cause
+            return Verdict(work, error=error)
+
     def _ask(self, work: Work, entry: Entry, *, resent: bool) -> tuple[Verdict, Entry]:
-        # Built field by field: _replace takes several times as long, and every item comes by here.
-        row, key, _, copies, _, _, sends, settled, kind, doubt, record = entry
-        digest = work.digest if work.named else ""
-        entry = Entry(
-            row, key, digest, copies, self._journal.run, work.position, sends + 1, settled, kind, doubt, record
+        entry = entry._replace(
+            digest=work.digest if work.named else "",
+            run=self._journal.run,
+            position=work.position,
+            sends=entry.sends + 1,
         )
-        marked = Work(work.position, work.key, work.prompt, work.params, work.digest, work.named, entry)
-        return Verdict(marked, resent=resent), entry
+        return Verdict(work._replace(entry=entry), resent=resent), entry
 
     def _refuse(self, work: Work, error: Exception, verdicts: list[Verdict], entries: dict[int, Entry]) -> None:
         entry = Entry(
             self._journal.new_row(),
             f"r:{work.position}",
-            work.key if work.named else "",
-            1,
-            self._journal.run,
-            work.position,
+            digest=work.key if work.named else "",
+            run=self._journal.run,
+            position=work.position,
             kind=REFUSED,
             record=encode_error(error),
         )

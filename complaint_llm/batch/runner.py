@@ -7,20 +7,32 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
 from complaint_llm.batch.flow import Flow
-from complaint_llm.batch.items import Ask, BatchItem, BatchResult, Digest, ItemLike, as_item, item_digest
+from complaint_llm.batch.items import (
+    Ask,
+    BatchItem,
+    BatchResult,
+    Digest,
+    ItemLike,
+    LineError,
+    as_item,
+    check_prompt,
+    item_digest,
+)
 from complaint_llm.batch.journal import Journal
 from complaint_llm.batch.recorder import JournalRecorder, Recorder, Unrecorded
 from complaint_llm.batch.resume import InDoubt, Judge, Resume
+from complaint_llm.batch.settings_change import changed_shapes
 from complaint_llm.batch.summary import BatchSummary
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from complaint_llm.batch.shape import AnswerSettings
     from complaint_llm.call import CancelToken
 
 _POLL = 0.25
@@ -35,7 +47,7 @@ class BatchRun(Iterator[BatchResult]):
 
     Ctrl-C while it waits stops the sending; the results of what is under way still come, then KeyboardInterrupt is
     raised; a second Ctrl-C closes it at once. Dropped without ``close``, it lets what is under way finish and be
-    recorded.
+    recorded. ``stopped_because`` says in words why the sending ended before the input did; empty where it did not.
     """
 
     def __init__(
@@ -49,8 +61,11 @@ class BatchRun(Iterator[BatchResult]):
         resume_hint: str,
         stop: threading.Event | None,
         cancel: CancelToken | None,
+        max_cost: float | None,
     ) -> None:
         self.summary = summary
+        self.stopped_because = ""
+        self._max_cost = max_cost
         self._flow = flow
         self._executor = executor
         self._recorder = recorder
@@ -90,6 +105,9 @@ class BatchRun(Iterator[BatchResult]):
             if result is not None:
                 self._flow.handed_out()
                 self.summary.add(result)
+                if self._max_cost is not None and self.summary.cost >= self._max_cost and not self.stopped_because:
+                    self.stopped_because = f"the cost reached ${self._max_cost:g}"
+                    self.stop()
                 return result
             self._finish()
         raise StopIteration
@@ -146,10 +164,13 @@ class BatchRun(Iterator[BatchResult]):
         self._recorder.join(None)
         if isinstance(self._recorder, JournalRecorder):
             self.summary.resent = self._recorder.resent
+            self.summary.recorded = self._recorder.recorded
         self.summary.resent += self._executor.reruns
         error = self._recorder.failure() or self._flow.error
         if error is not None:
             raise error
+        if self._flow.starved:
+            raise BatchError("memory ran out: a thread of the batch ended in the middle of its work")
         if self._interrupted:
             raise KeyboardInterrupt(f"stopped after {self.summary.total} results; {self._resume_hint}")
 
@@ -164,8 +185,12 @@ def run_batch(
     in_doubt: InDoubt = "resend",
     executor: Executor | BatchExecutor | None = None,
     accept_changes: bool = False,
+    keep: bool = False,
     only_failed: bool = False,
     fresh: bool = False,
+    max_cost: float | None = None,
+    settings: AnswerSettings | None = None,
+    response_format: Any = None,
     digest: Callable[[BatchItem], str] = item_digest,
     stop: threading.Event | None = None,
     cancel: CancelToken | None = None,
@@ -176,29 +201,41 @@ def run_batch(
     crash: nothing whose answer is recorded is asked again. ``in_doubt`` says what happens to items that an earlier run
     sent without recording how that ended: sent again, handed out as errors, or refused before anything is sent.
     ``fresh`` forgets what is recorded, ``only_failed`` asks only what failed, ``accept_changes`` asks again what
-    changed under its id.
+    changed under its id or was answered under other ``settings``, ``keep`` takes the answers of other settings.
+    ``max_cost`` stops the sending once the known prices of all answers reach so many US dollars. ``response_format`` is
+    that of the whole batch, for the type of recorded answers.
     An ``executor`` that is a BatchExecutor is closed with the batch; one of ``concurrent.futures`` stays its owner's.
     ``stop`` stops the sending when set; ``cancel`` is cancelled by ``close``, for an ``ask`` that listens to it.
 
-    Raises BatchError if the journal cannot be used; from the iteration, what ``items`` raises, and BatchError if the
+    Raises BatchError if the journal cannot be used, SettingsChangedError if recorded answers were made under other
+    settings; from the iteration, what ``items`` raises, and BatchError if the
     journal fails (``.results``: answers that it does not hold) or an item changed under its id.
     """
     if max_workers < 1:
         raise ValueError(f"max_workers is {max_workers}; it must be at least 1")
     if in_doubt not in ("resend", "skip", "error"):
         raise ValueError(f"in_doubt is {in_doubt!r}; it is 'resend', 'skip' or 'error'")
-    if journal is None and (only_failed or fresh or accept_changes or in_doubt != "resend"):
-        raise ValueError("only_failed, fresh, accept_changes and in_doubt need a journal")
+    if journal is None and (only_failed or fresh or accept_changes or keep or in_doubt != "resend"):
+        raise ValueError("only_failed, fresh, accept_changes, keep and in_doubt need a journal")
+    if keep and accept_changes:
+        raise ValueError("keep takes the answers of other settings, accept_changes asks them again: give one of them")
+    if max_cost is not None and (isinstance(max_cost, bool) or not 0 < max_cost < float("inf")):
+        raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
     if executor is not None and in_doubt != "resend":
         raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
     runs_work = _executor(ask, max_workers, executor)
     capacity = runs_work.capacity
     ahead = capacity if in_doubt == "resend" else 0
     flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4))
+    book, resume = None, Resume(in_doubt, accept_changes, only_failed, response_format=response_format)
     try:
-        book = None if journal is None else _open(journal, in_doubt, fresh=fresh)
+        if journal is not None:
+            book, stale = _open(journal, settings, resume, fresh=fresh, keep=keep)
+            resume = resume._replace(stale=stale, has_model=settings is not None and settings.has_model())
     except BaseException:
         runs_work.close()
+        if book is not None:
+            book.close()
         raise
     summary = BatchSummary()
     recorder: Recorder
@@ -206,8 +243,7 @@ def run_batch(
         recorder = Unrecorded(flow, runs_work)
         hint = "give a journal to be able to go on where it stopped"
     else:
-        summary.recorded = book.counts().answered
-        recorder = JournalRecorder(flow, runs_work, book, Judge(book, Resume(in_doubt, accept_changes, only_failed)))
+        recorder = JournalRecorder(flow, runs_work, book, Judge(book, resume), settings)
         hint = f"the same call with journal {journal} goes on"
     try:
         runs_work.start(recorder.finished)
@@ -216,7 +252,15 @@ def run_batch(
         raise
     feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)
     run = BatchRun(
-        flow, runs_work, recorder, ordered=ordered, summary=summary, resume_hint=hint, stop=stop, cancel=cancel
+        flow,
+        runs_work,
+        recorder,
+        ordered=ordered,
+        summary=summary,
+        resume_hint=hint,
+        stop=stop,
+        cancel=cancel,
+        max_cost=max_cost,
     )
     feeder.start()
     return run
@@ -230,20 +274,25 @@ def _executor(ask: Ask, max_workers: int, given: Executor | BatchExecutor | None
     return given
 
 
-def _open(path: str | Path, in_doubt: InDoubt, *, fresh: bool) -> Journal:
+def _open(
+    path: str | Path, settings: AnswerSettings | None, resume: Resume, *, fresh: bool, keep: bool
+) -> tuple[Journal, frozenset[str]]:
+    """The journal with a run begun, and the shapes whose answers are to be asked again."""
     book = Journal(path)
     try:
+        stale: frozenset[str] = frozenset()
+        if settings is not None and not fresh and not keep:
+            stale = changed_shapes(book, settings, accept=resume.accept_changes)
         book.begin_run(fresh=fresh)
-        counts = book.counts()
-        if in_doubt == "error" and counts.in_doubt:
+        if resume.in_doubt == "error" and book.in_doubt(1):
             raise BatchError(
-                f"{path}: {counts.in_doubt} items are in doubt (first: {book.in_doubt(1)[0]!r}): sent, no answer "
-                "recorded; resend or skip them, or start over"
+                f"{path}: {book.counts().in_doubt} items are in doubt (first: {book.in_doubt(1)[0]!r}): sent, no "
+                "answer recorded; resend or skip them, or start over"
             )
     except BaseException:
         book.close()
         raise
-    return book
+    return book, stale
 
 
 def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Digest) -> None:
@@ -258,9 +307,17 @@ def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Dig
                 break
             if not flow.enter():
                 return
-            recorder.read(*_work(next(numbers), given, digest))
+            try:
+                recorder.read(*_work(next(numbers), given, digest))
+            except BaseException:
+                flow.starved = True  # the item was counted, and nobody else knows of it
+                raise
     except BaseException as error:  # noqa: BLE001 - the input's error is raised where its results are awaited
-        flow.end(error)
+        try:
+            flow.end(error)
+        except BaseException:
+            flow.starved = True
+            raise
     else:
         flow.end()
 
@@ -268,11 +325,14 @@ def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Dig
 def _work(position: int, given: ItemLike, digest: Digest) -> tuple[Work, Exception | None]:
     """The work that an item makes, or, with an error, the item that makes none."""
     key, prompt, named = f"#{position}", None if isinstance(given, Exception) else given, False
+    if isinstance(given, LineError) and given.id is not None:
+        key, named = given.id, True
     try:
         item = as_item(given)
         prompt = item.prompt
         if item.id is not None:
             key, named = item.id, True
+        check_prompt(prompt)
         found = digest(item)
     except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
         return Work(position, key, prompt, {}, "", named), error

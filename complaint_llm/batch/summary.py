@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from complaint_llm.batch.codec import in_doubt
+from complaint_llm.batch.states import STATES, state_of_error, state_of_output
 from complaint_llm.exceptions import BackendError
 
 if TYPE_CHECKING:
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class BackendTally:
-    """What one backend did in a batch. ``cost`` is in US dollars; ``unpriced`` counts answers of unknown price.
+    """What one backend did in a batch: its answers, whole or cut, and its errors.
 
-    A demonstration's answers cost nothing.
+    ``cost`` is in US dollars; ``unpriced`` counts answers of unknown price. A demonstration's answers cost nothing.
     """
 
     __slots__ = ("answered", "completion_tokens", "cost", "failed", "prompt_tokens", "unpriced")
@@ -25,16 +26,19 @@ class BackendTally:
 
 
 class BatchSummary:
-    """Counts of results handed out so far. It belongs to the thread that iterates.
+    """Counts of results handed out so far, by their state. It belongs to the thread that iterates.
 
-    ``in_doubt`` counts failed results whose request a provider may have received; ``recorded`` is what a journal held
-    in answers when the batch began, ``resent`` how many items were sent a second time because it was in doubt whether
-    the first had been received.
+    ``in_doubt`` counts failed results whose request a provider may have received; ``recorded`` is how many of the
+    answers a journal already held, ``resent`` how many items were sent a second time because it was in doubt whether
+    the first had been received; both are final when the iteration ends.
     """
 
     def __init__(self, recorded: int = 0) -> None:
         self.answered = 0
+        self.cut = 0
+        self.refused = 0
         self.failed = 0
+        self.not_read = 0
         self.in_doubt = 0
         self.demo = 0
         self.recorded = recorded
@@ -44,7 +48,7 @@ class BatchSummary:
     @property
     def total(self) -> int:
         """Results so far."""
-        return self.answered + self.failed
+        return sum(getattr(self, state) for state in STATES)
 
     @property
     def tokens(self) -> int:
@@ -64,13 +68,13 @@ class BatchSummary:
     def add(self, result: BatchResult) -> None:
         """Count a result."""
         output = result.output
+        state = state_of_output(output) if output is not None else state_of_error(result.error or {})
+        setattr(self, state, getattr(self, state) + 1)
         if output is None:
-            self.failed += 1
             self.in_doubt += result.error is not None and in_doubt(result.error)
             if isinstance(result.error, BackendError) and result.error.backend:
                 self._tally(result.error.backend).failed += 1
             return
-        self.answered += 1
         demo = bool(output.metadata.get("demo"))
         self.demo += demo
         tally = self._tally(output.backend)

@@ -2,82 +2,45 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from complaint_llm.batch import BatchItem, BatchResult, BatchRun, BatchSummary, Journal, open_executor, run_batch
-from complaint_llm.batch.export import output_line, recorded_line, write_whole
-from complaint_llm.batch.lines import FORMATS, Format, LineError, read_lines
+from complaint_llm.batch import (
+    BatchItem,
+    BatchResult,
+    BatchRun,
+    Journal,
+    LineError,
+    SettingsChangedError,
+    item_digest,
+    open_executor,
+    run_batch,
+    salvage_journal,
+)
+from complaint_llm.batch import out_file as out
+from complaint_llm.batch.export import CsvForm, Result, csv_lines, json_line
+from complaint_llm.batch.lines import FORMATS, Format, Line, Lines, read_lines
 from complaint_llm.call import CancelToken
-from complaint_llm.cli.batch_summary import account, price, print_summary
+from complaint_llm.cli.batch_input import count_lines, opened, with_columns
+from complaint_llm.cli.batch_options import Asker, BatchApp, NotDoneError, Options, read_delimiter
+from complaint_llm.cli.batch_progress import progress
+from complaint_llm.cli.batch_signals import stopping
+from complaint_llm.cli.batch_summary import price, print_summary
 from complaint_llm.cli.options import SECONDS, Finite, OutputFile
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
-    from complaint_llm.batch import Ask, BatchExecutor, ExecutorFactory
+    from complaint_llm.batch import Ask, BatchExecutor
     from complaint_llm.batch.items import ItemLike
-    from complaint_llm.batch.lines import Line
     from complaint_llm.messages import InferenceOutput, Prompt
-
-
-class Explanation(Protocol):
-    """What asking one prompt would take. ``cost`` in US dollars at most, None where unknown."""
-
-    @property
-    def prompt_tokens(self) -> int: ...
-    @property
-    def cost(self) -> float | None: ...
-
-
-class Asker(Protocol):
-    """What this command needs of a Mediator."""
-
-    def asker(self) -> Ask: ...
-    def explain(self, prompt: Prompt, /, **params: Any) -> Explanation: ...
-    def close(self) -> None: ...
-
-
-class BatchApp(Protocol):
-    """What this command needs of the application object."""
-
-    def max_workers(self) -> int: ...
-    def open_mediator(self) -> Asker: ...
-    def batch_executors(self, url: str, /) -> Mapping[str, ExecutorFactory]: ...
-    def ask_factory(self) -> Callable[[], Ask]: ...
-
-
-class Options(NamedTuple):
-    """The command's options, as given."""
-
-    output: str
-    form: Format
-    prompt_template: str | None
-    max_workers: int
-    timeout: float | None
-    in_doubt: Any
-    fresh: bool
-    accept_changes: bool
-    only_failed: bool
-    limit: int | None
-    max_cost: float | None
-    executor: str | None
-    as_json: bool
-
-    @property
-    def journal(self) -> Path | None:
-        """The journal stands beside the output; a pipe has none."""
-        return None if self.output == "-" else Path(f"{self.output}.journal")
 
 
 @click.command()
@@ -88,10 +51,23 @@ class Options(NamedTuple):
     default="-",
     show_default=True,
     metavar="OUT",
-    help='JSON lines; "-" is standard output.',
+    help='JSON lines, or a table if it ends in .csv; "-" is standard output.',
 )
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv", "txt"]), help="Of IN; otherwise by its extension.")
 @click.option("--prompt-template", metavar="TEXT", help='For CSV: "Extract claims from: {narrative}".')
+@click.option("--encoding", metavar="NAME", help="Of IN, such as utf-8, utf-16, windows-1252; otherwise found out.")
+@click.option("--delimiter", callback=read_delimiter, help='Between the cells of a CSV: one character, or "tab".')
+@click.option(
+    "--files-below",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where files that lines name must be; otherwise IN's folder.",
+)
+@click.option("--trust-lines", is_flag=True, help="Let lines set the model, the backend, system turns and all else.")
+@click.option("--raw-csv", is_flag=True, help="Write cells as they are, formulas too.")
+@click.option("-s", "--system", metavar="TEXT", help="The system prompt.")
+@click.option("-m", "--model", metavar="NAME", help="The model.")
+@click.option("-b", "--backend", metavar="ID", help="Ask this backend alone.")
 @click.option(
     *("-w", "--max-workers"),
     type=click.IntRange(1, 4096),
@@ -107,8 +83,11 @@ class Options(NamedTuple):
     help="What to do with prompts that were sent before a crash and whose answers are unknown.",
 )
 @click.option("--fresh", is_flag=True, help="Forget what the journal holds and start over.")
-@click.option("--accept-changes", is_flag=True, help="Ask items again that changed under their id.")
+@click.option("--keep", is_flag=True, help="Keep answers that were made under other settings.")
+@click.option("--accept-changes", is_flag=True, help="Ask again what changed: an item under its id, or the settings.")
 @click.option("--only-failed", is_flag=True, help="Ask only what failed before.")
+@click.option("--force", is_flag=True, help="Replace OUT though it was edited, or is not of this command.")
+@click.option("--salvage", is_flag=True, help="First keep what is readable of a damaged journal.")
 @click.option("--limit", type=click.IntRange(1), help="Read only the first LIMIT items.")
 @click.option("--max-cost", type=Finite(0, min_open=True), help="Stop sending at so many US dollars in all.")
 @click.option("--dry-run", is_flag=True, help="Count items, tokens and price; send nothing.")
@@ -118,27 +97,29 @@ class Options(NamedTuple):
 def batch(
     app: BatchApp, /, source: str, form: Format | None, max_workers: int | None, dry_run: bool, **given: Any
 ) -> None:
-    """Ask every prompt of IN and write a JSON line each to OUT, in the order of IN.
+    """Ask every prompt of IN and write a line each to OUT, in the order of IN.
 
-    IN has JSON lines ({"prompt": ...} or {"messages": [...]}, optional "id" and "params"), CSV, or a prompt a line;
-    "-" is standard input. With a file as OUT the journal OUT.journal keeps every answer: run the same command again
-    after a crash, a Ctrl-C or failures, and it goes on where it stopped.
+    IN has JSON lines ({"prompt": ...} or {"messages": [...]}, optional "id" and "params"), a table (CSV), or a prompt a
+    line; "-" is standard input. With a file as OUT the journal OUT.journal keeps every answer: run the same command
+    again after a crash, a Ctrl-C or failures, and it goes on where it stopped.
 
     Example: complaint-llm batch narratives.csv -o claims.jsonl --prompt-template "Extract claims from: {narrative}"
     """
-    options = Options(form=form or _format_of(source), max_workers=max_workers or app.max_workers(), **given)
-    _check(source, options)
-    csv.field_size_limit(2**31 - 1)  # the usual 128 KiB are less than a narrative may have
-    with _opened(source) as file:
+    options = Options(source, form=form or _format_of(source), max_workers=max_workers or app.max_workers(), **given)
+    options.check()
+    with opened(source, twice=options.form == "csv" and options.journal is not None) as file:
         try:
-            lines = read_lines(file, options.form, options.prompt_template)
+            lines = read_lines(file, options.reading)
         except BatchError as error:
             raise click.UsageError(str(error)) from error
-        items = islice(lines, options.limit)
-        if dry_run:
-            code = _dry_run(app, items, options)
-        else:
-            code = _run(app, items, options, _count(source, options))
+        if lines.encoding == "windows-1252" and not options.encoding:
+            _say(f"{source}: read as Windows-1252, because it is not UTF-8; --encoding says another")
+
+        def again() -> Lines:
+            file.seek(0)
+            return read_lines(file, options.reading)
+
+        code = _dry_run(app, lines, options) if dry_run else _run(app, lines, again, options)
     if code:
         raise click.exceptions.Exit(code)
 
@@ -150,72 +131,21 @@ def _format_of(source: str) -> Format:
     return form
 
 
-def _check(source: str, options: Options) -> None:
-    if options.output == "-":
-        needs = [
-            name
-            for name, given in (
-                ("--fresh", options.fresh),
-                ("--accept-changes", options.accept_changes),
-                ("--only-failed", options.only_failed),
-                ("--in-doubt", options.in_doubt != "resend"),
-            )
-            if given
-        ]
-        if needs:
-            raise click.UsageError(f"{needs[0]} needs a journal, and that needs a file: give -o OUT.jsonl")
-    elif source != "-" and Path(options.output).exists() and Path(source).samefile(options.output):
-        raise click.UsageError(f"IN and OUT are the same file: {source}")
-    if options.fresh and options.only_failed:
-        raise click.UsageError("--fresh forgets what failed; --only-failed needs it")
-
-
-@contextmanager
-def _opened(source: str) -> Iterator[BinaryIO]:
-    if source != "-":
-        with Path(source).open("rb") as file:
-            yield file
-        return
-    # Not sys.stdin: after Ctrl-C a thread may still wait in it, and the interpreter must be able to end.
-    try:
-        number = sys.stdin.fileno()
-    except (OSError, ValueError):  # standard input was replaced by an object
-        yield sys.stdin.buffer
-    else:
-        file = os.fdopen(os.dup(number), "rb")
-        yield file
-        file.close()  # not after an error: the thread that still waits in it would have to come out first
-
-
-def _count(source: str, options: Options) -> int | None:
-    """How many lines are to come, for the progress bar: an upper bound, None for a pipe."""
-    if source == "-" or not sys.stderr.isatty():
-        return options.limit
-    with Path(source).open("rb") as file:
-        lines, last = 0, b"\n"
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
-    lines += last != b"\n"
-    return lines if options.limit is None else min(lines, options.limit)
-
-
-def _dry_run(app: BatchApp, items: Iterator[Line], options: Options) -> int:
+def _dry_run(app: BatchApp, lines: Lines, options: Options) -> int:
     counts = {"items": 0, "bad_lines": 0, "prompt_tokens": 0, "unpriced": 0}
     cost = 0.0
     mediator = app.open_mediator()
-    try:
-        for item in items:
+    with _closing(mediator):
+        for item, _ in _prepared(islice(lines.items, options.limit), options):
             if not isinstance(item, BatchItem):
                 counts["bad_lines"] += 1
-                click.echo(str(item), err=True)
+                _say(str(item))
                 continue
-            explained = mediator.explain(item.prompt, **_params(item.params, options))
+            explained = mediator.explain(item.prompt, **item.params)
             counts["items"] += 1
             counts["prompt_tokens"] += explained.prompt_tokens
             counts["unpriced"] += explained.cost is None
             cost += explained.cost or 0.0
-    finally:
-        mediator.close()
     recorded = 0
     if options.journal is not None and options.journal.exists():
         with Journal(options.journal) as journal:
@@ -232,158 +162,191 @@ def _dry_run(app: BatchApp, items: Iterator[Line], options: Options) -> int:
     return 1 if counts["bad_lines"] else 0
 
 
-def _run(app: BatchApp, items: Iterator[Line], options: Options, total: int | None) -> int:
-    mediator: Asker | None = None
-    cancel = CancelToken()
-    executor: BatchExecutor | None = None
-    if options.executor in (None, "threads"):
-        mediator = app.open_mediator()
-        ask = mediator.asker()
-        cancel.attach(mediator.close)
-    else:
-        factories = app.batch_executors(options.executor)
-        executor = open_executor(options.executor, app.ask_factory(), options.max_workers, factories)
-        ask = _asked_elsewhere
-
+def _run(app: BatchApp, lines: Lines, again: Callable[[], Lines], options: Options) -> int:
     stop = threading.Event()
-    ids: dict[int, str] = {}
-    try:
-        run = run_batch(
-            ask,
-            _prepared(items, ids, options),
-            max_workers=options.max_workers,
-            journal=options.journal,
-            ordered=options.journal is None,
-            in_doubt=options.in_doubt,
-            executor=executor,
-            accept_changes=options.accept_changes,
-            only_failed=options.only_failed,
-            fresh=options.fresh,
-            stop=stop,
-            cancel=cancel,
-        )
-        with run, _interrupts(stop, options) as interrupted:
-            stopped = _consume(run, ids, stop, options, total)
-        if options.journal is not None:
-            cut_short = bool(stopped or interrupted)
-            with Journal(options.journal) as journal:
-                write_whole(Path(options.output), map(recorded_line, journal.recorded(earlier=cut_short)))
-    except BatchError as error:
-        # Answers that were paid for and could not be journaled: standard output is free, the journal is not.
-        for result in error.results:
-            _print(result, ids.pop(result.index, None))
-        if error.results:
-            click.echo(f"the {len(error.results):,} that the journal does not hold are on standard output", err=True)
-        raise
-    finally:
-        if mediator is not None:
-            mediator.close()
+    go_on = "run the same command again to go on" if options.journal else "a file as OUT would let you go on later"
+    with stopping(stop, go_on) as signals:
+        return _run_until(stop, signals, app, lines, again, options)
+
+
+def _run_until(
+    stop: threading.Event,
+    signals: list[str],
+    app: BatchApp,
+    lines: Lines,
+    again: Callable[[], Lines],
+    options: Options,
+) -> int:
+    """Ask until the input ends or ``stop`` is set, write OUT, and say what came of it; the exit code."""
+    if options.journal is not None:
+        _make_ready(Path(options.output), options.journal, options)
+    mediator = app.open_mediator()
+    cancel = CancelToken()
+    cancel.attach(mediator.close)
+    under_way: dict[int, Line] = {}
+    with _closing(mediator):
+        try:
+            run = _start(app, mediator, _noted(lines, under_way, options), stop, cancel, options)
+            with run:
+                _consume(run, under_way, lines, options)
+            if options.journal is not None:
+                _write(lines, again, options, cut_short=bool(run.stopped_because or signals))
+        except SettingsChangedError as error:
+            raise NotDoneError(str(error)) from error
+        except BatchError as error:
+            # Answers that were paid for and could not be journaled: standard output is free, the journal is not.
+            for result in error.results:
+                _print(_result(result, under_way, lines, options))
+            if error.results:
+                _say(f"the {len(error.results):,} that the journal does not hold are on standard output")
+            raise
     print_summary(
         run.summary,
-        stopped or ("Ctrl-C" if interrupted else ""),
+        run.stopped_because or (signals[0] if signals else ""),
         as_json=options.as_json,
         on_stdout=options.journal is not None,
         max_cost=options.max_cost,
     )
-    return 130 if interrupted else 1 if run.summary.failed or stopped else 0
+    unanswered = run.summary.total - run.summary.answered
+    return 130 if signals else 1 if unanswered or run.stopped_because else 0
+
+
+def _make_ready(output: Path, journal: Path, options: Options) -> None:
+    """Salvage the journal if that is wished, and see that OUT may be replaced."""
+    if options.salvage:
+        salvaged = salvage_journal(journal)
+        _say(f"{journal}: {salvaged.kept:,} items were readable and are kept; the damaged file is {salvaged.damaged}")
+    if options.force:
+        return
+    try:
+        adopted = out.claim(output, journal, fresh=options.fresh, raw_csv=options.raw_csv)
+    except out.OutFileError as error:
+        raise NotDoneError(str(error)) from error
+    if adopted:
+        _say(f"{output}: its journal is gone; its {adopted:,} answers count as answered (--fresh asks all again)")
+
+
+def _start(
+    app: BatchApp,
+    mediator: Asker,
+    items: Iterable[ItemLike],
+    stop: threading.Event,
+    cancel: CancelToken,
+    options: Options,
+) -> BatchRun:
+    executor: BatchExecutor | None = None
+    ask: Ask = _asked_elsewhere
+    if options.executor in (None, "threads"):
+        ask = mediator.asker()
+    else:
+        factories = app.batch_executors(options.executor)
+        executor = open_executor(options.executor, app.ask_factory(), options.max_workers, factories)
+    return run_batch(
+        ask,
+        items,
+        max_workers=options.max_workers,
+        journal=options.journal,
+        ordered=options.journal is None,
+        in_doubt=options.in_doubt,
+        executor=executor,
+        accept_changes=options.accept_changes,
+        keep=options.keep,
+        only_failed=options.only_failed,
+        fresh=options.fresh,
+        max_cost=options.max_cost,
+        settings=mediator.batch_settings(options.common),
+        stop=stop,
+        cancel=cancel,
+    )
 
 
 def _asked_elsewhere(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
     raise BatchError("an executor asks by itself")
 
 
-def _consume(run: BatchRun, ids: dict[int, str], stop: threading.Event, options: Options, total: int | None) -> str:
-    """Take every result; says why it stopped early, or nothing."""
-    stopped = ""
+def _consume(run: BatchRun, under_way: dict[int, Line], lines: Lines, options: Options) -> None:
+    """Take every result."""
     failed = False
     among_results = options.journal is None and sys.stdout.isatty()
-    with _progress(total, shown=sys.stderr.isatty() and not among_results) as show:
+    total = count_lines(options.source, options.limit)
+    with progress(total, shown=sys.stderr.isatty() and not among_results) as show:
         for result in run:
-            id_ = ids.pop(result.index, None)
+            line = _result(result, under_way, lines, options)
             if options.journal is None:
-                _print(result, id_)
+                _print(line)
             if isinstance(result.error, LineError):
-                click.echo(str(result.error), err=True)
+                _say(str(result.error))
             elif result.error is not None and not failed:
                 failed = True  # one is enough to see what goes wrong; all of them are in OUT
                 reason = "; ".join(map(str.strip, str(result.error).splitlines()))
-                click.echo(f"the first that failed: {id_ or f'item {result.index + 1}'}: {reason}", err=True)
-            show(run.summary)
-            if options.max_cost is not None and run.summary.cost >= options.max_cost and not stopped:
-                stopped = f"the cost reached ${options.max_cost:g}"
-                stop.set()
-    return stopped
+                _say(f"the first that failed: {line.id or f'item {result.index + 1}'}: {reason}")
+            with suppress(OSError):  # the terminal may be gone
+                show(run.summary)
 
 
-def _prepared(items: Iterable[Line], ids: dict[int, str], options: Options) -> Iterator[ItemLike]:
-    """Items with the command's parameters; their ids are noted by place until their result is there."""
-    for place, item in enumerate(items):
+def _noted(lines: Lines, under_way: dict[int, Line], options: Options) -> Iterator[ItemLike]:
+    """Items with the command's parameters; they are noted by place until their result is there."""
+    for place, line in enumerate(_prepared(islice(lines.items, options.limit), options)):
+        under_way[place] = line
+        yield line.item
+
+
+def _prepared(lines: Iterable[Line], options: Options) -> Iterator[Line]:
+    common = options.common
+    for line in lines:
+        item = line.item
         if isinstance(item, BatchItem):
-            if item.id is not None:
-                ids[place] = item.id
-            yield item._replace(params=_params(item.params, options))
+            item = item._replace(params={**common, **item.params})
+        yield line._replace(item=item)
+
+
+def _carried(line: Line, lines: Lines, options: Options) -> Mapping[str, str]:
+    """The cells that go on to OUT: all of them into a table, else those that no prompt has."""
+    names = lines.columns if options.to_table else lines.unused
+    return {name: line.columns[name] for name in names if name in line.columns}
+
+
+def _result(result: BatchResult, under_way: dict[int, Line], lines: Lines, options: Options) -> Result:
+    line = under_way.pop(result.index, None)
+    if line is None:
+        return Result(None, result.output, result.error)
+    content = item_digest(line.item) if isinstance(line.item, BatchItem) and options.journal is None else ""
+    return Result(line.item.id, result.output, result.error, _carried(line, lines, options), content=content)
+
+
+def _write(lines: Lines, again: Callable[[], Lines], options: Options, *, cut_short: bool) -> None:
+    """Write OUT from the journal, beside the cells of the input."""
+    assert options.journal is not None
+    reread = _prepared(again().items, options) if lines.columns else None
+    with Journal(options.journal) as journal:
+        results = with_columns(journal.recorded(earlier=cut_short), reread, lambda line: _carried(line, lines, options))
+        if options.to_table:
+            columns = lines.columns or ("id",)
+            pieces = csv_lines(CsvForm(columns, lines.delimiter, raw=options.raw_csv), results)
         else:
-            yield item
+            pieces = (json_line(result) + "\n" for result in results)
+        out.write(Path(options.output), pieces, journal)
 
 
-def _params(params: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
-    return params if options.timeout is None else {"timeout": options.timeout, **params}
+def _print(result: Result) -> None:
+    click.echo((json_line(result) + "\n").encode(), nl=False)
 
 
-def _print(result: BatchResult, id_: str | None) -> None:
-    click.echo((output_line(id_, result.output, result.error) + "\n").encode(), nl=False)
+def _say(text: str) -> None:
+    """A line on standard error. The terminal may be gone: that must cost no answer."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 @contextmanager
-def _interrupts(stop: threading.Event, options: Options) -> Iterator[list[int]]:
-    """The first Ctrl-C sets ``stop``, the second raises. Yields the list of Ctrl-Cs."""
-    pressed: list[int] = []
-
-    def press(number: int, frame: object) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-        stop.set()
-        again = "run the same command again to go on" if options.journal else "a file as OUT would let you go on later"
-        os.write(2, f"\nstopping: waiting for what is under way (Ctrl-C again: cancel); {again}\n".encode())
-
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-    before = signal.signal(signal.SIGINT, press)
+def _closing(mediator: Asker) -> Iterator[None]:
+    """Close it at the end; what goes wrong there hides no other error."""
     try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _progress(total: int | None, *, shown: bool) -> AbstractContextManager[Callable[[BatchSummary], None]]:
-    """A bar where rich is installed; else nothing while it runs."""
-    if shown:
+        yield
+    except BaseException:
         try:
-            return _bar(total)
-        except ImportError:
-            pass
-    return nullcontext(lambda summary: None)
-
-
-def _bar(total: int | None) -> AbstractContextManager[Callable[[BatchSummary], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    progress = Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-
-    @contextmanager
-    def shown() -> Iterator[Callable[[BatchSummary], None]]:
-        task = progress.add_task("", total=total)
-        with progress:
-            yield lambda summary: progress.update(task, completed=summary.total, description=account(summary))
-
-    return shown()
+            mediator.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the error under way says more
+            _say(f"besides: {error}")
+        raise
+    mediator.close()

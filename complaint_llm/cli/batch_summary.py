@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from complaint_llm.batch.states import STATES
+
 if TYPE_CHECKING:
     from complaint_llm.batch import BatchSummary
 
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
 def account(summary: BatchSummary) -> str:
     """One line: how many, how much."""
     parts = [f"{summary.answered:,} answered", f"{summary.failed:,} failed"]
+    others = (("cut", summary.cut), ("refused", summary.refused), ("not read", summary.not_read))
+    parts += [f"{count:,} {state}" for state, count in others if count]
     if summary.in_doubt:
         parts.append(f"{summary.in_doubt:,} in doubt")
     parts.append(f"{summary.tokens:,} tokens")
-    parts.append(price(summary.cost, summary.unpriced, summary.answered))
+    parts.append(price(summary.cost, summary.unpriced, sum(each.answered for each in summary.backends.values())))
     return ", ".join(parts)
 
 
@@ -37,7 +41,7 @@ def print_summary(
             name: {field: getattr(tally, field) for field in tally.__slots__}
             for name, tally in summary.backends.items()
         }
-        fields = ("answered", "failed", "in_doubt", "recorded", "resent", "demo", "tokens", "cost", "unpriced")
+        fields = (*STATES, "in_doubt", "recorded", "resent", "demo", "tokens", "cost", "unpriced")
         data = {name: getattr(summary, name) for name in fields}
         text = json.dumps({**data, "stopped": stopped or None, "backends": backends})
         click.echo(text, err=not on_stdout)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Attempt, InferenceOutput
 from complaint_llm.routing.attempts import excluded
 from complaint_llm.routing.digest import request_digest
@@ -79,7 +80,7 @@ class Cache:
             if digest is None:
                 try:
                     digest = request_digest(request)
-                except (OSError, TypeError, ValueError):
+                except (InvalidRequestError, TypeError, ValueError):
                     # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
                     return ask(request, candidates)
             key = f"{digest}:{identity}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import deque
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Row = tuple[str, float | None, float, str]
-"""Key, end of its life (seconds since 1970, None: none), when it was made, answer."""
+"""Key, end of its life (seconds since 1970, None: none), when it was made, answer behind its checksum."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, until REAL, made REAL NOT NULL, answer TEXT NOT NULL)
     WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_made ON answers (made);
 """
-_GET = "SELECT until, answer FROM answers WHERE key = ? AND (until IS NULL OR until > ?)"
+_GET = "SELECT until, made, answer FROM answers WHERE key = ? AND (until IS NULL OR until > ?) AND made <= ?"
 _TRIM = """
 DELETE FROM answers WHERE key IN
     (SELECT key FROM answers ORDER BY made LIMIT max(0, (SELECT count(*) FROM answers) - ?))
@@ -62,16 +63,21 @@ class CacheFile:
 
     def get(self, key: str, request: Request) -> tuple[InferenceOutput, float | None] | None:
         """The answer of this key and the seconds that it is still good for (None: for ever), or None."""
-        now = self._wall()
-        row = self._use(lambda db: db.execute(_GET, (key, now)).fetchone())
+        now = float(self._wall())
+        # One that was made in the future was written under a wrong clock: so is the end of its life.
+        row = self._use(lambda db: db.execute(_GET, (key, now, now)).fetchone())
         if row is None:
             return None
+        until, made, answer = row
         form = request.response_format
         try:
-            output = answer_from_json(row[1], None if form is None else form.model)
-        except (ValueError, KeyError, TypeError):
-            return None  # written by another version of this library, or damaged: as good as not there
-        return output, None if row[0] is None else row[0] - now
+            stored, _, text = answer.partition(" ")
+            if stored != _checksum(key, until, made, text):
+                return None  # changed since, or of a version without checksums: as good as not there
+            output = answer_from_json(text, None if form is None else form.model)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None  # written by another version of this library: as good as not there
+        return output, None if until is None else until - now
 
     def put(self, key: str, output: InferenceOutput, ttl: float | None) -> None:
         """Keep an answer, soon. An answer that has no JSON form is not kept."""
@@ -79,11 +85,12 @@ class CacheFile:
             text = answer_to_json(output)
         except (TypeError, ValueError):
             return
-        now = self._wall()
+        now = float(self._wall())
         with self._state:
             if len(self._waiting) >= _MOST_WAITING:
                 return  # the disk is slower than the answers: a cache may miss some
-            self._waiting.append((key, None if ttl is None else now + ttl, now, text))
+            until = None if ttl is None else now + ttl
+            self._waiting.append((key, until, now, f"{_checksum(key, until, now, text)} {text}"))
             if self._writer is None:
                 writer = threading.Thread(target=self._write_until_idle, name="cache writer", daemon=True)
                 try:
@@ -162,3 +169,8 @@ class CacheFile:
     def _open(self) -> sqlite3.Connection:
         self._connection = open_state(self._path, _SCHEMA)
         return self._connection
+
+
+def _checksum(*values: object) -> str:
+    """Over all of a row: a byte that changed on the disk must not come back as an answer."""
+    return hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

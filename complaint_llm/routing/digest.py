@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.messages import ImagePart
+from complaint_llm.prompt_files import read_image
 
 if TYPE_CHECKING:
     from complaint_llm.request import Request
@@ -22,7 +22,7 @@ def request_digest(request: Request) -> str:
     """BLAKE2b of 32 bytes, in hex, of everything that shapes the answer to ``request``, and of its privacy.
 
     Deadline, token and evidence are no part of it. Images count by their bytes (a file is read), URLs as such. Raises
-    OSError for an image file that cannot be read.
+    InvalidRequestError for an image file that cannot be read.
 
     Each message is a line, then its content: the line says how long that is, so that nothing in a text can pass for a
     line. What a request leaves at its default is not written.
@@ -45,7 +45,7 @@ def request_digest(request: Request) -> str:
 
 
 def _image(part: ImagePart) -> tuple[str | None, str | None, str | None, str]:
-    data = Path(part.path).read_bytes() if part.path is not None else part.data
+    data = read_image(part.path) if part.path is not None else part.data
     return (part.url, None if data is None else hashlib.sha256(data).hexdigest(), part.media_type, part.type)
 
 

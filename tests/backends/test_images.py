@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from complaint_llm import prompt_files
 from complaint_llm.backends import images
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import ImagePart
@@ -72,7 +73,7 @@ def test_a_web_url_is_left_to_the_provider_and_never_fetched() -> None:
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        (ImagePart(path="/no/such/file.png"), "no image file 'file.png'"),
+        (ImagePart(path="/no/such/file.png"), "'file.png' cannot be read: no such file"),
         (ImagePart(path="/"), "no image file"),
         (ImagePart(path="a\0b"), "image"),
         (ImagePart(data=b"hello"), "unknown kind"),
@@ -93,6 +94,6 @@ def test_a_device_or_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest
         images.image_data(ImagePart(path="/dev/zero"))
     path = tmp_path / "big.png"
     path.write_bytes(PNG)
-    monkeypatch.setattr(images, "MAX_IMAGE_BYTES", 4)
+    monkeypatch.setattr(prompt_files, "MAX_IMAGE_BYTES", 4)
     with pytest.raises(InvalidRequestError, match="at most 4"):
         images.image_data(ImagePart(path=str(path)))

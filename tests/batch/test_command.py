@@ -13,8 +13,9 @@ from typing import NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from complaint_llm.batch import BatchResult, BatchSummary, Journal
-from complaint_llm.cli.batch import _bar, batch
+from complaint_llm.batch import BatchItem, BatchResult, BatchSummary, Journal, item_digest
+from complaint_llm.cli.batch import batch
+from complaint_llm.cli.batch_progress import bar
 from complaint_llm.exceptions import ServerError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage
 
@@ -46,6 +47,15 @@ class App:
 
     def asker(self):
         return self.ask
+
+    def batch_settings(self, common):
+        return self
+
+    def shape(self, backend, prompt=None, params=None):
+        return None
+
+    def has_model(self):
+        return True
 
     def ask(self, prompt, params):
         text = prompt if isinstance(prompt, str) else prompt[-1].text
@@ -101,6 +111,9 @@ def test_lines_come_out_in_the_order_of_the_input(run):
     assert out()[0] == {
         "id": "n0",
         "text": "<p0>",
+        "parsed": None,
+        "task": None,
+        "matter": None,
         "finish_reason": "stop",
         "backend": "gpt",
         "model": "m",
@@ -116,7 +129,9 @@ def test_lines_come_out_in_the_order_of_the_input(run):
         "attempts": [{"backend": "gpt", "error": None, "seconds": 0.25, "maybe_received": False, "sent": True}],
         "provenance": None,
         "demo": False,
+        "state": "answered",
         "error": None,
+        "digest": item_digest(BatchItem("p0")),
     }
     assert result.stdout == ""
     assert "50 answered, 0 failed, 300 tokens, $12.5000" in result.stderr
@@ -152,8 +167,8 @@ def test_csv_fills_the_template_with_columns(run):
     result = run(app, "in.csv", "-o", "out.jsonl", "--prompt-template", "Claims: {{x}} {narrative}")
     assert result.exit_code == 1
     assert sorted(app.asked) == ["Claims: {x} My landlord, Mr. {Smith},\nlied", "Claims: {x} ok"]
-    assert [line["id"] for line in out()] == ["7", None, "9"]
-    assert "line 4: 3 fields, the header has 2" in result.stderr
+    assert [line["id"] for line in out()] == ["7", "8", "9"]
+    assert "line 4: 3 cells, the header has 2" in result.stderr
 
 
 def test_csv_fields_may_be_long(run):
@@ -182,7 +197,7 @@ def test_pipes(run):
 def test_item_parameters_and_the_timeout_reach_the_call(run):
     put("in.jsonl", '{"prompt": "a", "params": {"temperature": 0}}', '{"prompt": "b", "params": {"timeout": 3}}')
     app = App()
-    run(app, "in.jsonl", "-o", "out.jsonl", "--timeout", "20", "-w", "1")
+    run(app, "in.jsonl", "-o", "out.jsonl", "--timeout", "20", "-w", "1", "--trust-lines")
     assert app.params == [{"timeout": 20.0, "temperature": 0}, {"timeout": 3}]
 
 
@@ -241,7 +256,12 @@ def test_changes_are_refused_unless_accepted(run):
         (["missing.txt"], "does not exist"),
         (["in.txt", "-w", "0"], "0 is not in the range"),
         (["in.txt", "-w", "4097"], "4097 is not in the range"),
-        (["wide.csv", "--prompt-template", "{a}"], "line 1: not UTF-8"),
+        (["wide.csv", "--prompt-template", "{a}", "--encoding", "utf-8"], "the columns are"),
+        (["in.csv", "--prompt-template", "{a}", "--encoding", "latin-99"], "no encoding is called 'latin-99'"),
+        (["in.csv", "--prompt-template", "{a}", "--delimiter", "::"], "one character"),
+        (["in.txt", "-o", "o", "--keep", "--accept-changes"], "give one of them"),
+        (["in.txt", "-o", "o.jsonl", "--raw-csv"], "--raw-csv needs a table"),
+        (["in.txt", "--salvage"], "needs a journal"),
     ],
 )
 def test_wrong_options_are_usage_errors(run, args, message):
@@ -334,7 +354,7 @@ def test_a_terminal_sees_counts_tokens_and_cost_while_it_runs(monkeypatch):
     summary = BatchSummary()
     output = InferenceOutput("x", backend="b", token_usage=TokenUsage(1000, 234, 1234))
     summary.add(BatchResult(0, "k", "p", output, None))
-    with _bar(4) as show:
+    with bar(4) as show:
         show(summary)
     assert "1/4" in shown.getvalue()
     assert "1 answered, 0 failed, 1,234 tokens" in shown.getvalue()

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 
 from complaint_llm.batch import BatchItem
-from complaint_llm.batch.export import output_line
-from complaint_llm.batch.lines import read_lines
+from complaint_llm.batch.export import Result, json_line
+from complaint_llm.batch.line_rules import LineRules
+from complaint_llm.batch.lines import Reading, read_lines
 from complaint_llm.exceptions import BackendTimeoutError, BatchError, RateLimitError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
 
@@ -49,7 +50,7 @@ def test_the_schema_is_a_schema():
     ],
 )
 def test_written_lines_fit(output, error):
-    line = json.loads(output_line("id", output, error))
+    line = json.loads(json_line(Result("id", output, error, {"client": "Ann"}, "abc-0")))
     check("output", line)
     assert set(SCHEMA["$defs"]["output"]["required"]) <= line.keys()
 
@@ -72,7 +73,8 @@ def test_written_lines_fit(output, error):
     ],
 )
 def test_the_reader_and_the_schema_agree(line):
-    (read,) = read_lines(io.BytesIO(json.dumps(line).encode()), "jsonl")
+    reading = Reading("jsonl", rules=LineRules(trusted=True))
+    ((read, _),) = read_lines(io.BytesIO(json.dumps(line).encode()), reading).items
     if isinstance(read, BatchItem):
         check("input", line)
     else:

@@ -142,10 +142,10 @@ class TestDigest:
         def digest(part: ImagePart) -> str:
             return request_digest(ask()._replace(messages=(Message("user", (part,)),)))
 
-        file.write_bytes(b"one")
+        file.write_bytes(b"GIF89a one")
         first = digest(ImagePart(path=str(file)))
-        assert first == digest(ImagePart(data=b"one"))
-        file.write_bytes(b"two")
+        assert first == digest(ImagePart(data=b"GIF89a one"))
+        file.write_bytes(b"GIF89a two")
         assert digest(ImagePart(path=str(file))) != first
 
     @given(st.text(), st.text())

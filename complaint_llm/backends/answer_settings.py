@@ -1,0 +1,66 @@
+"""What shapes the answers of each of many backends, for batches that are resumed later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.backends.base import Backend
+from complaint_llm.backends.composed import ComposedBackend, Part, find_part, only_mocks
+from complaint_llm.backends.lazy import LazyBackend, RefusingBackend
+from complaint_llm.batch.shape import Shape, shape_of
+from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
+
+if TYPE_CHECKING:
+    from complaint_llm.messages import Prompt
+
+
+_REPLACED = GENERATION_KEYS | {"model", "system"}
+"""Settings in whose place a call's own stand; ``extra_body`` is merged."""
+
+
+class PartsSettings:
+    """The settings of ``parts`` and of what they are made of; a backend is made when its settings are first asked for.
+
+    ``common`` are parameters of all requests. One thread at a time may use it.
+    """
+
+    def __init__(self, parts: Sequence[Part], common: Mapping[str, Any] = NOTHING) -> None:
+        self._parts = parts
+        self._common = frozenset(name for name, value in common.items() if value is not None)
+        self._settings: dict[str, Mapping[str, Any] | None] = {}
+        self._shapes: dict[tuple[str, frozenset[str]], Shape] = {}
+
+    def shape(self, backend: str, prompt: Prompt | None = None, params: Mapping[str, Any] = NOTHING) -> Shape | None:
+        """What shapes this backend's answer to a prompt, but for what prompt and parameters say themselves.
+
+        None where there is no such backend here, or it cannot be made.
+        """
+        if backend not in self._settings:
+            self._settings[backend] = self._read(backend)
+        settings = self._settings[backend]
+        if settings is None:
+            return None
+        given = self._common | {name for name, value in params.items() if value is not None}
+        own = given & _REPLACED
+        if prompt is not None and _has_system_turn(prompt):
+            own |= {"system"}
+        known = self._shapes.get((backend, own))
+        if known is None:
+            known = self._shapes[backend, own] = shape_of(backend, settings, own)
+        return known
+
+    def has_model(self) -> bool:
+        """Whether there is a backend that is no mock."""
+        return not all(map(only_mocks, self._parts))
+
+    def _read(self, id: str) -> Mapping[str, Any] | None:
+        part = find_part(self._parts, id)
+        made = part.backend if isinstance(part, LazyBackend) else part
+        if not isinstance(made, Backend) or isinstance(made, (ComposedBackend, RefusingBackend)):
+            return None
+        return made.answer_settings()
+
+
+def _has_system_turn(prompt: Prompt) -> bool:
+    return not isinstance(prompt, str) and any(message.role == "system" for message in as_messages(prompt))

@@ -1,0 +1,96 @@
+"""IN of ``complaint-llm batch``: a file or a pipe, opened, counted, and read a second time for its columns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from complaint_llm.batch import LineError, item_digest
+from complaint_llm.batch.export import Result
+from complaint_llm.request import NOTHING
+
+if TYPE_CHECKING:
+    from complaint_llm.batch import Recorded
+    from complaint_llm.batch.lines import Line
+
+
+@contextmanager
+def opened(source: str, *, twice: bool = False) -> Iterator[BinaryIO]:
+    """The file, or standard input; ``twice``: it can be read again from its beginning, a pipe is copied for that into a
+    file without a name."""
+    if source != "-":
+        with Path(source).open("rb") as file:
+            yield file
+        return
+    # Not sys.stdin: after Ctrl-C a thread may still wait in it, and the interpreter must be able to end.
+    try:
+        number = sys.stdin.fileno()
+    except (OSError, ValueError):  # standard input was replaced by an object
+        pipe: BinaryIO = sys.stdin.buffer
+    else:
+        pipe = os.fdopen(os.dup(number), "rb")
+    if twice:
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(pipe, copy)
+            copy.seek(0)
+            yield copy
+        return
+    try:
+        yield pipe
+    except OSError:
+        pipe.close()  # it could not be read, so nobody waits in it
+        raise
+    if pipe is not sys.stdin.buffer:
+        pipe.close()  # not after another error: the thread that still waits in it would have to come out first
+
+
+def count_lines(source: str, limit: int | None) -> int | None:
+    """How many lines are to come, for the progress bar: an upper bound, None for a pipe."""
+    if source == "-" or not sys.stderr.isatty():
+        return limit
+    with Path(source).open("rb") as file:
+        lines, last = 0, b"\n"
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
+    lines += last != b"\n"
+    return lines if limit is None else min(lines, limit)
+
+
+def with_columns(
+    recorded: Iterable[Recorded], lines: Iterable[Line] | None, carried: Callable[[Line], Mapping[str, str]]
+) -> Iterator[Result]:
+    """What a journal holds, each with the cells of its row in the input, which is read again for that.
+
+    Both come in the order of the input. Cells are put beside an answer only if the line at that place is still the one
+    that was answered: by its id, else by its content.
+    """
+    coming = enumerate(lines or ())
+    place, line = next(coming, (-1, None))
+    for each in recorded:
+        while line is not None and place < each.position:
+            place, line = next(coming, (-1, None))
+        same = line is not None and place == each.position and _is_of(line, each)
+        yield Result(
+            each.id,
+            each.output,
+            each.error,
+            carried(line) if line is not None and same else NOTHING,
+            content=each.content,
+            task=each.task,
+            matter=each.matter,
+        )
+
+
+def _is_of(line: Line, recorded: Recorded) -> bool:
+    item = line.item
+    if item.id != recorded.id:
+        return False
+    if isinstance(item, LineError) or not recorded.content:
+        return isinstance(item, LineError) == (not recorded.content)
+    return recorded.id is not None or item_digest(item) == recorded.content

@@ -1,0 +1,139 @@
+"""The options of ``complaint-llm batch``, and what it needs of the rest of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import click
+
+from complaint_llm.batch.line_rules import LineRules
+from complaint_llm.batch.lines import Format, Reading
+
+if TYPE_CHECKING:
+    from complaint_llm.batch import AnswerSettings, Ask, ExecutorFactory
+    from complaint_llm.messages import Prompt
+
+
+class Explanation(Protocol):
+    """What asking one prompt would take. ``cost`` in US dollars at most, None where unknown."""
+
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def cost(self) -> float | None: ...
+
+
+class Asker(Protocol):
+    """What this command needs of a Mediator."""
+
+    def asker(self) -> Ask: ...
+    def batch_settings(self, common: Mapping[str, Any], /) -> AnswerSettings: ...
+    def explain(self, prompt: Prompt, /, **params: Any) -> Explanation: ...
+    def close(self) -> None: ...
+
+
+class BatchApp(Protocol):
+    """What this command needs of the application object."""
+
+    def max_workers(self) -> int: ...
+    def open_mediator(self) -> Asker: ...
+    def batch_executors(self, url: str, /) -> Mapping[str, ExecutorFactory]: ...
+    def ask_factory(self) -> Callable[[], Ask]: ...
+
+
+class NotDoneError(click.ClickException):
+    """What was asked for cannot be done as things are; nothing was sent."""
+
+    exit_code = 2
+
+
+class Options(NamedTuple):
+    """The command's options, as given."""
+
+    source: str
+    output: str
+    form: Format
+    prompt_template: str | None
+    encoding: str | None
+    delimiter: str | None
+    files_below: Path | None
+    trust_lines: bool
+    raw_csv: bool
+    system: str | None
+    model: str | None
+    backend: str | None
+    max_workers: int
+    timeout: float | None
+    in_doubt: Any
+    fresh: bool
+    keep: bool
+    accept_changes: bool
+    only_failed: bool
+    force: bool
+    salvage: bool
+    limit: int | None
+    max_cost: float | None
+    executor: str | None
+    as_json: bool
+
+    @property
+    def journal(self) -> Path | None:
+        """The journal stands beside the output; a pipe has none."""
+        return None if self.output == "-" else Path(f"{self.output}.journal")
+
+    @property
+    def to_table(self) -> bool:
+        """Whether OUT is a table."""
+        return Path(self.output).suffix.lower() == ".csv"
+
+    @property
+    def reading(self) -> Reading:
+        """How IN is read."""
+        beside = None if self.source == "-" else Path(self.source).parent
+        rules = LineRules(self.files_below or beside, self.trust_lines)
+        return Reading(self.form, self.prompt_template, self.encoding, self.delimiter, rules)
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Parameters of every item; its own stand above them."""
+        given = {"system": self.system, "model": self.model, "backend": self.backend, "timeout": self.timeout}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def check(self) -> None:
+        """Raises UsageError for options that do not go together."""
+        if self.output == "-":
+            needs = [
+                name
+                for name, given in (
+                    ("--fresh", self.fresh),
+                    ("--keep", self.keep),
+                    ("--accept-changes", self.accept_changes),
+                    ("--only-failed", self.only_failed),
+                    ("--force", self.force),
+                    ("--salvage", self.salvage),
+                    ("--in-doubt", self.in_doubt != "resend"),
+                )
+                if given
+            ]
+            if needs:
+                raise click.UsageError(f"{needs[0]} needs a journal, and that needs a file: give -o OUT.jsonl")
+        elif self.source != "-" and Path(self.output).exists() and Path(self.source).samefile(self.output):
+            raise click.UsageError(f"IN and OUT are the same file: {self.source}")
+        if self.fresh and self.only_failed:
+            raise click.UsageError("--fresh forgets what failed; --only-failed needs it")
+        if self.keep and self.accept_changes:
+            raise click.UsageError(
+                "--keep keeps answers of other settings, --accept-changes asks again: give one of them"
+            )
+        if self.raw_csv and not self.to_table:
+            raise click.UsageError("--raw-csv needs a table: give -o OUT.csv")
+
+
+def read_delimiter(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The character that ``--delimiter`` names."""
+    named = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get((value or "").lower(), value)
+    if named is not None and (len(named) != 1 or named in '"\r\n'):
+        raise click.BadParameter('one character, or "tab"')
+    return named

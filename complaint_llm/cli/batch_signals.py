@@ -1,0 +1,43 @@
+"""Ctrl-C, TERM and HUP during a batch: the first stops the sending, the same one again cancels what is under way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "TERM", "SIGHUP": "HUP"}
+
+
+@contextmanager
+def stopping(stop: threading.Event, go_on: str) -> Iterator[list[str]]:
+    """Signals set ``stop``; the same one again raises KeyboardInterrupt. Yields the names of those that came.
+
+    One that is ignored (``nohup``) stays ignored. ``go_on`` says how the batch goes on later.
+    """
+    came: list[str] = []
+
+    def receive(number: int, frame: object) -> None:
+        name = _NAMES[signal.Signals(number).name]
+        if name in came:
+            raise KeyboardInterrupt
+        came.append(name)
+        stop.set()
+        with suppress(OSError):  # the terminal may be gone: that is what HUP says
+            os.write(2, f"\nstopping: waiting for what is under way ({name} again: cancel); {go_on}\n".encode())
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {}
+    for name in _NAMES:
+        number = getattr(signal, name, None)  # Windows has no HUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, receive)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
