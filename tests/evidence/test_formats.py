@@ -39,6 +39,8 @@ def old(known: dict[str, Any], tmp_path: Path) -> Path:
         (top / name).mkdir(parents=True, mode=0o700)
     for name, data in known["files"].items():
         (top / name).write_bytes(decompress(b64decode(data)))
+        (top / name).chmod(0o600 if name.startswith("blocks/") else 0o644)
+    (top / "blocks").chmod(0o755)
     return top
 
 
@@ -127,7 +129,8 @@ EvidenceStore(sys.argv[1])
 
 def test_many_processes_open_an_old_store_at_once(old: Path, known: dict[str, Any]) -> None:
     """One migrates, the others wait for it."""
-    program = "import sys; from complaint_llm.evidence import EvidenceStore as S; print(len(S(sys.argv[1]).list_evidence()))"
+    program = "import sys; from complaint_llm.evidence import EvidenceStore; store = EvidenceStore(sys.argv[1]); "
+    program += "print(len(store.list_evidence()))"
     opened = [
         subprocess.Popen([sys.executable, "-c", program, str(old)], stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
