@@ -70,8 +70,9 @@ class FileBlocks:
     def create(self) -> None:
         """Make the folders, if they are not there. Raises OSError."""
         if not self._unfinished.exists():  # made last, so the others are there too
+            Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
             for letter in "abcdefghijklmnopqrstuvwxyz234567":
-                Path(self._folder, letter).mkdir(mode=0o700, parents=True, exist_ok=True)
+                Path(self._folder, letter).mkdir(mode=0o700, exist_ok=True)
             self._unfinished.mkdir(mode=0o700, exist_ok=True)
             sync_folder(self._folder)
 

@@ -179,7 +179,7 @@ def _from_base32(text: str) -> bytes:
         number = number << 5 | _digit(_BASE32, letter)
     length, rest = divmod(len(text) * 5, 8)
     if rest > 4 or number & ((1 << rest) - 1):
-        raise ValueError("stray bits at its end")
+        raise ValueError("letters are missing or too many")
     return (number >> rest).to_bytes(length, "big")
 
 

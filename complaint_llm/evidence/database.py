@@ -208,8 +208,8 @@ class Database:
         before = self.log.size()
         places = self.log.append(frames)
         connection.executemany(
-            "INSERT OR IGNORE INTO logged VALUES (?, ?)",
-            [(key_of(f.cid), at) for f, at in zip(frames, places, strict=True) if f.kind != DELETED],
+            "INSERT OR IGNORE INTO logged VALUES (?, ?, ?)",
+            [(key_of(f.cid), f.kind, at) for f, at in zip(frames, places, strict=True) if f.kind != DELETED],
         )
         if end == before:
             # Otherwise there is something before it that this index has yet to read.

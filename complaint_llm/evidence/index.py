@@ -165,22 +165,24 @@ def migrate(connection: Transaction, database: Database, get: GetBlock) -> None:
     if not database.read_only:
         for path in database.folder.glob("*.db*"):
             path.chmod(0o600)
+        (database.folder / "blocks").chmod(0o700)
         rewrite_log(connection, database)
     connection.execute(f"PRAGMA store.user_version = {FORMAT}")
 
 
 def rewrite_log(connection: Transaction, database: Database) -> None:
     """Write the log anew from the index. The transaction is an exclusive one."""
-    names: list[bytes] = []
+    names: list[tuple[bytes, bytes]] = []
 
     def noted() -> Iterator[Frame]:
         for frame in frames_of(connection):
-            names.append(key_of(frame.cid))
+            names.append((key_of(frame.cid), frame.kind))
             yield frame
 
     places = database.log.replace(noted())
     connection.execute("DELETE FROM logged")
-    connection.executemany("INSERT OR IGNORE INTO logged VALUES (?, ?)", zip(names, places, strict=True))
+    rows = [(*name, place) for name, place in zip(names, places, strict=True)]
+    connection.executemany("INSERT OR IGNORE INTO logged VALUES (?, ?, ?)", rows)
     connection.execute("UPDATE meta SET value = ? WHERE name = 'log_end'", (database.log.size(),))
     connection.execute("UPDATE meta SET value = ? WHERE name = 'log_key'", (database.log.key(),))
 
@@ -240,7 +242,7 @@ def apply(connection: Transaction, found: Iterable[Found], get: GetBlock) -> int
             records.pop(cid.name, None)
             forget_record(connection, cid.name)
             continue
-        connection.execute("INSERT OR IGNORE INTO logged VALUES (?, ?)", (key_of(cid), at))
+        connection.execute("INSERT OR IGNORE INTO logged VALUES (?, ?, ?)", (key_of(cid), kind, at))
         if kind == BLOCK:
             put_short(connection, cid, data)
         elif kind == TEXT:

@@ -30,8 +30,8 @@ _SINCE_3 = (
     "CREATE INDEX uses_by_block ON uses (block)",
     # Contents with a node that could not be read, so that what they use is not wholly known.
     "CREATE TABLE unknown_uses (root BLOB PRIMARY KEY) WITHOUT ROWID",
-    # Where the log has each block.
-    "CREATE TABLE logged (block BLOB NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (block, place)) WITHOUT ROWID",
+    # Where the log has each block, and as what.
+    "CREATE TABLE logged (block BLOB, kind BLOB, place INTEGER, PRIMARY KEY (block, kind, place)) WITHOUT ROWID",
     # Blocks that go as soon as nobody is adding: of what was deleted, and of what could not be stored whole.
     "CREATE TABLE doomed (block BLOB PRIMARY KEY) WITHOUT ROWID",
     # log_end: up to where the log is in this index. log_key: of which log. lost: why records may be missing.

@@ -12,7 +12,7 @@ from complaint_llm.evidence.cid import RAW, Cid
 from complaint_llm.evidence.dag_pb import Block
 from complaint_llm.evidence.database import Database, Transaction, key_of
 from complaint_llm.evidence.index import put_short
-from complaint_llm.evidence.record_log import BLOCK, Frame
+from complaint_llm.evidence.record_log import BLOCK, RECORD, Frame
 from complaint_llm.evidence.trash import Trash
 
 SMALL = 16 * 1024
@@ -85,11 +85,13 @@ class SmallBlocks:
         if cid.codec == RAW:
             self._connection.execute("DELETE FROM blocks WHERE digest = ?", (cid.digest,))
         self._files.delete(cid)
-        block = key_of(cid)
-        rows = self._connection.execute("SELECT place FROM logged WHERE block = ?", (block,)).fetchall()
-        if rows:
-            self._database.log.erase(cid, [place for (place,) in rows])
-            self._connection.execute("DELETE FROM logged WHERE block = ?", (block,))
+        # The same bytes may be a kept text as well, or the record of an answer.
+        where = "FROM logged WHERE block = ? AND kind IN (?, ?)"
+        names = (key_of(cid), BLOCK, RECORD)
+        places = [place for (place,) in self._connection.execute(f"SELECT place {where}", names).fetchall()]
+        if places:
+            self._database.log.erase(cid, places)
+            self._connection.execute(f"DELETE {where}", names)
 
     def stamp(self, cid: Cid) -> bytes:
         """What changes when somebody writes to the block: a row's own bytes, a file's size and time of change."""
@@ -119,5 +121,6 @@ class SmallBlocks:
 def _insert(connection: Transaction, blocks: list[Block]) -> None:
     for cid, data in blocks:
         put_short(connection, cid, data)
-        if connection.execute("SELECT 1 FROM logged WHERE block = ?", (key_of(cid),)).fetchone() is None:
+        logged = "SELECT 1 FROM logged WHERE block = ? AND kind = ?"
+        if connection.execute(logged, (key_of(cid), BLOCK)).fetchone() is None:
             connection.frames.append(Frame(BLOCK, cid, data))
