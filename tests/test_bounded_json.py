@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.bounded_json import (
@@ -56,7 +56,7 @@ def test_what_holds_too_much_is_refused(name: str, kind: str) -> None:
 
 
 @given(VALUES)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_holds_little_is_read_as_json_reads_it(value: Any) -> None:
     """Texts and bytes alike."""
     text = json.dumps(value)
@@ -93,6 +93,7 @@ def test_who_knows_how_many_values_come_may_take_more() -> None:
 
 
 @given(st.integers(0, 300), st.integers(1, 300))
+@settings(deadline=None)
 def test_depth_is_counted_in_containers(depth: int, limit: int) -> None:
     """For any depth and limit; what is no container has none."""
     value: Any = 0

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.backends.patterns import compile_pattern, is_found
@@ -92,7 +92,7 @@ PATTERNS = st.lists(st.tuples(PIECES, st.sampled_from(["", "?", "*", "+", "{1,2}
 
 
 @given(PATTERNS, st.text("ab1 .é\n", max_size=8))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_pattern_means_what_it_means_to_python(pieces: list[tuple[str, str]], text: str) -> None:
     """Whatever it is made of."""
     pattern = "".join(piece if piece in ("^", "$", r"\b") else piece + times for piece, times in pieces)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -75,7 +75,7 @@ def made(schema: Any, known: Subset) -> dict[str, Any]:
 
 
 @given(SCHEMAS, VALUES)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_answer_that_fits_the_schema_fits_what_leaves(schema: Any, value: Any) -> None:
     """So no provider shuts out what was asked for; the rest is checked here. The given schema is not changed."""
     before = copy.deepcopy(schema)
@@ -86,7 +86,7 @@ def test_every_answer_that_fits_the_schema_fits_what_leaves(schema: Any, value: 
 
 
 @given(SCHEMAS)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_keyword_leaves_that_is_not_known(schema: Any) -> None:
     """None with x- before all; names of properties are no keywords. Beside a reference nothing stands."""
     left = made(schema, subset(("allOf", *SOME.keywords), {"format": ("date",)}))
@@ -169,6 +169,7 @@ def test_a_root_that_is_a_reference_is_put_in_its_place() -> None:
 
 
 @given(SCHEMAS)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_callers_own_keywords_are_taken_out_of_the_words_too(schema: Any) -> None:
     """A schema in the prompt has none with x-; names of properties stay."""
     assert not any(word.startswith("x-") for word, _ in words(without_extensions(schema)))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -127,6 +127,7 @@ SIMPLE: st.SearchStrategy[Any] = st.sampled_from(
         *({"type": name} for name in ("string", "integer", "number", "boolean", "null", "object", "array")),
         *({"enum": ["a", 1, None]}, {"const": True}, {"const": 1}, {"minimum": 1}, {"maxLength": 1}, True, False),
         *({"pattern": "^a"}, {"uniqueItems": True}, {"required": ["a"]}, {"minItems": 1}, {"multipleOf": 2}),
+        {"$ref": "#/$defs/x"},
     ]
 )
 SCHEMAS = st.recursive(
@@ -141,7 +142,6 @@ SCHEMAS = st.recursive(
         | st.builds(lambda a, b: {"oneOf": [a, b]}, inner, inner)
         | st.builds(lambda a, b: {"allOf": [a, b]}, inner, inner)
         | st.builds(lambda part: {"not": part}, inner)
-        | st.builds(lambda part: {"$ref": "#/$defs/x", "$defs": {"x": part}}, inner)
     ),
     max_leaves=6,
 )
@@ -153,17 +153,11 @@ VALUES = st.recursive(
 
 
 @given(SCHEMAS, VALUES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_value_fits_where_the_reference_implementation_says_so(schema: Any, value: Any) -> None:
     """Our own keywords included: patterns, further properties, equal items."""
-    whole = {"allOf": [schema]} if isinstance(schema, bool) or "$defs" in schema else schema
-    if "$defs" in str(schema) and "$defs" not in whole:
-        return  # a reference from the root that leads elsewhere
-    try:
-        expected = Draft202012Validator(whole).is_valid(value)
-    except Exception:
-        return
-    assert (fault(whole, value) is None) == expected
+    whole = {"$defs": {"x": {"type": "string"}}, "allOf": [schema]}
+    assert (fault(whole, value) is None) == Draft202012Validator(whole).is_valid(value)
 
 
 @pytest.mark.parametrize(
