@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from complaint_llm.messages import Attempt
+from complaint_llm.messages import Attempt, TokenUsage
 
 
 class ComplaintLLMError(Exception):
@@ -186,11 +186,18 @@ class ServerError(BackendError):
 
 
 class ResponseFormatError(BackendError):
-    """The answer has the wrong shape, is cut, too large, or empty."""
+    """The answer has the wrong shape, is cut, too large, or empty.
+
+    ``token_usage`` is what an empty answer took, None where it is not known.
+    """
+
+    token_usage: TokenUsage | None = None
 
 
 class StreamInterruptedError(BackendError):
     """A stream broke off before its proper end. ``partial`` is the text that came."""
+
+    retryable = True
 
     def __init__(self, message: str, *, partial: str = "", **facts: Any) -> None:
         super().__init__(message, **facts)

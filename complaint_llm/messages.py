@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "paused"]
 
 ROLES: frozenset[str] = frozenset(("system", "user", "assistant", "tool"))
 
@@ -142,6 +142,11 @@ class InferenceOutput(_Answer):
     ``None`` where the price is unknown. ``provenance`` is the CID of the answer's provenance record, a text; it may be
     given as a function that makes it, which is called when the CID is read. ``extra`` is the provider's own state to
     be sent back with the next turn (see ``Message.extra``).
+
+    ``finish_reason`` says why the answer ended, the same on every wire: "stop", "length" (cut at the longest allowed),
+    "tool_calls", "content_filter", "paused" (the provider waits for the message to be sent back), None where it does
+    not say or says something else. Its own word is ``metadata["finish_reason"]``. ``metadata["commentary"]`` is what
+    the model said it was about to do, beside the answer.
     """
 
     __slots__ = ()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 from complaint_llm.backends.asking import Asking
 from complaint_llm.backends.facts import ModelFacts
 from complaint_llm.backends.guarded import Guarded
+from complaint_llm.backends.no_answer import check_answered
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
 from complaint_llm.backends.schema_refusal import Means, NativeSchemas
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
@@ -368,9 +369,7 @@ class Backend(Guarded):
     def _finished(self, output: InferenceOutput, request: Request) -> InferenceOutput:
         if not isinstance(output, InferenceOutput):
             raise ResponseFormatError(f"it gave a {type(output).__name__}, not an InferenceOutput", model=request.model)
-        if not output.content and not output.tool_calls:
-            why = f" (finish reason {output.finish_reason})" if output.finish_reason else ""
-            raise ResponseFormatError(f"the answer is empty{why}", backend=self.id, model=request.model)
+        check_answered(output, request.model)
         asked = request.model or ""
         cost = output.cost
         if cost is None and output.token_usage.total_tokens:

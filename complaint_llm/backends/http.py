@@ -135,12 +135,10 @@ class HTTPBackend(Backend):
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         """What an error body (parsed JSON, or a text that is none) says; ``status`` is None inside an answer."""
-        if isinstance(payload, Mapping):
-            error = payload.get("error", payload)
-            if isinstance(error, Mapping):
-                return WireError(str(error.get("message", "")), _text(error.get("code")) or _text(error.get("type")))
-            return WireError(str(error), _text(payload.get("code")))
-        return WireError(str(payload))
+        from complaint_llm.backends.error_bodies import error_fields, error_words
+
+        fields = error_fields(payload)
+        return WireError(error_words(fields), _text(fields.get("code")) or _text(fields.get("type")))
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals()
     """How the provider says that a schema is refused, for those that take schemas."""
@@ -149,8 +147,15 @@ class HTTPBackend(Backend):
         return self.schema_refusals.may_be_meant(error)
 
     def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
-        """The error to raise for an error body that came inside an HTTP 200; ``status`` where the body names one."""
-        return make_error(status, self.decode_error(status, payload), NOTHING, redact=self.redact)
+        """The error to raise for an error body that came inside an HTTP 200; ``status`` where it is known otherwise
+        than from the body."""
+        from complaint_llm.backends.error_bodies import inside_status, known_kind
+
+        status = status or inside_status(payload)
+        found = self.decode_error(status, payload)
+        if found.kind is None and status is None:
+            found = found._replace(kind=known_kind(payload))
+        return make_error(status, found, NOTHING, redact=self.redact)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         """The HTTP request that embeds the texts. Only called where ``capabilities`` has "embeddings"."""
@@ -329,7 +334,9 @@ class HTTPBackend(Backend):
             return parsed
         if not isinstance(parsed, str):
             raise ResponseFormatError(f"parse_response gave a {type(parsed).__name__}, not a text")
-        return InferenceOutput(parsed)
+        from complaint_llm.backends.accumulator import plain_answer
+
+        return plain_answer(parsed)
 
     def _check_key(self) -> None:
         if self.needs_key and self.api_key is None:

@@ -104,9 +104,7 @@ def _check_nothing_is_lost(connection: Transaction, log: RecordLog) -> None:
     known = {name for (name,) in connection.execute("SELECT record_id FROM records")}
     for record in said.records.values():
         if record.record_id not in known:
-            raise EvidenceCorruptedError(
-                f"nothing was moved: record {record.record_id} is not in the index. {_REMEDY}"
-            )
+            raise EvidenceCorruptedError(f"nothing was moved: record {record.record_id} is not in the index. {_REMEDY}")
 
 
 _REMEDY = "`complaint-llm evidence rebuild` puts back what can be; `gc --force` moves what then has no record"

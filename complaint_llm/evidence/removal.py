@@ -27,9 +27,7 @@ class Deleted(NamedTuple):
     kept_by: tuple[Cid, ...]
 
 
-def delete(
-    database: Database, blocks_of: Callable[[Transaction], SmallBlocks], column: str, value: str
-) -> Deleted:
+def delete(database: Database, blocks_of: Callable[[Transaction], SmallBlocks], column: str, value: str) -> Deleted:
     """Delete the records whose ``cid`` or ``user_id`` is this, then the blocks that nothing uses any more."""
     kept_by: dict[bytes, None] = {}
     with database.transaction("shared") as connection:

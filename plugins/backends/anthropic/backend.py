@@ -11,7 +11,7 @@ from complaint_llm_plugins.backends.anthropic import wire
 from complaint_llm_plugins.backends.anthropic.errors import decode_error
 from complaint_llm_plugins.backends.anthropic.schema import KNOWN, strict_schema
 
-from complaint_llm.backends import HTTPBackend, StreamDecoder, WireError, WireRequest
+from complaint_llm.backends import HTTPBackend, WireError, WireRequest
 from complaint_llm.backends.bodies import overlay
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
 from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
@@ -20,6 +20,8 @@ from complaint_llm.exceptions import ConfigError
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.anthropic.stream import Decoder
+
     from complaint_llm.backends.base import Capability
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
@@ -79,12 +81,12 @@ class AnthropicBackend(HTTPBackend):
         return WireRequest(wire.PATH, body)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return wire.decode(payload, self._metadata(request), self.error_inside)
+        return self.decoder(request).whole(payload)
 
-    def decoder(self, request: Request) -> StreamDecoder:
+    def decoder(self, request: Request) -> Decoder:
         from complaint_llm_plugins.backends.anthropic.stream import Decoder
 
-        return Decoder(self._metadata(request), self.error_inside)
+        return Decoder(self._metadata(request), self.error_inside, request.model or "")
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(unspecific=frozenset(("invalid_request_error",)))
     """A 400 names no parameter: "the compiled grammar is too large" is like any other bad request by its code."""

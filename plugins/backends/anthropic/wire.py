@@ -5,13 +5,11 @@ Source: the types of the anthropic SDK 2.11; platform.claude.com for errors and 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.shapes import count, mapping, optional_mapping, text, wrong
-from complaint_llm.exceptions import BackendError, ContentFilterError, ResponseFormatError
-from complaint_llm.messages import FinishReason, ImagePart, InferenceOutput, Message, TokenUsage, ToolCall
+from complaint_llm.backends.shapes import count, optional_mapping
+from complaint_llm.messages import ImagePart, Message, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.messages import Tool
@@ -23,19 +21,6 @@ MAX_TOKENS = 4096
 
 PROVIDER = "anthropic"
 """The key under which thinking blocks travel in ``Message.extra``."""
-
-STOP_REASONS: Mapping[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
-
-Fail = Callable[[Any], BackendError]
-"""Makes the error to raise of an error body that came inside an HTTP 200; secrets are cut out there."""
 
 BROKEN_ARGUMENTS = "INVALID_JSON"
 """The key that the API's documentation proposes for handing a model's broken argument text back to it."""
@@ -141,61 +126,6 @@ def _says_the_same(blocks: Sequence[Any], message: Message) -> bool:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def decode(payload: Any, metadata: Mapping[str, Any], fail: Fail) -> InferenceOutput:
-    """The answer in a body. Raises ResponseFormatError, or ContentFilterError where the model refused."""
-    body = mapping(payload, "the body")
-    if body.get("type") == "error":
-        raise fail(body)
-    blocks = body.get("content")
-    if not isinstance(blocks, list):
-        raise wrong("content", blocks, "an array")
-    said: list[str] = []
-    thought: list[str] = []
-    calls: list[ToolCall] = []
-    keep = False
-    for block in blocks:
-        kind = mapping(block, "a content block").get("type")
-        if kind == "text":
-            said.append(text(block.get("text"), "text"))
-        elif kind == "tool_use":
-            calls.append(_tool_call(block))
-        elif kind == "thinking":
-            thought.append(text(block.get("thinking"), "thinking"))
-            keep = True
-        elif kind == "redacted_thinking":
-            keep = True
-    content = "".join(said)
-    reason = body.get("stop_reason")
-    return InferenceOutput(
-        content,
-        tuple(calls),
-        "".join(thought) or None,
-        None,
-        token_usage(optional_mapping(body.get("usage"), "usage")),
-        neutral_reason(reason, body.get("stop_details"), bool(content or calls)),
-        None,
-        None,
-        "",
-        text(body.get("model"), "model"),
-        (),
-        None,
-        metadata,
-        {PROVIDER: blocks} if keep else None,
-    )
-
-
-def _tool_call(block: Mapping[str, Any]) -> ToolCall:
-    arguments = block.get("input")
-    if arguments is None:
-        arguments = {}
-    raw = json.dumps(arguments, ensure_ascii=False)
-    name = text(block.get("name"), "a tool call's name")
-    if not name:
-        raise ResponseFormatError("a tool call without a name")
-    parsed = arguments if isinstance(arguments, dict) else None
-    return ToolCall(text(block.get("id"), "a tool call's id"), name, parsed, raw)
-
-
 def token_usage(given: Mapping[str, Any]) -> TokenUsage:
     """Neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking."""
     read = given.get("cache_read_input_tokens")
@@ -210,15 +140,3 @@ def token_usage(given: Mapping[str, Any]) -> TokenUsage:
     thinking = details.get("thinking_tokens")
     reasoning = None if thinking is None else count(thinking, "usage")
     return TokenUsage(prompt, completion, prompt + completion, cached, reasoning)
-
-
-def neutral_reason(reason: Any, details: Any, answered: bool) -> FinishReason | None:
-    """The neutral finish reason, None for an unknown one. Raises ContentFilterError for a refusal without an answer."""
-    if reason is None:
-        return None
-    found = STOP_REASONS.get(text(reason, "stop_reason"))
-    if found == "content_filter" and not answered:
-        given = optional_mapping(details, "stop_details")
-        why = given.get("explanation") or given.get("category") or "no reason given"
-        raise ContentFilterError(f"the model refused: {text(why, 'stop_details')[:500]}", code="refusal")
-    return found

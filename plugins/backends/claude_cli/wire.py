@@ -9,18 +9,12 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
+from complaint_llm.backends.accumulator import plain_answer
 from complaint_llm.backends.command import Failure
-from complaint_llm.backends.shapes import count, mapping, number, optional_mapping, text
+from complaint_llm.backends.finish_reasons import neutral_finish_reason
+from complaint_llm.backends.shapes import count, known_text, mapping, number, optional_mapping, text
 from complaint_llm.exceptions import ResponseFormatError
-from complaint_llm.messages import FinishReason, InferenceOutput, TokenUsage
-
-FINISH: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-}
+from complaint_llm.messages import InferenceOutput, TokenUsage
 
 
 def load(stdout: bytes) -> dict[str, Any] | None:
@@ -61,11 +55,12 @@ def _answer(result: dict[str, Any]) -> InferenceOutput:
     completion = count(usage.get("output_tokens"), "usage.output_tokens")
     cost = result.get("total_cost_usd")
     models = tuple(mapping(result.get("modelUsage") or {}, "modelUsage"))
-    stop = result.get("stop_reason")
-    return InferenceOutput(
+    stop = known_text(result.get("stop_reason"))
+    return plain_answer(
         text(result.get("result"), "result"),
         token_usage=TokenUsage(prompt, completion, prompt + completion, cached),
-        finish_reason=FINISH.get(stop) if isinstance(stop, str) else None,
+        finish_reason=neutral_finish_reason(stop, called=False),
+        metadata={"finish_reason": stop} if stop else {},
         # 0 is what it says where it does not know the model's price.
         cost=(number(cost, "total_cost_usd") or None) if cost is not None else None,
         model=models[0] if len(models) == 1 else "",

@@ -12,6 +12,7 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
+from complaint_llm.backends.accumulator import last_message
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
 from complaint_llm.exceptions import (
@@ -55,13 +56,11 @@ def decode(stdout: bytes) -> InferenceOutput | Failure | None:
         elif kind == "turn.failed":
             return _failure(text(mapping(event.get("error"), "error").get("message"), "error.message"))
         elif kind == "turn.completed":
-            # Of several messages the last is the answer: those before announce what it is about to do.
-            return InferenceOutput(
-                said[-1] if said else "",
-                reasoning="\n\n".join(thought) or None,
-                token_usage=_usage(event),
-                finish_reason="stop",
-            )
+            answer = last_message(said)
+            for each in thought[:1] + ["\n\n" + more for more in thought[1:]]:
+                answer.reasoning(each)
+            answer.usage = _usage(event)
+            return answer.output()._replace(finish_reason="stop")
     return None
 
 

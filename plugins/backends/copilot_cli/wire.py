@@ -10,6 +10,7 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
+from complaint_llm.backends.accumulator import last_message
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
 from complaint_llm.exceptions import (
@@ -55,8 +56,7 @@ def decode(stdout: bytes, usage: bytes) -> InferenceOutput | Failure | None:
             ended = count(event.get("exitCode"), "result.exitCode") == 0
     if not ended:
         return None
-    # Of several messages the last is the answer: those before announce what it is about to do.
-    return InferenceOutput(said[-1] if said else "", token_usage=_usage(usage), model=model)
+    return last_message(said).output()._replace(token_usage=_usage(usage), model=model)
 
 
 def _failure(data: Mapping[str, Any]) -> Failure:

@@ -11,13 +11,14 @@ from urllib.parse import quote
 from complaint_llm_plugins.backends.http.template import UNSET, Template, resolve
 
 from complaint_llm.backends import HTTPBackend, WireRequest
+from complaint_llm.backends.accumulator import plain_answer
 from complaint_llm.backends.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.prompts import as_prompt
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
-from complaint_llm.messages import InferenceOutput
 from complaint_llm.request import GENERATION_KEYS
 
 if TYPE_CHECKING:
+    from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
 
 _PLACEHOLDERS = GENERATION_KEYS | {"prompt", "messages", "model", "params"}
@@ -72,7 +73,7 @@ class TemplateBackend(HTTPBackend):
             what = "nothing" if found is UNSET else "no text"
             raise ResponseFormatError(f"the answer has {what} at {self._pointer}")
         refused = self._refused(request)
-        return InferenceOutput(found, metadata={KEY: list(refused)} if refused else {})
+        return plain_answer(found, metadata={KEY: list(refused)} if refused else {})
 
     def _refused(self, request: Request) -> tuple[str, ...]:
         names = self._template.names

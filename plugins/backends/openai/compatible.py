@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, inside_status, read_error
+from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_error
 
-from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, StreamDecoder, WireError, WireRequest
+from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
 from complaint_llm.backends.base import Capability
 from complaint_llm.backends.parameters import Family, ModelTable, UnsupportedParameters
 from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
-from complaint_llm.exceptions import BackendError, ConfigError
+from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
+
+if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
+    from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
 Api = Literal["chat", "responses"]
 
 
 class Wire(Protocol):
-    """One of the two APIs: a module of pure functions."""
+    """The requests of one of the two APIs: a module of pure functions."""
 
     PARAMETERS: Mapping[str, Any]
 
     def encode(self, request: Request, family: Family) -> WireRequest: ...
-    def decode(self, payload: Any, request: Request, family: Family, fail: Any) -> InferenceOutput: ...
 
 
 class CompatibleBackend(HTTPBackend):
@@ -82,22 +85,19 @@ class CompatibleBackend(HTTPBackend):
         return self._wire.encode(request, family)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return self._wire.decode(payload, request, self._family(request), self.error_inside)
+        return self.decoder(request).whole(payload)
 
-    def decoder(self, request: Request) -> StreamDecoder:
+    def decoder(self, request: Request) -> ChatDecoder | ResponsesDecoder:
         if self.api == "responses":
-            from complaint_llm_plugins.backends.openai.stream_responses import ResponsesStreamDecoder
+            from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
-            return ResponsesStreamDecoder(request, self._family(request), self.error_inside)
-        from complaint_llm_plugins.backends.openai.stream_chat import ChatStreamDecoder
+            return ResponsesDecoder(request, self._family(request), self.error_inside)
+        from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
 
-        return ChatStreamDecoder(request, self._family(request), self.error_inside)
+        return ChatDecoder(request, self._family(request), self.error_inside)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
-
-    def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
-        return super().error_inside(payload, status or inside_status(payload))
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         from complaint_llm_plugins.backends.openai.wire_embeddings import encode

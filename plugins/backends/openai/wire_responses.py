@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from complaint_llm_plugins.backends.openai.usage import cost, log_probability, token_usage
-from complaint_llm_plugins.backends.openai.wire_chat import Fail, arguments_text, image_url, json_schema, refuse
+from complaint_llm_plugins.backends.openai.wire_chat import arguments_text, image_url, json_schema
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.accumulator import confidence
-from complaint_llm.backends.bodies import overlay
+from complaint_llm.backends.bodies import overlay, refuse_several_answers
 from complaint_llm.backends.parameters import KEY, Family
-from complaint_llm.backends.shapes import items, mapping, optional_mapping, text, wrong
-from complaint_llm.exceptions import BackendError
-from complaint_llm.messages import FinishReason, ImagePart, InferenceOutput, Message, Tool, ToolCall
-from complaint_llm.request import Request, ResponseFormat, parse_arguments
+from complaint_llm.messages import ImagePart, Message, Tool
+from complaint_llm.request import Request, ResponseFormat
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -29,9 +25,6 @@ PARAMETERS: Mapping[str, Any] = {
     "logprobs": {"with": {"include": ["message.output_text.logprobs"]}},
 }
 """This wire's names of the neutral parameters; the names of a models.json are chat's."""
-
-INCOMPLETE: Mapping[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
-"""Finish reasons by ``incomplete_details.reason``; every other one cut the answer too."""
 
 
 def encode(request: Request, family: Family) -> WireRequest:
@@ -53,85 +46,8 @@ def encode(request: Request, family: Family) -> WireRequest:
         body["stream"] = True
     if request.extra_body:
         overlay(body, request.extra_body)
+        refuse_several_answers(body, "n")
     return WireRequest("/responses", body)
-
-
-def decode(payload: Any, request: Request, family: Family, fail: Fail) -> InferenceOutput:
-    """The answer in a response object. Raises ResponseFormatError for a wrong shape, or the error that it tells of."""
-    body = mapping(payload, "the body")
-    check_status(body, fail)
-    texts: list[str] = []
-    thoughts: list[str] = []
-    refusals: list[str] = []
-    probabilities: list[float] = []
-    calls: list[ToolCall] = []
-    output = [mapping(item, "output[]") for item in items(body.get("output"), "output")]
-    if not output and body.get("status") is None:
-        raise wrong("output", None, "an array with an answer")
-    for item in output:
-        kind = item.get("type")
-        if kind == "message":
-            for part in _parts(item.get("content"), "output[].content"):
-                if part.get("type") == "refusal":
-                    refusals.append(text(part.get("refusal"), "refusal"))
-                else:
-                    texts.append(text(part.get("text"), "output[].content[].text"))
-                    probabilities.extend(log_probabilities(part.get("logprobs")))
-        elif kind == "function_call":
-            calls.append(_tool_call(len(calls), item))
-        elif kind == "reasoning":
-            thoughts.append(reasoning_text(item))
-    content = "".join(texts)
-    finish_reason = finish_of(body, called=bool(calls))
-    if not content and not calls:
-        refuse("".join(refusals), finish_reason)
-    usage = body.get("usage")
-    return InferenceOutput(
-        content,
-        tuple(calls),
-        "\n\n".join(filter(None, thoughts)) or None,
-        confidence(probabilities) if request.params.get("logprobs") else None,
-        token_usage(usage, "input", "output"),
-        finish_reason,
-        None,
-        cost(usage, family.facts),
-        "",
-        text(body.get("model"), "model"),
-        (),
-        None,
-        metadata(family.refused(request.params), body),
-        kept_reasoning(output, family.facts),
-    )
-
-
-def check_status(body: Mapping[str, Any], fail: Fail) -> None:
-    """Raises the error of a response that failed, although HTTP said 200."""
-    if body.get("error") or body.get("status") in ("failed", "cancelled"):
-        raise fail_with(body, fail)
-
-
-def fail_with(body: Mapping[str, Any], fail: Fail) -> BackendError:
-    """The error of a failed response; one without details still says its status."""
-    return fail(body if body.get("error") else {"error": {"message": f"the response's status is {body.get('status')}"}})
-
-
-def finish_of(body: Mapping[str, Any], *, called: bool) -> FinishReason:
-    """The neutral finish reason of a response object."""
-    if body.get("status") == "incomplete":
-        reason = text(optional_mapping(body.get("incomplete_details"), "incomplete_details").get("reason"), "reason")
-        return INCOMPLETE.get(reason, "length")
-    return "tool_calls" if called else "stop"
-
-
-def reasoning_text(item: Mapping[str, Any]) -> str:
-    """The reasoning of one item: its own text where the model shows it (open models), else its summary."""
-    shown = [*_parts(item.get("content"), "reasoning.content")] or [*_parts(item.get("summary"), "reasoning.summary")]
-    return "\n\n".join(text(part.get("text"), "reasoning text") for part in shown)
-
-
-def log_probabilities(given: Any) -> list[float]:
-    """The log-probabilities of the tokens of one piece of text."""
-    return [log_probability(token, "logprobs[]") for token in items(given, "logprobs")]
 
 
 def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,19 +71,6 @@ def kept_reasoning(output: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]
         if item.get("type") == "reasoning" and item.get("encrypted_content")
     ]
     return {extra_key(facts): kept} if kept else None
-
-
-def _parts(given: Any, where: str) -> Iterable[Mapping[str, Any]]:
-    return [mapping(part, f"{where}[]") for part in items(given, where)]
-
-
-def _tool_call(place: int, item: Mapping[str, Any]) -> ToolCall:
-    name = text(item.get("name"), "function_call.name")
-    if not name:
-        raise wrong("function_call.name", None, "a text")
-    raw = text(item.get("arguments"), "function_call.arguments")
-    id = text(item.get("call_id"), "function_call.call_id") or text(item.get("id"), "function_call.id")
-    return ToolCall(id or f"call_{place}", name, parse_arguments(raw), raw)
 
 
 def _items(message: Message, facts: Mapping[str, Any]) -> list[dict[str, Any]]:

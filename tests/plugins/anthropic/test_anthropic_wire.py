@@ -15,6 +15,7 @@ from oddities import JSON, MESSAGES, PNG, places, replaced
 from peers import need_peer
 
 from complaint_llm.backends import AnthropicBackend
+from complaint_llm.backends.finish_reasons import FINISH_REASONS
 from complaint_llm.backends.parameters import KEY
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
@@ -230,7 +231,7 @@ def test_what_a_model_or_version_refuses_is_left_out_and_named_in_the_metadata(
     body: Any = backend.encode(asked).body
     assert not body.keys() & set(refused)
     output = backend.decode(ANSWER, asked)
-    assert output.metadata == ({KEY: refused} if refused else {})
+    assert output.metadata == {"finish_reason": "tool_use", **({KEY: refused} if refused else {})}
     if refused:
         with pytest.raises(InvalidRequestError, match=refused[0]):
             claude(version=version, unsupported_parameters="error").encode(asked)
@@ -401,6 +402,7 @@ def test_the_official_sdks_answer_model_decodes() -> None:
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
         ("refusal", "content_filter"),
+        ("pause_turn", "paused"),
         ("a_reason_of_the_future", None),
     ],
 )
@@ -414,9 +416,8 @@ def test_every_stop_reason_of_the_official_sdk_is_known() -> None:
     from typing import get_args
 
     from anthropic.types import StopReason
-    from complaint_llm_plugins.backends.anthropic.wire import STOP_REASONS
 
-    assert set(get_args(StopReason)) <= STOP_REASONS.keys()
+    assert set(get_args(StopReason)) <= FINISH_REASONS.keys()
 
 
 def test_a_refusal_without_an_answer_is_a_content_filter_error() -> None:

@@ -249,7 +249,6 @@ def test_an_error_inside_an_http_200_is_an_error(
         {"choices": [{"message": {"content": "x"}}], "usage": [1]},
         {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "many"}},
         {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": -1}},
-        {"choices": [{"message": {"content": "x"}}], "model": 7},
     ],
 )
 def test_a_body_of_wrong_shape_is_a_format_error(gpt: OpenAIBackend, payload: Any) -> None:
