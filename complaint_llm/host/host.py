@@ -14,7 +14,7 @@ from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
 from complaint_llm.host.drop_ins import DropIn, find_drop_ins
 from complaint_llm.host.installed import EntryPoint, Installed
-from complaint_llm.host.record import PluginRecord
+from complaint_llm.host.record import PluginRecord, unknown_plugin
 from complaint_llm.host.registry import Registry
 from complaint_llm.host.source_offers import BACKEND_TYPES
 from complaint_llm.schema_problems import nearest
@@ -24,11 +24,6 @@ log = logging.getLogger("complaint_llm.host")
 OWN_DISTRIBUTION = "complaint-llm"
 BLOCKED = "is named in PLUGINS.block"
 NOT_ALLOWED = "is not named in PLUGINS.allow"
-
-
-def unknown_plugin(name: str, near: str | None) -> str:
-    """What to say of a name that no plugin has."""
-    return f'no plugin "{name}"' + (f'; did you mean "{near}"?' if near else ": `complaint-llm plugins` lists them")
 
 
 class PluginHost:

@@ -18,3 +18,8 @@ class PluginRecord(NamedTuple):
     state: Literal["ok", "error", "blocked"] = "ok"
     types: tuple[str, ...] = ()
     error: str | None = None
+
+
+def unknown_plugin(name: str, near: str | None) -> str:
+    """What to say of a name that no plugin has."""
+    return f'no plugin "{name}"' + (f'; did you mean "{near}"?' if near else ": `complaint-llm plugins` lists them")
