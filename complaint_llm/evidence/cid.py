@@ -191,8 +191,8 @@ def _digit(alphabet: str, letter: str) -> int:
 
 
 def _from_base16(text: str) -> bytes:
-    if text != "".join(text.split()):
-        raise ValueError("a blank in it")
+    if len(text) % 2 or text != "".join(text.split()):
+        raise ValueError("letters are missing or too many")
     return bytes.fromhex(text)
 
 

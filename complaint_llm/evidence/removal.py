@@ -42,7 +42,7 @@ def delete(database: Database, blocks_of: Callable[[Transaction], SmallBlocks], 
         contents = tuple(dict.fromkeys(parse_cid(name) for _, name in rows))
         for cid in contents:
             roots = connection.execute("SELECT root FROM uses WHERE block = ?", (key_of(cid),)).fetchall()
-            kept_by.update((bytes(root), None) for (root,) in roots)
+            kept_by.update((bytes(root), None) for (root,) in roots if root != key_of(cid))
     blocks = _purged(database, blocks_of) if rows else 0
     database.overwrite_deleted()
     return Deleted(len(rows), contents, blocks, tuple(map(cid_of_key, kept_by)))
