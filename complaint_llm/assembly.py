@@ -176,21 +176,3 @@ def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> St
         return make_strategy(given)
     offered = host.offer("complaint_llm_strategies", given)
     return make_strategy(given, {} if offered is None else {given: offered})
-
-
-def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
-    """The cache that the settings of MEDIATOR.cache describe."""
-    from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
-
-    path = settings.get("path")
-    size = settings.get("size", DEFAULT_SIZE)
-    file, common = None, None
-    if path is not None:
-        from complaint_llm.routing.cache_file import CacheFile
-
-        file = CacheFile(Path(path), size=size)
-    if shared is not None:
-        from complaint_llm.routing.shared_cache import SharedCache
-
-        common = SharedCache(shared)
-    return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)

@@ -78,7 +78,8 @@ def check_keys(keys: Mapping[str, Any], owner: str) -> None:
 
 
 def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
-    """Options from keys whose aliases are resolved and whose values fit the rules. Raises TypeError for an unknown key."""
+    """Options from keys whose aliases are resolved and whose values fit the rules. Raises TypeError for an unknown
+    key."""
     for key in keys:
         if key not in COMMON_KEYS:
             from complaint_llm.schema_problems import nearest

@@ -35,6 +35,7 @@ from complaint_llm.cli.batch_progress import progress
 from complaint_llm.cli.batch_signals import stopping
 from complaint_llm.cli.batch_summary import price, print_summary
 from complaint_llm.cli.options import SECONDS, Finite, OutputFile
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -151,9 +152,9 @@ def _dry_run(app: BatchApp, lines: Lines, options: Options) -> int:
         with Journal(options.journal) as journal:
             recorded = journal.counts().answered
     if options.as_json:
-        click.echo(json.dumps({**counts, "cost": cost, "recorded": recorded}))
+        write(json.dumps({**counts, "cost": cost, "recorded": recorded}))
     else:
-        click.echo(
+        write(
             f"{counts['items']:,} items, {counts['bad_lines']:,} bad lines, "
             f"about {counts['prompt_tokens']:,} prompt tokens, "
             + price(cost, counts["unpriced"], counts["items"], "at most ")
@@ -329,13 +330,13 @@ def _write(lines: Lines, again: Callable[[], Lines], options: Options, *, cut_sh
 
 
 def _print(result: Result) -> None:
-    click.echo((json_line(result) + "\n").encode(), nl=False)
+    write(json_line(result))
 
 
 def _say(text: str) -> None:
     """A line on standard error. The terminal may be gone: that must cost no answer."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        tell(text)
 
 
 @contextmanager

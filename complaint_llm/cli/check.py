@@ -11,6 +11,7 @@ import click
 from complaint_llm.cli.app import App
 from complaint_llm.cli.leaving import Leaving, leaving
 from complaint_llm.cli.table import print_table
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.config.precautions import precautions
 from complaint_llm.exceptions import ComplaintLLMError
 
@@ -56,11 +57,11 @@ def check(app: App, connect: bool, as_json: bool) -> None:
         _check_node(mediator)
         cautions = [] if mediator.config is None else precautions(mediator.config)
     if as_json:
-        click.echo(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
+        write(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
     else:
         print_table(("backend", "type", "model", "state", "goes to", ""), [finding.as_row() for finding in findings])
     for line in cautions:
-        click.echo(f"WARNING {line}", err=True)
+        tell(f"WARNING {line}")
     if any(finding.state in ("broken", "unreachable") for finding in findings):
         raise SystemExit(1)
 

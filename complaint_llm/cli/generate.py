@@ -10,6 +10,7 @@ import click
 from complaint_llm.cli.app import App
 from complaint_llm.cli.options import SECONDS, Finite
 from complaint_llm.cli.streams import read_all
+from complaint_llm.cli.terminal import write
 from complaint_llm.messages import InferenceOutput
 
 
@@ -37,11 +38,11 @@ def generate(app: App, /, prompt: str, stream: bool, as_json: bool, **given: Any
     with app.open_mediator() as mediator:
         if stream and not as_json:
             for piece in mediator.stream_generate(prompt, **params):
-                click.echo(piece, nl=False)
-            click.echo()
+                write(piece, end="")
+            write()
             return
         output = mediator.infer(prompt, **params)
-    click.echo(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
+    write(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
 
 
 def as_data(output: InferenceOutput) -> dict[str, Any]:
