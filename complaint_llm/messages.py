@@ -1,19 +1,19 @@
 """The values that flow through the library: messages, tools, outputs, usage, stream events.
 
 All of them are immutable named tuples: cheap to define at import and to make per call, picklable, and changed
-only by ``value._replace(...)``. This module imports nothing of ours.
+only by ``value._replace(...)``. Mappings in them are each value's own, never a default that values share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
+
+from complaint_llm.message_shapes import arguments_text, call_fields, message_fields
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "paused"]
-
-ROLES: frozenset[str] = frozenset(("system", "user", "assistant", "tool"))
 
 
 class TextPart(NamedTuple):
@@ -51,13 +51,33 @@ class ToolCall(NamedTuple):
     arguments: Mapping[str, Any] | None
     arguments_raw: str = ""
 
+    @property
+    def arguments_text(self) -> str:
+        """The argument text that goes to a model: the one that came, unless ``arguments`` were changed since."""
+        return arguments_text(self.arguments, self.arguments_raw)
+
+    def to_dict(self) -> dict[str, Any]:
+        """This call for ``json``, in OpenAI's shape."""
+        return {
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": self.arguments_text},
+        }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> ToolCall:
+        """The call of ``to_dict``; flat dicts of the fields are read, too. Raises ValueError."""
+        return cls(*call_fields(given))
+
 
 class Message(NamedTuple):
     """One turn of a conversation.
 
     ``content`` is a text or a tuple of parts. An assistant's message may carry ``tool_calls``; a ``tool`` message
-    answers the call named by ``tool_call_id``. ``extra`` is what a provider wants back unchanged with the next
-    turn (thinking signatures); it is never shown or logged.
+    answers the call named by ``tool_call_id``. ``extra`` is what the service that made the message wants back unchanged
+    with the next turn (thinking signatures, encrypted reasoning), sealed with that service's name and with a digest of
+    what the message says: no other service gets it, nor does its own once the message was changed. It is JSON, and
+    never shown or logged.
     """
 
     role: Role
@@ -74,13 +94,61 @@ class Message(NamedTuple):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
+    def to_dict(self) -> dict[str, Any]:
+        """This message for ``json``, everything in it: ``Message.from_dict(json.loads(json.dumps(m.to_dict()))) == m``.
 
-class Tool(NamedTuple):
-    """A function that a model may ask to be called; ``parameters`` is a JSON Schema of type object."""
+        The keys are ``role``, ``content`` and those of ``tool_calls`` (in OpenAI's shape), ``tool_call_id``, ``name``
+        and ``extra`` that are set; bytes of an image are base64.
+        """
+        content: Any = self.content
+        if not isinstance(content, str):
+            content = [_part_dict(part) for part in content]
+        found: dict[str, Any] = {"role": self.role, "content": content}
+        if self.tool_calls:
+            found["tool_calls"] = [call.to_dict() for call in self.tool_calls]
+        rest = {"tool_call_id": self.tool_call_id, "name": self.name, "extra": self.extra}
+        return {**found, **{name: value for name, value in rest.items() if value is not None}}
 
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Message:
+        """The message of ``to_dict``, of OpenAI's shape, or of the list that ``json.dumps(message)`` writes.
+
+        Raises ValueError in one line, without a subject: "has no content".
+        """
+        fields = message_fields(given)
+        content = fields["content"]
+        if not isinstance(content, str):
+            fields["content"] = tuple(TextPart(**part) if "text" in part else ImagePart(**part) for part in content)
+        fields["tool_calls"] = tuple(ToolCall(*call) for call in fields["tool_calls"])
+        return cls(**fields)
+
+
+def _part_dict(part: Part) -> dict[str, Any]:
+    found = {"type": part.type, **{name: value for name, value in part._asdict().items() if value is not None}}
+    if isinstance(part, ImagePart) and part.data is not None:
+        from base64 import b64encode
+
+        found["data"] = b64encode(part.data).decode("ascii")
+    return found
+
+
+class _Tool(NamedTuple):
     name: str
-    description: str = ""
-    parameters: Mapping[str, Any] = {"type": "object", "properties": {}}
+    description: str
+    parameters: Mapping[str, Any]
+
+
+class Tool(_Tool):
+    """A function that a model may ask to be called; ``parameters`` is a JSON Schema of type object.
+
+    Without ``parameters`` it takes none.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, description: str = "", parameters: Mapping[str, Any] | None = None) -> Self:
+        own = {"type": "object", "properties": {}} if parameters is None else parameters
+        return super().__new__(cls, name, description, own)
 
 
 MessageLike: TypeAlias = Message | Mapping[str, Any]
@@ -120,19 +188,19 @@ class Attempt(NamedTuple):
 
 class _Answer(NamedTuple):
     content: str
-    tool_calls: tuple[ToolCall, ...] = ()
-    reasoning: str | None = None
-    confidence: float | None = None
-    token_usage: TokenUsage = TokenUsage()
-    finish_reason: FinishReason | None = None
-    parsed: Any = None
-    cost: float | None = None
-    backend: str = ""
-    model: str = ""
-    attempts: tuple[Attempt, ...] = ()
-    provenance: str | Callable[[], str] | None = None
-    metadata: Mapping[str, Any] = {}
-    extra: Mapping[str, Any] | None = None
+    tool_calls: tuple[ToolCall, ...]
+    reasoning: str | None
+    confidence: float | None
+    token_usage: TokenUsage
+    finish_reason: FinishReason | None
+    parsed: Any
+    cost: float | None
+    backend: str
+    model: str
+    attempts: tuple[Attempt, ...]
+    provenance: str | Callable[[], str] | None
+    metadata: Mapping[str, Any]
+    extra: Mapping[str, Any] | None
 
 
 class InferenceOutput(_Answer):
@@ -140,8 +208,9 @@ class InferenceOutput(_Answer):
 
     ``confidence`` is exp(mean token log-probability) where ``logprobs=True`` asked for it. ``cost`` is in US dollars,
     ``None`` where the price is unknown. ``provenance`` is the CID of the answer's provenance record, a text; it may be
-    given as a function that makes it, which is called when the CID is read. ``extra`` is the provider's own state to
-    be sent back with the next turn (see ``Message.extra``).
+    given as a function that makes it, which is called when the CID is read. ``metadata`` is this answer's own, for
+    whoever has it to write on. ``extra`` is the provider's own state to be sent back with the next turn (see
+    ``Message.extra``).
 
     ``finish_reason`` says why the answer ended, the same on every wire: "stop", "length" (cut at the longest allowed),
     "tool_calls", "content_filter", "paused" (the provider waits for the message to be sent back), None where it does
@@ -150,6 +219,41 @@ class InferenceOutput(_Answer):
     """
 
     __slots__ = ()
+
+    def __new__(
+        cls,
+        content: str,
+        tool_calls: tuple[ToolCall, ...] = (),
+        reasoning: str | None = None,
+        confidence: float | None = None,
+        token_usage: TokenUsage = TokenUsage(),  # noqa: B008 - immutable
+        finish_reason: FinishReason | None = None,
+        parsed: Any = None,
+        cost: float | None = None,
+        backend: str = "",
+        model: str = "",
+        attempts: tuple[Attempt, ...] = (),
+        provenance: str | Callable[[], str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Self:
+        return super().__new__(
+            cls,
+            content,
+            tool_calls,
+            reasoning,
+            confidence,
+            token_usage,
+            finish_reason,
+            parsed,
+            cost,
+            backend,
+            model,
+            attempts,
+            provenance,
+            {} if metadata is None else metadata,
+            extra,
+        )
 
     @property
     def provenance(self) -> str | None:

@@ -15,6 +15,7 @@ from complaint_llm import bounded_json
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.event_stream import HTTPEventStream, StreamDecoder
 from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.provider_state import service_at
 from complaint_llm.backends.schema_refusal import SchemaRefusals
 from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.backends.usual_key import usual_key
@@ -247,6 +248,10 @@ class HTTPBackend(Backend):
         # A server without such a list is there all the same.
         if response.status in (401, 403) or response.status >= 500:
             raise self._named(self._error(response))
+
+    def service_name(self) -> str:
+        """Known by the address: what one service signed, another on the same wire refuses."""
+        return service_at(self.base_url)
 
     def price_provider(self) -> str | None:
         """Known by the address: a proxy or a server on this machine has no list price."""

@@ -27,7 +27,7 @@ def encode_output(output: InferenceOutput) -> str:
     """An answer as JSON; fields left at their default are left out."""
     record: dict[str, Any] = {"content": str(output.content)}
     for name, value, default in zip(InferenceOutput._fields, output, _DEFAULTS, strict=True):
-        if value is default or name == "content":
+        if value is default or name == "content" or (name == "metadata" and not value):
             continue
         if name == "provenance":
             value = output.provenance

@@ -71,11 +71,11 @@ class AnthropicBackend(HTTPBackend):
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model or "")
-        refused = family.refused(request.params)
+        refused = self._refused(request)
         if refused:
             self._unsupported.check(refused, request.model or "")
         body = wire.encode(request, family.facts.get("max_tokens", wire.MAX_TOKENS), self._schema(request))
-        family.write(request.params, body)
+        family.write({name: value for name, value in request.params.items() if name not in refused}, body)
         if request.extra_body:
             overlay(body, request.extra_body)
         return WireRequest(wire.PATH, body)
@@ -113,8 +113,16 @@ class AnthropicBackend(HTTPBackend):
     def _metadata(self, request: Request) -> Mapping[str, Any]:
         if not request.params:
             return {}
-        refused = self._models.family(request.model or "").refused(request.params)
+        refused = self._refused(request)
         return {KEY: list(refused)} if refused else {}
+
+    def _refused(self, request: Request) -> tuple[str, ...]:
+        """The parameters that the model does not take, or not at this point of the conversation."""
+        refused = self._models.family(request.model or "").refused(request.params)
+        budget = "thinking_budget"
+        if budget in request.params and budget not in refused and wire.thinking_was_interrupted(request.messages):
+            return (*refused, budget)
+        return refused
 
 
 def _table(version: str) -> ModelTable:

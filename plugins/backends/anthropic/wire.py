@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.backends.call_ids import IdForm, with_wire_ids
 from complaint_llm.backends.shapes import count, optional_mapping
 from complaint_llm.messages import ImagePart, Message, TokenUsage
 
@@ -22,6 +23,9 @@ MAX_TOKENS = 4096
 PROVIDER = "anthropic"
 """The key under which thinking blocks travel in ``Message.extra``."""
 
+CALL_IDS = IdForm("[a-zA-Z0-9_-]+")
+"""What the API takes as the id of a tool call, each once in a conversation."""
+
 BROKEN_ARGUMENTS = "INVALID_JSON"
 """The key that the API's documentation proposes for handing a model's broken argument text back to it."""
 
@@ -34,11 +38,13 @@ def encode_messages(messages: Sequence[Message]) -> tuple[str, list[dict[str, An
     system: list[str] = []
     turns: list[dict[str, Any]] = []
     after_tool = False
-    for message in messages:
+    for message in with_wire_ids(messages, CALL_IDS):
         role = message.role
         if role == "system":
             system.append(message.text)
             continue
+        if role == "assistant" and not (message.content or message.tool_calls or message.extra):
+            continue  # the API refuses a turn that says nothing
         if role == "tool":
             block = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": _content(message.content)}
             if after_tool:
@@ -81,7 +87,13 @@ def encode(request: Request, max_tokens: int, schema: Mapping[str, Any] | None) 
 def _content(content: str | tuple[Any, ...]) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content
-    return [_image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in content]
+    blocks = [_image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in content]
+    return _without_empty_texts(blocks)
+
+
+def _without_empty_texts(blocks: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The blocks without texts of nothing or of blanks, which the API gives but does not take."""
+    return [block for block in blocks if block.get("type") != "text" or str(block.get("text", "")).strip()]
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
@@ -96,12 +108,12 @@ def _image(part: ImagePart) -> dict[str, Any]:
 
 def _assistant(message: Message) -> str | list[dict[str, Any]]:
     kept = message.extra.get(PROVIDER) if message.extra else None
-    if isinstance(kept, list) and _says_the_same(kept, message):
+    if isinstance(kept, list) and all(isinstance(block, dict) for block in kept):
         # Thinking blocks are signed and must come back unchanged, in their places.
-        return kept
+        return _with_ids(_without_empty_texts(kept), message)
     if not message.tool_calls:
         return _content(message.content)
-    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text else []
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text.strip() else []
     blocks.extend(
         {
             "type": "tool_use",
@@ -114,13 +126,27 @@ def _assistant(message: Message) -> str | list[dict[str, Any]]:
     return blocks
 
 
-def _says_the_same(blocks: Sequence[Any], message: Message) -> bool:
-    """Whether the blocks are still those of the message; its author may have changed it since."""
-    if not all(isinstance(block, dict) for block in blocks):
-        return False
-    said = "".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text")
-    calls = [block.get("id") for block in blocks if block.get("type") == "tool_use"]
-    return said == message.text and calls == [call.id for call in message.tool_calls]
+def _with_ids(blocks: Sequence[Mapping[str, Any]], message: Message) -> list[dict[str, Any]]:
+    """Kept blocks under the ids that their calls have on this wire."""
+    ids = iter(call.id for call in message.tool_calls)
+    return [
+        {**block, "id": next(ids, block.get("id"))} if block.get("type") == "tool_use" else dict(block)
+        for block in blocks
+    ]
+
+
+def thinking_was_interrupted(messages: Sequence[Message]) -> bool:
+    """Whether the turn under way called tools without thinking blocks of this service: another's model began it.
+
+    The API then refuses ``thinking`` of type enabled, for which such a turn begins with its thinking.
+    """
+    for message in reversed(messages):
+        if message.role == "user":
+            return False
+        if message.role == "assistant":
+            kept = message.extra.get(PROVIDER) if message.extra else None
+            return bool(message.tool_calls) and not kept
+    return False
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.google.wire import OWN_ID, PROVIDER
+from complaint_llm_plugins.backends.google.wire import PROVIDER
 
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
@@ -108,7 +108,9 @@ class Decoder(JSONStreamDecoder):
     def _keep(self, part: Mapping[str, Any]) -> None:
         """Note the part for the next turn: pieces of one text become one part, as in a whole answer; a signature stays
         with the very part that it signs."""
-        self._signed = self._signed or "thoughtSignature" in part
+        call = part.get("functionCall")
+        with_id = isinstance(call, dict) and bool(call.get("id"))
+        self._signed = self._signed or "thoughtSignature" in part or with_id
         last = self._parts[-1] if self._parts else {}
         plain = part.keys() | last.keys() <= {"text", "thought"} and "text" in last and "text" in part
         if plain and bool(part.get("thought")) == bool(last.get("thought")) and isinstance(part["text"], str):
@@ -124,7 +126,7 @@ class Decoder(JSONStreamDecoder):
         raw = json.dumps({} if arguments is None else arguments, ensure_ascii=False)
         key = self._calls
         self._calls += 1
-        id = text(call.get("id"), "a function call's id") or f"{OWN_ID}{key}"
+        id = text(call.get("id"), "a function call's id") or f"call_{key}"
         return [*self._answer.tool_call(key, id, name, raw), *self._answer.end_tool_call(key)]
 
     def _probabilities(self, candidate: Mapping[str, Any]) -> None:

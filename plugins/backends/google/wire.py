@@ -6,13 +6,15 @@ Source: the types of the google-genai SDK 3.4; ai.google.dev for thought signatu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm_plugins.backends.google.names import model_path
 from complaint_llm_plugins.backends.google.schema import sent_schema
 
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.bodies import overlay, refuse_several_answers
+from complaint_llm.backends.call_ids import ANY, with_wire_ids
 from complaint_llm.exceptions import (
     InvalidRequestError,
 )
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 
 PROVIDER = "google"
 """The key under which signed parts travel in ``Message.extra``."""
-
-OWN_ID = "call_"
-"""How the ids begin that calls get which come without one; they are not sent back."""
 
 UNSIGNED = "skip_thought_signature_validator"
 """What the API takes for the signature of a call that another provider's model made."""
@@ -62,29 +61,59 @@ def encode(request: Request, family: Family) -> WireRequest:
 
 
 def encode_messages(messages: Sequence[Message], signed_calls: bool) -> tuple[str, list[dict[str, Any]]]:
-    """System text and turns. Results of tools that follow one another share one turn, as parallel calls need."""
+    """System text and turns. Results of tools that follow one another share one turn, as parallel calls need, in the
+    order of their calls: only ids that the API itself gave go back to it, and it may have given none."""
     system: list[str] = []
     contents: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
-    after_tool = False
-    for message in messages:
+    called: dict[str, _Called] = {}
+    results: list[tuple[int, dict[str, Any]]] = []
+    for message in with_wire_ids(messages, ANY):
         role = message.role
+        if role == "tool":
+            if not results:
+                contents.append({"role": "user", "parts": []})
+            call = _answered(message, called)
+            results.append((call.place, _tool_result(message, call)))
+            contents[-1]["parts"] = [part for _, part in sorted(results, key=itemgetter(0))]
+            continue
+        results = []
         if role == "system":
             system.append(message.text)
-            continue
-        if role == "tool":
-            part = _tool_result(message, names)
-            if after_tool:
-                contents[-1]["parts"].append(part)
-            else:
-                contents.append({"role": "user", "parts": [part]})
         elif role == "assistant":
-            names.update((call.id, call.name) for call in message.tool_calls)
-            contents.append({"role": "model", "parts": _model_parts(message, signed_calls)})
+            parts = _model_parts(message, signed_calls)
+            if not parts:
+                continue  # the API refuses a turn that says nothing
+            called.update(_calls(message, parts, len(called)))
+            contents.append({"role": "model", "parts": parts})
         else:
             contents.append({"role": "user", "parts": _parts(message.content)})
-        after_tool = role == "tool"
     return "\n\n".join(system), contents
+
+
+class _Called(NamedTuple):
+    """A call that a result may answer: its place in the conversation, its function, the id that the API gave it."""
+
+    place: int
+    name: str
+    id: str | None
+
+
+def _calls(message: Message, parts: Sequence[Mapping[str, Any]], before: int) -> dict[str, _Called]:
+    sent = [part["functionCall"] for part in parts if isinstance(part.get("functionCall"), dict)]
+    return {
+        call.id: _Called(before + place, call.name, function.get("id"))
+        for place, (call, function) in enumerate(zip(message.tool_calls, sent, strict=False))
+    }
+
+
+def _answered(message: Message, called: Mapping[str, _Called]) -> _Called:
+    found = called.get(message.tool_call_id or "")
+    if found is not None:
+        return found
+    if not message.name:
+        what = f"the tool result {message.tool_call_id!r}"
+        raise InvalidRequestError(f"{what} answers no tool call before it", sent=False)
+    return _Called(len(called), message.name, None)
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:
@@ -111,14 +140,10 @@ def _image(part: ImagePart) -> dict[str, Any]:
     return {"fileData": {"mimeType": found, "fileUri": url}}
 
 
-def _tool_result(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
-    id = message.tool_call_id or ""
-    name = names.get(id) or message.name
-    if not name:
-        raise InvalidRequestError(f"the tool result {id!r} answers no tool call before it", sent=False)
-    result: dict[str, Any] = {"name": name, "response": {"output": message.text}}
-    if not id.startswith(OWN_ID):
-        result["id"] = id
+def _tool_result(message: Message, call: _Called) -> dict[str, Any]:
+    result: dict[str, Any] = {"name": call.name, "response": {"output": message.text}}
+    if call.id is not None:
+        result["id"] = call.id
     if not isinstance(message.content, str):
         images = [_image(part) for part in message.content if isinstance(part, ImagePart)]
         if images:
@@ -128,29 +153,17 @@ def _tool_result(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _model_parts(message: Message, signed_calls: bool) -> list[dict[str, Any]]:
     kept = message.extra.get(PROVIDER) if message.extra else None
-    if isinstance(kept, list) and _says_the_same(kept, message):
+    if isinstance(kept, list) and all(isinstance(part, dict) for part in kept):
         # Signatures must come back with the very parts that they sign.
-        return kept
+        return [part for part in kept if part.get("text") or part.keys() - {"text", "thought"}]
     parts = _parts(message.content) if message.content else []
     for place, call in enumerate(message.tool_calls):
-        function: dict[str, Any] = {"name": call.name, "args": _arguments(call)}
-        if not call.id.startswith(OWN_ID):
-            function["id"] = call.id
-        part: dict[str, Any] = {"functionCall": function}
+        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": _arguments(call)}}
         if signed_calls and place == 0:
             part["thoughtSignature"] = UNSIGNED
         parts.append(part)
-    return parts or [{"text": ""}]
+    return parts
 
 
 def _arguments(call: ToolCall) -> dict[str, Any]:
     return {"invalid_json": call.arguments_raw} if call.arguments is None else dict(call.arguments)
-
-
-def _says_the_same(parts: Sequence[Any], message: Message) -> bool:
-    """Whether the parts are still those of the message; its author may have changed it since."""
-    if not all(isinstance(part, dict) for part in parts):
-        return False
-    said = "".join(str(part.get("text", "")) for part in parts if not part.get("thought"))
-    calls = [part["functionCall"].get("name") for part in parts if isinstance(part.get("functionCall"), dict)]
-    return said == message.text and calls == [call.name for call in message.tool_calls]

@@ -57,10 +57,7 @@ class CompatibleBackend(HTTPBackend):
         if self.api not in self.apis:
             raise ConfigError(f"{self.id}: api is {' or '.join(map(repr, self.apis))}, not {api!r}")
         self._wire = _wire(self.api)
-        data = _read(self.model_data)
-        # What a service wants back with the next turn (see ``Message.extra``) is of use to that service alone.
-        data = {**data, "facts": {**data.get("facts", {}), "service": self.base_url}}
-        self._models = ModelTable(data, self._wire.PARAMETERS, fixed_names=self.api == "responses")
+        self._models = ModelTable(_read(self.model_data), self._wire.PARAMETERS, fixed_names=self.api == "responses")
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
     def structured_output(self, request: Request) -> Means:

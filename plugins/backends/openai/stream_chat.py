@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from complaint_llm_plugins.backends.openai.echo import echoed, joined
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
-from complaint_llm_plugins.backends.openai.wire_chat import echoed, function_arguments, metadata
+from complaint_llm_plugins.backends.openai.wire_chat import function_arguments, metadata
 
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.call_fragments import CallFragments
@@ -31,10 +32,13 @@ class ChatDecoder(JSONStreamDecoder):
         self._logprobs = bool(request.params.get("logprobs"))
         self._first: Mapping[str, Any] | None = None
         self._echo: dict[str, list[Any]] = {}
+        self._echo_calls: dict[Any, dict[str, Any]] = {}
+        # Of a content that goes back as a list of parts no piece may be missing.
+        self._plain = not self._logprobs and "content" not in self._facts.get("echo", ())
         self._fragments = CallFragments()
 
     def read(self, chunk: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        piece = None if self._first is None or self._logprobs else _only_text(chunk)
+        piece = _only_text(chunk) if self._first is not None and self._plain else None
         if piece is not None:
             return self._answer.text(piece)
         choice = self._head(chunk)
@@ -108,13 +112,21 @@ class ChatDecoder(JSONStreamDecoder):
             # Each entry is a call of its own, whatever index and id it has.
             if not name:
                 raise wrong("tool_calls[].function.name", None, "a text")
+            self._keep_call(place, call)
             return self._answer.tool_call(place, id, name, arguments)
         if not (id or name or arguments):
             return []
         index = call.get("index")
         slot = index if type(index) is int else f"place {place}"
         placed = self._fragments.place(slot, id, name, arguments)
-        return [] if placed is None else self._answer.tool_call(placed.key, id, placed.name, arguments)
+        if placed is None:
+            return []
+        self._keep_call(placed.key, call)
+        return self._answer.tool_call(placed.key, id, placed.name, arguments)
+
+    def _keep_call(self, key: Any, call: Mapping[str, Any]) -> None:
+        wanted = self._facts.get("echo_calls", ())
+        self._echo_calls.setdefault(key, {}).update({field: call[field] for field in wanted if call.get(field)})
 
     def _probabilities(self, given: Any) -> None:
         tokens = given.get("content") if isinstance(given, dict) else given
@@ -131,7 +143,8 @@ class ChatDecoder(JSONStreamDecoder):
     def _close(self) -> None:
         answer = self._answer
         answer.metadata.update(metadata(self._refused, self._first or {}))
-        kept = {field: value_without_halves(_joined(pieces)) for field, pieces in self._echo.items()}
+        message = {field: joined(pieces) for field, pieces in self._echo.items()}
+        kept = value_without_halves({**message, "tool_calls": list(self._echo_calls.values())})
         answer.extra = echoed(kept, self._facts)
 
 
@@ -194,12 +207,3 @@ def _usage(body: Mapping[str, Any], choice: Mapping[str, Any] | None) -> Any:
         if isinstance(place, Mapping) and place.get("usage") is not None:
             return place["usage"]
     return None
-
-
-def _joined(pieces: list[Any]) -> Any:
-    """The pieces of a field as the whole answer would have it: texts put together, lists one after the other."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if all(isinstance(piece, str) for piece in pieces):
-        return "".join(pieces)
-    return [entry for piece in pieces for entry in (piece if isinstance(piece, list) else [piece])]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
+from complaint_llm_plugins.backends.openai.response_items import kept_items
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
-from complaint_llm_plugins.backends.openai.wire_responses import kept_reasoning, metadata
+from complaint_llm_plugins.backends.openai.wire_responses import metadata
 
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
@@ -138,7 +139,7 @@ class ResponsesDecoder(JSONStreamDecoder):
         answer.cost = cost(usage, self._facts)
         answer.raw_finish_reason = _finish_word(body)
         answer.metadata.update(metadata(self._refused, body))
-        answer.extra = kept_reasoning([value_without_halves(item) for item in output], self._facts)
+        answer.extra = kept_items([value_without_halves(item) for item in output])
         return events
 
     def _catch_up(self, output: list[Item]) -> list[StreamEvent]:

@@ -3,7 +3,8 @@
 The compatible services differ in data: names and refusals of parameters, and the ``facts`` of a models.json:
 
 - ``stream_usage`` (true): streams are asked for their usage by ``stream_options``
-- ``echo``: fields of an assistant's message that the service wants back with the next turn
+- ``call_ids``: the form of tool calls' ids, see complaint_llm.backends.call_ids
+- what goes back with the next turn: see ``echo``
 - ``usage_cost``: where the usage tells the price in US dollars
 - ``object_format`` (true): ``response_format`` of type json_object is understood; else a schema of any object is sent
 - ``strict`` (true): the strict flag of a JSON schema is understood
@@ -16,13 +17,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from complaint_llm_plugins.backends.openai.echo import put_back
+
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.bodies import overlay, refuse_several_answers
+from complaint_llm.backends.call_ids import id_form, with_wire_ids
 from complaint_llm.backends.parameters import KEY, Family
 from complaint_llm.backends.shapes import text
 from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.messages import ImagePart, Message, Tool, ToolCall
-from complaint_llm.request import NOTHING, Request, ResponseFormat
+from complaint_llm.messages import ImagePart, Message, Tool
+from complaint_llm.request import Request, ResponseFormat
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -46,7 +50,7 @@ def encode(request: Request, family: Family) -> WireRequest:
             {"role": message.role, "content": message.content}
             if message.role == "user" and type(message.content) is str and message.name is None
             else _message(message, family.facts)
-            for message in request.messages
+            for message in with_wire_ids(request.messages, id_form(family.facts.get("call_ids")))
         ],
     }
     if request.params:
@@ -75,26 +79,9 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def extra_key(facts: Mapping[str, Any]) -> str:
-    """Under what name a message's ``extra`` holds what this service gave on this wire."""
-    return f"chat {facts.get('service')}"
-
-
-def echoed(message: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The ``extra`` of an answer: the fields that the service wants back."""
-    # An empty text counts: DeepSeek refuses a tool call that comes back without the reasoning that it had, even none.
-    kept = {field: message[field] for field in facts.get("echo", ()) if message.get(field) not in (None, [])}
-    return {extra_key(facts): kept} if kept else None
-
-
 def function_arguments(given: Any) -> str:
     """A tool call's argument text; some services send the object itself."""
     return json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else text(given, "function.arguments")
-
-
-def arguments_text(call: ToolCall) -> str:
-    """The argument text of a call that goes back to the model."""
-    return call.arguments_raw or json.dumps(dict(call.arguments or {}), ensure_ascii=False)
 
 
 def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,12 +98,11 @@ def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
                 {
                     "id": call.id,
                     "type": "function",
-                    "function": {"name": call.name, "arguments": arguments_text(call)},
+                    "function": {"name": call.name, "arguments": call.arguments_text},
                 }
                 for call in message.tool_calls
             ]
-        if message.extra is not None:
-            found.update(message.extra.get(extra_key(facts), NOTHING))
+        put_back(found, message, facts)
     return found
 
 

@@ -1,18 +1,20 @@
 """The Responses API: ``POST /responses``, always with ``store: false``. Pure. Source: the openai SDK's types (3.52).
 
-Read from a models.json: the fact ``reasoning`` (the model reasons, and its encrypted reasoning items are kept in
-``Message.extra`` for the next turn, since nothing is stored), ``strict`` as in wire_chat.
+Read from a models.json: the fact ``reasoning`` (the model reasons: its encrypted reasoning is asked for, to go back
+with the next turn, since nothing is stored), ``strict`` as in wire_chat.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from complaint_llm_plugins.backends.openai.wire_chat import arguments_text, image_url, json_schema
+from complaint_llm_plugins.backends.openai.response_items import items_of
+from complaint_llm_plugins.backends.openai.wire_chat import image_url, json_schema
 
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.bodies import overlay, refuse_several_answers
+from complaint_llm.backends.call_ids import IdForm, with_wire_ids
 from complaint_llm.backends.parameters import KEY, Family
 from complaint_llm.messages import ImagePart, Message, Tool
 from complaint_llm.request import Request, ResponseFormat
@@ -26,12 +28,15 @@ PARAMETERS: Mapping[str, Any] = {
 }
 """This wire's names of the neutral parameters; the names of a models.json are chat's."""
 
+CALL_IDS = IdForm("(?s).{1,64}")
+"""What the API takes as the id of a tool call."""
+
 
 def encode(request: Request, family: Family) -> WireRequest:
     """The HTTP request; parameters that the model refuses are left out."""
     body: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in request.messages for item in _items(message, family.facts)],
+        "input": [item for message in with_wire_ids(request.messages, CALL_IDS) for item in _items(message)],
         "store": False,
     }
     if request.params:
@@ -58,34 +63,20 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def extra_key(facts: Mapping[str, Any]) -> str:
-    """Under what name a message's ``extra`` holds what this service gave on this wire."""
-    return f"responses {facts.get('service')}"
-
-
-def kept_reasoning(output: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The ``extra`` of an answer: reasoning items that the provider can read again, since it stored nothing."""
-    kept = [
-        {"type": "reasoning", "id": item.get("id"), "summary": [], "encrypted_content": item["encrypted_content"]}
-        for item in output
-        if item.get("type") == "reasoning" and item.get("encrypted_content")
-    ]
-    return {extra_key(facts): kept} if kept else None
-
-
-def _items(message: Message, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _items(message: Message) -> Sequence[dict[str, Any]]:
     """The input items of one message: its text and images, its tool calls, or a tool's result."""
     if message.role == "tool":
         return [{"type": "function_call_output", "call_id": message.tool_call_id, "output": _output(message)}]
     if message.role == "user":
         return [{"role": "user", "content": _content(message)}]
+    kept = items_of(message) if message.role == "assistant" else None
+    if kept is not None:
+        return kept
     found: list[dict[str, Any]] = []
-    if message.role == "assistant" and message.extra is not None:
-        found.extend(message.extra.get(extra_key(facts), ()))
     if message.text:
         found.append({"role": message.role, "content": message.text})
     found.extend(
-        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call)}
+        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments_text}
         for call in message.tool_calls
     )
     return found

@@ -426,13 +426,10 @@ def test_a_refusal_without_an_answer_is_a_content_filter_error() -> None:
         decoded({**ANSWER, "content": [], "stop_reason": "refusal", "stop_details": details})
 
 
-def test_signed_thinking_goes_back_unchanged_with_the_next_turn_unless_it_was_edited() -> None:
+def test_signed_thinking_goes_back_unchanged_with_the_next_turn() -> None:
     said = decoded(ANSWER).message()
     turns = encoded(request([Message("user", "Find it."), said]))["messages"]
     assert turns[1]["content"] == ANSWER["content"]
-    edited = said._replace(content="Something else.")
-    blocks = encoded(request([Message("user", "Find it."), edited]))["messages"][1]["content"]
-    assert [block["type"] for block in blocks] == ["text", "tool_use", "tool_use"]
     json.dumps(said.extra)
 
 

@@ -1,0 +1,66 @@
+"""The items of a Responses answer as they go back with the next turn: whole, in their order, with id and phase.
+
+Nothing is stored at the service, so that what it needs again must be in the items: a reasoning item goes back only
+with its encrypted content, or with its own text where the model shows that. The API refuses a reasoning item without
+the item that followed it, and an id whose reasoning is missing: where one cannot go back, the others go without ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from complaint_llm.messages import Message
+
+STATE = "responses"
+"""The key under which the items travel in ``Message.extra``."""
+
+
+def kept_items(output: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The ``extra`` of an answer; None where its text and its calls say all that the items do."""
+    items = [{key: value for key, value in item.items() if value is not None} for item in output]
+    can_go = [item for item in items if item.get("type") != "reasoning" or _can_be_read_again(item)]
+    if len(can_go) < len(items):
+        can_go = [_without_id(item) for item in can_go]
+    return None if _is_plain(can_go) else {STATE: can_go}
+
+
+def items_of(message: Message) -> Sequence[dict[str, Any]] | None:
+    """The items that were kept of a message, under the ids that its calls have now; None where there are none."""
+    kept = message.extra.get(STATE) if message.extra is not None else None
+    if not isinstance(kept, list) or not kept or not all(map(_is_an_assistants, kept)):
+        return None
+    ids = iter(call.id for call in message.tool_calls)
+    return [
+        {**item, "call_id": next(ids, item.get("call_id"))} if item["type"] == "function_call" else dict(item)
+        for item in kept
+    ]
+
+
+def _can_be_read_again(item: Mapping[str, Any]) -> bool:
+    return bool(item.get("encrypted_content") or item.get("content"))
+
+
+def _without_id(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The same said anew. A message then is one of the short form: the API's own has an id."""
+    if item.get("type") != "message":
+        return {key: value for key, value in item.items() if key != "id"}
+    parts = item.get("content")
+    said = "".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping)) if parts else ""
+    phase = {"phase": item["phase"]} if item.get("phase") else {}
+    return {"type": "message", "role": "assistant", "content": said, **phase}
+
+
+def _is_plain(items: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there is nothing but one message, without a phase, and the calls after it."""
+    kinds = [item.get("type") for item in items]
+    calls = kinds[1:] if kinds[:1] == ["message"] else kinds
+    return all(kind == "function_call" for kind in calls) and not any(item.get("phase") for item in items)
+
+
+def _is_an_assistants(item: Any) -> bool:
+    """Whether it can stand in an assistant's turn: messages come from outside, and must not speak as somebody else."""
+    if not isinstance(item, Mapping) or not isinstance(item.get("type"), str):
+        return False
+    kind = item["type"]
+    return item.get("role", "assistant") == "assistant" and kind != "item_reference" and not kind.endswith("_output")
