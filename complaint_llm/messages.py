@@ -106,7 +106,8 @@ class Message(NamedTuple):
         found: dict[str, Any] = {"role": self.role, "content": content}
         if self.tool_calls:
             found["tool_calls"] = [call.to_dict() for call in self.tool_calls]
-        rest = {"tool_call_id": self.tool_call_id, "name": self.name, "extra": self.extra}
+        extra = None if self.extra is None else dict(self.extra)
+        rest = {"tool_call_id": self.tool_call_id, "name": self.name, "extra": extra}
         return {**found, **{name: value for name, value in rest.items() if value is not None}}
 
     @classmethod
