@@ -59,9 +59,11 @@ def put_back(turn: dict[str, Any], message: Message, facts: Mapping[str, Any]) -
 
 
 def joined(pieces: Sequence[Any]) -> Any:
-    """The pieces of a field as the whole answer has it: texts put together, lists with their entries put together."""
+    """The pieces of a field as the whole answer has it: texts and objects put together, lists entry by entry."""
     if all(isinstance(piece, str) for piece in pieces):
         return "".join(pieces)
+    if all(isinstance(piece, Mapping) for piece in pieces):
+        return {key: value for piece in pieces for key, value in piece.items()}
     entries: list[Any] = []
     for piece in pieces:
         for entry in piece if isinstance(piece, list) else [piece] if piece else ():

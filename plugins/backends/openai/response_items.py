@@ -2,7 +2,8 @@
 
 Nothing is stored at the service, so that what it needs again must be in the items: a reasoning item goes back only
 with its encrypted content, or with its own text where the model shows that. The API refuses a reasoning item without
-the item that followed it, and an id whose reasoning is missing: where one cannot go back, the others go without ids.
+the item that followed it, and an id whose reasoning is missing: where one cannot go back, only messages and calls go,
+without their ids.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ STATE = "responses"
 def kept_items(output: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The ``extra`` of an answer; None where its text and its calls say all that the items do."""
     items = [{key: value for key, value in item.items() if value is not None} for item in output]
-    can_go = [item for item in items if item.get("type") != "reasoning" or _can_be_read_again(item)]
-    if len(can_go) < len(items):
-        can_go = [_without_id(item) for item in can_go]
-    return None if _is_plain(can_go) else {STATE: can_go}
+    if not all(item.get("type") != "reasoning" or _can_be_read_again(item) for item in items):
+        items = [_without_id(item) for item in items if item.get("type") in ("message", "function_call")]
+    return None if _is_plain(items) else {STATE: items}
 
 
 def items_of(message: Message) -> Sequence[dict[str, Any]] | None:
