@@ -9,7 +9,12 @@ from complaint_llm.messages import InferenceOutput
 
 
 def own_copy(output: InferenceOutput) -> InferenceOutput:
-    """The same answer, whose ``metadata``, arguments, ``parsed`` and ``extra`` nobody else holds.
+    """The same answer, of whose objects nobody else holds any; see ``own_fields``."""
+    return output._replace(**own_fields(output))
+
+
+def own_fields(output: InferenceOutput) -> dict[str, Any]:
+    """Copies of an answer's ``metadata`` and, where it has them, of calls, ``parsed`` and ``extra``, by their names.
 
     Values that are neither JSON nor of a pydantic class, or nested too deep, are shared: nobody can copy them.
     """
@@ -20,7 +25,7 @@ def own_copy(output: InferenceOutput) -> InferenceOutput:
         own["parsed"] = _own(output.parsed)
     if output.extra is not None:
         own["extra"] = _own(output.extra)
-    return output._replace(**own)
+    return own
 
 
 def _own(value: Any) -> Any:
@@ -33,7 +38,7 @@ def _own(value: Any) -> Any:
 def _copy(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float, bytes)):
         return value
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_copy(item) for item in value]

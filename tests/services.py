@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from official_types import check_anthropic, check_chat, check_gemini, check_responses
 
 from complaint_llm import InferenceOutput, Mediator
-from complaint_llm.messages import Done
+from complaint_llm.messages import Done, ToolCallStart
 from complaint_llm.testing import FaultyServer, Reply
 
 TOOLS = [
@@ -413,9 +412,12 @@ class World:
         self._servers[name].script(SERVICES[name].reply(said, streamed=streamed))
         if not streamed:
             return self._mediator.infer(history, TOOLS, backend=name, **params)
-        with self._mediator.infer_stream(history, TOOLS, backend=name, **params) as events:
-            (last,) = deque(events, maxlen=1)
+        with self._mediator.infer_stream(history, TOOLS, backend=name, **params) as stream:
+            events = list(stream)
+        last = events[-1]
         assert isinstance(last, Done)
+        begun = [event.id for event in events if isinstance(event, ToolCallStart)]
+        assert begun == [call.id for call in last.output.tool_calls], "an event's id is the call's"
         return last.output
 
     def sent(self, name: str) -> Held:

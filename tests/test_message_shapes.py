@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.exceptions import InvalidRequestError
@@ -143,6 +143,7 @@ MESSAGES = st.builds(
 ) | st.builds(Message, st.just("tool"), TEXTS, st.just(()), st.text(min_size=1, max_size=5), st.none(), st.none())
 
 
+@settings(deadline=None)
 @given(MESSAGES)
 def test_a_message_comes_back_from_json_as_it_was(message: Message) -> None:
     """Ids, names, arguments, images and what the provider wants back."""
@@ -151,6 +152,7 @@ def test_a_message_comes_back_from_json_as_it_was(message: Message) -> None:
     assert as_messages([kept]) == (message,)
 
 
+@settings(deadline=None)
 @given(CALLS)
 def test_a_call_comes_back_from_json_as_it_was(call: ToolCall) -> None:
     """In OpenAI's shape, as its fields, and as the list that ``json.dumps`` makes of it."""
@@ -158,6 +160,7 @@ def test_a_call_comes_back_from_json_as_it_was(call: ToolCall) -> None:
         assert ToolCall.from_dict(json.loads(json.dumps(kept))) == call
 
 
+@settings(deadline=None)
 @given(CALLS, OBJECTS)
 def test_arguments_that_were_changed_are_those_that_go_out(call: ToolCall, arguments: dict[str, Any]) -> None:
     """The text that came goes as it came, unless the arguments say something else since."""
@@ -165,6 +168,7 @@ def test_arguments_that_were_changed_are_those_that_go_out(call: ToolCall, argum
     assert json.loads(call._replace(arguments=arguments).arguments_text) == arguments
 
 
+@settings(deadline=None)
 @given(JSON | st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "extra", "name", "refusal"]), JSON))
 def test_anything_is_a_message_or_a_request_error(given_: Any) -> None:
     """Whatever a front end sends, nothing else of ours is raised."""

@@ -21,7 +21,7 @@ from complaint_llm.backends.provider_state import sealed, with_own_state
 from complaint_llm.backends.schema_refusal import Means, NativeSchemas
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
-from complaint_llm.own_copy import own_copy
+from complaint_llm.own_copy import own_fields
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
 from complaint_llm.routing.candidate import Estimate
 from complaint_llm.routing.router import Router
@@ -348,7 +348,8 @@ class Backend(Guarded):
         messages = request.messages
         if options.system is not None and all(message.role != "system" for message in messages):
             messages = as_messages(messages, options.system)
-        messages = with_own_state(messages, self.service_name())
+        if any(message.extra for message in messages):
+            messages = with_own_state(messages, self.service_name())
         params = request.params
         if options.params:
             params = {**options.params, **params} if params else options.params
@@ -381,9 +382,10 @@ class Backend(Guarded):
         cost = output.cost
         if cost is None and output.token_usage.total_tokens:
             cost = self.facts.of(asked).calculate_cost(output.token_usage)
-        output = own_copy(with_new_ids(output, known_ids(request.messages)))
-        named = output._replace(backend=self.id, model=output.model or asked, cost=cost)
-        return sealed(named, self.service_name())
+        if output.tool_calls:
+            output = with_new_ids(output, known_ids(request.messages))
+        own = output._replace(**own_fields(output), backend=self.id, model=output.model or asked, cost=cost)
+        return sealed(own, self.service_name()) if own.extra else own
 
     def service_name(self) -> str:
         """Whose state the answers carry (``Message.extra``): no backend of another name gets it back."""

@@ -62,14 +62,14 @@ def free_id(used: Collection[str]) -> str:
     return next(id for id in map("call_{}".format, itertools.count()) if id not in used)
 
 
-def with_wire_ids(messages: Sequence[Message], form: IdForm) -> Sequence[Message]:
-    """The messages with ids of this form, each once; results go to the call that they answered.
+def with_wire_ids(messages: Sequence[Message], form: IdForm | Mapping[str, str] | None) -> Sequence[Message]:
+    """The messages with ids of this form (see ``id_form``), each once; results go to the call that they answered.
 
     Results of calls with one id in one message are taken in the order of the calls.
     """
     if not any(message.tool_calls or message.role == "tool" for message in messages):
         return messages
-    ids = _WireIds(form)
+    ids = _WireIds(form if isinstance(form, IdForm) else id_form(form))
     return [ids.message(message) for message in messages]
 
 

@@ -227,7 +227,7 @@ def _part(part: TextPart | ImagePart) -> dict[str, Any]:
 
 
 def _call(call: ToolCall) -> dict[str, str]:
-    return {"id": call.id, "name": call.name, "arguments": _clean(call.arguments_raw)}
+    return {"id": call.id, "name": call.name, "arguments": _clean(call.arguments_text)}
 
 
 def _clean(text: str) -> str:

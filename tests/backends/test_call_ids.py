@@ -45,7 +45,7 @@ def conversation(turns: list[list[str]]) -> list[Message]:
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(TURNS)
 def test_ids_are_unique_fit_and_find_their_results(name: str, turns: list[list[str]]) -> None:
     """Empty, doubled, foreign and numbered ones alike."""
@@ -59,7 +59,7 @@ def test_ids_are_unique_fit_and_find_their_results(name: str, turns: list[list[s
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(TURNS, TURNS)
 def test_a_conversation_that_grows_keeps_its_ids(name: str, turns: list[list[str]], more: list[list[str]]) -> None:
     """So that the provider's cache of the prompt stays good."""
@@ -67,6 +67,7 @@ def test_a_conversation_that_grows_keeps_its_ids(name: str, turns: list[list[str
     assert list(with_wire_ids(conversation([*turns, *more]), FORMS[name]))[: len(before)] == list(before)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b-1", "call_9", "toolu_X"]), unique=True, min_size=1))
 def test_ids_that_are_good_stay_what_they_are(ids: list[str]) -> None:
     """What a service gave it gets back."""
@@ -94,6 +95,7 @@ def answer(ids: list[str]) -> InferenceOutput:
     return InferenceOutput("", tuple(ToolCall(id, "f", {}, "{}") for id in ids))
 
 
+@settings(deadline=None)
 @given(st.lists(IDS, max_size=5), st.sets(IDS))
 def test_an_answers_calls_get_ids_that_its_conversation_has_not_had(ids: list[str], known: set[str]) -> None:
     """The others keep theirs."""
@@ -107,6 +109,7 @@ def test_an_answers_calls_get_ids_that_its_conversation_has_not_had(ids: list[st
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(IDS.filter(bool), unique=True, max_size=5), st.sets(IDS))
 def test_a_streams_events_have_the_ids_of_the_whole_answer(ids: list[str], known: set[str]) -> None:
     """From the first event of a call to the answer at the end."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.backends import Backend
@@ -100,6 +100,7 @@ def test_state_stays_here_when_something_else_is_said(change: str) -> None:
     assert not goes(CHANGED[change](SAID))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=5), st.text(max_size=5))
 def test_only_the_very_same_text_fits(text: str, other: str) -> None:
     """Half a surrogate pair and all."""

@@ -43,8 +43,6 @@ def encode_messages(messages: Sequence[Message]) -> tuple[str, list[dict[str, An
         if role == "system":
             system.append(message.text)
             continue
-        if role == "assistant" and not (message.content or message.tool_calls or message.extra):
-            continue  # the API refuses a turn that says nothing
         if role == "tool":
             block = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": _content(message.content)}
             if after_tool:
@@ -52,7 +50,9 @@ def encode_messages(messages: Sequence[Message]) -> tuple[str, list[dict[str, An
             else:
                 turns.append({"role": "user", "content": [block]})
         elif role == "assistant":
-            turns.append({"role": "assistant", "content": _assistant(message)})
+            said = _assistant(message)
+            if said if isinstance(said, list) else said.strip():  # the API refuses a turn that says nothing
+                turns.append({"role": "assistant", "content": said})
         else:
             turns.append({"role": "user", "content": _content(message.content)})
         after_tool = role == "tool"

@@ -13,7 +13,7 @@ from complaint_llm_plugins.backends.http.template import UNSET, Template, resolv
 from complaint_llm.backends import HTTPBackend, WireRequest
 from complaint_llm.backends.accumulator import plain_answer
 from complaint_llm.backends.parameters import KEY, UnsupportedParameters
-from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.prompts import as_prompt, as_turns
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
 from complaint_llm.request import GENERATION_KEYS
 
@@ -62,7 +62,7 @@ class TemplateBackend(HTTPBackend):
         if request.params:
             values["params"] = dict(request.params)
         if "messages" in self._template.names:
-            values["messages"] = [{"role": message.role, "content": message.text} for message in request.messages]
+            values["messages"] = as_turns(request.messages)
         path = self._path.fill({"model": quote(request.model, safe="")} if request.model is not None else {})
         body = self._template.fill(values)
         return WireRequest(path, body)

@@ -29,14 +29,14 @@ def echoed(message: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str,
     """The ``extra`` of an answer: the fields of its message and of its tool calls that the service wants back."""
     # An empty text counts: DeepSeek refuses a tool call that comes back without the reasoning that it had, even none.
     kept = _fields(message, facts.get("echo", ()))
-    if isinstance(kept.get("content"), str):
+    if "content" in kept and isinstance(kept["content"], str):
         del kept["content"]
     calls = message.get("tool_calls")
-    in_calls = [
-        _fields(call, facts.get("echo_calls", ())) if isinstance(call, Mapping) else {}
-        for call in (calls if isinstance(calls, list) else ())
-    ]
-    state = {**({"message": kept} if kept else {}), **({"calls": in_calls} if any(in_calls) else {})}
+    state: dict[str, Any] = {"message": kept} if kept else {}
+    if isinstance(calls, list):
+        in_calls = [_fields(call, facts.get("echo_calls", ())) for call in calls]
+        if any(in_calls):
+            state["calls"] = in_calls
     return {STATE: state} if state else None
 
 
@@ -96,6 +96,6 @@ def _goes_on(last: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
 
 def _fields(given: Any, names: Sequence[str]) -> dict[str, Any]:
     """The fields of these names that are there."""
-    if not isinstance(given, Mapping):
+    if not names or not isinstance(given, Mapping):
         return {}
-    return {name: given[name] for name in names if given.get(name) not in (None, [])}
+    return {name: given[name] for name in names if name in given and given[name] not in (None, [])}

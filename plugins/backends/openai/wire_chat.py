@@ -21,7 +21,7 @@ from complaint_llm_plugins.backends.openai.echo import put_back
 
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.bodies import overlay, refuse_several_answers
-from complaint_llm.backends.call_ids import id_form, with_wire_ids
+from complaint_llm.backends.call_ids import with_wire_ids
 from complaint_llm.backends.parameters import KEY, Family
 from complaint_llm.backends.shapes import text
 from complaint_llm.exceptions import InvalidRequestError
@@ -50,7 +50,7 @@ def encode(request: Request, family: Family) -> WireRequest:
             {"role": message.role, "content": message.content}
             if message.role == "user" and type(message.content) is str and message.name is None
             else _message(message, family.facts)
-            for message in with_wire_ids(request.messages, id_form(family.facts.get("call_ids")))
+            for message in with_wire_ids(request.messages, family.facts.get("call_ids"))
         ],
     }
     if request.params:

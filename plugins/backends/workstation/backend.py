@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, look_on_hub
-from complaint_llm_plugins.backends.workstation.model import Model, Settings, chat_messages, look_at, module
+from complaint_llm_plugins.backends.workstation.model import Model, Settings, look_at, module
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.local_model import LocalModelBackend
+from complaint_llm.backends.prompts import as_turns
 from complaint_llm.backends.schema_refusal import Means
 from complaint_llm.backends.schema_subset import is_said_whole
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
@@ -147,7 +148,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
             llama.reset()
         with _refusals():
             return llama.create_chat_completion(
-                chat_messages(request.messages), stream=stream, response_format=_response_format(request), **keys
+                as_turns(request.messages), stream=stream, response_format=_response_format(request), **keys
             )
 
     def _chunks(self, llama: Any, request: Request) -> Iterator[Any]:

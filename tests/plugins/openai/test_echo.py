@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from complaint_llm_plugins.backends.openai.echo import joined
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wires import chat, chunk, sse
 
@@ -195,6 +195,7 @@ def test_a_turn_that_another_model_made_has_what_the_service_demands(
     assert plain == {"role": "assistant", "content": "No calls."}
 
 
+@settings(deadline=None)
 @given(st.text("ab", min_size=1, max_size=12), st.data())
 def test_a_text_in_pieces_is_that_text(text: str, data: Any) -> None:
     """In a field of its own, as an entry with an index, and as a part within a part."""
