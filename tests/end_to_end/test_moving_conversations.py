@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services import SERVICES, Said, World
 
-from complaint_llm.messages import InferenceOutput, Message
+from complaint_llm.messages import InferenceOutput, Message, ToolCall
 
 SIX = ("gateway", "responses", "anthropic", "gemini", "openrouter", "mistral")
 
@@ -80,7 +80,7 @@ def test_twelve_turns_over_six_wires(world: World, streamed: bool, kept: bool) -
     """Another backend at every turn, two calls each time, with thinking."""
     conversation = Conversation(world)
     for turn in range(12):
-        conversation.ask(SIX[turn % 6], "Let me look." if turn % 3 else "", 2, streamed=streamed)
+        conversation.ask(SIX[turn % 6], "" if turn % 4 == 2 else "Let me look.", 2, streamed=streamed)
         if kept:
             conversation.history = through_json(conversation.history)
     assert len(conversation.signed) == 12
@@ -166,3 +166,35 @@ def test_thinking_is_left_out_of_a_turn_that_another_model_began(world: World, b
     conversation.history += [output.message(), Message("user", "And then?")]
     world.ask(service, conversation.history, said, streamed=False, thinking_budget=2000, max_tokens=4000)
     assert "thinking" in world.body(service), "a new turn thinks again"
+
+
+ODD_IDS = (
+    "call_0",
+    "call_0",
+    "functions.find:0",
+    "functions.date:1",
+    "toolu_01AbC",
+    f"chatcmpl-tool-{'0' * 32}",
+    "x" * 65,
+    "abc123XYZ",
+    "abc123XY",
+    "fc_68 1",
+    "ü",
+    "a/b",
+    "line\nline",
+    "fc-1.2",
+)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_takes_anybodys_ids(world: World, name: str) -> None:
+    """All in one turn, and the same ones in the next."""
+    history = [Message("user", "What is due?")]
+    for _ in range(2):
+        calls = tuple(ToolCall(id, "find", {"n": 1}, '{"n": 1}') for id in ODD_IDS)
+        history += [Message("assistant", "", calls), *(Message("tool", "1", tool_call_id=id) for id in ODD_IDS)]
+    world.ask(name, history, Said(1, "Done.", 0), streamed=False)
+    held = world.sent(name)
+    assert len(held.calls) == len(set(held.calls)) == 2 * len(ODD_IDS)
+    assert list(held.results) == list(held.calls)
+    assert [id for id in held.calls if not SERVICES[name].id.fullmatch(id)] == []

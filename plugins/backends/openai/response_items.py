@@ -2,8 +2,8 @@
 
 Nothing is stored at the service, so that what it needs again must be in the items: a reasoning item goes back only
 with its encrypted content, or with its own text where the model shows that. The API refuses a reasoning item without
-the item that followed it, and an id whose reasoning is missing: where one cannot go back, only messages and calls go,
-without their ids.
+the item that followed it, and an id whose reasoning is missing: where one item cannot go back, messages and calls go
+alone, without their ids.
 """
 
 from __future__ import annotations
@@ -16,11 +16,45 @@ from complaint_llm.messages import Message
 STATE = "responses"
 """The key under which the items travel in ``Message.extra``."""
 
+KINDS = frozenset(
+    (
+        "message",
+        "function_call",
+        "function_call_output",
+        "reasoning",
+        "compaction",
+        "additional_tools",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "code_interpreter_call",
+        "computer_call",
+        "computer_call_output",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "file_search_call",
+        "image_generation_call",
+        "local_shell_call",
+        "local_shell_call_output",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "mcp_call",
+        "mcp_list_tools",
+        "program",
+        "program_output",
+        "shell_call",
+        "shell_call_output",
+        "tool_search_call",
+        "tool_search_output",
+        "web_search_call",
+    )
+)
+"""Items that an answer may have and a request may bring back: the openai SDK's ResponseOutputItem."""
+
 
 def kept_items(output: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The ``extra`` of an answer; None where its text and its calls say all that the items do."""
     items = [{key: value for key, value in item.items() if value is not None} for item in output]
-    if not all(item.get("type") != "reasoning" or _can_be_read_again(item) for item in items):
+    if not all(map(_can_go_back, items)):
         items = [_without_id(item) for item in items if item.get("type") in ("message", "function_call")]
     return None if _is_plain(items) else {STATE: items}
 
@@ -37,8 +71,15 @@ def items_of(message: Message) -> Sequence[dict[str, Any]] | None:
     ]
 
 
-def _can_be_read_again(item: Mapping[str, Any]) -> bool:
-    return bool(item.get("encrypted_content") or item.get("content"))
+def _can_go_back(item: Mapping[str, Any]) -> bool:
+    if item.get("type") == "reasoning":
+        return bool(item.get("encrypted_content") or item.get("content"))
+    return _is_known(item)
+
+
+def _is_known(item: Mapping[str, Any]) -> bool:
+    kind = item.get("type")
+    return isinstance(kind, str) and kind in KINDS
 
 
 def _without_id(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +101,4 @@ def _is_plain(items: Sequence[Mapping[str, Any]]) -> bool:
 
 def _is_an_assistants(item: Any) -> bool:
     """Whether it can stand in an assistant's turn: messages come from outside, and must not speak as somebody else."""
-    if not isinstance(item, Mapping) or not isinstance(item.get("type"), str):
-        return False
-    kind = item["type"]
-    return item.get("role", "assistant") == "assistant" and kind != "item_reference" and not kind.endswith("_output")
+    return isinstance(item, Mapping) and _is_known(item) and item.get("role", "assistant") == "assistant"
