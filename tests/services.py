@@ -149,12 +149,15 @@ def _function(id: str | None, place: int) -> dict[str, Any]:
 
 
 def gateway(name: str, said: Said) -> Mapping[str, Any]:
-    """A gateway to Gemini on OpenAI's wire: no ids, a signature in each call."""
+    """A gateway to Gemini on OpenAI's wire: no ids, a signature in each call, or beside the text."""
     calls = [
         {**_function(None, at), "extra_content": {"google": {"thought_signature": signature(name, said.turn)}}}
         for at in range(said.calls)
     ]
-    return _completion({"content": said.text or None, **({"tool_calls": calls} if calls else {})})
+    if calls:
+        return _completion({"content": said.text or None, "tool_calls": calls})
+    signed = {"google": {"thought_signature": signature(name, said.turn)}}
+    return _completion({"content": said.text, "extra_content": signed})
 
 
 def router(name: str, said: Said) -> Mapping[str, Any]:
@@ -198,6 +201,7 @@ def chat_events(body: Mapping[str, Any]) -> Sequence[Any]:
         else:
             thoughts = [[{"type": "text", "text": piece}] for piece in _halves(part["thinking"][0]["text"])]
             deltas.extend({"content": [{"type": "thinking", "thinking": thought}]} for thought in thoughts)
+    deltas.extend({field: message[field]} for field in ("extra_content",) if field in message)
     for at, call in enumerate(message.get("tool_calls", ())):
         first, rest = _halves(call["function"]["arguments"])
         deltas.append({"tool_calls": [{**call, "index": at, "function": {**call["function"], "arguments": first}}]})

@@ -20,10 +20,11 @@ import pydantic
 import pytest
 
 import complaint_llm
-from complaint_llm import Mediator, MessageMatcher, MockResponse, Tool
+from complaint_llm import Mediator, Message, MessageMatcher, MockResponse, Tool
 from complaint_llm.backends import AnthropicBackend, Backend, GoogleBackend, HTTPBackend, MockBackend, OpenAIBackend
 from complaint_llm.evidence.provenance_record import decode_provenance
 from complaint_llm.messages import Done, InferenceOutput, TextDelta, ToolCall
+from complaint_llm.request import as_tools, parse_arguments
 from complaint_llm.testing import FaultyServer, Reply
 
 MARK = "Smith v. Jones"
@@ -265,6 +266,28 @@ def test_answers_of_a_batch_are_each_their_items_own(tmp_path: Path) -> None:
         assert output is not None
         assert not marks(output)
         scribble(output)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: InferenceOutput("x"),
+        lambda: InferenceOutput("x", metadata=None),
+        lambda: InferenceOutput("x").message(),
+        lambda: InferenceOutput("x")._replace(content="y"),
+        lambda: Tool("a"),
+        lambda: Tool("a", "b", None),
+        lambda: Message("user", "x"),
+        lambda: Message("assistant", "", (ToolCall("1", "f", parse_arguments("")),)),
+        lambda: Message.from_dict({"role": "assistant", "tool_calls": [{"id": "1", "name": "f", "arguments": ""}]}),
+        lambda: as_tools([{"name": "a"}]),
+    ],
+)
+def test_what_is_written_on_a_value_is_on_no_other_of_its_kind(make: Callable[[], Any]) -> None:
+    """Its defaults are its own."""
+    first = make()
+    scribble(first)
+    assert not marks(make())
 
 
 def test_facts_of_models_and_tools_are_each_their_callers_own() -> None:

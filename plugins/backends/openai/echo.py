@@ -60,6 +60,8 @@ def put_back(turn: dict[str, Any], message: Message, facts: Mapping[str, Any]) -
 
 def joined(pieces: Sequence[Any]) -> Any:
     """The pieces of a field as the whole answer has it: texts and objects put together, lists entry by entry."""
+    if len(pieces) == 1:
+        return pieces[0]
     if all(isinstance(piece, str) for piece in pieces):
         return "".join(pieces)
     if all(isinstance(piece, Mapping) for piece in pieces):

@@ -216,7 +216,7 @@ def test_a_text_in_pieces_is_that_text(text: str, data: Any) -> None:
         [{"type": "reasoning.text", "text": "a"}, {"type": "reasoning.summary", "summary": "b"}],
         [{"type": "reasoning.encrypted", "data": "a"}, {"type": "reasoning.encrypted", "data": "b"}],
         [{"type": "text", "text": "a"}, {"type": "thinking", "thinking": []}, {"type": "text", "text": "b"}],
-        ["a"],
+        ["a", {"type": "thinking", "thinking": []}],
         [None, 5],
         [[1], [2]],
         [{}],
@@ -225,5 +225,6 @@ def test_a_text_in_pieces_is_that_text(text: str, data: Any) -> None:
 )
 def test_entries_of_their_own_stay_apart(entries: list[Any]) -> None:
     """Another index, id or kind is another entry; what is no text is never put together."""
-    wanted = [{"type": "text", "text": "a"}] if entries == ["a"] else entries
+    wanted = [{"type": "text", "text": entry} if isinstance(entry, str) else entry for entry in entries]
     assert joined([[entry] for entry in entries]) == wanted
+    assert joined([entries]) == entries, "a whole answer is as it is"
