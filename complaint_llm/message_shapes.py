@@ -1,7 +1,7 @@
 """The shapes in which messages come from outside: plain dicts, OpenAI's chat messages, what ``json`` made of ours.
 
 Everything here gives plain fields; ``messages`` makes the values of them. Raises ValueError in one line that says what
-is wrong and what to write. This module imports nothing of ours.
+is wrong and what to write.
 
 What OpenAI's tools leave in a saved message is read: ``developer``, ``image_url``, ``function_call``, ``refusal``. What
 only says something about an answer (``annotations``), and what some service kept in a message without a word on whose
@@ -10,7 +10,6 @@ it is (``reasoning_details`` and the like), is left out: state goes to its own m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -141,6 +140,12 @@ def arguments_text(arguments: Mapping[str, Any] | None, raw: str) -> str:
             return raw or "{}"
     except RecursionError:  # too deep to be compared
         return raw
+    return _dumped(arguments)
+
+
+def _dumped(arguments: Mapping[str, Any]) -> str:
+    import json
+
     return json.dumps(dict(arguments), ensure_ascii=False)
 
 
@@ -192,7 +197,7 @@ def _call(id: str, given: Mapping[str, Any]) -> CallFields:
     if isinstance(arguments, str):
         return id, name, parse_arguments(arguments), arguments
     if isinstance(arguments, Mapping):
-        return id, name, arguments, raw if isinstance(raw, str) else json.dumps(arguments, ensure_ascii=False)
+        return id, name, arguments, raw if isinstance(raw, str) else _dumped(arguments)
     if arguments is None and isinstance(raw, str):
         return id, name, None, raw
     raise ValueError("a tool call has id, name and arguments")
