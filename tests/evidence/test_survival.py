@@ -50,7 +50,8 @@ def files_of(top: Path) -> list[Path]:
 
 
 def remove_files(top: Path, yesterday: Path, source: random.Random) -> None:
-    for path in source.sample(files_of(top), source.randint(1, 4)):
+    there = files_of(top)
+    for path in source.sample(there, min(len(there), source.randint(1, 4))):
         path.unlink()
 
 
