@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from complaint_llm.messages import Attempt, TokenUsage
+from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage
 
 
 class ComplaintLLMError(Exception):
@@ -244,7 +244,12 @@ class BatchError(ComplaintLLMError):
 
 
 class EvidenceError(ComplaintLLMError):
-    """Evidence could not be stored or read."""
+    """Evidence could not be stored or read.
+
+    ``output`` is the answer, if it is that answer's record of provenance that could not be written.
+    """
+
+    output: InferenceOutput | None = None
 
 
 class EvidenceNotFoundError(EvidenceError):

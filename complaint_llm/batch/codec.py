@@ -19,7 +19,9 @@ from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCal
 
 _DEFAULTS = InferenceOutput("")
 _NESTED = {"token_usage", "tool_calls", "attempts"}
-_PLAIN = {"token_usage", "attempts"}  # tuples of JSON values, which JSON writes as lists
+_PLAIN = {"token_usage", "attempts"}  # of JSON values
+_USAGE = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+"""The order of a usage in journals of the first format, which have no names in it."""
 _DUMP = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
 
 
@@ -31,7 +33,9 @@ def encode_output(output: InferenceOutput) -> str:
             continue
         if name == "provenance":
             value = output.provenance
-        if name == "tool_calls":
+        if name == "token_usage":
+            value = value._asdict()
+        elif name == "tool_calls":
             value = [[pack(part) for part in call] for call in value]
         elif name not in _PLAIN:
             value = pack(value)
@@ -45,7 +49,9 @@ def decode_output(text: str) -> InferenceOutput:
         record = json.loads(text)
         fields = {name: value if name in _NESTED else unpack(value) for name, value in record.items()}
         if "token_usage" in fields:
-            fields["token_usage"] = TokenUsage(*fields["token_usage"])
+            usage = fields["token_usage"]
+            by_name = usage if isinstance(usage, dict) else dict(zip(_USAGE, usage, strict=False))
+            fields["token_usage"] = TokenUsage(**by_name)
         if "tool_calls" in fields:
             fields["tool_calls"] = tuple(ToolCall(*map(unpack, call)) for call in fields["tool_calls"])
         if "attempts" in fields:
