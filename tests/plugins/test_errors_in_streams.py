@@ -196,7 +196,7 @@ def test_a_cut_before_the_first_text_is_tried_again_at_the_same_backend(name: st
     events = WIRES[name].events(SAID, in_one)
     first_text = next(at for at, each in enumerate(events) if b"one" in each)
     begun = b"".join(events[: min(first_text, before_text)]) or b": wait\n\n"
-    headers = dict(EVENTS)
+    headers = {**EVENTS, "Connection": "close"}
     if way == "a chunk is missing":
         headers["Transfer-Encoding"], begun = "chunked", b"%x\r\n%s\r\n" % (len(begun), begun)
     elif way == "bytes are missing":

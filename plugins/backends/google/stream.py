@@ -112,9 +112,12 @@ class Decoder(JSONStreamDecoder):
         with_id = isinstance(call, dict) and bool(call.get("id"))
         self._signed = self._signed or "thoughtSignature" in part or with_id
         last = self._parts[-1] if self._parts else {}
-        plain = part.keys() | last.keys() <= {"text", "thought"} and "text" in last and "text" in part
-        if plain and bool(part.get("thought")) == bool(last.get("thought")) and isinstance(part["text"], str):
-            last["text"] += part["text"]
+        had, more = last.get("text"), part.get("text")
+        alike = part.keys() | last.keys() <= {"text", "thought"} and bool(part.get("thought")) == bool(
+            last.get("thought")
+        )
+        if alike and isinstance(had, str) and isinstance(more, str):
+            last["text"] = had + more
         else:
             self._parts.append(dict(part))
 
