@@ -36,6 +36,7 @@ class AttemptStream:
         self._named = named
         self._finished = finished
         self._text: list[str] = []
+        self._begun = False
         self._done = False
 
     def __iter__(self) -> Iterator[StreamEvent]:
@@ -46,6 +47,7 @@ class AttemptStream:
             raise StopIteration
         try:
             event = next(self._events)
+            self._begun = True
             if isinstance(event, TextDelta):
                 self._text.append(event.text)
             elif isinstance(event, Done):
@@ -60,6 +62,8 @@ class AttemptStream:
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             self._done = True
             named = self._named(error)
+            # What came before the error is billed, whatever status the error tells.
+            named.maybe_received = named.maybe_received or self._begun
             if isinstance(named, StreamInterruptedError) and not named.partial:
                 named.partial = "".join(self._text)
             raise named from named.__cause__
@@ -182,9 +186,16 @@ def as_events(output: InferenceOutput) -> Iterator[StreamEvent]:
 def collect(events: Iterable[StreamEvent]) -> InferenceOutput:
     """The whole answer at the end of a stream. Raises StreamInterruptedError if there was no proper end."""
     text: list[str] = []
-    for event in events:
-        if isinstance(event, Done):
-            return event.output
-        if isinstance(event, TextDelta):
-            text.append(event.text)
+    begun = False
+    try:
+        for event in events:
+            begun = True
+            if isinstance(event, Done):
+                return event.output
+            if isinstance(event, TextDelta):
+                text.append(event.text)
+    except BackendError as error:
+        # What came before the error is billed, whatever status the error tells.
+        error.maybe_received = error.maybe_received or begun
+        raise
     raise StreamInterruptedError("the stream ended before its proper end", partial="".join(text))
