@@ -146,6 +146,7 @@ def test_the_longest_answer_of_a_model_is_known(provider: str, model: str, most:
         ("anthropic", "claude-sonnet-4-5", "2026-11-30"),
         ("anthropic", "claude-sonnet-4-5-20250929", "2026-11-30"),
         ("anthropic", "claude-opus-4-5", "2027-01-22"),
+        ("anthropic", "claude-mythos-preview-20260601", "2026-06-30"),
         ("openai", "gpt-5.1-codex", "2026-07-23"),
         ("openai", "gpt-5-mini-2025-08-07", "2026-12-11"),
         ("openai", "gpt-4o-mini", "2027-01-14"),

@@ -36,7 +36,6 @@ class AttemptStream:
         self._named = named
         self._finished = finished
         self._text: list[str] = []
-        self._begun = False
         self._done = False
 
     def __iter__(self) -> Iterator[StreamEvent]:
@@ -47,7 +46,6 @@ class AttemptStream:
             raise StopIteration
         try:
             event = next(self._events)
-            self._begun = True
             if isinstance(event, TextDelta):
                 self._text.append(event.text)
             elif isinstance(event, Done):
@@ -62,8 +60,6 @@ class AttemptStream:
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             self._done = True
             named = self._named(error)
-            # What came before the error is billed, whatever status the error tells.
-            named.maybe_received = named.maybe_received or self._begun
             if isinstance(named, StreamInterruptedError) and not named.partial:
                 named.partial = "".join(self._text)
             raise named from named.__cause__

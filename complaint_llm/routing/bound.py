@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 NANO = 1_000_000_000
 """Money is kept in whole nano-dollars."""
 
+_MOST_DOLLARS = 4e9
+"""What a book's integers of 64 bits can hold, twice."""
+
 LEAST_ANSWER = 1024
 """Tokens below which a maximum that a budget chooses is not worth sending: answers would only be cut."""
 
@@ -56,8 +59,8 @@ NOTHING_TO_PAY = Bound(0.0)
 
 
 def nano_of(dollars: float) -> int:
-    """Whole nano-dollars, rounded up but for what binary fractions add."""
-    return math.ceil(round(dollars * NANO, 3))
+    """Whole nano-dollars, rounded up but for what binary fractions add; of more than a book can hold, that."""
+    return math.ceil(round(min(dollars, _MOST_DOLLARS) * NANO, 3))
 
 
 def with_chosen_maximum(request: AnyRequest, permits: Sequence[Permit]) -> AnyRequest:

@@ -278,3 +278,11 @@ def test_the_bound_is_above_every_byte_that_is_sent(texts: list[str], tools: int
         backend: Any = kind(api_key="k", model="m", pricing=pricing)
         said = sum(len(text.encode()) for text in texts) + len(json.dumps([tool._asdict() for tool in request.tools]))
         assert backend.bound(request).prompt >= said
+
+
+@pytest.mark.parametrize("token", [5e-324, 2e-313, 1e-300, 1e-20, 1e-9, 1.0, 1e300])
+@pytest.mark.parametrize("nano", [1, 10**9, 10**18])
+def test_the_longest_answer_is_found_for_any_price(token: float, nano: int) -> None:
+    """Also for one by which nothing can be divided any more."""
+    bound = Bound(0.0, token, 5_000, chosen=False)
+    assert 1_024 <= bound.longest(nano) <= 5_000

@@ -116,6 +116,10 @@ ERROR_EVENT = b'data: {"error": {"message": "overloaded", "code": 529, "type": "
 PIECE = (
     b'data: {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": "do"}, "finish_reason": null}]}\n\n'
 )
+THOUGHT = PIECE.replace(b"content", b"reasoning_content")
+CALL = PIECE.replace(
+    b'"content": "do"', b'"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}]'
+)
 STREAM = {"Content-Type": "text/event-stream"}
 
 
@@ -151,8 +155,14 @@ def test_what_an_attempt_settles_at(tmp_path: Path, reply: Reply, settled: Any, 
 
 @pytest.mark.parametrize(
     ("events", "settled"),
-    [(PIECE + ERROR_EVENT, RESERVED), (PIECE * 3 + ERROR_EVENT, RESERVED), (PIECE, RESERVED)],
-    ids=["an error after a piece", "after three", "a quiet end"],
+    [
+        (PIECE + ERROR_EVENT, RESERVED),
+        (PIECE * 3 + ERROR_EVENT, RESERVED),
+        (PIECE, RESERVED),
+        (THOUGHT + ERROR_EVENT, RESERVED),
+        (CALL + ERROR_EVENT, RESERVED),
+    ],
+    ids=["an error after a piece", "after three", "a quiet end", "after a thought", "after a call"],
 )
 @pytest.mark.parametrize("collected", [False, True], ids=["streamed", "collected"])
 def test_an_error_told_inside_a_stream_is_no_refusal(
