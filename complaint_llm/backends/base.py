@@ -328,7 +328,7 @@ class Backend(Guarded):
             raise named from named.__cause__
         cost = output.cost
         if cost is None and output.token_usage.total_tokens:
-            cost = self.facts.of(model).calculate_cost(output.token_usage)
+            cost = self.facts.cost(model, output.token_usage, request.extra_body)
         return output._replace(backend=self.id, model=output.model or model, cost=cost)
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -381,7 +381,7 @@ class Backend(Guarded):
         asked = request.model or ""
         cost = output.cost
         if cost is None and output.token_usage.total_tokens:
-            cost = self.facts.of(asked).calculate_cost(output.token_usage)
+            cost = self.facts.cost(asked, output.token_usage, request.extra_body)
         if output.tool_calls:
             output = with_new_ids(output, known_ids(request.messages))
         own = output._replace(**own_fields(output), backend=self.id, model=output.model or asked, cost=cost)

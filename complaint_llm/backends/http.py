@@ -218,9 +218,14 @@ class HTTPBackend(Backend):
         model = ""
         for texts in parts(request.texts, self.embedding_batch, self.embedding_bytes):
             part = request._replace(texts=texts)
-            response = self._send(self.encode_embedding(part), request)
             items = MAX_ITEMS + len(texts) * MOST_DIMENSIONS
-            output = self.decode_embedding(_load(response, self.redact, items), part)
+            try:
+                response = self._send(self.encode_embedding(part), request)
+                output = self.decode_embedding(_load(response, self.redact, items), part)
+            except BackendError as error:
+                # The parts before it are billed, whatever became of this one.
+                error.maybe_received = error.maybe_received or bool(vectors)
+                raise
             if len(output.vectors) != len(part.texts):
                 raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(part.texts)} texts")
             vectors.extend(output.vectors)

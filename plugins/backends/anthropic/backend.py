@@ -63,6 +63,13 @@ class AnthropicBackend(HTTPBackend):
                 headers["x-api-key"] = self.api_key
         return headers
 
+    def longest_answer(self, request: Request) -> int | None:
+        """What is sent as ``max_tokens`` where the request names none."""
+        most: int = self._models.family(request.model or self.options.model or "").facts.get(
+            "max_tokens", wire.MAX_TOKENS
+        )
+        return most
+
     def structured_output(self, request: Request) -> Means:
         if self._schema(request) is None:
             return "none"

@@ -125,9 +125,10 @@ class Decoder(JSONStreamDecoder):
         return ()
 
     def _count(self, event: Mapping[str, Any]) -> None:
-        # The counts are cumulative: what is said later replaces what was said before.
-        given = optional_mapping(event.get("usage"), "usage")
-        self._usage.update({key: value for key, value in given.items() if value is not None})
+        # The counts are cumulative: what is said later replaces what was said before; what is none makes all odd.
+        given = event.get("usage")
+        later = given if isinstance(given, Mapping) or given is None or given == [] else {"input_tokens": [given]}
+        self._usage.update({key: value for key, value in (later or {}).items() if value is not None})
 
     def _stopped(self, delta: Mapping[str, Any]) -> None:
         answer = self._answer

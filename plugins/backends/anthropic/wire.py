@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.call_ids import IdForm, with_wire_ids
-from complaint_llm.backends.shapes import count, optional_mapping
+from complaint_llm.backends.usage import UsageReader, tier_of, token_usage_of
 from complaint_llm.messages import ImagePart, Message, TokenUsage
 
 if TYPE_CHECKING:
@@ -152,17 +152,38 @@ def thinking_was_interrupted(messages: Sequence[Message]) -> bool:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def token_usage(given: Mapping[str, Any]) -> TokenUsage:
-    """Neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking."""
-    read = given.get("cache_read_input_tokens")
-    cached = None if read is None else count(read, "usage")
-    prompt = (
-        count(given.get("input_tokens"), "usage")
-        + (cached or 0)
-        + count(given.get("cache_creation_input_tokens"), "usage")
+def token_usage(given: Any) -> TokenUsage:
+    """Neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking.
+
+    What is odd is unknown, never an error.
+    """
+    usage = UsageReader(given)
+    fresh = usage.count("input_tokens")
+    cached = usage.count("cache_read_input_tokens")
+    creation = usage.fields("cache_creation")
+    hour = usage.count("ephemeral_1h_input_tokens", of=creation)
+    short = usage.count("ephemeral_5m_input_tokens", of=creation)
+    written = usage.count("cache_creation_input_tokens")
+    if written is None and (hour is not None or short is not None):
+        written = (hour or 0) + (short or 0)
+    return token_usage_of(
+        usage,
+        None if fresh is None else fresh + (cached or 0) + (written or 0),
+        usage.count("output_tokens"),
+        cached=cached,
+        reasoning=usage.hint("thinking_tokens", of=usage.parts("output_tokens_details")),
+        written=written,
+        written_1h=hour,
+        tier="fast" if usage.text("speed") == "fast" else tier_of(usage.text("service_tier")),
+        unpriced=_unpriced(usage),
     )
-    completion = count(given.get("output_tokens"), "usage")
-    details = optional_mapping(given.get("output_tokens_details"), "usage")
-    thinking = details.get("thinking_tokens")
-    reasoning = None if thinking is None else count(thinking, "usage")
-    return TokenUsage(prompt, completion, prompt + completion, cached, reasoning)
+
+
+def _unpriced(usage: UsageReader) -> str | None:
+    """What was billed besides tokens at the listed prices, as a phrase. Fetched pages cost their tokens alone
+    (platform.claude.com/docs/en/about-claude/pricing); a stated region has a surcharge."""
+    tools = [name for name, times in usage.fields("server_tool_use").items() if times and name != "web_fetch_requests"]
+    if tools:
+        return f"tools of the provider ({tools[0]})"
+    region = usage.text("inference_geo")
+    return None if region in (None, "", "global", "not_available") else f"inference in the region {region}"

@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from complaint_llm_plugins.backends.google.usage import token_usage
 from complaint_llm_plugins.backends.google.wire import PROVIDER
 
 from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.shapes import count, items, known_text, mapping, optional_mapping, text
+from complaint_llm.backends.shapes import items, known_text, mapping, optional_mapping, text
 from complaint_llm.backends.surrogates import value_without_halves
 from complaint_llm.exceptions import (
     BackendError,
@@ -22,7 +23,6 @@ from complaint_llm.exceptions import (
     PermissionDeniedError,
     ResponseFormatError,
 )
-from complaint_llm.messages import TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput, StreamEvent
@@ -48,6 +48,7 @@ class Decoder(JSONStreamDecoder):
         self._counted = False
         self._parts: list[dict[str, Any]] = []
         self._signed = False
+        self._grounded = False
         self._calls = 0
         self._message = ""
 
@@ -68,7 +69,7 @@ class Decoder(JSONStreamDecoder):
     def read(self, body: Mapping[str, Any]) -> list[StreamEvent]:
         """The events in one body or one piece of a stream."""
         if "usageMetadata" in body:
-            self._answer.usage = _usage(optional_mapping(body["usageMetadata"], "usageMetadata"))
+            self._answer.usage = token_usage(body["usageMetadata"])
         self._answer.model = known_text(body.get("modelVersion")) or self._answer.model
         candidates = items(body.get("candidates"), "candidates")
         if not candidates:
@@ -91,6 +92,7 @@ class Decoder(JSONStreamDecoder):
         answer = self._answer
         answer.raw_finish_reason = known_text(candidate.get("finishReason")) or answer.raw_finish_reason
         self._message = known_text(candidate.get("finishMessage")) or self._message
+        self._grounded = self._grounded or bool(candidate.get("groundingMetadata"))
         if self._wants_confidence:
             self._probabilities(candidate)
         return events
@@ -153,18 +155,9 @@ class Decoder(JSONStreamDecoder):
             if reason is None:
                 kind = WITHOUT_ANSWER.get(answer.raw_finish_reason, ResponseFormatError)
                 raise kind(f"no answer: {said}"[:500], code=answer.raw_finish_reason)
+        if self._grounded and answer.usage.total_tokens:
+            answer.usage = answer.usage._replace(unpriced="a search of the provider")
         if self._signed:
             answer.extra = {PROVIDER: value_without_halves(self._parts)}
         if self._mean is not None and not self._counted:
             answer.log_probability(self._mean)
-
-
-def _usage(given: Mapping[str, Any]) -> TokenUsage:
-    """The prompt includes what was cached; thoughts are counted outside the candidates."""
-    prompt = count(given.get("promptTokenCount"), "usage") + count(given.get("toolUsePromptTokenCount"), "usage")
-    thoughts = given.get("thoughtsTokenCount")
-    reasoning = None if thoughts is None else count(thoughts, "usage")
-    completion = count(given.get("candidatesTokenCount"), "usage") + (reasoning or 0)
-    cached = given.get("cachedContentTokenCount")
-    total = count(given.get("totalTokenCount"), "usage") or prompt + completion
-    return TokenUsage(prompt, completion, total, None if cached is None else count(cached, "usage"), reasoning)

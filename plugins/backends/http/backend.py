@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,10 +48,14 @@ class TemplateBackend(HTTPBackend):
             raise ConfigError(f"{self.id}: the body has neither {{prompt}} nor {{messages}}")
         self._written = body
         self._pointer = text
+        self.prompt_overhead = len(json.dumps(body, ensure_ascii=False).encode("utf-8"))
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
     def fixed_content(self) -> Mapping[str, Any]:
         return {**super().fixed_content(), "body": self._written}
+
+    def sends_max_tokens(self, request: Request) -> bool:
+        return bool(self._template.names & {"max_tokens", "params"})
 
     def encode(self, request: Request) -> WireRequest:
         refused = self._refused(request)

@@ -75,6 +75,10 @@ class CompatibleBackend(HTTPBackend):
             return "json"
         return "native" if sent.whole else "partly"
 
+    def sends_max_tokens(self, request: Request) -> bool:
+        family = self._models.family(request.model or self.options.model or "")
+        return not family.refused({"max_tokens": 1})
+
     def encode(self, request: Request) -> WireRequest:
         family = self._family(request)
         refused = family.refused(request.params)

@@ -76,7 +76,7 @@ class ChatDecoder(JSONStreamDecoder):
             self._answer.model = known_text(body.get("model"))
         usage = _usage(body, choice)
         if usage is not None:
-            self._answer.usage = token_usage(usage, "prompt", "completion")
+            self._answer.usage = token_usage(usage, "prompt", "completion", body)
             self._answer.cost = cost(usage, self._facts)
         return choice
 

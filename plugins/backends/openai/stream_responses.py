@@ -135,7 +135,7 @@ class ResponsesDecoder(JSONStreamDecoder):
             events += self._call_done(place, item)
         usage = body.get("usage")
         answer.model = known_text(body.get("model"))
-        answer.usage = token_usage(usage, "input", "output")
+        answer.usage = token_usage(usage, "input", "output", body)
         answer.cost = cost(usage, self._facts)
         answer.raw_finish_reason = _finish_word(body)
         answer.metadata.update(metadata(self._refused, body))

@@ -377,7 +377,7 @@ def test_an_answer_gives_text_reasoning_calls_usage_and_reason_apart() -> None:
     )
     assert output.finish_reason == "tool_calls"
     assert output.model == "claude-sonnet-4-5-20250929"
-    assert output.token_usage == TokenUsage(1110, 7, 1117, 100, 3)
+    assert output.token_usage == TokenUsage(1110, 7, 1117, 100, 3, cache_write_tokens=1000)
     assert pickle.loads(pickle.dumps(output)) == output
 
 
@@ -450,7 +450,7 @@ def test_a_stream_gives_typed_events_and_the_whole_answer_at_its_end() -> None:
     ]
     done = events[-1]
     assert isinstance(done, Done)
-    assert done.token_usage == TokenUsage(1110, 7, 1117, 100, None)
+    assert done.token_usage == TokenUsage(1110, 7, 1117, 100, None, cache_write_tokens=1000)
     assert done.output.content == "I will löök. \u2028"
     assert done.output.reasoning == "Let me see."
     assert done.output.finish_reason == "tool_calls"

@@ -20,6 +20,7 @@ from complaint_llm.messages import (
     ReasoningDelta,
     TextDelta,
     TextPart,
+    TokenUsage,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -137,7 +138,7 @@ def test_an_answer_is_put_together_from_its_items() -> None:
     output = GPT.decode(response(shown, message("Yes"), message("."), call), ask())
     assert (output.content, output.reasoning, output.model) == ("Yes.", "First.\n\nThen.", "served")
     assert output.tool_calls == (ToolCall("c1", "f", None, "{"),)
-    assert output.token_usage == (10, 4, 14, 8, 3)
+    assert output.token_usage == TokenUsage(10, 4, 14, 8, 3)
     assert output.finish_reason == "tool_calls"
     assert output.message().extra == {"responses": [shown, message("Yes"), message("."), call]}
 
@@ -218,7 +219,7 @@ def test_a_stream_gives_the_same_answer_in_events() -> None:
     output = done(events)
     assert (output.content, output.reasoning) == ("Grüße, 世界", "First.\n\nThen.")
     assert output.tool_calls[0].arguments == {"x": 1}
-    assert output.token_usage == (10, 4, 14, 8, 3)
+    assert output.token_usage == TokenUsage(10, 4, 14, 8, 3)
     assert output.extra == {"responses": [REASONING, message("Grüße, 世界"), CALLED]}
 
 
