@@ -1,9 +1,9 @@
 """Text with everything folded away that a copy of it may lose without becoming another text, and the way back.
 
-What is folded: Unicode's canonical composition (NFC), Latin ligatures, Arabic presentation forms, runs of white space, double
-quotation marks, dashes, soft hyphens, and hyphens at line ends between letters (also U+0002 and U+FFFE, which PDFium writes for
-them). What is not: case, compatibility forms (NFKC), apostrophes, signs, letters that look alike. Two texts that differ in any
-of these are two texts.
+What is folded: Unicode's canonical composition (NFC), Latin ligatures, Arabic presentation forms, runs of white space,
+double quotation marks, dashes, soft hyphens, and hyphens at line ends between letters (also U+0002 and U+FFFE, which
+PDFium writes for them). What is not: case, compatibility forms (NFKC), apostrophes, signs, letters that look alike. Two
+texts that differ in any of these are two texts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _ONE_FOR_ONE = str.maketrans(
         **dict.fromkeys("“”„‟«»", '"'),
         **dict.fromkeys("‐‑‒–—―", "-"),
         **dict.fromkeys("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\n"),
-        **dict.fromkeys("\t\x1f\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
+        **dict.fromkeys("\t\x1f\xa0\u1680\u202f\u205f\u3000", " "),
+        **dict.fromkeys(range(0x2000, 0x200B), " "),
     }
 )
 """Folds that keep the length. The minus sign U+2212 is a sign, not a dash; ’ may be an apostrophe, so it stays."""
@@ -37,19 +38,21 @@ _SPECIAL = re.compile(
 
 
 class Fold(NamedTuple):
-    """A folded text and where its characters come from. Hyphens between letters are not in it; ``hyphens`` says where they
-    stood."""
+    """A folded text and where its characters come from.
+
+    Hyphens between letters are not in it; ``hyphens`` says where they stood.
+    """
 
     text: str
     run_at: tuple[int, ...]
     """Where in ``text`` each run begins, ascending."""
     run_source: tuple[tuple[int, int], ...]
-    """Each run's start and end in the source. A run as long as its source goes character by character; any other is one thing
-    (a ligature, a run of blanks)."""
+    """Each run's start and end in the source. A run as long as its source goes character by character; any other is one
+    thing (a ligature, a run of blanks)."""
     hyphens: tuple[int, ...]
     """Places in ``text`` before which a hyphen between two letters stood."""
     breaks: tuple[int, ...]
-    """Places in ``text`` before which a hyphen stood that may only have broken a line: there or not, both are the text."""
+    """Places in ``text`` before which a hyphen stood that may only have broken a line; without it, it is the same text."""
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """Start and end in the source of ``text[start:end]``, which is not empty."""
@@ -100,9 +103,7 @@ def fold(text: str) -> Fold:
             kind = found.lastgroup
             if kind == "hyphen":
                 hyphens.append(length)
-            elif kind == "break":
-                breaks.append(length)
-            elif kind == "soft" and _between_letters(part, start, end):
+            elif kind == "break" or (kind == "soft" and _between_letters(part, start, end)):
                 breaks.append(length)
             else:
                 put(_replacement(found), at + start, at + end)

@@ -1,12 +1,13 @@
 """Looks quotes up in the texts that a model was shown.
 
-Whoever made a quote is not believed: a quote stands in a text, stands there but for line breaks and the like, is not there, or
-could not be looked for.
+Whoever made a quote is not believed: a quote stands in a text, stands there but for line breaks and the like, is not
+there, or could not be looked for.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -53,8 +54,6 @@ class SearchableText(NamedTuple):
 
     def page_of(self, place: int) -> int | None:
         """The page, from 1, of a place in ``text``."""
-        from bisect import bisect_right
-
         return bisect_right(self.pages, place) if self.pages else None
 
 
@@ -81,7 +80,7 @@ class Found(NamedTuple):
 
 
 def find_quote(quote: str, texts: Sequence[SearchableText], *, searchable: bool = True) -> Found:
-    """Where ``quote`` stands in ``texts``. ``searchable`` is false where the model was also shown something without text."""
+    """Where ``quote`` stands in ``texts``; ``searchable`` is false where something without text was shown, too."""
     wanted = quote.strip()
     spans = _all_places(wanted, texts) if wanted else []
     elided = False
@@ -147,11 +146,12 @@ def _elided(quote: str, text: SearchableText) -> tuple[int, int] | None:
         return None
     wanted = [fold(part) for part in parts]
     for start, end in _places(wanted[0], text.folded):
-        reached: int | None = end
+        reached = end
         for part in wanted[1:]:
-            reached = next((stop for _, stop in _places(part, text.folded, reached)), None)
-            if reached is None:
+            following = next((stop for _, stop in _places(part, text.folded, reached)), None)
+            if following is None:
                 return None
+            reached = following
         span = text.folded.source_span(start, reached)
         if text.page_of(span[0]) == text.page_of(span[1] - 1):
             return span

@@ -25,8 +25,8 @@ _CURRENCY = "Sc"
 def is_word_edge(text: str, place: int) -> bool:
     """Whether ``text`` can be cut before the character at ``place`` without cutting a word or a number in two.
 
-    Digit groups with ``. , / : -`` between them are one word, a sign before a number and a per cent sign after it belong to it;
-    letters joined by ``. ' @ / & _ -`` are one word.
+    Digit groups with ``. , / : -`` between them are one word; a sign before a number and a per cent sign after it
+    belong to it; letters joined by ``. ' @ / & _ -`` are one word.
     """
     if place <= 0 or place >= len(text):
         return True
