@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from complaint_llm.checks.check import Finding
+    from complaint_llm.checks.quotes import Quote
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error"]
@@ -133,6 +137,8 @@ class _Answer(NamedTuple):
     provenance: str | Callable[[], str] | None = None
     metadata: Mapping[str, Any] = {}
     extra: Mapping[str, Any] | None = None
+    quotes: tuple[Quote, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class InferenceOutput(_Answer):
@@ -141,7 +147,8 @@ class InferenceOutput(_Answer):
     ``confidence`` is exp(mean token log-probability) where ``logprobs=True`` asked for it. ``cost`` is in US dollars,
     ``None`` where the price is unknown. ``provenance`` is the CID of the answer's provenance record, a text; it may be
     given as a function that makes it, which is called when the CID is read. ``extra`` is the provider's own state to
-    be sent back with the next turn (see ``Message.extra``).
+    be sent back with the next turn (see ``Message.extra``). ``quotes`` are the strings of ``parsed`` that its schema marks
+    ``"x-quote": true``, looked up in what the model was shown; ``findings`` is what the checks of its task found wrong.
     """
 
     __slots__ = ()

@@ -14,12 +14,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from complaint_llm.checks.check import Finding
+from complaint_llm.checks.quotes import Quote
 from complaint_llm.exceptions import BackendError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
 
 _DEFAULTS = InferenceOutput("")
-_NESTED = {"token_usage", "tool_calls", "attempts"}
-_PLAIN = {"token_usage", "attempts"}  # tuples of JSON values, which JSON writes as lists
+_NESTED = {"token_usage", "tool_calls", "attempts", "quotes", "findings"}
+_PLAIN = {"token_usage", "attempts", "quotes", "findings"}  # tuples of JSON values, which JSON writes as lists
 _DUMP = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
 
 
@@ -50,6 +52,10 @@ def decode_output(text: str) -> InferenceOutput:
             fields["tool_calls"] = tuple(ToolCall(*map(unpack, call)) for call in fields["tool_calls"])
         if "attempts" in fields:
             fields["attempts"] = tuple(Attempt(*attempt) for attempt in fields["attempts"])
+        if "quotes" in fields:
+            fields["quotes"] = tuple(Quote(*quote) for quote in fields["quotes"])
+        if "findings" in fields:
+            fields["findings"] = tuple(Finding(*finding) for finding in fields["findings"])
         return InferenceOutput(**fields)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"not a recorded answer: {error}") from error

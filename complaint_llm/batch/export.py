@@ -31,6 +31,8 @@ class Result(NamedTuple):
     content: str = ""
     task: str | None = None
     matter: str | None = None
+    material: str | None = None
+    """The item's own text, of a task."""
 
 
 def result_values(result: Result) -> dict[str, Any]:
@@ -46,6 +48,9 @@ def result_values(result: Result) -> dict[str, Any]:
         given = {
             "text": output.content,
             "parsed": pack(output.parsed),
+            "quotes": [quote._asdict() for quote in output.quotes],
+            "findings": [finding._asdict() for finding in output.findings],
+            "reasked": output.metadata.get("reasked"),
             "finish_reason": output.finish_reason,
             "backend": output.backend,
             "model": output.model,
@@ -62,14 +67,17 @@ def result_values(result: Result) -> dict[str, Any]:
     values = {**dict.fromkeys(_NAMES), "demo": False, **given, "id": result.id, "digest": result.content or None}
     values["attempts"] = [_attempt(*attempt) for attempt in attempts]
     values["seconds"] = round(sum(attempt["seconds"] for attempt in values["attempts"]), 6)
-    values["task"], values["matter"] = result.task, result.matter
+    made_by = output.metadata.get("task") if output is not None else None
+    values["task"] = made_by["id"] if isinstance(made_by, Mapping) else result.task
+    values["task_digest"] = made_by["digest"] if isinstance(made_by, Mapping) else None
+    values["matter"] = result.matter
     if result.columns:
         values["columns"] = dict(result.columns)
     return values
 
 
 _NAMES = (
-    "id", "text", "parsed", "task", "matter", "finish_reason", "backend", "model", "usage", "cost", "seconds",
+    "id", "text", "parsed", "quotes", "findings", "reasked", "task", "task_digest", "matter", "finish_reason", "backend", "model", "usage", "cost", "seconds",
     "attempts", "provenance", "demo", "state", "error", "digest",
 )  # fmt: skip
 """The names that every line has, in their order."""

@@ -52,6 +52,7 @@ def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = 
         on_failed_check=on_failed,
         params=dict(merged.get("params", {})),
         documents=merged.get("documents"),
+        rows=merged.get("rows"),
     )
     _check_placeholders(task)
     return task

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from complaint_llm.tasks.template import fill, placeholders
 
 OnFailedCheck = Literal["mark", "error", "next"]
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 NAMES_OF_ITS_OWN = frozenset(("input", "id", "nonce", "answer_language"))
 """What a template may name beside ``lists.x`` and the item's own fields."""
@@ -25,19 +27,21 @@ class Task(NamedTuple):
     notice: str | None = None
     """What a reader of the answers must know; it is on the page, in the CSV and in the docs."""
     answer_language: str = "English"
-    lists: Mapping[str, Mapping[str, str]] = {}
+    lists: Mapping[str, Mapping[str, str]] = _NOTHING
     """Choices by list: each value and what it means. Templates name them, enums of the schema are filled from them."""
     schema: Mapping[str, Any] | None = None
     checks: tuple[str, ...] = ()
     on_failed_check: OnFailedCheck = "mark"
-    params: Mapping[str, Any] = {}
+    params: Mapping[str, Any] = _NOTHING
     documents: str | None = None
+    rows: str | None = None
+    """The list of the answer that a table has a row for each entry of."""
 
     @property
     def digest(self) -> str:
         """SHA-256, in hex, of everything that shapes an answer: another digest, another question."""
-        shaping = {key: value for key, value in self._asdict().items() if key not in ("title", "notice")}
-        text = json.dumps(shaping, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        shaping = {key: value for key, value in self._asdict().items() if key not in ("title", "notice", "rows")}
+        text = json.dumps(shaping, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=dict)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
