@@ -26,8 +26,11 @@ from complaint_llm.routing.fork import reset_in_child
 if TYPE_CHECKING:
     from complaint_llm.backends.options import Options
     from complaint_llm.batch import Ask
+    from complaint_llm.checks.answer_checks import AnswerChecks
+    from complaint_llm.checks.check import Check
     from complaint_llm.routing.candidate import Candidate
     from complaint_llm.routing.router import Router
+    from complaint_llm.tasks.task import Task
 
 R = TypeVar("R", Request, EmbeddingRequest)
 
@@ -102,8 +105,8 @@ class Asking:
         """The whole answer.
 
         ``params`` are the generation keys (``max_tokens``, ``top_p``, ...) and ``model``, ``backend`` (an id),
-        ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``; an unknown
-        one is a TypeError. Raises the backend's own error if one was tried, AllBackendsFailedError if several were.
+        ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``, ``task`` (an
+        id, or a mapping; see ``tasks.apply.TaskCall``); an unknown one is a TypeError. Raises the backend's own error if one was tried, AllBackendsFailedError if several were.
         """
         return self._infer(self._router, messages, tools, temperature, params)
 
@@ -125,6 +128,8 @@ class Asking:
                 raise self._is_closed()
             candidates = self._candidates(request, params.get("backend"))
             output = router.answer(request, candidates)
+            if request.checks is not None:
+                output = self._settled(request, output)
             return output if self._seal is None else self._seal(request, output, candidates)
         finally:
             self._calls.tokens.discard(request.cancel)
@@ -150,10 +155,15 @@ class Asking:
             self._calls.tokens.discard(request.cancel)
             raise
         seal = self._seal
+
+        def sealed(output: InferenceOutput) -> InferenceOutput:
+            output = self._settled(request, output)
+            return output if seal is None else seal(request, output, candidates)
+
         return LiveStream(
             stream,
             lambda: self._calls.tokens.discard(request.cancel),
-            None if seal is None else lambda output: seal(request, output, candidates),
+            None if seal is None and request.checks is None else sealed,
         )
 
     def stream_generate(self, prompt: Prompt, **params: Any) -> TextStream:
@@ -273,6 +283,9 @@ class Asking:
         *,
         stream: bool = False,
     ) -> Request:
+        checks = None
+        if params and params.get("task") is not None:
+            prompt, params, checks = self._for_task(prompt, params)
         messages = as_messages(prompt, params.get("system") if params else None)
         token = self._token()
         if not params and temperature is None and not tools:
@@ -295,8 +308,46 @@ class Asking:
             self._privacy_of(params),
             evidence,
             stream,
+            checks,
         )
+        if checks is None and request.response_format is not None:
+            request = _with_quotes(request)
         return self._kept_private(request)
+
+    def _for_task(
+        self, prompt: Prompt, params: Mapping[str, Any]
+    ) -> tuple[Prompt, Mapping[str, Any], AnswerChecks | None]:
+        """The prompt, parameters and checks of a call that names a task: the call's own stand above the task's."""
+        from complaint_llm.tasks.apply import TaskCall, asked_for
+        from complaint_llm.tasks.material import split_material
+
+        call = TaskCall.read(params["task"])
+        task = self.task(call.id)
+        before, material, after = split_material(as_messages(prompt))
+        given = params.get("response_format")
+        schema = None if given is None else as_response_format(given).schema
+        asked = asked_for(task, call, material, self._checks(), schema)
+        own = {"system": asked.system, "response_format": asked.response_format, **task.params}
+        stated = {name: value for name, value in params.items() if value is not None and name != "task"}
+        return [*before, *after(asked.text)], {**own, **stated}, asked.checks
+
+    def task(self, id: str) -> Task:
+        """The task of this id: one of the package's own. Raises ConfigError."""
+        from complaint_llm.tasks.load import built_in
+
+        return built_in(id)
+
+    def _checks(self) -> Mapping[str, Check]:
+        """All checks that a task may name."""
+        from complaint_llm.checks.answer_checks import BUILT_IN
+
+        return BUILT_IN
+
+    def _settled(self, request: Request, output: InferenceOutput) -> InferenceOutput:
+        """The answer, unless what its checks found is a failure."""
+        from complaint_llm.backends.answer_check import settled
+
+        return settled(request, output)
 
     def _kept_private(self, request: R) -> R:
         """The request. Raises InvalidRequestError if it is private and whoever answers would fetch some of it."""
@@ -388,3 +439,14 @@ class Asking:
             return self._infer(router, prompt, tools, temperature, given, cancel)
 
         return ask
+
+
+def _with_quotes(request: Request) -> Request:
+    """The request; where its schema marks quotes, with the user's texts in which they are looked up."""
+    from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
+
+    schema = None if request.response_format is None else request.response_format.schema
+    if schema is None or not marks_quotes(schema):
+        return request
+    texts = tuple(message.text for message in request.messages if message.role == "user")
+    return request._replace(checks=AnswerChecks(schema, texts))

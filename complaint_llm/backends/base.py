@@ -268,9 +268,14 @@ class Backend(Guarded):
             return self._answered(bound)
         from complaint_llm.backends.structured import answer_structured
 
-        return self._native_schemas.asked(
+        output = self._native_schemas.asked(
             given, bound, lambda means: answer_structured(self._answered, given, bound, means)
         )
+        if given.checks is None:
+            return output
+        from complaint_llm.backends.answer_check import checked
+
+        return checked(given, output)
 
     def _answered(self, request: Request) -> InferenceOutput:
         """One finished answer: asked for whole, or collected from a stream where the config says ``"stream": true``."""
@@ -297,7 +302,7 @@ class Backend(Guarded):
             named = self._named(error)
             raise named from named.__cause__
         return AttemptStream(
-            events, self._named, lambda output: self._finished(output if check is None else check(output), bound)
+            events, self._named, lambda output: self._finished(output if check is None else _read(check, output, bound), bound)
         )
 
     def _opened(self, request: Request) -> Iterable[StreamEvent]:
@@ -360,6 +365,7 @@ class Backend(Guarded):
             request.privacy,
             request.evidence,
             request.stream,
+            request.checks,
         )
 
     needs_model: ClassVar[bool] = False
@@ -404,6 +410,12 @@ class Backend(Guarded):
         rules.check(keys, cls._made_up_id())
 
     _key_rules: ClassVar[KeyRules]
+
+
+def _read(check: Check, output: InferenceOutput, bound: Request) -> InferenceOutput:
+    """A streamed answer as what was asked for, with its quotes and what its checks find."""
+    output = check(output)
+    return output if bound.checks is None else bound.checks.examine(output)
 
 
 BaseBackend = Backend

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ def built_in_task(id: str) -> Mapping[str, Any]:
     (folder, *_) = import_module("complaint_llm.schemas").__path__
     said: Mapping[str, Any] = json.loads((Path(folder) / "tasks" / f"{id}.json").read_bytes())
     return said
+
+
+@cache
+def built_in(id: str) -> Task:
+    """A task of the package, ready for use. Raises ConfigError where there is none of this id."""
+    return load_task(id, {})
 
 
 def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = Path()) -> Task:
