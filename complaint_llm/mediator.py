@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from complaint_llm.batch import AnswerSettings, BatchExecutor, BatchItem, BatchRun
+    from complaint_llm.checks.check import Check
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.evidence import EvidenceStore
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
     from complaint_llm.routing.candidate import Candidate, Strategy
+    from complaint_llm.tasks.task import Task
 
 EVIDENCE_PATH = Path(".complaint_llm/evidence")
 """Where evidence is kept where no config says: in the working directory."""
@@ -135,6 +137,14 @@ class Mediator(ComposedBackend):
         return mediator
 
     query_backend = Backend.generate
+
+    def task(self, id: str) -> Task:
+        """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
+        own = None if self.config is None else self.config.tasks.get(id)
+        return super().task(id) if own is None else own
+
+    def _checks(self) -> Mapping[str, Check]:
+        return (self.config.checks if self.config is not None else None) or super()._checks()
 
     def batch(
         self,

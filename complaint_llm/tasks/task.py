@@ -33,7 +33,6 @@ class Task(NamedTuple):
     checks: tuple[str, ...] = ()
     on_failed_check: OnFailedCheck = "mark"
     params: Mapping[str, Any] = _NOTHING
-    documents: str | None = None
     rows: str | None = None
     """The list of the answer that a table has a row for each entry of."""
 
