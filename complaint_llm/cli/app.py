@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plugins": ("complaint_llm.cli.plugins:plugins", "List plugins and the backend types that they offer."),
     "schema": ("complaint_llm.cli.schema:schema", "Print the JSON Schema of config files."),
     "evidence": ("complaint_llm.cli.evidence:evidence", "Store, find, verify, export and import evidence."),
+    "report": ("complaint_llm.cli.report:report", "Write a page of what a batch made of its items."),
     "verify": ("complaint_llm.cli.verify:verify", "Show where an answer came from, each step verified."),
 }
 """Command names, where they live, and their line in the overview (so that the overview imports none of them)."""
