@@ -12,7 +12,9 @@ from complaint_llm.messages import ImagePart, InferenceOutput, Message, Prompt
 from complaint_llm.prompt_files import read_image
 from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
 
-SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {"model", "system", "response_format", "extra_body", "tools"}
+SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {
+    *("model", "system", "response_format", "extra_body", "tools", "task"),
+}
 """Parameters that shape an answer. Routing, keys, limits and timeouts do not: with other ones a run can be resumed."""
 
 
