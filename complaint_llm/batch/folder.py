@@ -35,17 +35,17 @@ def text_files(folder: Path) -> list[Path]:
 
 
 def _items(folder: Path, encoding: str | None) -> Iterator[Line]:
-    for number, path in enumerate(text_files(folder), 1):
+    for path in text_files(folder):
         id_ = path.relative_to(folder).as_posix()
         try:
             text = _text(path, folder, encoding)
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            yield Line(LineError(number, f"{id_}: {reason}", id_), {"id": id_})
+            yield Line(LineError(0, f"{id_}: {reason}", id_), {"id": id_})
             continue
         item: BatchItem | LineError = BatchItem(text, id_)
         if is_blank(text):
-            item = LineError(number, f"{id_}: nothing to read: the file is empty", id_)
+            item = LineError(0, f"{id_}: nothing to read: the file is empty", id_)
         yield Line(item, {"id": id_})
 
 

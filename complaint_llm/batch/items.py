@@ -27,10 +27,10 @@ class BatchItem(NamedTuple):
 
 
 class LineError(BatchError):
-    """A line of the input that is no item. ``line`` counts from 1; ``id`` is the line's own, where it could be read."""
+    """A line of the input that is no item. ``line`` counts from 1, 0 for a whole file; ``id`` is the line's own, where it could be read."""
 
     def __init__(self, line: int, problem: str, id: str | None = None) -> None:
-        super().__init__(f"line {line}: {problem}")
+        super().__init__(f"line {line}: {problem}" if line else problem)
         self.line = line
         self.id = id
 
@@ -39,7 +39,7 @@ class LineError(BatchError):
 
 
 def _line_error(message: str, line: int, id: str | None) -> LineError:
-    return LineError(line, message.partition(": ")[2], id)
+    return LineError(line, message.partition(": ")[2] if line else message, id)
 
 
 class NothingToReadError(BatchError):
