@@ -45,7 +45,7 @@ from complaint_llm.cli.batch_options import (
 from complaint_llm.cli.batch_progress import progress
 from complaint_llm.cli.batch_signals import stopping
 from complaint_llm.cli.batch_summary import price, print_summary
-from complaint_llm.cli.call_options import call_options
+from complaint_llm.cli.call_options import call_options, usage_line
 from complaint_llm.cli.option_groups import GroupedCommand
 from complaint_llm.cli.options import SECONDS, Finite, OutputFile
 from complaint_llm.cli.task_output import print_found
@@ -337,6 +337,8 @@ def _consume(run: BatchRun, under_way: dict[int, Line], lines: Lines, options: O
             line = _result(result, under_way, lines, options)
             if options.journal is None:
                 _print(line)
+            if options.usage and result.output is not None:
+                _say(f"{line.id or f'item {result.index + 1}'}: {usage_line(result.output)}")
             if isinstance(result.error, LineError):
                 _say(str(result.error))
             elif result.error is not None and not failed:

@@ -11,6 +11,7 @@ import click
 from complaint_llm.batch.line_rules import LineRules
 from complaint_llm.batch.lines import Format, Reading
 from complaint_llm.cli.call_options import call_params
+from complaint_llm.exceptions import BatchError
 from complaint_llm.tasks.apply import TaskCall
 
 if TYPE_CHECKING:
@@ -57,10 +58,8 @@ class NotDoneError(click.ClickException):
     exit_code = 2
 
 
-class NothingReadError(click.ClickException):
+class NothingReadError(BatchError):
     """Nobody could read the items; nothing was sent."""
-
-    exit_code = 1
 
 
 class Options(NamedTuple):

@@ -17,8 +17,8 @@ def print_found(task: Task, results: Iterable[Result]) -> None:
     """Print a line for each thing found: the item, what it is, against whom (where the task says), quotes standing."""
     form = TaskForm(task)
     shown = [name for name in ("type", "respondents") if name in form.properties] or list(form.properties[:1])
-    heads = ["item", *("against whom" if name == "respondents" else name for name in shown), "quotes standing"]
-    places = [form.header.index(name) for name in ("id", *shown, "quotes_standing")]
+    heads = ["", "item", *("against whom" if name == "respondents" else name for name in shown), "quotes standing"]
+    places = [form.header.index(name) for name in ("demo", "id", *shown, "quotes_standing")]
     state = form.header.index("state")
     print_table(heads, _rows(form, results, places, state))
 
@@ -27,8 +27,8 @@ def _rows(form: TaskForm, results: Iterable[Result], places: list[int], state: i
     for result in results:
         for row in form.rows(result):
             cells = [_short(row[place]) for place in places]
-            if not any(cells[1:]):
-                cells[1] = "(nothing found)" if row[state] == "answered" else f"({row[state].replace('_', ' ')})"
+            if not any(cells[2:]):
+                cells[2] = "(nothing found)" if row[state] == "answered" else f"({row[state].replace('_', ' ')})"
             yield cells
 
 
