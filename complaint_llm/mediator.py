@@ -169,12 +169,14 @@ class Mediator(ComposedBackend):
         id. ``max_cost`` stops the sending once the known prices of all answers reach so many US dollars.
         ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight. ``executor`` is where
         the asking is done instead of threads of this process; in other processes a Mediator is opened from the same
-        config file. Closing what is returned cancels what is in flight.
+        config file. ``task`` among the parameters is that of every item that names none. Closing what is returned cancels what is in flight.
         """
         from functools import partial
 
         from complaint_llm.batch import item_digest, run_batch
+        from complaint_llm.batch.task_items import all_for_task
         from complaint_llm.call import CancelToken
+        from complaint_llm.tasks.apply import TaskCall
         from complaint_llm.travelling import TravellingAsk
 
         if isinstance(prompts, str):
@@ -182,6 +184,11 @@ class Mediator(ComposedBackend):
         if executor is not None and "local" in (self._local_only, params.get("privacy")):
             raise InvalidRequestError('privacy "local": an executor may run on another machine', sent=False)
         # What shapes the answers is part of an item's key: a run with other parameters is another run.
+        settings = self.batch_settings(params)
+        task = params.pop("task", None)
+        if task is not None:
+            self.task(TaskCall.read(task).id)
+            prompts = all_for_task(prompts, task)
         digest = partial(item_digest, defaults=dict(params))
         if timeout is not None:
             params["timeout"] = timeout
@@ -203,7 +210,7 @@ class Mediator(ComposedBackend):
             max_cost=max_cost,
             keep=keep,
             accept_changes=accept_changes,
-            settings=self.batch_settings(params),
+            settings=settings,
             response_format=params.get("response_format"),
         )
 
@@ -211,7 +218,7 @@ class Mediator(ComposedBackend):
         """What shapes the answers of each backend, beside parameters that a whole batch has in ``common``."""
         from complaint_llm.backends.answer_settings import PartsSettings
 
-        return PartsSettings((*self.parts, *self._others.values()), common)
+        return PartsSettings((*self.parts, *self._others.values()), common, self.task)
 
     def explain(self, prompt: Prompt, **params: Any) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing."""

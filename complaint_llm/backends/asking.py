@@ -430,6 +430,11 @@ class Asking:
         Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
         """
         everywhere = dict(common)
+        task = everywhere.pop("task", None)
+        if task is not None:
+            from complaint_llm.tasks.apply import TaskCall
+
+            self.task(TaskCall.read(task).id)
         self._request("", everywhere.pop("tools", ()), everywhere.pop("temperature", None), everywhere)
         router = self._router.for_batches()
 

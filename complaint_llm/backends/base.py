@@ -25,6 +25,7 @@ from complaint_llm.routing.router import Router
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from complaint_llm.backends.structured import Check
     from complaint_llm.given_keys import KeyRules
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, EventStream, RetryPolicy
@@ -265,12 +266,13 @@ class Backend(Guarded):
     def _shaped(self, given: Request, bound: Request) -> InferenceOutput:
         """One answer, of the shape that is asked for."""
         if bound.response_format is None:
-            return self._answered(bound)
-        from complaint_llm.backends.structured import answer_structured
+            output = self._answered(bound)
+        else:
+            from complaint_llm.backends.structured import answer_structured
 
-        output = self._native_schemas.asked(
-            given, bound, lambda means: answer_structured(self._answered, given, bound, means)
-        )
+            output = self._native_schemas.asked(
+                given, bound, lambda means: answer_structured(self._answered, given, bound, means)
+            )
         if given.checks is None:
             return output
         from complaint_llm.backends.answer_check import checked
@@ -302,7 +304,7 @@ class Backend(Guarded):
             named = self._named(error)
             raise named from named.__cause__
         return AttemptStream(
-            events, self._named, lambda output: self._finished(output if check is None else _read(check, output, bound), bound)
+            events, self._named, lambda output: self._finished(_read(check, output, bound), bound)
         )
 
     def _opened(self, request: Request) -> Iterable[StreamEvent]:
@@ -412,9 +414,9 @@ class Backend(Guarded):
     _key_rules: ClassVar[KeyRules]
 
 
-def _read(check: Check, output: InferenceOutput, bound: Request) -> InferenceOutput:
+def _read(check: Check | None, output: InferenceOutput, bound: Request) -> InferenceOutput:
     """A streamed answer as what was asked for, with its quotes and what its checks find."""
-    output = check(output)
+    output = output if check is None else check(output)
     return output if bound.checks is None else bound.checks.examine(output)
 
 

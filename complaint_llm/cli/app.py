@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.host import PluginHost
     from complaint_llm.mediator import Mediator
+    from complaint_llm.tasks.task import Task
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "generate": ("complaint_llm.cli.generate:generate", "Ask one prompt and print the answer."),
-    "batch": ("complaint_llm.cli.batch:batch", "Ask many prompts from a file; resumes where it stopped."),
+    "batch": ("complaint_llm.cli.batch:batch", "Ask many prompts from a file or folder; resumes where it stopped."),
     "embed": ("complaint_llm.cli.embed:embed", "Print the vectors of texts."),
     "check": ("complaint_llm.cli.check:check", "Show which backends are ready and why others are not."),
     "explain": ("complaint_llm.cli.explain:explain", "Show what would be asked, at what price; sends nothing."),
@@ -81,6 +82,12 @@ class App:
         """The width of batches that the config says."""
         width: int = self.load_config().mediator.get("max_workers", 8)
         return width
+
+    def find_task(self, id: str) -> Task:
+        """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
+        from complaint_llm.tasks.load import built_in
+
+        return self.load_config().tasks.get(id) or built_in(id)
 
     def open_mediator(self) -> Mediator:
         """A Mediator over that config; the command closes it."""

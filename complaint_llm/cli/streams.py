@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import select
+import stat
 import sys
 
 import click
@@ -46,3 +48,24 @@ def read_all() -> str:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"standard input is not UTF-8 (at byte {error.start + 1}): convert it") from error
+
+
+_SILENT = 1.0
+"""Seconds after which it is said that a pipe is waited for."""
+
+
+def read_piped() -> str:
+    """The text that was piped or redirected in; nothing where standard input is a terminal, a device or closed.
+
+    Where nothing comes for a second, stderr says what is waited for. Raises UsageError as ``read_all`` does.
+    """
+    try:
+        number = sys.stdin.fileno()
+        kind = os.fstat(number).st_mode
+    except (OSError, ValueError):  # an object in the place of standard input
+        return "" if sys.stdin.isatty() else read_all()
+    if stat.S_ISCHR(kind):
+        return ""
+    if not stat.S_ISREG(kind) and not select.select([number], [], [], _SILENT)[0]:
+        click.echo("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none", err=True)
+    return read_all()

@@ -59,7 +59,7 @@ class Asked(NamedTuple):
     system: str | None
     text: str
     response_format: Mapping[str, Any] | None
-    checks: AnswerChecks | None
+    checks: AnswerChecks
 
 
 def asked_for(
@@ -75,11 +75,9 @@ def asked_for(
         raise _bad(f"task {task.id!r} needs the field {missing[0]!r} of each item")
     system, text = task.messages(material, id=call.item, fields=call.fields)
     wanted = task.schema if schema is None else schema
-    if wanted is None:
-        return Asked(system, text, None, None)
-    shape = {"type": "json_schema", "json_schema": {"name": task.id, "schema": wanted}}
+    shape = None if wanted is None else {"type": "json_schema", "json_schema": {"name": task.id, "schema": wanted}}
     checks = AnswerChecks(
-        schema=wanted,
+        schema=wanted or {},
         texts=(material,),
         checks=_checks(task, known),
         on_failed=task.on_failed_check,

@@ -43,6 +43,11 @@ class Task(NamedTuple):
         text = json.dumps(shaping, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=dict)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def for_readers(self) -> Mapping[str, Any]:
+        """What whoever shows its answers needs: id, digest, title, notice, rows and schema, as plain values."""
+        shown = {name: getattr(self, name) for name in ("id", "digest", "title", "notice", "rows", "schema")}
+        return {**shown, "lists": {name: dict(choices) for name, choices in self.lists.items()}}
+
     @property
     def fields(self) -> frozenset[str]:
         """The item's own fields that the templates name."""
