@@ -18,6 +18,8 @@ _SECTIONS = (
     ("documents", "Documents"),
     ("instructions_in_text", "The text speaks to a machine: put aside, not followed"),
 )
+_MOST_NAME = 60
+"""Characters of a quote that stands for somebody without a name."""
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -152,7 +154,10 @@ def _refs(value: Any) -> list[str]:
 
 
 def _name(entry: Entry) -> str:
-    known = entry.title or next((f"\u201c{quote.text}\u201d" for quote in entry.quotes), entry.ref or "")
+    quoted = next((quote.text for quote in entry.quotes), "")
+    if len(quoted) > _MOST_NAME:
+        quoted = f"{quoted[:_MOST_NAME].rsplit(' ', 1)[0]} ..."
+    known = entry.title or (f"\u201c{quoted}\u201d" if quoted else entry.ref or "")
     return known if entry.supported else f"{known} (not supported by the text)"
 
 
@@ -191,7 +196,7 @@ def _in_words(name: str, given: Any, entry: Entry) -> Entry:
         minor = ", a minor" if given.get("minor") is True else ""
         return entry._replace(title=value_words(given.get("name")), values=(("", kind + minor),))
     if name == "facts":
-        return entry._replace(values=(("", words_of(value_words(given.get("known_from")))),))
+        return entry._replace(values=_values(given, "known_from"))
     if name == "documents":
         risk = " - may be erased or withheld" if given.get("at_risk") is True else ""
         return entry._replace(values=(("Held by", words_of(value_words(given.get("held_by"))) + risk),))
@@ -211,7 +216,7 @@ def _values(given: Mapping[str, Any], *names: str) -> tuple[tuple[str, str], ...
     return tuple(
         ("" if name in ("what", "event") else words_of(name).capitalize(), words_of(value_words(given[name])))
         for name in names
-        if given.get(name)
+        if given.get(name) not in (None, "", "unclear")
     )
 
 

@@ -71,11 +71,13 @@ def render_page(items: Iterable[ReportItem], tasks: Mapping[str, Task], title: s
     ]
     states = Counter(head["state"] for head in heads)
     types = Counter(type for head in heads for type in head["types"])
-    style, script = (_source(name) for name in ("page.css", "page.js"))
+    notices = _notices(heads, tasks)
+    style = _source("page.css") + _printed_margins(_BAND if demo else "", " ".join(notices))
+    script = _source("page.js")
     text = environment.get_template("page.html").render(
         title=title,
         band=_BAND if demo else "",
-        notices=_notices(heads, tasks),
+        notices=notices,
         items=shown,
         pieces=pieces,
         a_piece=_ITEMS_A_PIECE,
@@ -130,6 +132,20 @@ def _environment() -> Environment:
 
 def _source(name: str) -> str:
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _printed_margins(band: str, notice: str) -> str:
+    """What stands in the margins of each printed page: the band above, the notice below."""
+    font = "font: {} system-ui, sans-serif; white-space: pre-wrap"
+    above = f"@top-center {{ content: {_css_string(band)}; {font.format('700 9pt/1.2')}; }}" if band else ""
+    below = f"@bottom-left {{ content: {_css_string(notice)}; {font.format('7pt/1.25')}; width: 85%; vertical-align: top; padding-top: 4mm; }}" if notice else ""
+    number = f'@bottom-right {{ content: counter(page); {font.format("8pt/1.25")}; }}'
+    return f"@page {{ margin: 20mm 16mm 24mm; {above} {below} {number} }}\n"
+
+
+def _css_string(text: str) -> str:
+    """A text as a string of CSS: all but plain characters by their code points."""
+    return '"' + "".join(each if each.isalnum() or each in " .,:;" else f"\\{ord(each):x} " for each in text) + '"'
 
 
 def _hash(source: str) -> str:
