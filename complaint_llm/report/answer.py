@@ -168,7 +168,9 @@ def value_words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return "; ".join(f"{words_of(str(key))}: {value_words(part)}" for key, part in value.items() if part is not None)
+        return "; ".join(
+            f"{words_of(str(key))}: {value_words(part)}" for key, part in value.items() if part is not None
+        )
     if isinstance(value, (list, tuple)):
         return "; ".join(value_words(part) for part in value)
     return str(value)

@@ -97,9 +97,7 @@ def claims_of(parsed: Mapping[str, Any], quotes: Sequence[PageQuote], findings: 
     return Claims(
         tuple(kept),
         tuple(entry for entry in facts if entry.supported and entry.pointer not in named),
-        tuple(
-            (value_words(each.get("ask")), value_words(each.get("settles"))) for _, each in reader.listed("missing")
-        ),
+        tuple((value_words(each.get("ask")), value_words(each.get("settles"))) for _, each in reader.listed("missing")),
         words_of(value_words(parsed.get("no_claims_because"))),
         value_words(parsed.get("languages")),
         Answer(tuple(each for each in sections if each.entries), tuple(unsupported), findings.elsewhere(places)),
@@ -127,7 +125,9 @@ class _Reader:
             for number, each in enumerate(value)
         ]
 
-    def claim(self, number: int, claim: Mapping[str, Any], facts: Mapping[str, Entry], names: Mapping[str, str]) -> Claim:
+    def claim(
+        self, number: int, claim: Mapping[str, Any], facts: Mapping[str, Entry], names: Mapping[str, str]
+    ) -> Claim:
         pointer = f"/claims/{number}"
         refs = {name: _refs(claim.get(name)) for name in ("claimants", "respondents", "facts_for", "facts_against")}
         entries = {
@@ -207,7 +207,10 @@ def _in_words(name: str, given: Any, entry: Entry) -> Entry:
     if name == "urgent":
         return entry._replace(title=words_of(value_words(given.get("kind"))), values=())
     if name == "time_limit_triggers":
-        values = (("Fact", value_words(given.get("fact"))), ("Date known", words_of(value_words(given.get("date_known")))))
+        values = (
+            ("Fact", value_words(given.get("fact"))),
+            ("Date known", words_of(value_words(given.get("date_known")))),
+        )
         return entry._replace(title=words_of(value_words(given.get("event"))), values=values)
     return entry
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 SHOWN_WHOLE = 20_000
@@ -90,7 +91,7 @@ def _lines(text: str, start: int, end: int, spans: Sequence[Span]) -> list[Line]
     edges = {start, end, *(span.start for span in spans), *(span.end for span in spans)}
     cuts = sorted(edge for edge in edges if start <= edge <= end)
     lines: list[list[Segment]] = [[]]
-    for left, right in zip(cuts, cuts[1:], strict=False):
+    for left, right in pairwise(cuts):
         over = [span for span in spans if span.start <= left and span.end >= right]
         numbers = tuple(span.number for span in over)
         begins = tuple(span.number for span in over if span.start == left)

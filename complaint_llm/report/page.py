@@ -138,8 +138,9 @@ def _printed_margins(band: str, notice: str) -> str:
     """What stands in the margins of each printed page: the band above, the notice below."""
     font = "font: {} system-ui, sans-serif; white-space: pre-wrap"
     above = f"@top-center {{ content: {_css_string(band)}; {font.format('700 9pt/1.2')}; }}" if band else ""
-    below = f"@bottom-left {{ content: {_css_string(notice)}; {font.format('7pt/1.25')}; width: 85%; vertical-align: top; padding-top: 4mm; }}" if notice else ""
-    number = f'@bottom-right {{ content: counter(page); {font.format("8pt/1.25")}; }}'
+    place = "width: 85%; vertical-align: top; padding-top: 4mm"
+    below = f"@bottom-left {{ content: {_css_string(notice)}; {font.format('7pt/1.25')}; {place}; }}" if notice else ""
+    number = f"@bottom-right {{ content: counter(page); {font.format('8pt/1.25')}; }}"
     return f"@page {{ margin: 20mm 16mm 24mm; {above} {below} {number} }}\n"
 
 
@@ -155,7 +156,7 @@ def _hash(source: str) -> str:
 def _body(template: Any, item: ReportItem) -> _Body:
     values, parsed = item.values, item.values.get("parsed")
     quotes, findings = page_quotes(values), Findings(values)
-    claims = claims_of(parsed, quotes, findings) if is_claims(parsed) else None
+    claims = claims_of(parsed, quotes, findings) if isinstance(parsed, Mapping) and is_claims(parsed) else None
     answer = claims.rest if claims else any_answer(parsed, quotes, findings) if parsed is not None else None
     spans = [quote.span for quote in quotes if quote.span is not None]
     text = template.render(

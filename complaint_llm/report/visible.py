@@ -6,7 +6,7 @@ import re
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and line feed
-    "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"  # bidi controls, and characters without width
+    "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"  # bidi controls, characters without width
     "\U000e0000-\U000e007f\ud800-\udfff]"  # tags, halves of surrogate pairs
 )
 """Joiners (U+200C, U+200D) and the soft hyphen stay: scripts need them, and they turn nothing around."""
