@@ -36,7 +36,7 @@ class Provenance(NamedTuple):
 
 
 def _parameters(sent: Request) -> Mapping[str, Any]:
-    """What was sent beside the messages: the parameters, and by digest the schema and the task that shaped the answer."""
+    """What was sent beside the messages: the parameters, and by digest the schema and the task of the answer."""
     shape, checks = sent.response_format, sent.checks
     if shape is None and (checks is None or checks.task is None):
         return sent.params

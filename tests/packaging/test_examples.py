@@ -54,7 +54,9 @@ def test_no_sentence_stands_in_two_intakes() -> None:
 @pytest.mark.parametrize(("id", "text"), intakes())
 def test_an_intake_asks_no_model_for_anything(id: str, text: str) -> None:
     """The words are the client's, or of whoever took the intake: what is wanted of a model, the task says."""
-    assert re.search(r"extract|legal claims?\b|each possible|filing deadline|strongest|intake below", text, re.I) is None
+    assert (
+        re.search(r"extract|legal claims?\b|each possible|filing deadline|strongest|intake below", text, re.I) is None
+    )
 
 
 def test_without_any_key_the_example_config_leaves_only_the_offline_backend() -> None:
