@@ -60,7 +60,8 @@ def complaint_llm_block_stores() -> Mapping[str, Callable[[str], BlockStore]] | 
 def complaint_llm_checks() -> Mapping[str, Check] | None:
     """Checks of answers by the names that a task's ``checks`` may give them: ``check(parsed, context) -> [Finding]``.
 
-    ``context`` is a ``complaint_llm.checks.check.CheckContext``. Called when TASKS names a check that is not built in, of
+    ``context`` is a ``complaint_llm.checks.check.CheckContext``. Called when TASKS names a check that is not built
+    in, of
     the dropped-in plugins and those of PLUGINS.enable; None offers nothing. A check changes nothing, and any thread may
     call it.
     """

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from complaint_llm.batch import AnswerSettings, BatchExecutor, BatchItem, BatchRun
+    from complaint_llm.batch.items import ItemLike
     from complaint_llm.checks.check import Check
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
@@ -169,7 +170,8 @@ class Mediator(ComposedBackend):
         id. ``max_cost`` stops the sending once the known prices of all answers reach so many US dollars.
         ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight. ``executor`` is where
         the asking is done instead of threads of this process; in other processes a Mediator is opened from the same
-        config file. ``task`` among the parameters is that of every item that names none. Closing what is returned cancels what is in flight.
+        config file. ``task`` among the parameters is that of every item that names none. Closing what is returned
+        cancels what is in flight.
         """
         from functools import partial
 
@@ -186,9 +188,10 @@ class Mediator(ComposedBackend):
         # What shapes the answers is part of an item's key: a run with other parameters is another run.
         settings = self.batch_settings(params)
         task = params.pop("task", None)
+        items: Iterable[ItemLike] = prompts
         if task is not None:
             self.task(TaskCall.read(task).id)
-            prompts = all_for_task(prompts, task)
+            items = all_for_task(prompts, task)
         digest = partial(item_digest, defaults=dict(params))
         if timeout is not None:
             params["timeout"] = timeout
@@ -199,7 +202,7 @@ class Mediator(ComposedBackend):
             ask = TravellingAsk(ask, type(self).from_config, path, params)
         return run_batch(
             ask,
-            prompts,
+            items,
             max_workers=self._max_workers if max_workers is None else max_workers,
             journal=journal,
             ordered=ordered,

@@ -147,7 +147,8 @@ class InferenceOutput(_Answer):
     ``confidence`` is exp(mean token log-probability) where ``logprobs=True`` asked for it. ``cost`` is in US dollars,
     ``None`` where the price is unknown. ``provenance`` is the CID of the answer's provenance record, a text; it may be
     given as a function that makes it, which is called when the CID is read. ``extra`` is the provider's own state to
-    be sent back with the next turn (see ``Message.extra``). ``quotes`` are the strings of ``parsed`` that its schema marks
+    be sent back with the next turn (see ``Message.extra``). ``quotes`` are the strings of ``parsed`` that its schema
+    marks
     ``"x-quote": true``, looked up in what the model was shown; ``findings`` is what the checks of its task found wrong.
     """
 

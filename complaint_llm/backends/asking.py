@@ -106,7 +106,8 @@ class Asking:
 
         ``params`` are the generation keys (``max_tokens``, ``top_p``, ...) and ``model``, ``backend`` (an id),
         ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``, ``task`` (an
-        id, or a mapping; see ``tasks.apply.TaskCall``); an unknown one is a TypeError. Raises the backend's own error if one was tried, AllBackendsFailedError if several were.
+        id, or a mapping; see ``tasks.apply.TaskCall``); an unknown one is a TypeError. Raises the backend's own error
+        if one was tried, AllBackendsFailedError if several were.
         """
         return self._infer(self._router, messages, tools, temperature, params)
 

@@ -77,7 +77,8 @@ def result_values(result: Result) -> dict[str, Any]:
 
 
 _NAMES = (
-    "id", "text", "parsed", "quotes", "findings", "reasked", "task", "task_digest", "matter", "finish_reason", "backend", "model", "usage", "cost", "seconds",
+    "id", "text", "parsed", "quotes", "findings", "reasked", "task", "task_digest", "matter",
+    "finish_reason", "backend", "model", "usage", "cost", "seconds",
     "attempts", "provenance", "demo", "state", "error", "digest",
 )  # fmt: skip
 """The names that every line has, in their order."""

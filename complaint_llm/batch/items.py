@@ -27,7 +27,8 @@ class BatchItem(NamedTuple):
 
 
 class LineError(BatchError):
-    """A line of the input that is no item. ``line`` counts from 1, 0 for a whole file; ``id`` is the line's own, where it could be read."""
+    """A line of the input that is no item. ``line`` counts from 1, 0 for a whole file; ``id`` is the line's own,
+    where it could be read."""
 
     def __init__(self, line: int, problem: str, id: str | None = None) -> None:
         super().__init__(f"line {line}: {problem}" if line else problem)

@@ -192,7 +192,7 @@ def _table(source: BinaryIO, encoding: str, reading: Reading) -> Lines:
 
 
 def _material_column(columns: tuple[str, ...], fields: frozenset[str]) -> str:
-    """The column that a task is to read: the only one beside the id and what the task names, or one that is called so."""
+    """The column that a task is to read: the only one beside the id and the task's fields, or one that is called so."""
     others = [name for name in columns if name not in fields and name != "id"]
     usual = [name for name in others if name.lower() in ("narrative", "text", "prompt", "input", "intake")]
     for found in (others, usual):

@@ -88,6 +88,6 @@ def told(findings: Sequence[Finding]) -> str:
         lines.append(f"- and {len(findings) - _MOST_TOLD} more of these kinds")
     return (
         "Some places of your answer (JSON pointers) do not hold:\n" + "\n".join(lines) + "\n"
-        "Give the whole answer again. At these places replace the quote by the right words of the material, or leave out "
-        "the entry and what rests on it. Change, add and reorder nothing else."
+        "Give the whole answer again. At these places replace the quote by the right words of the material, or leave "
+        "out the entry and what rests on it. Change, add and reorder nothing else."
     )

@@ -11,18 +11,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-_ONE_FOR_ONE = str.maketrans(
-    {
-        **dict.fromkeys("“”„‟«»", '"'),
-        **dict.fromkeys("‐‑‒–—―", "-"),
-        **dict.fromkeys("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\n"),
-        **dict.fromkeys("\t\x1f\xa0\u1680\u202f\u205f\u3000", " "),
-        **dict.fromkeys(range(0x2000, 0x200B), " "),
-    }
-)
+_ONE_FOR_ONE: Mapping[int, str] = {
+    **dict.fromkeys(map(ord, "“”„‟«»"), '"'),
+    **dict.fromkeys(map(ord, "‐‑‒–—―"), "-"),
+    **dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), "\n"),
+    **dict.fromkeys(map(ord, "\t\x1f\xa0\u1680\u202f\u205f\u3000"), " "),
+    **dict.fromkeys(range(0x2000, 0x200B), " "),
+}
 """Folds that keep the length. The minus sign U+2212 is a sign, not a dash; ’ may be an apostrophe, so it stays."""
 
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
@@ -52,7 +51,8 @@ class Fold(NamedTuple):
     hyphens: tuple[int, ...]
     """Places in ``text`` before which a hyphen between two letters stood."""
     breaks: tuple[int, ...]
-    """Places in ``text`` before which a hyphen stood that may only have broken a line; without it, it is the same text."""
+    """Places in ``text`` before which a hyphen stood that may only have broken a line; without it, it is the same
+    text."""
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """Start and end in the source of ``text[start:end]``, which is not empty."""

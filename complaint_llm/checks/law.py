@@ -1,7 +1,7 @@
 """The check ``no_law_added``: an answer names no law, case or legal test that the material does not name.
 
-It looks for words and forms that name law, in every free text of the answer that is no quote and no choice from a list. It
-cannot see law that is told in plain words; it says what it saw, not that there is none.
+It looks for words and forms that name law, in every free text of the answer that is no quote and no choice from a
+list. It cannot see law that is told in plain words; it says what it saw, not that there is none.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ _FORMS = (
     rf"\b(?:(?:{_CAPITAL}|of|and|the|for|in)\s+)*{_CAPITAL}\s+(?:Act|Code|Statutes?|Amendment|Regulations?|Ordinance|Law|Rule)\b",
     rf"\b{_CAPITAL}(?:\s+{_CAPITAL})*\s+v\.?s?\.?\s+{_CAPITAL}",
     r"\b(?:FLSA|FMLA|ADA|ADEA|FDCPA|FCRA|TILA|RESPA|ECOA|FHA|NLRA|ERISA|OSHA|TCPA|UDAP|URLTA|COBRA|HIPAA|GDPR|IDEA|SCRA|TVPA)\b",
-    r"\b(?:statutes?\s+of\s+limitations?|limitations?\s+periods?|prescription\s+period|prima\s+facie|burden\s+of\s+proof"
-    r"|elements?\s+of\s+(?:a|the)\s+(?:claim|offen[cs]e|tort)|per\s+se\s+(?:violation|illegal)|cause\s+of\s+action"
-    r"|likel(?:y|ihood)\s+(?:of|to)\s+(?:succeed|success|prevail)|chances?\s+of\s+success"
-    r"|(?:is|was|are|were)\s+(?:illegal|unlawful)|violat(?:es?|ed|ion)\s+(?:of\s+)?(?:the\s+)?(?:law|statute|regulations?|rights))\b",
+    (
+        r"\b(?:statutes?\s+of\s+limitations?|limitations?\s+periods?|prescription\s+period|prima\s+facie|burden\s+of\s+proof"
+        r"|elements?\s+of\s+(?:a|the)\s+(?:claim|offen[cs]e|tort)|per\s+se\s+(?:violation|illegal)|cause\s+of\s+action"
+        r"|likel(?:y|ihood)\s+(?:of|to)\s+(?:succeed|success|prevail)|chances?\s+of\s+success"
+        r"|(?:is|was|are|were)\s+(?:illegal|unlawful)|violat(?:es?|ed|ion)\s+(?:of\s+)?(?:the\s+)?(?:law|statute|regulations?|rights))\b"
+    ),
 )
 _LAW = re.compile("|".join(f"(?:{form})" for form in _FORMS))
 
@@ -42,6 +44,8 @@ def check_no_law(parsed: Any, context: CheckContext) -> Sequence[Finding]:
         for found in _LAW.finditer(place.value):
             named = " ".join(found[0].casefold().split())
             if not any(named in text for text in material):
-                findings.append(Finding(NAME, place.pointer, "it names law that the material does not name: leave it out"))
+                findings.append(
+                    Finding(NAME, place.pointer, "it names law that the material does not name: leave it out")
+                )
                 break
     return findings

@@ -16,8 +16,8 @@ from complaint_llm.checks.schema_walk import Path, json_pointer, walk
 def only_mended(first: Any, second: Any, schema: Mapping[str, Any], findings: Sequence[Finding]) -> bool:
     """Whether ``second`` is ``first`` but for replaced quotes, and entries left out that ``findings`` were about.
 
-    An entry may be left out if a finding is about it or something in it, or if it names (``x-ref``) one that is left out.
-    A string or null that says why a list is empty may change where a list beside it was emptied.
+    An entry may be left out if a finding is about it or something in it, or if it names (``x-ref``) one that is left
+    out. A string or null that says why a list is empty may change where a list beside it was emptied.
     """
     return _Comparison.of(first, schema, findings).allows(first, second, ())
 
@@ -62,7 +62,7 @@ class _Comparison(NamedTuple):
         )
 
     def _list(self, first: Sequence[Any], second: Sequence[Any], path: Path) -> bool:
-        """Whether the entries of ``second`` are those of ``first`` in their order, but for ones that may be left out."""
+        """Whether the entries of ``second`` are those of ``first`` in order, but for ones that may be left out."""
         coming = iter(enumerate(first))
         for entry in second:
             for index, old in coming:

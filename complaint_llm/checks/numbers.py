@@ -29,14 +29,17 @@ def check_numbers(parsed: Any, context: CheckContext) -> Sequence[Finding]:
             continue
         quote = quotes.get(id(place.parent))
         if quote is None or not holds_number(quote, str(place.value)):
-            findings.append(Finding(NAME, place.pointer, "it does not stand in the quote beside it: write it as it stands there"))
+            findings.append(
+                Finding(NAME, place.pointer, "it does not stand in the quote beside it: write it as it stands there")
+            )
     return findings
 
 
 def holds_number(quote: str, number: str) -> bool:
     """Whether ``number``, as written, stands in ``quote`` as a number of its own: 15 is not in 1.5, 15,000 or 2015.
 
-    ``21`` is in ``21st``; a year of four digits is also in its last two after an apostrophe (``'26``). Words count as words.
+    ``21`` is in ``21st``; a year of four digits is also in its last two after an apostrophe (``'26``). Words count as
+    words.
     """
     text, wanted = fold(quote).text, fold(number).text.strip()
     if not wanted:

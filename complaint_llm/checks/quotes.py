@@ -41,7 +41,8 @@ class Quote(NamedTuple):
 def find_quotes(
     parsed: Any, schema: Mapping[str, Any], texts: Sequence[SearchableText], *, searchable: bool = True
 ) -> tuple[Quote, ...]:
-    """Every string of ``parsed`` that ``schema`` marks ``"x-quote": true``, looked up in ``texts``, in the answer's order.
+    """Every string of ``parsed`` that ``schema`` marks ``"x-quote": true``, looked up in ``texts``, in the answer's
+    order.
 
     ``searchable`` is false where the model was also shown something that has no text (a scan).
     """

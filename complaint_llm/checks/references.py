@@ -1,6 +1,8 @@
-"""The check ``references``: numbers of an answer's entries are unique and lead somewhere, and what must rest on a quote does.
+"""The check ``references``: numbers of an answer's entries are unique and lead somewhere, and what must rest on a
+quote does.
 
-A schema marks them: ``"x-ref": "declares"`` on the string that numbers an entry, ``"x-ref": "names"`` on one that points to
+A schema marks them: ``"x-ref": "declares"`` on the string that numbers an entry, ``"x-ref": "names"`` on one that
+points to
 another, ``"x-rests-on": true`` on a list of pointers of which at least one entry must hold a quote that stands.
 """
 

@@ -35,8 +35,8 @@ def json_pointer(path: Path) -> str:
 def walk(value: Any, schema: Mapping[str, Any]) -> Iterator[Place]:
     """Every value of an answer with the keywords that apply to it, outermost first.
 
-    References into the same schema are followed, siblings of a reference kept; of ``anyOf``, ``oneOf`` and ``allOf`` every
-    branch counts that has something to say of the place.
+    References into the same schema are followed, siblings of a reference kept; of ``anyOf``, ``oneOf`` and ``allOf``
+    every branch counts that has something to say of the place.
     """
     yield from _walk(value, [schema], schema, (), None)
 

@@ -46,9 +46,7 @@ def is_word_edge(text: str, place: int) -> bool:
 
 def is_sign_edge(text: str, place: int) -> bool:
     """Whether a quote may end before ``place``: not between a currency sign and its number."""
-    return not (
-        0 < place < len(text) and unicodedata.category(text[place - 1]) == _CURRENCY and text[place].isdigit()
-    )
+    return not (0 < place < len(text) and unicodedata.category(text[place - 1]) == _CURRENCY and text[place].isdigit())
 
 
 def count_words(text: str) -> int:

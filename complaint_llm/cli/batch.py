@@ -32,8 +32,8 @@ from complaint_llm.batch.lines import FORMATS, Format, Line, Lines, read_lines
 from complaint_llm.batch.task_items import for_task
 from complaint_llm.batch.task_table import TaskForm
 from complaint_llm.call import CancelToken
-from complaint_llm.cli.batch_input import count_lines, opened, with_columns
 from complaint_llm.cli.batch_help import EXAMPLES, GROUPS
+from complaint_llm.cli.batch_input import count_lines, opened, with_columns
 from complaint_llm.cli.batch_options import (
     Asker,
     BatchApp,
@@ -118,8 +118,8 @@ def batch(
     """Ask every item of IN and write what comes back to OUT, in the order of IN.
 
     IN has JSON lines ({"prompt": ...} or {"messages": [...]}, optional "id" and "params"), a table (CSV), or a prompt a
-    line; a folder's text files are an item each; "-" is standard input. With a file as OUT the journal OUT.journal keeps
-    every answer: run the same command again after a crash, a Ctrl-C or failures, and it goes on where it stopped.
+    line; a folder's text files are an item each; "-" is standard input. With a file as OUT the journal OUT.journal
+    keeps every answer: run the same command again after a crash, a Ctrl-C or failures, and it goes on where it stopped.
     """
     options = Options(source, form=form or _format_of(source), max_workers=max_workers or app.max_workers(), **given)
     options.check()
@@ -165,7 +165,9 @@ def _with_demonstration(app: BatchApp, options: Options) -> Options:
         if mediator.batch_settings({}).has_model():
             return options
     shown = options.as_demonstration()
-    _say(f"DEMO: no model is reachable; plain rules answer, and OUT is {shown.output}. Nothing here was read by a model.")
+    _say(
+        f"DEMO: no model is reachable; plain rules answer, and OUT is {shown.output}. Nothing here was read by a model."
+    )
     return shown
 
 

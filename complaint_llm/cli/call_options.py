@@ -45,7 +45,9 @@ def call_options(command: F) -> F:
             ),
             click.option("--task", metavar="ID", help="claims, summary, chronology, or one of the config's TASKS."),
             click.option("--privacy", type=click.Choice(["local"]), help="Nothing may leave this machine."),
-            click.option("-u", "--usage", is_flag=True, help="Say backend, model, tokens and price of each answer, on stderr."),
+            click.option(
+                "-u", "--usage", is_flag=True, help="Say backend, model, tokens and price of each answer, on stderr."
+            ),
         )
     ):
         command = option(command)

@@ -11,9 +11,7 @@ import click
 class GroupedCommand(click.Command):
     """``groups`` has the names of options by the title under which help shows them; the rest comes last."""
 
-    def __init__(
-        self, *args: Any, groups: Mapping[str, Sequence[str]], examples: Sequence[str], **keys: Any
-    ) -> None:
+    def __init__(self, *args: Any, groups: Mapping[str, Sequence[str]], examples: Sequence[str], **keys: Any) -> None:
         super().__init__(*args, **keys)
         self.groups = groups
         self.examples = examples
@@ -27,7 +25,12 @@ class GroupedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options, each under its group's title."""
-        left = {name: record for each in self.get_params(ctx) if (record := each.get_help_record(ctx)) for name in [each.name]}
+        left = {
+            name: record
+            for each in self.get_params(ctx)
+            if (record := each.get_help_record(ctx))
+            for name in [each.name]
+        }
         for title, names in self.groups.items():
             records = [left.pop(name) for name in names if name in left]
             if records:

@@ -16,7 +16,8 @@ _WIDEST = 44
 def print_found(task: Task, results: Iterable[Result]) -> None:
     """Print a line for each thing found: the item, what it is, against whom (where the task says), quotes standing."""
     form = TaskForm(task)
-    shown = [name for name in ("type", "respondents") if name in form.properties] or list(form.properties[:1])
+    usual = [name for name in form.properties if name in ("type", "respondents")]
+    shown = usual or list(form.properties[:1])
     heads = ["", "item", *("against whom" if name == "respondents" else name for name in shown), "quotes standing"]
     places = [form.header.index(name) for name in ("demo", "id", *shown, "quotes_standing")]
     state = form.header.index("state")

@@ -32,12 +32,27 @@ class Config:
     ``backends`` are those that can be made, ``left_out`` the ids of the optional others with the reason, ``order`` all
     ids in the order of the file. ``mediator``, ``evidence`` and ``log`` hold what their sections say (paths are
     absolute, times in seconds, money in US dollars), ``application`` is handed over as it was written. ``host`` knows
-    the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read; ``add_backend`` and ``save`` are for one thread at a time.
+    the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read;
+    ``add_backend`` and ``save`` are for one thread at a time.
     """
 
     __slots__ = (
-        "_document", "_edits", "_environment", "_on_disk", "_source", "application", "backends", "evidence", "host",
-        "left_out", "log", "mediator", "order", "path", "checks", "tasks",
+        "_document",
+        "_edits",
+        "_environment",
+        "_on_disk",
+        "_source",
+        "application",
+        "backends",
+        "checks",
+        "evidence",
+        "host",
+        "left_out",
+        "log",
+        "mediator",
+        "order",
+        "path",
+        "tasks",
     )  # fmt: skip
 
     def __init__(

@@ -1,8 +1,8 @@
 """Answers to the built-in tasks by plain rules, to show without a model what an output looks like.
 
-Nothing is understood here: a sentence with an amount, a date or one of a few words becomes a fact, a few words stand for
-a claim type. Every quote is a sentence of the text, so that what is shown of quotes is real. The answers are no measure of
-anything, and whatever carries them says that it is a demonstration.
+Nothing is understood here: a sentence with an amount, a date or one of a few words becomes a fact, a few words stand
+for a claim type. Every quote is a sentence of the text, so that what is shown of quotes is real. The answers are no
+measure of anything, and whatever carries them says that it is a demonstration.
 """
 
 from __future__ import annotations
@@ -14,8 +14,34 @@ from typing import Any, NamedTuple
 _SENTENCE = re.compile(r"[^\s](?:[^.!?\n]|\n(?!\s*\n)|[.!?](?=[^\s\"”’)]))*[.!?]*[\"”’)]*", re.S)
 _AMOUNT = re.compile(r"(?<![\w.,])([$€£])\s?(\d[\d,]*(?:\.\d{1,2})?)(?![\d.,]*\d)")
 _MONTHS = (
-    "January February March April May June July August September October November December".split(),
-    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
+    [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    [
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+    ],
 )
 _MONTH = {name: number for names in _MONTHS for number, name in enumerate(names, 1)}
 _DATE = re.compile(
@@ -30,7 +56,10 @@ _TYPES: Sequence[tuple[str, str]] = (
     ("wages_unpaid", r"overtime|unpaid|wages|clock out|horas extra|salario|no me pag"),
     ("wages_deductions_tips", r"\btips?\b|taken out of (?:my|his|her) pay|deduct"),
     ("worker_status", r"independent contractor|1099"),
-    ("work_retaliation", r"took me off the schedule|after (?:I|she|he) complained|fired|retaliat|wrote (?:me|him|her) up"),
+    (
+        "work_retaliation",
+        r"took me off the schedule|after (?:I|she|he) complained|fired|retaliat|wrote (?:me|him|her) up",
+    ),
     ("work_discrimination", r"accent|pregnan|how I pronounce|because of (?:my|her|his) (?:age|race|religion)"),
     ("work_accommodation_leave", r"light duty|unpaid leave|accommodation|restrictions"),
     ("work_injury_safety", r"\bOSHA\b|safety|lockout tag|guard was"),
@@ -128,7 +157,9 @@ def _claims(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
             for each in said
             for found in _AMOUNT.finditer(each)
         ],
-        "dates": [{**date, "event": "a date that the text names", "quote": each} for each in said for date in _dates(each)],
+        "dates": [
+            {**date, "event": "a date that the text names", "quote": each} for each in said for date in _dates(each)
+        ],
         "stated_deadlines": [],
         "time_limit_triggers": [],
         "documents": [],

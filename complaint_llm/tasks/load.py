@@ -1,4 +1,5 @@
-"""From what a config, a plugin or the package says of a task to the Task: ``extends``, ``lists`` and schema resolved."""
+"""From what a config, a plugin or the package says of a task to the Task: ``extends``, ``lists`` and schema
+resolved."""
 
 from __future__ import annotations
 
@@ -24,6 +25,8 @@ class TaskError(ConfigError):
         super().__init__(f"task {id!r}: {'/'.join(place)}: {text}" if place else f"task {id!r}: {text}")
         self.place = place
         self.text = text
+
+
 _FAILED = ("mark", "error", "next")
 
 
@@ -55,7 +58,9 @@ def load_tasks(
             faults.append(((place, *error.place), error.text))
             continue
         unknown = [name for name in task.checks if name not in checks]
-        faults += [((place, "checks"), f"no check {name!r}; there are: {', '.join(sorted(checks))}") for name in unknown]
+        faults += [
+            ((place, "checks"), f"no check {name!r}; there are: {', '.join(sorted(checks))}") for name in unknown
+        ]
     return tasks, faults
 
 
@@ -68,8 +73,8 @@ def built_in(id: str) -> Task:
 def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = Path()) -> Task:
     """The task ``id`` of ``entries`` (by id; each a mapping of its keys), else the built-in one.
 
-    ``folder`` is what relative paths of schema files mean. Raises TaskError: unknown task, a circle of ``extends``, a list
-    or placeholder that is not there, a schema that cannot be read.
+    ``folder`` is what relative paths of schema files mean. Raises TaskError: unknown task, a circle of ``extends``, a
+    list or placeholder that is not there, a schema that cannot be read.
     """
     merged = _merged(id, entries, ())
     for key in merged.keys() - _KEYS:
@@ -106,7 +111,9 @@ def _merged(id: str, entries: Mapping[str, Mapping[str, Any]], through: tuple[st
     if entry is None:
         if id not in BUILT_IN:
             known = ", ".join(sorted({*entries, *BUILT_IN}))
-            raise TaskError(through[0] if through else id, ("extends",) if through else (), f"no task {id!r}; there are: {known}")
+            raise TaskError(
+                through[0] if through else id, ("extends",) if through else (), f"no task {id!r}; there are: {known}"
+            )
         return dict(built_in_task(id))
     base_id = entry.get("extends", id if id in BUILT_IN and "prompt" not in entry else None)
     base = _merged(base_id, entries, (*through, id)) if base_id is not None else {}

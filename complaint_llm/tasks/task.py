@@ -80,4 +80,4 @@ def material_nonce(digest: str, id: str, text: str) -> str:
 
     It depends on the whole text, so a text cannot hold its own mark.
     """
-    return hashlib.sha256("\0".join((digest, id, text)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(f"{digest}\0{id}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]

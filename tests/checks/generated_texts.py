@@ -18,27 +18,16 @@ ENGLISH = words(
     "in writing although I asked for copies of every page again we moved out on time with witnesses "
     "present and photos taken of each room door window stain pipe ceiling lock mailbox hallway"
 )
-HYPHENATED = words(
-    "non-payment re-signing well-known move-out twelve-month self-employed on-site follow-up"
-)
+HYPHENATED = words("non-payment re-signing well-known move-out twelve-month self-employed on-site follow-up")
 SPANISH = words(
-    "el dueño no pagó las horas extras ni devolvió el depósito después de que mi hermana avisó por "
-    "teléfono ayer"
+    "el dueño no pagó las horas extras ni devolvió el depósito después de que mi hermana avisó por teléfono ayer"
 )
-ARABIC = words(
-    "قال المالك إن التدفئة ستعود غدا لكن البيت بقي باردا طوال الشهر ولم يصلح أحد شيئا رغم الشكوى "
-    "المكتوبة"
-)
-HEBREW = words(
-    "בעל הבית ניתק את החשמל בלי הודעה מראש ואמר שלא ישלם על התיקון למרות ההסכם הכתוב שחתמנו עליו בקיץ"
-)
+ARABIC = words("قال المالك إن التدفئة ستعود غدا لكن البيت بقي باردا طوال الشهر ولم يصلح أحد شيئا رغم الشكوى المكتوبة")
+HEBREW = words("בעל הבית ניתק את החשמל בלי הודעה מראש ואמר שלא ישלם על התיקון למרות ההסכם הכתוב שחתמנו עליו בקיץ")
 NAMES = words(
-    "Okoro Tassler Nwosu-Hart Achterberg Salvesen O'Brien Dale Vandergriff Telleson Prakash Strand "
-    "Castellane"
+    "Okoro Tassler Nwosu-Hart Achterberg Salvesen O'Brien Dale Vandergriff Telleson Prakash Strand Castellane"
 )
-NUMBERS = words(
-    "$1,400 $17.50 $15,000 $2,380 9.5% 2026-08-21 8/24/26 11:00 forty-one 1.5 350 $82 14 2025 $186"
-)
+NUMBERS = words("$1,400 $17.50 $15,000 $2,380 9.5% 2026-08-21 8/24/26 11:00 forty-one 1.5 350 $82 14 2025 $186")
 LINES = ("\n", "\n", "\r\n", "\n  ", " \n")
 
 

@@ -67,7 +67,9 @@ def wrong_quotes(chance: random.Random, texts: list[GeneratedText], count: int) 
     wrong: list[tuple[int, str]] = []
     for number, block, first, last in right_quotes(chance, texts, count * 3):
         words = list(texts[number].blocks[block][first:last])
-        changed = chance.choice((other_word, other_number, negation, cut_word, cut_number, halves))(chance, words, texts)
+        changed = chance.choice((other_word, other_number, negation, cut_word, cut_number, halves))(
+            chance, words, texts
+        )
         if changed is not None and not stands_in_words(changed, texts):
             wrong.append((number, " ".join(changed)))
             if len(wrong) == count:
@@ -224,9 +226,15 @@ def test_an_ellipsis_joins_parts_in_their_order(sign: str) -> None:
     text = "He told me on Monday that the heat would stay off until I paid the whole rent."
     found = found_in(text, f"He told me{sign}the heat would stay off{sign}paid the whole rent")
     assert (found.state, found.elided, found.start) == ("normalised", True, 0)
-    assert states(
-        text, f"the heat would stay{sign}He told me on", f"He told{sign}paid the whole rent", f"He told me{sign}heat wou"
-    ) == ["not_found"] * 3
+    assert (
+        states(
+            text,
+            f"the heat would stay{sign}He told me on",
+            f"He told{sign}paid the whole rent",
+            f"He told me{sign}heat wou",
+        )
+        == ["not_found"] * 3
+    )
 
 
 def test_an_ellipsis_does_not_reach_over_a_page() -> None:
@@ -263,7 +271,7 @@ def test_no_state_claims_more_than_was_looked_at() -> None:
 @given(st.text(max_size=80), st.data())
 @settings(max_examples=200, deadline=None)
 def test_any_text_between_blanks_stands_in_itself(text: str, data: st.DataObject) -> None:
-    """Whatever a text is made of, a quote of it is found or refused, never an error, and its span is inside the text."""
+    """Whatever a text is made of, a quote of it is found or refused, never an error, and its span lies inside of it."""
     whole = f"x {text} y"
     start = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(start, len(whole)))
