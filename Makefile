@@ -52,7 +52,7 @@ run: .venv/ready
 	@.venv/bin/complaint-llm -c config.example.json batch examples/intakes --task claims -o claims.csv --demo --table; code=$$?; \
 	newest=$$(ls -t claims.csv claims.demo.csv 2>/dev/null | head -n 1); test -n "$$newest" || exit $$code; \
 	.venv/bin/complaint-llm -c config.example.json report "$$newest" -o report.html || exit $$?; \
-	echo "the table is $$newest, the page report.html"; exit $$code
+	echo "the table is $$newest; the page is named above"; exit $$code
 
 # Nothing leaves the machine: the model file comes from the Hub once, the intakes stay here.
 local: .venv-local/ready
@@ -94,7 +94,7 @@ newest:
 	rm -rf .venv-newest
 	$(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build
-	.venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,test]"
+	.venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,report,test]"
 	.venv-newest/bin/python $(PYTEST) -p no:warnings $(TESTS) || echo "With the newest versions of everything the tests named above fail; the locked versions are what counts."
 
 # All environments agree: the largest is resolved first, the others take its versions.
@@ -103,13 +103,13 @@ LOCKED := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --
 lock:
 	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python $(PIP_INSTALL) --upgrade uv cyclonedx-bom
-	$(LOCKED) --upgrade --extra cli --extra test --extra peers -o requirements/peers.txt
-	$(LOCKED) --upgrade --extra cli --extra test -c requirements/peers.txt -o requirements/test.txt
-	$(LOCKED) --upgrade --extra cli --extra lint -c requirements/peers.txt -o requirements/lint.txt
-	$(LOCKED) --upgrade --extra cli -c requirements/peers.txt -o requirements/run.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra test --extra peers -o requirements/peers.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra test -c requirements/peers.txt -o requirements/test.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra lint -c requirements/peers.txt -o requirements/lint.txt
+	$(LOCKED) --upgrade --extra cli --extra report -c requirements/peers.txt -o requirements/run.txt
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --resolution lowest-direct \
-		--upgrade setup.cfg --extra cli --extra redis --extra prices -o .venv-lock/lowest.txt
-	$(LOCKED) --upgrade --extra cli --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
+		--upgrade setup.cfg --extra cli --extra report --extra redis --extra prices -o .venv-lock/lowest.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
 	.venv-lock/bin/python scripts/make_sbom.py
 
 benchmark: .venv-bench/ready
@@ -117,7 +117,7 @@ benchmark: .venv-bench/ready
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf benchmarks/.venvs benchmarks/.build claims.csv claims.demo.csv claims.local.csv claims*.journal* report.html
+	rm -rf benchmarks/.venvs benchmarks/.build claims.csv claims.demo.csv claims.local.csv claims*.journal* report.html report.demo.html
 	find . -name __pycache__ -prune -not -path './node_modules/*' -exec rm -rf {} +
 
 .venv/ready: requirements/run.txt $(METADATA) $(PRODUCT)
