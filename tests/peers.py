@@ -55,6 +55,10 @@ _PEERS: dict[str, _Peer] = {
         ),
         "pip install gguf 'llama-cpp-python[server]'",
     ),
+    "chromium": _Peer(
+        lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
+        "apt install chromium",
+    ),
     "fiu-run": _Peer(lambda: shutil.which("fiu-run"), "apt install fiu-utils"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }

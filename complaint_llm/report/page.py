@@ -216,7 +216,7 @@ def _notices(heads: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task]) -> l
 
 def _totals(heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     costs = [head["cost"] for head in heads if isinstance(head["cost"], (int, float))]
-    return {"items": len(heads), "cost": sum(costs), "unpriced": len(heads) - len(costs)}
+    return {"count": len(heads), "cost": sum(costs), "unpriced": len(heads) - len(costs)}
 
 
 def _pieces(texts: Sequence[str]) -> Iterator[str]:
