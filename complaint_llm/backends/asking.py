@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 from complaint_llm.backends.embedding_space import in_one_space
 from complaint_llm.backends.streams import LiveStream, TextStream
 from complaint_llm.call import CancelToken, Deadline
-from complaint_llm.exceptions import BackendError, InvalidRequestError
+from complaint_llm.exceptions import BackendError, EvidenceError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
 from complaint_llm.request import (
     NOTHING,
@@ -131,11 +131,21 @@ class Asking:
             output = router.answer(request, candidates)
             if request.checks is not None:
                 output = self._settled(request, output)
-            return output if self._seal is None else self._seal(request, output, candidates)
+            return output if self._seal is None else self._sealed_or_said(request, output, candidates)
         finally:
             self._calls.tokens.discard(request.cancel)
             if cancel is not None:
                 cancel.detach(request.cancel.cancel)
+
+    def _sealed_or_said(
+        self, request: Request, output: InferenceOutput, candidates: Sequence[Candidate]
+    ) -> InferenceOutput:
+        assert self._seal is not None
+        try:
+            return self._seal(request, output, candidates)
+        except EvidenceError as error:
+            error.output = output  # it was paid for, and is not lost with its record
+            raise
 
     def infer_stream(
         self,

@@ -49,6 +49,7 @@ from complaint_llm.cli.call_options import call_options, usage_line
 from complaint_llm.cli.option_groups import GroupedCommand
 from complaint_llm.cli.options import SECONDS, Finite, OutputFile
 from complaint_llm.cli.task_output import print_found
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -200,9 +201,9 @@ def _dry_run(app: BatchApp, lines: Lines, options: Options) -> int:
         with Journal(options.journal) as journal:
             recorded = journal.counts().answered
     if options.as_json:
-        click.echo(json.dumps({**counts, "cost": cost, "recorded": recorded}))
+        write(json.dumps({**counts, "cost": cost, "recorded": recorded}))
     else:
-        click.echo(
+        write(
             f"{counts['items']:,} items, {counts['bad_lines']:,} bad lines, "
             f"about {counts['prompt_tokens']:,} prompt tokens, "
             + price(cost, counts["unpriced"], counts["items"], "at most ")
@@ -411,13 +412,13 @@ def _form(lines: Lines, options: Options) -> Form:
 
 
 def _print(result: Result) -> None:
-    click.echo((json_line(result) + "\n").encode(), nl=False)
+    write(json_line(result))
 
 
 def _say(text: str) -> None:
     """A line on standard error. The terminal may be gone: that must cost no answer."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        tell(text)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import sys
 
 import click
 
+from complaint_llm.cli.terminal import tell
+
 # A closed descriptor's number would go to the next file that is opened, and what is meant for a terminal into that.
 # The wrong way round: to read from it or to write results to it is an error, as it is with a closed one.
 _STAND_INS = ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY))
@@ -67,5 +69,5 @@ def read_piped() -> str:
     if stat.S_ISCHR(kind):
         return ""
     if not stat.S_ISREG(kind) and not select.select([number], [], [], _SILENT)[0]:
-        click.echo("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none", err=True)
+        tell("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none")
     return read_all()
