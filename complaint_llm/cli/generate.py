@@ -31,7 +31,7 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
 
     Example: complaint-llm generate --task claims < intake.txt
     """
-    text = joined(read_piped(), "" if prompt in (None, "-") else prompt or "")
+    text = joined(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
     if not text.strip():
         raise click.UsageError("the prompt is empty: nothing was asked")
     params = call_params(given)
