@@ -39,6 +39,7 @@ class Guards(NamedTuple):
     state: Path
     whole: Account | None = None
     shared: SharedState | None = None
+    workers: int = 8
 
     def put(self, part: Part) -> None:
         """Put them before a backend, or before all that a composed one is made of."""
@@ -48,7 +49,9 @@ class Guards(NamedTuple):
         elif isinstance(part, LazyBackend):
             part.when_made(self.put)
         else:
-            part.guard(breaker=self.breaker, state=self.state, whole=self.whole, shared=self.shared)
+            part.guard(
+                breaker=self.breaker, state=self.state, whole=self.whole, shared=self.shared, workers=self.workers
+            )
 
 
 def assemble(config: Config, guards: Guards) -> Assembled:
@@ -121,8 +124,10 @@ def make_guards(
     budget: float | Mapping[str, float] | None,
     folder: Path,
     shared: Mapping[str, Any] | None,
+    workers: int = 8,
 ) -> Guards:
-    """The guards that ``circuit_breaker``, ``budget`` and ``shared`` of MEDIATOR ask for; ``folder`` keeps state."""
+    """The guards that ``circuit_breaker``, ``budget`` and ``shared`` of MEDIATOR ask for; ``folder`` keeps state, and
+    ``workers`` calls at a time share a budget."""
     state = folder / STATE_PATH
     common, whole = None, None
     if shared is not None:
@@ -134,8 +139,8 @@ def make_guards(
         from complaint_llm.routing.budget import Account
         from complaint_llm.routing.budget_book import limits_of
 
-        whole = Account(id, limits_of(budget), state, whole=True, shared=common)
-    return Guards(BreakerSettings(**(breaker or {})), state, whole, common)
+        whole = Account(id, limits_of(budget), state, whole=True, shared=common, workers=workers)
+    return Guards(BreakerSettings(**(breaker or {})), state, whole, common, workers)
 
 
 def check_settings(given: Mapping[str, Any]) -> None:
@@ -176,21 +181,3 @@ def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> St
         return make_strategy(given)
     offered = host.offer("complaint_llm_strategies", given)
     return make_strategy(given, {} if offered is None else {given: offered})
-
-
-def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
-    """The cache that the settings of MEDIATOR.cache describe."""
-    from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
-
-    path = settings.get("path")
-    size = settings.get("size", DEFAULT_SIZE)
-    file, common = None, None
-    if path is not None:
-        from complaint_llm.routing.cache_file import CacheFile
-
-        file = CacheFile(Path(path), size=size)
-    if shared is not None:
-        from complaint_llm.routing.shared_cache import SharedCache
-
-        common = SharedCache(shared)
-    return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)

@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from complaint_llm.messages import Attempt
+from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage
 
 
 class ComplaintLLMError(Exception):
@@ -187,7 +187,12 @@ class ServerError(BackendError):
 
 
 class ResponseFormatError(BackendError):
-    """The answer has the wrong shape, is cut, too large, or empty."""
+    """The answer has the wrong shape, is cut, too large, or empty.
+
+    ``token_usage`` is what an empty answer took, None where it is not known.
+    """
+
+    token_usage: TokenUsage | None = None
 
 
 class CheckFailedError(BackendError):
@@ -200,6 +205,8 @@ class CheckFailedError(BackendError):
 
 class StreamInterruptedError(BackendError):
     """A stream broke off before its proper end. ``partial`` is the text that came."""
+
+    retryable = True
 
     def __init__(self, message: str, *, partial: str = "", **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -246,7 +253,12 @@ class BatchError(ComplaintLLMError):
 
 
 class EvidenceError(ComplaintLLMError):
-    """Evidence could not be stored or read."""
+    """Evidence could not be stored or read.
+
+    ``output`` is the answer, if it is that answer's record of provenance that could not be written.
+    """
+
+    output: InferenceOutput | None = None
 
 
 class EvidenceNotFoundError(EvidenceError):

@@ -85,7 +85,7 @@ class Mediator(ComposedBackend):
     ) -> None:
         check_settings(locals())
         super().__init__(backends, choose_strategy(strategy), id=id, timeout=timeout)
-        self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared)
+        self._guards = guards or make_guards(id, circuit_breaker, budget, folder, shared, max_workers)
         self._others = others
         caches = any(part.caches for part in (*self.parts, *others.values()))
         self._cache = make_cache(cache or {}, self._guards.shared) if caches else None
@@ -129,7 +129,8 @@ class Mediator(ComposedBackend):
         settings = {key: value for key, value in config.mediator.items() if key != "backends"}
         settings["strategy"] = choose_strategy(settings.get("strategy", "fallback"), config.host)
         breaker, budget, shared = (settings.pop(key, None) for key in ("circuit_breaker", "budget", "shared"))
-        guards = make_guards("mediator", breaker, budget, folder, shared)
+        workers = settings.get("max_workers", 8)
+        guards = make_guards("mediator", breaker, budget, folder, shared, workers)
         assembled = assemble(config, guards)
         settings |= {"evidence": config.evidence, "folder": folder, "others": assembled.others}
         mediator = cls(assembled.parts, guards=guards, **settings)

@@ -1,23 +1,23 @@
 """The values that flow through the library: messages, tools, outputs, usage, stream events.
 
 All of them are immutable named tuples: cheap to define at import and to make per call, picklable, and changed
-only by ``value._replace(...)``. This module imports nothing of ours.
+only by ``value._replace(...)``. Mappings in them are each value's own, never a default that values share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
+
+from complaint_llm.message_shapes import arguments_text, call_fields, message_fields
 
 if TYPE_CHECKING:
     from complaint_llm.checks.check import Finding
     from complaint_llm.checks.quotes import Quote
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error"]
-
-ROLES: frozenset[str] = frozenset(("system", "user", "assistant", "tool"))
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "paused"]
 
 
 class TextPart(NamedTuple):
@@ -55,13 +55,33 @@ class ToolCall(NamedTuple):
     arguments: Mapping[str, Any] | None
     arguments_raw: str = ""
 
+    @property
+    def arguments_text(self) -> str:
+        """The argument text that goes to a model: the one that came, unless ``arguments`` were changed since."""
+        return arguments_text(self.arguments, self.arguments_raw)
+
+    def to_dict(self) -> dict[str, Any]:
+        """This call for ``json``, in OpenAI's shape."""
+        return {
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": self.arguments_text},
+        }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> ToolCall:
+        """The call of ``to_dict``; flat dicts of the fields are read, too. Raises ValueError."""
+        return cls(*call_fields(given))
+
 
 class Message(NamedTuple):
     """One turn of a conversation.
 
     ``content`` is a text or a tuple of parts. An assistant's message may carry ``tool_calls``; a ``tool`` message
-    answers the call named by ``tool_call_id``. ``extra`` is what a provider wants back unchanged with the next
-    turn (thinking signatures); it is never shown or logged.
+    answers the call named by ``tool_call_id``. ``extra`` is what the service that made the message wants back unchanged
+    with the next turn (thinking signatures, encrypted reasoning), sealed with that service's name and with a digest of
+    what the message says: no other service gets it, nor does its own once the message was changed. It is JSON, and
+    never shown or logged.
     """
 
     role: Role
@@ -78,13 +98,62 @@ class Message(NamedTuple):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
+    def to_dict(self) -> dict[str, Any]:
+        """This message for ``json``, everything in it: ``Message.from_dict(json.loads(json.dumps(m.to_dict()))) == m``.
 
-class Tool(NamedTuple):
-    """A function that a model may ask to be called; ``parameters`` is a JSON Schema of type object."""
+        The keys are ``role``, ``content`` and those of ``tool_calls`` (in OpenAI's shape), ``tool_call_id``, ``name``
+        and ``extra`` that are set; bytes of an image are base64.
+        """
+        content: Any = self.content
+        if not isinstance(content, str):
+            content = [_part_dict(part) for part in content]
+        found: dict[str, Any] = {"role": self.role, "content": content}
+        if self.tool_calls:
+            found["tool_calls"] = [call.to_dict() for call in self.tool_calls]
+        extra = None if self.extra is None else dict(self.extra)
+        rest = {"tool_call_id": self.tool_call_id, "name": self.name, "extra": extra}
+        return {**found, **{name: value for name, value in rest.items() if value is not None}}
 
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Message:
+        """The message of ``to_dict``, of OpenAI's shape, or of the list that ``json.dumps(message)`` writes.
+
+        Raises ValueError in one line, without a subject: "has no content".
+        """
+        fields = message_fields(given)
+        content = fields["content"]
+        if not isinstance(content, str):
+            fields["content"] = tuple(TextPart(**part) if "text" in part else ImagePart(**part) for part in content)
+        fields["tool_calls"] = tuple(ToolCall(*call) for call in fields["tool_calls"])
+        return cls(**fields)
+
+
+def _part_dict(part: Part) -> dict[str, Any]:
+    found = {"type": part.type, **{name: value for name, value in part._asdict().items() if value is not None}}
+    if isinstance(part, ImagePart) and part.data is not None:
+        from base64 import b64encode
+
+        found["data"] = b64encode(part.data).decode("ascii")
+    return found
+
+
+class _Tool(NamedTuple):
     name: str
-    description: str = ""
-    parameters: Mapping[str, Any] = {"type": "object", "properties": {}}
+    description: str
+    parameters: Mapping[str, Any]
+
+
+class Tool(_Tool):
+    """A function that a model may ask to be called; ``parameters`` is a JSON Schema of type object.
+
+    Without ``parameters`` it takes none.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, description: str = "", parameters: Mapping[str, Any] | None = None) -> Self:
+        own = {"type": "object", "properties": {}} if parameters is None else parameters
+        return super().__new__(cls, name, description, own)
 
 
 MessageLike: TypeAlias = Message | Mapping[str, Any]
@@ -93,11 +162,10 @@ ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
 
 
 class TokenUsage(NamedTuple):
-    """Tokens of one answer.
+    """Tokens of one answer, and what else its price depends on. All zero: unknown, the provider said nothing readable.
 
-    ``prompt_tokens`` includes ``cached_tokens``; ``completion_tokens`` includes ``reasoning_tokens``.
-
-    ``cached_tokens`` and ``reasoning_tokens`` are ``None`` where the provider does not say.
+    ``prompt_tokens`` includes ``cached_tokens`` and ``cache_write_tokens``; ``completion_tokens`` includes
+    ``reasoning_tokens``. These parts are ``None`` where the provider does not say.
     """
 
     prompt_tokens: int = 0
@@ -105,6 +173,14 @@ class TokenUsage(NamedTuple):
     total_tokens: int = 0
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    """Tokens of the prompt that were written to the provider's cache."""
+    cache_write_1h_tokens: int | None = None
+    """Those of them that are kept for an hour (Anthropic), at a price of their own."""
+    service_tier: str | None = None
+    """The provider's name of the service tier that answered, where it is not the standard one."""
+    unpriced: str | None = None
+    """What was billed besides these counts, or could not be read, as a phrase: the cost is unknown then."""
 
 
 class Attempt(NamedTuple):
@@ -124,21 +200,21 @@ class Attempt(NamedTuple):
 
 class _Answer(NamedTuple):
     content: str
-    tool_calls: tuple[ToolCall, ...] = ()
-    reasoning: str | None = None
-    confidence: float | None = None
-    token_usage: TokenUsage = TokenUsage()
-    finish_reason: FinishReason | None = None
-    parsed: Any = None
-    cost: float | None = None
-    backend: str = ""
-    model: str = ""
-    attempts: tuple[Attempt, ...] = ()
-    provenance: str | Callable[[], str] | None = None
-    metadata: Mapping[str, Any] = {}
-    extra: Mapping[str, Any] | None = None
-    quotes: tuple[Quote, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    tool_calls: tuple[ToolCall, ...]
+    reasoning: str | None
+    confidence: float | None
+    token_usage: TokenUsage
+    finish_reason: FinishReason | None
+    parsed: Any
+    cost: float | None
+    backend: str
+    model: str
+    attempts: tuple[Attempt, ...]
+    provenance: str | Callable[[], str] | None
+    metadata: Mapping[str, Any]
+    extra: Mapping[str, Any] | None
+    quotes: tuple[Quote, ...]
+    findings: tuple[Finding, ...]
 
 
 class InferenceOutput(_Answer):
@@ -146,13 +222,59 @@ class InferenceOutput(_Answer):
 
     ``confidence`` is exp(mean token log-probability) where ``logprobs=True`` asked for it. ``cost`` is in US dollars,
     ``None`` where the price is unknown. ``provenance`` is the CID of the answer's provenance record, a text; it may be
-    given as a function that makes it, which is called when the CID is read. ``extra`` is the provider's own state to
-    be sent back with the next turn (see ``Message.extra``). ``quotes`` are the strings of ``parsed`` that its schema
-    marks
-    ``"x-quote": true``, looked up in what the model was shown; ``findings`` is what the checks of its task found wrong.
+    given as a function that makes it, which is called when the CID is read. ``metadata`` is this answer's own, for
+    whoever has it to write on. ``extra`` is the provider's own state to be sent back with the next turn (see
+    ``Message.extra``).
+
+    ``finish_reason`` says why the answer ended, the same on every wire: "stop", "length" (cut at the longest allowed),
+    "tool_calls", "content_filter", "paused" (the provider waits for the message to be sent back), None where it does
+    not say or says something else. Its own word is ``metadata["finish_reason"]``. ``metadata["commentary"]`` is what
+    the model said it was about to do, beside the answer.
+
+    ``quotes`` are the strings of ``parsed`` that its schema marks ``"x-quote": true``, looked up in what the model was
+    shown; ``findings`` is what the checks of its task found wrong.
     """
 
     __slots__ = ()
+
+    def __new__(
+        cls,
+        content: str,
+        tool_calls: tuple[ToolCall, ...] = (),
+        reasoning: str | None = None,
+        confidence: float | None = None,
+        token_usage: TokenUsage = TokenUsage(),  # noqa: B008 - immutable
+        finish_reason: FinishReason | None = None,
+        parsed: Any = None,
+        cost: float | None = None,
+        backend: str = "",
+        model: str = "",
+        attempts: tuple[Attempt, ...] = (),
+        provenance: str | Callable[[], str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        quotes: tuple[Quote, ...] = (),
+        findings: tuple[Finding, ...] = (),
+    ) -> Self:
+        return super().__new__(
+            cls,
+            content,
+            tool_calls,
+            reasoning,
+            confidence,
+            token_usage,
+            finish_reason,
+            parsed,
+            cost,
+            backend,
+            model,
+            attempts,
+            provenance,
+            {} if metadata is None else metadata,
+            extra,
+            quotes,
+            findings,
+        )
 
     @property
     def provenance(self) -> str | None:
@@ -183,6 +305,40 @@ class EmbeddingOutput(NamedTuple):
     attempts: tuple[Attempt, ...] = ()
 
 
+class Price(NamedTuple):
+    """US dollars per million tokens, for prompts of more than ``above`` tokens that one service tier answers (None: the
+    standard one). ``None`` is unknown, never free; cached input without a price of its own costs what input does."""
+
+    input: float | None = None
+    output: float | None = None
+    cached_input: float | None = None
+    cache_write: float | None = None
+    cache_write_1h: float | None = None
+    above: int = 0
+    service_tier: str | None = None
+
+    def cost(self, usage: TokenUsage) -> float | None:
+        """US dollars for this usage; ``None`` if a price that it needs is unknown, or its parts exceed the whole."""
+        cached = usage.cached_tokens or 0
+        written = usage.cache_write_tokens or 0
+        hour = usage.cache_write_1h_tokens or 0
+        fresh = usage.prompt_tokens - cached - written
+        if fresh < 0 or hour > written:
+            return None
+        dollars = 0.0
+        for tokens, price in (
+            (fresh, self.input),
+            (cached, self.input if self.cached_input is None else self.cached_input),
+            (written - hour, self.cache_write),
+            (hour, self.cache_write_1h),
+            (usage.completion_tokens, self.output),
+        ):
+            if tokens and price is None:
+                return None
+            dollars += tokens * (price or 0.0)
+        return dollars / 1e6
+
+
 class ModelInfo(NamedTuple):
     """What is known of a model. Prices are US dollars per million tokens; ``None`` is unknown, never free."""
 
@@ -196,19 +352,33 @@ class ModelInfo(NamedTuple):
     capabilities: frozenset[str] = frozenset()
     retires: str | None = None
     """The day (ISO date) on which the provider stops or stopped serving it, where known."""
-    price_up_to: int | None = None
-    """Prompt tokens up to which the prices hold; a longer prompt's price is unknown."""
+    cache_write_price: float | None = None
+    cache_write_1h_price: float | None = None
+    other_prices: tuple[Price, ...] = ()
+    """Prices of longer prompts and of other service tiers."""
+
+    @property
+    def prices(self) -> tuple[Price, ...]:
+        """All prices: the usual one, then the others."""
+        usual = Price(
+            self.input_price,
+            self.output_price,
+            self.cached_input_price,
+            self.cache_write_price,
+            self.cache_write_1h_price,
+        )
+        return (usual, *self.other_prices)
 
     def calculate_cost(self, usage: TokenUsage) -> float | None:
-        """US dollars for this usage; ``None`` if a price that it needs is unknown."""
-        if self.input_price is None or self.output_price is None:
+        """US dollars for this usage; ``None`` if a price that it needs is unknown, or it names what has no price."""
+        if usage.unpriced is not None or self.input_price is None:
             return None
-        if self.price_up_to is not None and usage.prompt_tokens > self.price_up_to:
-            return None
-        cached = usage.cached_tokens or 0
-        cached_price = self.input_price if self.cached_input_price is None else self.cached_input_price
-        fresh = usage.prompt_tokens - cached
-        return (fresh * self.input_price + cached * cached_price + usage.completion_tokens * self.output_price) / 1e6
+        fitting = [
+            price
+            for price in self.prices
+            if price.service_tier == usage.service_tier and (price.above < usage.prompt_tokens or not price.above)
+        ]
+        return max(fitting, key=lambda price: price.above).cost(usage) if fitting else None
 
 
 class TextDelta(NamedTuple):

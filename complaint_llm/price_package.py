@@ -6,7 +6,8 @@ fetched here: genai-prices can update itself over the network, and is never aske
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from genai_prices import types
@@ -14,6 +15,18 @@ from genai_prices.data import providers
 
 # No backend type speaks their APIs.
 LEFT_OUT = ("elevenlabs", "cursor", "typesafe", "aws", "cloudflare", "databricks", "modal")
+
+_KEYS = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached": "cache_read_mtok",
+    "write": "cache_write_mtok",
+    "write_1h": "cache_write_1h_mtok",
+}
+"""Names of prices here, and the list's."""
+
+_UNTOLD = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
+"""Parts of a price that no usage tells apart from its tokens."""
 
 _SIMPLE = {
     types.ClauseEquals: "equals",
@@ -41,7 +54,7 @@ def _model(model: Any) -> dict[str, Any]:
         "match": _clause(model.match),
         **({"context": model.context_window} if model.context_window else {}),
         **({"retired": True} if model.deprecated else {}),
-        "prices": _prices(model.prices),
+        "prices": _prices(model.prices, model.price_variants or ()),
     }
 
 
@@ -57,29 +70,63 @@ def _clause(match: Any) -> dict[str, Any]:
     raise TypeError(f"unknown kind of rule: {type(match).__name__}")
 
 
-def _prices(given: Any) -> list[dict[str, Any]]:
+def _prices(given: Any, variants: Sequence[Any]) -> list[dict[str, Any]]:
     """All dated prices, oldest first; those that depend on the time of day are left out: the price is then unknown."""
     if isinstance(given, types.ModelPrice):
-        made = [_price(given, None)]
+        made = [_dated(given, None, variants)]
     else:
         if any(isinstance(p.constraint, types.TimeOfDateConstraint) for p in given):
             return []
-        made = [_price(p.prices, p.constraint.start_date.isoformat() if p.constraint else None) for p in given]
+        made = [_dated(p.prices, p.constraint.start_date if p.constraint else None, variants) for p in given]
     return [p for p in made if p is not None]
 
 
-def _price(given: Any, start: str | None) -> dict[str, Any] | None:
-    """One set of prices. ``up_to`` is the prompt length up to which they hold, where they are tiered."""
-    found: dict[str, Any] = {} if start is None else {"from": start}
-    limit = None
-    for name, key in (("input", "input_mtok"), ("output", "output_mtok"), ("cached", "cache_read_mtok")):
-        value = getattr(given, key, None)
+def _dated(given: Any, start: date | None, variants: Sequence[Any]) -> dict[str, Any] | None:
+    """The prices from one day on: the usual ones, and under ``other`` those of longer prompts and service tiers.
+
+    None where a fee is part of every answer that tokens do not tell.
+    """
+    if any(getattr(given, name, None) is not None for name in _UNTOLD):
+        return None
+    usual, *longer = _steps(given)
+    if "input" not in usual:
+        return None
+    others = list(longer)
+    for tier, prices in _tiers(variants).items():
+        # What a tier does not name costs what it usually does.
+        others += [{**step, "tier": tier} for step in _steps(given, prices)]
+    dated = {} if start is None else {"from": start.isoformat()}
+    return {**dated, **usual, **({"other": others} if others else {})}
+
+
+def _tiers(variants: Sequence[Any]) -> dict[str, Any]:
+    """The prices of each service tier that an answer may name, by that name."""
+    found: dict[str, Any] = {}
+    for variant in variants:
+        if len(variant.when) != 1:
+            continue
+        ((key, value),) = variant.when.items()
+        if key in ("service_tier", "processing", "speed") and value != "default":
+            found.setdefault(value, variant.prices)
+    return found
+
+
+def _steps(*layers: Any) -> list[dict[str, Any]]:
+    """Prices by prompt length: those for all, then those for more tokens than ``above``. Later layers go before."""
+    values = {name: _layered(layers, key) for name, key in _KEYS.items()}
+    starts = sorted({t.start for v in values.values() if isinstance(v, types.TieredPrices) for t in v.tiers})
+    return [_step(values, start) for start in (0, *starts)]
+
+
+def _step(values: Mapping[str, Any], start: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"above": start} if start else {}
+    for name, value in values.items():
         if isinstance(value, types.TieredPrices):
-            tier = min(t.start for t in value.tiers)
-            limit = tier if limit is None else min(limit, tier)
-            value = value.base
+            value = next((t.price for t in reversed(value.tiers) if t.start <= start), value.base)
         if value is not None:
             found[name] = float(value)
-    if limit is not None:
-        found["up_to"] = limit
-    return found if "input" in found else None
+    return found
+
+
+def _layered(layers: Sequence[Any], key: str) -> Any:
+    return next((value for layer in reversed(layers) if (value := getattr(layer, key, None)) is not None), None)

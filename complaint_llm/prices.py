@@ -1,8 +1,9 @@
 """What models cost, how much they read, and when they end: a dated snapshot that ships with the package.
 
 The snapshot in ``data/prices`` is made from genai-prices by ``scripts/make_prices.py``; an installed genai-prices that
-is newer (extra ``[prices]``) counts in its place. ``data/retirements.json`` says from where its days come. A provider
-is known by its address, so a proxy or a local server has no price: unknown is ``None``, never a guess and never 0.
+is newer (extra ``[prices]``) counts in its place. ``data/retirements.json``, ``data/longest_answers.json`` and
+``data/billing.json`` say from where their days and numbers come. A provider is known by its address, so a proxy or a
+local server has no price: unknown is ``None``, never a guess and never 0.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.messages import ModelInfo
+from complaint_llm.messages import ModelInfo, Price
 
 _DATA = Path(__file__).parent / "data"
 
@@ -44,30 +45,67 @@ def provider_of(base_url: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def model_facts(provider: str, model: str, day: str) -> ModelInfo | None:
-    """What is known of a provider's model on a day (ISO date); None if the list does not have it."""
+    """What is known of a provider's model on a day (ISO date); None if no list has it."""
     wanted = model.lower()
-    for entry in _models(provider):
-        if not _matches(entry["match"], wanted):
-            continue
-        price: Mapping[str, Any] = {}
-        for dated in entry["prices"]:
-            if dated.get("from", "") <= day:
-                price = dated
-        retires = _retirements().get(provider, {}).get(entry["id"])
-        if retires is None and entry.get("retired"):
-            retires = price_list().made
-        return ModelInfo(
-            model,
-            provider,
-            entry.get("context"),
-            None,
-            price.get("input"),
-            price.get("output"),
-            price.get("cached"),
-            retires=retires,
-            price_up_to=price.get("up_to"),
-        )
-    return None
+    entry = next((each for each in _models(provider) if _matches(each["match"], wanted)), None)
+    names = (wanted, _undated(wanted), *(() if entry is None else (entry["id"],)))
+    retires = _by_name(_retirements(), provider, names, "day")
+    most = _by_name(_longest_answers(), provider, names, None)
+    if entry is None:
+        return None if retires is None and most is None else ModelInfo(model, provider, None, most, retires=retires)
+    price: Mapping[str, Any] = {}
+    for dated in entry["prices"]:
+        if dated.get("from", "") <= day:
+            price = dated
+    if retires is None and entry.get("retired"):
+        retires = price_list().made
+    return ModelInfo(
+        model,
+        provider,
+        context_window=entry.get("context"),
+        max_output_tokens=most,
+        input_price=price.get("input"),
+        output_price=price.get("output"),
+        cached_input_price=price.get("cached"),
+        retires=retires,
+        cache_write_price=price.get("write"),
+        cache_write_1h_price=price.get("write_1h"),
+        other_prices=tuple(_other_price(other) for other in price.get("other", ())),
+    )
+
+
+def _other_price(given: Mapping[str, Any]) -> Price:
+    return Price(
+        input=given.get("input"),
+        output=given.get("output"),
+        cached_input=given.get("cached"),
+        cache_write=given.get("write"),
+        cache_write_1h=given.get("write_1h"),
+        above=given.get("above", 0),
+        service_tier=given.get("tier"),
+    )
+
+
+class BillingRule(NamedTuple):
+    """What a provider publishes for all its models, as multiples of the price of input (``surcharge``: of each)."""
+
+    cache_write: float
+    cache_write_long: float
+    surcharge: float
+
+
+@lru_cache(maxsize=64)
+def billing_rule(provider: str | None) -> BillingRule:
+    """A provider's multiples; for one that publishes none the greatest that any does."""
+    rules = _read(_DATA / "billing.json")["providers"]
+    if provider in rules:
+        rule = rules[provider]
+        return BillingRule(rule["cache_write"], rule["cache_write_long"], rule["surcharge"])
+    return BillingRule(
+        max(rule["cache_write"] for rule in rules.values()),
+        max(rule["cache_write_long"] for rule in rules.values()),
+        1.0,
+    )
 
 
 def today() -> str:
@@ -145,10 +183,30 @@ def _in_snapshot(provider: str) -> list[dict[str, Any]]:
     return models
 
 
+def _by_name(table: Mapping[str, Any], provider: str, names: Iterable[str], key: str | None) -> Any:
+    """What a table of a provider's models says under the first of these names."""
+    models = table.get(provider, {})
+    found = next((models[name] for name in names if name in models), None)
+    return found if found is None or key is None else found[key]
+
+
+_DATED = re.compile(r"[-@]\d{4}-?\d{2}-?\d{2}$")
+
+
+def _undated(model: str) -> str:
+    return _DATED.sub("", model)
+
+
 @lru_cache(maxsize=1)
-def _retirements() -> dict[str, Any]:
-    days: dict[str, Any] = _read(_DATA / "retirements.json")
-    return days
+def _retirements() -> Mapping[str, Any]:
+    models: Mapping[str, Any] = _read(_DATA / "retirements.json")["models"]
+    return models
+
+
+@lru_cache(maxsize=1)
+def _longest_answers() -> Mapping[str, Any]:
+    models: Mapping[str, Any] = _read(_DATA / "longest_answers.json")["models"]
+    return models
 
 
 def _read(path: Path) -> Any:

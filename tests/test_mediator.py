@@ -252,7 +252,7 @@ def test_a_whole_budget_stops_every_backend(tmp_path: Path) -> None:
 
     def mediator() -> Mediator:
         parts = [Fixed(id, costly, pricing=pricing, max_tokens=10, model="m") for id in "ab"]
-        return Mediator(parts, budget=25, folder=tmp_path)
+        return Mediator(parts, budget=370, folder=tmp_path)
 
     with mediator() as first:
         assert first.infer("x").cost == 20

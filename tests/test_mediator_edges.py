@@ -153,7 +153,7 @@ def test_a_first_answer_is_paid_for_even_if_the_second_try_fails(tmp_path: Path)
             raise step
         return step
 
-    keys: dict[str, Any] = {"pricing": {"input": 1e6, "output": 1e6}, "max_tokens": 10, "model": "m", "budget": 100}
+    keys: dict[str, Any] = {"pricing": {"input": 1e6, "output": 1e6}, "max_tokens": 10, "model": "m", "budget": 2000}
     backend = Fixed("a", script, **keys)
     with Mediator([backend], folder=tmp_path) as mediator:
         with pytest.raises(ServerError) as caught:
@@ -163,7 +163,7 @@ def test_a_first_answer_is_paid_for_even_if_the_second_try_fails(tmp_path: Path)
             "ServerError: HTTP 500",
         ]
         (spent,) = (state.line for policy in backend.policies if (state := policy.state()).name == "budget")
-        assert spent.startswith("10.0000 of 100 dollars")
+        assert spent.startswith("10.0000 of 2000 dollars")
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------
@@ -229,12 +229,12 @@ def test_the_budget_of_a_backend_that_cannot_be_closed_is_written_down(tmp_path:
     def costly(request: Request) -> InferenceOutput:
         return InferenceOutput("answer", token_usage=TokenUsage(10, 10, 20))
 
-    keys: dict[str, Any] = {"pricing": {"input": 1e6, "output": 1e6}, "max_tokens": 10, "model": "m", "budget": 100}
+    keys: dict[str, Any] = {"pricing": {"input": 1e6, "output": 1e6}, "max_tokens": 10, "model": "m", "budget": 2000}
     backend = CannotClose("a", costly, **keys)
     backend.generate("x")
     with pytest.raises(OSError, match="stuck"):
         backend.close()
     again = Fixed("a", costly, **keys)
     (spent,) = (state.line for policy in again.policies if (state := policy.state()).name == "budget")
-    assert spent == "20.0000 of 100 dollars"
+    assert spent == "20.0000 of 2000 dollars"
     again.close()

@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.backends.accumulator import StreamAccumulator, plain_answer
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.prompts import as_prompt
 from complaint_llm.backends.streams import as_events
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
-from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta
+from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 from complaint_llm.routing.fork import reset_in_child
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Adapter:
         answer = self._generate(request)
         if isinstance(answer, InferenceOutput):
             return answer
-        return InferenceOutput(self._text(answer), metadata=_metadata(refused))
+        return plain_answer(self._text(answer), metadata=_metadata(refused))
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         if self._stream is None:
@@ -127,17 +128,15 @@ class Adapter:
             self._load(request)
         refused = self._refused(self._stream, request)
         pieces = self._stream(request)
-        said: list[str] = []
+        answer = StreamAccumulator(_metadata(refused), asked=request.model or "")
         try:
             for piece in pieces:
-                said.append(self._text(piece))
-                yield TextDelta(said[-1])
+                yield from answer.text(self._text(piece))
         finally:
             close = getattr(pieces, "close", None)
             if callable(close):
                 close()
-        output = InferenceOutput("".join(said), metadata=_metadata(refused))
-        yield Done(output.token_usage, output)
+        yield from answer.done()
 
     def _joined(self, request: Request) -> InferenceOutput:
         for event in self.stream(request):

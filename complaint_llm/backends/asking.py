@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 from complaint_llm.backends.embedding_space import in_one_space
 from complaint_llm.backends.streams import LiveStream, TextStream
 from complaint_llm.call import CancelToken, Deadline
-from complaint_llm.exceptions import BackendError, InvalidRequestError
+from complaint_llm.exceptions import BackendError, EvidenceError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
 from complaint_llm.request import (
     NOTHING,
@@ -26,7 +26,6 @@ from complaint_llm.routing.fork import reset_in_child
 if TYPE_CHECKING:
     from complaint_llm.backends.options import Options
     from complaint_llm.batch import Ask
-    from complaint_llm.checks.answer_checks import AnswerChecks
     from complaint_llm.checks.check import Check
     from complaint_llm.routing.candidate import Candidate
     from complaint_llm.routing.router import Router
@@ -131,11 +130,21 @@ class Asking:
             output = router.answer(request, candidates)
             if request.checks is not None:
                 output = self._settled(request, output)
-            return output if self._seal is None else self._seal(request, output, candidates)
+            return output if self._seal is None else self._sealed_or_said(request, output, candidates)
         finally:
             self._calls.tokens.discard(request.cancel)
             if cancel is not None:
                 cancel.detach(request.cancel.cancel)
+
+    def _sealed_or_said(
+        self, request: Request, output: InferenceOutput, candidates: Sequence[Candidate]
+    ) -> InferenceOutput:
+        assert self._seal is not None
+        try:
+            return self._seal(request, output, candidates)
+        except EvidenceError as error:
+            error.output = output  # it was paid for, and is not lost with its record
+            raise
 
     def infer_stream(
         self,
@@ -286,7 +295,9 @@ class Asking:
     ) -> Request:
         checks = None
         if params and params.get("task") is not None:
-            prompt, params, checks = self._for_task(prompt, params)
+            from complaint_llm.backends.task_call import asked_for_task
+
+            prompt, params, checks = asked_for_task(self.task, self._checks(), prompt, params)
         messages = as_messages(prompt, params.get("system") if params else None)
         token = self._token()
         if not params and temperature is None and not tools:
@@ -312,25 +323,10 @@ class Asking:
             checks,
         )
         if checks is None and request.response_format is not None:
-            request = _with_quotes(request)
+            from complaint_llm.backends.task_call import with_quotes
+
+            request = with_quotes(request)
         return self._kept_private(request)
-
-    def _for_task(
-        self, prompt: Prompt, params: Mapping[str, Any]
-    ) -> tuple[Prompt, Mapping[str, Any], AnswerChecks | None]:
-        """The prompt, parameters and checks of a call that names a task: the call's own stand above the task's."""
-        from complaint_llm.tasks.apply import TaskCall, asked_for
-        from complaint_llm.tasks.material import split_material
-
-        call = TaskCall.read(params["task"])
-        task = self.task(call.id)
-        before, material, after = split_material(as_messages(prompt))
-        given = params.get("response_format")
-        schema = None if given is None else as_response_format(given).schema
-        asked = asked_for(task, call, material, self._checks(), schema)
-        own = {"system": asked.system, "response_format": asked.response_format, **task.params}
-        stated = {name: value for name, value in params.items() if value is not None and name != "task"}
-        return [*before, *after(asked.text)], {**own, **stated}, asked.checks
 
     def task(self, id: str) -> Task:
         """The task of this id: one of the package's own. Raises ConfigError."""
@@ -445,14 +441,3 @@ class Asking:
             return self._infer(router, prompt, tools, temperature, given, cancel)
 
         return ask
-
-
-def _with_quotes(request: Request) -> Request:
-    """The request; where its schema marks quotes, with the user's texts in which they are looked up."""
-    from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
-
-    schema = None if request.response_format is None else request.response_format.schema
-    if schema is None or not marks_quotes(schema):
-        return request
-    texts = tuple(message.text for message in request.messages if message.role == "user")
-    return request._replace(checks=AnswerChecks(schema, texts))

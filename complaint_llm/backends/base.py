@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from complaint_llm.backends.asking import Asking
+from complaint_llm.backends.call_ids import StreamedNewIds, known_ids, with_new_ids
 from complaint_llm.backends.facts import ModelFacts
 from complaint_llm.backends.guarded import Guarded
+from complaint_llm.backends.no_answer import check_answered
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
+from complaint_llm.backends.provider_state import sealed, with_own_state
 from complaint_llm.backends.schema_refusal import Means, NativeSchemas
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
+from complaint_llm.own_copy import own_fields
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
 from complaint_llm.routing.candidate import Estimate
 from complaint_llm.routing.router import Router
@@ -309,10 +313,13 @@ class Backend(Guarded):
 
     def _opened(self, request: Request) -> Iterable[StreamEvent]:
         if self.interruptible:
-            return self.answer_stream(request)
-        from complaint_llm.backends.worker_stream import WorkerStream
+            events = self.answer_stream(request)
+        else:
+            from complaint_llm.backends.worker_stream import WorkerStream
 
-        return WorkerStream(lambda: self.answer_stream(request), request.deadline, request.cancel, self.id)
+            events = WorkerStream(lambda: self.answer_stream(request), request.deadline, request.cancel, self.id)
+        known = known_ids(request.messages)
+        return StreamedNewIds(events, known) if known else events
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         model = request.model or self.embedding_model
@@ -328,7 +335,7 @@ class Backend(Guarded):
             raise named from named.__cause__
         cost = output.cost
         if cost is None and output.token_usage.total_tokens:
-            cost = self.facts.of(model).calculate_cost(output.token_usage)
+            cost = self.facts.cost(model, output.token_usage, request.extra_body)
         return output._replace(backend=self.id, model=output.model or model, cost=cost)
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -348,6 +355,8 @@ class Backend(Guarded):
         messages = request.messages
         if options.system is not None and all(message.role != "system" for message in messages):
             messages = as_messages(messages, options.system)
+        if any(message.extra for message in messages):
+            messages = with_own_state(messages, self.service_name())
         params = request.params
         if options.params:
             params = {**options.params, **params} if params else options.params
@@ -376,14 +385,19 @@ class Backend(Guarded):
     def _finished(self, output: InferenceOutput, request: Request) -> InferenceOutput:
         if not isinstance(output, InferenceOutput):
             raise ResponseFormatError(f"it gave a {type(output).__name__}, not an InferenceOutput", model=request.model)
-        if not output.content and not output.tool_calls:
-            why = f" (finish reason {output.finish_reason})" if output.finish_reason else ""
-            raise ResponseFormatError(f"the answer is empty{why}", backend=self.id, model=request.model)
+        check_answered(output, request.model)
         asked = request.model or ""
         cost = output.cost
         if cost is None and output.token_usage.total_tokens:
-            cost = self.facts.of(asked).calculate_cost(output.token_usage)
-        return output._replace(backend=self.id, model=output.model or asked, cost=cost)
+            cost = self.facts.cost(asked, output.token_usage, request.extra_body)
+        if output.tool_calls:
+            output = with_new_ids(output, known_ids(request.messages))
+        own = output._replace(**own_fields(output), backend=self.id, model=output.model or asked, cost=cost)
+        return sealed(own, self.service_name()) if own.extra else own
+
+    def service_name(self) -> str:
+        """Whose state the answers carry (``Message.extra``): no backend of another name gets it back."""
+        return f"{self.type}:{self.id}"
 
     def price_provider(self) -> str | None:
         """The provider's id in the price list, None where the list cannot know what this backend costs."""

@@ -26,7 +26,8 @@ from complaint_llm.secrets import Redactor, Secret
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
-    from complaint_llm.request import Request
+    from complaint_llm.request import EmbeddingRequest, Request
+    from complaint_llm.routing.bound import Bound
 
 KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
@@ -112,12 +113,21 @@ class CommandBackend(Backend):
         """The answer in what the program wrote, or the error that it tells of; None if there is neither."""
         raise InvalidRequestError(f"{type(self).__name__} has no read_answer", sent=False)
 
+    def bound(self, request: Request | EmbeddingRequest) -> Bound:
+        """What a program puts before a prompt, and how often it asks, is its own matter: nothing bounds the price."""
+        found = super().bound(request)
+        if found.unknown is None and not found.smallest:
+            return found
+        why = f"what {self.command} adds to a prompt has no upper bound: ask the provider's API under a budget"
+        return found._replace(unknown=why)
+
     # -- one attempt ---------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> InferenceOutput:
         self._check_key()
         if request.extra_body:
             raise InvalidRequestError("a program takes no extra_body: use args", sent=False)
+        self._check_values(request)
         refused = tuple(name for name in request.params if name not in self.parameters)
         if refused:
             self._unsupported.check(refused, request.model or self.type)
@@ -129,6 +139,12 @@ class CommandBackend(Backend):
         if folder.exists():
             self.log.warning("%s: cannot delete %s: it may hold what was asked", self.id, folder)
         return output._replace(metadata={**output.metadata, KEY: list(refused)}) if refused else output
+
+    def _check_values(self, request: Request) -> None:
+        """Raise where a value would reach the program as an option of its own."""
+        for name, value in (("model", request.model), *request.params.items()):
+            if isinstance(value, str) and value.startswith("-"):
+                raise InvalidRequestError(f"{name} begins with a dash, which a program takes for an option", sent=False)
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raises BackendError if the program or a needed key is missing; with ``connect`` also if the program does

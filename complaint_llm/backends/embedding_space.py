@@ -38,8 +38,8 @@ def in_one_space(
         named = [each for each in found if each.embedding_model == model]
         # A model that the call names and nobody is set to: each is asked for that very model.
         return named or found
-    able = [each for each in declared if each.lacks(request) is None]
-    return able[:1] or found
+    able = next((each.id for each in declared if each.lacks(request) is None), None)
+    return [each for each in found if each.id == able] or found
 
 
 def in_declared_space(

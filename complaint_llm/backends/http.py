@@ -15,6 +15,7 @@ from complaint_llm import bounded_json
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.event_stream import HTTPEventStream, StreamDecoder
 from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.provider_state import service_at
 from complaint_llm.backends.schema_refusal import SchemaRefusals
 from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.backends.usual_key import usual_key
@@ -135,12 +136,10 @@ class HTTPBackend(Backend):
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         """What an error body (parsed JSON, or a text that is none) says; ``status`` is None inside an answer."""
-        if isinstance(payload, Mapping):
-            error = payload.get("error", payload)
-            if isinstance(error, Mapping):
-                return WireError(str(error.get("message", "")), _text(error.get("code")) or _text(error.get("type")))
-            return WireError(str(error), _text(payload.get("code")))
-        return WireError(str(payload))
+        from complaint_llm.backends.error_bodies import error_fields, error_words
+
+        fields = error_fields(payload)
+        return WireError(error_words(fields), _text(fields.get("code")) or _text(fields.get("type")))
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals()
     """How the provider says that a schema is refused, for those that take schemas."""
@@ -149,8 +148,15 @@ class HTTPBackend(Backend):
         return self.schema_refusals.may_be_meant(error)
 
     def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
-        """The error to raise for an error body that came inside an HTTP 200; ``status`` where the body names one."""
-        return make_error(status, self.decode_error(status, payload), NOTHING, redact=self.redact)
+        """The error to raise for an error body that came inside an HTTP 200; ``status`` where it is known otherwise
+        than from the body."""
+        from complaint_llm.backends.error_bodies import inside_status, known_kind
+
+        status = status or inside_status(payload)
+        found = self.decode_error(status, payload)
+        if found.kind is None and status is None:
+            found = found._replace(kind=known_kind(payload))
+        return make_error(status, found, NOTHING, redact=self.redact)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         """The HTTP request that embeds the texts. Only called where ``capabilities`` has "embeddings"."""
@@ -212,9 +218,14 @@ class HTTPBackend(Backend):
         model = ""
         for texts in parts(request.texts, self.embedding_batch, self.embedding_bytes):
             part = request._replace(texts=texts)
-            response = self._send(self.encode_embedding(part), request)
             items = MAX_ITEMS + len(texts) * MOST_DIMENSIONS
-            output = self.decode_embedding(_load(response, self.redact, items), part)
+            try:
+                response = self._send(self.encode_embedding(part), request)
+                output = self.decode_embedding(_load(response, self.redact, items), part)
+            except BackendError as error:
+                # The parts before it are billed, whatever became of this one.
+                error.maybe_received = error.maybe_received or bool(vectors)
+                raise
             if len(output.vectors) != len(part.texts):
                 raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(part.texts)} texts")
             vectors.extend(output.vectors)
@@ -242,6 +253,10 @@ class HTTPBackend(Backend):
         # A server without such a list is there all the same.
         if response.status in (401, 403) or response.status >= 500:
             raise self._named(self._error(response))
+
+    def service_name(self) -> str:
+        """Known by the address: what one service signed, another on the same wire refuses."""
+        return service_at(self.base_url)
 
     def price_provider(self) -> str | None:
         """Known by the address: a proxy or a server on this machine has no list price."""
@@ -329,7 +344,9 @@ class HTTPBackend(Backend):
             return parsed
         if not isinstance(parsed, str):
             raise ResponseFormatError(f"parse_response gave a {type(parsed).__name__}, not a text")
-        return InferenceOutput(parsed)
+        from complaint_llm.backends.accumulator import plain_answer
+
+        return plain_answer(parsed)
 
     def _check_key(self) -> None:
         if self.needs_key and self.api_key is None:

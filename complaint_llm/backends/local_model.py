@@ -51,6 +51,7 @@ class LocalModelBackend(Backend, Generic[M]):
     its caller can leave.
     """
 
+    costs_nothing: ClassVar[bool] = True
     default_location: ClassVar[Literal["local", "remote"]] = "local"
     parameters: ClassVar[frozenset[str]] = frozenset()
     """The generation parameters that the model is given; others are refused as the config says."""

@@ -19,7 +19,6 @@ ALIASES: Mapping[str, str] = {"api_base": "base_url", "engine": "model", "max_ou
 """Keys of older tools and their names here."""
 
 
-
 class Options(NamedTuple):
     """The common keys of one backend. Times in seconds; None where nothing was given."""
 
@@ -79,8 +78,8 @@ def check_keys(keys: Mapping[str, Any], owner: str) -> None:
 
 
 def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
-    """Options from keys whose aliases are resolved and whose values fit the rules. Raises TypeError for an unknown key.
-    """
+    """Options from keys whose aliases are resolved and whose values fit the rules. Raises TypeError for an unknown
+    key."""
     for key in keys:
         if key not in COMMON_KEYS:
             from complaint_llm.schema_problems import nearest

@@ -47,6 +47,11 @@ def text(value: Any, where: str) -> str:
     raise wrong(where, value, "a text")
 
 
+def known_text(value: Any) -> str:
+    """The value if it is a text, else an empty one: for what stands beside an answer and must not cost it."""
+    return value if isinstance(value, str) else ""
+
+
 def count(value: Any, where: str) -> int:
     """A number of tokens; 0 for null or nothing. Servers in JavaScript may write 12.0."""
     if type(value) is int and value >= 0:

@@ -182,9 +182,16 @@ def as_events(output: InferenceOutput) -> Iterator[StreamEvent]:
 def collect(events: Iterable[StreamEvent]) -> InferenceOutput:
     """The whole answer at the end of a stream. Raises StreamInterruptedError if there was no proper end."""
     text: list[str] = []
-    for event in events:
-        if isinstance(event, Done):
-            return event.output
-        if isinstance(event, TextDelta):
-            text.append(event.text)
+    begun = False
+    try:
+        for event in events:
+            begun = True
+            if isinstance(event, Done):
+                return event.output
+            if isinstance(event, TextDelta):
+                text.append(event.text)
+    except BackendError as error:
+        # What came before the error is billed, whatever status the error tells.
+        error.maybe_received = error.maybe_received or begun
+        raise
     raise StreamInterruptedError("the stream ended before its proper end", partial="".join(text))

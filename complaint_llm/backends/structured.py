@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm import bounded_json
+from complaint_llm.backends.no_answer import check_answered
 from complaint_llm.backends.schema_refusal import Means
 from complaint_llm.backends.schema_validator import TooDeepError, validator_of
 from complaint_llm.backends.schema_walk import without_extensions
@@ -90,9 +91,10 @@ class Check:
         )
 
     def __call__(self, output: InferenceOutput) -> InferenceOutput:
-        """The output with ``parsed``. Raises ResponseFormatError saying what does not fit, ContentFilterError where a
-        filter ended it before it could."""
-        if not output.content and output.tool_calls:
+        """The output with ``parsed``, unless it asks for tools or is paused. Raises ResponseFormatError saying what
+        does not fit, ContentFilterError where a filter ended it before it could."""
+        check_answered(output)
+        if output.finish_reason == "paused" or (output.tool_calls and not output.content.strip()):
             return output
         if len(output.content) > MAX_ANSWER:
             raise self._misfit(output, f"the answer has more than {MAX_ANSWER:,} characters")

@@ -22,7 +22,9 @@ from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCal
 _DEFAULTS = InferenceOutput("")
 _MATERIAL = "material"
 _NESTED = {"token_usage", "tool_calls", "attempts", "quotes", "findings"}
-_PLAIN = {"token_usage", "attempts", "quotes", "findings"}  # tuples of JSON values, which JSON writes as lists
+_PLAIN = {"token_usage", "attempts", "quotes", "findings"}  # of JSON values
+_USAGE = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+"""The order of a usage in journals of the first format, which have no names in it."""
 _DUMP = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
 
 
@@ -30,11 +32,13 @@ def encode_output(output: InferenceOutput, material: str | None = None) -> str:
     """An answer as JSON; fields left at their default are left out. ``material`` is the text that a task read."""
     record: dict[str, Any] = {"content": str(output.content)}
     for name, value, default in zip(InferenceOutput._fields, output, _DEFAULTS, strict=True):
-        if value is default or name == "content":
+        if value is default or name == "content" or (name == "metadata" and not value):
             continue
         if name == "provenance":
             value = output.provenance
-        if name == "tool_calls":
+        if name == "token_usage":
+            value = value._asdict()
+        elif name == "tool_calls":
             value = [[pack(part) for part in call] for call in value]
         elif name not in _PLAIN:
             value = pack(value)
@@ -51,7 +55,9 @@ def decode_output(text: str) -> InferenceOutput:
         record.pop(_MATERIAL, None)
         fields = {name: value if name in _NESTED else unpack(value) for name, value in record.items()}
         if "token_usage" in fields:
-            fields["token_usage"] = TokenUsage(*fields["token_usage"])
+            usage = fields["token_usage"]
+            by_name = usage if isinstance(usage, dict) else dict(zip(_USAGE, usage, strict=False))
+            fields["token_usage"] = TokenUsage(**by_name)
         if "tool_calls" in fields:
             fields["tool_calls"] = tuple(ToolCall(*map(unpack, call)) for call in fields["tool_calls"])
         if "attempts" in fields:

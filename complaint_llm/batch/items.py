@@ -163,7 +163,7 @@ def _plain(value: Any) -> Any:
     """What JSON cannot say, in a form that is the same in every process."""
     if isinstance(value, Message):
         content = value.content if isinstance(value.content, str) else [_plain(part) for part in value.content]
-        calls = [[call.id, call.name, call.arguments_raw] for call in value.tool_calls]
+        calls = [[call.id, call.name, call.arguments_text] for call in value.tool_calls]
         return [value.role, content, calls, value.tool_call_id, value.name, value.extra]
     if isinstance(value, ImagePart):
         data = value.data if value.path is None else read_image(value.path)

@@ -6,6 +6,7 @@ them from any thread; both hand work to the executor and results to the ``Flow``
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from queue import Empty, SimpleQueue
@@ -17,7 +18,7 @@ from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.items import BatchResult
 from complaint_llm.batch.journal import Journal
 from complaint_llm.batch.task_items import material_of, task_id
-from complaint_llm.exceptions import BatchError
+from complaint_llm.exceptions import BatchError, EvidenceError
 
 if TYPE_CHECKING:
     from complaint_llm.batch.flow import Flow
@@ -57,6 +58,7 @@ class Unrecorded:
 
     def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         try:
+            output, error = _paid(output, error)
             self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),), answered=1)
         except BaseException:
             self._flow.starved = True
@@ -155,6 +157,7 @@ class JournalRecorder:
 
     def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         try:
+            output, error = _paid(output, error)
             self._flow.answered()
             self._inbox.put(_Finished(work, output, error))
         except BaseException:
@@ -330,6 +333,17 @@ def _entry(work: Work) -> Entry:
 def _taken_back(work: Work) -> Entry:
     entry = _entry(work)
     return entry._replace(sends=entry.sends - 1)
+
+
+def _paid(
+    output: InferenceOutput | None, error: Exception | None
+) -> tuple[InferenceOutput | None, Exception | None]:
+    """An answer whose record of provenance could not be written is an answer: its metadata says what is missing."""
+    if not isinstance(error, EvidenceError) or error.output is None:
+        return output, error
+    logging.getLogger("complaint_llm.batch").error("an answer has no record of provenance: %s", error)
+    metadata = {**error.output.metadata, "provenance_error": str(error)}
+    return error.output._replace(metadata=metadata, provenance=None), None
 
 
 def _marked(result: BatchResult) -> BatchResult:

@@ -305,9 +305,9 @@ def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Dig
                 given = next(source)
             except StopIteration:
                 break
-            if not flow.enter():
-                return
             try:
+                if not flow.enter():
+                    return
                 recorder.read(*_work(next(numbers), given, digest))
             except BaseException:
                 flow.starved = True  # the item was counted, and nobody else knows of it

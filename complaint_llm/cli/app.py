@@ -17,7 +17,9 @@ import click
 
 from complaint_llm import __version__
 from complaint_llm.cli import streams
+from complaint_llm.cli.terminal import tell, tell_error
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
+from complaint_llm.harmless import HarmlessFormatter
 
 if TYPE_CHECKING:
     from complaint_llm.batch import Ask, ExecutorFactory
@@ -208,7 +210,7 @@ def cli(ctx: click.Context) -> None:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(HarmlessFormatter("%(levelname)s %(message)s"))
     logger = logging.getLogger("complaint_llm")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if app.debug else logging.WARNING)
@@ -229,7 +231,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except click.ClickException as error:
-        error.show()
+        tell_error(error)
         code = 2
     except BrokenPipeError:
         # The reader of our output went away: nothing more can be said there.
@@ -250,4 +252,4 @@ def _report(error: Exception, lines: Sequence[str], debug: bool) -> None:
     if debug:
         logging.getLogger("complaint_llm").debug("the error above in full", exc_info=error)
     for line in lines:
-        click.echo(line, err=True)
+        tell(line)

@@ -38,17 +38,18 @@ from complaint_llm.cli.batch_options import (
     Asker,
     BatchApp,
     NotDoneError,
-    NothingReadError,
     Options,
     read_delimiter,
 )
 from complaint_llm.cli.batch_progress import progress
+from complaint_llm.cli.batch_readers import see_that_somebody_reads, with_demonstration
 from complaint_llm.cli.batch_signals import stopping
 from complaint_llm.cli.batch_summary import price, print_summary
 from complaint_llm.cli.call_options import call_options, usage_line
 from complaint_llm.cli.option_groups import GroupedCommand
 from complaint_llm.cli.options import SECONDS, Finite, OutputFile
 from complaint_llm.cli.task_output import print_found
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def batch(
     if options.task is not None:
         options = options._replace(known_task=app.find_task(options.task))
     if options.demo:
-        options = _with_demonstration(app, options)
+        options = with_demonstration(app, options)
     with _input(options) as (lines, again):
         code = _dry_run(app, lines, options) if dry_run else _run(app, lines, again, options)
     if code:
@@ -158,19 +159,6 @@ def _input(options: Options) -> Iterator[tuple[Lines, Callable[[], Lines]]]:
         yield lines, again
 
 
-def _with_demonstration(app: BatchApp, options: Options) -> Options:
-    """The options where ``--demo`` was given: OUT gets another name if no model is there."""
-    mediator = app.open_mediator()
-    with _closing(mediator):
-        if mediator.batch_settings({}).has_model():
-            return options
-    shown = options.as_demonstration()
-    _say(
-        f"DEMO: no model is reachable; plain rules answer, and OUT is {shown.output}. Nothing here was read by a model."
-    )
-    return shown
-
-
 def _format_of(source: str) -> Format | Literal["folder"]:
     if Path(source).is_dir():
         return "folder"
@@ -200,9 +188,9 @@ def _dry_run(app: BatchApp, lines: Lines, options: Options) -> int:
         with Journal(options.journal) as journal:
             recorded = journal.counts().answered
     if options.as_json:
-        click.echo(json.dumps({**counts, "cost": cost, "recorded": recorded}))
+        write(json.dumps({**counts, "cost": cost, "recorded": recorded}))
     else:
-        click.echo(
+        write(
             f"{counts['items']:,} items, {counts['bad_lines']:,} bad lines, "
             f"about {counts['prompt_tokens']:,} prompt tokens, "
             + price(cost, counts["unpriced"], counts["items"], "at most ")
@@ -231,7 +219,7 @@ def _run_until(
         _make_ready(Path(options.output), options.journal, options)
     mediator = app.open_mediator()
     if options.task is not None:
-        _see_that_somebody_reads(mediator, options)
+        see_that_somebody_reads(mediator, options)
     cancel = CancelToken()
     cancel.attach(mediator.close)
     under_way: dict[int, Line] = {}
@@ -260,20 +248,6 @@ def _run_until(
     )
     unanswered = run.summary.total - run.summary.answered
     return 130 if signals else 1 if unanswered or run.stopped_because else 0
-
-
-def _see_that_somebody_reads(mediator: Asker, options: Options) -> None:
-    """Raises NothingReadError where no model is there, and nothing that stands in for one answers tasks."""
-    if mediator.batch_settings(options.common).has_model():
-        return
-    assert options.known_task is not None
-    item = for_task(BatchItem("x"), options.common["task"], dict.fromkeys(options.known_task.fields, "x"))
-    if mediator.explain("x", **{**options.common, **item.params}).first is None:
-        mediator.close()
-        raise NothingReadError(
-            "no model is reachable; nothing was read. `complaint-llm check` says what each backend wants; "
-            "--demo shows by plain rules what the output looks like"
-        )
 
 
 def _make_ready(output: Path, journal: Path, options: Options) -> None:
@@ -411,13 +385,13 @@ def _form(lines: Lines, options: Options) -> Form:
 
 
 def _print(result: Result) -> None:
-    click.echo((json_line(result) + "\n").encode(), nl=False)
+    write(json_line(result))
 
 
 def _say(text: str) -> None:
     """A line on standard error. The terminal may be gone: that must cost no answer."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        tell(text)
 
 
 @contextmanager

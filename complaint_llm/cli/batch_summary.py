@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import click
-
 from complaint_llm.batch.states import STATES
+from complaint_llm.cli.terminal import tell, write
 
 if TYPE_CHECKING:
     from complaint_llm.batch import BatchSummary
@@ -44,23 +43,22 @@ def print_summary(
         fields = (*STATES, "in_doubt", "recorded", "resent", "demo", "tokens", "cost", "unpriced")
         data = {name: getattr(summary, name) for name in fields}
         text = json.dumps({**data, "stopped": stopped or None, "backends": backends})
-        click.echo(text, err=not on_stdout)
+        (write if on_stdout else tell)(text)
         return
     if stopped:
-        click.echo(f"stopped: {stopped}", err=True)
-    click.echo(account(summary), err=True)
+        tell(f"stopped: {stopped}")
+    tell(account(summary))
     if summary.recorded:
-        click.echo(f"  {summary.recorded:,} answers were recorded before this run", err=True)
+        tell(f"  {summary.recorded:,} answers were recorded before this run")
     if summary.resent:
-        click.echo(f"  {summary.resent:,} sent again, because it was in doubt whether they had been received", err=True)
+        tell(f"  {summary.resent:,} sent again, because it was in doubt whether they had been received")
     for name, tally in sorted(summary.backends.items()):
-        click.echo(
+        tell(
             f"  {name}: {tally.answered:,} answered, {tally.failed:,} failed, "
             f"{tally.prompt_tokens + tally.completion_tokens:,} tokens, "
-            + price(tally.cost, tally.unpriced, tally.answered),
-            err=True,
+            + price(tally.cost, tally.unpriced, tally.answered)
         )
     if max_cost is not None and summary.unpriced:
-        click.echo(f'  --max-cost could not count {summary.unpriced:,}: give their backends "pricing"', err=True)
+        tell(f'  --max-cost could not count {summary.unpriced:,}: give their backends "pricing"')
     if summary.demo:
-        click.echo(f"  {summary.demo:,} answers come from a mock, not from a model", err=True)
+        tell(f"  {summary.demo:,} answers come from a mock, not from a model")

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.cli.app import App
 from complaint_llm.cli.leaving import Leaving, leaving
 from complaint_llm.cli.table import print_table
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.config.precautions import precautions
 from complaint_llm.exceptions import ComplaintLLMError
+from complaint_llm.request import Request, as_messages
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.base import Backend
     from complaint_llm.mediator import Mediator
 
 CONNECT_SECONDS = 10.0
+ENDS_SOON = 90
+"""Days before a model's end from which on it is named."""
+TYPICAL_PROMPT = 4000
+"""Bytes of an intake of two pages."""
 
 
 class Finding(NamedTuple):
@@ -56,11 +65,11 @@ def check(app: App, connect: bool, as_json: bool) -> None:
         _check_node(mediator)
         cautions = [] if mediator.config is None else precautions(mediator.config)
     if as_json:
-        click.echo(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
+        write(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
     else:
         print_table(("backend", "type", "model", "state", "goes to", ""), [finding.as_row() for finding in findings])
     for line in cautions:
-        click.echo(f"WARNING {line}", err=True)
+        tell(f"WARNING {line}")
     if any(finding.state in ("broken", "unreachable") for finding in findings):
         raise SystemExit(1)
 
@@ -96,7 +105,7 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
     if mediator.config is not None and mediator.config.mediator.get("privacy") == "local" and not backend.local:
         # Nor is it contacted: an address and a key would leave this machine.
         return Finding(id, type, info.name, "left out", 'not local: privacy "local" keeps everything on this machine')
-    note = _retirement(info.retires)
+    note = "; ".join(filter(None, (_retirement(info.retires), *_budgets(backend))))
     if backend.needs_model and not info.name and not backend.options.embedding_model:
         note = 'no model: set "model", or name one in each call'
     if backend.demo:
@@ -114,4 +123,17 @@ def _retirement(day: str | None) -> str:
         return ""
     from complaint_llm.prices import today
 
-    return f"RETIRED on {day}: choose another model" if day <= today() else f"ends on {day}: plan a successor"
+    now = today()
+    if day <= now:
+        return f"RETIRED on {day}: choose another model"
+    soon = (date.fromisoformat(now) + timedelta(days=ENDS_SOON)).isoformat()
+    return f"ends on {day}: plan a successor" if day <= soon else ""
+
+
+def _budgets(backend: Backend) -> list[str]:
+    """The state of each budget that holds for the backend, for a prompt of ``TYPICAL_PROMPT`` bytes."""
+    from complaint_llm.routing.budget import Budget
+
+    request = Request(as_messages("x" * TYPICAL_PROMPT), Deadline(CONNECT_SECONDS), CancelToken())
+    states = [policy.state(request) for policy in backend.policies if isinstance(policy, Budget)]
+    return [f"{state.name}: {state.line}" for state in states]

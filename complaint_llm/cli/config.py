@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.terminal import tell, write
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
@@ -36,7 +37,7 @@ def show(app: App, where: str | None) -> None:
     parts = {**document, **{entry["id"]: entry for entry in document["BACKENDS"]}}
     if where is not None and where not in parts:
         raise click.BadParameter(f"no backend and no section {where!r}; there are: {', '.join(parts)}")
-    click.echo(json.dumps(document if where is None else parts[where], ensure_ascii=False, indent=2))
+    write(json.dumps(document if where is None else parts[where], ensure_ascii=False, indent=2))
 
 
 @config.command(context_settings={"ignore_unknown_options": True})
@@ -97,7 +98,7 @@ def _changed(app: App) -> Iterator[Config]:
         warnings.simplefilter("always")
         loaded.save()
     for each in caught:
-        click.echo(str(each.message), err=True)
+        tell(str(each.message))
 
 
 def _value(text: str) -> Any:

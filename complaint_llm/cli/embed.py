@@ -11,6 +11,7 @@ import click
 from complaint_llm.cli.app import App
 from complaint_llm.cli.options import SECONDS
 from complaint_llm.cli.streams import read_all
+from complaint_llm.cli.terminal import write
 
 
 @click.command()
@@ -29,4 +30,4 @@ def embed(app: App, /, texts: tuple[str, ...], **given: Any) -> None:
     with app.open_mediator() as mediator:
         vectors = mediator.embed(asked, **params)
     for vector in vectors:
-        click.echo(json.dumps(vector))
+        write(json.dumps(vector))

@@ -22,6 +22,7 @@ from complaint_llm.cli.evidence_output import (
     write_file,
 )
 from complaint_llm.cli.options import OutputFile
+from complaint_llm.cli.terminal import write_bytes
 from complaint_llm.exceptions import EvidenceError
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def get(app: OpensStore, cid: str, output: str | None, as_json: bool) -> None:
         elif output != "-" and store.is_folder(cid):
             fail_if(store.write_folder(cid, output), "not in the folder")
         elif output == "-":
-            for piece in store.iter_evidence(cid):
-                sys.stdout.buffer.write(piece)
+            write_bytes(store.iter_evidence(cid))
         else:
             write_file(Path(output), store.iter_evidence(cid))
 

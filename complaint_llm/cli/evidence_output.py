@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import EvidenceError
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line: the one way out of these commands, for what they show was written by others."""
-    click.echo(text, err=err)
+    """Print a line."""
+    (tell if err else write)(text)
 
 
 def print_records(records: list[dict[str, Any]], as_json: bool) -> None:

@@ -10,6 +10,7 @@ import click
 from complaint_llm.cli.app import App
 from complaint_llm.cli.streams import read_all
 from complaint_llm.cli.table import print_table
+from complaint_llm.cli.terminal import write
 
 if TYPE_CHECKING:
     from complaint_llm.explanation import Explanation
@@ -37,7 +38,7 @@ def explain(app: App, /, prompt: str, as_json: bool, **given: Any) -> None:
     with app.open_mediator() as mediator:
         explanation = mediator.explain(prompt, **params)
     if as_json:
-        click.echo(json.dumps(_data(explanation), ensure_ascii=False, indent=2))
+        write(json.dumps(_data(explanation), ensure_ascii=False, indent=2))
     else:
         _print(explanation)
     if explanation.first is None:
@@ -45,10 +46,10 @@ def explain(app: App, /, prompt: str, as_json: bool, **given: Any) -> None:
 
 
 def _print(explanation: Explanation) -> None:
-    click.echo(f"strategy: {explanation.strategy}")
+    write(f"strategy: {explanation.strategy}")
     print_table(("backend", "asked", "prompt", "answer", "at most", ""), map(_row, explanation.candidates))
     for id, reason in explanation.left_out:
-        click.echo(f"left out: {id}: {reason}")
+        write(f"left out: {id}: {reason}")
 
 
 def _row(each: Considered) -> tuple[str, ...]:

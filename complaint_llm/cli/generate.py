@@ -11,6 +11,7 @@ from complaint_llm.cli.app import App
 from complaint_llm.cli.call_options import call_options, call_params, usage_line
 from complaint_llm.cli.options import SECONDS, Finite
 from complaint_llm.cli.streams import read_piped
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.messages import InferenceOutput
 
 
@@ -30,7 +31,7 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
 
     Example: complaint-llm generate --task claims < intake.txt
     """
-    text = joined(read_piped(), "" if prompt in (None, "-") else prompt or "")
+    text = joined(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
     if not text.strip():
         raise click.UsageError("the prompt is empty: nothing was asked")
     params = call_params(given)
@@ -41,16 +42,16 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
         if stream and not as_json:
             pieces = mediator.stream_generate(text, **params)
             for piece in pieces:
-                click.echo(piece, nl=False)
-            click.echo()
+                write(piece, end="")
+            write()
             output = pieces.output
         else:
             output = mediator.infer(text, **params)
-            click.echo(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
+            write(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
     if output is not None:
         _say_findings(output)
         if usage:
-            click.echo(usage_line(output), err=True)
+            tell(usage_line(output))
 
 
 def joined(piped: str, argument: str) -> str:
@@ -61,7 +62,7 @@ def joined(piped: str, argument: str) -> str:
 def _say_findings(output: InferenceOutput) -> None:
     """What does not hold in the answer, on stderr: the answer itself does not show it."""
     for finding in output.findings:
-        click.echo(f"{finding.pointer or '/'}: {finding.message} ({finding.check})", err=True)
+        tell(f"{finding.pointer or '/'}: {finding.message} ({finding.check})")
 
 
 def as_data(output: InferenceOutput) -> dict[str, Any]:

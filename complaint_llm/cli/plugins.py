@@ -8,6 +8,7 @@ import click
 
 from complaint_llm.cli.app import App
 from complaint_llm.cli.table import print_table
+from complaint_llm.cli.terminal import write
 
 
 @click.command()
@@ -23,7 +24,7 @@ def plugins(app: App, as_json: bool) -> None:
     host = app.open_host()
     records = host.plugins()
     if as_json:
-        click.echo(json.dumps([record._asdict() for record in records], ensure_ascii=False, indent=2, default=str))
+        write(json.dumps([record._asdict() for record in records], ensure_ascii=False, indent=2, default=str))
     else:
         rows = [(r.name, r.kind, r.source, r.error or ", ".join(r.types)) for r in records]
         print_table(("plugin", "kind", "from", "types"), rows)

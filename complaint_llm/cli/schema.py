@@ -7,6 +7,7 @@ import json
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.terminal import write
 
 
 @click.command()
@@ -19,4 +20,4 @@ def schema(app: App) -> None:
     """
     from complaint_llm.config import composed_schema
 
-    click.echo(json.dumps(composed_schema(app.open_host()), ensure_ascii=False, indent=2))
+    write(json.dumps(composed_schema(app.open_host()), ensure_ascii=False, indent=2))

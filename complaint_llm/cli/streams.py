@@ -10,6 +10,8 @@ import sys
 
 import click
 
+from complaint_llm.cli.terminal import tell
+
 # A closed descriptor's number would go to the next file that is opened, and what is meant for a terminal into that.
 # The wrong way round: to read from it or to write results to it is an error, as it is with a closed one.
 _STAND_INS = ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY))
@@ -54,8 +56,9 @@ _SILENT = 1.0
 """Seconds after which it is said that a pipe is waited for."""
 
 
-def read_piped() -> str:
-    """The text that was piped or redirected in; nothing where standard input is a terminal, a device or closed.
+def read_piped(*, wanted: bool = False) -> str:
+    """The text that was piped or redirected in; nothing where standard input is a terminal, a device or closed,
+    unless it is ``wanted``.
 
     Where nothing comes for a second, stderr says what is waited for. Raises UsageError as ``read_all`` does.
     """
@@ -65,7 +68,7 @@ def read_piped() -> str:
     except (OSError, ValueError):  # an object in the place of standard input
         return "" if sys.stdin.isatty() else read_all()
     if stat.S_ISCHR(kind):
-        return ""
+        return read_all() if wanted else ""
     if not stat.S_ISREG(kind) and not select.select([number], [], [], _SILENT)[0]:
-        click.echo("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none", err=True)
+        tell("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none")
     return read_all()

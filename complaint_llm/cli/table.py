@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import click
+from complaint_llm.cli.terminal import write_cells
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -14,4 +14,4 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for place, row in enumerate(table):
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         line = "  ".join([*cells, row[-1]]).rstrip()
-        click.echo(click.style(line, bold=True) if place == 0 else line)
+        write_cells(line, bold=place == 0)

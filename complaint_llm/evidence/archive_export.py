@@ -171,4 +171,3 @@ def write_archive(target: Path, selection: Selection) -> Exported:
     records, provenance = len(selection.records), len(selection.provenance)
     blocks = count - records - provenance - len(selection.texts)
     return Exported(len(selection.roots), blocks, records, provenance, tuple(selection.left_out))
-

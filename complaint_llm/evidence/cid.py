@@ -24,6 +24,7 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _LETTERS = (_BASE32 * 8).encode()
+_VALUES = {letter: value for value, letter in enumerate(_BASE32)}
 _PREFIX = {codec: bytes((1, codec)) + _SHA2_256 for codec in CODEC_NAMES}
 _MAX_TEXT = 128
 
@@ -176,7 +177,7 @@ def _to_base(alphabet: str, data: bytes) -> str:
 def _from_base32(text: str) -> bytes:
     number = 0
     for letter in text:
-        number = number << 5 | _digit(_BASE32, letter)
+        number = number << 5 | (_VALUES[letter] if letter in _VALUES else _digit(_BASE32, letter))
     length, rest = divmod(len(text) * 5, 8)
     if rest > 4 or number & ((1 << rest) - 1):
         raise ValueError("letters are missing or too many")
@@ -191,8 +192,8 @@ def _digit(alphabet: str, letter: str) -> int:
 
 
 def _from_base16(text: str) -> bytes:
-    if text != "".join(text.split()):
-        raise ValueError("a blank in it")
+    if len(text) % 2 or text != "".join(text.split()):
+        raise ValueError("letters are missing or too many")
     return bytes.fromhex(text)
 
 

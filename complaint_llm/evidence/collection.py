@@ -35,8 +35,7 @@ def purge(connection: Transaction, blocks: SmallBlocks) -> int:
         return 0
     noted = [block for (block,) in connection.execute("SELECT block FROM doomed").fetchall()]
     gone = unused(connection, noted)
-    for cid in gone:
-        blocks.delete(cid)
+    blocks.delete_all(gone)
     connection.execute("DELETE FROM doomed")
     # Records are blocks too, but not of a content.
     return sum(cid.codec != DAG_CBOR for cid in gone)
@@ -66,8 +65,7 @@ def collect(
     if candidates and not force:
         _check_nothing_is_lost(connection, database.log)
     trash.put(_read(blocks.kept, candidates), now)
-    for cid in candidates:
-        blocks.move_out(cid)
+    blocks.move_out(candidates)
     connection.execute("UPDATE meta SET value = '' WHERE name = 'lost'")
     expired = trash.expired(now)
     for cid in expired:
@@ -98,15 +96,13 @@ def _check_nothing_is_lost(connection: Transaction, log: RecordLog) -> None:
         raise EvidenceCorruptedError(f"nothing was moved: records were lost ({lost}). {_REMEDY}")
     if not log.key():
         raise EvidenceCorruptedError(f"nothing was moved: {log.path} is gone or damaged. {_REMEDY}")
-    said = LoggedRecords(log)
+    said = LoggedRecords(log, {digest for (digest,) in connection.execute("SELECT body_sha256 FROM records")})
     for at in said.damaged:
         raise EvidenceCorruptedError(f"nothing was moved: {log.path} is damaged at byte {at}. {_REMEDY}")
     known = {name for (name,) in connection.execute("SELECT record_id FROM records")}
     for record in said.records.values():
         if record.record_id not in known:
-            raise EvidenceCorruptedError(
-                f"nothing was moved: record {record.record_id} is not in the index. {_REMEDY}"
-            )
+            raise EvidenceCorruptedError(f"nothing was moved: record {record.record_id} is not in the index. {_REMEDY}")
 
 
 _REMEDY = "`complaint-llm evidence rebuild` puts back what can be; `gc --force` moves what then has no record"

@@ -57,8 +57,8 @@ class Database:
 
     ``patience`` is how long to wait for other processes, in seconds. ``read_only`` is for a folder that cannot be
     written: it is read where it is, or, where that takes writing, from a private copy that ends with ``close``;
-    ``from_log`` makes that copy an empty index. An index that is damaged shows with the first transaction, so that the
-    store can be opened and mended.
+    ``from_log`` makes that copy an empty index, and once it is ``sealed`` nothing is written to the copy either. An
+    index that is damaged shows with the first transaction, so that the store can be opened and mended.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Database:
         self.folder = folder
         self.log = RecordLog(folder / "records.log")
         self.read_only = read_only
+        self.sealed = False
         self.made_anew = from_log or not (folder / "store.db").exists()
         self._patience = patience
         self._copy: TemporaryDirectory[str] | None = None
@@ -156,7 +157,7 @@ class Database:
         ``shared`` keeps collectors out, ``exclusive`` all other writers, in all processes. Raises StoreBusyError
         if that is not to be had for ``patience`` seconds, EvidenceError where the files cannot be used or written.
         """
-        if kind != "read" and self.read_only and self._copy is None:
+        if kind != "read" and self.read_only and (self.sealed or self._copy is None):
             raise EvidenceError(f"{self.folder} cannot be written: its medium or its mode only allows reading")
         connection = self._begun(kind, patience)
         try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from complaint_llm.evidence.cid import Cid
 from complaint_llm.evidence.record_log import DELETED, FOREIGN_PROVENANCE, PROVENANCE, RECORD, RecordLog
 from complaint_llm.evidence.records import Record, decode_record
 
 
 class LoggedRecords:
-    """One reading of the log: ``records`` that were not deleted, by their names; the names of ``provenance`` records;
-    ``damaged`` places. Raises OSError."""
+    """One reading of the log: ``records`` by their names, but for deleted ones and those whose bodies have ``known``
+    digests; the names of ``provenance`` records; ``damaged`` places. Raises OSError."""
 
-    def __init__(self, log: RecordLog) -> None:
+    def __init__(self, log: RecordLog, known: Container[bytes] = ()) -> None:
         self.records: dict[str, Record] = {}
         self.provenance: list[str] = []
         self.damaged: list[int] = []
@@ -25,7 +27,7 @@ class LoggedRecords:
                 self.records.pop(frame.cid.name, None)
             elif frame.kind in (PROVENANCE, FOREIGN_PROVENANCE):
                 self.provenance.append(frame.cid.name)
-            elif frame.kind == RECORD:
+            elif frame.kind == RECORD and frame.cid.digest not in known:
                 try:
                     record = decode_record(frame.data)
                 except ValueError:

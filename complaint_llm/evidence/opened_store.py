@@ -74,6 +74,7 @@ class OpenedStore:
             self._bring_up_to_date(self.database)
         except EvidenceCorruptedError as error:
             log.warning("%s", error)  # so does every use; ``rebuild`` mends it
+        self.database.sealed = self.read_only
         self._submission = Submission(self.database, self.blocks, self.reader_of, PROFILES[profile], clock)
         self._mirror = None if node is None else Mirror(node, self.database, self.local_block)
 

@@ -18,6 +18,7 @@ from complaint_llm.evidence.dagcbor import decode, encode, head, link_to
 from complaint_llm.evidence.records import moment
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, Tool, ToolCall
+from complaint_llm.request import NOTHING
 
 KIND = "complaint_llm/provenance/1"
 
@@ -32,7 +33,7 @@ class RequestFacts(NamedTuple):
     """What was asked. ``parameters`` are those that were sent, without secrets; ``evidence`` is what is cited."""
 
     messages: Sequence[Message]
-    parameters: Mapping[str, Any] = {}
+    parameters: Mapping[str, Any] = NOTHING
     tools: Sequence[Tool] = ()
     evidence: Sequence[Cid] = ()
 
@@ -226,7 +227,7 @@ def _part(part: TextPart | ImagePart) -> dict[str, Any]:
 
 
 def _call(call: ToolCall) -> dict[str, str]:
-    return {"id": call.id, "name": call.name, "arguments": _clean(call.arguments_raw)}
+    return {"id": call.id, "name": call.name, "arguments": _clean(call.arguments_text)}
 
 
 def _clean(text: str) -> str:

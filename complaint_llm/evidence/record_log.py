@@ -146,13 +146,13 @@ class RecordLog:
                         yield Found(at, frame)
                     at = end
 
-    def erase(self, cid: Cid, places: Iterable[int]) -> None:
-        """Overwrite the frames of this block at these places, durably; what else stands there stays. Raises OSError."""
+    def erase(self, places: Iterable[tuple[Cid, int]]) -> None:
+        """Overwrite frames of blocks at their places, durably; what else stands there stays. Raises OSError."""
         if not self.path.exists():
             return
         key = self.key()
         with self.path.open("r+b", buffering=0) as file:
-            for at in places:
+            for cid, at in places:
                 frame, _ = _read(file, key, at)
                 if frame is not None and frame.cid.digest == cid.digest and frame.kind != DELETED:
                     blank = Frame(_ERASED, Cid(cid.codec, bytes(32)), bytes(len(frame.data)))

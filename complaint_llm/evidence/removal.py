@@ -27,9 +27,7 @@ class Deleted(NamedTuple):
     kept_by: tuple[Cid, ...]
 
 
-def delete(
-    database: Database, blocks_of: Callable[[Transaction], SmallBlocks], column: str, value: str
-) -> Deleted:
+def delete(database: Database, blocks_of: Callable[[Transaction], SmallBlocks], column: str, value: str) -> Deleted:
     """Delete the records whose ``cid`` or ``user_id`` is this, then the blocks that nothing uses any more."""
     kept_by: dict[bytes, None] = {}
     with database.transaction("shared") as connection:
@@ -44,7 +42,7 @@ def delete(
         contents = tuple(dict.fromkeys(parse_cid(name) for _, name in rows))
         for cid in contents:
             roots = connection.execute("SELECT root FROM uses WHERE block = ?", (key_of(cid),)).fetchall()
-            kept_by.update((bytes(root), None) for (root,) in roots)
+            kept_by.update((bytes(root), None) for (root,) in roots if root != key_of(cid))
     blocks = _purged(database, blocks_of) if rows else 0
     database.overwrite_deleted()
     return Deleted(len(rows), contents, blocks, tuple(map(cid_of_key, kept_by)))

@@ -28,6 +28,7 @@ _SINCE_3 = (
     # Which blocks a content has, and so which contents need a block: a codec byte and a digest each.
     "CREATE TABLE uses (root BLOB NOT NULL, block BLOB NOT NULL, PRIMARY KEY (root, block)) WITHOUT ROWID",
     "CREATE INDEX uses_by_block ON uses (block)",
+    "CREATE INDEX records_by_body ON records (body_sha256)",
     # Contents with a node that could not be read, so that what they use is not wholly known.
     "CREATE TABLE unknown_uses (root BLOB PRIMARY KEY) WITHOUT ROWID",
     # Where the log has each block, and as what.

@@ -3,7 +3,7 @@ durable, where a file of its own would need two more syncs (its bytes, then its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 
@@ -76,22 +76,34 @@ class SmallBlocks:
         return self.get(cid) is not None
 
     def delete(self, cid: Cid) -> None:
-        """Forget a block everywhere: its row, its file, what the log and the trash have of it."""
-        self.move_out(cid)
-        self._trash.delete(cid)
+        self.delete_all((cid,))
 
-    def move_out(self, cid: Cid) -> None:
-        """As ``delete``, but for the trash."""
-        if cid.codec == RAW:
-            self._connection.execute("DELETE FROM blocks WHERE digest = ?", (cid.digest,))
-        self._files.delete(cid)
+    def delete_all(self, cids: Sequence[Cid]) -> None:
+        """Forget blocks everywhere: their rows, their files, what the log and the trash have of them."""
+        self.move_out(cids)
+        for cid in cids:
+            self._trash.delete(cid)
+
+    def move_out(self, cids: Iterable[Cid]) -> None:
+        """As ``delete_all``, but for the trash."""
+        logged: list[tuple[Cid, int]] = []
+        for cid in cids:
+            if cid.codec == RAW:
+                self._connection.execute("DELETE FROM blocks WHERE digest = ?", (cid.digest,))
+            self._files.delete(cid)
+            logged += self._taken_from_log(cid)
+        if logged:
+            self._database.log.erase(logged)
+
+    def _taken_from_log(self, cid: Cid) -> list[tuple[Cid, int]]:
+        """Where the log has a block; the index forgets it."""
         # The same bytes may be a kept text as well, or the record of an answer.
         where = "FROM logged WHERE block = ? AND kind IN (?, ?)"
         names = (key_of(cid), BLOCK, RECORD)
         places = [place for (place,) in self._connection.execute(f"SELECT place {where}", names).fetchall()]
         if places:
-            self._database.log.erase(cid, places)
             self._connection.execute(f"DELETE {where}", names)
+        return [(cid, place) for place in places]
 
     def stamp(self, cid: Cid) -> bytes:
         """What changes when somebody writes to the block: a row's own bytes, a file's size and time of change."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
-from complaint_llm.evidence.cid import DAG_PB, RAW, Cid, parse_cid
+from complaint_llm.evidence.cid import DAG_CBOR, DAG_PB, RAW, Cid, parse_cid
 from complaint_llm.evidence.dag_pb import FILE, RAW_DATA, Block, decode_pb
 from complaint_llm.evidence.database import Database, Transaction, cid_of_key
-from complaint_llm.evidence.index import frames_of, read_records
+from complaint_llm.evidence.index import read_records
 from complaint_llm.evidence.logged_records import LoggedRecords
 from complaint_llm.evidence.provenance_record import decode_provenance
 from complaint_llm.evidence.records import Record
@@ -108,7 +109,8 @@ def _log_faults(connection: Transaction, database: Database, records: list[Recor
             return  # of a version without a log, on media that cannot be written
         yield Fault("log", "records.log", f"it is gone or damaged: {REBUILD} writes it again")
         return
-    logged = LoggedRecords(database.log)
+    have = {digest for (digest,) in connection.execute("SELECT body_sha256 FROM records")}
+    logged = LoggedRecords(database.log, have)
     for at in logged.damaged:
         yield Fault("log", "records.log", f"it is damaged at byte {at}: {REBUILD} mends it as far as the index can")
     known = {record.record_id for record in records}
@@ -119,9 +121,23 @@ def _log_faults(connection: Transaction, database: Database, records: list[Recor
     for name in logged.provenance:
         if name not in answers:
             yield Fault("provenance", name, f"it is not in the index: {REBUILD} puts it back")
-    lacking = sum(not logged.has(frame.cid) for frame in frames_of(connection) if frame.whole)
+    lacking = sum(not logged.has(cid) for cid in _entries(connection))
     if lacking:
         yield Fault("log", "records.log", f"it lacks {lacking} entries that the index has: {REBUILD} writes it again")
+
+
+def _entries(connection: Transaction) -> Iterator[Cid]:
+    """What the index has and the log should have; what is damaged has a fault of its own."""
+    for digest, data in connection.execute("SELECT digest, data FROM blocks"):
+        if (cid := Cid(RAW, digest)).matches(data):
+            yield cid
+    for digest, body in connection.execute("SELECT body_sha256, body FROM records"):
+        if (cid := Cid(DAG_CBOR, digest)).matches(body):
+            yield cid
+    for name, data in connection.execute("SELECT cid, data FROM provenance UNION ALL SELECT cid, data FROM texts"):
+        with suppress(EvidenceError):
+            if (cid := parse_cid(name)).matches(data):
+                yield cid
 
 
 def _read(get: Callable[[Cid], bytes | None], cid: Cid, faults: list[Fault]) -> bytes | None:

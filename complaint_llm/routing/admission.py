@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from complaint_llm.call import Clock
+    from complaint_llm.routing.bound import Bound
     from complaint_llm.routing.budget import Account
     from complaint_llm.routing.candidate import AnyRequest, Estimate, Policy
     from complaint_llm.routing.meter import Meter
@@ -34,6 +35,7 @@ def admission(
     on_rate_limit: bool = True,
     budget: Account | None = None,
     estimate: Callable[[AnyRequest], Estimate] | None = None,
+    bound: Callable[[AnyRequest], Bound] | None = None,
     shared: SharedState | None = None,
     clock: Clock = time.monotonic,
     make_waiter: Callable[[], Waiter] = Waiter,
@@ -49,11 +51,11 @@ def admission(
     if meter is not None:
         policies.append(meter)
     if budget is not None:
-        if estimate is None:
-            raise TypeError("a budget needs an estimate of what a request costs")
+        if bound is None:
+            raise TypeError("a budget needs the most that a request can cost")
         from complaint_llm.routing.budget import Budget
 
-        policies.append(Budget(budget, estimate))
+        policies.append(Budget(budget, bound))
     if max_concurrency is not None:
         policies.append(Concurrency(max_concurrency, clock, make_waiter, still_running))
     limit = RateLimit(

@@ -25,7 +25,7 @@ def answer_to_json(output: InferenceOutput) -> str:
             "tool_calls": [call._asdict() for call in output.tool_calls],
             "reasoning": output.reasoning,
             "confidence": output.confidence,
-            "token_usage": output.token_usage,
+            "token_usage": output.token_usage._asdict(),
             "finish_reason": output.finish_reason,
             "parsed": parsed,
             "backend": output.backend,
@@ -49,7 +49,7 @@ def answer_from_json(text: str, model: Any = None) -> InferenceOutput:
         parsed = model.model_validate(parsed)
     calls = tuple(ToolCall(**call) for call in fields.pop("tool_calls"))
     return InferenceOutput(
-        tool_calls=calls, token_usage=TokenUsage(*fields.pop("token_usage")), parsed=parsed, **fields
+        tool_calls=calls, token_usage=TokenUsage(**fields.pop("token_usage")), parsed=parsed, **fields
     )
 
 

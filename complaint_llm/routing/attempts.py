@@ -20,6 +20,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
 )
 from complaint_llm.messages import Attempt
+from complaint_llm.routing.bound import with_chosen_maximum
 from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
 from complaint_llm.routing.failure import call_error, explained, one_line
 from complaint_llm.routing.reask import ReAsk, cause_of
@@ -201,7 +202,7 @@ class Attempts:
         bug) goes through, settled."""
         rules, cancel = self.rules, self.request.cancel
         self.count()
-        request = self.request_for(candidate, rest, cancel)
+        request = with_chosen_maximum(self.request_for(candidate, rest, cancel), permits)
         started = rules.clock()
         try:
             value = work(candidate, request)

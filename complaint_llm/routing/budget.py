@@ -1,4 +1,4 @@
-"""Budgets in dollars: an attempt reserves its worst case first, and is settled with what it cost."""
+"""Budgets in dollars: an attempt reserves the most that it can cost, and is settled with what it cost."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from complaint_llm.exceptions import BackendConnectionError, BackendError, BudgetExceededError
+from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
-from complaint_llm.routing.budget_book import DAY, LEASE, NANO, Ask, BudgetBook, Grant, Limits
-from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Permit, PolicyState
+from complaint_llm.routing.bound import NANO, Bound
+from complaint_llm.routing.budget_book import DAY, LEASE, Ask, BudgetBook, Grant, Limits, Spent
+from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
+from complaint_llm.routing.charge import charge
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.retry import WHOLE_BUDGET
 from complaint_llm.routing.waiting import FOREVER, Turnstile, Waiter
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN = 0.25
 """Seconds after which a waiting thread asks the book again: another process may have given something back."""
+_ENOUGH = 1e18
 _IDLE = 1.0
 """Seconds after which the book is brought up to date and what is not needed is given back."""
 
@@ -34,6 +37,8 @@ _IDLE = 1.0
 class Account:
     """One budget. Reservations are taken from an amount that the book has set aside for this process, so most of them
     touch no disk; a thread of its own brings the book up to date within a second, and ``close`` ends it.
+
+    ``workers`` is how many calls at a time have to share what is left, where the budget chooses the longest answers.
 
     Any thread may call it. The turnstile's lock guards the amounts and is never held over a disk access; where both
     are needed, the book's lock is taken first.
@@ -46,6 +51,7 @@ class Account:
         path: Path,
         *,
         whole: bool = False,
+        workers: int = 8,
         shared: SharedState | None = None,
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -54,6 +60,7 @@ class Account:
         self._scope = scope
         self._limits = limits
         self._whole = whole
+        self._workers = workers
         self._clock = clock
         self._wall = wall
         self._book: BudgetBook | SharedBook = BudgetBook(path, wall)
@@ -64,6 +71,8 @@ class Account:
         self._gate = Turnstile(clock, make_waiter)
         self._spare = 0
         self._reserved = 0
+        self._open = 0
+        self._entering = 0
         self._spent: dict[int, int] = {}
         self._recorded = 0.0
         self._refills: list[float] = []
@@ -74,37 +83,69 @@ class Account:
         atexit.register(self._at_exit)
         reset_in_child(self)
 
-    def reserve(self, estimate: Estimate, request: AnyRequest, patience: float) -> Permit:
-        """Set the worst case of one attempt aside.
+    def reserve(self, bound: Bound, request: AnyRequest, patience: float) -> Permit:
+        """Set the most that one attempt can cost aside. The permit's ``max_tokens`` is the longest answer that is paid
+        for, where the request says none.
 
         Waits, at most ``patience`` seconds, where only open reservations stand in the way. Raises BudgetExceededError
-        where what is spent does, or where the worst case is unknown (``code`` WHOLE_BUDGET for a whole budget).
+        where what is spent does (``code`` WHOLE_BUDGET for a whole budget), or where there is no bound.
         """
-        if estimate.cost is None:
-            raise self._refusal("the price is unknown, so the budget could not be kept: set pricing and max_tokens")
-        need = round(estimate.cost * NANO)
+        if bound.unknown is not None:
+            raise BudgetExceededError(bound.unknown, sent=False)
         left = request.deadline.remaining()
         # No other backend is ready where the whole budget is reserved: nothing is gained by going on to the next.
         give_up = self._clock() + (left if self._whole else min(patience, left))
-        while True:
+        with self._gate.lock:
+            self._entering += 1
+        try:
+            while True:
+                most = None if bound.chosen else bound.longest(self._share())
+                need = bound.smallest if most is None else bound.nano(most)
+                with self._gate.lock:
+                    if self._spare >= need or not need:
+                        return self._taken(need, most)
+                if not self._refill(need, request.privacy == "local"):
+                    left = give_up - self._clock()
+                    if left <= 0 or request.cancel.cancelled:
+                        raise self._refusal("all that is left is reserved by requests under way", code=LOCAL_LIMIT)
+                    least = bound.smallest
+                    self._gate.enter(lambda: self._enough(least), request, min(left, _LOOK_AGAIN))  # noqa: B023
+        finally:
             with self._gate.lock:
-                if self._spare >= need or not need:
-                    return self._taken(need)
-            if not self._refill(need, request.privacy == "local"):
-                left = give_up - self._clock()
-                if left <= 0 or request.cancel.cancelled:
-                    raise self._refusal("all that is left is reserved by requests under way", code=LOCAL_LIMIT)
-                self._gate.enter(lambda: self._enough(need), request, min(left, _LOOK_AGAIN))
+                self._entering -= 1
 
-    def state(self, estimate: Estimate | None = None) -> PolicyState:
-        """What is spent of each limit, and whether an attempt of ``estimate`` would be admitted now."""
+    def _share(self) -> int:
+        """Nano-dollars that one worker may have of what is neither spent nor reserved."""
+        with self._book.lock:
+            spent = self._book.spent(self._scope)
+            with self._gate.lock:
+                free = self._left(spent) - spent.held + self._spare
+                workers = max(self._workers, self._open + self._entering)
+                return int(min(max(0.0, free), _ENOUGH)) // max(1, workers - self._open)
+
+    def _left(self, spent: Spent) -> float:
+        """Nano-dollars that the book says are not spent; what is reserved is among them."""
+        return min(
+            (
+                round(limit * NANO) - used
+                for limit, used in (
+                    (self._limits.total, spent.total),
+                    (self._limits.day, spent.day),
+                    (self._limits.month, spent.month),
+                )
+                if limit is not None
+            ),
+            default=FOREVER,
+        )
+
+    def state(self, bound: Bound | None = None) -> PolicyState:
+        """What is spent of each limit, and whether an attempt of ``bound`` would be admitted now."""
         with self._book.lock:
             spent = self._book.spent(self._scope)
             with self._gate.lock:
                 fresh = sum(self._spent.values())
                 held = spent.held - fresh - self._spare
         parts = []
-        free = FOREVER
         for limit, used, name in (
             (self._limits.total, spent.total, ""),
             (self._limits.day, spent.day, " today"),
@@ -112,14 +153,25 @@ class Account:
         ):
             if limit is not None:
                 parts.append(f"{(used + fresh) / NANO:.4f} of {limit:g} dollars{name}")
-                free = min(free, limit * NANO - used - fresh - held)
         if held > 0:
             parts.append(f"{held / NANO:.4f} reserved")
-        need = 0.0 if estimate is None else FOREVER if estimate.cost is None else estimate.cost * NANO
-        if need == FOREVER:
-            parts.append("price unknown")
-        name = "whole budget" if self._whole else "budget"
-        return PolicyState(name, ", ".join(parts), ready=need <= free and free > 0)
+        free = self._left(spent) - fresh - held
+        if bound is not None:
+            parts.append(bound.unknown or self._fed(bound, free))
+        need = 0 if bound is None else bound.smallest
+        ready = need <= free and free > 0 and (bound is None or bound.unknown is None)
+        return PolicyState("whole budget" if self._whole else "budget", ", ".join(filter(None, parts)), ready=ready)
+
+    def _fed(self, bound: Bound, free: float) -> str:
+        """How many workers at a time find enough for an answer, in words; nothing where answers cost nothing."""
+        if not bound.token or free == FOREVER:
+            return ""
+        fed = int(max(0.0, free) // bound.smallest)
+        if fed < self._workers or bound.chosen:
+            most = bound.answer if bound.chosen else min(bound.least, bound.answer)
+        else:
+            most = bound.longest(int(free) // self._workers)
+        return f"feeds {min(fed, self._workers)} of {self._workers} workers with answers of {most} tokens"
 
     def flush(self) -> bool:
         """Write down what was spent and give back what nobody needs now. True if there is nothing more to do.
@@ -149,13 +201,14 @@ class Account:
     def after_fork(self) -> None:
         """What is set aside, reserved and unwritten is the parent's."""
         self._gate.forget()
-        self._spare = self._reserved = 0
+        self._spare = self._reserved = self._open = self._entering = 0
         self._spent = {}
         self._writer = None
 
     def settle(self, reserved: int, cost: int) -> None:
         """An attempt that reserved so much cost so much."""
         with self._gate.lock:
+            self._open -= 1
             self._reserved -= reserved
             self._spare += reserved - cost
             if cost:
@@ -183,7 +236,8 @@ class Account:
         with self._gate.lock:
             writer.asleep = not self._reserved and not self._spent
 
-    def _taken(self, need: int) -> _Reservation:
+    def _taken(self, need: int, most: int | None) -> _Reservation:
+        self._open += 1
         self._spare -= need
         self._reserved += need
         writer = self._writer
@@ -192,7 +246,7 @@ class Account:
                 self._start_writer()
         elif writer.asleep:
             writer.wake()
-        return _Reservation(self, need)
+        return _Reservation(self, need, most)
 
     def _start_writer(self) -> None:
         writer = _Writer(self)
@@ -254,50 +308,33 @@ class Account:
 class Budget:
     """An account as the policy of one backend. Any thread may call it."""
 
-    __slots__ = ("_account", "_estimate")
+    __slots__ = ("_account", "_bound")
 
-    def __init__(self, account: Account, estimate: Callable[[AnyRequest], Estimate]) -> None:
+    def __init__(self, account: Account, bound: Callable[[AnyRequest], Bound]) -> None:
         self._account = account
-        self._estimate = estimate
+        self._bound = bound
 
     def enter(self, request: AnyRequest, patience: float) -> Permit:
-        """Reserve the worst case of the request; see ``Account.reserve``."""
-        return self._account.reserve(self._estimate(request), request, patience)
+        """Reserve the most that the request can cost; see ``Account.reserve``."""
+        return self._account.reserve(self._bound(request), request, patience)
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:
         """What is spent, and whether the request would be admitted."""
-        return self._account.state(None if request is None else self._estimate(request))
+        return self._account.state(None if request is None else self._bound(request))
 
 
 class _Reservation:
-    """The permit of one attempt."""
+    """The permit of one attempt. ``max_tokens``: the longest answer that is paid for, None if the request says it."""
 
-    __slots__ = ("_account", "_nano")
+    __slots__ = ("_account", "_nano", "max_tokens")
 
-    def __init__(self, account: Account, nano: int) -> None:
+    def __init__(self, account: Account, nano: int, max_tokens: int | None) -> None:
         self._account = account
         self._nano = nano
+        self.max_tokens = max_tokens
 
     def settle(self, outcome: Outcome) -> None:
-        self._account.settle(self._nano, _cost(outcome, self._nano))
-
-
-def _cost(outcome: Outcome, reserved: int) -> int:
-    """Nano-dollars that an attempt cost; the reservation where nobody knows."""
-    if outcome.output is not None:
-        return reserved if outcome.output.cost is None else round(outcome.output.cost * NANO)
-    error = outcome.error
-    return reserved if error is not None and _may_cost(error) else 0
-
-
-def _may_cost(error: BackendError) -> bool:
-    """Whether the provider may charge for an attempt that failed so."""
-    if not error.sent:
-        return False
-    if error.maybe_received:
-        return True
-    refused = error.status is not None and error.status >= 400
-    return not refused and not isinstance(error, BackendConnectionError)
+        self._account.settle(self._nano, charge(outcome, self._nano))
 
 
 def _close(account: weakref.ref[Account]) -> None:

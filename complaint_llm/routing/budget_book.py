@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.exceptions import BudgetExceededError
+from complaint_llm.routing.bound import NANO
 from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.state_folder import open_state
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NANO = 1_000_000_000
 DAY = 86400
 LEASE = 60.0
 """Seconds for which a held amount is left alone without a sign of life from its holder."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Attempt, InferenceOutput
+from complaint_llm.own_copy import own_copy
 from complaint_llm.routing.attempts import excluded
 from complaint_llm.routing.digest import request_digest
 from complaint_llm.routing.flight import SingleFlight
@@ -103,7 +104,9 @@ class Cache:
         else:
             together = partial(self._ask_together, name, keyed, request, ask_and_keep, shared)
             output, own = self._flights.run(name, request, together)
-        return output if own else _free(_copied(output), output.backend, self._clock() - began)
+        # The flight keeps the first: whoever comes last copies it after the others have theirs to write on.
+        mine = own_copy(output)
+        return mine if own else _free(mine, output.backend, self._clock() - began)
 
     def _ask_together(
         self,
@@ -139,7 +142,7 @@ class Cache:
                 if entry is not None:
                     if entry[0] > self._clock():
                         self._answers.move_to_end(key)
-                        return _copied(entry[1])
+                        return own_copy(entry[1])
                     del self._answers[key]
         if self._file is None and shared is None:
             return None
@@ -167,7 +170,7 @@ class Cache:
 
     def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
         until = float("inf") if left is None else self._clock() + left
-        output = _copied(output)
+        output = own_copy(output)
         with self._lock:
             self._answers[key] = (until, output)
             self._answers.move_to_end(key)
@@ -182,29 +185,3 @@ def _free(output: InferenceOutput, backend: str, seconds: float) -> InferenceOut
         provenance=None,
         metadata={**output.metadata, "cached": True},
     )
-
-
-def _copied(output: InferenceOutput) -> InferenceOutput:
-    """The same answer with mappings and objects of its own: what one caller does to them is no other's matter."""
-    own: dict[str, Any] = {}
-    if output.metadata:
-        own["metadata"] = _copy(output.metadata)
-    if output.tool_calls:
-        own["tool_calls"] = tuple(call._replace(arguments=_copy(call.arguments)) for call in output.tool_calls)
-    if output.parsed is not None:
-        own["parsed"] = _copy(output.parsed)
-    if output.extra:
-        own["extra"] = _copy(output.extra)
-    return output._replace(**own) if own else output
-
-
-def _copy(value: Any) -> Any:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    # An instance of a pydantic class has its own way.
-    copy = getattr(value, "model_copy", None)
-    return value if copy is None else copy(deep=True)

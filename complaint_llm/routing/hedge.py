@@ -23,6 +23,7 @@ from complaint_llm.routing.attempts import (
     given_up,
     settle,
 )
+from complaint_llm.routing.bound import with_chosen_maximum
 from complaint_llm.routing.candidate import Candidate, Outcome, Permit
 from complaint_llm.routing.failure import explained, one_line
 from complaint_llm.routing.waiting import Waiter
@@ -121,7 +122,7 @@ class _Race:
         attempts = self._attempts
         clock = attempts.rules.clock
         attempts.count()
-        request = attempts.request_for(candidate, self._rest, self._first_token)
+        request = with_chosen_maximum(attempts.request_for(candidate, self._rest, self._first_token), permits)
         started = clock()
         try:
             value = self._work(candidate, request)
@@ -203,7 +204,8 @@ class _Race:
 
     def _attempt_second(self, permits: Sequence[Permit]) -> None:
         other = self._other
-        request = self._attempts.request_for(other, self._rest - 1, self._second_token)
+        begun = self._attempts.request_for(other, self._rest - 1, self._second_token)
+        request = with_chosen_maximum(begun, permits)
         try:
             value = self._work(other, request)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, a bug with its cause

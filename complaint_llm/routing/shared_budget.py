@@ -6,9 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from complaint_llm.routing.bound import NANO
 from complaint_llm.routing.budget_book import (
     LEASE,
-    NANO,
     Ask,
     BudgetBook,
     Grant,

@@ -53,7 +53,7 @@ _OTHER_SIDE = re.compile(
     r"Management|Financial|Recovery|Holdings|Roofing|Housing|Foods|Logistics|Bank))\b"
 )
 _TYPES: Sequence[tuple[str, str]] = (
-    ("wages_unpaid", r"overtime|unpaid|wages|clock out|horas extra|salario|no me pag"),
+    ("wages_unpaid", r"overtime|unpaid|wages|owes? (?:me|him|her)|clock out|horas extra|salario|no me pag"),
     ("wages_deductions_tips", r"\btips?\b|taken out of (?:my|his|her) pay|deduct"),
     ("worker_status", r"independent contractor|1099"),
     (

@@ -35,6 +35,7 @@ from complaint_llm.exceptions import (
     StreamInterruptedError,
 )
 from complaint_llm.messages import Done, TextDelta
+from complaint_llm.request import NOTHING
 from complaint_llm.testing.dialects import WIRES, Dialect
 from complaint_llm.testing.server import FaultyServer, Reply
 
@@ -67,7 +68,7 @@ class BackendConformance:
     """The module with the hook ``complaint_llm_backend_types``."""
     type_name: ClassVar[str]
     wire: ClassVar[str | Dialect | None] = None
-    keys: ClassVar[Mapping[str, Any]] = {}
+    keys: ClassVar[Mapping[str, Any]] = NOTHING
     """Constructor keys besides the address, the key and the model."""
 
     # -- the parts that the tests are made of ------------------------------------------------------------------------

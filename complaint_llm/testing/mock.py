@@ -124,6 +124,7 @@ class MockBackend(Backend):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured", "embeddings"))
     interruptible: ClassVar[bool] = True
     demo: ClassVar[bool] = True
+    costs_nothing: ClassVar[bool] = True
     default_location: ClassVar[Literal["local", "remote"]] = "local"
     options_schema = MappingProxyType(
         {"properties": {"echo": {"type": "boolean"}, "latency": {"type": "number", "minimum": 0}}}

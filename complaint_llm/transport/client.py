@@ -81,8 +81,8 @@ class ResponseStream:
     def next_chunk(self) -> bytes:
         """The next bytes as soon as they come; empty at the proper end, and ever after.
 
-        Raises BackendTimeoutError, BackendConnectionError, ResponseFormatError (cut, damaged, too large),
-        CancelledError (closed or cancelled).
+        Raises BackendTimeoutError, BackendConnectionError, StreamInterruptedError (cut), ResponseFormatError (damaged,
+        too large), CancelledError (closed or cancelled).
         """
         if self._begun:
             begun, self._begun = self._begun, b""
@@ -95,9 +95,10 @@ class ResponseStream:
         return self._begun
 
     def read(self) -> bytes:
-        """All that is left, for an error's body or an answer that is no stream. Raises as ``next_chunk``."""
+        """All that is left, for an error's body or an answer that is no stream. Raises as ``next_chunk``, but
+        ResponseFormatError where it is cut."""
         begun, self._begun = self._begun, b""
-        return begun + self._read(self._body.whole)
+        return begun + self._read(self._body.whole, streamed=False)
 
     def close(self) -> None:
         """Free the connection now: kept for the next request if the answer's end has arrived already, else closed."""
@@ -117,7 +118,7 @@ class ResponseStream:
         else:
             self._exchange.abandon()
 
-    def _read(self, step: Callable[[], bytes]) -> bytes:
+    def _read(self, step: Callable[[], bytes], *, streamed: bool = True) -> bytes:
         with self._lock:
             if self._body.ended:
                 return b""
@@ -129,7 +130,7 @@ class ResponseStream:
         except BaseException as error:  # noqa: BLE001 - raised again
             with self._lock:
                 self._reading, self._closed = False, True
-            _raise(self._exchange, error)
+            _raise(self._exchange, error, streamed=streamed)
         self._settle()
         return data
 
@@ -311,10 +312,10 @@ class Transport:
         return f"<Transport {self.origin}>"
 
 
-def _raise(exchange: Exchange, error: BaseException) -> NoReturn:
+def _raise(exchange: Exchange, error: BaseException, *, streamed: bool = False) -> NoReturn:
     """Free the connection and raise our error for ``error``, or ``error`` itself where it is not the network's."""
     connection = exchange.connection
-    ours = exchange.failed(error, connection)
+    ours = exchange.failed(error, connection, streamed=streamed)
     exchange.abandon()
     if ours is None:
         raise error

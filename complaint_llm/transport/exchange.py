@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from complaint_llm.exceptions import BackendConnectionError, BackendError, BackendTimeoutError, CancelledError
+from complaint_llm.exceptions import (
+    BackendConnectionError,
+    BackendError,
+    BackendTimeoutError,
+    CancelledError,
+    StreamInterruptedError,
+)
 from complaint_llm.transport.connection import Connection
 from complaint_llm.transport.dial import Abandoned
-from complaint_llm.transport.failures import brief, meaning_of
+from complaint_llm.transport.failures import CUT, brief, meaning_of
 from complaint_llm.transport.reply import Reply, is_reusable, location_of
 
 if TYPE_CHECKING:
@@ -114,8 +120,13 @@ class Exchange:
         text = f"{self._pool.origin}: answered {reply.status} and points to {where}: put the right place into base_url"
         return BackendConnectionError(self._pool.redact(text), status=reply.status, retryable=False)
 
-    def failed(self, error: BaseException, connection: Connection | None) -> BackendError | None:
-        """Our error for a foreign one; None if it is not the network's (an interrupt, our own bug, our own error)."""
+    def failed(
+        self, error: BaseException, connection: Connection | None, *, streamed: bool = False
+    ) -> BackendError | None:
+        """Our error for a foreign one; None if it is not the network's (an interrupt, our own bug, our own error).
+
+        ``streamed`` is whether the answer was being handed out: one that is cut is interrupted then.
+        """
         maybe = self.whole
         origin = self._pool.origin
         if connection is not None and connection.aborted and isinstance(error, Exception):
@@ -129,7 +140,8 @@ class Exchange:
         if meaning.kind is BackendTimeoutError:
             return BackendTimeoutError(f"{origin}: {self._late(connection)}", sent=self.sent, maybe_received=maybe)
         text = self._pool.redact(f"{origin}: {meaning.text} ({brief(error)})")
-        return meaning.kind(text, retryable=meaning.retryable, sent=self.sent, maybe_received=maybe)
+        kind = StreamInterruptedError if streamed and meaning is CUT else meaning.kind
+        return kind(text, retryable=meaning.retryable, sent=self.sent, maybe_received=maybe)
 
     @property
     def origin(self) -> Origin:

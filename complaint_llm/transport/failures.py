@@ -26,7 +26,8 @@ _UNREACHED = Meaning(BackendConnectionError, "no connection")
 _LATE = Meaning(BackendTimeoutError, "no answer in time")
 _PROXY = Meaning(BackendConnectionError, "the proxy refused or failed")
 _MALFORMED = Meaning(ResponseFormatError, "the answer is no valid HTTP")
-_CUT = Meaning(ResponseFormatError, "the answer is cut off")
+CUT = Meaning(ResponseFormatError, "the answer is cut off")
+"""For a whole answer; a stream is interrupted."""
 _ENCODING = Meaning(ResponseFormatError, "the answer's compression is damaged")
 _ADDRESS = Meaning(BackendConnectionError, "the host's name is not valid", retryable=False)
 _TLS = Meaning(BackendConnectionError, "the TLS connection failed")
@@ -39,7 +40,7 @@ FOREIGN: dict[str, Meaning] = {
     "builtins.TimeoutError": _LATE,
     "builtins.OSError": _BROKEN,
     "builtins.ConnectionRefusedError": Meaning(BackendConnectionError, "connection refused: is the server running?"),
-    "builtins.EOFError": _CUT,
+    "builtins.EOFError": CUT,
     "builtins.UnicodeError": _ADDRESS,
     "socket.gaierror": Meaning(BackendConnectionError, "the host's name could not be resolved"),
     "socket.herror": Meaning(BackendConnectionError, "the host's name could not be resolved"),
@@ -47,7 +48,7 @@ FOREIGN: dict[str, Meaning] = {
     "ssl.SSLCertVerificationError": _CERTIFICATE,
     "zlib.error": _ENCODING,
     "http.client.HTTPException": _MALFORMED,
-    "http.client.IncompleteRead": _CUT,
+    "http.client.IncompleteRead": CUT,
     "http.client.RemoteDisconnected": Meaning(BackendConnectionError, "the server closed without an answer"),
     "http.client.NotConnected": _UNREACHED,
     "http.client.InvalidURL": _ADDRESS,
@@ -62,8 +63,8 @@ FOREIGN: dict[str, Meaning] = {
     "urllib3.exceptions.ProxySchemeUnsupported": _PROXY,
     "urllib3.exceptions.LocationValueError": _ADDRESS,
     "urllib3.exceptions.DecodeError": _ENCODING,
-    "urllib3.exceptions.IncompleteRead": _CUT,
-    "urllib3.exceptions.InvalidChunkLength": _CUT,
+    "urllib3.exceptions.IncompleteRead": CUT,
+    "urllib3.exceptions.InvalidChunkLength": CUT,
     "urllib3.exceptions.InvalidHeader": _MALFORMED,
     "urllib3.exceptions.HeaderParsingError": _MALFORMED,
     "urllib3.exceptions.ResponseError": _MALFORMED,

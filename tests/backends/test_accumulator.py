@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.backends.accumulator import StreamAccumulator, confidence
+from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import (
     Done,
     ReasoningDelta,
@@ -23,17 +24,22 @@ from complaint_llm.messages import (
 def test_pieces_become_events_and_the_answer() -> None:
     """What was set on the way is on the output."""
     answer = StreamAccumulator({"response_id": "r"})
-    assert answer.reasoning("Hm.") == ReasoningDelta("Hm.")
-    assert answer.text("Ye") == TextDelta("Ye")
-    assert answer.text("s") == TextDelta("s")
-    answer.usage, answer.finish_reason, answer.model, answer.cost = TokenUsage(1, 2, 3), "stop", "m", 0.5
-    answer.log_probabilities += [0.0, 0.0]
+    assert answer.reasoning("Hm.") == [ReasoningDelta("Hm.")]
+    assert answer.text("Ye") == [TextDelta("Ye")]
+    assert answer.text("s") == [TextDelta("s")]
+    answer.usage, answer.raw_finish_reason, answer.model, answer.cost = TokenUsage(1, 2, 3), "stop", "m", 0.5
+    answer.log_probability(0.0)
+    answer.log_probability(0)
     (done,) = answer.done()
     assert isinstance(done, Done)
     assert done.token_usage == TokenUsage(1, 2, 3)
     output = done.output
     assert (output.content, output.reasoning, output.finish_reason, output.model) == ("Yes", "Hm.", "stop", "m")
-    assert (output.cost, output.confidence, output.metadata) == (0.5, 1.0, {"response_id": "r"})
+    assert (output.cost, output.confidence, output.metadata) == (
+        0.5,
+        1.0,
+        {"response_id": "r", "finish_reason": "stop"},
+    )
 
 
 def test_a_call_is_announced_once_its_name_is_known() -> None:
@@ -83,6 +89,10 @@ def test_the_deltas_of_a_call_are_its_arguments(fragments: list[tuple[int, str, 
     events: list[StreamEvent] = []
     for fragment in fragments:
         events += answer.tool_call(*fragment)
+    if {key for key, *_ in fragments} != {key for key, _, name, _ in fragments if name}:
+        with pytest.raises(ResponseFormatError, match="without a name"):
+            answer.done()
+        return
     events += answer.done()
     starts = [event for event in events if isinstance(event, ToolCallStart)]
     ends = [event for event in events if isinstance(event, ToolCallEnd)]

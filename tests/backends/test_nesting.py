@@ -211,19 +211,19 @@ def test_a_private_mediator_stays_private_inside_another() -> None:
 
 
 def test_the_budgets_of_all_mediators_over_a_backend_are_kept(tmp_path: Path) -> None:
-    inner = Mediator([Fixed("a", costly, **DOLLAR_A_TOKEN)], budget=25, folder=tmp_path, id="inner")
+    inner = Mediator([Fixed("a", costly, **DOLLAR_A_TOKEN)], budget=370, folder=tmp_path, id="inner")
     with Mediator([inner], budget=1000, folder=tmp_path) as outer:
         assert outer.infer("x").cost == 20
-        with pytest.raises(BudgetExceededError, match="of 25 dollars"):
+        with pytest.raises(BudgetExceededError, match="of 370 dollars"):
             outer.infer("x")
 
 
 def test_the_budget_of_an_outer_mediator_holds_for_backends_that_are_made_later(tmp_path: Path) -> None:
     mock = {"id": "a", "type": "mock", "echo": True, **DOLLAR_A_TOKEN}
     inner = Mediator.from_config(write_config(tmp_path, [mock]))
-    with Mediator([inner], budget=20, folder=tmp_path) as outer:
+    with Mediator([inner], budget=370, folder=tmp_path) as outer:
         assert outer.infer("one two three").cost == 6
-        with pytest.raises(BudgetExceededError, match="of 20 dollars"):
+        with pytest.raises(BudgetExceededError, match="of 370 dollars"):
             outer.infer("one two three")
 
 

@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.batch.codec import decode_output, describe_error, encode_error, encode_output, in_doubt, pack, unpack
@@ -59,6 +59,7 @@ def same(left, right):
     return left == right
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(outputs)
 def test_an_answer_comes_back_equal(output):
     text = encode_output(output)
@@ -66,6 +67,7 @@ def test_an_answer_comes_back_equal(output):
     assert same(decode_output(text), output)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(values)
 def test_packed_values_are_json_and_come_back_with_their_types(value):
     assert same(unpack(json.loads(json.dumps(pack(value)))), value)

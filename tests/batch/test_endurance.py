@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from complaint_llm.batch import Journal
 from tests.batch.chat_server import ChatServer, write_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,20 +71,16 @@ def full_disk(folder: Path, chat: ChatServer, seed: int) -> None:
     )
     assert done.stdout, done.stderr[-2000:]
     kind, said, handed_out, answered = json.loads(done.stdout)
-    if kind == "none":
-        assert handed_out == 400
-        return
-    # Every answer that was paid for is in memory or, at least, in the journal; and the error says what was full.
-    assert kind in ("BatchError", "BudgetExceededError", "EvidenceError"), (kind, said)
-    with Journal(folder / "j") as journal:
-        recorded = journal.counts().answered
-    assert len(answered) == len(chat.bodies) or len(answered) + recorded >= len(chat.bodies), (kind, said)
-    if kind == "BatchError":
-        assert "the journal cannot be written" in said
+    if handed_out == 400:  # only what is closed at the end met the limit, if anything did
         assert len(answered) == len(chat.bodies)
+        return
+    # Every answer that was paid for is in memory, and the error that says why comes first.
+    assert kind == "BatchError", (kind, said)
+    assert "the journal cannot be written" in said
+    assert len(answered) == len(chat.bodies)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 101, 118])
 def test_a_disk_that_becomes_full_costs_no_answer(tmp_path: Path, chat: ChatServer, seed: int) -> None:
     full_disk(tmp_path, chat, seed)
 

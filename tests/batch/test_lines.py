@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.batch import BatchItem, LineError
@@ -95,7 +95,7 @@ def test_two_columns_of_one_name_are_refused():
         read("n,n\n1,2", "csv", "{n}")
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary())
 def test_no_bytes_break_the_reader(content):
     for form, template in (("jsonl", None), ("txt", None)):
@@ -106,6 +106,7 @@ def test_no_bytes_break_the_reader(content):
         pass
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
 def test_an_output_line_is_one_line_of_json(text, id_):
     line = json_line(Result(id_, InferenceOutput(text, confidence=float("nan")), None))

@@ -17,7 +17,8 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend, MockBackend
-from complaint_llm.exceptions import BatchError, ComplaintLLMError
+from complaint_llm.batch import run_batch
+from complaint_llm.exceptions import BatchError, ComplaintLLMError, EvidenceError
 from complaint_llm.messages import InferenceOutput
 from tests.batch.chat_server import ChatServer, read_out, run_command, write_config, write_lines
 
@@ -173,7 +174,7 @@ def test_a_bound_that_is_none_is_refused(limit: float) -> None:
 OUT_OF_MEMORY = """
 import json, resource, sys
 from complaint_llm.batch import run_batch
-from complaint_llm.exceptions import BatchError, ComplaintLLMError
+from complaint_llm.exceptions import BatchError, ComplaintLLMError, EvidenceError
 from complaint_llm.messages import InferenceOutput
 journal, size = sys.argv[1] or None, int(sys.argv[2])
 paid = []
@@ -266,3 +267,27 @@ def test_an_allocation_that_fails_in_whatever_thread_ends_the_batch(first: int) 
 @pytest.mark.parametrize("first", range(0, 600, 100))
 def test_each_of_600_allocations_that_fails_ends_the_batch(first: int) -> None:
     no_memory(first, first + 100, 2)
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_an_answer_outlives_its_record_of_provenance(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, journal: bool
+) -> None:
+    """The store's disk is full: what was paid for comes, is recorded, and says what is missing."""
+    answer = InferenceOutput("paid for", cost=0.25, finish_reason="stop")
+    asked: list[str] = []
+
+    def ask(prompt: str, params: object) -> InferenceOutput:
+        asked.append(prompt)
+        error = EvidenceError("the disk is full")
+        error.output = answer
+        raise error
+
+    for _ in range(2 if journal else 1):
+        results = list(run_batch(ask, ["a", "b"], journal=tmp_path / "j" if journal else None))
+        assert [result.output.content for result in results if result.output] == ["paid for"] * 2
+        assert {result.output.metadata["provenance_error"] for result in results if result.output} == {
+            "the disk is full"
+        }
+    assert len(asked) == 2
+    assert "no record of provenance" in caplog.text

@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.batch.tables import BadRow, Row, read_table
@@ -114,7 +114,7 @@ def test_what_the_standard_says_is_read_as_it_says(row: str, cells: list[str]) -
     assert rows_of(f"id,n\n{row}\n9,z\n") == [Row(2, cells), Row(3 + row.count("\n"), ["9", "z"])]
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.integers(0, 10**6), st.text(st.characters(exclude_characters="\0\\")), st.text("ab ,\"'\n")))
 )
@@ -126,7 +126,7 @@ def test_what_is_written_by_the_standard_is_read_back_or_refused(rows: list[tupl
     assert {tuple(cells) for cells in good(file.getvalue())} <= wanted
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text('ab,;"\n\r\\', min_size=1), min_size=1))
 def test_no_text_breaks_the_reader_and_lines_rise(lines: list[str]) -> None:
     found = rows_of("id,n\n" + "\n".join(lines))

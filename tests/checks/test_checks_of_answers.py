@@ -23,12 +23,16 @@ def answer(**parts: Any) -> dict[str, Any]:
     person = {"ref": "P1", "name": None, "kind": "person", "role": "client", "minor": None, "quote": QUOTE}
     fact = {"ref": "F1", "statement": "Money is owed.", "known_from": "unclear", "quote": QUOTE}
     claim = {
-        **{"type": "deposit_rent_fees", "label": "money owed", "claimants": ["P1"], "respondents": []},
-        **{"facts_for": ["F1"], "facts_against": [], "support": "said_outright"},
+        "type": "deposit_rent_fees",
+        "label": "money owed",
+        "claimants": ["P1"],
+        "respondents": [],
+        "facts_for": ["F1"],
+        "facts_against": [],
+        "support": "said_outright",
     }
-    empty: dict[str, Any] = dict.fromkeys(
-        ("amounts", "dates", "stated_deadlines", "time_limit_triggers", "documents", "urgent", "missing"), []
-    )
+    names = ("amounts", "dates", "stated_deadlines", "time_limit_triggers", "documents", "urgent", "missing")
+    empty: dict[str, Any] = {name: [] for name in names}
     made = {"languages": ["en"], "people": [person], "facts": [fact], "claims": [claim], **empty}
     return {**made, "instructions_in_text": [], "no_claims_because": None, **parts}
 

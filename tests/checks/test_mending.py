@@ -1,4 +1,4 @@
-"""What a second answer may change: quotes, and entries that rested on what failed. Everything else is another answer."""
+"""What a second answer may change: quotes, and entries that rested on what failed. All else is another answer."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ def first() -> dict[str, Any]:
     ]
     claims = [
         {
-            **{"type": "other", "label": f"l{n}", "claimants": ["P1"], "respondents": []},
-            **{"facts_for": [f"F{n}"], "facts_against": [], "support": "a_hint_only"},
+            "type": "other",
+            "label": f"l{n}",
+            "claimants": ["P1"],
+            "respondents": [],
+            "facts_for": [f"F{n}"],
+            "facts_against": [],
+            "support": "a_hint_only",
         }
         for n in (1, 2)
     ]

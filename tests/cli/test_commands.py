@@ -164,8 +164,8 @@ def test_check_names_models_that_were_retired(run: Run, here: Path) -> None:
     """A model that is over is named with its day, so that a night's batch does not find out."""
     from complaint_llm.prices import today
 
-    days = json.loads((ROOT / "complaint_llm" / "data" / "retirements.json").read_text(encoding="utf-8"))["openai"]
-    model, day = min(days.items(), key=lambda item: item[1])
+    days = json.loads((ROOT / "complaint_llm" / "data" / "retirements.json").read_text(encoding="utf-8"))
+    model, day = min(((name, told["day"]) for name, told in days["models"]["openai"].items()), key=lambda item: item[1])
     assert day <= today()
     write_config(here, [{"id": "old", "type": "openai", "api_key": "sk-x", "model": model}])
     (finding,) = json.loads(run("check", "--json").stdout)

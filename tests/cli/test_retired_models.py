@@ -37,13 +37,20 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
 @pytest.mark.parametrize(
     ("day", "note"),
     [
+        ("2026-01-01", ""),
+        ("2026-06-30", ""),
+        ("2026-09-11", ""),
+        ("2026-09-12", "ends on 2026-12-11: plan a successor"),
+        ("2026-09-13", "ends on 2026-12-11: plan a successor"),
+        ("2026-10-31", "ends on 2026-12-11: plan a successor"),
+        ("2026-11-30", "ends on 2026-12-11: plan a successor"),
         ("2026-12-10", "ends on 2026-12-11: plan a successor"),
         ("2026-12-11", "RETIRED on 2026-12-11: choose another model"),
         ("2027-06-01", "RETIRED on 2026-12-11: choose another model"),
     ],
 )
 def test_the_day_decides_between_a_warning_and_an_end(day: str, note: str, check: Check) -> None:
-    """From the day itself on the model is over."""
+    """Ninety days before it is named; from the day itself on the model is over."""
     assert check(day, model="gpt-5-mini")["note"] == note
 
 
@@ -90,3 +97,26 @@ def test_the_table_for_people_has_the_warning_too(tmp_path: Path, monkeypatch: p
     )
     done = CliRunner().invoke(cli, ["-c", str(config), "check"])
     assert "RETIRED on 2026-12-11" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"budget": 5}, "budget: 0.0000 of 5 dollars, feeds 8 of 8 workers with answers of 25151 tokens"),
+        ({"budget": 5, "max_tokens": 1000}, "feeds 8 of 8 workers with answers of 1000 tokens"),
+        ({"budget": 0.1, "max_tokens": 1000}, "feeds 2 of 8 workers with answers of 1000 tokens"),
+        ({"budget": 0.1}, "feeds 2 of 8 workers with answers of 1024 tokens"),
+        ({"budget": 0.001}, "feeds 0 of 8 workers"),
+        ({"budget": {"day": 5, "month": 20}}, "0.0000 of 5 dollars today, 0.0000 of 20 dollars this month"),
+        ({"budget": 5, "model": "of-nobody"}, "set pricing"),
+        ({"budget": 5, "model": "of-nobody", "pricing": {"input": 1, "output": 1}}, "set max_tokens"),
+        ({"budget": 5, "pricing": {"input": 0, "output": 0}}, "budget: 0.0000 of 5 dollars"),
+        (
+            {"budget": 5, "type": "anthropic", "model": "claude-opus-4-5"},
+            "ends on 2027-01-22: plan a successor; budget",
+        ),
+    ],
+)
+def test_budgets_are_named_with_the_workers_that_they_feed(keys: dict[str, Any], says: str, check: Check) -> None:
+    """Before a night finds out."""
+    assert says in check("2026-11-27", **{"model": "gpt-5.6-terra", **keys})["note"]

@@ -188,7 +188,9 @@ def test_what_is_imported_says_so(store: EvidenceStore, other: EvidenceStore, tm
         assert theirs["imported"] == {"source": "case-17.car", "created": mine["created"]}
         assert theirs["created"].startswith("2030-")
         assert {**theirs, "created": 0, "imported": 0} == {
-            **{key: value for key, value in mine.items() if key != "record_created"}, "created": 0, "imported": 0
+            **{key: value for key, value in mine.items() if key != "record_created"},
+            "created": 0,
+            "imported": 0,
         }
         assert without["imported"] == {"source": "bare.car", "created": None}
         other.rebuild()

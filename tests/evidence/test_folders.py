@@ -243,9 +243,7 @@ def test_what_is_missing_is_named_and_the_rest_stored(
     assert lines[-1] == ["stored", str(top), str([str(missing.relative_to(top))])]
 
 
-def test_a_folder_that_cannot_be_listed_at_all_has_no_record(
-    tmp_path: Path, run_as_anyone: Callable[..., str]
-) -> None:
+def test_a_folder_that_cannot_be_listed_at_all_has_no_record(tmp_path: Path, run_as_anyone: Callable[..., str]) -> None:
     """An empty folder would be a lie."""
     (tmp_path / "case").mkdir(mode=0)
     said = run_as_anyone(PROGRAM, tmp_path / "e", tmp_path / "case")

@@ -241,7 +241,8 @@ print("ready", flush=True)
 sys.stdin.readline()
 print(store.submit_evidence(b"after", "letter")["cid"])
 """
-    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -469,8 +470,7 @@ def answers(store: EvidenceStore, count: int, cited: str) -> list[str]:
 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the provenance records that are decoded from now on."""
-    from complaint_llm.evidence import trace as module
-
+    module = sys.modules["complaint_llm.evidence.trace"]  # not the function that the package calls so
     seen: list[str] = []
     real = module.decode_provenance
 

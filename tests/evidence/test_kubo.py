@@ -81,9 +81,7 @@ def blocks_of_repo(repo: Path) -> dict[bytes, bytes]:
 
 @pytest.mark.peer("kubo")
 @pytest.mark.parametrize("files", [FILES, MANY], ids=["a folder", "a sharded folder"])
-def test_kubo_reads_our_folders(
-    store: EvidenceStore, kubo: Kubo, tmp_path: Path, files: dict[str, bytes]
-) -> None:
+def test_kubo_reads_our_folders(store: EvidenceStore, kubo: Kubo, tmp_path: Path, files: dict[str, bytes]) -> None:
     """It walks our blocks from the folder's CID and writes the same files."""
     top = written(tmp_path / "case", files)
     *_, (_, record) = store.submit_evidence_folder(top)
@@ -97,9 +95,7 @@ def test_kubo_reads_our_folders(
 
 @pytest.mark.peer("kubo")
 @pytest.mark.parametrize("files", [FILES, MANY], ids=["a folder", "a sharded folder"])
-def test_we_read_the_folders_of_kubo(
-    store: EvidenceStore, kubo: Kubo, tmp_path: Path, files: dict[str, bytes]
-) -> None:
+def test_we_read_the_folders_of_kubo(store: EvidenceStore, kubo: Kubo, tmp_path: Path, files: dict[str, bytes]) -> None:
     """Of version 0, with leaves of its own kind: imported with all names, written as they were; and from its entries we
     build the very same folder."""
     top = written(tmp_path / "case", files)

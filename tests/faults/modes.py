@@ -239,14 +239,21 @@ def _bodies() -> Iterator[Mode]:
         [REQUEST, CHUNKED + part(GOOD)[:-20]],
         ResponseFormatError,
         [REQUEST, EVENTS + part(FIRST)[:20]],
+        StreamInterruptedError,
     )
     yield Mode(
         "chunks without the last",
         [REQUEST, CHUNKED + part(GOOD)],
         ResponseFormatError,
         [REQUEST, EVENTS + part(b": wait\n\n")],
+        StreamInterruptedError,
     )
-    yield Mode("chunk size no number", [REQUEST, CHUNKED + b"zz\r\n{}\r\n", HANG], ResponseFormatError)
+    yield Mode(
+        "chunk size no number",
+        [REQUEST, CHUNKED + b"zz\r\n{}\r\n", HANG],
+        ResponseFormatError,
+        streamed_error=StreamInterruptedError,
+    )
     yield Mode("stall inside body", [REQUEST, longer + GOOD, HANG], BackendTimeoutError, [REQUEST, EVENTS, HANG])
     yield Mode(
         "drip of body",

@@ -26,9 +26,10 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.routing.attempts import LOCAL_LIMIT
+from complaint_llm.routing.bound import NANO, Bound
 from complaint_llm.routing.budget import Account, Budget
-from complaint_llm.routing.budget_book import NANO, BudgetBook, Limits
-from complaint_llm.routing.candidate import Estimate, Outcome
+from complaint_llm.routing.budget_book import BudgetBook, Limits
+from complaint_llm.routing.candidate import Outcome
 from complaint_llm.routing.router import Router
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 NOON = 1795176000.0
 """2026-11-20, 12:00 UTC."""
-ONE = Estimate(10, 10, 1.0)
+ONE = Bound(1.0)
 
 
 class Wall:
@@ -146,13 +147,13 @@ def test_an_attempt_that_never_started_costs_nothing(path: Path) -> None:
 
 def test_an_unknown_price_is_refused_because_the_budget_could_not_be_kept(path: Path) -> None:
     with opened(path, Wall(), total=10.0) as account, pytest.raises(BudgetExceededError, match="price is unknown"):
-        account.reserve(Estimate(10), ask(), 100)
+        account.reserve(Bound(0.0, unknown="the price is unknown"), ask(), 100)
 
 
 def test_what_costs_nothing_is_never_refused(path: Path) -> None:
     with opened(path, Wall(), total=1.0) as account:
         account.reserve(ONE, ask(), 0).settle(cost(1.0))
-        account.reserve(Estimate(10, 10, 0.0), ask(), 0).settle(cost(0.0))
+        account.reserve(Bound(0.0), ask(), 0).settle(cost(0.0))
 
 
 def test_an_answer_dearer_than_its_estimate_is_charged_in_full(path: Path) -> None:
@@ -239,7 +240,7 @@ def test_many_threads_never_overspend_and_spend_it_all(path: Path) -> None:
         def work() -> None:
             while True:
                 try:
-                    permit = account.reserve(Estimate(1, 1, 0.1), ask(seconds=30), 10)
+                    permit = account.reserve(Bound(0.1), ask(seconds=30), 10)
                 except BudgetExceededError:
                     return
                 admitted.append(0.03)
@@ -263,16 +264,17 @@ CHILD = """
     from complaint_llm.exceptions import BudgetExceededError
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request, as_messages
+    from complaint_llm.routing.bound import Bound
     from complaint_llm.routing.budget import Account
     from complaint_llm.routing.budget_book import Limits
-    from complaint_llm.routing.candidate import Estimate, Outcome
+    from complaint_llm.routing.candidate import Outcome
 
     account = Account("a", Limits(total=2.0), Path(sys.argv[1]))
     made = 0
     while True:
         request = Request(as_messages("x"), Deadline(60), CancelToken())
         try:
-            permit = account.reserve(Estimate(1, 1, 0.01), request, 0.0)
+            permit = account.reserve(Bound(0.01), request, 0.0)
         except BudgetExceededError as error:
             if error.code is None:
                 break
@@ -321,7 +323,7 @@ def test_after_a_kill_nothing_that_was_sent_is_forgotten(path: Path) -> None:
         left = 0
         while True:
             try:
-                account.reserve(Estimate(1, 1, 0.01), ask(), 0).settle(cost(0.01))
+                account.reserve(Bound(0.01), ask(), 0).settle(cost(0.01))
             except BudgetExceededError:
                 break
             left += 1
@@ -369,7 +371,7 @@ def test_a_spent_backend_is_skipped_and_the_whole_budget_stops_the_call(path: Pa
 def test_its_state_says_what_is_spent_and_what_would_fit(path: Path) -> None:
     with opened(path, Wall(), total=2.0, day=1.5) as account:
         open_one = account.reserve(ONE, ask(), 0)
-        account.reserve(Estimate(1, 1, 0.1), ask(), 0).settle(cost(0.1))
+        account.reserve(Bound(0.1), ask(), 0).settle(cost(0.1))
         state = account.state(ONE)
         assert state.line == "0.1000 of 2 dollars, 0.1000 of 1.5 dollars today, 1.0000 reserved"
         assert not state.ready

@@ -20,6 +20,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Done, InferenceOutput, TokenUsage
 from complaint_llm.routing.admission import admission
+from complaint_llm.routing.bound import Bound
 from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.budget import Account
 from complaint_llm.routing.budget_book import Limits
@@ -93,6 +94,7 @@ def backend(id: str, attempts: Unsteady, account: Account, streamed: bool) -> Sc
         tokens_per_minute=10_000_000,
         budget=account,
         estimate=guess,
+        bound=lambda request: Bound(0.0001),
     )
     return made
 

@@ -8,6 +8,7 @@ from routing_model import ModelTime, Scripted, answer, ask
 
 from complaint_llm.exceptions import ServerError
 from complaint_llm.routing.admission import admission
+from complaint_llm.routing.bound import Bound
 from complaint_llm.routing.breaker import BreakerSettings
 from complaint_llm.routing.budget import Account
 from complaint_llm.routing.budget_book import Limits
@@ -31,7 +32,9 @@ def test_each_candidate_is_listed_with_the_state_of_its_policies_and_why_it_woul
     open_one[0].enter(ask(time=time), 0).settle(Outcome(0.1, None, ServerError("500", status=500)))  # type: ignore[union-attr]
     busy = admission("busy", rate_limit=1, clock=time.clock, estimate=guess)
     Router(clock=time.clock).answer(ask(time=time), [Scripted("busy", policies=busy)])
-    whole = admission("fine", meter=Meter(), max_concurrency=2, budget=account, estimate=guess, clock=time.clock)
+    whole = admission(
+        "fine", meter=Meter(), max_concurrency=2, budget=account, bound=lambda request: Bound(0.5), clock=time.clock
+    )
     candidates = [
         Scripted("open", policies=open_one),
         Scripted("busy", policies=busy),
@@ -71,7 +74,10 @@ def test_of_a_private_request_nothing_remote_is_looked_at() -> None:
 def test_a_backend_whose_spent_budget_leaves_too_little_is_skipped(tmp_path: Path) -> None:
     account = Account("a", Limits(total=0.75), tmp_path / "s" / "state.db")
     backend = Scripted(
-        "a", [answer(cost=0.5)], policies=admission("a", budget=account, estimate=guess), guess=guess(ask())
+        "a",
+        [answer(cost=0.5)],
+        policies=admission("a", budget=account, bound=lambda request: Bound(0.5)),
+        guess=guess(ask()),
     )
     Router().answer(ask(), [backend])
     (considered,) = Router().explain(ask(), [backend])

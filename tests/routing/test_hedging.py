@@ -19,9 +19,10 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.messages import Done, InferenceOutput, ReasoningDelta, StreamEvent, TextDelta
+from complaint_llm.routing.bound import Bound
 from complaint_llm.routing.budget import Account, Budget
 from complaint_llm.routing.budget_book import Limits
-from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Permit, PolicyState
+from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
 from complaint_llm.routing.router import Router
 
 if TYPE_CHECKING:
@@ -308,8 +309,8 @@ def test_a_second_that_fails_by_itself_is_recorded_with_its_own_error(caplog: py
 def test_a_second_that_waits_for_its_admission_is_called_off_with_the_race(tmp_path: Path) -> None:
     """A whole budget makes it wait for reservations of others; its thread must not wait there after the answer."""
     account = Account("all", Limits(total=1.0), tmp_path / "state.db", whole=True)
-    held = account.reserve(Estimate(1, 1, 1.0), ask(), 0.0)
-    waiting = Scripted("b", policies=[Budget(account, lambda request: Estimate(1, 1, 0.5))])
+    held = account.reserve(Bound(1.0), ask(), 0.0)
+    waiting = Scripted("b", policies=[Budget(account, lambda request: Bound(0.5))])
     output = Router(hedge_after=SOON).answer(ask(seconds=60.0), [Scripted("a", [slow]), waiting])
     assert output.content == "slow"
     assert eventually(lambda: not any(thread.name == "hedge b" for thread in threading.enumerate()))

@@ -16,10 +16,11 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.messages import Done, InferenceOutput, Message, TokenUsage
+from complaint_llm.routing.bound import Bound
 from complaint_llm.routing.budget import Account, Budget
 from complaint_llm.routing.budget_book import Limits
-from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Permit, PolicyState, RetryPolicy
-from complaint_llm.routing.reask import Kind, ReAsk
+from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from complaint_llm.routing.reask import Kind, ReAsk, with_earlier
 from complaint_llm.routing.router import Router
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def test_no_budget_is_passed_by_re_asks(total: float, asked: int, tmp_path: Path
     backend = Scripted(
         "a",
         [again(output=paid(7, 0.6)), again("checks", output=paid(7, 0.6)), answer("{}", 0.6)],
-        policies=[Budget(account, lambda request: Estimate(1, 1, 0.6))],
+        policies=[Budget(account, lambda request: Bound(0.6))],
     )
     if asked == 3:
         assert Router().answer(ask(), [backend]).cost == pytest.approx(1.8)
@@ -210,3 +211,26 @@ def test_a_stream_that_is_refused_before_its_first_piece_is_asked_again() -> Non
     got = list(router(time).stream(ask(time=time), [backend]))
     assert isinstance(got[-1], Done)
     assert [a.error is None for a in got[-1].output.attempts] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (None, None, None),
+        ("flex", None, "flex"),
+        (None, "flex", "flex"),
+        ("flex", "flex", "flex"),
+        ("flex", "priority", "flex, priority"),
+    ],
+)
+def test_what_two_answers_tell_in_words_is_not_added_up(
+    first: str | None, second: str | None, told: str | None
+) -> None:
+    """Counts are."""
+    one, two = (
+        InferenceOutput("x", token_usage=TokenUsage(2, 1, 3, cache_write_tokens=1, service_tier=tier), cost=0.5)
+        for tier in (first, second)
+    )
+    summed = with_earlier(two, [one])
+    assert summed.token_usage == TokenUsage(4, 2, 6, cache_write_tokens=2, service_tier=told)
+    assert summed.cost == 1.0

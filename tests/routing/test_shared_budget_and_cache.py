@@ -16,10 +16,11 @@ from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import BackendTimeoutError, BudgetExceededError, CancelledError, ServerError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
+from complaint_llm.routing.bound import NANO, Bound
 from complaint_llm.routing.budget import Account
-from complaint_llm.routing.budget_book import NANO, BudgetBook, Limits
+from complaint_llm.routing.budget_book import BudgetBook, Limits
 from complaint_llm.routing.cache import Cache
-from complaint_llm.routing.candidate import Estimate, Outcome
+from complaint_llm.routing.candidate import Outcome
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.shared import SharedState
 from complaint_llm.routing.shared_cache import SharedCache
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
 
-ONE = Estimate(10, 10, 1.0)
+ONE = Bound(1.0)
 
 
 def cost(dollars: float) -> Outcome:
@@ -47,8 +48,8 @@ class Machine:
         self.shared = SharedState(peer.url, share=0.5)
         self.account = Account("a", Limits(**limits), self.path, shared=self.shared)
 
-    def spend(self, dollars: float, estimate: Estimate = ONE, **fields: Any) -> None:
-        self.account.reserve(estimate, ask(**fields), 0).settle(cost(dollars))
+    def spend(self, dollars: float, bound: Bound = ONE, **fields: Any) -> None:
+        self.account.reserve(bound, ask(**fields), 0).settle(cost(dollars))
 
     def close(self) -> None:
         self.account.close()
@@ -102,7 +103,7 @@ class TestBudget:
         one.account.flush()
         redis_server.kill()
         redis_server.start()
-        one.spend(0.5, Estimate(1, 1, 0.5))
+        one.spend(0.5, Bound(0.5))
         one.account.flush()
         for each in (one, two):
             with pytest.raises(BudgetExceededError, match=r"2.5000 of 3"):
@@ -126,10 +127,10 @@ class TestBudget:
                 if each.shared.available:
                     break
                 time.sleep(0.01)
-            each.spend(0.0, Estimate(1, 1, 0.01))
+            each.spend(0.0, Bound(0.01))
             each.account.flush()
         with pytest.raises(BudgetExceededError, match=r"4.0000 of 5"):
-            one.spend(1.5, Estimate(1, 1, 1.5))
+            one.spend(1.5, Bound(1.5))
         one.close()
         two.close()
 

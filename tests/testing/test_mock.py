@@ -216,7 +216,7 @@ def test_latency_ends_when_the_backend_is_closed() -> None:
     assert isinstance(found[0], CancelledError)
 
 
-@given(st.text(min_size=1))
+@given(st.text(min_size=1).filter(str.strip))
 def test_a_stream_joined_is_the_whole_answer(text: str) -> None:
     pieces = list(MockBackend.echo().stream_generate(text))
     assert "".join(pieces) == text

@@ -16,6 +16,11 @@ def parse(*chunks: bytes) -> list[ServerSentEvent]:
     return list(sse_events(chunks))
 
 
+def standard(events: list[ServerSentEvent]) -> list[tuple[str, str, str]]:
+    """What the standard makes of the bytes: nothing of what stands outside."""
+    return [event[:3] for event in events if not event.outside]
+
+
 CASES = [
     ("data", b"data: a\n\n", [("message", "a", "")]),
     ("no blank after the colon", b"data:a\n\n", [("message", "a", "")]),
@@ -44,8 +49,8 @@ CASES = [
 @pytest.mark.parametrize(("stream", "events"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_streams_mean_what_the_standard_says(stream: bytes, events: list[tuple[str, str, str]]) -> None:
     """The cases of WHATWG HTML 9.2.6, whole and byte by byte."""
-    assert parse(stream) == events
-    assert parse(*(stream[i : i + 1] for i in range(len(stream)))) == events
+    assert standard(parse(stream)) == events
+    assert standard(parse(*(stream[i : i + 1] for i in range(len(stream))))) == events
 
 
 text = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=20)
@@ -65,7 +70,7 @@ def test_events_survive_any_cut(events: list[tuple[str, list[str]]], newline: st
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
     chunks = [stream[a:b] for a, b in pairwise(places)]
     expected = [(kind or "message", "\n".join(lines), "") for kind, lines in events]
-    assert parse(*chunks) == expected
+    assert standard(parse(*chunks)) == expected
 
 
 @given(st.lists(st.binary(max_size=30), max_size=8))

@@ -60,7 +60,7 @@ def test_the_whole_budget_of_the_config_stops_the_sending(tmp_path: Path) -> Non
     with FaultyServer(Reply("hello")) as server:
         pricing = {"input": 1000, "output": 1000}
         entry = openai(server, pricing=pricing, max_tokens=10)
-        path = write(tmp_path, entry, budget=0.03)
+        path = write(tmp_path, entry, budget=0.4)
         for _ in range(2):
             with Mediator.from_config(path) as mediator:
                 refused = [error for error in (failure(mediator) for _ in range(20)) if error is not None]

@@ -11,7 +11,7 @@ from complaint_llm_plugins.backends.anthropic import wire
 from complaint_llm_plugins.backends.anthropic.errors import decode_error
 from complaint_llm_plugins.backends.anthropic.schema import KNOWN, strict_schema
 
-from complaint_llm.backends import HTTPBackend, StreamDecoder, WireError, WireRequest
+from complaint_llm.backends import HTTPBackend, WireError, WireRequest
 from complaint_llm.backends.bodies import overlay
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
 from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
@@ -20,6 +20,8 @@ from complaint_llm.exceptions import ConfigError
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.anthropic.stream import Decoder
+
     from complaint_llm.backends.base import Capability
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
@@ -61,6 +63,13 @@ class AnthropicBackend(HTTPBackend):
                 headers["x-api-key"] = self.api_key
         return headers
 
+    def longest_answer(self, request: Request) -> int | None:
+        """What is sent as ``max_tokens`` where the request names none."""
+        most: int = self._models.family(request.model or self.options.model or "").facts.get(
+            "max_tokens", wire.MAX_TOKENS
+        )
+        return most
+
     def structured_output(self, request: Request) -> Means:
         if self._schema(request) is None:
             return "none"
@@ -69,22 +78,22 @@ class AnthropicBackend(HTTPBackend):
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model or "")
-        refused = family.refused(request.params)
+        refused = self._refused(request)
         if refused:
             self._unsupported.check(refused, request.model or "")
         body = wire.encode(request, family.facts.get("max_tokens", wire.MAX_TOKENS), self._schema(request))
-        family.write(request.params, body)
+        family.write({name: value for name, value in request.params.items() if name not in refused}, body)
         if request.extra_body:
             overlay(body, request.extra_body)
         return WireRequest(wire.PATH, body)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return wire.decode(payload, self._metadata(request), self.error_inside)
+        return self.decoder(request).whole(payload)
 
-    def decoder(self, request: Request) -> StreamDecoder:
+    def decoder(self, request: Request) -> Decoder:
         from complaint_llm_plugins.backends.anthropic.stream import Decoder
 
-        return Decoder(self._metadata(request), self.error_inside)
+        return Decoder(self._metadata(request), self.error_inside, request.model or "")
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(unspecific=frozenset(("invalid_request_error",)))
     """A 400 names no parameter: "the compiled grammar is too large" is like any other bad request by its code."""
@@ -111,8 +120,16 @@ class AnthropicBackend(HTTPBackend):
     def _metadata(self, request: Request) -> Mapping[str, Any]:
         if not request.params:
             return {}
-        refused = self._models.family(request.model or "").refused(request.params)
+        refused = self._refused(request)
         return {KEY: list(refused)} if refused else {}
+
+    def _refused(self, request: Request) -> tuple[str, ...]:
+        """The parameters that the model does not take, or not at this point of the conversation."""
+        refused = self._models.family(request.model or "").refused(request.params)
+        budget = "thinking_budget"
+        if budget in request.params and budget not in refused and wire.thinking_was_interrupted(request.messages):
+            return (*refused, budget)
+        return refused
 
 
 def _table(version: str) -> ModelTable:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.backends import WireError
+from complaint_llm.backends.error_bodies import error_fields, error_words
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -42,13 +43,10 @@ ERRORS: Mapping[str, type[BackendError]] = {
 
 def decode_error(payload: Any) -> WireError:
     """What an error body or an ``error`` event says."""
-    if not isinstance(payload, Mapping):
-        return WireError(str(payload))
-    error = payload.get("error")
-    if not isinstance(error, Mapping):
-        return WireError(str(payload.get("message") or error or ""))
+    error = error_fields(payload)
     details = error.get("details")
     code = details.get("error_code") if isinstance(details, Mapping) else None
-    known = [name for name in (code, error.get("type")) if isinstance(name, str)]
+    # The code of another wire's error comes last: it names the error only where this wire's words do not.
+    known = [name for name in (code, error.get("type"), error.get("code")) if isinstance(name, str)]
     kind = next((ERRORS[name] for name in known if name in ERRORS), None)
-    return WireError(str(error.get("message") or ""), known[0] if known else None, kind)
+    return WireError(error_words(error), known[0] if known else None, kind)

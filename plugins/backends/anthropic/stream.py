@@ -1,163 +1,219 @@
-"""The event streams of the Messages API into typed events and, at the end, the whole answer. Pure."""
+"""Answers of the Messages API, streamed or whole, into typed events and the whole answer. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.anthropic.wire import BROKEN_ARGUMENTS, PROVIDER, Fail, neutral_reason, token_usage
+from complaint_llm_plugins.backends.anthropic.wire import BROKEN_ARGUMENTS, PROVIDER, token_usage
 
-from complaint_llm import bounded_json
 from complaint_llm.backends.accumulator import StreamAccumulator
-from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
+from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
+from complaint_llm.backends.shapes import count, known_text, mapping, optional_mapping, text, wrong
+from complaint_llm.backends.surrogates import value_without_halves
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.request import parse_arguments
 
 if TYPE_CHECKING:
-    from complaint_llm.messages import StreamEvent
-    from complaint_llm.transport import ServerSentEvent
+    from complaint_llm.messages import InferenceOutput, StreamEvent
+
+PLAIN = frozenset(("text", "tool_use"))
+"""Kinds of blocks that text and tool calls say all of; an answer with any other is kept for the next turn."""
 
 
-class Decoder:
-    """Reads one event stream. Used by the one thread that reads it."""
+class Decoder(JSONStreamDecoder):
+    """Reads one answer; a whole one is a stream of whole blocks.
 
-    def __init__(self, metadata: Mapping[str, Any], fail: Fail) -> None:
-        self._answer = StreamAccumulator(metadata)
-        self._fail = fail
+    Blocks of other kinds, such as those of the provider's own tools (``server_tool_use``, ``mcp_tool_use``), are no
+    calls of ours: they are kept and go back with the next turn.
+    """
+
+    own_keys: ClassVar[frozenset[str]] = frozenset(("type", "content"))
+
+    def __init__(self, metadata: Mapping[str, Any], fail: Fail, asked: str = "") -> None:
+        super().__init__(fail)
+        self._answer = StreamAccumulator(metadata, asked=asked)
         self._usage: dict[str, Any] = {}
-        self._blocks: dict[int, _Block] = {}
-        self._stop: tuple[Any, Any] = (None, None)
-        self._handlers: Mapping[str, Callable[[Mapping[str, Any]], Iterable[StreamEvent]]] = {
-            "content_block_delta": self._delta,
-            "content_block_start": self._start,
-            "content_block_stop": self._block_stop,
-            "message_start": self._message_start,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
-            "error": self._error,
-        }
+        self._blocks: list[_Block] = []
+        self._open: dict[int, _Block] = {}
 
-    def feed(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
+    def read(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
         """The events that this one means. An event of an unknown type means nothing, as the API's versioning asks."""
-        try:
-            data = bounded_json.loads(event.data)
-        except ValueError as cause:
-            if event.data == "[DONE]":
-                return ()  # OpenAI's mark, which some servers of this wire send after their own
-            raise ResponseFormatError("an event of the stream is no JSON") from cause
-        handler = self._handlers.get(text(mapping(data, "an event").get("type"), "an event's type"))
-        return handler(data) if handler is not None else ()
+        handler = self._handlers.get(text(event.get("type"), "an event's type"))
+        return handler(self, event) if handler is not None else ()
 
-    def end(self) -> Iterable[StreamEvent]:
-        """Without ``message_stop`` the stream was cut."""
+    def end_mark(self) -> Iterable[StreamEvent]:
+        # OpenAI's mark, which some servers of this wire send instead of their own last event.
+        return self._done() if self._answer.raw_finish_reason else ()
+
+    def whole(self, payload: Any) -> InferenceOutput:
+        """The answer in a body. Raises ResponseFormatError, or ContentFilterError where the model refused."""
+        body = self.check_body(payload)
+        blocks = body.get("content")
+        if not isinstance(blocks, list):
+            raise wrong("content", blocks, "an array")
+        self._head(body)
+        for block in blocks:
+            self._end(self._begin(mapping(block, "a content block"))[0])
+        self._stopped(body)
+        self._close()
+        return self._answer.output()
+
+    def _message_start(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
+        self._head(mapping(event.get("message"), "message"))
         return ()
 
-    def _message_start(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        message = mapping(data.get("message"), "message")
-        self._answer.model = text(message.get("model"), "model")
-        self._usage.update(optional_mapping(message.get("usage"), "usage"))
-        return ()
+    def _head(self, message: Mapping[str, Any]) -> None:
+        self._answer.model = known_text(message.get("model"))
+        self._count(message)
 
-    def _start(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        place = count(data.get("index"), "index")
-        block = mapping(data.get("content_block"), "content_block")
-        self._blocks[place] = _Block(block)
-        kind = block.get("type")
-        if kind == "tool_use":
-            name = text(block.get("name"), "a tool call's name")
+    def _start(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
+        block, events = self._begin(mapping(event.get("content_block"), "content_block"))
+        self._open[count(event.get("index"), "index")] = block
+        return events
+
+    def _begin(self, start: Mapping[str, Any]) -> tuple[_Block, list[StreamEvent]]:
+        block = _Block(len(self._blocks), start)
+        self._blocks.append(block)
+        if block.kind == "tool_use":
+            name = text(start.get("name"), "a tool call's name")
             if not name:
                 raise ResponseFormatError("a tool call without a name")
-            return self._answer.tool_call(place, text(block.get("id"), "a tool call's id"), name)
-        if kind == "text" and block.get("text"):
-            return (self._answer.text(text(block["text"], "text")),)
-        if kind == "thinking" and block.get("thinking"):
-            return (self._answer.reasoning(text(block["thinking"], "thinking")),)
-        return ()
+            return block, self._answer.tool_call(block.place, text(start.get("id"), "a tool call's id"), name)
+        if block.kind in ("text", "thinking"):
+            return block, self._piece(block, text(start.get(block.kind), block.kind))
+        return block, []
 
-    def _delta(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        place = count(data.get("index"), "index")
-        block = self._blocks.get(place)
+    def _delta(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
+        block = self._open.get(count(event.get("index"), "index"))
         if block is None:
             raise ResponseFormatError("a piece of a content block that did not begin")
-        delta = mapping(data.get("delta"), "delta")
+        delta = mapping(event.get("delta"), "delta")
+        if delta.get("type") == "citations_delta":
+            block.citations.append(delta.get("citation"))
         field = _DELTAS.get(text(delta.get("type"), "delta"))
         if field is None:
             return ()
-        source, target = field
-        piece = text(delta.get(source), source)
-        block.add(target, piece)
-        if not piece or target == "signature":
-            return ()
-        if target == "text":
-            return (self._answer.text(piece),)
-        if target == "thinking":
-            return (self._answer.reasoning(piece),)
-        return self._answer.tool_call(place, arguments=piece)
+        piece = text(delta.get(field), field)
+        block.add(field, piece)
+        return self._piece(block, piece) if field == _PIECES.get(block.kind) else ()
 
-    def _block_stop(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        place = count(data.get("index"), "index")
-        block = self._blocks.get(place)
-        given = None if block is None else block.whole_input()
-        events = [] if given is None else self._answer.tool_call(place, arguments=given)
-        return [*events, *self._answer.end_tool_call(place)]
+    def _piece(self, block: _Block, piece: str) -> list[StreamEvent]:
+        if not piece:
+            return []
+        if block.kind == "text":
+            return self._answer.text(piece)
+        if block.kind == "thinking":
+            return self._answer.reasoning(piece)
+        return self._answer.tool_call(block.place, arguments=piece)
 
-    def _message_delta(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        # The counts are cumulative: what is said later replaces what was said before.
-        later = optional_mapping(data.get("usage"), "usage")
-        self._usage.update({key: value for key, value in later.items() if value is not None})
-        delta = optional_mapping(data.get("delta"), "delta")
-        if delta.get("stop_reason") is not None:
-            self._stop = delta["stop_reason"], delta.get("stop_details")
+    def _block_stop(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
+        block = self._open.pop(count(event.get("index"), "index"), None)
+        return () if block is None else self._end(block)
+
+    def _end(self, block: _Block) -> list[StreamEvent]:
+        if block.kind != "tool_use":
+            return []
+        whole = block.whole_input()
+        events = [] if whole is None else self._answer.tool_call(block.place, arguments=whole)
+        return [*events, *self._answer.end_tool_call(block.place)]
+
+    def _message_delta(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
+        self._count(event)
+        self._stopped(optional_mapping(event.get("delta"), "delta"))
         return ()
 
-    def _message_stop(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
+    def _count(self, event: Mapping[str, Any]) -> None:
+        # The counts are cumulative: what is said later replaces what was said before; what is none makes all odd.
+        given = event.get("usage")
+        later = given if isinstance(given, Mapping) or given is None or given == [] else {"input_tokens": [given]}
+        self._usage.update({key: value for key, value in (later or {}).items() if value is not None})
+
+    def _stopped(self, delta: Mapping[str, Any]) -> None:
+        answer = self._answer
+        answer.raw_finish_reason = known_text(delta.get("stop_reason")) or answer.raw_finish_reason
+        details = delta.get("stop_details")
+        if isinstance(details, dict):
+            answer.refusal = known_text(details.get("explanation")) or known_text(details.get("category"))
+
+    def _message_stop(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
+        return self._done()
+
+    def _done(self) -> list[StreamEvent]:
+        self.over = True
+        events = [event for block in self._open.values() for event in self._end(block)]
+        self._close()
+        return [*events, *self._answer.done()]
+
+    def _close(self) -> None:
         answer = self._answer
         answer.usage = token_usage(self._usage)
-        answer.finish_reason = neutral_reason(*self._stop, bool(answer.content or answer.has_calls))
-        blocks = list(self._blocks.values())
-        if any(block.kind in ("thinking", "redacted_thinking") for block in blocks):
-            answer.extra = {PROVIDER: [block.whole() for block in blocks]}
-        return answer.done()
+        if answer.finish_reason != "content_filter":
+            answer.refusal = ""
+        elif not answer.refusal:
+            answer.refusal = "no reason given"
+        if answer.finish_reason == "paused" or any(block.kind not in PLAIN for block in self._blocks):
+            answer.extra = {PROVIDER: [block.whole() for block in self._blocks]}
 
-    def _error(self, data: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        raise self._fail(data)
+    _handlers: ClassVar[Mapping[str, Callable[[Decoder, Mapping[str, Any]], Iterable[StreamEvent]]]] = {
+        "content_block_delta": _delta,
+        "content_block_start": _start,
+        "content_block_stop": _block_stop,
+        "message_start": _message_start,
+        "message_delta": _message_delta,
+        "message_stop": _message_stop,
+    }
 
 
 _DELTAS = {
-    "text_delta": ("text", "text"),
-    "input_json_delta": ("partial_json", "input"),
-    "thinking_delta": ("thinking", "thinking"),
-    "signature_delta": ("signature", "signature"),
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
 }
-"""Kinds of pieces: their field, and the field of the block that they add to."""
+"""Kinds of pieces and their field."""
+
+_PIECES = {"text": "text", "thinking": "thinking", "tool_use": "partial_json"}
+"""The field whose pieces are a block's own: others only stand in it."""
 
 
 class _Block:
     """A content block whose pieces are coming in, kept to be handed back with the next turn."""
 
-    __slots__ = ("_pieces", "_start", "kind")
+    __slots__ = ("_pieces", "_start", "citations", "kind", "place")
 
-    def __init__(self, start: Mapping[str, Any]) -> None:
+    def __init__(self, place: int, start: Mapping[str, Any]) -> None:
+        self.place = place
+        self.kind: Any = start.get("type") if isinstance(start.get("type"), str) else ""
+        self.citations: list[Any] = []
         self._start = start
         self._pieces: dict[str, list[str]] = {}
-        self.kind = start.get("type")
 
     def add(self, field: str, piece: str) -> None:
         self._pieces.setdefault(field, []).append(piece)
 
     def whole_input(self) -> str | None:
-        """A tool call's arguments where the block began with them and no piece followed (some compatible servers)."""
-        given = self._start.get("input") if self.kind == "tool_use" and not self._pieces.get("input") else None
-        return json.dumps(given, ensure_ascii=False) if given else None
+        """A tool call's arguments where the block began with them and no piece followed, as in a whole answer."""
+        if any(self._pieces.get("partial_json", ())):
+            return None
+        given = self._start.get("input")
+        return "{}" if given is None else json.dumps(given, ensure_ascii=False)
 
     def whole(self) -> dict[str, Any]:
         """The block as a plain answer would hold it."""
         block = dict(self._start)
         for field, pieces in self._pieces.items():
-            begun = block.get(field)
-            block[field] = (begun if isinstance(begun, str) else "") + "".join(pieces)
-        if self.kind == "tool_use" and isinstance(block.get("input"), str):
-            arguments = parse_arguments(block["input"])
-            block["input"] = {BROKEN_ARGUMENTS: block["input"]} if arguments is None else dict(arguments)
-        return block
+            said = "".join(pieces)
+            if field == "partial_json":
+                if said:
+                    arguments = parse_arguments(said)
+                    block["input"] = {BROKEN_ARGUMENTS: said} if arguments is None else dict(arguments)
+            else:
+                begun = block.get(field)
+                block[field] = (begun if isinstance(begun, str) else "") + said
+        if self.citations:
+            begun = block.get("citations")
+            block["citations"] = [*(begun if isinstance(begun, list) else ()), *self.citations]
+        whole: dict[str, Any] = value_without_halves(block)
+        return whole

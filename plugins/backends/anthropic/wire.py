@@ -5,13 +5,12 @@ Source: the types of the anthropic SDK 2.11; platform.claude.com for errors and 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.shapes import count, mapping, optional_mapping, text, wrong
-from complaint_llm.exceptions import BackendError, ContentFilterError, ResponseFormatError
-from complaint_llm.messages import FinishReason, ImagePart, InferenceOutput, Message, TokenUsage, ToolCall
+from complaint_llm.backends.call_ids import IdForm, with_wire_ids
+from complaint_llm.backends.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.messages import ImagePart, Message, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.messages import Tool
@@ -24,18 +23,8 @@ MAX_TOKENS = 4096
 PROVIDER = "anthropic"
 """The key under which thinking blocks travel in ``Message.extra``."""
 
-STOP_REASONS: Mapping[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
-
-Fail = Callable[[Any], BackendError]
-"""Makes the error to raise of an error body that came inside an HTTP 200; secrets are cut out there."""
+CALL_IDS = IdForm("[a-zA-Z0-9_-]+")
+"""What the API takes as the id of a tool call, each once in a conversation."""
 
 BROKEN_ARGUMENTS = "INVALID_JSON"
 """The key that the API's documentation proposes for handing a model's broken argument text back to it."""
@@ -49,7 +38,7 @@ def encode_messages(messages: Sequence[Message]) -> tuple[str, list[dict[str, An
     system: list[str] = []
     turns: list[dict[str, Any]] = []
     after_tool = False
-    for message in messages:
+    for message in with_wire_ids(messages, CALL_IDS):
         role = message.role
         if role == "system":
             system.append(message.text)
@@ -61,7 +50,9 @@ def encode_messages(messages: Sequence[Message]) -> tuple[str, list[dict[str, An
             else:
                 turns.append({"role": "user", "content": [block]})
         elif role == "assistant":
-            turns.append({"role": "assistant", "content": _assistant(message)})
+            said = _assistant(message)
+            if said if isinstance(said, list) else said.strip():  # the API refuses a turn that says nothing
+                turns.append({"role": "assistant", "content": said})
         else:
             turns.append({"role": "user", "content": _content(message.content)})
         after_tool = role == "tool"
@@ -96,7 +87,13 @@ def encode(request: Request, max_tokens: int, schema: Mapping[str, Any] | None) 
 def _content(content: str | tuple[Any, ...]) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content
-    return [_image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in content]
+    blocks = [_image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in content]
+    return _without_empty_texts(blocks)
+
+
+def _without_empty_texts(blocks: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The blocks without texts of nothing or of blanks, which the API gives but does not take."""
+    return [block for block in blocks if block.get("type") != "text" or str(block.get("text", "")).strip()]
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
@@ -111,12 +108,12 @@ def _image(part: ImagePart) -> dict[str, Any]:
 
 def _assistant(message: Message) -> str | list[dict[str, Any]]:
     kept = message.extra.get(PROVIDER) if message.extra else None
-    if isinstance(kept, list) and _says_the_same(kept, message):
+    if isinstance(kept, list) and all(isinstance(block, dict) for block in kept):
         # Thinking blocks are signed and must come back unchanged, in their places.
-        return kept
+        return _with_ids(_without_empty_texts(kept), message)
     if not message.tool_calls:
         return _content(message.content)
-    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text else []
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text.strip() else []
     blocks.extend(
         {
             "type": "tool_use",
@@ -129,96 +126,64 @@ def _assistant(message: Message) -> str | list[dict[str, Any]]:
     return blocks
 
 
-def _says_the_same(blocks: Sequence[Any], message: Message) -> bool:
-    """Whether the blocks are still those of the message; its author may have changed it since."""
-    if not all(isinstance(block, dict) for block in blocks):
-        return False
-    said = "".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text")
-    calls = [block.get("id") for block in blocks if block.get("type") == "tool_use"]
-    return said == message.text and calls == [call.id for call in message.tool_calls]
+def _with_ids(blocks: Sequence[Mapping[str, Any]], message: Message) -> list[dict[str, Any]]:
+    """Kept blocks under the ids that their calls have on this wire."""
+    ids = iter(call.id for call in message.tool_calls)
+    return [
+        {**block, "id": next(ids, block.get("id"))} if block.get("type") == "tool_use" else dict(block)
+        for block in blocks
+    ]
+
+
+def thinking_was_interrupted(messages: Sequence[Message]) -> bool:
+    """Whether the turn under way called tools without thinking blocks of this service: another's model began it.
+
+    The API then refuses ``thinking`` of type enabled, for which such a turn begins with its thinking.
+    """
+    for message in reversed(messages):
+        if message.role == "user":
+            return False
+        if message.role == "assistant":
+            kept = message.extra.get(PROVIDER) if message.extra else None
+            return bool(message.tool_calls) and not kept
+    return False
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def decode(payload: Any, metadata: Mapping[str, Any], fail: Fail) -> InferenceOutput:
-    """The answer in a body. Raises ResponseFormatError, or ContentFilterError where the model refused."""
-    body = mapping(payload, "the body")
-    if body.get("type") == "error":
-        raise fail(body)
-    blocks = body.get("content")
-    if not isinstance(blocks, list):
-        raise wrong("content", blocks, "an array")
-    said: list[str] = []
-    thought: list[str] = []
-    calls: list[ToolCall] = []
-    keep = False
-    for block in blocks:
-        kind = mapping(block, "a content block").get("type")
-        if kind == "text":
-            said.append(text(block.get("text"), "text"))
-        elif kind == "tool_use":
-            calls.append(_tool_call(block))
-        elif kind == "thinking":
-            thought.append(text(block.get("thinking"), "thinking"))
-            keep = True
-        elif kind == "redacted_thinking":
-            keep = True
-    content = "".join(said)
-    reason = body.get("stop_reason")
-    return InferenceOutput(
-        content,
-        tuple(calls),
-        "".join(thought) or None,
-        None,
-        token_usage(optional_mapping(body.get("usage"), "usage")),
-        neutral_reason(reason, body.get("stop_details"), bool(content or calls)),
-        None,
-        None,
-        "",
-        text(body.get("model"), "model"),
-        (),
-        None,
-        metadata,
-        {PROVIDER: blocks} if keep else None,
+def token_usage(given: Any) -> TokenUsage:
+    """Neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking.
+
+    What is odd is unknown, never an error.
+    """
+    usage = UsageReader(given)
+    fresh = usage.count("input_tokens")
+    cached = usage.count("cache_read_input_tokens")
+    creation = usage.fields("cache_creation")
+    hour = usage.count("ephemeral_1h_input_tokens", of=creation)
+    short = usage.count("ephemeral_5m_input_tokens", of=creation)
+    written = usage.count("cache_creation_input_tokens")
+    if written is None and (hour is not None or short is not None):
+        written = (hour or 0) + (short or 0)
+    return token_usage_of(
+        usage,
+        None if fresh is None else fresh + (cached or 0) + (written or 0),
+        usage.count("output_tokens"),
+        cached=cached,
+        reasoning=usage.hint("thinking_tokens", of=usage.parts("output_tokens_details")),
+        written=written,
+        written_1h=hour,
+        tier="fast" if usage.text("speed") == "fast" else tier_of(usage.text("service_tier")),
+        unpriced=_unpriced(usage),
     )
 
 
-def _tool_call(block: Mapping[str, Any]) -> ToolCall:
-    arguments = block.get("input")
-    if arguments is None:
-        arguments = {}
-    raw = json.dumps(arguments, ensure_ascii=False)
-    name = text(block.get("name"), "a tool call's name")
-    if not name:
-        raise ResponseFormatError("a tool call without a name")
-    parsed = arguments if isinstance(arguments, dict) else None
-    return ToolCall(text(block.get("id"), "a tool call's id"), name, parsed, raw)
-
-
-def token_usage(given: Mapping[str, Any]) -> TokenUsage:
-    """Neutral counts. ``input_tokens`` excludes what the cache gave or took; ``output_tokens`` includes thinking."""
-    read = given.get("cache_read_input_tokens")
-    cached = None if read is None else count(read, "usage")
-    prompt = (
-        count(given.get("input_tokens"), "usage")
-        + (cached or 0)
-        + count(given.get("cache_creation_input_tokens"), "usage")
-    )
-    completion = count(given.get("output_tokens"), "usage")
-    details = optional_mapping(given.get("output_tokens_details"), "usage")
-    thinking = details.get("thinking_tokens")
-    reasoning = None if thinking is None else count(thinking, "usage")
-    return TokenUsage(prompt, completion, prompt + completion, cached, reasoning)
-
-
-def neutral_reason(reason: Any, details: Any, answered: bool) -> FinishReason | None:
-    """The neutral finish reason, None for an unknown one. Raises ContentFilterError for a refusal without an answer."""
-    if reason is None:
-        return None
-    found = STOP_REASONS.get(text(reason, "stop_reason"))
-    if found == "content_filter" and not answered:
-        given = optional_mapping(details, "stop_details")
-        why = given.get("explanation") or given.get("category") or "no reason given"
-        raise ContentFilterError(f"the model refused: {text(why, 'stop_details')[:500]}", code="refusal")
-    return found
+def _unpriced(usage: UsageReader) -> str | None:
+    """What was billed besides tokens at the listed prices, as a phrase. Fetched pages cost their tokens alone
+    (platform.claude.com/docs/en/about-claude/pricing); a stated region has a surcharge."""
+    tools = [name for name, times in usage.fields("server_tool_use").items() if times and name != "web_fetch_requests"]
+    if tools:
+        return f"tools of the provider ({tools[0]})"
+    region = usage.text("inference_geo")
+    return None if region in (None, "", "global", "not_available") else f"inference in the region {region}"

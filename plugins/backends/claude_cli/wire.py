@@ -9,18 +9,13 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
+from complaint_llm.backends.accumulator import plain_answer
 from complaint_llm.backends.command import Failure
-from complaint_llm.backends.shapes import count, mapping, number, optional_mapping, text
+from complaint_llm.backends.finish_reasons import neutral_finish_reason
+from complaint_llm.backends.shapes import known_text, text
+from complaint_llm.backends.usage import UsageReader, token_usage_of
 from complaint_llm.exceptions import ResponseFormatError
-from complaint_llm.messages import FinishReason, InferenceOutput, TokenUsage
-
-FINISH: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-}
+from complaint_llm.messages import InferenceOutput
 
 
 def load(stdout: bytes) -> dict[str, Any] | None:
@@ -53,20 +48,29 @@ def _failure(result: dict[str, Any]) -> Failure:
 
 
 def _answer(result: dict[str, Any]) -> InferenceOutput:
-    usage = optional_mapping(result.get("usage"), "usage")
-    cached = count(usage.get("cache_read_input_tokens"), "usage.cache_read_input_tokens")
-    written = count(usage.get("cache_creation_input_tokens"), "usage.cache_creation_input_tokens")
-    # Anthropic's input_tokens exclude what was read from and written to the cache.
-    prompt = count(usage.get("input_tokens"), "usage.input_tokens") + cached + written
-    completion = count(usage.get("output_tokens"), "usage.output_tokens")
+    usage = UsageReader(result.get("usage"))
+    cached = usage.count("cache_read_input_tokens")
+    written = usage.count("cache_creation_input_tokens")
+    fresh = usage.count("input_tokens")
     cost = result.get("total_cost_usd")
-    models = tuple(mapping(result.get("modelUsage") or {}, "modelUsage"))
-    stop = result.get("stop_reason")
-    return InferenceOutput(
-        text(result.get("result"), "result"),
-        token_usage=TokenUsage(prompt, completion, prompt + completion, cached),
-        finish_reason=FINISH.get(stop) if isinstance(stop, str) else None,
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 < cost < 1e9:
         # 0 is what it says where it does not know the model's price.
-        cost=(number(cost, "total_cost_usd") or None) if cost is not None else None,
+        cost = None
+    models = tuple(UsageReader(result).fields("modelUsage"))
+    stop = known_text(result.get("stop_reason"))
+    return plain_answer(
+        text(result.get("result"), "result"),
+        token_usage=token_usage_of(
+            usage,
+            # Anthropic's input_tokens exclude what was read from and written to the cache.
+            None if fresh is None else fresh + (cached or 0) + (written or 0),
+            usage.count("output_tokens"),
+            cached=cached,
+            written=written,
+            written_1h=usage.count("ephemeral_1h_input_tokens", of=usage.fields("cache_creation")),
+        ),
+        finish_reason=neutral_finish_reason(stop, called=False),
+        metadata={"finish_reason": stop} if stop else {},
+        cost=None if cost is None else float(cost),
         model=models[0] if len(models) == 1 else "",
     )

@@ -12,8 +12,10 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
+from complaint_llm.backends.accumulator import last_message
 from complaint_llm.backends.command import Failure
-from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
+from complaint_llm.backends.shapes import mapping, text
+from complaint_llm.backends.usage import UsageReader, token_usage_of
 from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendError,
@@ -55,13 +57,11 @@ def decode(stdout: bytes) -> InferenceOutput | Failure | None:
         elif kind == "turn.failed":
             return _failure(text(mapping(event.get("error"), "error").get("message"), "error.message"))
         elif kind == "turn.completed":
-            # Of several messages the last is the answer: those before announce what it is about to do.
-            return InferenceOutput(
-                said[-1] if said else "",
-                reasoning="\n\n".join(thought) or None,
-                token_usage=_usage(event),
-                finish_reason="stop",
-            )
+            answer = last_message(said)
+            for each in thought[:1] + ["\n\n" + more for more in thought[1:]]:
+                answer.reasoning(each)
+            answer.usage = _usage(event)
+            return answer.output()._replace(finish_reason="stop")
     return None
 
 
@@ -78,15 +78,14 @@ def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _usage(event: dict[str, Any]) -> TokenUsage:
-    usage = optional_mapping(event.get("usage"), "usage")
-    prompt = count(usage.get("input_tokens"), "usage.input_tokens")
-    completion = count(usage.get("output_tokens"), "usage.output_tokens")
-    return TokenUsage(
-        prompt,
-        completion,
-        prompt + completion,
-        count(usage.get("cached_input_tokens"), "usage.cached_input_tokens"),
-        count(usage.get("reasoning_output_tokens"), "usage.reasoning_output_tokens"),
+    usage = UsageReader(event.get("usage"))
+    return token_usage_of(
+        usage,
+        usage.count("input_tokens"),
+        usage.count("output_tokens"),
+        cached=usage.count("cached_input_tokens"),
+        reasoning=usage.hint("reasoning_output_tokens"),
+        written=usage.count("cache_write_input_tokens"),
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
+from complaint_llm.backends.accumulator import last_message
 from complaint_llm.backends.command import Failure
-from complaint_llm.backends.shapes import count, mapping, optional_mapping, text
+from complaint_llm.backends.shapes import count, optional_mapping, text
+from complaint_llm.backends.usage import UsageReader
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -55,8 +57,7 @@ def decode(stdout: bytes, usage: bytes) -> InferenceOutput | Failure | None:
             ended = count(event.get("exitCode"), "result.exitCode") == 0
     if not ended:
         return None
-    # Of several messages the last is the answer: those before announce what it is about to do.
-    return InferenceOutput(said[-1] if said else "", token_usage=_usage(usage), model=model)
+    return last_message(said).output()._replace(token_usage=_usage(usage), model=model)
 
 
 def _failure(data: Mapping[str, Any]) -> Failure:
@@ -81,23 +82,18 @@ def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _usage(written: bytes) -> TokenUsage:
-    """The tokens of all models in the usage file; nothing where it was not written."""
-    if not written:
-        return TokenUsage()
+    """The tokens of all models in the usage file; nothing where it was not written or cannot be read."""
     try:
-        report = mapping(bounded_json.loads(written), "the usage file")
-    except ValueError as cause:
-        message = "copilot's usage file is no valid JSON"
-        raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
-    rows = [_row(each) for each in optional_mapping(report.get("modelMetrics"), "modelMetrics").values()]
-    prompt, completion, cached = (sum(column) for column in zip(*rows, strict=True)) if rows else (0, 0, 0)
-    return TokenUsage(prompt, completion, prompt + completion, cached if rows else None)
-
-
-def _row(metrics: Any) -> tuple[int, int, int]:
-    usage: Mapping[str, Any] = optional_mapping(mapping(metrics, "modelMetrics").get("usage"), "modelMetrics.usage")
-    return (
-        count(usage.get("inputTokens"), "inputTokens"),
-        count(usage.get("outputTokens"), "outputTokens"),
-        count(usage.get("cacheReadTokens"), "cacheReadTokens"),
+        report = bounded_json.loads(written or b"{}")
+    except ValueError:
+        return TokenUsage()
+    metrics = UsageReader(report).fields("modelMetrics").values()
+    rows = [UsageReader(UsageReader(each).fields("usage")) for each in metrics]
+    if not rows:
+        return TokenUsage()
+    prompt, completion, cached = (
+        sum(row.count(name) or 0 for row in rows) for name in ("inputTokens", "outputTokens", "cacheReadTokens")
     )
+    if any(row.odd for row in rows):
+        return TokenUsage()
+    return TokenUsage(prompt, completion, prompt + completion, cached)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.google import wire
 from complaint_llm_plugins.backends.google.errors import decode_error
 from complaint_llm_plugins.backends.google.schema import KNOWN, sent_schema
+from complaint_llm_plugins.backends.google.stream import Decoder
 
 from complaint_llm.backends import HTTPBackend, WireError, WireRequest
 from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
@@ -60,10 +61,10 @@ class GoogleBackend(HTTPBackend):
         return wire.encode(request, family)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return wire.decode(payload, request, self._metadata(request), self.error_inside)
+        return self.decoder(request).whole(payload)
 
-    def decoder(self, request: Request) -> wire.Decoder:
-        return wire.Decoder(request, self._metadata(request), self.error_inside)
+    def decoder(self, request: Request) -> Decoder:
+        return Decoder(request, self._metadata(request), self.error_inside)
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(
         places=("generation_config.response_json_schema", "generationConfig.responseJsonSchema"),

@@ -11,7 +11,8 @@ from complaint_llm_plugins.backends.google.names import model_path, resource_nam
 
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.bodies import overlay
-from complaint_llm.backends.shapes import count, items, mapping, number, optional_mapping
+from complaint_llm.backends.shapes import items, mapping, number
+from complaint_llm.backends.usage import UsageReader
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ def decode(payload: Any) -> EmbeddingOutput:
     single = body.get("embedding")
     found = [single] if single is not None else items(body.get("embeddings"), "embeddings")
     vectors = tuple(_vector(mapping(one, "an embedding").get("values")) for one in found)
-    usage = optional_mapping(body.get("usageMetadata"), "usageMetadata")
-    tokens = count(usage.get("promptTokenCount"), "promptTokenCount")
+    tokens = UsageReader(body.get("usageMetadata")).count("promptTokenCount") or 0
     return EmbeddingOutput(vectors, TokenUsage(tokens, 0, tokens))
 
 

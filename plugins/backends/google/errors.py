@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from complaint_llm.backends import WireError
+from complaint_llm.backends.error_bodies import error_fields, error_words
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -45,16 +46,12 @@ CODES: Mapping[str, type[BackendError]] = {
 
 def decode_error(payload: Any) -> WireError:
     """The error of a body or of an event. A spent daily quota is no rate limit: its delay is not believed."""
-    if isinstance(payload, list) and payload:
-        payload = payload[0]
-    error = payload.get("error") if isinstance(payload, Mapping) else None
-    if not isinstance(error, Mapping):
-        return WireError(str(payload if error is None else error))
+    error = error_fields(payload)
     details = list(_details(error))
     reason = next((info["reason"] for info in details if isinstance(info.get("reason"), str)), None)
     status = error.get("status")
     known = [name for name in (reason, status) if isinstance(name, str)]
-    message = str(error.get("message") or "")
+    message = error_words(error)
     if any("PerDay" in quota for quota in _quotas(details)):
         return WireError(message, known[0] if known else None, QuotaExceededError)
     kind = next((CODES[name] for name in known if name in CODES), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +12,14 @@ from urllib.parse import quote
 from complaint_llm_plugins.backends.http.template import UNSET, Template, resolve
 
 from complaint_llm.backends import HTTPBackend, WireRequest
+from complaint_llm.backends.accumulator import plain_answer
 from complaint_llm.backends.parameters import KEY, UnsupportedParameters
-from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.prompts import as_prompt, as_turns
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
-from complaint_llm.messages import InferenceOutput
 from complaint_llm.request import GENERATION_KEYS
 
 if TYPE_CHECKING:
+    from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
 
 _PLACEHOLDERS = GENERATION_KEYS | {"prompt", "messages", "model", "params"}
@@ -46,10 +48,14 @@ class TemplateBackend(HTTPBackend):
             raise ConfigError(f"{self.id}: the body has neither {{prompt}} nor {{messages}}")
         self._written = body
         self._pointer = text
+        self.prompt_overhead = len(json.dumps(body, ensure_ascii=False).encode("utf-8"))
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
     def fixed_content(self) -> Mapping[str, Any]:
         return {**super().fixed_content(), "body": self._written}
+
+    def sends_max_tokens(self, request: Request) -> bool:
+        return bool(self._template.names & {"max_tokens", "params"})
 
     def encode(self, request: Request) -> WireRequest:
         refused = self._refused(request)
@@ -61,7 +67,7 @@ class TemplateBackend(HTTPBackend):
         if request.params:
             values["params"] = dict(request.params)
         if "messages" in self._template.names:
-            values["messages"] = [{"role": message.role, "content": message.text} for message in request.messages]
+            values["messages"] = as_turns(request.messages)
         path = self._path.fill({"model": quote(request.model, safe="")} if request.model is not None else {})
         body = self._template.fill(values)
         return WireRequest(path, body)
@@ -72,7 +78,7 @@ class TemplateBackend(HTTPBackend):
             what = "nothing" if found is UNSET else "no text"
             raise ResponseFormatError(f"the answer has {what} at {self._pointer}")
         refused = self._refused(request)
-        return InferenceOutput(found, metadata={KEY: list(refused)} if refused else {})
+        return plain_answer(found, metadata={KEY: list(refused)} if refused else {})
 
     def _refused(self, request: Request) -> tuple[str, ...]:
         names = self._template.names

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.local_model import Turns, go_on
-from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.prompts import as_prompt, as_turns
 from complaint_llm.exceptions import BackendError, ContextLengthError
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _overlap(text: str, stop: str) -> int:
 def _encoded(tokenizer: Any, request: Request) -> Any:
     if not tokenizer.chat_template:
         return tokenizer(as_prompt(request.messages), return_tensors="pt")
-    turns = [{"role": message.role, "content": message.text} for message in request.messages]
+    turns = as_turns(request.messages)
     return tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
 
 

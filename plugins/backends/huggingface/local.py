@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.huggingface.generation import Generation, Model, Settings, module
+from complaint_llm_plugins.backends.huggingface.generation import Model, Settings, module
 
+from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.local_model import LocalModelBackend
 from complaint_llm.exceptions import BackendError, InvalidRequestError
-from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta, TokenUsage
+from complaint_llm.messages import StreamEvent, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability
@@ -61,19 +62,12 @@ class TransformersBackend(LocalModelBackend[Model]):
         if request.model != self.options.model:
             message = f"only {self.options.model} is loaded here: make a backend for each model"
             raise InvalidRequestError(message, sent=False)
-        refused = self.refused(request)
+        answer = StreamAccumulator(self.refused(request), asked=request.model or "")
         with self.model().generate(request) as generation:
             for piece in generation:
-                yield TextDelta(piece)
-            output = _output(generation, request)._replace(metadata=refused)
-        yield Done(output.token_usage, output)
-
-
-def _output(generation: Generation, request: Request) -> InferenceOutput:
-    prompt, completion = generation.prompt_tokens, generation.completion_tokens
-    return InferenceOutput(
-        generation.text,
-        token_usage=TokenUsage(prompt, completion, prompt + completion),
-        finish_reason="length" if generation.was_cut else "stop",
-        model=request.model or "",
-    )
+                yield from answer.text(piece)
+            prompt, completion = generation.prompt_tokens, generation.completion_tokens
+            answer.raw_finish_reason = "length" if generation.was_cut else "stop"
+        answer.usage = TokenUsage(prompt, completion, prompt + completion)
+        answer.model = request.model or ""
+        yield from answer.done()

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, inside_status, read_error
+from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_error
 
-from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, StreamDecoder, WireError, WireRequest
+from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
 from complaint_llm.backends.base import Capability
 from complaint_llm.backends.parameters import Family, ModelTable, UnsupportedParameters
 from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
-from complaint_llm.exceptions import BackendError, ConfigError
+from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
+from complaint_llm.request import NOTHING
+
+if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
+    from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
 Api = Literal["chat", "responses"]
 
 
 class Wire(Protocol):
-    """One of the two APIs: a module of pure functions."""
+    """The requests of one of the two APIs: a module of pure functions."""
 
     PARAMETERS: Mapping[str, Any]
 
     def encode(self, request: Request, family: Family) -> WireRequest: ...
-    def decode(self, payload: Any, request: Request, family: Family, fail: Any) -> InferenceOutput: ...
 
 
 class CompatibleBackend(HTTPBackend):
@@ -37,7 +41,7 @@ class CompatibleBackend(HTTPBackend):
     needs_model: ClassVar[bool] = True
     apis: ClassVar[tuple[Api, ...]] = ("chat",)
     """What the service offers; the first is the default."""
-    model_data: ClassVar[Path | Mapping[str, Any]] = {}
+    model_data: ClassVar[Path | Mapping[str, Any]] = NOTHING
     """Capability data of the service's models: see complaint_llm.backends.parameters and the wires' own facts."""
 
     schema_refusals: ClassVar[SchemaRefusals] = SCHEMA_REFUSALS
@@ -54,10 +58,7 @@ class CompatibleBackend(HTTPBackend):
         if self.api not in self.apis:
             raise ConfigError(f"{self.id}: api is {' or '.join(map(repr, self.apis))}, not {api!r}")
         self._wire = _wire(self.api)
-        data = _read(self.model_data)
-        # What a service wants back with the next turn (see ``Message.extra``) is of use to that service alone.
-        data = {**data, "facts": {**data.get("facts", {}), "service": self.base_url}}
-        self._models = ModelTable(data, self._wire.PARAMETERS, fixed_names=self.api == "responses")
+        self._models = ModelTable(_read(self.model_data), self._wire.PARAMETERS, fixed_names=self.api == "responses")
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
     def structured_output(self, request: Request) -> Means:
@@ -74,6 +75,10 @@ class CompatibleBackend(HTTPBackend):
             return "json"
         return "native" if sent.whole else "partly"
 
+    def sends_max_tokens(self, request: Request) -> bool:
+        family = self._models.family(request.model or self.options.model or "")
+        return not family.refused({"max_tokens": 1})
+
     def encode(self, request: Request) -> WireRequest:
         family = self._family(request)
         refused = family.refused(request.params)
@@ -82,22 +87,19 @@ class CompatibleBackend(HTTPBackend):
         return self._wire.encode(request, family)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return self._wire.decode(payload, request, self._family(request), self.error_inside)
+        return self.decoder(request).whole(payload)
 
-    def decoder(self, request: Request) -> StreamDecoder:
+    def decoder(self, request: Request) -> ChatDecoder | ResponsesDecoder:
         if self.api == "responses":
-            from complaint_llm_plugins.backends.openai.stream_responses import ResponsesStreamDecoder
+            from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
-            return ResponsesStreamDecoder(request, self._family(request), self.error_inside)
-        from complaint_llm_plugins.backends.openai.stream_chat import ChatStreamDecoder
+            return ResponsesDecoder(request, self._family(request), self.error_inside)
+        from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
 
-        return ChatStreamDecoder(request, self._family(request), self.error_inside)
+        return ChatDecoder(request, self._family(request), self.error_inside)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
-
-    def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
-        return super().error_inside(payload, status or inside_status(payload))
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         from complaint_llm_plugins.backends.openai.wire_embeddings import encode

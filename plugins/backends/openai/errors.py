@@ -6,11 +6,11 @@ filter reference, inference-docs.cerebras.ai/support/error, console.groq.com/doc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.backends import WireError
+from complaint_llm.backends.error_bodies import error_fields, error_words
 from complaint_llm.backends.schema_refusal import SchemaRefusals
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -86,31 +86,12 @@ def read_error(status: int | None, payload: Any) -> WireError:
     Shapes that services use: ``{"error": {message, type, code}}``, ``{"error": text, "code"}`` (xAI), the fields at the
     top (Mistral, vLLM), ``{"detail"}`` (FastAPI, NVIDIA), a list of one, and text that is no JSON.
     """
-    if isinstance(payload, list) and payload:
-        payload = payload[0]
-    if not isinstance(payload, Mapping):
-        return WireError(str(payload))
-    error = payload.get("error")
-    if not isinstance(error, Mapping):
-        error = {**payload, "message": error} if error is not None else payload
-    message = next((error[key] for key in ("message", "detail", "error_message") if error.get(key)), "")
+    error = error_fields(payload)
     code, kind = _text(error.get("code")), _text(error.get("type"))
     found = CODES.get(code or "") or CODES.get(kind or "")
     if found is None and status is None:
         found = TYPES_WITHOUT_STATUS.get(code or "") or TYPES_WITHOUT_STATUS.get(kind or "")
-    return WireError(
-        message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
-        code or kind,
-        found,
-        param=_text(error.get("param")),
-    )
-
-
-def inside_status(payload: Any) -> int | None:
-    """The HTTP status that a number as ``code`` of an error inside an HTTP 200 is (OpenRouter, vLLM, llama.cpp)."""
-    error = payload.get("error") if isinstance(payload, Mapping) else None
-    code = (error if isinstance(error, Mapping) else payload).get("code") if isinstance(payload, Mapping) else None
-    return code if type(code) is int and 400 <= code < 600 else None
+    return WireError(error_words(error), code or kind, found, param=_text(error.get("param")))
 
 
 def _text(value: Any) -> str | None:

@@ -1,151 +1,209 @@
-"""Reads a chat completion's event stream. Chunks are ``chat.completion.chunk`` objects, then ``[DONE]``."""
+"""Reads chat completions, streamed or whole. Chunks are ``chat.completion.chunk`` objects, then ``[DONE]``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from complaint_llm_plugins.backends.openai.event_json import loaded
+from complaint_llm_plugins.backends.openai.echo import echoed, joined
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
-from complaint_llm_plugins.backends.openai.wire_chat import (
-    FINISH_REASONS,
-    Fail,
-    content_parts,
-    echoed,
-    function_arguments,
-    log_probabilities,
-    metadata,
-    reasoning_of,
-    refuse,
-)
+from complaint_llm_plugins.backends.openai.wire_chat import function_arguments, metadata
 
 from complaint_llm.backends.accumulator import StreamAccumulator
+from complaint_llm.backends.call_fragments import CallFragments
+from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
 from complaint_llm.backends.parameters import Family
-from complaint_llm.backends.shapes import items, mapping, optional_mapping, text
-from complaint_llm.messages import StreamEvent
+from complaint_llm.backends.shapes import items, known_text, mapping, optional_mapping, text, wrong
+from complaint_llm.backends.surrogates import value_without_halves
+from complaint_llm.messages import InferenceOutput, StreamEvent
 from complaint_llm.request import Request
-from complaint_llm.transport import ServerSentEvent
 
 
-class ChatStreamDecoder:
-    """Reads one stream; used by the one thread that reads it."""
+class ChatDecoder(JSONStreamDecoder):
+    """Reads one answer; a whole one is a stream of one piece."""
+
+    own_keys: ClassVar[frozenset[str]] = frozenset(("choices", "usage", "x_groq"))
 
     def __init__(self, request: Request, family: Family, fail: Fail) -> None:
-        self._answer = StreamAccumulator()
-        self._fail = fail
+        super().__init__(fail)
+        self._answer = StreamAccumulator(asked=request.model or "")
         self._facts = family.facts
         self._refused = family.refused(request.params)
         self._logprobs = bool(request.params.get("logprobs"))
-        self._plain = not self._logprobs
         self._first: Mapping[str, Any] | None = None
-        self._reason = ""
-        self._refusal: list[str] = []
         self._echo: dict[str, list[Any]] = {}
-        self._calls: dict[Any, tuple[int, str]] = {}
-        self._fragments = 0
-        self._over = False
+        self._echo_calls: dict[Any, dict[str, Any]] = {}
+        # Of a content that goes back as a list of parts no piece may be missing.
+        self._plain = not self._logprobs and "content" not in self._facts.get("echo", ())
+        self._fragments = CallFragments()
 
-    def feed(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
-        """The events of one chunk. Raises the error that the chunk tells of, or ResponseFormatError."""
-        data = event.data
-        if self._over:
+    def read(self, chunk: Mapping[str, Any]) -> Iterable[StreamEvent]:
+        piece = _only_text(chunk) if self._first is not None and self._plain else None
+        if piece is not None:
+            return self._answer.text(piece)
+        choice = self._head(chunk)
+        if choice is None:
             return ()
-        if data == "[DONE]":
-            return self._end()
-        chunk = loaded(data)
-        # The common chunk by the shortest way: one piece of text and nothing else that would have to be read.
-        try:
-            (choice,) = chunk["choices"]
-            delta = choice["delta"]
-            piece = delta["content"]
-            plain = (
-                type(piece) is str
-                and piece != ""
-                and self._first is not None
-                and self._plain
-                and (len(delta) == 1 or (len(delta) == 2 and "role" in delta))
-                and choice.get("finish_reason") is None
-                and chunk.get("usage") is None
-                and chunk.get("error") is None
-            )
-        except (KeyError, TypeError, ValueError, AttributeError):
-            plain = False
-        return (self._answer.text(piece),) if plain else self._read(chunk)
+        delta = choice.get("delta")
+        if delta is None and not self._answer.content:
+            delta = choice.get("message")  # from a server that answers a stream in one piece
+        return self._choice(choice, optional_mapping(delta, "delta"), whole=False)
 
-    def end(self) -> Iterable[StreamEvent]:
-        """Services that leave ``[DONE]`` out have still told the finish reason by then."""
-        return self._end() if self._reason and not self._over else ()
+    def end_mark(self) -> Iterable[StreamEvent]:
+        return self._done()
 
-    def _read(self, given: Any) -> list[StreamEvent]:
-        chunk = mapping(given, "a chunk")
-        if chunk.get("error") or chunk.get("object") == "error":
-            raise self._fail(chunk)
-        choices = items(chunk.get("choices"), "choices")
-        if self._first is None and choices:
-            # Azure begins with a chunk about the prompt's filter, which names neither model nor answer.
-            self._first = chunk
-            self._answer.model = text(chunk.get("model"), "model")
-        usage = chunk.get("usage")
-        if usage is not None:
-            self._answer.usage = token_usage(usage, "prompt", "completion")
-            self._answer.cost = cost(usage, self._facts)
-        return self._choice(mapping(choices[0], "choices[0]")) if choices else []
+    def end_of_bytes(self) -> Iterable[StreamEvent]:
+        # Services that leave [DONE] out have still told the finish reason by then.
+        return self._done() if self._answer.raw_finish_reason else ()
 
-    def _choice(self, choice: Mapping[str, Any]) -> list[StreamEvent]:
+    def whole(self, payload: Any) -> InferenceOutput:
+        """The answer in a body. Raises ResponseFormatError, or the error that the body tells of."""
+        choice = self._head(self.check_body(payload))
+        if choice is None:
+            raise wrong("choices", None, "an array with an answer")
         if choice.get("error"):
-            raise self._fail(choice)
+            raise self.fail(choice)
+        self._choice(choice, mapping(choice.get("message"), "choices[0].message"), whole=True)
+        self._close()
+        return self._answer.output()
+
+    def _head(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What stands beside the answer; the choice that is the answer, if there is one."""
+        choice = _first_choice(items(body.get("choices"), "choices"))
+        if self._first is None and choice is not None:
+            # Azure begins with a chunk about the prompt's filter, which names neither model nor answer.
+            self._first = body
+            self._answer.model = known_text(body.get("model"))
+        usage = _usage(body, choice)
+        if usage is not None:
+            self._answer.usage = token_usage(usage, "prompt", "completion", body)
+            self._answer.cost = cost(usage, self._facts)
+        return choice
+
+    def _choice(self, choice: Mapping[str, Any], message: Mapping[str, Any], *, whole: bool) -> list[StreamEvent]:
+        if choice.get("error"):
+            raise self.fail(choice)
         answer = self._answer
         events: list[StreamEvent] = []
-        delta = optional_mapping(choice.get("delta"), "delta")
-        given = delta.get("content")
+        given = message.get("content")
         content, thoughts = (given, "") if type(given) is str else content_parts(given)
-        thoughts = thoughts or reasoning_of(delta)
+        thoughts = thoughts or reasoning_of(message)
         if thoughts:
-            events.append(answer.reasoning(thoughts))
+            events.extend(answer.reasoning(thoughts))
         if content:
-            events.append(answer.text(content))
-        for fragment in items(delta.get("tool_calls"), "tool_calls"):
-            events.extend(self._fragment(mapping(fragment, "tool_calls[]")))
-        refusal = text(delta.get("refusal"), "refusal")
-        if refusal:
-            self._refusal.append(refusal)
+            events.extend(answer.text(content))
+        for place, call in enumerate(_calls_of(message)):
+            events.extend(self._fragment(place, mapping(call, "tool_calls[]"), whole=whole))
+        answer.refusal += known_text(message.get("refusal"))
         if self._logprobs:
-            answer.log_probabilities.extend(log_probabilities(choice))
-        self._keep(delta)
-        self._reason = text(choice.get("finish_reason"), "finish_reason") or self._reason
+            self._probabilities(choice.get("logprobs"))
+        for field in self._facts.get("echo", ()):
+            if message.get(field) is not None:
+                self._echo.setdefault(field, []).append(message[field])
+        answer.raw_finish_reason = known_text(choice.get("finish_reason")) or answer.raw_finish_reason
         return events
 
-    def _fragment(self, fragment: Mapping[str, Any]) -> list[StreamEvent]:
-        function = optional_mapping(fragment.get("function"), "tool_calls[].function")
-        id = text(fragment.get("id"), "tool_calls[].id")
+    def _fragment(self, place: int, call: Mapping[str, Any], *, whole: bool) -> list[StreamEvent]:
+        function = optional_mapping(call.get("function"), "tool_calls[].function")
+        id = text(call.get("id"), "tool_calls[].id")
         name = text(function.get("name"), "tool_calls[].function.name")
-        index = fragment.get("index")
-        place = index if isinstance(index, int) else None
-        known = self._calls.get(place)
-        # A service that numbers every call 0, or none, still gives each its own id.
-        if known is None or (id and name and known[1] and id != known[1]):
-            known = self._calls[place] = (self._fragments, id)
-            self._fragments += 1
-        return self._answer.tool_call(known[0], id, name, function_arguments(function.get("arguments")))
+        arguments = function_arguments(function.get("arguments"))
+        if whole:
+            # Each entry is a call of its own, whatever index and id it has.
+            if not name:
+                raise wrong("tool_calls[].function.name", None, "a text")
+            self._keep_call(place, call)
+            return self._answer.tool_call(place, id, name, arguments)
+        if not (id or name or arguments):
+            return []
+        index = call.get("index")
+        slot = index if type(index) is int else f"place {place}"
+        placed = self._fragments.place(slot, id, name, arguments)
+        if placed is None:
+            return []
+        self._keep_call(placed.key, call)
+        return self._answer.tool_call(placed.key, id, placed.name, arguments)
 
-    def _keep(self, delta: Mapping[str, Any]) -> None:
-        for field in self._facts.get("echo", ()):
-            if delta.get(field) is not None:
-                self._echo.setdefault(field, []).append(delta[field])
+    def _keep_call(self, key: Any, call: Mapping[str, Any]) -> None:
+        wanted = self._facts.get("echo_calls", ())
+        self._echo_calls.setdefault(key, {}).update({field: call[field] for field in wanted if call.get(field)})
 
-    def _end(self) -> list[StreamEvent]:
-        self._over = True
+    def _probabilities(self, given: Any) -> None:
+        tokens = given.get("content") if isinstance(given, dict) else given
+        if tokens is None:
+            return
+        for token in tokens if isinstance(tokens, list) else [None]:
+            self._answer.log_probability(token.get("logprob") if isinstance(token, dict) else None)
+
+    def _done(self) -> list[StreamEvent]:
+        self.over = True
+        self._close()
+        return self._answer.done()
+
+    def _close(self) -> None:
         answer = self._answer
-        answer.finish_reason = FINISH_REASONS.get(self._reason)
-        if not answer.has_calls and not answer.content:
-            refuse("".join(self._refusal), answer.finish_reason)
-        answer.metadata.update(metadata(self._refused, self._first or {}, self._reason))
-        answer.extra = echoed({field: _joined(pieces) for field, pieces in self._echo.items()}, self._facts)
-        return answer.done()
+        answer.metadata.update(metadata(self._refused, self._first or {}))
+        message = {field: joined(pieces) for field, pieces in self._echo.items()}
+        kept = value_without_halves({**message, "tool_calls": list(self._echo_calls.values())})
+        answer.extra = echoed(kept, self._facts)
 
 
-def _joined(pieces: list[Any]) -> Any:
-    """The pieces of a field as the whole answer would have it: texts put together, lists one after the other."""
-    if all(isinstance(piece, str) for piece in pieces):
-        return "".join(pieces)
-    return [entry for piece in pieces for entry in (piece if isinstance(piece, list) else [piece])]
+def _only_text(chunk: Mapping[str, Any]) -> str | None:
+    """The text of the common chunk, which has a piece of it and nothing else to be read; None for any other.
+
+    Without this way a chunk takes twice the calls (tests/guard counts them).
+    """
+    try:
+        (choice,) = chunk["choices"]
+        delta = choice["delta"]
+        piece = delta["content"]
+        index, reason, usage = choice["index"], choice["finish_reason"], chunk.get("usage")
+    except (KeyError, TypeError, ValueError):
+        return None
+    alone = reason is None and usage is None and "x_groq" not in chunk and "error" not in choice
+    return piece if type(piece) is str and index == 0 and alone and len(delta) == 1 + ("role" in delta) else None
+
+
+def content_parts(given: Any) -> tuple[str, str]:
+    """Text and reasoning of a content that is a list of parts (Mistral's reasoning models), or nothing."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in items(given, "content"):
+        part = mapping(part, "content[]")
+        if part.get("type") == "thinking":
+            for inner in items(part.get("thinking"), "content[].thinking"):
+                piece = mapping(inner, "content[].thinking[]").get("text")
+                thoughts.append(text(piece, "content[].thinking[].text"))
+        else:
+            texts.append(text(part.get("text"), "content[].text"))
+    return "".join(texts), "".join(thoughts)
+
+
+def reasoning_of(message: Mapping[str, Any]) -> str:
+    """Reasoning text under the two names that services use (DeepSeek, vLLM; OpenRouter, Groq, Cerebras)."""
+    return known_text(message.get("reasoning_content")) or known_text(message.get("reasoning"))
+
+
+def _first_choice(choices: list[Any]) -> Mapping[str, Any] | None:
+    """The choice with index 0, or the first without an index: no other one is the answer, whatever their order."""
+    for given in choices:
+        choice = mapping(given, "choices[]")
+        index = choice.get("index")
+        if type(index) is not int or index == 0:
+            return choice
+    return None
+
+
+def _calls_of(message: Mapping[str, Any]) -> list[Any]:
+    """The tool calls; the old form of a single call among them."""
+    calls = items(message.get("tool_calls"), "tool_calls")
+    old = message.get("function_call")
+    return calls if calls or not old else [{"function": old}]
+
+
+def _usage(body: Mapping[str, Any], choice: Mapping[str, Any] | None) -> Any:
+    """The usage where services put it: in the body, in the choice (Moonshot), in a field of their own (Groq)."""
+    for place in (body, choice, body.get("x_groq")):
+        if isinstance(place, Mapping) and place.get("usage") is not None:
+            return place["usage"]
+    return None

@@ -1,144 +1,248 @@
-"""Reads a Responses event stream: typed events, the last of them ``response.completed`` or ``response.incomplete``."""
+"""Reads Responses, streamed or whole: typed events, the last of them ``response.completed`` or ``.incomplete``.
+
+The last event holds the whole response, so a whole answer is a stream of that event alone. What it says counts: text
+that comes only there is handed out then, and where its text is not that of the pieces, it is the answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from complaint_llm_plugins.backends.openai.event_json import loaded
+from complaint_llm_plugins.backends.openai.response_items import kept_items
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
-from complaint_llm_plugins.backends.openai.wire_chat import Fail, refuse
-from complaint_llm_plugins.backends.openai.wire_responses import (
-    check_status,
-    fail_with,
-    finish_of,
-    kept_reasoning,
-    log_probabilities,
-    metadata,
-)
+from complaint_llm_plugins.backends.openai.wire_responses import metadata
 
 from complaint_llm.backends.accumulator import StreamAccumulator
+from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
 from complaint_llm.backends.parameters import Family
-from complaint_llm.backends.shapes import items, mapping, text
-from complaint_llm.messages import StreamEvent
+from complaint_llm.backends.shapes import items, known_text, mapping, text, wrong
+from complaint_llm.backends.surrogates import value_without_halves
+from complaint_llm.exceptions import BackendError
+from complaint_llm.messages import InferenceOutput, StreamEvent
 from complaint_llm.request import Request
-from complaint_llm.transport import ServerSentEvent
 
+Item = Mapping[str, Any]
 Events = Iterable[StreamEvent]
+Place = tuple[Any, ...]
 
 
-class ResponsesStreamDecoder:
-    """Reads one stream; used by the one thread that reads it."""
+class ResponsesDecoder(JSONStreamDecoder):
+    """Reads one answer. Messages whose phase is commentary stand beside it, without events."""
+
+    own_keys: ClassVar[frozenset[str]] = frozenset(("type", "output"))
 
     def __init__(self, request: Request, family: Family, fail: Fail) -> None:
-        self._answer = StreamAccumulator()
-        self._fail = fail
+        super().__init__(fail)
+        self._answer = StreamAccumulator(asked=request.model or "")
         self._facts = family.facts
         self._refused = family.refused(request.params)
         self._logprobs = bool(request.params.get("logprobs"))
-        self._refusal: list[str] = []
-        self._thought: Any = None
-        self._over = False
-        self._readers: Mapping[str, Callable[[Mapping[str, Any]], Events]] = {
-            "response.output_text.delta": self._text,
-            "response.refusal.delta": self._refused_piece,
-            "response.reasoning_text.delta": self._reasoning,
-            "response.reasoning_summary_text.delta": self._reasoning,
-            "response.output_item.added": self._item_added,
-            "response.function_call_arguments.delta": self._arguments,
-            "response.output_item.done": self._item_done,
-            "response.completed": self._end,
-            "response.incomplete": self._end,
-            "response.failed": self._failed,
-            "response.cancelled": self._failed,
-            "error": self._error,
-        }
+        self._items: list[Item] = []  # those that are done
+        self._commentary: set[Any] = set()
+        self._calls: dict[Any, int] = {}
+        self._said: dict[Place, list[str]] = {}
+        self._thought: dict[Place, list[str]] = {}
+        self._counted = False  # whether pieces brought probabilities
 
-    def feed(self, event: ServerSentEvent) -> Events:
-        """The events of one event. Raises the error that it tells of, or ResponseFormatError."""
-        data = event.data
-        if self._over or data == "[DONE]":
-            return ()
-        found = mapping(loaded(data), "an event")
-        kind = found.get("type")
+    def read(self, event: Item) -> Events:
+        kind = event.get("type")
         reader = self._readers.get(kind) if isinstance(kind, str) else None
-        if reader is None:
-            # An error as the other wire sends it, from a gateway in between.
-            return self._error(found) if found.get("error") else ()
-        return reader(found)
+        return () if reader is None else reader(self, event)
 
-    def end(self) -> Events:
-        """The end of the bytes alone is no proper end here."""
-        return ()
+    def whole(self, payload: Any) -> InferenceOutput:
+        """The answer in a response object. Raises ResponseFormatError, or the error that it tells of."""
+        body = self.check_body(payload)
+        self._check_status(body)
+        if not items(body.get("output"), "output") and body.get("status") is None:
+            raise wrong("output", None, "an array with an answer")
+        self._take(body)
+        return self._answer.output()
 
-    def _text(self, event: Mapping[str, Any]) -> Events:
-        if self._logprobs:
-            self._answer.log_probabilities.extend(log_probabilities(event.get("logprobs")))
+    def _text(self, event: Item) -> Events:
+        place = _place(event)
+        self._probabilities(event.get("logprobs"))
         piece = text(event.get("delta"), "delta")
-        return (self._answer.text(piece),) if piece else ()
+        return self._spoken((place, event.get("content_index")), piece)
 
-    def _refused_piece(self, event: Mapping[str, Any]) -> Events:
-        self._refusal.append(text(event.get("delta"), "delta"))
-        return ()
+    def _text_done(self, event: Item) -> Events:
+        part = (_place(event), event.get("content_index"))
+        had, whole = "".join(self._said.get(part, ())), known_text(event.get("text"))
+        return self._spoken(part, whole[len(had) :]) if whole.startswith(had) else ()
 
-    def _reasoning(self, event: Mapping[str, Any]) -> Events:
+    def _spoken(self, part: Place, piece: str) -> Events:
+        if part[0] in self._commentary or not piece:
+            return ()
+        self._said.setdefault(part, []).append(piece)
+        return self._answer.text(piece)
+
+    def _reasoning(self, event: Item) -> Events:
         piece = text(event.get("delta"), "delta")
+        part = (_place(event), event.get("summary_index"), event.get("content_index"))
         if not piece:
             return ()
         # Parts of a reasoning are paragraphs: the whole answer joins them the same way.
-        place = (event.get("output_index"), event.get("summary_index"), event.get("content_index"))
-        new = self._thought is not None and place != self._thought
-        self._thought = place
-        return (self._answer.reasoning("\n\n" + piece if new else piece),)
+        new = bool(self._thought) and part not in self._thought
+        self._thought.setdefault(part, []).append(piece)
+        return self._answer.reasoning("\n\n" + piece if new else piece)
 
-    def _item_added(self, event: Mapping[str, Any]) -> Events:
+    def _item_added(self, event: Item) -> Events:
         item = mapping(event.get("item"), "item")
+        if item.get("phase") == "commentary":
+            self._commentary.add(_name(item.get("id")) or _name(event.get("output_index")))
         if item.get("type") != "function_call":
             return ()
-        name = text(item.get("name"), "item.name")
-        return self._answer.tool_call(_place(event), _id(item), name, text(item.get("arguments"), "item.arguments"))
+        return self._answer.tool_call(self._call(event, item), *_head(item), known_text(item.get("arguments")))
 
-    def _arguments(self, event: Mapping[str, Any]) -> Events:
-        return self._answer.tool_call(_place(event), arguments=text(event.get("delta"), "delta"))
+    def _arguments(self, event: Item) -> Events:
+        return self._answer.tool_call(self._call(event, event), arguments=text(event.get("delta"), "delta"))
 
-    def _item_done(self, event: Mapping[str, Any]) -> Events:
+    def _item_done(self, event: Item) -> Events:
         item = mapping(event.get("item"), "item")
+        self._items.append(item)
         if item.get("type") != "function_call":
             return ()
-        place = _place(event)
-        arguments = text(item.get("arguments"), "item.arguments")
-        begun = self._answer.tool_call(place, _id(item), text(item.get("name"), "item.name"))
-        return [*begun, *self._answer.set_arguments(place, arguments), *self._answer.end_tool_call(place)]
+        return self._call_done(self._call(event, item), item)
 
-    def _end(self, event: Mapping[str, Any]) -> Events:
+    def _call(self, event: Item, item: Item) -> int:
+        """The number of the call that an event is about: by its item's id, else by its place."""
+        id, place = _name(item.get("item_id")) or _name(item.get("id")), _name(event.get("output_index"))
+        known = self._calls.get(id) if id in self._calls else self._calls.get(place)
+        begins = event.get("type") == "response.output_item.added" and (id is None or id not in self._calls)
+        if known is None or begins:
+            known = len(set(self._calls.values()))
+        self._calls.update({name: known for name in (id, place) if name is not None})
+        return known
+
+    def _call_done(self, key: int, item: Item) -> list[StreamEvent]:
+        arguments = text(item.get("arguments"), "function_call.arguments")
+        begun = self._answer.tool_call(key, *_head(item))
+        return [*begun, *self._answer.set_arguments(key, arguments), *self._answer.end_tool_call(key)]
+
+    def _last(self, event: Item) -> Events:
         body = mapping(event.get("response"), "response")
-        check_status(body, self._fail)
-        self._over = True
+        self._check_status(body)
+        self.over = True
+        return [*self._take(body), *self._answer.done()]
+
+    def _take(self, body: Item) -> list[StreamEvent]:
+        """Read the whole response; the events of what did not come before."""
         answer = self._answer
-        answer.model = text(body.get("model"), "model")
+        given = items(body.get("output"), "output") or self._items
+        output = [mapping(item, "output[]") for item in given]
+        events = self._catch_up(output)
+        for place, item in enumerate(item for item in output if item.get("type") == "function_call"):
+            events += self._call_done(place, item)
         usage = body.get("usage")
-        answer.usage = token_usage(usage, "input", "output")
+        answer.model = known_text(body.get("model"))
+        answer.usage = token_usage(usage, "input", "output", body)
         answer.cost = cost(usage, self._facts)
-        answer.finish_reason = finish_of(body, called=answer.has_calls)
-        if not answer.has_calls and not answer.content:
-            refuse("".join(self._refusal), answer.finish_reason)
+        answer.raw_finish_reason = _finish_word(body)
         answer.metadata.update(metadata(self._refused, body))
-        output = [mapping(item, "output[]") for item in items(body.get("output"), "output")]
-        answer.extra = kept_reasoning(output, self._facts)
-        return answer.done()
+        answer.extra = kept_items([value_without_halves(item) for item in output])
+        return events
 
-    def _failed(self, event: Mapping[str, Any]) -> Events:
-        raise fail_with(mapping(event.get("response"), "response"), self._fail)
+    def _catch_up(self, output: list[Item]) -> list[StreamEvent]:
+        """The events of texts and reasoning that did not come in pieces."""
+        answer = self._answer
+        had_text = "".join(map("".join, self._said.values()))
+        had_thoughts = "\n\n".join(map("".join, self._thought.values()))
+        thoughts = "\n\n".join(filter(None, map(_reasoning_text, output))) or had_thoughts
+        whole = self._message_text(output) if any(item.get("type") == "message" for item in output) else had_text
+        if whole.startswith(had_text) and thoughts.startswith(had_thoughts):
+            rest = thoughts[len(had_thoughts) :]
+            return [*(answer.reasoning(rest) if rest else ()), *answer.text(whole[len(had_text) :])]
+        answer.forget_text()
+        if thoughts:
+            answer.reasoning(thoughts)
+        answer.text(whole)
+        return []
 
-    def _error(self, event: Mapping[str, Any]) -> Events:
-        # The event's own type is "error", which is no code; its fields stand in it or in an object "error".
-        raise self._fail(event if event.get("error") else {key: event[key] for key in event if key != "type"})
+    def _message_text(self, output: list[Item]) -> str:
+        """The text of the messages that are the answer; commentary, refusals and probabilities are taken note of."""
+        texts: list[str] = []
+        counted = self._counted
+        for item in output:
+            if item.get("type") != "message":
+                continue
+            said: list[str] = []
+            for part in _parts(item.get("content"), "output[].content"):
+                if part.get("type") == "refusal":
+                    self._answer.refusal += known_text(part.get("refusal"))
+                    continue
+                said.append(text(part.get("text"), "output[].content[].text"))
+                if not counted:
+                    self._probabilities(part.get("logprobs"))
+            if item.get("phase") == "commentary":
+                self._answer.commentary("".join(said))
+            else:
+                texts += said
+        return "".join(texts)
+
+    def _probabilities(self, tokens: Any) -> None:
+        if not self._logprobs or tokens is None:
+            return
+        for token in tokens if isinstance(tokens, list) else [None]:
+            self._counted = True
+            self._answer.log_probability(token.get("logprob") if isinstance(token, dict) else None)
+
+    def _check_status(self, body: Item) -> None:
+        """Raises the error of a response that failed, although HTTP said 200."""
+        if body.get("error") or body.get("status") in ("failed", "cancelled"):
+            raise self._failure(body)
+
+    def _failure(self, body: Item) -> BackendError:
+        words = {"error": {"message": f"the response's status is {known_text(body.get('status')) or 'unknown'}"}}
+        return self.fail(body if body.get("error") else words)
+
+    def _failed(self, event: Item) -> Events:
+        raise self._failure(mapping(event.get("response"), "response"))
+
+    _readers: ClassVar[Mapping[str, Callable[[ResponsesDecoder, Item], Events]]] = {
+        "response.output_text.delta": _text,
+        "response.output_text.done": _text_done,
+        "response.reasoning_text.delta": _reasoning,
+        "response.reasoning_summary_text.delta": _reasoning,
+        "response.output_item.added": _item_added,
+        "response.function_call_arguments.delta": _arguments,
+        "response.output_item.done": _item_done,
+        "response.completed": _last,
+        "response.incomplete": _last,
+        "response.failed": _failed,
+        "response.cancelled": _failed,
+    }
 
 
-def _place(event: Mapping[str, Any]) -> int | str | None:
-    place = event.get("output_index", event.get("item_id"))
-    return place if isinstance(place, (int, str)) else None
+def _place(event: Item) -> int | str | None:
+    """What names the item that an event is about: its id, else its place."""
+    return _name(event.get("item_id")) or _name(event.get("output_index"))
 
 
-def _id(item: Mapping[str, Any]) -> str:
-    return text(item.get("call_id"), "item.call_id") or text(item.get("id"), "item.id")
+def _name(given: Any) -> int | str | None:
+    return given if isinstance(given, (int, str)) and given != "" else None
+
+
+def _head(item: Item) -> tuple[str, str]:
+    """Id and name of a call."""
+    id = known_text(item.get("call_id")) or known_text(item.get("id"))
+    return id, text(item.get("name"), "function_call.name")
+
+
+def _parts(given: Any, where: str) -> list[Item]:
+    return [mapping(part, f"{where}[]") for part in items(given, where)]
+
+
+def _reasoning_text(item: Item) -> str:
+    """The reasoning of one item: its own text where the model shows it (open models), else its summary."""
+    if item.get("type") != "reasoning":
+        return ""
+    shown = _parts(item.get("content"), "reasoning.content") or _parts(item.get("summary"), "reasoning.summary")
+    return "\n\n".join(text(part.get("text"), "reasoning text") for part in shown)
+
+
+def _finish_word(body: Item) -> str:
+    """The word for why a response ended: why it is incomplete, else its status."""
+    status = known_text(body.get("status")) or "completed"
+    details = body.get("incomplete_details")
+    reason = known_text(details.get("reason")) if isinstance(details, dict) else ""
+    return reason or status if status == "incomplete" else status

@@ -3,7 +3,8 @@
 The compatible services differ in data: names and refusals of parameters, and the ``facts`` of a models.json:
 
 - ``stream_usage`` (true): streams are asked for their usage by ``stream_options``
-- ``echo``: fields of an assistant's message that the service wants back with the next turn
+- ``call_ids``: the form of tool calls' ids, see complaint_llm.backends.call_ids
+- what goes back with the next turn: see ``echo``
 - ``usage_cost``: where the usage tells the price in US dollars
 - ``object_format`` (true): ``response_format`` of type json_object is understood; else a schema of any object is sent
 - ``strict`` (true): the strict flag of a JSON schema is understood
@@ -13,22 +14,19 @@ The compatible services differ in data: names and refusals of parameters, and th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm_plugins.backends.openai.usage import cost, log_probability, token_usage
+from complaint_llm_plugins.backends.openai.echo import put_back
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.accumulator import confidence
-from complaint_llm.backends.bodies import overlay
+from complaint_llm.backends.bodies import overlay, refuse_several_answers
+from complaint_llm.backends.call_ids import with_wire_ids
 from complaint_llm.backends.parameters import KEY, Family
-from complaint_llm.backends.shapes import items, mapping, optional_mapping, text, wrong
-from complaint_llm.exceptions import BackendError, ContentFilterError, InvalidRequestError
-from complaint_llm.messages import FinishReason, ImagePart, InferenceOutput, Message, Tool, ToolCall
-from complaint_llm.request import NOTHING, Request, ResponseFormat, parse_arguments
-
-Fail = Callable[[Any], BackendError]
-"""Makes the error of a body that tells of one."""
+from complaint_llm.backends.shapes import text
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.messages import ImagePart, Message, Tool
+from complaint_llm.request import Request, ResponseFormat
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -43,17 +41,6 @@ PARAMETERS: Mapping[str, Any] = {
 }
 """This wire's names of the neutral parameters, under those of a models.json."""
 
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "error": "error",
-    "model_length": "length",
-}
-"""Neutral finish reasons; ``model_length`` is Mistral's for a full context window."""
-
 
 def encode(request: Request, family: Family) -> WireRequest:
     """The HTTP request; parameters that the model refuses are left out."""
@@ -63,7 +50,7 @@ def encode(request: Request, family: Family) -> WireRequest:
             {"role": message.role, "content": message.content}
             if message.role == "user" and type(message.content) is str and message.name is None
             else _message(message, family.facts)
-            for message in request.messages
+            for message in with_wire_ids(request.messages, family.facts.get("call_ids"))
         ],
     }
     if request.params:
@@ -78,127 +65,23 @@ def encode(request: Request, family: Family) -> WireRequest:
             body["stream_options"] = {"include_usage": True}
     if request.extra_body:
         overlay(body, request.extra_body)
+        refuse_several_answers(body, "n")
     return WireRequest("/chat/completions", body)
 
 
-def decode(payload: Any, request: Request, family: Family, fail: Fail) -> InferenceOutput:
-    """The answer in a body. Raises ResponseFormatError for a wrong shape, or the error that the body tells of."""
-    body = mapping(payload, "the body")
-    if body.get("error"):
-        raise fail(body)
-    choices = items(body.get("choices"), "choices")
-    if not choices:
-        raise wrong("choices", None, "an array with an answer")
-    choice = mapping(choices[0], "choices[0]")
-    if choice.get("error"):
-        raise fail(choice)
-    message = mapping(choice.get("message"), "choices[0].message")
-    given = message.get("content")
-    content, thoughts = (given, "") if type(given) is str else content_parts(given)
-    thoughts = thoughts or reasoning_of(message)
-    calls = message.get("tool_calls")
-    tool_calls = tuple(map(_tool_call, range(len(calls)), calls)) if calls and items(calls, "tool_calls") else ()
-    raw_reason = text(choice.get("finish_reason"), "finish_reason")
-    finish_reason = FINISH_REASONS.get(raw_reason)
-    if not content and not tool_calls:
-        refuse(text(message.get("refusal"), "refusal"), finish_reason)
-    usage = body.get("usage")
-    facts = family.facts
-    return InferenceOutput(
-        content,
-        tool_calls,
-        thoughts or None,
-        confidence(log_probabilities(choice)) if request.params.get("logprobs") else None,
-        token_usage(usage, "prompt", "completion"),
-        finish_reason,
-        None,
-        cost(usage, facts),
-        "",
-        text(body.get("model"), "model"),
-        (),
-        None,
-        metadata(family.refused(request.params), body, raw_reason),
-        echoed(message, facts),
-    )
-
-
-def content_parts(given: Any) -> tuple[str, str]:
-    """Text and reasoning of a content that is a list of parts (Mistral's reasoning models), or nothing."""
-    texts: list[str] = []
-    thoughts: list[str] = []
-    for part in items(given, "content"):
-        part = mapping(part, "content[]")
-        if part.get("type") == "thinking":
-            for inner in items(part.get("thinking"), "content[].thinking"):
-                piece = mapping(inner, "content[].thinking[]").get("text")
-                thoughts.append(text(piece, "content[].thinking[].text"))
-        else:
-            texts.append(text(part.get("text"), "content[].text"))
-    return "".join(texts), "".join(thoughts)
-
-
-def reasoning_of(message: Mapping[str, Any]) -> str:
-    """Reasoning text under the two names that services use (DeepSeek, vLLM; OpenRouter, Groq, Cerebras)."""
-    given = message.get("reasoning_content") or message.get("reasoning")
-    return "" if given is None else text(given, "reasoning")
-
-
-def log_probabilities(choice: Mapping[str, Any]) -> list[float]:
-    """The log-probabilities of the answer's tokens in this choice; empty where there are none."""
-    found = optional_mapping(choice.get("logprobs"), "logprobs").get("content")
-    return [log_probability(token, "logprobs.content[]") for token in items(found, "logprobs.content")]
-
-
-def refuse(refusal: str, finish_reason: FinishReason | None) -> None:
-    """Raises ContentFilterError if an answer without text is a refusal or was held back."""
-    if refusal:
-        raise ContentFilterError(f"the model refused: {refusal[:500]}", code="refusal")
-    if finish_reason == "content_filter":
-        raise ContentFilterError("the provider's content filter held the answer back", code="content_filter")
-
-
-def metadata(refused: tuple[str, ...], body: Mapping[str, Any], raw_reason: str) -> dict[str, Any]:
-    """The provider's id of the answer, who served it (OpenRouter), an unknown finish reason, what was left out."""
+def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any]:
+    """The provider's id of the answer, who served it (OpenRouter), what was left out."""
     found: dict[str, Any] = {"response_id": body.get("id")}
     if "provider" in body:
         found["provider"] = body["provider"]
-    if raw_reason not in FINISH_REASONS and raw_reason:
-        found["finish_reason"] = raw_reason
     if refused:
         found[KEY] = list(refused)
     return found
 
 
-def extra_key(facts: Mapping[str, Any]) -> str:
-    """Under what name a message's ``extra`` holds what this service gave on this wire."""
-    return f"chat {facts.get('service')}"
-
-
-def echoed(message: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The ``extra`` of an answer: the fields that the service wants back."""
-    # An empty text counts: DeepSeek refuses a tool call that comes back without the reasoning that it had, even none.
-    kept = {field: message[field] for field in facts.get("echo", ()) if message.get(field) not in (None, [])}
-    return {extra_key(facts): kept} if kept else None
-
-
 def function_arguments(given: Any) -> str:
     """A tool call's argument text; some services send the object itself."""
     return json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else text(given, "function.arguments")
-
-
-def arguments_text(call: ToolCall) -> str:
-    """The argument text of a call that goes back to the model."""
-    return call.arguments_raw or json.dumps(dict(call.arguments or {}), ensure_ascii=False)
-
-
-def _tool_call(place: int, given: Any) -> ToolCall:
-    call = mapping(given, "tool_calls[]")
-    function = mapping(call.get("function"), "tool_calls[].function")
-    name = text(function.get("name"), "tool_calls[].function.name")
-    if not name:
-        raise wrong("tool_calls[].function.name", None, "a text")
-    raw = function_arguments(function.get("arguments"))
-    return ToolCall(text(call.get("id"), "tool_calls[].id") or f"call_{place}", name, parse_arguments(raw), raw)
 
 
 def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,12 +98,11 @@ def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
                 {
                     "id": call.id,
                     "type": "function",
-                    "function": {"name": call.name, "arguments": arguments_text(call)},
+                    "function": {"name": call.name, "arguments": call.arguments_text},
                 }
                 for call in message.tool_calls
             ]
-        if message.extra is not None:
-            found.update(message.extra.get(extra_key(facts), NOTHING))
+        put_back(found, message, facts)
     return found
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from complaint_llm.backends import EmbeddingRequest, WireRequest
-from complaint_llm.backends.shapes import count, items, mapping, number, optional_mapping, text, wrong
+from complaint_llm.backends.shapes import count, items, mapping, number, text, wrong
+from complaint_llm.backends.usage import UsageReader
 from complaint_llm.exceptions import BackendError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 
@@ -29,8 +30,8 @@ def decode(payload: Any, fail: Callable[[Any], BackendError]) -> EmbeddingOutput
         if index >= len(rows) or placed[index] is not None:
             raise ResponseFormatError("the answer has the wrong shape: data[].index is no order of the texts")
         placed[index] = vector(row.get("embedding"), "data[].embedding")
-    usage = optional_mapping(body.get("usage"), "usage")
-    tokens = count(usage.get("prompt_tokens"), "usage")
+    usage = UsageReader(body.get("usage"))
+    tokens = usage.count("prompt_tokens") or 0
     return EmbeddingOutput(
         tuple(found for found in placed if found is not None),
         TokenUsage(tokens, 0, tokens),

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, look_on_hub
-from complaint_llm_plugins.backends.workstation.model import Model, Settings, chat_messages, look_at, module
+from complaint_llm_plugins.backends.workstation.model import Model, Settings, look_at, module
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 
+from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.local_model import LocalModelBackend
+from complaint_llm.backends.prompts import as_turns
 from complaint_llm.backends.schema_refusal import Means
 from complaint_llm.backends.schema_subset import is_said_whole
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
-from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta, TokenUsage
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
@@ -98,45 +100,34 @@ class WorkstationBackend(LocalModelBackend[Model]):
     # -- one attempt, on a worker thread ---------------------------------------------------------------------------
 
     def answer(self, request: Request) -> InferenceOutput:
-        refused = self.refused(request)
+        answer = self._accumulator(request)
         model = self.model()
         with model.turn(request.deadline, request.cancel) as llama:
             reply = self._complete(llama, request, stream=False)
             choice = reply["choices"][0]
             usage = reply["usage"]
-        return InferenceOutput(
-            choice["message"]["content"] or "",
-            token_usage=TokenUsage(usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]),
-            finish_reason=choice["finish_reason"],
-            model=request.model or self.model_name(),
-            metadata=refused,
-        )
+        answer.text(choice["message"]["content"] or "")
+        answer.usage = TokenUsage(usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"])
+        answer.raw_finish_reason = choice["finish_reason"] or ""
+        return answer.output()
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
-        refused = self.refused(request)
+        answer = self._accumulator(request)
         model = self.model()
-        text: list[str] = []
-        finish = None
         with model.turn(request.deadline, request.cancel) as llama:
             for chunk in self._chunks(llama, request):
                 choice = chunk["choices"][0]
-                piece = choice["delta"].get("content")
-                if piece:
-                    text.append(piece)
-                    yield TextDelta(piece)
-                finish = choice["finish_reason"] or finish
+                yield from answer.text(choice["delta"].get("content") or "")
+                answer.raw_finish_reason = choice["finish_reason"] or answer.raw_finish_reason
             prompt, completion = llama.prompt_tokens, llama.completion_tokens
-        usage = TokenUsage(prompt, completion, prompt + completion)
-        yield Done(
-            usage,
-            InferenceOutput(
-                "".join(text),
-                token_usage=usage,
-                finish_reason=finish,
-                model=request.model or self.model_name(),
-                metadata=refused,
-            ),
-        )
+        answer.usage = TokenUsage(prompt, completion, prompt + completion)
+        yield from answer.done()
+
+    def _accumulator(self, request: Request) -> StreamAccumulator:
+        name = request.model or self.model_name()
+        answer = StreamAccumulator(self.refused(request), asked=name)
+        answer.model = name
+        return answer
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         model = self.model(embedding=True)
@@ -157,7 +148,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
             llama.reset()
         with _refusals():
             return llama.create_chat_completion(
-                chat_messages(request.messages), stream=stream, response_format=_response_format(request), **keys
+                as_turns(request.messages), stream=stream, response_format=_response_format(request), **keys
             )
 
     def _chunks(self, llama: Any, request: Request) -> Iterator[Any]:

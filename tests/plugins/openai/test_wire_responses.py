@@ -20,6 +20,7 @@ from complaint_llm.messages import (
     ReasoningDelta,
     TextDelta,
     TextPart,
+    TokenUsage,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -30,7 +31,6 @@ from complaint_llm.request import as_response_format
 
 GPT = OpenAIBackend(api_key="sk-secret-1", model="gpt-5.4", api="responses")
 CALL_1 = ToolCall("c1", "f", {"x": 1}, '{"x":1}')
-KEPT = "responses https://api.openai.com/v1"
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "opaque"}
 
 
@@ -63,11 +63,11 @@ def test_nothing_is_stored_unasked() -> None:
 
 
 def test_a_conversation_becomes_input_items() -> None:
-    """Messages, images, calls and results; reasoning that the provider encrypted goes back to it before its turn."""
+    """Messages, images, calls and results."""
     prompt = [
         Message("system", "Be brief."),
         Message("user", (TextPart("Look"), ImagePart(url="https://example.org/a.png"))),
-        Message("assistant", "Looking.", (CALL_1,), extra={KEPT: [REASONING]}),
+        Message("assistant", "Looking.", (CALL_1,)),
         Message("tool", "found", tool_call_id="c1"),
     ]  # fmt: skip
     sent = body(prompt=prompt, tools=(Tool("f", "Find"),))
@@ -80,7 +80,6 @@ def test_a_conversation_becomes_input_items() -> None:
                 {"type": "input_image", "image_url": "https://example.org/a.png", "detail": "auto"},
             ],
         },
-        REASONING,
         {"role": "assistant", "content": "Looking."},
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"x":1}'},
         {"type": "function_call_output", "call_id": "c1", "output": "found"},
@@ -91,12 +90,12 @@ def test_a_conversation_becomes_input_items() -> None:
     ]  # fmt: skip
 
 
-def test_reasoning_of_one_service_does_not_go_to_another() -> None:
-    """It could not be decrypted there: a fallback to another service goes on without it."""
-    elsewhere = OpenAIBackend(api_key="sk-secret-1", base_url="https://example.org/v1", api="responses")
-    turn = Message("assistant", "Yes.", extra={KEPT: [REASONING]})
-    assert REASONING in (GPT.encode(ask([turn])).body or {})["input"]
-    assert REASONING not in (elsewhere.encode(ask([turn])).body or {})["input"]
+def test_items_go_back_in_the_place_of_their_message() -> None:
+    """Whole and in their order, but for the ids of calls, which are those of the conversation."""
+    kept = [REASONING, {**message("Looking."), "id": "msg_1", "phase": "commentary"}, {**CALLED, "call_id": "c9"}]
+    turn = Message("assistant", "Looking.", (CALL_1,), extra={"responses": kept})
+    sent = body(prompt=[Message("user", "Look"), turn, Message("tool", "found", tool_call_id="c1")])["input"]
+    assert sent[1:] == [*kept[:2], CALLED, {"type": "function_call_output", "call_id": "c1", "output": "found"}]
 
 
 def test_parameters_have_this_wires_names() -> None:
@@ -139,9 +138,9 @@ def test_an_answer_is_put_together_from_its_items() -> None:
     output = GPT.decode(response(shown, message("Yes"), message("."), call), ask())
     assert (output.content, output.reasoning, output.model) == ("Yes.", "First.\n\nThen.", "served")
     assert output.tool_calls == (ToolCall("c1", "f", None, "{"),)
-    assert output.token_usage == (10, 4, 14, 8, 3)
+    assert output.token_usage == TokenUsage(10, 4, 14, 8, 3)
     assert output.finish_reason == "tool_calls"
-    assert output.message().extra == {KEPT: [REASONING]}
+    assert output.message().extra == {"responses": [shown, message("Yes"), message("."), call]}
 
 
 def test_confidence_comes_from_the_text_parts() -> None:
@@ -220,8 +219,8 @@ def test_a_stream_gives_the_same_answer_in_events() -> None:
     output = done(events)
     assert (output.content, output.reasoning) == ("Grüße, 世界", "First.\n\nThen.")
     assert output.tool_calls[0].arguments == {"x": 1}
-    assert output.token_usage == (10, 4, 14, 8, 3)
-    assert output.extra == {KEPT: [REASONING]}
+    assert output.token_usage == TokenUsage(10, 4, 14, 8, 3)
+    assert output.extra == {"responses": [REASONING, message("Grüße, 世界"), CALLED]}
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
