@@ -63,8 +63,15 @@ def item(
     quotes = find_quotes(parsed, schema, [SearchableText.of(material or "")]) if parsed is not None else ()
     metadata = {"task": {"id": task, "digest": "0" * 64}, **output.pop("metadata", {})}
     given: dict[str, Any] = {
-        **{"content": "", "parsed": parsed, "quotes": quotes, "findings": tuple(findings), "metadata": metadata},
-        **{"backend": "b", "model": "m", "finish_reason": "stop", "cost": 0.01},
+        "content": "",
+        "parsed": parsed,
+        "quotes": quotes,
+        "findings": tuple(findings),
+        "metadata": metadata,
+        "backend": "b",
+        "model": "m",
+        "finish_reason": "stop",
+        "cost": 0.01,
         **output,
     }
     result = Result(id or f"item-{number}", InferenceOutput(**given), None)

@@ -33,7 +33,11 @@ class Browser:
                 program,
                 *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
                 *("--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage"),
-                *(f"--user-data-dir={self._profile.name}", "--remote-debugging-pipe", f"--window-size={width},{height}"),
+                *(
+                    f"--user-data-dir={self._profile.name}",
+                    "--remote-debugging-pipe",
+                    f"--window-size={width},{height}",
+                ),
                 "about:blank",
             ],
             preexec_fn=renumber,
@@ -84,7 +88,9 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.terminate()
         self._process.wait(30)
         os.close(self._write)

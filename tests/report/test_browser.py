@@ -61,7 +61,25 @@ def show(browser: Browser, folder: Path, items: list[ReportItem]) -> Path:
     return path
 
 
-WORDS = "the landlord changed lock on Sunday and kept passports لم يدفع الإيجار señora Đặng said $1,140 later".split()
+WORDS = [
+    "the",
+    "landlord",
+    "changed",
+    "lock",
+    "on",
+    "Sunday",
+    "and",
+    "kept",
+    "passports",
+    "لم",
+    "يدفع",
+    "الإيجار",
+    "señora",
+    "Đặng",
+    "said",
+    "$1,140",
+    "later",
+]
 
 
 def written(seed: int) -> tuple[str, list[str]]:
@@ -118,7 +136,7 @@ def test_every_standing_quote_is_marked_where_it_stands(browser: Browser, tmp_pa
 HOSTILE = [
     "<script>window.ran = 1</script> is what the letter said here",
     "<img src=x onerror='window.ran=1'> is what the letter said here",
-    "\"><svg onload=window.ran=1> is what the letter said here",
+    '"><svg onload=window.ran=1> is what the letter said here',
     "' onmouseover='window.ran=1' is what the letter said here",
     "</script><script>window.ran=1</script> is what the letter said",
     "{{ 7 * 7 }} {% raw %} is what the letter said here",
@@ -132,7 +150,7 @@ HOSTILE = [
 
 
 def test_text_from_outside_is_text(browser: Browser, tmp_path: Path) -> None:
-    """Markup in the text, in quotes, ids, names, labels, errors and the model's words runs nowhere and fetches nothing."""
+    """Markup in the text, in quotes, ids, names, labels and errors runs nowhere and fetches nothing."""
     items = []
     for number, hostile in enumerate(HOSTILE, 1):
         answer = claims_answer(hostile, type=hostile, languages=[hostile], no_claims_because=hostile)

@@ -24,8 +24,22 @@ TEXT = (
 )
 PEOPLE = [
     {"ref": "P1", "name": "Ana Gómez", "kind": "person", "role": "client", "minor": None, "quote": "I am Ana Gómez."},
-    {"ref": "P2", "name": "Ed Tassler", "kind": "person", "role": "other_side", "minor": None, "quote": "Mr. Ed Tassler"},
-    {"ref": "P3", "name": None, "kind": "person", "role": "affected", "minor": None, "quote": "He owes Rosa $1,140 too"},
+    {
+        "ref": "P2",
+        "name": "Ed Tassler",
+        "kind": "person",
+        "role": "other_side",
+        "minor": None,
+        "quote": "Mr. Ed Tassler",
+    },
+    {
+        "ref": "P3",
+        "name": None,
+        "kind": "person",
+        "role": "affected",
+        "minor": None,
+        "quote": "He owes Rosa $1,140 too",
+    },
 ]
 WAGES = {"type": "wages_unpaid", "claimant": "Ana Gomez", "respondent": "Tassler"}
 MONEY = {"value": "1,140", "quote": "owes me $1,140 since"}
@@ -33,7 +47,15 @@ DAY = {"year": 2026, "month": 5, "day": 6, "quote": "May 6, 2026"}
 
 
 def amount(value: str, quote: str) -> dict[str, Any]:
-    return {"value": value, "currency": "$", "per": None, "qualifier": None, "what": "pay", "state": "unclear", "quote": quote}
+    return {
+        "value": value,
+        "currency": "$",
+        "per": None,
+        "qualifier": None,
+        "what": "pay",
+        "state": "unclear",
+        "quote": quote,
+    }
 
 
 def date(year: int | None, month: int | None, day: int | None, quote: str) -> dict[str, Any]:
@@ -132,7 +154,9 @@ def test_one_answer_counts_for_one_expectation(tmp_path: Path) -> None:
 
 def test_a_claim_that_rests_on_nothing_in_the_text_is_missed(tmp_path: Path) -> None:
     """What the page shows apart counts for nothing."""
-    lost = answer(facts=[{"ref": "F1", "statement": "s", "known_from": "unclear", "quote": "he confessed it all to us"}])
+    lost = answer(
+        facts=[{"ref": "F1", "statement": "s", "known_from": "unclear", "quote": "he confessed it all to us"}]
+    )
     (found,) = compare(item(TEXT, lost), tmp_path, claims=[WAGES]).items
     assert len(found.missed["claims"]) == 1
 
@@ -226,7 +250,8 @@ def test_names(one: str, other: str, same: bool) -> None:
     ("one", "other", "same"),
     [
         ("1,140", "$1,140", True), ("1,140", "1140", True), ("17.50", "$17.50.", True), ("$ 9,860", "9860", True),
-        ("quince", "Quince", True), ("€1,000,000", "1000000", True), ("17.50", "17.5", False), ("1.140", "1,140", False),
+        ("quince", "Quince", True), ("€1,000,000", "1000000", True), ("17.50", "17.5", False),
+        ("1.140", "1,140", False),
         ("11,40", "1,140", False), ("-5", "5", False), ("15", "1.5", False),
     ],
 )  # fmt: skip
@@ -282,7 +307,12 @@ def test_two_runs_in_lines() -> None:
     assert "claims: the same in 2 of 2" in lines
     assert "a.csv: $0.0200, 0.0 s" in lines
     assert "b.csv: $0.0100 and 1 of unknown cost, 0.0 s" in lines
-    assert lines[-4:] == ["  item-1: agrees", "  item-2: differs in dates", "only in a.csv: item-3", "only in b.csv: item-4"]
+    assert lines[-4:] == [
+        "  item-1: agrees",
+        "  item-2: differs in dates",
+        "only in a.csv: item-3",
+        "only in b.csv: item-4",
+    ]
 
 
 def test_other_answers_are_compared_by_their_own_fields() -> None:

@@ -61,7 +61,24 @@ def test_a_long_text_shows_passages_around_its_quotes() -> None:
     assert [s.text for line in lines for s in line.segments if s.quotes] == [HEAT, LOCK]
 
 
-UNSEEN = [0x00, 0x07, 0x1B, 0x7F, 0x85, 0x9B, 0x61C, 0x200B, 0x200E, 0x200F, 0x202A, 0x202E, 0x2066, 0x2069, 0xFEFF, 0xD800]
+UNSEEN = [
+    0x00,
+    0x07,
+    0x1B,
+    0x7F,
+    0x85,
+    0x9B,
+    0x61C,
+    0x200B,
+    0x200E,
+    0x200F,
+    0x202A,
+    0x202E,
+    0x2066,
+    0x2069,
+    0xFEFF,
+    0xD800,
+]
 
 
 @pytest.mark.parametrize("code", UNSEEN)
@@ -122,14 +139,17 @@ def test_a_claim_keeps_what_stands_and_names_what_does_not(quote: str) -> None:
     [
         ("amounts", {"value": "999", "what": "odd thing", "quote": "$999 was asked for by him"}),
         ("dates", {"year": None, "month": 5, "day": 6, "event": "odd thing", "quote": "on May 6 he came there"}),
-        ("people", {"ref": "P1", "name": "odd thing", "kind": "person", "role": "client", "quote": "Mrs Nobody said so"}),
+        (
+            "people",
+            {"ref": "P1", "name": "odd thing", "kind": "person", "role": "client", "quote": "Mrs Nobody said so"},
+        ),
         ("documents", {"what": "odd thing", "held_by": "client", "at_risk": False, "quote": "the letter of the bank"}),
         ("urgent", {"kind": "odd thing", "quote": "he will come again tomorrow"}),
         ("stated_deadlines", {"what": "odd thing", "limit_as_written": "9 days", "quote": "due in 9 days they said"}),
     ],
 )
 def test_every_kind_of_entry_stands_apart_without_its_words(list_name: str, entry: dict[str, Any]) -> None:
-    """Amounts, dates, people, documents, urgent things and deadlines are shown as the text's only if their words stand."""
+    """Amounts, dates, people, documents, deadlines are shown as the text's only if their words stand."""
     shown = page(item(TEXT, claims_answer(HEAT, **{list_name: [entry]})))
     assert entry["quote"] in apart(shown)
     assert entry["quote"] not in shown.replace(apart(shown), "")

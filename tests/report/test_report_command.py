@@ -83,7 +83,18 @@ def test_what_is_not_there_is_one_line(batch: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no json", "[]", "{}", '{"id": "a"}', "null", '"text"', '{"id": 1, "text": 2}', "\n", "{", '{"text": "", "error": 1}'],
+    [
+        "no json",
+        "[]",
+        "{}",
+        '{"id": "a"}',
+        "null",
+        '"text"',
+        '{"id": 1, "text": 2}',
+        "\n",
+        "{",
+        '{"text": "", "error": 1}',
+    ],
 )
 def test_a_file_of_somebody_else_is_one_line(text: str, tmp_path: Path) -> None:
     """JSON lines that no batch wrote are told by their line."""
