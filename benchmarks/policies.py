@@ -40,7 +40,7 @@ def tables(options: Options) -> Sequence[Table]:
             "µs",
             1e6,
             down,
-            [Limit(DOWN, 10, of="figure")],
+            [Limit(DOWN, 20, of="figure")],
         ),
     ]
 

@@ -18,11 +18,16 @@ from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.config import BackendEntry, Config
+    from complaint_llm.evidence import EvidenceStore
     from complaint_llm.host import PluginHost
     from complaint_llm.routing.budget import Account
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Strategy
     from complaint_llm.routing.shared import SharedState
+
+
+EVIDENCE_PATH = Path(".complaint_llm/evidence")
+"""Where evidence is kept where no config says: in the working directory."""
 
 
 class Assembled(NamedTuple):
@@ -181,3 +186,23 @@ def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> St
         return make_strategy(given)
     offered = host.offer("complaint_llm_strategies", given)
     return make_strategy(given, {} if offered is None else {given: offered})
+
+
+def evidence_store(
+    folder: Path, settings: Mapping[str, Any], privacy: str | None = None, host: PluginHost | None = None
+) -> EvidenceStore:
+    """The store that the settings of section EVIDENCE describe; in ``folder`` where they name no path.
+
+    ``blocks`` is the URL of a store that a plugin of ``host`` offers. Raises ConfigError, PluginError.
+    """
+    from complaint_llm.evidence import EvidenceStore
+
+    known = {"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings}
+    url = known.get("blocks")
+    if isinstance(url, str):
+        scheme = url.partition("://")[0]
+        offered = host.offer("complaint_llm_block_stores", scheme) if host is not None else None
+        if offered is None:
+            raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
+        known["blocks"] = offered(url)
+    return EvidenceStore(**known)

@@ -8,7 +8,15 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
-from complaint_llm.assembly import Guards, assemble, check_settings, choose_strategy, make_cache, make_guards
+from complaint_llm.assembly import (
+    Guards,
+    assemble,
+    check_settings,
+    choose_strategy,
+    evidence_store,
+    make_cache,
+    make_guards,
+)
 from complaint_llm.backends.asking import DEFAULT_TIMEOUT
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, declared_in, find_part, members_of, only_mocks
@@ -33,14 +41,10 @@ if TYPE_CHECKING:
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.explanation import Explanation
-    from complaint_llm.host import PluginHost
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
     from complaint_llm.routing.candidate import Candidate, Strategy
     from complaint_llm.tasks.task import Task
-
-EVIDENCE_PATH = Path(".complaint_llm/evidence")
-"""Where evidence is kept where no config says: in the working directory."""
 
 
 class Mediator(ComposedBackend):
@@ -414,23 +418,3 @@ class Mediator(ComposedBackend):
 
     def _privacy(self) -> Literal["local"] | None:
         return self._local_only
-
-
-def evidence_store(
-    folder: Path, settings: Mapping[str, Any], privacy: str | None = None, host: PluginHost | None = None
-) -> EvidenceStore:
-    """The store that the settings of section EVIDENCE describe; in ``folder`` where they name no path.
-
-    ``blocks`` is the URL of a store that a plugin of ``host`` offers. Raises ConfigError, PluginError.
-    """
-    from complaint_llm.evidence import EvidenceStore
-
-    known = {"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings}
-    url = known.get("blocks")
-    if isinstance(url, str):
-        scheme = url.partition("://")[0]
-        offered = host.offer("complaint_llm_block_stores", scheme) if host is not None else None
-        if offered is None:
-            raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
-        known["blocks"] = offered(url)
-    return EvidenceStore(**known)

@@ -11,6 +11,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 
 from complaint_llm.message_shapes import arguments_text, call_fields, message_fields
+from complaint_llm.model_info import ModelInfo as ModelInfo
+from complaint_llm.model_info import Price as Price
+from complaint_llm.model_info import TokenUsage as TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.checks.check import Finding
@@ -161,28 +164,6 @@ Prompt: TypeAlias = str | Sequence[MessageLike]
 ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
 
 
-class TokenUsage(NamedTuple):
-    """Tokens of one answer, and what else its price depends on. All zero: unknown, the provider said nothing readable.
-
-    ``prompt_tokens`` includes ``cached_tokens`` and ``cache_write_tokens``; ``completion_tokens`` includes
-    ``reasoning_tokens``. These parts are ``None`` where the provider does not say.
-    """
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    """Tokens of the prompt that were written to the provider's cache."""
-    cache_write_1h_tokens: int | None = None
-    """Those of them that are kept for an hour (Anthropic), at a price of their own."""
-    service_tier: str | None = None
-    """The provider's name of the service tier that answered, where it is not the standard one."""
-    unpriced: str | None = None
-    """What was billed besides these counts, or could not be read, as a phrase: the cost is unknown then."""
-
-
 class Attempt(NamedTuple):
     """One try at one backend, or the reason why it was passed over.
 
@@ -303,82 +284,6 @@ class EmbeddingOutput(NamedTuple):
     backend: str = ""
     model: str = ""
     attempts: tuple[Attempt, ...] = ()
-
-
-class Price(NamedTuple):
-    """US dollars per million tokens, for prompts of more than ``above`` tokens that one service tier answers (None: the
-    standard one). ``None`` is unknown, never free; cached input without a price of its own costs what input does."""
-
-    input: float | None = None
-    output: float | None = None
-    cached_input: float | None = None
-    cache_write: float | None = None
-    cache_write_1h: float | None = None
-    above: int = 0
-    service_tier: str | None = None
-
-    def cost(self, usage: TokenUsage) -> float | None:
-        """US dollars for this usage; ``None`` if a price that it needs is unknown, or its parts exceed the whole."""
-        cached = usage.cached_tokens or 0
-        written = usage.cache_write_tokens or 0
-        hour = usage.cache_write_1h_tokens or 0
-        fresh = usage.prompt_tokens - cached - written
-        if fresh < 0 or hour > written:
-            return None
-        dollars = 0.0
-        for tokens, price in (
-            (fresh, self.input),
-            (cached, self.input if self.cached_input is None else self.cached_input),
-            (written - hour, self.cache_write),
-            (hour, self.cache_write_1h),
-            (usage.completion_tokens, self.output),
-        ):
-            if tokens and price is None:
-                return None
-            dollars += tokens * (price or 0.0)
-        return dollars / 1e6
-
-
-class ModelInfo(NamedTuple):
-    """What is known of a model. Prices are US dollars per million tokens; ``None`` is unknown, never free."""
-
-    name: str
-    provider: str
-    context_window: int | None = None
-    max_output_tokens: int | None = None
-    input_price: float | None = None
-    output_price: float | None = None
-    cached_input_price: float | None = None
-    capabilities: frozenset[str] = frozenset()
-    retires: str | None = None
-    """The day (ISO date) on which the provider stops or stopped serving it, where known."""
-    cache_write_price: float | None = None
-    cache_write_1h_price: float | None = None
-    other_prices: tuple[Price, ...] = ()
-    """Prices of longer prompts and of other service tiers."""
-
-    @property
-    def prices(self) -> tuple[Price, ...]:
-        """All prices: the usual one, then the others."""
-        usual = Price(
-            self.input_price,
-            self.output_price,
-            self.cached_input_price,
-            self.cache_write_price,
-            self.cache_write_1h_price,
-        )
-        return (usual, *self.other_prices)
-
-    def calculate_cost(self, usage: TokenUsage) -> float | None:
-        """US dollars for this usage; ``None`` if a price that it needs is unknown, or it names what has no price."""
-        if usage.unpriced is not None or self.input_price is None:
-            return None
-        fitting = [
-            price
-            for price in self.prices
-            if price.service_tier == usage.service_tier and (price.above < usage.prompt_tokens or not price.above)
-        ]
-        return max(fitting, key=lambda price: price.above).cost(usage) if fitting else None
 
 
 class TextDelta(NamedTuple):

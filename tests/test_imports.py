@@ -119,5 +119,6 @@ def test_the_exceptions_are_light(tmp_path: Path) -> None:
         "complaint_llm",
         "complaint_llm.exceptions",
         "complaint_llm.messages",
+        "complaint_llm.model_info",
         "complaint_llm.message_shapes",
     }

@@ -37,7 +37,9 @@ KEPT = (
 )
 """The variables of this process that a program sees, besides its type's own: where it is, where the network is."""
 
-REFUSED = frozenset(("location", "embedding_model", "extra_body", "custom_headers", "connection_timeout"))
+REFUSED = frozenset(
+    ("location", "embedding_model", "extra_body", "custom_headers", "idempotency_header", "connection_timeout")
+)
 """Common keys that no program can honour; a program that talks to a provider is never local."""
 
 

@@ -193,11 +193,12 @@ class HTTPBackend(Backend):
             return super().answer_stream(request)
         self._check_key()
         wire = self.encode(request)
+        body = self._body(wire)
         stream = self.transport.stream(
             wire.method,
             wire.path,
-            self._body(wire),
-            headers={"Accept": "text/event-stream", **wire.headers},
+            body,
+            headers={"Accept": "text/event-stream", **self._idempotency(body, request), **wire.headers},
             deadline=request.deadline,
             cancel=request.cancel,
             local_only=request.privacy == "local",
@@ -270,11 +271,12 @@ class HTTPBackend(Backend):
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _send(self, wire: WireRequest, request: Request | EmbeddingRequest) -> Response:
+        body = self._body(wire)
         response = self.transport.request(
             wire.method,
             wire.path,
-            self._body(wire),
-            headers=wire.headers,
+            body,
+            headers={**self._idempotency(body, request), **wire.headers},
             deadline=request.deadline,
             cancel=request.cancel,
             local_only=request.privacy == "local",
@@ -285,6 +287,16 @@ class HTTPBackend(Backend):
         if response.status >= 400:
             raise self._error(response)
         return response
+
+    def _idempotency(self, body: bytes | None, request: Request | EmbeddingRequest) -> Mapping[str, str]:
+        """The header by which a service knows a request that it answered already: the same for each retry of a call."""
+        name = self.options.idempotency_header
+        if name is None:
+            return NOTHING
+        from hashlib import sha256
+
+        said = f"{request.deadline.call_id} {self.id} ".encode() + (body or b"")
+        return {name: sha256(said).hexdigest()[:32]}
 
     def _logged(self, wire: WireRequest, response: Response) -> Response:
         if self.options.verbose:

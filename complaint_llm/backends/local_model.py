@@ -27,7 +27,16 @@ LOAD_TIMEOUT = 3600.0
 """Seconds that loading, a download included, may take where ``load_timeout`` is not set."""
 
 REFUSED = frozenset(
-    ("api_key", "base_url", "custom_headers", "connection_timeout", "extra_body", "pricing", "embedding_model")
+    (
+        "api_key",
+        "base_url",
+        "custom_headers",
+        "idempotency_header",
+        "connection_timeout",
+        "extra_body",
+        "pricing",
+        "embedding_model",
+    )
 )
 """Common keys that mean nothing to a model in this process."""
 

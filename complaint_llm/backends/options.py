@@ -31,6 +31,7 @@ class Options(NamedTuple):
     embedding_model: str | None = None
     extra_body: Mapping[str, Any] = NOTHING
     custom_headers: Mapping[str, Secret] = NOTHING
+    idempotency_header: str | None = None
     timeout: float | None = None
     connection_timeout: float = 10.0
     load_timeout: float | None = None

@@ -43,7 +43,7 @@ class Flow:
         self._closed = False  # nothing more is read
         self._stopped = False  # nothing more is sent
         self._error: BaseException | None = None
-        self.starved = False
+        self.fault: BaseException | None = None
         """Set by a thread that could not go on: some item will never be heard of. To set it takes no memory and no
         lock, because memory is what it lacked; whoever waits looks at it once in a while."""
 
@@ -53,9 +53,9 @@ class Flow:
         """Wait until one more item may be read. False: read no more."""
         with self._lock:
             if self._free() < 1:
-                while not self._closed and not self.starved and self._free() < self._refill:
+                while not self._closed and self.fault is None and self._free() < self._refill:
                     self._room.wait(_LOOK)
-            return not self._closed and not self.starved
+            return not self._closed and self.fault is None
 
     def enter(self) -> bool:
         """Count the item that was just read. False: the batch was stopped meanwhile, the item is not part of it."""
@@ -121,7 +121,7 @@ class Flow:
         """
         with self._lock:
             while not self._results:
-                if self.starved or (self._closed and self._undelivered <= 0):
+                if self.fault is not None or (self._closed and self._undelivered <= 0):
                     return None
                 if not self._news.wait(timeout or _LOOK) and timeout is not None:
                     raise TimeoutError
@@ -158,4 +158,4 @@ class Flow:
     def settled(self) -> bool:
         """Nothing more is read, and everything read was delivered or dropped."""
         with self._lock:
-            return self.starved or (self._closed and self._undelivered <= 0)
+            return self.fault is not None or (self._closed and self._undelivered <= 0)

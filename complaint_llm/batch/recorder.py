@@ -60,8 +60,8 @@ class Unrecorded:
         try:
             output, error = _paid(output, error)
             self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),), answered=1)
-        except BaseException:
-            self._flow.starved = True
+        except BaseException as error:
+            self._flow.fault = error
             raise
 
     def withdrawn(self, works: list[Work]) -> None:
@@ -160,8 +160,8 @@ class JournalRecorder:
             output, error = _paid(output, error)
             self._flow.answered()
             self._inbox.put(_Finished(work, output, error))
-        except BaseException:
-            self._flow.starved = True
+        except BaseException as error:
+            self._flow.fault = error
             raise
 
     def withdrawn(self, works: list[Work]) -> None:
@@ -212,8 +212,8 @@ class JournalRecorder:
                     self._hand_on(group, verdicts)
                 else:
                     self._keep(group)
-        except BaseException:
-            self._flow.starved = True
+        except BaseException as error:
+            self._flow.fault = error
             raise
         finally:
             self._journal.close()

@@ -169,8 +169,9 @@ class BatchRun(Iterator[BatchResult]):
         error = self._recorder.failure() or self._flow.error
         if error is not None:
             raise error
-        if self._flow.starved:
-            raise BatchError("memory ran out: a thread of the batch ended in the middle of its work")
+        fault = self._flow.fault
+        if fault is not None:
+            raise BatchError(f"a thread of the batch ended in the middle of its work: {fault!r}") from fault
         if self._interrupted:
             raise KeyboardInterrupt(f"stopped after {self.summary.total} results; {self._resume_hint}")
 
@@ -297,29 +298,31 @@ def _open(
 
 def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Digest) -> None:
     """The feeder: the only thread that touches the input."""
+    try:
+        flow.end(_read_all(flow, recorder, items, digest))
+    except BaseException as error:
+        flow.fault = error  # an item was counted and nobody knows of it, or nobody hears that there are no more
+        raise
+
+
+def _read_all(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Digest) -> BaseException | None:
+    """Read until there is nothing more to read, or nothing more is wanted; the error of the input, if it failed."""
     numbers = count()
     try:
         source = iter(items)
-        while flow.admit():
-            try:
-                given = next(source)
-            except StopIteration:
-                break
-            try:
-                if not flow.enter():
-                    return
-                recorder.read(*_work(next(numbers), given, digest))
-            except BaseException:
-                flow.starved = True  # the item was counted, and nobody else knows of it
-                raise
     except BaseException as error:  # noqa: BLE001 - the input's error is raised where its results are awaited
+        return error
+    while flow.admit():
         try:
-            flow.end(error)
-        except BaseException:
-            flow.starved = True
-            raise
-    else:
-        flow.end()
+            given = next(source)
+        except StopIteration:
+            break
+        except BaseException as error:  # noqa: BLE001 - the same
+            return error
+        if not flow.enter():
+            break
+        recorder.read(*_work(next(numbers), given, digest))
+    return None
 
 
 def _work(position: int, given: ItemLike, digest: Digest) -> tuple[Work, Exception | None]:

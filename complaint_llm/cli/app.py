@@ -99,7 +99,7 @@ class App:
 
     def open_store(self) -> EvidenceStore:
         """The store of evidence that the config names, or that of the working directory without a config."""
-        from complaint_llm.mediator import evidence_store
+        from complaint_llm.assembly import evidence_store
 
         if self.find_config() is None:
             return evidence_store(Path(), {})

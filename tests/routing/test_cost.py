@@ -89,7 +89,7 @@ def microseconds(*works: Callable[[], object]) -> list[float]:
     return [each / slower for each in best]
 
 
-def test_a_known_dead_first_backend_adds_at_most_10_microseconds() -> None:
+def test_a_known_dead_first_backend_adds_at_most_20_microseconds() -> None:
     breaker = Breaker("dead", BreakerSettings(1, 1e9))
     entered = breaker.enter(ask(), 0)
     assert not isinstance(entered, CircuitOpenError)
@@ -97,13 +97,13 @@ def test_a_known_dead_first_backend_adds_at_most_10_microseconds() -> None:
     router, request = Router(), ask(seconds=600)
     dead, live = Instant((breaker,)), Instant(admission("a"))
     alone, behind = microseconds(lambda: router.answer(request, (live,)), lambda: router.answer(request, (dead, live)))
-    assert behind - alone <= 10.0
+    assert behind - alone <= 20.0
 
 
-def test_the_default_policies_take_at_most_10_microseconds_of_a_call() -> None:
+def test_the_default_policies_take_at_most_20_microseconds_of_a_call() -> None:
     router, request, backend = Router(), ask(seconds=600), Instant(admission("a", meter=Meter()))
     (taken,) = microseconds(lambda: router.answer(request, (backend,)))
-    assert taken <= 10.0
+    assert taken <= 20.0
 
 
 def test_all_limits_together_take_at_most_15_microseconds_each() -> None:

@@ -26,7 +26,7 @@ def schema(task: str) -> Any:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("path", INTAKES, ids=lambda path: path.stem)
 def test_every_check_passes_on_the_intakes(path: Path, task: str) -> None:
-    """The answer fits the schema, each quote stands, each number leads somewhere; it says that it is a demonstration."""
+    """The answer fits the schema, each quote stands, each number leads somewhere; it says it is a demonstration."""
     with Mediator([MockBackend(echo=True)]) as mediator:
         output = mediator.infer(path.read_text(encoding="utf-8"), task={"id": task, "demonstration": True})
     assert output.findings == ()
