@@ -33,7 +33,7 @@ endef
 .PHONY: help run local test dev peers lint wheel lowest newest endurance lock benchmark clean
 
 help:
-	@echo "make run        answer examples/complaints.jsonl with config.example.json, into answers.jsonl"
+	@echo "make run        read the 24 intakes in examples/intakes for claims, into claims.csv and report.html"
 	@echo "make local      the same with a model on this machine, fetched once (builds llama.cpp: some minutes)"
 	@echo "make test       the whole test suite, in an environment of its own"
 	@echo "make dev        .venv-dev: editable, with all that tests, types and style need"
@@ -45,16 +45,18 @@ help:
 	@echo "make endurance  the long runs that the suite has samples of"
 	@echo "make lock       renew requirements/*.txt and the list of what the product is made of"
 	@echo "make benchmark  measure everything again and write docs/performance.md (about half an hour)"
-	@echo "make clean      remove what the targets above made, answers.jsonl too"
+	@echo "make clean      remove what the targets above made, claims and reports too"
 
-# A demonstration's answers are asked again, real ones are kept: the second run of a real job costs nothing.
+# Without a model plain rules answer, into claims.demo.csv. Answers are kept: the second run of a real job costs nothing.
 run: .venv/ready
-	@fresh=; if grep -qs '"demo": *true' answers.jsonl; then fresh=--fresh; fi; \
-	.venv/bin/complaint-llm -c config.example.json batch examples/complaints.jsonl -o answers.jsonl $$fresh
+	@.venv/bin/complaint-llm -c config.example.json batch examples/intakes --task claims -o claims.csv --demo --table; code=$$?; \
+	newest=$$(ls -t claims.csv claims.demo.csv 2>/dev/null | head -n 1); test -n "$$newest" || exit $$code; \
+	.venv/bin/complaint-llm -c config.example.json report "$$newest" -o report.html || exit $$?; \
+	echo "the table is $$newest; the page is named above"; exit $$code
 
 # Nothing leaves the machine: the model file comes from the Hub once, the intakes stay here.
 local: .venv-local/ready
-	.venv-local/bin/complaint-llm -c examples/config.local.json batch examples/complaints.jsonl -o answers.local.jsonl -w 1
+	.venv-local/bin/complaint-llm -c examples/config.local.json batch examples/intakes --task claims -o claims.local.csv -w 1 --table
 
 test: .venv-test/ready
 	.venv-test/bin/python $(PYTEST) $(TESTS)
@@ -79,9 +81,9 @@ wheel: .venv-wheel/built
 	.venv-wheel/empty/bin/python $(PIP_INSTALL) --require-hashes -r requirements/run.txt
 	.venv-wheel/empty/bin/python $(PIP_INSTALL) --no-deps dist/*.whl
 	mkdir .venv-wheel/elsewhere
-	cp examples/complaints.jsonl config.example.json .venv-wheel/elsewhere/
-	cd .venv-wheel/elsewhere && ../empty/bin/complaint-llm -c config.example.json batch complaints.jsonl -o answers.jsonl
-	@test "$$(wc -l < .venv-wheel/elsewhere/answers.jsonl)" = "$$(wc -l < examples/complaints.jsonl)"
+	cp -r examples/intakes config.example.json .venv-wheel/elsewhere/
+	cd .venv-wheel/elsewhere && ../empty/bin/complaint-llm -c config.example.json batch intakes --task claims --demo -o claims.jsonl
+	@test "$$(cat .venv-wheel/elsewhere/claims*.jsonl | wc -l)" = "$$(ls examples/intakes | wc -l)"
 	@ls dist/*
 
 lowest: .venv-lowest/ready
@@ -92,7 +94,7 @@ newest:
 	rm -rf .venv-newest
 	$(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build
-	.venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,test]"
+	.venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,report,test]"
 	.venv-newest/bin/python $(PYTEST) -p no:warnings $(TESTS) || echo "With the newest versions of everything the tests named above fail; the locked versions are what counts."
 
 # All environments agree: the largest is resolved first, the others take its versions.
@@ -101,13 +103,13 @@ LOCKED := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --
 lock:
 	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python $(PIP_INSTALL) --upgrade uv cyclonedx-bom
-	$(LOCKED) --upgrade --extra cli --extra test --extra peers -o requirements/peers.txt
-	$(LOCKED) --upgrade --extra cli --extra test -c requirements/peers.txt -o requirements/test.txt
-	$(LOCKED) --upgrade --extra cli --extra lint -c requirements/peers.txt -o requirements/lint.txt
-	$(LOCKED) --upgrade --extra cli -c requirements/peers.txt -o requirements/run.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra test --extra peers -o requirements/peers.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra test -c requirements/peers.txt -o requirements/test.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra lint -c requirements/peers.txt -o requirements/lint.txt
+	$(LOCKED) --upgrade --extra cli --extra report -c requirements/peers.txt -o requirements/run.txt
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --resolution lowest-direct \
-		--upgrade setup.cfg --extra cli --extra redis --extra prices -o .venv-lock/lowest.txt
-	$(LOCKED) --upgrade --extra cli --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
+		--upgrade setup.cfg --extra cli --extra report --extra redis --extra prices -o .venv-lock/lowest.txt
+	$(LOCKED) --upgrade --extra cli --extra report --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
 	.venv-lock/bin/python scripts/make_sbom.py
 
 benchmark: .venv-bench/ready
@@ -115,7 +117,7 @@ benchmark: .venv-bench/ready
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf benchmarks/.venvs benchmarks/.build answers.jsonl answers.jsonl.journal* answers.local.jsonl answers.local.jsonl.journal*
+	rm -rf benchmarks/.venvs benchmarks/.build claims.csv claims.demo.csv claims.local.csv claims*.journal* report.html report.demo.html
 	find . -name __pycache__ -prune -not -path './node_modules/*' -exec rm -rf {} +
 
 .venv/ready: requirements/run.txt $(METADATA) $(PRODUCT)

@@ -16,6 +16,7 @@ ComplaintLLMError
 │   ├── BackendConnectionError      no connection, or it broke
 │   ├── ServerError                 5xx
 │   ├── ResponseFormatError         an answer that is no valid answer
+│   ├── CheckFailedError            a check of the answer found something; ``findings``
 │   ├── StreamInterruptedError      a stream broke off; ``partial`` has the text so far
 │   ├── BudgetExceededError         our own budget is spent; nothing was sent
 │   ├── CircuitOpenError            the breaker is open; nothing was sent
@@ -192,6 +193,14 @@ class ResponseFormatError(BackendError):
     """
 
     token_usage: TokenUsage | None = None
+
+
+class CheckFailedError(BackendError):
+    """A check found something wrong in an answer, and its task says that this is a failure. ``findings`` says what."""
+
+    def __init__(self, message: str, *, findings: Sequence[Any] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.findings = tuple(findings)
 
 
 class StreamInterruptedError(BackendError):

@@ -14,6 +14,7 @@ from pluggy import HookimplMarker, HookspecMarker
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
     from complaint_llm.batch import ExecutorFactory
+    from complaint_llm.checks.check import Check
     from complaint_llm.evidence import BlockStore
     from complaint_llm.routing.candidate import Strategy
 
@@ -52,4 +53,15 @@ def complaint_llm_block_stores() -> Mapping[str, Callable[[str], BlockStore]] | 
 
     Called when the store of evidence is opened and EVIDENCE.blocks is set, of the dropped-in plugins and those of
     PLUGINS.enable; None offers nothing. What such a store gives back is verified at every read.
+    """
+
+
+@hookspec
+def complaint_llm_checks() -> Mapping[str, Check] | None:
+    """Checks of answers by the names that a task's ``checks`` may give them: ``check(parsed, context) -> [Finding]``.
+
+    ``context`` is a ``complaint_llm.checks.check.CheckContext``. Called when TASKS names a check that is not built
+    in, of
+    the dropped-in plugins and those of PLUGINS.enable; None offers nothing. A check changes nothing, and any thread may
+    call it.
     """

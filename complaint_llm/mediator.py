@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from complaint_llm.batch import AnswerSettings, BatchExecutor, BatchItem, BatchRun
+    from complaint_llm.batch.items import ItemLike
+    from complaint_llm.checks.check import Check
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.evidence import EvidenceStore
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
     from complaint_llm.routing.candidate import Candidate, Strategy
+    from complaint_llm.tasks.task import Task
 
 
 class Mediator(ComposedBackend):
@@ -141,6 +144,14 @@ class Mediator(ComposedBackend):
 
     query_backend = Backend.generate
 
+    def task(self, id: str) -> Task:
+        """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
+        own = None if self.config is None else self.config.tasks.get(id)
+        return super().task(id) if own is None else own
+
+    def _checks(self) -> Mapping[str, Check]:
+        return (self.config.checks if self.config is not None else None) or super()._checks()
+
     def batch(
         self,
         prompts: Iterable[Prompt | BatchItem],
@@ -164,12 +175,15 @@ class Mediator(ComposedBackend):
         id. ``max_cost`` stops the sending once the known prices of all answers reach so many US dollars.
         ``timeout`` is per prompt, in seconds. At most ``2 * max_workers`` prompts are in flight. ``executor`` is where
         the asking is done instead of threads of this process; in other processes a Mediator is opened from the same
-        config file. Closing what is returned cancels what is in flight.
+        config file. ``task`` among the parameters is that of every item that names none. Closing what is returned
+        cancels what is in flight.
         """
         from functools import partial
 
         from complaint_llm.batch import item_digest, run_batch
+        from complaint_llm.batch.task_items import all_for_task
         from complaint_llm.call import CancelToken
+        from complaint_llm.tasks.apply import TaskCall
         from complaint_llm.travelling import TravellingAsk
 
         if isinstance(prompts, str):
@@ -177,6 +191,12 @@ class Mediator(ComposedBackend):
         if executor is not None and "local" in (self._local_only, params.get("privacy")):
             raise InvalidRequestError('privacy "local": an executor may run on another machine', sent=False)
         # What shapes the answers is part of an item's key: a run with other parameters is another run.
+        settings = self.batch_settings(params)
+        task = params.pop("task", None)
+        items: Iterable[ItemLike] = prompts
+        if task is not None:
+            self.task(TaskCall.read(task).id)
+            items = all_for_task(prompts, task)
         digest = partial(item_digest, defaults=dict(params))
         if timeout is not None:
             params["timeout"] = timeout
@@ -187,7 +207,7 @@ class Mediator(ComposedBackend):
             ask = TravellingAsk(ask, type(self).from_config, path, params)
         return run_batch(
             ask,
-            prompts,
+            items,
             max_workers=self._max_workers if max_workers is None else max_workers,
             journal=journal,
             ordered=ordered,
@@ -198,7 +218,7 @@ class Mediator(ComposedBackend):
             max_cost=max_cost,
             keep=keep,
             accept_changes=accept_changes,
-            settings=self.batch_settings(params),
+            settings=settings,
             response_format=params.get("response_format"),
         )
 
@@ -206,7 +226,7 @@ class Mediator(ComposedBackend):
         """What shapes the answers of each backend, beside parameters that a whole batch has in ``common``."""
         from complaint_llm.backends.answer_settings import PartsSettings
 
-        return PartsSettings((*self.parts, *self._others.values()), common)
+        return PartsSettings((*self.parts, *self._others.values()), common, self.task)
 
     def explain(self, prompt: Prompt, **params: Any) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing."""

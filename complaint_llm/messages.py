@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 
 from complaint_llm.message_shapes import arguments_text, call_fields, message_fields
 from complaint_llm.model_info import ModelInfo as ModelInfo
 from complaint_llm.model_info import Price as Price
 from complaint_llm.model_info import TokenUsage as TokenUsage
+
+if TYPE_CHECKING:
+    from complaint_llm.checks.check import Finding
+    from complaint_llm.checks.quotes import Quote
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "paused"]
@@ -190,6 +194,8 @@ class _Answer(NamedTuple):
     provenance: str | Callable[[], str] | None
     metadata: Mapping[str, Any]
     extra: Mapping[str, Any] | None
+    quotes: tuple[Quote, ...]
+    findings: tuple[Finding, ...]
 
 
 class InferenceOutput(_Answer):
@@ -205,6 +211,9 @@ class InferenceOutput(_Answer):
     "tool_calls", "content_filter", "paused" (the provider waits for the message to be sent back), None where it does
     not say or says something else. Its own word is ``metadata["finish_reason"]``. ``metadata["commentary"]`` is what
     the model said it was about to do, beside the answer.
+
+    ``quotes`` are the strings of ``parsed`` that its schema marks ``"x-quote": true``, looked up in what the model was
+    shown; ``findings`` is what the checks of its task found wrong.
     """
 
     __slots__ = ()
@@ -225,6 +234,8 @@ class InferenceOutput(_Answer):
         provenance: str | Callable[[], str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
+        quotes: tuple[Quote, ...] = (),
+        findings: tuple[Finding, ...] = (),
     ) -> Self:
         return super().__new__(
             cls,
@@ -242,6 +253,8 @@ class InferenceOutput(_Answer):
             provenance,
             {} if metadata is None else metadata,
             extra,
+            quotes,
+            findings,
         )
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from complaint_llm import __version__
@@ -26,11 +28,32 @@ class Provenance(NamedTuple):
     def record(self, sent: Request, output: InferenceOutput) -> Recorded:
         """This answer's record, which gives its CID; ``sent`` is the request with the backend's own defaults."""
         cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
-        return self.log.record(RequestFacts(sent.messages, sent.params, sent.tools, cited), output)
+        return self.log.record(RequestFacts(sent.messages, _parameters(sent), sent.tools, cited), output)
 
     def close(self) -> None:
         """Write what waits."""
         self.log.close()
+
+
+def _parameters(sent: Request) -> Mapping[str, Any]:
+    """What was sent beside the messages: the parameters, and by digest the schema and the task of the answer."""
+    shape, checks = sent.response_format, sent.checks
+    if shape is None and (checks is None or checks.task is None):
+        return sent.params
+    told = dict(sent.params)
+    if shape is not None:
+        told["response_format"] = shape.kind
+        if shape.schema is not None:
+            told["schema_sha256"] = schema_digest(shape.schema)
+    if checks is not None and checks.task is not None:
+        told |= {"task": checks.task, "task_sha256": checks.task_digest}
+    return told
+
+
+def schema_digest(schema: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of a JSON Schema: its keys sorted, no blanks."""
+    text = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], config: Config | None) -> Provenance:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.message_shapes import parse_arguments as parse_arguments  # a name of the toolkit for authors
 from complaint_llm.messages import Message, Prompt, Tool, ToolLike
+
+if TYPE_CHECKING:
+    from complaint_llm.checks.answer_checks import AnswerChecks
 
 GENERATION_KEYS: frozenset[str] = frozenset(
     (
@@ -30,7 +33,7 @@ GENERATION_KEYS: frozenset[str] = frozenset(
 """Parameters that shape an answer, by their neutral names."""
 
 CALL_KEYS: frozenset[str] = frozenset(
-    ("model", "backend", "system", "timeout", "response_format", "privacy", "evidence", "extra_body")
+    ("model", "backend", "system", "timeout", "response_format", "privacy", "evidence", "extra_body", "task")
 )
 """Parameters of one call that are not sent as sampling parameters."""
 
@@ -86,6 +89,8 @@ class Request(NamedTuple):
     privacy: Privacy | None = None
     evidence: tuple[str, ...] = ()
     stream: bool = False
+    checks: AnswerChecks | None = None
+    """What is checked of the answer beside its shape; nothing that is sent."""
 
 
 class EmbeddingRequest(NamedTuple):

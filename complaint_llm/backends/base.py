@@ -29,6 +29,7 @@ from complaint_llm.routing.router import Router
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from complaint_llm.backends.structured import Check
     from complaint_llm.given_keys import KeyRules
     from complaint_llm.routing.cache import Cache
     from complaint_llm.routing.candidate import Candidate, EventStream, RetryPolicy
@@ -269,12 +270,18 @@ class Backend(Guarded):
     def _shaped(self, given: Request, bound: Request) -> InferenceOutput:
         """One answer, of the shape that is asked for."""
         if bound.response_format is None:
-            return self._answered(bound)
-        from complaint_llm.backends.structured import answer_structured
+            output = self._answered(bound)
+        else:
+            from complaint_llm.backends.structured import answer_structured
 
-        return self._native_schemas.asked(
-            given, bound, lambda means: answer_structured(self._answered, given, bound, means)
-        )
+            output = self._native_schemas.asked(
+                given, bound, lambda means: answer_structured(self._answered, given, bound, means)
+            )
+        if given.checks is None:
+            return output
+        from complaint_llm.backends.answer_check import checked
+
+        return checked(given, output)
 
     def _answered(self, request: Request) -> InferenceOutput:
         """One finished answer: asked for whole, or collected from a stream where the config says ``"stream": true``."""
@@ -301,7 +308,7 @@ class Backend(Guarded):
             named = self._named(error)
             raise named from named.__cause__
         return AttemptStream(
-            events, self._named, lambda output: self._finished(output if check is None else check(output), bound)
+            events, self._named, lambda output: self._finished(_read(check, output, bound), bound)
         )
 
     def _opened(self, request: Request) -> Iterable[StreamEvent]:
@@ -405,6 +412,12 @@ class Backend(Guarded):
         rules.check(keys, cls._made_up_id())
 
     _key_rules: ClassVar[KeyRules]
+
+
+def _read(check: Check | None, output: InferenceOutput, bound: Request) -> InferenceOutput:
+    """A streamed answer as what was asked for, with its quotes and what its checks find."""
+    output = output if check is None else check(output)
+    return output if bound.checks is None else bound.checks.examine(output)
 
 
 BaseBackend = Backend

@@ -19,7 +19,7 @@ from complaint_llm.backends.no_answer import check_answered
 from complaint_llm.backends.schema_refusal import Means
 from complaint_llm.backends.schema_validator import TooDeepError, validator_of
 from complaint_llm.backends.schema_walk import without_extensions
-from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
+from complaint_llm.exceptions import BackendError, ContentFilterError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.request import ResponseFormat
 from complaint_llm.routing.reask import ReAsk
@@ -33,6 +33,8 @@ MAX_ANSWER = 8 * 1024 * 1024
 _SHOWN = 300
 _OWN_CHECK = "own_check"
 """The code of a misfit that no schema speaks of."""
+CUT = "cut"
+"""The code of a misfit because the answer ends before its end."""
 
 
 def answer_structured(
@@ -90,7 +92,7 @@ class Check:
 
     def __call__(self, output: InferenceOutput) -> InferenceOutput:
         """The output with ``parsed``, unless it asks for tools or is paused. Raises ResponseFormatError saying what
-        does not fit."""
+        does not fit, ContentFilterError where a filter ended it before it could."""
         check_answered(output)
         if output.finish_reason == "paused" or (output.tool_calls and not output.content.strip()):
             return output
@@ -124,9 +126,13 @@ class Check:
             raise self._misfit(output, f"the answer does not fit its schema at {fault.place}: {fault.demand}")
 
     @staticmethod
-    def _misfit(output: InferenceOutput, what: str) -> ResponseFormatError:
-        cut = "; it was cut by max_tokens, give more" if output.finish_reason == "length" else ""
-        return ResponseFormatError(f"{what[:_SHOWN]}{cut}", model=output.model or None)
+    def _misfit(output: InferenceOutput, what: str) -> BackendError:
+        model = output.model or None
+        if output.finish_reason == "content_filter":
+            return ContentFilterError(f"the provider's filter ended the answer: {what[:_SHOWN]}", model=model)
+        cut = output.finish_reason == "length"
+        more = "; it was cut by max_tokens, give more" if cut else ""
+        return ResponseFormatError(f"{what[:_SHOWN]}{more}", model=model, code=CUT if cut else None)
 
 
 def _format(request: Request) -> ResponseFormat:

@@ -14,19 +14,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from complaint_llm.checks.check import Finding
+from complaint_llm.checks.quotes import Quote
 from complaint_llm.exceptions import BackendError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
 
 _DEFAULTS = InferenceOutput("")
-_NESTED = {"token_usage", "tool_calls", "attempts"}
-_PLAIN = {"token_usage", "attempts"}  # of JSON values
+_MATERIAL = "material"
+_NESTED = {"token_usage", "tool_calls", "attempts", "quotes", "findings"}
+_PLAIN = {"token_usage", "attempts", "quotes", "findings"}  # of JSON values
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
 """The order of a usage in journals of the first format, which have no names in it."""
 _DUMP = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
 
 
-def encode_output(output: InferenceOutput) -> str:
-    """An answer as JSON; fields left at their default are left out."""
+def encode_output(output: InferenceOutput, material: str | None = None) -> str:
+    """An answer as JSON; fields left at their default are left out. ``material`` is the text that a task read."""
     record: dict[str, Any] = {"content": str(output.content)}
     for name, value, default in zip(InferenceOutput._fields, output, _DEFAULTS, strict=True):
         if value is default or name == "content" or (name == "metadata" and not value):
@@ -40,6 +43,8 @@ def encode_output(output: InferenceOutput) -> str:
         elif name not in _PLAIN:
             value = pack(value)
         record[name] = value
+    if material is not None:
+        record[_MATERIAL] = material
     return _DUMP(record)
 
 
@@ -47,6 +52,7 @@ def decode_output(text: str) -> InferenceOutput:
     """The answer of ``encode_output``. Raises ValueError if the text is none."""
     try:
         record = json.loads(text)
+        record.pop(_MATERIAL, None)
         fields = {name: value if name in _NESTED else unpack(value) for name, value in record.items()}
         if "token_usage" in fields:
             usage = fields["token_usage"]
@@ -56,6 +62,10 @@ def decode_output(text: str) -> InferenceOutput:
             fields["tool_calls"] = tuple(ToolCall(*map(unpack, call)) for call in fields["tool_calls"])
         if "attempts" in fields:
             fields["attempts"] = tuple(Attempt(*attempt) for attempt in fields["attempts"])
+        if "quotes" in fields:
+            fields["quotes"] = tuple(Quote(*quote) for quote in fields["quotes"])
+        if "findings" in fields:
+            fields["findings"] = tuple(Finding(*finding) for finding in fields["findings"])
         return InferenceOutput(**fields)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"not a recorded answer: {error}") from error
@@ -84,12 +94,22 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     return described
 
 
-def encode_error(error: BaseException) -> str:
-    """An error as JSON, with its attempts."""
+def material_in(text: str) -> str | None:
+    """The text that a task read, of a record of an answer or an error."""
+    if f'"{_MATERIAL}":' not in text:
+        return None
+    found = json.loads(text).get(_MATERIAL)
+    return found if isinstance(found, str) else None
+
+
+def encode_error(error: BaseException, material: str | None = None) -> str:
+    """An error as JSON, with its attempts; ``material`` is the text that a task was to read."""
     record = describe_error(error)
     attempts = getattr(error, "attempts", ())
     if attempts:
         record["attempts"] = [list(attempt) for attempt in attempts]
+    if material is not None:
+        record[_MATERIAL] = material
     return _DUMP(record)
 
 

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from complaint_llm.batch.codec import encode_error, pack
 from complaint_llm.batch.states import state_of_error, state_of_output
@@ -31,6 +31,8 @@ class Result(NamedTuple):
     content: str = ""
     task: str | None = None
     matter: str | None = None
+    material: str | None = None
+    """The item's own text, of a task."""
 
 
 def result_values(result: Result) -> dict[str, Any]:
@@ -46,6 +48,9 @@ def result_values(result: Result) -> dict[str, Any]:
         given = {
             "text": output.content,
             "parsed": pack(output.parsed),
+            "quotes": [quote._asdict() for quote in output.quotes],
+            "findings": [finding._asdict() for finding in output.findings],
+            "reasked": output.metadata.get("reasked"),
             "finish_reason": output.finish_reason,
             "backend": output.backend,
             "model": output.model,
@@ -62,14 +67,18 @@ def result_values(result: Result) -> dict[str, Any]:
     values = {**dict.fromkeys(_NAMES), "demo": False, **given, "id": result.id, "digest": result.content or None}
     values["attempts"] = [_attempt(*attempt) for attempt in attempts]
     values["seconds"] = round(sum(attempt["seconds"] for attempt in values["attempts"]), 6)
-    values["task"], values["matter"] = result.task, result.matter
+    made_by = output.metadata.get("task") if output is not None else None
+    values["task"] = made_by["id"] if isinstance(made_by, Mapping) else result.task
+    values["task_digest"] = made_by["digest"] if isinstance(made_by, Mapping) else None
+    values["matter"] = result.matter
     if result.columns:
         values["columns"] = dict(result.columns)
     return values
 
 
 _NAMES = (
-    "id", "text", "parsed", "task", "matter", "finish_reason", "backend", "model", "usage", "cost", "seconds",
+    "id", "text", "parsed", "quotes", "findings", "reasked", "task", "task_digest", "matter",
+    "finish_reason", "backend", "model", "usage", "cost", "seconds",
     "attempts", "provenance", "demo", "state", "error", "digest",
 )  # fmt: skip
 """The names that every line has, in their order."""
@@ -111,10 +120,22 @@ class CsvForm(NamedTuple):
         known = {**result.columns, **({"id": result.id or ""} if "id" in self.columns else {})}
         own: list[Any] = [values["text"], values["state"], None if error is None else error.get("message")]
         own += [values[name] for name in RESULT_COLUMNS[3:]]
-        return [[*(known.get(name, "") for name in self.columns), *map(_cell, own)]]
+        return [[*(known.get(name, "") for name in self.columns), *map(table_cell, own)]]
 
 
-def csv_lines(form: CsvForm, results: Iterable[Result]) -> Iterator[str]:
+class Form(Protocol):
+    """How results are written as a table."""
+
+    @property
+    def header(self) -> list[str]: ...
+    @property
+    def delimiter(self) -> str: ...
+    @property
+    def raw(self) -> bool: ...
+    def rows(self, result: Result, /) -> Iterable[list[str]]: ...
+
+
+def csv_lines(form: Form, results: Iterable[Result]) -> Iterator[str]:
     """A table's lines with their ends, the first one behind a byte order mark: without it Excel reads no UTF-8."""
     yield "\ufeff" + _csv_line(form, form.header)
     for result in results:
@@ -136,7 +157,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 """First characters that spreadsheets take for a formula (OWASP, CSV injection), the full-width forms too."""
 
 
-def _csv_line(form: CsvForm, cells: Sequence[str]) -> str:
+def _csv_line(form: Form, cells: Sequence[str]) -> str:
     line = io.StringIO(newline="")
     # Every cell is quoted: a program that takes another delimiter must not find a cell of its own inside of one.
     table = csv.writer(line, delimiter=form.delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
@@ -144,7 +165,8 @@ def _csv_line(form: CsvForm, cells: Sequence[str]) -> str:
     return line.getvalue()
 
 
-def _cell(value: Any) -> str:
+def table_cell(value: Any) -> str:
+    """A plain value as a cell: nothing for null and false."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -12,7 +12,9 @@ from complaint_llm.messages import ImagePart, InferenceOutput, Message, Prompt
 from complaint_llm.prompt_files import read_image
 from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
 
-SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {"model", "system", "response_format", "extra_body", "tools"}
+SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {
+    *("model", "system", "response_format", "extra_body", "tools", "task"),
+}
 """Parameters that shape an answer. Routing, keys, limits and timeouts do not: with other ones a run can be resumed."""
 
 
@@ -25,10 +27,11 @@ class BatchItem(NamedTuple):
 
 
 class LineError(BatchError):
-    """A line of the input that is no item. ``line`` counts from 1; ``id`` is the line's own, where it could be read."""
+    """A line of the input that is no item. ``line`` counts from 1, 0 for a whole file; ``id`` is the line's own,
+    where it could be read."""
 
     def __init__(self, line: int, problem: str, id: str | None = None) -> None:
-        super().__init__(f"line {line}: {problem}")
+        super().__init__(f"line {line}: {problem}" if line else problem)
         self.line = line
         self.id = id
 
@@ -37,7 +40,7 @@ class LineError(BatchError):
 
 
 def _line_error(message: str, line: int, id: str | None) -> LineError:
-    return LineError(line, message.partition(": ")[2], id)
+    return LineError(line, message.partition(": ")[2] if line else message, id)
 
 
 class NothingToReadError(BatchError):

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from complaint_llm.batch.codec import decode_output
+from complaint_llm.batch.codec import decode_output, material_in
 from complaint_llm.batch.entries import ANSWERED, COLUMNS, FAILED, Entry, checksum, from_row, to_row
 from complaint_llm.batch.journal_versions import APPLICATION_ID, VERSION, upgrade
 from complaint_llm.batch.shape import Shape
@@ -55,6 +55,8 @@ class Recorded(NamedTuple):
     content: str = ""
     task: str | None = None
     matter: str | None = None
+    material: str | None = None
+    """The text that a task read: what the places of its quotes are counted in."""
 
 
 class Counts(NamedTuple):
@@ -286,12 +288,16 @@ class Journal:
                 found = Recorded(
                     entry.position, entry.id, None, None, entry.content, task=entry.task, matter=entry.matter
                 )
+                if entry.task is not None and entry.record is not None:
+                    found = found._replace(material=material_in(entry.record))
                 if entry.kind == ANSWERED and entry.record is not None:
                     yield found._replace(output=decode_output(entry.record))
                 elif entry.sends > entry.settled:
                     yield found._replace(error=dict(_DOUBT))
                 elif entry.record is not None:
-                    yield found._replace(error=json.loads(entry.record))
+                    error = json.loads(entry.record)
+                    error.pop("material", None)
+                    yield found._replace(error=error)
 
     def close(self) -> None:
         """Give the file free. What was committed stays."""

@@ -49,6 +49,8 @@ class Reading(NamedTuple):
     encoding: str | None = None
     delimiter: str | None = None
     rules: LineRules = LineRules()
+    fields: frozenset[str] | None = None
+    """What a task's templates name of each item, None without a task: keys that a JSON line may have then."""
 
 
 class Lines(NamedTuple):
@@ -72,10 +74,12 @@ def read_lines(source: BinaryIO, reading: Reading) -> Lines:
         return _table(source, encoding, reading)
     if reading.form == "jsonl" and reading.encoding is None and encoding == "windows-1252":
         encoding = "utf-8"  # JSON is UTF-8: what is not, is damaged
-    parse = _json_item if reading.form == "jsonl" else _text_item
-    if encoding in ("utf-8", "utf-8-sig", "ascii"):
-        return Lines(encoding, _each(_decoded(source), parse, reading.rules))
-    return Lines(encoding, _each(_by_line_feed(source, encoding), parse, reading.rules))
+    decoded = encoding in ("utf-8", "utf-8-sig", "ascii")
+    texts = _decoded(source) if decoded else _by_line_feed(source, encoding)
+    if reading.form == "txt":
+        return Lines(encoding, _each(texts, _text_item, reading.rules))
+    fields = reading.fields or frozenset()
+    return Lines(encoding, _each(texts, lambda text: _json_item(text, fields), reading.rules))
 
 
 def _decoded(source: Iterable[bytes]) -> Iterator[str | LineError]:
@@ -96,23 +100,25 @@ def _by_line_feed(source: BinaryIO, encoding: str) -> Iterator[str | LineError]:
         yield LineError(number + 1, f"not {encoding} from here on: {error.reason}")
 
 
-def _each(source: Iterable[str | LineError], parse: Callable[[str], BatchItem], rules: LineRules) -> Iterator[Line]:
+def _each(source: Iterable[str | LineError], parse: Callable[[str], Line], rules: LineRules) -> Iterator[Line]:
     for number, text in enumerate(source, 1):
         if isinstance(text, LineError):
             yield Line(text)
         elif text.strip():
-            yield Line(_item(number, text.rstrip("\r\n"), parse, rules))
+            yield _item(number, text.rstrip("\r\n"), parse, rules)
 
 
-def _item(number: int, text: str, parse: Callable[[str], BatchItem], rules: LineRules) -> BatchItem | LineError:
+def _item(number: int, text: str, parse: Callable[[str], Line], rules: LineRules) -> Line:
     try:
-        item = rules.apply(parse(text))
+        line = parse(text)
+        assert isinstance(line.item, BatchItem)
+        item = rules.apply(line.item)
         check_prompt(item.prompt)
-        return item
+        return line._replace(item=item)
     except RecursionError:
-        return LineError(number, "nested too deeply")
+        return Line(LineError(number, "nested too deeply"))
     except (ValueError, ComplaintLLMError) as error:
-        return LineError(number, str(error), _id_in(text))
+        return Line(LineError(number, str(error), _id_in(text)))
 
 
 def _id_in(text: str) -> str | None:
@@ -123,18 +129,19 @@ def _id_in(text: str) -> str | None:
         return None
 
 
-def _text_item(text: str) -> BatchItem:
-    return BatchItem(text)
+def _text_item(text: str) -> Line:
+    return Line(BatchItem(text))
 
 
-def _json_item(text: str) -> BatchItem:
+def _json_item(text: str, fields: frozenset[str]) -> Line:
     try:
         line = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_twins)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from error
     if not isinstance(line, dict):
         raise ValueError(f"a line is a JSON object, not {_kind(line)}")
-    _refuse_unknown(line, _LINE_KEYS, "key")
+    _refuse_unknown(line, _LINE_KEYS | fields, "key")
+    cells = {name: _field(name, line.get(name)) for name in sorted(fields - _LINE_KEYS)}
     if ("prompt" in line) == ("messages" in line):
         raise ValueError('a line has exactly one of "prompt" and "messages"')
     params = line.get("params", {})
@@ -146,7 +153,15 @@ def _json_item(text: str) -> BatchItem:
         raise ValueError(f'"prompt" is a text, not {_kind(prompt)}; a list of messages is called "messages"')
     if "messages" in line and not isinstance(prompt, list):
         raise ValueError(f'"messages" is a list, not {_kind(prompt)}')
-    return BatchItem(prompt if isinstance(prompt, str) else list(as_messages(prompt)), _id(line.get("id")), params)
+    asked = prompt if isinstance(prompt, str) else list(as_messages(prompt))
+    return Line(BatchItem(asked, _id(line.get("id")), params), cells)
+
+
+def _field(name: str, value: Any) -> str:
+    """What the line says of a field that the task's templates name."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f'the task needs the key "{name}" of each line: a text or a number')
+    return str(value)
 
 
 def _id(given: Any) -> str | None:
@@ -159,15 +174,31 @@ def _id(given: Any) -> str | None:
 
 
 def _table(source: BinaryIO, encoding: str, reading: Reading) -> Lines:
-    if reading.template is None:
+    if reading.template is None and reading.fields is None:
         raise BatchError('CSV needs a prompt template, such as "Extract claims from: {narrative}"')
-    template = Template.read(reading.template)
+    template = None if reading.template is None else Template.read(reading.template)
+    needed = () if template is None else template.fields
     try:
-        table = read_table(text_lines(source, encoding), reading.delimiter, template.fields)
+        table = read_table(text_lines(source, encoding), reading.delimiter, needed)
     except UnicodeDecodeError as error:
         raise BatchError(f"line 1: not {encoding}: {error.reason}; --encoding says another") from error
+    if template is None:
+        template = Template.read(f"{{{_material_column(table.columns, reading.fields or frozenset())}}}")
+    absent = sorted((reading.fields or frozenset()) - {*table.columns, *_LINE_KEYS})
+    if absent:
+        raise BatchError(f"the task needs a column {absent[0]!r}; there are: {', '.join(table.columns)}")
     unused = tuple(name for name in table.columns if name not in template.fields and name != "id")
     return Lines(encoding, _table_items(table, template, encoding), table.columns, unused, table.delimiter)
+
+
+def _material_column(columns: tuple[str, ...], fields: frozenset[str]) -> str:
+    """The column that a task is to read: the only one beside the id and the task's fields, or one that is called so."""
+    others = [name for name in columns if name not in fields and name != "id"]
+    usual = [name for name in others if name.lower() in ("narrative", "text", "prompt", "input", "intake")]
+    for found in (others, usual):
+        if len(found) == 1:
+            return found[0]
+    raise BatchError(f'which column is the task to read? Say it by --prompt-template "{{NAME}}": {", ".join(others)}')
 
 
 def _table_items(table: Table, template: Template, encoding: str) -> Iterator[Line]:

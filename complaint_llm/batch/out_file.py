@@ -21,6 +21,8 @@ from complaint_llm.batch.codec import encode_output
 from complaint_llm.batch.entries import ANSWERED, Entry
 from complaint_llm.batch.export import RESULT_COLUMNS, CsvForm, as_written
 from complaint_llm.batch.journal import Journal
+from complaint_llm.checks.check import Finding
+from complaint_llm.checks.quotes import Quote
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
 
@@ -203,6 +205,8 @@ def _output(line: Mapping[str, Any]) -> InferenceOutput:
         token_usage=TokenUsage(**usage) if usage else TokenUsage(),
         finish_reason=line["finish_reason"],
         parsed=line.get("parsed"),
+        quotes=tuple(Quote(**quote) for quote in line.get("quotes") or ()),
+        findings=tuple(Finding(**finding) for finding in line.get("findings") or ()),
         cost=line["cost"],
         backend=line["backend"] or "",
         model=line["model"] or "",

@@ -17,6 +17,7 @@ from complaint_llm.batch.entries import ANSWERED, FAILED, Entry
 from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.items import BatchResult
 from complaint_llm.batch.journal import Journal
+from complaint_llm.batch.task_items import material_of, task_id
 from complaint_llm.exceptions import BatchError, EvidenceError
 
 if TYPE_CHECKING:
@@ -97,18 +98,19 @@ class _Finished:
         """The entry that records it. An answer that cannot be recorded becomes an error."""
         sent = _entry(self.work)
         kind, doubt = FAILED, False
+        task, material = task_id(self.work.params), material_of(self.work.prompt, self.work.params)
         try:
             if self.output is not None:
-                kind, record = ANSWERED, encode_output(self.output)
+                kind, record = ANSWERED, encode_output(self.output, material)
             else:
                 self.error = self.error or BatchError("no answer")
-                doubt, record = in_doubt(self.error), encode_error(self.error)
+                doubt, record = in_doubt(self.error), encode_error(self.error, material)
         except (TypeError, ValueError, RecursionError) as problem:
             error = BatchError(f"the answer cannot be recorded: {problem}")
             error.__cause__ = problem
             self.output, self.error = None, error
             kind, record = FAILED, encode_error(error)
-        return sent._replace(settled=sent.sends, kind=kind, doubt=int(doubt), record=record)
+        return sent._replace(settled=sent.sends, kind=kind, doubt=int(doubt), task=task, record=record)
 
     def result(self) -> BatchResult:
         return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)

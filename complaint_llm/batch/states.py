@@ -34,5 +34,10 @@ def state_of_output(output: InferenceOutput) -> State:
 
 def state_of_error(described: Mapping[str, Any] | BaseException) -> State:
     """The state of an item that has an error, or the plain values of one; see ``codec.describe_error``."""
-    name = type(described).__name__ if isinstance(described, BaseException) else described.get("type")
+    if isinstance(described, BaseException):
+        name, code = type(described).__name__, getattr(described, "code", None)
+    else:
+        name, code = described.get("type"), described.get("code")
+    if name == "ResponseFormatError" and code == "cut":
+        return "cut"
     return _BY_ERROR.get(str(name), "failed")

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.host import PluginHost
     from complaint_llm.mediator import Mediator
+    from complaint_llm.tasks.task import Task
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "generate": ("complaint_llm.cli.generate:generate", "Ask one prompt and print the answer."),
-    "batch": ("complaint_llm.cli.batch:batch", "Ask many prompts from a file; resumes where it stopped."),
+    "batch": ("complaint_llm.cli.batch:batch", "Ask many prompts from a file or folder; resumes where it stopped."),
     "embed": ("complaint_llm.cli.embed:embed", "Print the vectors of texts."),
     "check": ("complaint_llm.cli.check:check", "Show which backends are ready and why others are not."),
     "explain": ("complaint_llm.cli.explain:explain", "Show what would be asked, at what price; sends nothing."),
@@ -38,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plugins": ("complaint_llm.cli.plugins:plugins", "List plugins and the backend types that they offer."),
     "schema": ("complaint_llm.cli.schema:schema", "Print the JSON Schema of config files."),
     "evidence": ("complaint_llm.cli.evidence:evidence", "Store, find, verify, export and import evidence."),
+    "report": ("complaint_llm.cli.report:report", "Write a page of what a batch made of its items."),
     "verify": ("complaint_llm.cli.verify:verify", "Show where an answer came from, each step verified."),
 }
 """Command names, where they live, and their line in the overview (so that the overview imports none of them)."""
@@ -82,6 +84,12 @@ class App:
         """The width of batches that the config says."""
         width: int = self.load_config().mediator.get("max_workers", 8)
         return width
+
+    def find_task(self, id: str) -> Task:
+        """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
+        from complaint_llm.tasks.load import built_in
+
+        return self.load_config().tasks.get(id) or built_in(id)
 
     def open_mediator(self) -> Mediator:
         """A Mediator over that config; the command closes it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -26,15 +26,29 @@ from complaint_llm.batch import (
     salvage_journal,
 )
 from complaint_llm.batch import out_file as out
-from complaint_llm.batch.export import CsvForm, Result, csv_lines, json_line
+from complaint_llm.batch.export import CsvForm, Form, Result, csv_lines, json_line
+from complaint_llm.batch.folder import SUFFIXES, read_folder, text_files
 from complaint_llm.batch.lines import FORMATS, Format, Line, Lines, read_lines
+from complaint_llm.batch.task_items import for_task
+from complaint_llm.batch.task_table import TaskForm
 from complaint_llm.call import CancelToken
+from complaint_llm.cli.batch_help import EXAMPLES, GROUPS
 from complaint_llm.cli.batch_input import count_lines, opened, with_columns
-from complaint_llm.cli.batch_options import Asker, BatchApp, NotDoneError, Options, read_delimiter
+from complaint_llm.cli.batch_options import (
+    Asker,
+    BatchApp,
+    NotDoneError,
+    Options,
+    read_delimiter,
+)
 from complaint_llm.cli.batch_progress import progress
+from complaint_llm.cli.batch_readers import see_that_somebody_reads, with_demonstration
 from complaint_llm.cli.batch_signals import stopping
 from complaint_llm.cli.batch_summary import price, print_summary
+from complaint_llm.cli.call_options import call_options, usage_line
+from complaint_llm.cli.option_groups import GroupedCommand
 from complaint_llm.cli.options import SECONDS, Finite, OutputFile
+from complaint_llm.cli.task_output import print_found
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import BatchError
 
@@ -44,8 +58,8 @@ if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput, Prompt
 
 
-@click.command()
-@click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.command(cls=GroupedCommand, groups=GROUPS, examples=EXAMPLES)
+@click.argument("source", metavar="IN", type=click.Path(exists=True, allow_dash=True))
 @click.option(
     *("-o", "--output"),
     type=OutputFile(allow_dash=True),
@@ -66,9 +80,13 @@ if TYPE_CHECKING:
 )
 @click.option("--trust-lines", is_flag=True, help="Let lines set the model, the backend, system turns and all else.")
 @click.option("--raw-csv", is_flag=True, help="Write cells as they are, formulas too.")
-@click.option("-s", "--system", metavar="TEXT", help="The system prompt.")
-@click.option("-m", "--model", metavar="NAME", help="The model.")
-@click.option("-b", "--backend", metavar="ID", help="Ask this backend alone.")
+@click.option("--table", is_flag=True, help="Print a line for each thing that the task found.")
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="Where no model is reachable, let plain rules show what a task's output looks like, in OUT.demo.*.",
+)
+@call_options
 @click.option(
     *("-w", "--max-workers"),
     type=click.IntRange(1, 4096),
@@ -98,16 +116,34 @@ if TYPE_CHECKING:
 def batch(
     app: BatchApp, /, source: str, form: Format | None, max_workers: int | None, dry_run: bool, **given: Any
 ) -> None:
-    """Ask every prompt of IN and write a line each to OUT, in the order of IN.
+    """Ask every item of IN and write what comes back to OUT, in the order of IN.
 
     IN has JSON lines ({"prompt": ...} or {"messages": [...]}, optional "id" and "params"), a table (CSV), or a prompt a
-    line; "-" is standard input. With a file as OUT the journal OUT.journal keeps every answer: run the same command
-    again after a crash, a Ctrl-C or failures, and it goes on where it stopped.
-
-    Example: complaint-llm batch narratives.csv -o claims.jsonl --prompt-template "Extract claims from: {narrative}"
+    line; a folder's text files are an item each; "-" is standard input. With a file as OUT the journal OUT.journal
+    keeps every answer: run the same command again after a crash, a Ctrl-C or failures, and it goes on where it stopped.
     """
     options = Options(source, form=form or _format_of(source), max_workers=max_workers or app.max_workers(), **given)
     options.check()
+    if options.task is not None:
+        options = options._replace(known_task=app.find_task(options.task))
+    if options.demo:
+        options = with_demonstration(app, options)
+    with _input(options) as (lines, again):
+        code = _dry_run(app, lines, options) if dry_run else _run(app, lines, again, options)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+@contextmanager
+def _input(options: Options) -> Iterator[tuple[Lines, Callable[[], Lines]]]:
+    """The items of IN, and a function that reads them again."""
+    source = options.source
+    if options.form == "folder":
+        folder = Path(source)
+        if not text_files(folder):
+            raise click.UsageError(f"{source}: holds no files of {', '.join(SUFFIXES)}")
+        yield read_folder(folder, options.encoding), lambda: read_folder(folder, options.encoding)
+        return
     with opened(source, twice=options.form == "csv" and options.journal is not None) as file:
         try:
             lines = read_lines(file, options.reading)
@@ -120,12 +156,12 @@ def batch(
             file.seek(0)
             return read_lines(file, options.reading)
 
-        code = _dry_run(app, lines, options) if dry_run else _run(app, lines, again, options)
-    if code:
-        raise click.exceptions.Exit(code)
+        yield lines, again
 
 
-def _format_of(source: str) -> Format:
+def _format_of(source: str) -> Format | Literal["folder"]:
+    if Path(source).is_dir():
+        return "folder"
     form = FORMATS.get(Path(source).suffix.lower(), "jsonl" if source == "-" else None)
     if form is None:
         raise click.UsageError(f"{source}: the format does not show in the name; give --format")
@@ -182,6 +218,8 @@ def _run_until(
     if options.journal is not None:
         _make_ready(Path(options.output), options.journal, options)
     mediator = app.open_mediator()
+    if options.task is not None:
+        see_that_somebody_reads(mediator, options)
     cancel = CancelToken()
     cancel.attach(mediator.close)
     under_way: dict[int, Line] = {}
@@ -269,12 +307,14 @@ def _consume(run: BatchRun, under_way: dict[int, Line], lines: Lines, options: O
     """Take every result."""
     failed = False
     among_results = options.journal is None and sys.stdout.isatty()
-    total = count_lines(options.source, options.limit)
+    total = None if options.form == "folder" else count_lines(options.source, options.limit)
     with progress(total, shown=sys.stderr.isatty() and not among_results) as show:
         for result in run:
             line = _result(result, under_way, lines, options)
             if options.journal is None:
                 _print(line)
+            if options.usage and result.output is not None:
+                _say(f"{line.id or f'item {result.index + 1}'}: {usage_line(result.output)}")
             if isinstance(result.error, LineError):
                 _say(str(result.error))
             elif result.error is not None and not failed:
@@ -293,11 +333,16 @@ def _noted(lines: Lines, under_way: dict[int, Line], options: Options) -> Iterat
 
 
 def _prepared(lines: Iterable[Line], options: Options) -> Iterator[Line]:
-    common = options.common
+    common = dict(options.common)
+    task = common.pop("task", None)
+    fields = frozenset() if options.known_task is None else options.known_task.fields
     for line in lines:
         item = line.item
         if isinstance(item, BatchItem):
             item = item._replace(params={**common, **item.params})
+            if task is not None:
+                named = {name: line.columns[name] for name in fields if name in line.columns}
+                item = for_task(item, task, named)
         yield line._replace(item=item)
 
 
@@ -322,11 +367,21 @@ def _write(lines: Lines, again: Callable[[], Lines], options: Options, *, cut_sh
     with Journal(options.journal) as journal:
         results = with_columns(journal.recorded(earlier=cut_short), reread, lambda line: _carried(line, lines, options))
         if options.to_table:
-            columns = lines.columns or ("id",)
-            pieces = csv_lines(CsvForm(columns, lines.delimiter, raw=options.raw_csv), results)
+            pieces = csv_lines(_form(lines, options), results)
         else:
             pieces = (json_line(result) + "\n" for result in results)
+        if options.known_task is not None:
+            journal.keep_fact(f"task {options.task}", json.dumps(options.known_task.for_readers()))
         out.write(Path(options.output), pieces, journal)
+    if options.table and options.known_task is not None:
+        with Journal(options.journal) as journal:
+            print_found(options.known_task, with_columns(journal.recorded(earlier=cut_short), None, lambda _: {}))
+
+
+def _form(lines: Lines, options: Options) -> Form:
+    if options.known_task is not None and options.known_task.rows is not None:
+        return TaskForm(options.known_task, lines.columns, lines.delimiter, options.raw_csv)
+    return CsvForm(lines.columns or ("id",), lines.delimiter, raw=options.raw_csv)
 
 
 def _print(result: Result) -> None:

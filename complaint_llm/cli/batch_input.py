@@ -84,6 +84,7 @@ def with_columns(
             content=each.content,
             task=each.task,
             matter=each.matter,
+            material=each.material,
         )
 
 

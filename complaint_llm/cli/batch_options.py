@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import click
 
 from complaint_llm.batch.line_rules import LineRules
 from complaint_llm.batch.lines import Format, Reading
+from complaint_llm.cli.call_options import call_params
+from complaint_llm.exceptions import BatchError
+from complaint_llm.tasks.apply import TaskCall
 
 if TYPE_CHECKING:
     from complaint_llm.batch import AnswerSettings, Ask, ExecutorFactory
     from complaint_llm.messages import Prompt
+    from complaint_llm.tasks.task import Task
 
 
 class Explanation(Protocol):
-    """What asking one prompt would take. ``cost`` in US dollars at most, None where unknown."""
+    """What asking one prompt would take. ``cost`` in US dollars at most, None where unknown; ``first`` is who would be
+    asked, None where nobody is."""
 
+    @property
+    def first(self) -> object | None: ...
     @property
     def prompt_tokens(self) -> int: ...
     @property
@@ -29,6 +36,7 @@ class Asker(Protocol):
     """What this command needs of a Mediator."""
 
     def asker(self) -> Ask: ...
+    def task(self, id: str, /) -> Task: ...
     def batch_settings(self, common: Mapping[str, Any], /) -> AnswerSettings: ...
     def explain(self, prompt: Prompt, /, **params: Any) -> Explanation: ...
     def close(self) -> None: ...
@@ -38,6 +46,7 @@ class BatchApp(Protocol):
     """What this command needs of the application object."""
 
     def max_workers(self) -> int: ...
+    def find_task(self, id: str, /) -> Task: ...
     def open_mediator(self) -> Asker: ...
     def batch_executors(self, url: str, /) -> Mapping[str, ExecutorFactory]: ...
     def ask_factory(self) -> Callable[[], Ask]: ...
@@ -49,12 +58,16 @@ class NotDoneError(click.ClickException):
     exit_code = 2
 
 
+class NothingReadError(BatchError):
+    """Nobody could read the items; nothing was sent."""
+
+
 class Options(NamedTuple):
-    """The command's options, as given."""
+    """The command's options, as given. ``known_task`` is what ``task`` names."""
 
     source: str
     output: str
-    form: Format
+    form: Format | Literal["folder"]
     prompt_template: str | None
     encoding: str | None
     delimiter: str | None
@@ -64,6 +77,13 @@ class Options(NamedTuple):
     system: str | None
     model: str | None
     backend: str | None
+    param: tuple[tuple[str, str], ...]
+    schema: str | None
+    task: str | None
+    privacy: str | None
+    usage: bool
+    demo: bool
+    table: bool
     max_workers: int
     timeout: float | None
     in_doubt: Any
@@ -77,6 +97,9 @@ class Options(NamedTuple):
     max_cost: float | None
     executor: str | None
     as_json: bool
+    known_task: Task | None = None
+    demonstration: bool = False
+    """Whether no model is there and ``--demo`` was given: plain rules answer."""
 
     @property
     def journal(self) -> Path | None:
@@ -93,13 +116,24 @@ class Options(NamedTuple):
         """How IN is read."""
         beside = None if self.source == "-" else Path(self.source).parent
         rules = LineRules(self.files_below or beside, self.trust_lines)
-        return Reading(self.form, self.prompt_template, self.encoding, self.delimiter, rules)
+        fields = None if self.known_task is None else self.known_task.fields
+        form = "txt" if self.form == "folder" else self.form
+        return Reading(form, self.prompt_template, self.encoding, self.delimiter, rules, fields)
 
     @property
     def common(self) -> dict[str, Any]:
         """Parameters of every item; its own stand above them."""
-        given = {"system": self.system, "model": self.model, "backend": self.backend, "timeout": self.timeout}
-        return {name: value for name, value in given.items() if value is not None}
+        params = call_params(self._asdict())
+        if self.timeout is not None:
+            params["timeout"] = self.timeout
+        if self.demonstration:
+            params["task"] = TaskCall(self.task or "", demonstration=True).as_param()
+        return params
+
+    def as_demonstration(self) -> Options:
+        """The same where plain rules answer: OUT has ``.demo`` before its suffix."""
+        named = self.output if self.output == "-" else demo_name(self.output)
+        return self._replace(output=named, demonstration=self.task is not None)
 
     def check(self) -> None:
         """Raises UsageError for options that do not go together."""
@@ -127,8 +161,20 @@ class Options(NamedTuple):
             raise click.UsageError(
                 "--keep keeps answers of other settings, --accept-changes asks again: give one of them"
             )
+        if self.form == "folder":
+            for name, value in (("--prompt-template", self.prompt_template), ("--delimiter", self.delimiter)):
+                if value is not None:
+                    raise click.UsageError(f"{name} is for a table; IN is a folder")
+        if self.table and (self.task is None or self.output == "-"):
+            raise click.UsageError("--table shows what a task found: give --task, and a file as OUT")
         if self.raw_csv and not self.to_table:
             raise click.UsageError("--raw-csv needs a table: give -o OUT.csv")
+
+
+def demo_name(output: str) -> str:
+    """The name of a demonstration's OUT: ``claims.demo.csv`` for ``claims.csv``."""
+    path = Path(output)
+    return output if ".demo" in path.suffixes else str(path.with_name(f"{path.stem}.demo{path.suffix}"))
 
 
 def read_delimiter(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

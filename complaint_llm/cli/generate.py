@@ -8,41 +8,61 @@ from typing import Any
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.call_options import call_options, call_params, usage_line
 from complaint_llm.cli.options import SECONDS, Finite
-from complaint_llm.cli.streams import read_all
-from complaint_llm.cli.terminal import write
+from complaint_llm.cli.streams import read_piped
+from complaint_llm.cli.terminal import tell, write
 from complaint_llm.messages import InferenceOutput
 
 
 @click.command()
-@click.argument("prompt")
-@click.option("-s", "--system", help="The system prompt.")
-@click.option("-b", "--backend", help="Ask only this backend (its id).")
-@click.option("-m", "--model", help="Ask for this model.")
+@click.argument("prompt", required=False)
+@call_options
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer, in tokens.")
 @click.option("--temperature", type=Finite(0, 2), help="Sampling temperature.")
 @click.option("--timeout", type=SECONDS, help="Seconds for the whole call.")
 @click.option("--stream", is_flag=True, help="Print the answer as it comes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole output as JSON.")
 @click.pass_obj
-def generate(app: App, /, prompt: str, stream: bool, as_json: bool, **given: Any) -> None:
-    """Ask PROMPT ("-" reads it from standard input) and print the answer.
+def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage: bool, **given: Any) -> None:
+    """Ask PROMPT and print the answer. What is piped in comes first, then an empty line, then PROMPT; either is enough.
 
     Example: complaint-llm generate "Extract the legal claims from: ..." --max-tokens 500
+
+    Example: complaint-llm generate --task claims < intake.txt
     """
-    if prompt == "-":
-        prompt = read_all()
-    if not prompt.strip():
+    text = joined(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
+    if not text.strip():
         raise click.UsageError("the prompt is empty: nothing was asked")
-    params = {key: value for key, value in given.items() if value is not None}
+    params = call_params(given)
+    for name in ("max_tokens", "temperature", "timeout"):
+        if given[name] is not None:
+            params[name] = given[name]
     with app.open_mediator() as mediator:
         if stream and not as_json:
-            for piece in mediator.stream_generate(prompt, **params):
+            pieces = mediator.stream_generate(text, **params)
+            for piece in pieces:
                 write(piece, end="")
             write()
-            return
-        output = mediator.infer(prompt, **params)
-    write(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
+            output = pieces.output
+        else:
+            output = mediator.infer(text, **params)
+            write(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
+    if output is not None:
+        _say_findings(output)
+        if usage:
+            tell(usage_line(output))
+
+
+def joined(piped: str, argument: str) -> str:
+    """What was piped in, an empty line, the argument; one alone as it is."""
+    return "\n\n".join(part for part in (piped.rstrip("\n"), argument) if part.strip())
+
+
+def _say_findings(output: InferenceOutput) -> None:
+    """What does not hold in the answer, on stderr: the answer itself does not show it."""
+    for finding in output.findings:
+        tell(f"{finding.pointer or '/'}: {finding.message} ({finding.check})")
 
 
 def as_data(output: InferenceOutput) -> dict[str, Any]:
@@ -51,6 +71,8 @@ def as_data(output: InferenceOutput) -> dict[str, Any]:
     data["token_usage"] = output.token_usage._asdict()
     data["attempts"] = [attempt._asdict() for attempt in output.attempts]
     data["tool_calls"] = [call._asdict() for call in output.tool_calls]
+    data["quotes"] = [quote._asdict() for quote in output.quotes]
+    data["findings"] = [finding._asdict() for finding in output.findings]
     data["metadata"] = dict(output.metadata)
     del data["extra"]
     return data

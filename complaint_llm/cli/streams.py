@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import select
+import stat
 import sys
 
 import click
+
+from complaint_llm.cli.terminal import tell
 
 # A closed descriptor's number would go to the next file that is opened, and what is meant for a terminal into that.
 # The wrong way round: to read from it or to write results to it is an error, as it is with a closed one.
@@ -46,3 +50,25 @@ def read_all() -> str:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"standard input is not UTF-8 (at byte {error.start + 1}): convert it") from error
+
+
+_SILENT = 1.0
+"""Seconds after which it is said that a pipe is waited for."""
+
+
+def read_piped(*, wanted: bool = False) -> str:
+    """The text that was piped or redirected in; nothing where standard input is a terminal, a device or closed,
+    unless it is ``wanted``.
+
+    Where nothing comes for a second, stderr says what is waited for. Raises UsageError as ``read_all`` does.
+    """
+    try:
+        number = sys.stdin.fileno()
+        kind = os.fstat(number).st_mode
+    except (OSError, ValueError):  # an object in the place of standard input
+        return "" if sys.stdin.isatty() else read_all()
+    if stat.S_ISCHR(kind):
+        return read_all() if wanted else ""
+    if not stat.S_ISREG(kind) and not select.select([number], [], [], _SILENT)[0]:
+        tell("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none")
+    return read_all()

@@ -17,7 +17,9 @@ from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.schema_files import read_schema
 
 if TYPE_CHECKING:
+    from complaint_llm.checks.check import Check
     from complaint_llm.host import PluginHost
+    from complaint_llm.tasks.task import Task
 
 
 def load_config(
@@ -108,6 +110,7 @@ def assemble(
     found += _strategy_problems(mediator.get("strategy") if isinstance(mediator, dict) else None, chosen)
     entries = [one.entry for one in reads if one.entry is not None]
     found += references.check_circles(entries)
+    tasks, checks = _tasks(sections.get("TASKS", []), folder, chosen, found)
     if found:
         return describe(found)
     left_out = {one.id: one.left_out.reason for one in reads if one.id is not None and one.left_out is not None}
@@ -123,6 +126,8 @@ def assemble(
         order=order,
         mediator=_with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder),
         evidence=_with_paths(sections.get("EVIDENCE", {}), ("path",), folder),
+        tasks=tasks,
+        checks=checks,
         log=sections.get("LOG", {}),
     )
 
@@ -139,6 +144,8 @@ def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[li
     schema["properties"]["BACKENDS"] = {"type": "array", "minItems": 1}
     validator = Validator(schema)
     ours = {key: value for key, value in document.items() if key in _FILLED}
+    if "TASKS" in ours:
+        ours["TASKS"] = _without_schemas(ours["TASKS"])
     filled = fill(ours, environment)
     sections = validator.convert(validator.hide(filled.value), filled.whole)
     found = [*filled.problems, *validator.misplaced(filled.secret)]
@@ -146,7 +153,52 @@ def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[li
         Problem(path, f"${name} is not set: set it, or write ${{{name}:-default}}") for path, name in filled.unset
     ]
     found += validator.problems({**document, **sections}, filled.unknown)
-    return found, {key: value for key, value in sections.items() if isinstance(value, dict)}
+    tasks = sections.get("TASKS")
+    if isinstance(tasks, list) and not any(problem.path[:1] == ("TASKS",) for problem in found):
+        sections["TASKS"] = _schemas_back(tasks, document["TASKS"])
+    else:
+        sections["TASKS"] = []
+    return found, {key: value for key, value in sections.items() if isinstance(value, (dict, list))}
+
+
+def _without_schemas(tasks: Any) -> Any:
+    """TASKS without schemas: a dollar sign in a JSON Schema is no reference."""
+    if not isinstance(tasks, list):
+        return tasks
+    return [
+        {key: value for key, value in each.items() if key != "schema" or isinstance(value, str)}
+        if isinstance(each, dict)
+        else each
+        for each in tasks
+    ]
+
+
+def _schemas_back(filled: list[Any], written: list[Any]) -> list[Any]:
+    return [{**old, **new} if "schema" in old else new for new, old in zip(filled, written, strict=True)]
+
+
+def _tasks(
+    entries: Any, folder: Path, host: PluginHost, found: list[Problem]
+) -> tuple[Mapping[str, Task], Mapping[str, Check]]:
+    """The tasks, and all checks by name, those of plugins too."""
+    from complaint_llm.checks.answer_checks import BUILT_IN, SCHEMA
+    from complaint_llm.tasks.load import load_tasks
+
+    if not entries:
+        return {}, BUILT_IN
+    named = {name for entry in entries for name in entry.get("checks", ())} - {SCHEMA, *BUILT_IN}
+    checks = dict(BUILT_IN)
+    for name in sorted(named):
+        try:
+            offered = host.offer("complaint_llm_checks", name)
+        except PluginError as error:
+            found.append(Problem(("TASKS",), str(error)))
+            continue
+        if offered is not None:
+            checks[name] = offered
+    tasks, faults = load_tasks(entries, folder, {SCHEMA, *checks})
+    found += [Problem(("TASKS", *place), text) for place, text in faults]
+    return tasks, checks
 
 
 def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
@@ -169,7 +221,7 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
     return [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
 
 
-_FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG")
+_FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS")
 
 
 def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:

@@ -13,14 +13,17 @@ from complaint_llm.config.entries import BackendEntry, EntryReader
 from complaint_llm.config.problems import Path, Problem, pointer
 from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.request import NOTHING
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
+    from complaint_llm.checks.check import Check
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.config.environment import Environment
     from complaint_llm.config.source import Source
     from complaint_llm.host import PluginHost
+    from complaint_llm.tasks.task import Task
 
 
 class Config:
@@ -29,12 +32,27 @@ class Config:
     ``backends`` are those that can be made, ``left_out`` the ids of the optional others with the reason, ``order`` all
     ids in the order of the file. ``mediator``, ``evidence`` and ``log`` hold what their sections say (paths are
     absolute, times in seconds, money in US dollars), ``application`` is handed over as it was written. ``host`` knows
-    the plugins. Any thread may read; ``add_backend`` and ``save`` are for one thread at a time.
+    the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read;
+    ``add_backend`` and ``save`` are for one thread at a time.
     """
 
     __slots__ = (
-        "_document", "_edits", "_environment", "_on_disk", "_source", "application", "backends", "evidence", "host",
-        "left_out", "log", "mediator", "order", "path",
+        "_document",
+        "_edits",
+        "_environment",
+        "_on_disk",
+        "_source",
+        "application",
+        "backends",
+        "checks",
+        "evidence",
+        "host",
+        "left_out",
+        "log",
+        "mediator",
+        "order",
+        "path",
+        "tasks",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +68,8 @@ class Config:
         mediator: Mapping[str, Any],
         evidence: Mapping[str, Any],
         log: Mapping[str, Any],
+        tasks: Mapping[str, Task] = NOTHING,
+        checks: Mapping[str, Check] = NOTHING,
     ) -> None:
         self.path = source.path
         self.backends = backends
@@ -58,6 +78,8 @@ class Config:
         self.mediator: Mapping[str, Any] = MappingProxyType(dict(mediator))
         self.evidence: Mapping[str, Any] = MappingProxyType(dict(evidence))
         self.log: Mapping[str, Any] = MappingProxyType(dict(log))
+        self.tasks = MappingProxyType(dict(tasks))
+        self.checks = MappingProxyType(dict(checks))
         self.application: Any = document.get("APPLICATION")
         self.host = host
         self._source = source

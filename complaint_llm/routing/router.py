@@ -6,6 +6,7 @@ import random as _random
 import time
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.exceptions import BackendError, CancelledError
 from complaint_llm.routing.attempts import Attempts, Rules
 from complaint_llm.routing.loop import first_success
 from complaint_llm.routing.reask import with_earlier
@@ -106,7 +107,10 @@ class Router:
 
     def _answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
         attempts, eligible = self._attempts(request, candidates)
-        success = first_success(attempts, eligible, _ask, self._hedge)
+        try:
+            success = first_success(attempts, eligible, _ask, self._hedge)
+        except BackendError as error:
+            return _kept(request, attempts, error)
         attempts.answered(success, success.value)
         output = with_earlier(success.value, attempts.earlier)
         return output._replace(attempts=tuple(attempts.attempts))
@@ -114,6 +118,20 @@ class Router:
     def _attempts(self, request: AnyRequest, candidates: Sequence[Candidate]) -> tuple[Attempts, Sequence[Candidate]]:
         attempts = Attempts(self._rules, request)
         return attempts, attempts.eligible(candidates)
+
+
+def _kept(request: Request, attempts: Attempts, error: BackendError) -> InferenceOutput:
+    """The newest answer that was asked again only because of its findings, where the task marks these and no more.
+
+    Raises ``error`` where there is none.
+    """
+    marked = request.checks is not None and request.checks.on_failed == "mark"
+    if not marked or not attempts.earlier or not attempts.earlier[-1].findings or isinstance(error, CancelledError):
+        raise error
+    *before, kept = attempts.earlier
+    output = with_earlier(kept, before)
+    metadata = {**output.metadata, "reasked": "first_kept"}
+    return output._replace(attempts=tuple(attempts.attempts), metadata=metadata)
 
 
 def _ask(candidate: Candidate, request: Request) -> InferenceOutput:

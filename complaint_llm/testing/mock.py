@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from complaint_llm.backends.base import Backend, Capability
 from complaint_llm.backends.streams import as_events
 from complaint_llm.call import CancelToken, Deadline
-from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError
+from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, TextDelta, TokenUsage, ToolCall
-from complaint_llm.request import NOTHING
+from complaint_llm.request import NOTHING, EmbeddingRequest
 from complaint_llm.routing.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
     from complaint_llm.messages import StreamEvent
-    from complaint_llm.request import EmbeddingRequest, Request
+    from complaint_llm.request import Request
 
 EMBEDDING_DIMENSIONS = 32
+NOBODY_READS = "no model is reachable; nothing was read (an echo answers no task)"
 _MATCH_SECONDS = 5.0
 _WORDS = re.compile(r"\S+\s*|\s+")
 
@@ -182,6 +183,16 @@ class MockBackend(Backend):
         """What was asked last, defaults included."""
         return self._last
 
+    def lacks(self, request: Request | EmbeddingRequest) -> str | None:
+        """What it cannot do: an echo alone answers no task, since nobody would have read anything."""
+        checks = None if isinstance(request, EmbeddingRequest) else request.checks
+        if checks is not None and checks.task is not None and not checks.demonstration:
+            with self._lock:
+                only_echoes = self._echo and not self._script and not self._patterns
+            if only_echoes:
+                return NOBODY_READS
+        return super().lacks(request)
+
     # -- one attempt -------------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> InferenceOutput:
@@ -198,7 +209,12 @@ class MockBackend(Backend):
         usage = TokenUsage(prompt, completion, prompt + completion)
         reason: Literal["stop", "tool_calls"] = "tool_calls" if calls else "stop"
         return InferenceOutput(
-            response.content, calls, token_usage=usage, finish_reason=reason, model=request.model or "mock"
+            response.content,
+            calls,
+            token_usage=usage,
+            finish_reason=reason,
+            model=request.model or "mock",
+            metadata={"demo": True} if isinstance(response, _Demonstrated) else {},
         )
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
@@ -230,7 +246,7 @@ class MockBackend(Backend):
                 # What is down stays down: a retry must not put another error in the place of the scripted one.
                 response = self._script[-1]
             if response is None and self._echo:
-                response = MockResponse(asked)
+                response = _echoed(request, asked)
             if response is None:
                 raise BackendError(
                     f"the mock's script is exhausted: {len(self._script)} responses, this is request {self._count}; "
@@ -249,6 +265,28 @@ class MockBackend(Backend):
             raise CancelledError(cancel.reason)
         if seconds > left or left <= 0:
             raise BackendTimeoutError("no answer within the time", maybe_received=True)
+
+
+def _echoed(request: Request, asked: str) -> MockResponse:
+    """The last user message; of a task, what the demonstration's rules make of its material, where they may."""
+    checks = request.checks
+    if checks is None or checks.task is None:
+        return MockResponse(asked)
+    if not checks.demonstration:
+        raise InvalidRequestError(NOBODY_READS, sent=False)
+    from complaint_llm.tasks.demonstration import DemonstrationError, demonstrate
+
+    try:
+        made = demonstrate(checks.schema, checks.texts[-1])
+    except DemonstrationError as error:
+        raise InvalidRequestError(str(error), sent=False) from error
+    return _Demonstrated(json.dumps(made, ensure_ascii=False))
+
+
+class _Demonstrated(MockResponse):
+    """An answer by the demonstration's rules."""
+
+    __slots__ = ()
 
 
 def _again(failure: Exception) -> Exception:

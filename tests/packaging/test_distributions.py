@@ -104,7 +104,7 @@ def test_the_sdist_holds_what_a_packager_needs(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"LICENSE", "README.md", "CHANGELOG.md", "Makefile", "config.example.json", "setup.cfg", ".ci/run"}
     wanted |= {"requirements/run.txt", "scripts/make_sbom.py"}
-    wanted |= {"examples/complaints.jsonl", "tests/packaging/test_distributions.py"}
+    wanted |= {"examples/intakes/emp-001-unpaid-overtime.txt", "tests/packaging/test_distributions.py"}
     assert wanted - names == set()
     assert [name for name in names if "__pycache__" in name or name.startswith(("node_modules", ".venv"))] == []
 
@@ -115,7 +115,7 @@ def test_an_unpacked_wheel_does_the_main_job_in_another_folder(wheel: Path, tmp_
     elsewhere.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    shutil.copy(ROOT / "examples" / "complaints.jsonl", elsewhere)
+    shutil.copytree(ROOT / "examples" / "intakes", elsewhere / "intakes")
     config = {"BACKENDS": [{"id": "offline", "type": "mock", "echo": True}]}
     (elsewhere / "config.json").write_text(json.dumps(config), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(site)}
@@ -127,8 +127,7 @@ def test_an_unpacked_wheel_does_the_main_job_in_another_folder(wheel: Path, tmp_
 
     found = run("-c", "import complaint_llm; print(complaint_llm.__file__)")
     assert found.stdout.startswith(str(site)), found.stderr
-    done = run("-m", "complaint_llm", "batch", "complaints.jsonl", "-o", "answers.jsonl")
+    done = run("-m", "complaint_llm", "batch", "intakes", "--task", "claims", "--demo", "-o", "claims.jsonl")
     assert done.returncode == 0, done.stderr
-    asked = (elsewhere / "complaints.jsonl").read_text(encoding="utf-8").splitlines()
-    answered = (elsewhere / "answers.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["id"] for line in answered] == [json.loads(line)["id"] for line in asked]
+    answered = (elsewhere / "claims.demo.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in answered] == sorted(os.listdir(elsewhere / "intakes"))

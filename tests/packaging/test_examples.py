@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,28 +15,28 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config.example.json"
 
 
-def intakes() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (ROOT / "examples/complaints.jsonl").read_text(encoding="utf-8").splitlines()]
+def intakes() -> list[tuple[str, str]]:
+    """The id and the text of each."""
+    return [(path.stem, path.read_text(encoding="utf-8")) for path in sorted((ROOT / "examples/intakes").glob("*.txt"))]
 
 
 def test_there_are_at_least_twenty_intakes_of_four_kinds() -> None:
     """Employment, housing, consumer and benefits matters are all there, each with an id of its own."""
-    ids = [each["id"] for each in intakes()]
+    ids = [id for id, _ in intakes()]
     assert len(set(ids)) == len(ids) >= 20
     assert {each[:3] for each in ids} == {"emp", "hou", "con", "ben"}
 
 
-@pytest.mark.parametrize("intake", intakes(), ids=lambda each: each["id"])
-def test_an_intake_is_a_real_length(intake: dict[str, Any]) -> None:
-    """Two to five paragraphs and 120 to 350 words below the instruction: what a legal aid office really receives."""
-    _, _, text = intake["prompt"].partition("\n\n")
+@pytest.mark.parametrize(("id", "text"), intakes())
+def test_an_intake_is_a_real_length(id: str, text: str) -> None:
+    """Two to five paragraphs and 120 to 350 words: what a legal aid office really receives."""
     assert 2 <= len(text.split("\n\n")) <= 5
     assert 120 <= len(text.split()) <= 350
 
 
 def test_some_intakes_are_not_ascii() -> None:
     """Spanish, Vietnamese and Arabic text goes the whole way."""
-    text = "".join(each["prompt"] for each in intakes())
+    text = "".join(text for _, text in intakes())
     assert "ñ" in text
     assert "Đ" in text
     assert re.search("[\u0600-\u06ff]", text)
@@ -46,10 +45,18 @@ def test_some_intakes_are_not_ascii() -> None:
 def test_no_sentence_stands_in_two_intakes() -> None:
     """The intakes are not one template filled in many times."""
     seen: dict[str, str] = {}
-    for intake in intakes():
-        for sentence in re.split(r"(?<=[.!?])\s+", intake["prompt"].partition("\n\n")[2]):
+    for id, text in intakes():
+        for sentence in re.split(r"(?<=[.!?])\s+", text):
             if len(sentence) > 30:
-                assert seen.setdefault(sentence, intake["id"]) == intake["id"], sentence
+                assert seen.setdefault(sentence, id) == id, sentence
+
+
+@pytest.mark.parametrize(("id", "text"), intakes())
+def test_an_intake_asks_no_model_for_anything(id: str, text: str) -> None:
+    """The words are the client's, or of whoever took the intake: what is wanted of a model, the task says."""
+    assert (
+        re.search(r"extract|legal claims?\b|each possible|filing deadline|strongest|intake below", text, re.I) is None
+    )
 
 
 def test_without_any_key_the_example_config_leaves_only_the_offline_backend() -> None:

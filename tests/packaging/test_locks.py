@@ -13,11 +13,11 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = {
-    "run": ("cli",),
-    "test": ("cli", "test"),
-    "lint": ("cli", "lint"),
-    "peers": ("cli", "test", "peers"),
-    "lowest": ("cli", "test", "redis", "prices"),
+    "run": ("cli", "report"),
+    "test": ("cli", "report", "test"),
+    "lint": ("cli", "report", "lint"),
+    "peers": ("cli", "report", "test", "peers"),
+    "lowest": ("cli", "report", "test", "redis", "prices"),
 }
 BUILDS_ONLY = {"build", "packaging", "pyproject-hooks", "setuptools", "wheel"}
 

@@ -1,0 +1,40 @@
+"""From a call that names a task, or a shape that marks quotes, to a plain request with checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
+from complaint_llm.request import Request, as_messages, as_response_format
+from complaint_llm.tasks.apply import TaskCall, asked_for
+from complaint_llm.tasks.material import split_material
+
+if TYPE_CHECKING:
+    from complaint_llm.checks.check import Check
+    from complaint_llm.messages import Prompt
+    from complaint_llm.tasks.task import Task
+
+
+def asked_for_task(
+    find_task: Callable[[str], Task], known: Mapping[str, Check], prompt: Prompt, params: Mapping[str, Any]
+) -> tuple[Prompt, Mapping[str, Any], AnswerChecks]:
+    """The prompt, parameters and checks of a call that names a task: the call's own stand above the task's."""
+    call = TaskCall.read(params["task"])
+    task = find_task(call.id)
+    before, material, after = split_material(as_messages(prompt))
+    given = params.get("response_format")
+    schema = None if given is None else as_response_format(given).schema
+    asked = asked_for(task, call, material, known, schema)
+    own = {"system": asked.system, "response_format": asked.response_format, **task.params}
+    stated = {name: value for name, value in params.items() if value is not None and name != "task"}
+    return [*before, *after(asked.text)], {**own, **stated}, asked.checks
+
+
+def with_quotes(request: Request) -> Request:
+    """The request; where its schema marks quotes, with the user's texts in which they are looked up."""
+    schema = None if request.response_format is None else request.response_format.schema
+    if schema is None or not marks_quotes(schema):
+        return request
+    texts = tuple(message.text for message in request.messages if message.role == "user")
+    return request._replace(checks=AnswerChecks(schema, texts))

@@ -1,0 +1,38 @@
+"""What a check is: a function over a parsed answer that says what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from complaint_llm.checks.quote_search import SearchableText
+from complaint_llm.checks.quotes import Quote
+from complaint_llm.checks.schema_walk import Place, walk
+
+
+class Finding(NamedTuple):
+    """Something that a check found wrong."""
+
+    check: str
+    pointer: str
+    """The place in the answer, as a JSON pointer."""
+    message: str
+    """What is wrong there, in a sentence that the model and a reader can act on; no text of the client's."""
+
+
+class CheckContext(NamedTuple):
+    """What a check may know beside the parsed answer."""
+
+    schema: Mapping[str, Any]
+    texts: Sequence[SearchableText]
+    """What the model was shown: user text and shown sources, never system text, templates or earlier answers."""
+    quotes: Sequence[Quote]
+    """Every string that the schema marks ``"x-quote": true``, looked up."""
+
+    def places(self, parsed: Any) -> Sequence[Place]:
+        """Every value of the answer with what the schema says of it."""
+        return tuple(walk(parsed, self.schema))
+
+
+Check = Callable[[Any, CheckContext], Sequence[Finding]]
+"""``check(parsed, context)`` gives its findings, none where all is well. It changes nothing."""

@@ -1,0 +1,67 @@
+"""The check ``quotes``: every string that the schema marks as a quote is looked up in what the model was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from complaint_llm.checks.quote_search import SearchableText, State, Weakness, find_quote
+from complaint_llm.checks.schema_walk import walk
+
+if TYPE_CHECKING:
+    from complaint_llm.checks.check import CheckContext, Finding
+
+MARK = "x-quote"
+
+
+class Quote(NamedTuple):
+    """A quote of an answer and where it stands."""
+
+    text: str
+    pointer: str
+    """Its place in the answer, as a JSON pointer."""
+    state: State
+    weak: Weakness | None = None
+    source: str | None = None
+    """``prompt`` or a CID."""
+    source_kind: str | None = None
+    start: int | None = None
+    end: int | None = None
+    """Characters of the shown text, as a slice."""
+    page: int | None = None
+    places: int = 0
+    elided: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether the words stand in the text, weak ones included."""
+        return self.state in ("verbatim", "normalised")
+
+
+def find_quotes(
+    parsed: Any, schema: Mapping[str, Any], texts: Sequence[SearchableText], *, searchable: bool = True
+) -> tuple[Quote, ...]:
+    """Every string of ``parsed`` that ``schema`` marks ``"x-quote": true``, looked up in ``texts``, in the answer's
+    order.
+
+    ``searchable`` is false where the model was also shown something that has no text (a scan).
+    """
+    known: dict[str, Any] = {}
+    quotes = []
+    for place in walk(parsed, schema):
+        if place.marks.get(MARK) is True and isinstance(place.value, str):
+            if place.value not in known:
+                known[place.value] = find_quote(place.value, texts, searchable=searchable)
+            quotes.append(Quote(place.value, place.pointer, *known[place.value]))
+    return tuple(quotes)
+
+
+def check_quotes(parsed: Any, context: CheckContext) -> Sequence[Finding]:
+    """A finding for each quote that does not stand in the text."""
+    from complaint_llm.checks.check import Finding
+
+    return [
+        Finding("quotes", quote.pointer, "these words do not stand in the material: copy them letter by letter")
+        for quote in context.quotes
+        if quote.state == "not_found"
+    ]

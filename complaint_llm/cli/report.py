@@ -1,0 +1,121 @@
+"""``complaint-llm report``: what a batch made of its items, as a page that people read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from complaint_llm.cli.options import OutputFile
+
+if TYPE_CHECKING:
+    from complaint_llm.config import Config
+    from complaint_llm.tasks.task import Task
+
+
+class ReadsTasks(Protocol):
+    """What this command needs of the program."""
+
+    def find_config(self) -> Path | None: ...
+    def load_config(self) -> Config: ...
+
+
+@click.command()
+@click.argument("out", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("-o", "--output", type=OutputFile(), metavar="PAGE", help="The page; otherwise OUT's name with .html.")
+@click.option("--title", metavar="TEXT", help="The page's heading.")
+@click.option(
+    "--expect",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Compare with expected answers, missed claims first; a page is written with -o only.",
+)
+@click.option(
+    "--against",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="OTHER",
+    help="Compare with another run's OUT, item by item; a page is written with -o only.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print comparisons as JSON.")
+@click.pass_obj
+def report(
+    app: ReadsTasks,
+    out: Path,
+    output: str | None,
+    title: str | None,
+    expect: Path | None,
+    against: Path | None,
+    as_json: bool,
+) -> None:
+    """Write a page of what a batch made of its items.
+
+    OUT is what "batch" wrote, JSON lines or a table; its journal beside it is read. The page is one file that needs
+    nothing else: each item's text with its quotes marked where they stand, and beside it what was read out of it. It
+    holds client texts: only you may read it. Of a demonstration, the page's name gets ".demo" before its suffix.
+
+    Example: complaint-llm report claims.csv -o page.html
+    """
+    from complaint_llm.report import read_items, render_page, write_page
+
+    if expect is not None:
+        _compare_expected(out, expect, as_json)
+    if against is not None:
+        _compare_runs(out, against, as_json)
+    if output is None and (expect or against):
+        return
+    page = render_page(read_items(out), _tasks(app), title or out.name)
+    path = Path(output) if output else out.with_suffix(".html")
+    if page.demo and ".demo" not in path.suffixes:
+        path = path.with_suffix(f".demo{path.suffix}")
+    write_page(path, page)
+    click.echo(f"{path}" + (" (a demonstration)" if page.demo else ""), err=True)
+
+
+def _compare_expected(out: Path, expect: Path, as_json: bool) -> None:
+    from complaint_llm.report import read_items
+    from complaint_llm.report.expected import compare_expected, expected_lines, read_expected
+
+    expected = read_expected(expect)
+    comparison = compare_expected(read_items(out), expected)
+    if as_json:
+        items = [each._asdict() for each in comparison.items]
+        _print([json.dumps({**comparison._asdict(), "items": items, "source": expected.source}, ensure_ascii=False)])
+    else:
+        _print(expected_lines(comparison, expected))
+
+
+def _compare_runs(out: Path, against: Path, as_json: bool) -> None:
+    from complaint_llm.report import read_items
+    from complaint_llm.report.agreement import agreement_lines, compare_runs
+
+    agreement = compare_runs(read_items(out), read_items(against))
+    if as_json:
+        items = [
+            {**each._asdict(), "differences": [found._asdict() for found in each.differences]}
+            for each in agreement.items
+        ]
+        _print([json.dumps({**agreement._asdict(), "items": items}, ensure_ascii=False)])
+    else:
+        _print(agreement_lines(agreement, out.name, against.name))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _tasks(app: ReadsTasks) -> Mapping[str, Task]:
+    """The tasks whose notices a page shows: the package's, and those of the config where there is one."""
+    from complaint_llm.exceptions import ConfigError
+    from complaint_llm.tasks.load import BUILT_IN, built_in
+
+    tasks: dict[str, Task] = {id: built_in(id) for id in BUILT_IN}
+    if app.find_config() is not None:
+        try:
+            tasks.update(app.load_config().tasks)
+        except ConfigError as error:
+            click.echo(f"notices of the config's own tasks are left out: {error.problems[0]}", err=True)
+    return tasks

@@ -1,0 +1,226 @@
+"""One self-contained page of a batch's results: no outside request, for its owner's eyes only.
+
+Each item is rendered whole. Of a large batch the bodies travel compressed, some items a piece, and are unpacked when
+somebody opens them: thousands of items stay one file that a browser takes.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from complaint_llm.batch.states import STATES
+from complaint_llm.exceptions import BatchError, ConfigError
+from complaint_llm.report.answer import Findings, any_answer, words_of
+from complaint_llm.report.claims import claims_of, is_claims
+from complaint_llm.report.items import ReportItem
+from complaint_llm.report.marked_text import SHOWN_WHOLE, marked_lines
+from complaint_llm.report.quoted import WEAK_WORDS, WORDS, page_quotes, standing
+from complaint_llm.report.visible import visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from complaint_llm.tasks.task import Task
+
+MOST_UNPACKED = 3_000_000
+"""Characters of items' bodies up to which they stand in the page as they are."""
+_ITEMS_A_PIECE = 20
+_STATE_ORDER = ("failed", "not_read", "refused", "cut", "answered")
+_STATE_WORDS = {"not_read": "not read", "cut": "cut short"}
+_BAND = "DEMONSTRATION: made by plain rules, not by a language model. Not for use on anybody's matter."
+
+
+class Page(NamedTuple):
+    """A page, and what a caller may say of it."""
+
+    text: str
+    items: int
+    demo: bool
+
+
+class _Body(NamedTuple):
+    rank: int
+    number: int
+    head: Mapping[str, Any]
+    text: str
+
+
+def render_page(items: Iterable[ReportItem], tasks: Mapping[str, Task], title: str) -> Page:
+    """The page of these items; ``tasks`` by id are asked for their notices. Raises ConfigError without Jinja2."""
+    environment = _environment()
+    template = environment.get_template("item.html")
+    bodies = [_body(template, item) for item in items]
+    bodies.sort(key=lambda body: (body.rank, body.number))
+    heads = [body.head for body in bodies]
+    demo = any(head["demo"] for head in heads)
+    pieces: list[str] = []
+    if sum(len(body.text) for body in bodies) > MOST_UNPACKED:
+        pieces = list(_pieces([body.text for body in bodies]))
+    shown = [
+        {**body.head, "place": place, "body": None if pieces else environment.filters["html"](body.text)}
+        for place, body in enumerate(bodies)
+    ]
+    states = Counter(head["state"] for head in heads)
+    types = Counter(type for head in heads for type in head["types"])
+    notices = _notices(heads, tasks)
+    style = _source("page.css") + _printed_margins(_BAND if demo else "", " ".join(notices))
+    script = _source("page.js")
+    text = environment.get_template("page.html").render(
+        title=title,
+        band=_BAND if demo else "",
+        notices=notices,
+        items=shown,
+        pieces=pieces,
+        a_piece=_ITEMS_A_PIECE,
+        open_all=len(shown) <= _ITEMS_A_PIECE * 2 and not pieces,
+        states=[(state, _state_words(state), states[state]) for state in _STATE_ORDER if states[state]],
+        types=[(type, words_of(type), types[type]) for type in sorted(types)],
+        marks=[*WORDS.items(), *WEAK_WORDS.items()],
+        totals=_totals(heads),
+        style=environment.filters["html"](style),
+        script=environment.filters["html"](script),
+        policy="default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+    )
+    return Page(text, len(shown), demo)
+
+
+def write_page(path: Path, page: Page) -> None:
+    """Write it so that ``path`` is either as before or complete; for its owner alone. Raises BatchError."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with suppress(FileNotFoundError):
+            part.unlink()
+        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(page.text)
+            file.flush()
+            os.fsync(number)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BatchError(f"{path}: the page cannot be written: {error.strerror}") from error
+
+
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from markupsafe import Markup
+    except ImportError as error:
+        raise ConfigError("a page needs Jinja2: pip install 'complaint-llm[report]'") from error
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Whatever is put into the page goes through here: text from outside shows its unseen characters.
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+    )
+    environment.filters["html"] = Markup
+    return environment
+
+
+def _source(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _printed_margins(band: str, notice: str) -> str:
+    """What stands in the margins of each printed page: the band above, the notice below."""
+    font = "font: {} system-ui, sans-serif; white-space: pre-wrap"
+    above = f"@top-center {{ content: {_css_string(band)}; {font.format('700 9pt/1.2')}; }}" if band else ""
+    place = "width: 85%; vertical-align: top; padding-top: 4mm"
+    below = f"@bottom-left {{ content: {_css_string(notice)}; {font.format('7pt/1.25')}; {place}; }}" if notice else ""
+    number = f"@bottom-right {{ content: counter(page); {font.format('8pt/1.25')}; }}"
+    return f"@page {{ margin: 20mm 16mm 24mm; {above} {below} {number} }}\n"
+
+
+def _css_string(text: str) -> str:
+    """A text as a string of CSS: all but plain characters by their code points."""
+    return '"' + "".join(each if each.isalnum() or each in " .,:;" else f"\\{ord(each):x} " for each in text) + '"'
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _body(template: Any, item: ReportItem) -> _Body:
+    values, parsed = item.values, item.values.get("parsed")
+    quotes, findings = page_quotes(values), Findings(values)
+    claims = claims_of(parsed, quotes, findings) if isinstance(parsed, Mapping) and is_claims(parsed) else None
+    answer = claims.rest if claims else any_answer(parsed, quotes, findings) if parsed is not None else None
+    spans = [quote.span for quote in quotes if quote.span is not None]
+    text = template.render(
+        key=f"i{item.number}",
+        item=item,
+        values=values,
+        error=values.get("error") or {},
+        lines=marked_lines(item.material, spans) if item.material is not None else (),
+        whole=item.material is None or len(item.material.encode("utf-8", "surrogatepass")) <= SHOWN_WHOLE,
+        quotes=quotes,
+        claims=claims,
+        answer=answer,
+        reasked=_REASKED.get(str(values.get("reasked")), ""),
+        paragraphs=str(values.get("text") or "").split("\n") if parsed is None else [],
+    )
+    state = item.state if item.state in STATES else "failed"
+    head = {
+        "key": f"i{item.number}",
+        "id": item.id,
+        "state": state,
+        "state_words": _state_words(state),
+        "demo": item.demo,
+        "task": values.get("task"),
+        "cost": values.get("cost"),
+        "types": sorted({claim.type for claim in claims.claims}) if claims else [],
+        "claims": [(claim.heading, "; ".join(claim.respondents)) for claim in claims.claims] if claims else [],
+        "line": _line(item, parsed),
+        "standing": "" if item.demo else standing(quotes),
+        "lost": any(quote.state == "not_found" for quote in quotes),
+    }
+    return _Body(_STATE_ORDER.index(state), item.number, head, text)
+
+
+_REASKED = {
+    "mended": "The model was told once what the checks had found, and answered again; this is its second answer.",
+    "first_kept": "The model was told once what the checks had found, but then changed more than it may; its first "
+    "answer is shown.",
+}
+
+
+def _line(item: ReportItem, parsed: Any) -> str:
+    """What stands beside the id of an item that has no claims: the error, or the beginning of its answer."""
+    error = item.values.get("error") or {}
+    if error:
+        return str(error.get("message") or error.get("type") or "")[:200]
+    return "" if parsed is not None else str(item.values.get("text") or "")[:100]
+
+
+def _state_words(state: str) -> str:
+    return _STATE_WORDS.get(state, state)
+
+
+def _notices(heads: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task]) -> list[str]:
+    found = dict.fromkeys(str(head["task"]) for head in heads if head["task"])
+    return list(dict.fromkeys(task.notice for id in found if (task := tasks.get(id)) is not None and task.notice))
+
+
+def _totals(heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    costs = [head["cost"] for head in heads if isinstance(head["cost"], (int, float))]
+    return {"count": len(heads), "cost": sum(costs), "unpriced": len(heads) - len(costs)}
+
+
+def _pieces(texts: Sequence[str]) -> Iterator[str]:
+    for start in range(0, len(texts), _ITEMS_A_PIECE):
+        # What JSON cannot say in UTF-8 is shown as its code point already.
+        data = json.dumps(texts[start : start + _ITEMS_A_PIECE], ensure_ascii=False).encode()
+        yield base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()

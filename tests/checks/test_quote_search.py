@@ -1,0 +1,294 @@
+"""Quotes: what stands in a text is found where it stands, and nothing else is."""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+
+import pytest
+from checks.generated_texts import GeneratedText, generated_texts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from complaint_llm.checks.quote_search import MEANING, Found, SearchableText, find_quote
+
+TEXTS = 40
+IN_THE_SUITE = 1_500
+
+
+def found_in(text: str, quote: str) -> Found:
+    return find_quote(quote, [SearchableText.of(text)])
+
+
+def states(text: str, *quotes: str) -> list[str]:
+    return [found_in(text, quote).state for quote in quotes]
+
+
+def stands_in_words(words: list[str], texts: list[GeneratedText]) -> bool:
+    """By brute force over the words that the texts were made of."""
+    size = len(words)
+    return any(
+        list(block[start : start + size]) == words
+        for text in texts
+        for block in text.blocks
+        for start in range(len(block) - size + 1)
+    )
+
+
+def right_quotes(chance: random.Random, texts: list[GeneratedText], count: int) -> list[tuple[int, int, int, int]]:
+    """Text, block, first and last word + 1 of quotes of four to fourteen words."""
+    chosen = []
+    while len(chosen) < count:
+        number = chance.randrange(len(texts))
+        block = chance.randrange(len(texts[number].blocks))
+        size = len(texts[number].blocks[block])
+        if size >= 4:
+            first = chance.randint(0, size - 4)
+            chosen.append((number, block, first, min(size, first + chance.randint(4, 14))))
+    return chosen
+
+
+def check_right_quotes(seed: int, count: int) -> tuple[int, int]:
+    """How many of ``count`` right quotes are found at the right place, and how many there were."""
+    chance = random.Random(seed)
+    texts = generated_texts(seed, TEXTS)
+    searchable = [SearchableText.of(text.text, source=str(number)) for number, text in enumerate(texts)]
+    right = 0
+    for number, block, first, last in right_quotes(chance, texts, count):
+        words = texts[number].blocks[block][first:last]
+        found = find_quote(" ".join(words), [searchable[number]])
+        start, end = texts[number].places[block][first][0], texts[number].places[block][last - 1][1]
+        right += found.stands and (found.weak == "repeated" or (found.start, found.end) == (start, end))
+    return right, count
+
+
+def wrong_quotes(chance: random.Random, texts: list[GeneratedText], count: int) -> list[tuple[int, str]]:
+    """The number of a text and a quote that stands nowhere in any, each proved over the words."""
+    wrong: list[tuple[int, str]] = []
+    for number, block, first, last in right_quotes(chance, texts, count * 3):
+        words = list(texts[number].blocks[block][first:last])
+        changed = chance.choice((other_word, other_number, negation, cut_word, cut_number, halves))(
+            chance, words, texts
+        )
+        if changed is not None and not stands_in_words(changed, texts):
+            wrong.append((number, " ".join(changed)))
+            if len(wrong) == count:
+                return wrong
+    raise AssertionError("too few wrong quotes were made")
+
+
+def other_word(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str]:
+    place = chance.randrange(1, len(words) - 1)
+    return [*words[:place], chance.choice(chance.choice(texts).blocks[0]), *words[place + 1 :]]
+
+
+def other_number(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str] | None:
+    places = [place for place, word in enumerate(words) if any(map(str.isdigit, word))]
+    if not places:
+        return None
+    place = chance.choice(places)
+    digit = next(index for index, character in enumerate(words[place]) if character.isdigit())
+    changed = words[place][:digit] + str((int(words[place][digit]) + 1) % 10) + words[place][digit + 1 :]
+    return [*words[:place], changed, *words[place + 1 :]]
+
+
+def negation(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str]:
+    place = chance.randrange(1, len(words))
+    if words[place] in ("not", "never", "no"):
+        return [*words[:place], *words[place + 1 :]]
+    return [*words[:place], "not", *words[place:]]
+
+
+def cut_word(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str] | None:
+    first = words[0]
+    if len(first) < 5 or not first.isalpha():
+        return None
+    return [first[chance.randint(1, len(first) - 2) :], *words[1:]]
+
+
+def cut_number(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str] | None:
+    for place in range(len(words) - 1, 2, -1):
+        digits = sum(map(str.isdigit, words[place]))
+        if digits > 1:
+            stripped = words[place].rstrip(",.;:%")
+            return [*words[:place], stripped[:-1].rstrip(",.:-/")]
+    return None
+
+
+def halves(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str]:
+    other = list(chance.choice(texts).blocks[-1])
+    return [*words[: len(words) // 2], *other[: max(2, len(words) // 2)]]
+
+
+def check_wrong_quotes(seed: int, count: int) -> list[str]:
+    """Wrong quotes that are said to stand: there must be none."""
+    chance = random.Random(seed)
+    texts = generated_texts(seed, TEXTS)
+    searchable = [SearchableText.of(text.text) for text in texts]
+    return [
+        quote for number, quote in wrong_quotes(chance, texts, count) if find_quote(quote, [searchable[number]]).stands
+    ]
+
+
+def test_right_quotes_are_found_where_they_stand() -> None:
+    """At least 99.5 % of what was taken from a text, however it was laid out."""
+    right, count = check_right_quotes(1, IN_THE_SUITE)
+    assert right >= count * 0.995
+
+
+def test_wrong_quotes_are_never_said_to_stand() -> None:
+    """One word, number, name or negation changed, a word or a number cut, halves joined: not in the text."""
+    assert check_wrong_quotes(2, IN_THE_SUITE) == []
+
+
+@pytest.mark.endurance
+@pytest.mark.parametrize("seed", range(3, 8))
+def test_ten_thousand_quotes(seed: int) -> None:
+    """The same for 10,000 right and 10,000 wrong ones, over five seeds."""
+    right, count = check_right_quotes(seed, 2_000)
+    assert right >= count * 0.995
+    assert check_wrong_quotes(seed + 100, 2_000) == []
+
+
+PAIRS_THAT_DIFFER = [
+    ("the rent was $1,400 a month", "the rent was $1400 a month"),
+    ("I waited 1.5 hours for him", "I waited 15 hours for him"),
+    ("he said it was \u22125 degrees inside", "he said it was -5 degrees inside"),
+    ("they did not pay me at all", "they did pay me at all"),
+    ("they did pay me at all", "they did not pay me at all"),
+    ("it was an unlawful entry of my home", "lawful entry of my home"),
+    ("I gave him $15,000 in cash", "I gave him $15"),
+    ("I gave him $15,000 in cash", "I gave him $15,000 in cas"),
+    ("signed on 2026-11-27 at the office", "signed on 2026-11 at"),
+    ("for non-payment of the rent due", "payment of the rent due"),
+    ("for non-payment of the rent due", "for nonpayment of the rent due"),
+    ("Mr. Dale came in at night", "mr. dale came in at night"),
+    ("we don’t owe him any money", "we don't owe him any money"),
+    ("interest of 9.5% on the loan", "interest of 9.5 on the loan"),
+    ("interest of 9.5% on the loan", "interest of 9.5"),
+    ("the fee was -20 dollars each month", "20 dollars each month"),
+    ("the area is 20 m² and the rent", "the area is 20 m2 and the rent"),
+    ("signed by Αlex in the office", "signed by Alex in the office"),
+    ("we moved. They stayed in the house", "we moved, They stayed in the house"),
+    ("from 1990\x021995 we lived there", "from 19901995 we lived there"),
+    ("let the cat out of there", "let the cat out o"),
+]
+
+
+@pytest.mark.parametrize(("text", "quote"), PAIRS_THAT_DIFFER)
+def test_what_differs_in_meaning_is_not_the_same_text(text: str, quote: str) -> None:
+    """Numbers, signs, negations, case, apostrophes, look-alikes and cut words."""
+    assert states(text, quote) == ["not_found"]
+
+
+SHAPED = "\ufeed\ufe8e\ufedf\ufeee"
+PAIRS_THAT_ARE_THE_SAME = [
+    ("he cut\nthe heat in\r\n\r\n  November", "he cut the heat in November"),
+    ("he “restructured” the whole kitchen", 'he "restructured" the whole kitchen'),
+    ("he came — late — that night", "he came - late - that night"),
+    ("the land-\nlord cut the heat", "the landlord cut the heat"),
+    ("the well-\nknown lease of ours", "the well-known lease of ours"),
+    ("the land\u00adlord cut the heat", "the landlord cut the heat"),
+    ("the land\x02lord cut the heat", "the landlord cut the heat"),
+    ("the land\ufffelord cut the heat", "the landlord cut the heat"),
+    ("from 1990\x021995 we lived there", "from 1990-1995 we lived there"),
+    ("a ﬁne of ﬂat money then", "a fine of flat money then"),
+    ("e\u0301tait la maison de ma sœur", "était la maison de ma sœur"),
+    ("the\u00a0rent\u2009was\u3000late again", "the rent was late again"),
+    (f"{SHAPED} here are four words", f"{unicodedata.normalize('NFKC', SHAPED)} here are four words"),
+]
+
+
+@pytest.mark.parametrize(("text", "quote"), PAIRS_THAT_ARE_THE_SAME)
+def test_what_a_copy_may_lose_is_not_missed(text: str, quote: str) -> None:
+    """Line breaks, kinds of quotation marks and dashes, ligatures, hyphens at line ends; the span is the whole text."""
+    found = found_in(text, quote)
+    assert (found.state, found.start, found.end) == ("normalised", 0, len(text))
+
+
+def test_an_exact_copy_is_told_from_one_that_is_nearly_exact() -> None:
+    text = "He said:\nno heat until  you pay. He left."
+    assert states(text, "He said:\nno heat until", "no heat until you pay.") == ["verbatim", "normalised"]
+
+
+def test_few_words_and_repeated_words_are_weak() -> None:
+    """They stand, and the word for why that says little stands beside it. A number makes few words enough."""
+    text = "No heat. I paid $900 then. No heat at all here. No heat at all here."
+    short, number, repeated = (found_in(text, quote) for quote in ("all here", "paid $900", "No heat at all here"))
+    assert (short.state, short.weak) == ("verbatim", "short")
+    assert (number.state, number.weak) == ("verbatim", None)
+    assert (repeated.weak, repeated.places) == ("repeated", 2)
+
+
+@pytest.mark.parametrize("sign", ["...", "…", "[...]", " [ … ] ", "(...)", "....."])
+def test_an_ellipsis_joins_parts_in_their_order(sign: str) -> None:
+    """Each part of at least three words, in order; what is left out is told."""
+    text = "He told me on Monday that the heat would stay off until I paid the whole rent."
+    found = found_in(text, f"He told me{sign}the heat would stay off{sign}paid the whole rent")
+    assert (found.state, found.elided, found.start) == ("normalised", True, 0)
+    assert (
+        states(
+            text,
+            f"the heat would stay{sign}He told me on",
+            f"He told{sign}paid the whole rent",
+            f"He told me{sign}heat wou",
+        )
+        == ["not_found"] * 3
+    )
+
+
+def test_an_ellipsis_does_not_reach_over_a_page() -> None:
+    text = "He told me on Monday. The heat would stay off."
+    pages = [SearchableText.of(text, pages=(0, 22))]
+    assert find_quote("He told me ... heat would stay off", pages).state == "not_found"
+    assert find_quote("heat would stay off", pages).page == 2
+
+
+def test_a_quote_of_another_text_is_told_where_it_stands() -> None:
+    one = SearchableText.of("first words of the client")
+    two = SearchableText.of("second words of the letter", source="bafy")
+    found = find_quote("second words of the letter", [one, two])
+    assert (found.source, found.start) == ("bafy", 0)
+
+
+@pytest.mark.parametrize("quote", ["", " ", "\n", "-", "…", "...", "\u00ad", "\x02"])
+def test_nothing_is_no_quote(quote: str) -> None:
+    assert found_in("some words of a client", quote).state == "not_found"
+
+
+def test_what_has_no_text_could_not_be_looked_for() -> None:
+    """Beside a scan a quote that is not in the texts may stand in the picture."""
+    texts = [SearchableText.of("some words of a client")]
+    assert find_quote("other words of a client", texts, searchable=False).state == "not_searchable"
+    assert find_quote("some words of a client", texts, searchable=False).state == "verbatim"
+
+
+def test_no_state_claims_more_than_was_looked_at() -> None:
+    words = " ".join(MEANING.values()).lower()
+    assert not any(word in words for word in ("verified", "proved", "confirmed", "true", "✓"))
+
+
+@given(st.text(max_size=80), st.data())
+@settings(max_examples=200, deadline=None)
+def test_any_text_between_blanks_stands_in_itself(text: str, data: st.DataObject) -> None:
+    """Whatever a text is made of, a quote of it is found or refused, never an error, and its span lies inside of it."""
+    whole = f"x {text} y"
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, len(whole)))
+    found = found_in(whole, whole[start:end])
+    assert found.start is None or 0 <= found.start < (found.end or 0) <= len(whole)
+    assert found_in(whole, whole).stands
+
+
+ODD_WORDS = ["don't", "re-sign", "1,5", "ﬁn", "e\u0301", "—", "“a”", "\n", "no", "中文", "อย่า"]
+
+
+@given(st.lists(st.sampled_from(ODD_WORDS), min_size=1))
+@settings(max_examples=200, deadline=None)
+def test_folding_twice_finds_the_same_place(words: list[str]) -> None:
+    """What is shown of a found quote is found again at the same place."""
+    text = "begin " + " ".join(words) + " end"
+    found = found_in(text, " ".join(words))
+    if found.start is not None:
+        again = found_in(text, text[found.start : found.end])
+        assert (again.start, again.end) == (found.start, found.end)
