@@ -34,10 +34,8 @@ def state_of_output(output: InferenceOutput) -> State:
 
 def state_of_error(described: Mapping[str, Any] | BaseException) -> State:
     """The state of an item that has an error, or the plain values of one; see ``codec.describe_error``."""
-    if isinstance(described, BaseException):
-        name, code = type(described).__name__, getattr(described, "code", None)
-    else:
-        name, code = described.get("type"), described.get("code")
+    name: Any = described.get("type") if isinstance(described, Mapping) else type(described).__name__
+    code: Any = described.get("code") if isinstance(described, Mapping) else getattr(described, "code", None)
     if name == "ResponseFormatError" and code == "cut":
         return "cut"
     return _BY_ERROR.get(str(name), "failed")
