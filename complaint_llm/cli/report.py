@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from complaint_llm.cli.options import OutputFile
+from complaint_llm.cli.terminal import tell, write
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
@@ -71,7 +72,7 @@ def report(
     if page.demo and ".demo" not in path.suffixes:
         path = path.with_suffix(f".demo{path.suffix}")
     write_page(path, page)
-    click.echo(f"{path}" + (" (a demonstration)" if page.demo else ""), err=True)
+    tell(f"{path}" + (" (a demonstration)" if page.demo else ""))
 
 
 def _compare_expected(out: Path, expect: Path, as_json: bool) -> None:
@@ -104,7 +105,7 @@ def _compare_runs(out: Path, against: Path, as_json: bool) -> None:
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(line)
+        write(line)
 
 
 def _tasks(app: ReadsTasks) -> Mapping[str, Task]:
@@ -117,5 +118,5 @@ def _tasks(app: ReadsTasks) -> Mapping[str, Task]:
         try:
             tasks.update(app.load_config().tasks)
         except ConfigError as error:
-            click.echo(f"notices of the config's own tasks are left out: {error.problems[0]}", err=True)
+            tell(f"notices of the config's own tasks are left out: {error.problems[0]}")
     return tasks

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import Step
 
 MARKS = {"verified": "ok", "digest only": "--", "missing": "MISSING", "damaged": "DAMAGED"}
-COLOURS = {"verified": "green", "digest only": "yellow", "missing": "red", "damaged": "red"}
 
 
 @click.command()
@@ -54,7 +53,7 @@ def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool
 
 
 def _lines(step: Step, first: str, rest: str) -> Iterator[str]:
-    mark = click.style(MARKS[step.state], fg=COLOURS[step.state])
+    mark = MARKS[step.state]
     named = step.what if step.cid is None else f"{step.what} {step.cid}"
     yield f"{first}{named}: {mark} {step.detail}".rstrip()
     for place, part in enumerate(step.parts):

@@ -85,10 +85,10 @@ def test_a_log_line_from_outside_is_one_line() -> None:
     assert HarmlessFormatter("%(levelname)s %(message)s").format(record) == "WARNING said: a\\nERROR b\\x1b[2J"
 
 
-def on_a_terminal(folder: Path, *arguments: str, term: str = "xterm") -> tuple[int, str]:
+def on_a_terminal(folder: Path, *arguments: str, term: str = "xterm", no_colour: str = "1") -> tuple[int, str]:
     """Run the program with standard output and standard error on one pseudo-terminal: exit code and what it showed."""
     main, other = pty.openpty()
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": term, "COLUMNS": "4000", "NO_COLOR": "1"}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": term, "COLUMNS": "4000", "NO_COLOR": no_colour}
     command = [sys.executable, "-m", "complaint_llm", *arguments]
     process = subprocess.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=other, stderr=other, env=environment
@@ -158,6 +158,15 @@ def test_what_a_command_shows_of_files_names_and_evidence_is_harmless(
     _, shown = on_a_terminal(place, *arguments)
     check_harmless(BAR.sub("", shown) if "verify" in arguments else shown)
     assert shows in shown
+
+
+@pytest.mark.parametrize(
+    ("term", "no_colour", "styled"), [("xterm", "", True), ("xterm", "1", False), ("dumb", "", False)]
+)
+def test_heads_are_bold_only_where_that_is_wanted(place: Path, term: str, no_colour: str, styled: bool) -> None:
+    """NO_COLOR and a dumb terminal are obeyed."""
+    _, shown = on_a_terminal(place, "check", term=term, no_colour=no_colour)
+    assert ("\x1b[1m" in shown) is styled
 
 
 def write_config(folder: Path, port: int, **more: Any) -> None:

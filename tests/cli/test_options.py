@@ -170,13 +170,3 @@ def test_a_link_leads_to_what_is_written(run: Run, tmp_path: Path, stored: str, 
     assert done.exit_code == 0, done.stderr
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "elsewhere").stat().st_size > 0
-
-
-def test_no_colour_where_none_is_wanted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR holds on a terminal too."""
-    config(tmp_path, "a")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    assert "\x1b[1m" in run("check", color=True).stdout
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in run("check", color=True).stdout
