@@ -93,10 +93,11 @@ lowest: .venv-lowest/ready
 # What somebody else released today is news, not a fault of this tree.
 newest:
 	rm -rf .venv-newest
-	$(PYTHON) -m venv .venv-newest
-	.venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build
-	.venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,report,test]"
-	.venv-newest/bin/python $(PYTEST) -p no:warnings $(TESTS) || echo "With the newest versions of everything the tests named above fail; the locked versions are what counts."
+	@{ $(PYTHON) -m venv .venv-newest \
+	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build \
+	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,report,test]" \
+	&& timeout 1800 .venv-newest/bin/python $(PYTEST) -p no:warnings $(TESTS); } \
+	|| echo "With the newest versions of everything what is named above breaks; the locked versions are what counts."
 
 # All environments agree: the largest is resolved first, the others take its versions.
 LOCKED := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
