@@ -62,13 +62,19 @@ class Redactor:
         self._secrets = tuple({s for s in secrets if s is not None and len(s.reveal()) >= SHORTEST})
 
     def __call__(self, text: str) -> str:
-        covered = sorted(span for secret in self._secrets for span in _spans(text, secret))
-        pieces, done, cut = [], 0, -1
+        covered: list[list[int]] = []
+        for start, end in sorted(span for secret in self._secrets for span in _spans(text, secret)):
+            if covered and start <= covered[-1][1]:
+                covered[-1][1] = max(covered[-1][1], end)
+            else:
+                covered.append([start, end])
+        pieces, done = [], 0
         for start, end in covered:
-            if start > cut:
-                pieces += [text[done:start], HIDDEN]
-            cut = done = max(cut, end)
-        return "".join((*pieces, text[done:])) if covered else text
+            # A blank before or behind it is the sentence's, though a header's value has one too.
+            begins = start + (text[start] == " ")
+            pieces += [text[done:begins], HIDDEN]
+            done = end - (text[end - 1] == " ")
+        return "".join((*pieces, text[done:]))
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"

@@ -15,10 +15,10 @@ def without_secrets(error: E, redact: Redactor) -> E:
 
     A cause that repeats a secret (a JSON error keeps the whole document) is cut off, and what caused it.
     """
-    error.message = redact(error.message)
     error.args = tuple(redact(each) if isinstance(each, str) else each for each in error.args)
-    error.code = error.code and redact(error.code)
-    error.request_id = error.request_id and redact(error.request_id)
+    for name, value in vars(error).items():
+        if isinstance(value, str):
+            setattr(error, name, redact(value))
     step: BaseException = error
     while (cause := step.__cause__ or step.__context__) is not None:
         shown = f"{cause.args!r} {vars(cause)!r}"
