@@ -14,6 +14,8 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 PRODUCT := $(shell find complaint_llm plugins schemas -type f -not -name '*.pyc' 2>/dev/null)
+# What other versions of other people's packages can break; TESTS=... chooses more.
+DEPENDENT := tests/config tests/host tests/transport tests/cli tests/report tests/checks tests/test_*.py
 PYTEST := -m pytest -n 2 --dist loadgroup -q
 
 # $(call environment,FOLDER,LOCK): the locked packages in an environment of their own.
@@ -40,8 +42,8 @@ help:
 	@echo "make peers      add the libraries that the suite compares with, once (some minutes); without them those tests skip"
 	@echo "make lint       style, types, direction of imports"
 	@echo "make wheel      dist/, installed into an empty environment and used from another folder"
-	@echo "make lowest     the suite with the oldest versions that setup.cfg allows"
-	@echo "make newest     the suite with the newest versions of everything: says what breaks, fails never"
+	@echo "make lowest     what others' versions can break, with the oldest that setup.cfg allows"
+	@echo "make newest     the same with the newest of everything: says what breaks, fails never"
 	@echo "make endurance  the long runs that the suite has samples of"
 	@echo "make lock       renew requirements/*.txt and the list of what the product is made of"
 	@echo "make benchmark  measure everything again and write docs/performance.md (about half an hour)"
@@ -88,7 +90,7 @@ wheel: .venv-wheel/built
 	@ls dist/*
 
 lowest: .venv-lowest/ready
-	.venv-lowest/bin/python $(PYTEST) $(TESTS)
+	.venv-lowest/bin/python $(PYTEST) $(or $(TESTS),$(DEPENDENT))
 
 # What somebody else released today is news, not a fault of this tree.
 newest:
@@ -96,7 +98,7 @@ newest:
 	@{ $(PYTHON) -m venv .venv-newest \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,report,test]" \
-	&& timeout 1800 .venv-newest/bin/python $(PYTEST) -p no:warnings $(TESTS); } \
+	&& timeout 1800 .venv-newest/bin/python $(PYTEST) -p no:warnings $(or $(TESTS),$(DEPENDENT)); } \
 	|| echo "With the newest versions of everything what is named above breaks; the locked versions are what counts."
 
 # All environments agree: the largest is resolved first, the others take its versions.
