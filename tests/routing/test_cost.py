@@ -106,7 +106,7 @@ def test_the_default_policies_take_at_most_20_microseconds_of_a_call() -> None:
     assert taken <= 20.0
 
 
-def test_all_limits_together_take_at_most_15_microseconds_each() -> None:
+def test_all_limits_together_take_at_most_25_microseconds() -> None:
     router, request = Router(), ask(seconds=600)
     policies = admission(
         "a",
@@ -119,4 +119,4 @@ def test_all_limits_together_take_at_most_15_microseconds_each() -> None:
     bare, limited = microseconds(
         lambda: router.answer(request, (Instant(()),)), lambda: router.answer(request, (Instant(policies),))
     )
-    assert limited - bare <= 15.0
+    assert limited - bare <= 25.0
