@@ -26,7 +26,7 @@ from complaint_llm.exceptions import (
     ServerError,
     StreamInterruptedError,
 )
-from complaint_llm.messages import Done, StreamEvent, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
+from complaint_llm.messages import Done, StreamEvent, TextDelta, TokenUsage, ToolCallDelta, ToolCallEnd, ToolCallStart
 
 TOOL = {"name": "calculator", "parameters": {"type": "object"}}
 
@@ -227,7 +227,7 @@ def test_a_stream_has_pieces_tool_calls_usage_and_an_end() -> None:
     events: list[StreamEvent] = list(backend.infer_stream("x"))
     assert events[:-1] == [TextDelta("one "), TextDelta("two "), TextDelta("three")]
     assert isinstance(events[-1], Done)
-    assert events[-1].token_usage == (1, 3, 4, None, None)
+    assert events[-1].token_usage == TokenUsage(1, 3, 4)
     kinds = [type(event) for event in backend.infer_stream("x", [TOOL])]
     assert kinds == [ToolCallStart, ToolCallDelta, ToolCallEnd, Done]
 
