@@ -15,7 +15,9 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 PRODUCT := $(shell find complaint_llm plugins schemas -type f -not -name '*.pyc' 2>/dev/null)
 # What other versions of other people's packages can break; TESTS=... chooses more.
-DEPENDENT := tests/config tests/host tests/transport tests/cli tests/report tests/checks tests/test_*.py
+DEPENDENT := tests/host tests/test_imports.py tests/report/test_page.py tests/checks/test_checks_of_answers.py \
+	$(addprefix tests/config/test_,files.py texts.py loading.py saving.py) $(addprefix tests/transport/test_,wire.py environment.py) \
+	$(addprefix tests/cli/test_,commands.py options.py config_command.py call_options.py)
 PYTEST := -m pytest -n 2 --dist loadgroup -q
 
 # $(call environment,FOLDER,LOCK): the locked packages in an environment of their own.
