@@ -36,10 +36,10 @@ from unittest.mock import patch
 
 from complaint_llm import Mediator
 from complaint_llm.exceptions import ComplaintLLMError
-from complaint_llm.routing.candidate import AnyRequest, Permit
-from complaint_llm.routing.shared import LOOK_AGAIN, SharedState
-from complaint_llm.routing.shared_limit import AHEAD, SETTLING, Admission, SharedRateLimit
-from complaint_llm.routing.shared_scripts import ADMIT
+from complaint_llm.routing.redis.connection import LOOK_AGAIN, SharedState
+from complaint_llm.routing.redis.rate_limit import AHEAD, SETTLING, Admission, SharedRateLimit
+from complaint_llm.routing.redis.scripts import ADMIT
+from complaint_llm.routing.target import AnyRequest, Permit
 
 LIMIT = 100
 ENOUGH = 95

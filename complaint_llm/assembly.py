@@ -11,19 +11,19 @@ from complaint_llm.backends.composed import ComposedBackend, Part
 from complaint_llm.backends.lazy import LazyBackend
 from complaint_llm.backends.options import retry_policy
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.given_keys import mediator_rules
-from complaint_llm.routing.breaker import BreakerSettings
-from complaint_llm.routing.state_folder import STATE_PATH
+from complaint_llm.json_schema.given_keys import mediator_rules
+from complaint_llm.routing.policies.breaker import BreakerSettings
+from complaint_llm.routing.policies.state_folder import STATE_PATH
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.config import BackendEntry, Config
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.host import PluginHost
-    from complaint_llm.routing.budget import Account
-    from complaint_llm.routing.cache import Cache
-    from complaint_llm.routing.candidate import Strategy
-    from complaint_llm.routing.shared import SharedState
+    from complaint_llm.routing.cache.response_cache import Cache
+    from complaint_llm.routing.policies.budget import Account
+    from complaint_llm.routing.redis.connection import SharedState
+    from complaint_llm.routing.target import Strategy
 
 
 EVIDENCE_PATH = Path(".complaint_llm/evidence")
@@ -100,7 +100,7 @@ def _maker(
         keys = with_parts(entry.keys, entry.type.parts, part)
         backend: Any = config.make_backend(entry.id, {key: keys[key] for key in entry.type.parts if key in keys})
         if not isinstance(backend, Backend):
-            from complaint_llm.backends.adapted import adapt
+            from complaint_llm.backends.adapters import adapt
 
             backend = adapt(backend)
         made: Backend = backend
@@ -136,13 +136,13 @@ def make_guards(
     state = folder / STATE_PATH
     common, whole = None, None
     if shared is not None:
-        from complaint_llm.routing.shared import SharedState
+        from complaint_llm.routing.redis.connection import SharedState
 
         url = shared["redis"]
         common = SharedState(url if isinstance(url, Secret) else Secret(url), share=shared.get("share"))
     if budget is not None:
-        from complaint_llm.routing.budget import Account
-        from complaint_llm.routing.budget_book import limits_of
+        from complaint_llm.routing.policies.budget import Account
+        from complaint_llm.routing.policies.budget_book import limits_of
 
         whole = Account(id, limits_of(budget), state, whole=True, shared=common, workers=workers)
     return Guards(BreakerSettings(**(breaker or {})), state, whole, common, workers)
@@ -160,17 +160,17 @@ _SPELLED: Mapping[str, Any] = {"strategy": str, "evidence": Mapping}
 
 def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
     """The cache that MEDIATOR.cache asks for: ``path``, ``ttl`` (seconds) and ``size`` (answers)."""
-    from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
+    from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache
 
     path = settings.get("path")
     size = settings.get("size", DEFAULT_SIZE)
     file, common = None, None
     if path is not None:
-        from complaint_llm.routing.cache_file import CacheFile
+        from complaint_llm.routing.cache.sqlite_store import CacheFile
 
         file = CacheFile(Path(path), size=size)
     if shared is not None:
-        from complaint_llm.routing.shared_cache import SharedCache
+        from complaint_llm.routing.redis.cache import SharedCache
 
         common = SharedCache(shared)
     return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from complaint_llm.batch.remote import ConfigText as ConfigText
+from complaint_llm.batch.remote import OwnAsk
 from complaint_llm.mediator import Mediator
-from complaint_llm.travelling import ConfigText as ConfigText
-from complaint_llm.travelling import OwnAsk
 
 if TYPE_CHECKING:
     from complaint_llm.batch import Ask

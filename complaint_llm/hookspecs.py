@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from complaint_llm.batch import ExecutorFactory
     from complaint_llm.checks.check import Check
     from complaint_llm.evidence import BlockStore
-    from complaint_llm.routing.candidate import Strategy
+    from complaint_llm.routing.target import Strategy
 
 PROJECT = "complaint_llm"
 

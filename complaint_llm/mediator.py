@@ -27,15 +27,15 @@ from complaint_llm.backends.private import PrivateCandidates
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
 from complaint_llm.request import NOTHING
-from complaint_llm.routing.fork import reset_in_child
 from complaint_llm.routing.router import Router
-from complaint_llm.routing.waiting import FOREVER
+from complaint_llm.routing.threads.fork import reset_in_child
+from complaint_llm.routing.threads.waiting import FOREVER
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from complaint_llm.batch import AnswerSettings, BatchExecutor, BatchItem, BatchRun
-    from complaint_llm.batch.items import ItemLike
+    from complaint_llm.batch.input.items import ItemLike
     from complaint_llm.checks.check import Check
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from complaint_llm.explanation import Explanation
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.candidate import Candidate, Strategy
+    from complaint_llm.routing.target import Candidate, Strategy
     from complaint_llm.tasks.task import Task
 
 
@@ -181,10 +181,10 @@ class Mediator(ComposedBackend):
         from functools import partial
 
         from complaint_llm.batch import item_digest, run_batch
-        from complaint_llm.batch.task_items import all_for_task
+        from complaint_llm.batch.input.task_items import all_for_task
+        from complaint_llm.batch.remote import TravellingAsk
         from complaint_llm.call import CancelToken
         from complaint_llm.tasks.apply import TaskCall
-        from complaint_llm.travelling import TravellingAsk
 
         if isinstance(prompts, str):
             raise TypeError("prompts is one text: give a list of texts")

@@ -224,7 +224,7 @@ def _tool(item: ToolLike, place: int) -> Tool:
             return Tool(inner["name"], str(inner.get("description", "")), inner.get("parameters"))
         raise _bad(f"tool {place} has no name")
     if callable(item):
-        from complaint_llm.tool_schema import tool_from_function
+        from complaint_llm.json_schema.from_function import tool_from_function
 
         return tool_from_function(item)
     raise _bad(f"tool {place} is a {type(item).__name__}, not a Tool, a dict or a function")

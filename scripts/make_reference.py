@@ -17,8 +17,8 @@ from complaint_llm_plugins.backends.google import errors as google
 from complaint_llm_plugins.backends.openai import errors as openai
 
 from complaint_llm import exceptions
-from complaint_llm.backends.statuses import STATUSES
-from complaint_llm.routing.retry import TABLE
+from complaint_llm.backends.wire.status_table import STATUSES
+from complaint_llm.routing.retry_table import TABLE
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "docs" / "configuration.md", ROOT / "docs" / "errors.md")

@@ -11,7 +11,7 @@ import pytest
 
 from complaint_llm import Mediator, MockResponse
 from complaint_llm.backends import FallbackBackend, LLMRouterBackend, MockBackend
-from complaint_llm.evidence.provenance_record import decode_provenance
+from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import InvalidRequestError, ServerError
 from complaint_llm.messages import Done
 from tests.end_to_end.whole import write_config

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.composed import ComposedBackend, Part, find_part, only_mocks
 from complaint_llm.backends.lazy import LazyBackend, RefusingBackend
-from complaint_llm.batch.shape import Shape, shape_of
-from complaint_llm.batch.task_items import task_id as _task_id
+from complaint_llm.batch.input.task_items import task_id as _task_id
+from complaint_llm.batch.journal.shape import Shape, shape_of
 from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
 
 if TYPE_CHECKING:

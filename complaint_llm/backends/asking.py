@@ -21,14 +21,14 @@ from complaint_llm.request import (
     as_response_format,
     as_tools,
 )
-from complaint_llm.routing.fork import reset_in_child
+from complaint_llm.routing.threads.fork import reset_in_child
 
 if TYPE_CHECKING:
     from complaint_llm.backends.options import Options
     from complaint_llm.batch import Ask
     from complaint_llm.checks.check import Check
-    from complaint_llm.routing.candidate import Candidate
     from complaint_llm.routing.router import Router
+    from complaint_llm.routing.target import Candidate
     from complaint_llm.tasks.task import Task
 
 R = TypeVar("R", Request, EmbeddingRequest)
@@ -260,7 +260,7 @@ class Asking:
             self._name_abandoned()
 
     def _name_abandoned(self) -> None:
-        from complaint_llm.routing.worker import abandoned_workers
+        from complaint_llm.routing.threads.worker import abandoned_workers
 
         for worker in abandoned_workers(self.id):
             self.log.warning("%s: closed while %s still runs; it cannot be interrupted", self.id, worker)
@@ -295,7 +295,7 @@ class Asking:
     ) -> Request:
         checks = None
         if params and params.get("task") is not None:
-            from complaint_llm.backends.task_call import asked_for_task
+            from complaint_llm.backends.answers.task_call import asked_for_task
 
             prompt, params, checks = asked_for_task(self.task, self._checks(), prompt, params)
         messages = as_messages(prompt, params.get("system") if params else None)
@@ -323,7 +323,7 @@ class Asking:
             checks,
         )
         if checks is None and request.response_format is not None:
-            from complaint_llm.backends.task_call import with_quotes
+            from complaint_llm.backends.answers.task_call import with_quotes
 
             request = with_quotes(request)
         return self._kept_private(request)
@@ -342,7 +342,7 @@ class Asking:
 
     def _settled(self, request: Request, output: InferenceOutput) -> InferenceOutput:
         """The answer, unless what its checks found is a failure."""
-        from complaint_llm.backends.answer_check import settled
+        from complaint_llm.backends.answers.answer_check import settled
 
         return settled(request, output)
 

@@ -11,28 +11,28 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
+from complaint_llm.backends.answers.empty_answer import check_answered
+from complaint_llm.backends.answers.provider_state import sealed, with_own_state
 from complaint_llm.backends.asking import Asking
-from complaint_llm.backends.call_ids import StreamedNewIds, known_ids, with_new_ids
-from complaint_llm.backends.facts import ModelFacts
 from complaint_llm.backends.guarded import Guarded
-from complaint_llm.backends.no_answer import check_answered
+from complaint_llm.backends.model_catalog import ModelFacts
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
-from complaint_llm.backends.provider_state import sealed, with_own_state
-from complaint_llm.backends.schema_refusal import Means, NativeSchemas
+from complaint_llm.backends.wire.call_ids import StreamedNewIds, known_ids, with_new_ids
+from complaint_llm.backends.wire.schema_refusal import Means, NativeSchemas
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
 from complaint_llm.own_copy import own_fields
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
-from complaint_llm.routing.candidate import Estimate
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import Estimate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from complaint_llm.backends.structured import Check
-    from complaint_llm.given_keys import KeyRules
-    from complaint_llm.routing.cache import Cache
-    from complaint_llm.routing.candidate import Candidate, EventStream, RetryPolicy
+    from complaint_llm.backends.answers.structured import Check
+    from complaint_llm.json_schema.given_keys import KeyRules
+    from complaint_llm.routing.cache.response_cache import Cache
+    from complaint_llm.routing.target import Candidate, EventStream, RetryPolicy
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Backend(Guarded):
         The default collects ``answer_stream``; write at least one of the two.
         """
         if type(self).answer_stream is Backend.answer_stream:
-            from complaint_llm.backends.adapted import answer_as_written
+            from complaint_llm.backends.adapters import answer_as_written
 
             return answer_as_written(self, request)
         from complaint_llm.backends.streams import collect
@@ -96,7 +96,7 @@ class Backend(Guarded):
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
         """Answer once, piece by piece; the last event is ``Done``. The default hands the whole answer out at once."""
         if type(self).answer is Backend.answer:
-            from complaint_llm.backends.adapted import stream_as_written
+            from complaint_llm.backends.adapters import stream_as_written
 
             return stream_as_written(self, request)
         from complaint_llm.backends.streams import as_events
@@ -263,7 +263,7 @@ class Backend(Guarded):
         """Run what cannot be interrupted where it can be left behind at the deadline."""
         if self.interruptible:
             return work()
-        from complaint_llm.routing.worker import run_abandonable
+        from complaint_llm.routing.threads.worker import run_abandonable
 
         return run_abandonable(work, request.deadline, request.cancel, self.id)
 
@@ -272,14 +272,14 @@ class Backend(Guarded):
         if bound.response_format is None:
             output = self._answered(bound)
         else:
-            from complaint_llm.backends.structured import answer_structured
+            from complaint_llm.backends.answers.structured import answer_structured
 
             output = self._native_schemas.asked(
                 given, bound, lambda means: answer_structured(self._answered, given, bound, means)
             )
         if given.checks is None:
             return output
-        from complaint_llm.backends.answer_check import checked
+        from complaint_llm.backends.answers.answer_check import checked
 
         return checked(given, output)
 
@@ -300,7 +300,7 @@ class Backend(Guarded):
             if bound.response_format is None:
                 events = self._opened(bound)
             else:
-                from complaint_llm.backends.structured import Check, prepared
+                from complaint_llm.backends.answers.structured import Check, prepared
 
                 check = Check(bound)
                 events = self._native_schemas.asked(request, bound, lambda means: self._opened(prepared(bound, means)))
@@ -315,7 +315,7 @@ class Backend(Guarded):
         if self.interruptible:
             events = self.answer_stream(request)
         else:
-            from complaint_llm.backends.worker_stream import WorkerStream
+            from complaint_llm.backends.answers.worker_stream import WorkerStream
 
             events = WorkerStream(lambda: self.answer_stream(request), request.deadline, request.cancel, self.id)
         known = known_ids(request.messages)
@@ -343,7 +343,7 @@ class Backend(Guarded):
     def _own_cache(self) -> Cache | None:
         if not self.options.cache_enabled:
             return None
-        from complaint_llm.routing.cache import DEFAULT_SIZE, Cache
+        from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache
 
         return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
 

@@ -11,9 +11,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.usage import STANDARD_TIERS, tier_of
+from complaint_llm.backends.wire.usage import STANDARD_TIERS, tier_of
 from complaint_llm.request import EmbeddingRequest
-from complaint_llm.routing.bound import LEAST_ANSWER, Bound
+from complaint_llm.routing.policies.bound import LEAST_ANSWER, Bound
 
 if TYPE_CHECKING:
     from complaint_llm.messages import ModelInfo, Price

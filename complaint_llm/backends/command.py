@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.process import MAX_ERRORS, Finished, run
-from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.backends.usual_key import usual_key
+from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.status_table import WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import AuthenticationError, BackendError, ConfigError, InvalidRequestError
 from complaint_llm.request import NOTHING
@@ -27,7 +27,7 @@ from complaint_llm.secrets import Redactor, Secret
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.bound import Bound
+    from complaint_llm.routing.policies.bound import Bound
 
 KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),

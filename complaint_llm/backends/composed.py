@@ -11,12 +11,12 @@ from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestEr
 from complaint_llm.messages import ModelInfo
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import leaves_none_out, takes_no_turns
-from complaint_llm.routing.waiting import FOREVER
+from complaint_llm.routing.threads.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.cache import Cache
-    from complaint_llm.routing.candidate import Candidate, Estimate, Strategy
+    from complaint_llm.routing.cache.response_cache import Cache
+    from complaint_llm.routing.target import Candidate, Estimate, Strategy
 
 
 Part: TypeAlias = Backend | LazyBackend
@@ -150,7 +150,7 @@ class ComposedBackend(Backend):
     def _parts_cache(self) -> Cache | None:
         if not self.caches:
             return None
-        from complaint_llm.routing.cache import Cache
+        from complaint_llm.routing.cache.response_cache import Cache
 
         return Cache()
 
@@ -250,6 +250,6 @@ def _as_part(given: Any) -> Part:
         raise ConfigError(f"{given!r} is a name, not a backend: names are looked up in a config only")
     if isinstance(given, Mapping):
         raise ConfigError("a mapping is no backend: make the backend first, only llm_router takes them inline")
-    from complaint_llm.backends.adapted import adapt
+    from complaint_llm.backends.adapters import adapt
 
     return adapt(given)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
-from complaint_llm.schema_check import compile_check
-from complaint_llm.schema_files import read_schema
+from complaint_llm.json_schema.check import compile_check
+from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend

@@ -9,7 +9,7 @@ from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 
 if TYPE_CHECKING:
     from complaint_llm.request import Request
-    from complaint_llm.routing.candidate import Candidate, EventStream
+    from complaint_llm.routing.target import Candidate, EventStream
 
 
 class DemoBackend:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from complaint_llm.request import EmbeddingRequest
-    from complaint_llm.routing.candidate import Candidate
+    from complaint_llm.routing.target import Candidate
 
 _DATA = Path(__file__).parents[1] / "data" / "embedding_models.json"
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from complaint_llm.backends.asking import Asking
 from complaint_llm.request import EmbeddingRequest
-from complaint_llm.routing.admission import admission
-from complaint_llm.routing.bound import NOTHING_TO_PAY
-from complaint_llm.routing.breaker import USUAL, BreakerSettings
-from complaint_llm.routing.meter import Meter
-from complaint_llm.routing.state_folder import STATE_PATH
+from complaint_llm.routing.policies.admission import admission
+from complaint_llm.routing.policies.bound import NOTHING_TO_PAY
+from complaint_llm.routing.policies.breaker import USUAL, BreakerSettings
+from complaint_llm.routing.policies.load_meter import Meter
+from complaint_llm.routing.policies.state_folder import STATE_PATH
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.facts import ModelFacts
+    from complaint_llm.backends.model_catalog import ModelFacts
     from complaint_llm.request import Request
-    from complaint_llm.routing.bound import Bound
-    from complaint_llm.routing.budget import Account
-    from complaint_llm.routing.candidate import Estimate, Load, Policy
-    from complaint_llm.routing.shared import SharedState
+    from complaint_llm.routing.policies.bound import Bound
+    from complaint_llm.routing.policies.budget import Account
+    from complaint_llm.routing.redis.connection import SharedState
+    from complaint_llm.routing.target import Estimate, Load, Policy
 
 
 class Guarded(Asking):
@@ -99,7 +99,7 @@ class Guarded(Asking):
             self._policies = self._admission(breaker, state, shared, workers)
             self._wholes = ()
         if whole is not None and whole not in self._wholes:
-            from complaint_llm.routing.budget import Budget
+            from complaint_llm.routing.policies.budget import Budget
 
             self._wholes = (*self._wholes, whole)
             self._policies = (Budget(whole, self.bound), *self._policies)
@@ -111,8 +111,8 @@ class Guarded(Asking):
         if self._spending is not None:
             self._spending.close()
         if options.budget is not None:
-            from complaint_llm.routing.budget import Account
-            from complaint_llm.routing.budget_book import limits_of
+            from complaint_llm.routing.policies.budget import Account
+            from complaint_llm.routing.policies.budget_book import limits_of
 
             self._spending = Account(options.id, limits_of(options.budget), state, shared=shared, workers=workers)
         return admission(
@@ -133,6 +133,6 @@ class Guarded(Asking):
 
     def _still_running(self) -> int:
         """Attempts that were abandoned and still run: they keep their slots."""
-        from complaint_llm.routing.worker import abandoned_workers
+        from complaint_llm.routing.threads.worker import abandoned_workers
 
         return len(abandoned_workers(self.id))

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from complaint_llm import bounded_json
+from complaint_llm.backends.answers.provider_state import service_at
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.event_stream import HTTPEventStream, StreamDecoder
-from complaint_llm.backends.prompts import as_prompt
-from complaint_llm.backends.provider_state import service_at
-from complaint_llm.backends.schema_refusal import SchemaRefusals
-from complaint_llm.backends.statuses import WireError, make_error
 from complaint_llm.backends.usual_key import usual_key
+from complaint_llm.backends.wire.event_stream import HTTPEventStream, StreamDecoder
+from complaint_llm.backends.wire.prompts import as_prompt
+from complaint_llm.backends.wire.schema_refusal import SchemaRefusals
+from complaint_llm.backends.wire.status_table import WireError, make_error
 from complaint_llm.bounded_json import MAX_ITEMS
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
@@ -30,7 +30,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
 from complaint_llm.request import NOTHING, EmbeddingRequest, Request
-from complaint_llm.routing.admission import hear
+from complaint_llm.routing.policies.admission import hear
 from complaint_llm.secrets import Redactor, Secret
 from complaint_llm.transport import Response, ResponseStream, Transport
 
@@ -136,7 +136,7 @@ class HTTPBackend(Backend):
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         """What an error body (parsed JSON, or a text that is none) says; ``status`` is None inside an answer."""
-        from complaint_llm.backends.error_bodies import error_fields, error_words
+        from complaint_llm.backends.wire.error_bodies import error_fields, error_words
 
         fields = error_fields(payload)
         return WireError(error_words(fields), _text(fields.get("code")) or _text(fields.get("type")))
@@ -150,7 +150,7 @@ class HTTPBackend(Backend):
     def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
         """The error to raise for an error body that came inside an HTTP 200; ``status`` where it is known otherwise
         than from the body."""
-        from complaint_llm.backends.error_bodies import inside_status, known_kind
+        from complaint_llm.backends.wire.error_bodies import inside_status, known_kind
 
         status = status or inside_status(payload)
         found = self.decode_error(status, payload)
@@ -356,7 +356,7 @@ class HTTPBackend(Backend):
             return parsed
         if not isinstance(parsed, str):
             raise ResponseFormatError(f"parse_response gave a {type(parsed).__name__}, not a text")
-        from complaint_llm.backends.accumulator import plain_answer
+        from complaint_llm.backends.wire.accumulator import plain_answer
 
         return plain_answer(parsed)
 

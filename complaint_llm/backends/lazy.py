@@ -11,11 +11,11 @@ from complaint_llm.backends.base import Backend
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo
 from complaint_llm.request import EmbeddingRequest, Request
-from complaint_llm.routing.candidate import PolicyState
-from complaint_llm.routing.fork import reset_in_child
+from complaint_llm.routing.target import PolicyState
+from complaint_llm.routing.threads.fork import reset_in_child
 
 if TYPE_CHECKING:
-    from complaint_llm.routing.candidate import Candidate, Estimate, EventStream, Load, Policy, RetryPolicy
+    from complaint_llm.routing.target import Candidate, Estimate, EventStream, Load, Policy, RetryPolicy
 
 
 class LazyBackend:

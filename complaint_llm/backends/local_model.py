@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     BackendError,
@@ -21,7 +21,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.request import EmbeddingRequest, Request
-from complaint_llm.routing.worker import run_abandonable
+from complaint_llm.routing.threads.worker import run_abandonable
 
 LOAD_TIMEOUT = 3600.0
 """Seconds that loading, a download included, may take where ``load_timeout`` is not set."""

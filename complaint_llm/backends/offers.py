@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from complaint_llm.backends.type import BackendType
-from complaint_llm.schema_check import compile_check
+from complaint_llm.json_schema.check import compile_check
 
 
 def fault_of(offered: Any) -> str | None:

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.given_keys import KeyRules
+from complaint_llm.json_schema.files import read_schema
+from complaint_llm.json_schema.given_keys import KeyRules
 from complaint_llm.request import GENERATION_KEYS, NOTHING
-from complaint_llm.routing.candidate import RetryPolicy
-from complaint_llm.schema_files import read_schema
+from complaint_llm.routing.target import RetryPolicy
 from complaint_llm.secrets import Secret
 
 ALIASES: Mapping[str, str] = {"api_base": "base_url", "engine": "model", "max_output_tokens": "max_tokens"}
@@ -83,7 +83,7 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
     key."""
     for key in keys:
         if key not in COMMON_KEYS:
-            from complaint_llm.schema_problems import nearest
+            from complaint_llm.json_schema.problems import nearest
 
             meant = nearest(key, sorted(COMMON_KEYS))
             raise TypeError(f"{default_id}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))

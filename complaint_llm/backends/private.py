@@ -10,7 +10,7 @@ from complaint_llm.privacy import content_elsewhere
 if TYPE_CHECKING:
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.candidate import AnyRequest, Candidate, EventStream
+    from complaint_llm.routing.target import AnyRequest, Candidate, EventStream
 
 
 class PrivateBackend:

@@ -19,7 +19,7 @@ from complaint_llm.messages import (
 )
 
 if TYPE_CHECKING:
-    from complaint_llm.routing.candidate import EventStream
+    from complaint_llm.routing.target import EventStream
 
 
 class AttemptStream:

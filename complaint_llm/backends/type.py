@@ -57,7 +57,7 @@ class BackendType(NamedTuple):
     """Of a provider that is only data: the type whose code and schema it uses; the host puts them in place."""
 
     model_data: Mapping[str, Any] = NOTHING
-    """Of a provider that is only data: what its models take, as complaint_llm.backends.parameters describes it."""
+    """Of a provider that is only data: what its models take, as complaint_llm.backends.wire.parameters describes it."""
 
     demo: bool = False
     """Answers without a model. Beside other types it is asked only if all of those were left out at load."""

@@ -1,13 +1,13 @@
 """Batches that lose nothing: many prompts, bounded work under way, and a journal that survives a power cut."""
 
 from complaint_llm.batch.executors import BatchExecutor, ExecutorFactory, Work, open_executor
-from complaint_llm.batch.items import Ask, BatchItem, BatchResult, LineError, NothingToReadError, item_digest
-from complaint_llm.batch.journal import Journal, Recorded
+from complaint_llm.batch.input.items import Ask, BatchItem, BatchResult, LineError, NothingToReadError, item_digest
+from complaint_llm.batch.journal.journal import Journal, Recorded
+from complaint_llm.batch.journal.salvage import Salvaged, salvage_journal
+from complaint_llm.batch.journal.settings_change import SettingsChangedError
+from complaint_llm.batch.journal.shape import AnswerSettings, Shape, shape_of
+from complaint_llm.batch.output.summary import BackendTally, BatchSummary
 from complaint_llm.batch.runner import BatchRun, run_batch
-from complaint_llm.batch.salvage import Salvaged, salvage_journal
-from complaint_llm.batch.settings_change import SettingsChangedError
-from complaint_llm.batch.shape import AnswerSettings, Shape, shape_of
-from complaint_llm.batch.summary import BackendTally, BatchSummary
 from complaint_llm.batch.texts import batch_generate
 
 __all__ = [

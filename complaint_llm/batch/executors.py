@@ -15,12 +15,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from complaint_llm.batch.items import Ask
+from complaint_llm.batch.input.items import Ask
 from complaint_llm.exceptions import BackendConnectionError, BatchError, ConfigError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
 if TYPE_CHECKING:
-    from complaint_llm.batch.entries import Entry
+    from complaint_llm.batch.journal.entries import Entry
 
 
 class Work(NamedTuple):
@@ -242,7 +242,7 @@ def open_executor(
         return factories[scheme](url, open_ask, max_workers)
     if scheme == "dask":
         try:
-            from complaint_llm.batch.dask_executor import open_dask
+            from complaint_llm.batch.dask.executor import open_dask
         except ImportError as error:
             raise BatchError(f"{url} needs Dask: pip install complaint-llm[dask]") from error
         return open_dask(url, open_ask, max_workers)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from complaint_llm.batch.items import BatchResult
+    from complaint_llm.batch.input.items import BatchResult
 
 
 _LOOK = 1.0

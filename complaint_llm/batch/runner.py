@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
 from complaint_llm.batch.flow import Flow
-from complaint_llm.batch.items import (
+from complaint_llm.batch.input.items import (
     Ask,
     BatchItem,
     BatchResult,
@@ -22,17 +22,17 @@ from complaint_llm.batch.items import (
     check_prompt,
     item_digest,
 )
-from complaint_llm.batch.journal import Journal
-from complaint_llm.batch.recorder import JournalRecorder, Recorder, Unrecorded
-from complaint_llm.batch.resume import InDoubt, Judge, Resume
-from complaint_llm.batch.settings_change import changed_shapes
-from complaint_llm.batch.summary import BatchSummary
+from complaint_llm.batch.journal.journal import Journal
+from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unrecorded
+from complaint_llm.batch.journal.resume import InDoubt, Judge, Resume
+from complaint_llm.batch.journal.settings_change import changed_shapes
+from complaint_llm.batch.output.summary import BatchSummary
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from complaint_llm.batch.shape import AnswerSettings
+    from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.call import CancelToken
 
 _POLL = 0.25

@@ -10,7 +10,7 @@ from complaint_llm.exceptions import BatchError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from complaint_llm.batch.items import Ask, ItemLike
+    from complaint_llm.batch.input.items import Ask, ItemLike
 
 
 def batch_generate(

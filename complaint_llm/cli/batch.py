@@ -25,12 +25,12 @@ from complaint_llm.batch import (
     run_batch,
     salvage_journal,
 )
-from complaint_llm.batch import out_file as out
-from complaint_llm.batch.export import CsvForm, Form, Result, csv_lines, json_line
-from complaint_llm.batch.folder import SUFFIXES, read_folder, text_files
-from complaint_llm.batch.lines import FORMATS, Format, Line, Lines, read_lines
-from complaint_llm.batch.task_items import for_task
-from complaint_llm.batch.task_table import TaskForm
+from complaint_llm.batch.input.folder import SUFFIXES, read_folder, text_files
+from complaint_llm.batch.input.lines import FORMATS, Format, Line, Lines, read_lines
+from complaint_llm.batch.input.task_items import for_task
+from complaint_llm.batch.output import out_file as out
+from complaint_llm.batch.output.export import CsvForm, Form, Result, csv_lines, json_line
+from complaint_llm.batch.output.task_table import TaskForm
 from complaint_llm.call import CancelToken
 from complaint_llm.cli.batch_help import EXAMPLES, GROUPS
 from complaint_llm.cli.batch_input import count_lines, opened, with_columns
@@ -54,7 +54,7 @@ from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
     from complaint_llm.batch import Ask, BatchExecutor
-    from complaint_llm.batch.items import ItemLike
+    from complaint_llm.batch.input.items import ItemLike
     from complaint_llm.messages import InferenceOutput, Prompt
 
 

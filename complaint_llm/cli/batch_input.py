@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from complaint_llm.batch import LineError, item_digest
-from complaint_llm.batch.export import Result
+from complaint_llm.batch.output.export import Result
 from complaint_llm.request import NOTHING
 
 if TYPE_CHECKING:
     from complaint_llm.batch import Recorded
-    from complaint_llm.batch.lines import Line
+    from complaint_llm.batch.input.lines import Line
 
 
 @contextmanager

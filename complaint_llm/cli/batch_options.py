@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import click
 
-from complaint_llm.batch.line_rules import LineRules
-from complaint_llm.batch.lines import Format, Reading
+from complaint_llm.batch.input.line_rules import LineRules
+from complaint_llm.batch.input.lines import Format, Reading
 from complaint_llm.cli.call_options import call_params
 from complaint_llm.exceptions import BatchError
 from complaint_llm.tasks.apply import TaskCall

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from complaint_llm.batch import BatchItem
-from complaint_llm.batch.task_items import for_task
+from complaint_llm.batch.input.task_items import for_task
 from complaint_llm.cli.batch_options import Asker, BatchApp, NothingReadError, Options
 from complaint_llm.cli.terminal import tell
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from complaint_llm.batch.states import STATES
+from complaint_llm.batch.output.states import STATES
 from complaint_llm.cli.terminal import tell, write
 
 if TYPE_CHECKING:

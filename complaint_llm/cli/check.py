@@ -78,7 +78,7 @@ def _check_node(mediator: Mediator) -> None:
     """Raise ConfigError where evidence would go to an IPFS node beyond this machine that nobody agreed to."""
     settings = mediator.config.evidence if mediator.config is not None else {}
     if settings.get("ipfs_api"):
-        from complaint_llm.evidence.node import IpfsNode
+        from complaint_llm.evidence.ipfs.node import IpfsNode
 
         local_only = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
         IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=local_only)
@@ -132,7 +132,7 @@ def _retirement(day: str | None) -> str:
 
 def _budgets(backend: Backend) -> list[str]:
     """The state of each budget that holds for the backend, for a prompt of ``TYPICAL_PROMPT`` bytes."""
-    from complaint_llm.routing.budget import Budget
+    from complaint_llm.routing.policies.budget import Budget
 
     request = Request(as_messages("x" * TYPICAL_PROMPT), Deadline(CONNECT_SECONDS), CancelToken())
     states = [policy.state(request) for policy in backend.policies if isinstance(policy, Budget)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from complaint_llm.batch.export import Result
-from complaint_llm.batch.task_table import TaskForm
+from complaint_llm.batch.output.export import Result
+from complaint_llm.batch.output.task_table import TaskForm
 from complaint_llm.cli.table import print_table
 from complaint_llm.tasks.task import Task
 

@@ -27,8 +27,8 @@ from complaint_llm.config.readiness import Readiness
 from complaint_llm.config.schema import entry_schema, is_secret
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import PluginError
-from complaint_llm.schema_files import read_schema
-from complaint_llm.schema_problems import kind_of
+from complaint_llm.json_schema.files import read_schema
+from complaint_llm.json_schema.problems import kind_of
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from complaint_llm.config.problems import Path as DocumentPath
 from complaint_llm.config.problems import Problem
-from complaint_llm.schema_check import UNSET
-from complaint_llm.schema_problems import NOT_FINITE
+from complaint_llm.json_schema.check import UNSET
+from complaint_llm.json_schema.problems import NOT_FINITE
 from complaint_llm.secrets import Secret
 
 _REFERENCE = re.compile(

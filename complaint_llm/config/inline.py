@@ -12,7 +12,7 @@ from complaint_llm.config.making import make_part
 from complaint_llm.config.parts import with_parts
 from complaint_llm.config.problems import Problem, pointer
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.given_keys import as_json
+from complaint_llm.json_schema.given_keys import as_json
 
 if TYPE_CHECKING:
     from complaint_llm.host import PluginHost

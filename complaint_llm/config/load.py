@@ -14,7 +14,7 @@ from complaint_llm.config.problems import Problem, nearest
 from complaint_llm.config.source import Source, find, read
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import ConfigError, PluginError
-from complaint_llm.schema_files import read_schema
+from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.checks.check import Check

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 from complaint_llm.backends.options import COMMON_KEYS
 from complaint_llm.config.problems import Path, nearest
 from complaint_llm.config.schema import part_of
-from complaint_llm.schema_check import Unset
+from complaint_llm.json_schema.check import Unset
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from complaint_llm.schema_problems import Path, Problem, nearest, pointer
+from complaint_llm.json_schema.problems import Path, Problem, nearest, pointer
 
 
 class Fault(NamedTuple):

@@ -18,7 +18,7 @@ from complaint_llm.config.parts import part_items
 from complaint_llm.config.schema import is_secret, part_of
 from complaint_llm.config.source import Source, is_yaml
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.schema_files import read_schema
+from complaint_llm.json_schema.files import read_schema
 from complaint_llm.secrets import Secret
 
 _DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*):-[^}]+\}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.config.environment import is_secret_name
 from complaint_llm.config.problems import Path as DocumentPath
-from complaint_llm.schema_files import read_schema
+from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType

@@ -11,7 +11,7 @@ from typing import Any
 from complaint_llm.config import problems
 from complaint_llm.config.problems import Fault, Problem, pointer
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.schema_problems import kind_of
+from complaint_llm.json_schema.problems import kind_of
 
 DEFAULT_NAMES = ("config.json", "config.yaml", "config.yml")
 MAX_BYTES = 16 * 1024 * 1024

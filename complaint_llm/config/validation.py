@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from complaint_llm.config.problems import Path, Problem
 from complaint_llm.config.schema import is_secret, part_of
-from complaint_llm.schema_check import Check, compile_check
-from complaint_llm.schema_problems import converted, explained, kinds_of
+from complaint_llm.json_schema.check import Check, compile_check
+from complaint_llm.json_schema.problems import converted, explained, kinds_of
 from complaint_llm.secrets import Secret
 
 Hide: TypeAlias = Callable[[Any], Any]

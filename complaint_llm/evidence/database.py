@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from urllib.parse import quote
 
-from complaint_llm.evidence.blocks import sync_folder
-from complaint_llm.evidence.cid import Cid
+from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.record_log import DELETED, Frame, RecordLog
 from complaint_llm.evidence.schema import FORMAT, SCHEMA
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from complaint_llm.evidence.cid import Cid
 from complaint_llm.evidence.folder import for_the_owner
-from complaint_llm.evidence.unixfs import read_file
-from complaint_llm.evidence.unixfs_folder import is_folder, walk_folder
+from complaint_llm.evidence.ipld.cid import Cid
+from complaint_llm.evidence.ipld.unixfs import read_file
+from complaint_llm.evidence.ipld.unixfs_folder import is_folder, walk_folder
 from complaint_llm.exceptions import EvidenceError
 
 _FORBIDDEN = frozenset(("", ".", ".."))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from complaint_llm.evidence.cid import DAG_PB, Cid
-from complaint_llm.evidence.dag_pb import FILE, RAW_DATA, Block, decode_pb
-from complaint_llm.evidence.unixfs import decode_node
+from complaint_llm.evidence.ipld.cid import DAG_PB, Cid
+from complaint_llm.evidence.ipld.dag_pb import FILE, RAW_DATA, Block, decode_pb
+from complaint_llm.evidence.ipld.unixfs import decode_node
 
 GetBlock = Callable[[Cid], bytes]
 

@@ -18,8 +18,8 @@ from struct import Struct
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
-from complaint_llm.evidence.blocks import sync_folder
-from complaint_llm.evidence.cid import CODEC_NAMES, Cid
+from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid
 
 BLOCK, RECORD, PROVENANCE, FOREIGN_PROVENANCE, TEXT = b"b", b"r", b"p", b"q", b"t"
 DELETED = b"d"

@@ -13,8 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.evidence.cid import DAG_CBOR, Cid, cid_of
-from complaint_llm.evidence.dagcbor import decode, encode
+from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, cid_of
+from complaint_llm.evidence.ipld.dagcbor import decode, encode
 from complaint_llm.evidence.media import declared_by, media_type
 from complaint_llm.exceptions import EvidenceCorruptedError
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from complaint_llm.evidence.blocks import FileBlocks
-from complaint_llm.evidence.cid import Cid
-from complaint_llm.evidence.dag_pb import Block
+from complaint_llm.evidence.ipld.blocks import FileBlocks
+from complaint_llm.evidence.ipld.cid import Cid
+from complaint_llm.evidence.ipld.dag_pb import Block
 
 KEPT_DAYS = 30
 _KEPT_SECONDS = KEPT_DAYS * 24 * 3600.0

@@ -17,7 +17,7 @@ from complaint_llm.host.installed import EntryPoint, Installed
 from complaint_llm.host.record import PluginRecord, unknown_plugin
 from complaint_llm.host.registry import Registry
 from complaint_llm.host.source_offers import BACKEND_TYPES
-from complaint_llm.schema_problems import nearest
+from complaint_llm.json_schema.problems import nearest
 
 log = logging.getLogger("complaint_llm.host")
 

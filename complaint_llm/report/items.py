@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from complaint_llm.batch import Journal
-from complaint_llm.batch.export import Result, result_values
+from complaint_llm.batch.output.export import Result, result_values
 from complaint_llm.exceptions import BatchError
 
 

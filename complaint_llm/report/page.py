@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.batch.states import STATES
+from complaint_llm.batch.output.states import STATES
 from complaint_llm.exceptions import BatchError, ConfigError
 from complaint_llm.report.answer import Findings, any_answer, words_of
 from complaint_llm.report.claims import claims_of, is_claims

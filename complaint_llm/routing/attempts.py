@@ -20,11 +20,11 @@ from complaint_llm.exceptions import (
     RateLimitError,
 )
 from complaint_llm.messages import Attempt
-from complaint_llm.routing.bound import with_chosen_maximum
-from complaint_llm.routing.candidate import AnyRequest, Candidate, Outcome, Permit
 from complaint_llm.routing.failure import call_error, explained, one_line
+from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
-from complaint_llm.routing.waiting import FOREVER
+from complaint_llm.routing.target import AnyRequest, Candidate, Outcome, Permit
+from complaint_llm.routing.threads.waiting import FOREVER
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock

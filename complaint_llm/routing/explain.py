@@ -10,7 +10,7 @@ from complaint_llm.routing.loop import too_long, window_too_small
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from complaint_llm.routing.candidate import AnyRequest, Candidate, Estimate, PolicyState
+    from complaint_llm.routing.target import AnyRequest, Candidate, Estimate, PolicyState
 
 
 class Considered(NamedTuple):

@@ -23,10 +23,10 @@ from complaint_llm.routing.attempts import (
     given_up,
     settle,
 )
-from complaint_llm.routing.bound import with_chosen_maximum
-from complaint_llm.routing.candidate import Candidate, Outcome, Permit
 from complaint_llm.routing.failure import explained, one_line
-from complaint_llm.routing.waiting import Waiter
+from complaint_llm.routing.policies.bound import with_chosen_maximum
+from complaint_llm.routing.target import Candidate, Outcome, Permit
+from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence, Sequence

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm.exceptions import BackendConnectionError, BackendError, BackendTimeoutError, ContextLengthError
 from complaint_llm.routing.attempts import LOCAL_LIMIT, Success
 from complaint_llm.routing.reask import ReAsk
-from complaint_llm.routing.retry import NEXT, STOP, decide, delay_before
+from complaint_llm.routing.retry_table import NEXT, STOP, decide, delay_before
+from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
 from complaint_llm.routing.turns import Turn, Turns
-from complaint_llm.routing.waiting import BRIEF, FOREVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from complaint_llm.routing.attempts import Attempts, Work
-    from complaint_llm.routing.candidate import AnyRequest, Candidate
     from complaint_llm.routing.hedge import Hedge
+    from complaint_llm.routing.target import AnyRequest, Candidate
 
 
 def first_success(

@@ -10,7 +10,7 @@ from complaint_llm.exceptions import BackendError, CancelledError
 from complaint_llm.routing.attempts import Attempts, Rules
 from complaint_llm.routing.loop import first_success
 from complaint_llm.routing.reask import with_earlier
-from complaint_llm.routing.waiting import cancellable_sleep
+from complaint_llm.routing.threads.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.cache import Cache
-    from complaint_llm.routing.candidate import AnyRequest, Candidate, EventStream
+    from complaint_llm.routing.cache.response_cache import Cache
     from complaint_llm.routing.explain import Considered
     from complaint_llm.routing.hedge import Hedge
+    from complaint_llm.routing.target import AnyRequest, Candidate, EventStream
 
 
 class Router:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.attempts import excluded
-from complaint_llm.routing.fork import reset_in_child
-from complaint_llm.routing.waiting import BRIEF, FOREVER
+from complaint_llm.routing.threads.fork import reset_in_child
+from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from complaint_llm.routing.candidate import AnyRequest, C, Strategy
+    from complaint_llm.routing.target import AnyRequest, C, Strategy
 
 
 class Fallback:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, CancelledError, StreamInterruptedError
 from complaint_llm.messages import Attempt, Done, StreamError, StreamEvent, TextDelta, ToolCallStart
-from complaint_llm.routing.candidate import Candidate, EventStream
 from complaint_llm.routing.failure import explained
 from complaint_llm.routing.loop import first_success
 from complaint_llm.routing.reask import with_earlier
+from complaint_llm.routing.target import Candidate, EventStream
 
 if TYPE_CHECKING:
     from complaint_llm.call import Clock

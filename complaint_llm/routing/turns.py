@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from complaint_llm.routing.candidate import Candidate
+    from complaint_llm.routing.target import Candidate
 
 
 class Turn(NamedTuple):

@@ -22,7 +22,7 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, TextDelta, TokenUsage, ToolCall
 from complaint_llm.request import NOTHING, EmbeddingRequest
-from complaint_llm.routing.waiting import cancellable_sleep
+from complaint_llm.routing.threads.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
     from complaint_llm.messages import StreamEvent
@@ -94,7 +94,7 @@ class MessageMatcher:
 
         A search that takes longer than five seconds is a BackendTimeoutError.
         """
-        from complaint_llm.backends.patterns import is_found
+        from complaint_llm.backends.answers.patterns import is_found
 
         re.compile(pattern)
         return cls(lambda text: is_found(pattern, text, Deadline(_MATCH_SECONDS), CancelToken()))

@@ -23,7 +23,7 @@ from complaint_llm.backends.bounds import most_tokens
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.messages import Message, Tool, ToolCall
 from complaint_llm.request import EmbeddingRequest, as_response_format
-from complaint_llm.routing.bound import Bound
+from complaint_llm.routing.policies.bound import Bound
 
 GPT = OpenAIBackend(api_key="k", model="gpt-5.6-terra", base_url="https://api.openai.com/v1")
 CLAUDE = AnthropicBackend(api_key="k", model="claude-sonnet-5-5")

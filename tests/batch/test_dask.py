@@ -107,7 +107,7 @@ def test_what_must_stay_on_this_machine_is_not_sent_to_a_cluster_elsewhere(opene
 def test_what_the_engine_gives_out_again_is_counted():
     """Be it lost on the way to its answer, or after it; not what was given back or belongs to others."""
     need_peer("distributed")
-    from complaint_llm.batch.dask_worker import Reruns
+    from complaint_llm.batch.dask.worker import Reruns
 
     reruns = Reruns("ours")
     life = {

@@ -147,7 +147,7 @@ def test_dask_s_own_configuration_says_that_the_way_there_is_tls(
     need_peer("distributed")
     import dask.config
 
-    monkeypatch.setattr("complaint_llm.batch.dask_executor._CONNECT", 1.0)
+    monkeypatch.setattr("complaint_llm.batch.dask.executor._CONNECT", 1.0)
     first: list[bytes] = []
     comm = {
         "distributed.comm.default-scheme": "tls",
@@ -165,7 +165,7 @@ def test_dask_s_own_configuration_says_that_the_way_there_is_tls(
 
 def test_a_port_where_no_scheduler_is_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_peer("distributed")
-    monkeypatch.setattr("complaint_llm.batch.dask_executor._CONNECT", 0.3)
+    monkeypatch.setattr("complaint_llm.batch.dask.executor._CONNECT", 0.3)
     with pytest.raises(BatchError, match="no Dask scheduler answers there"):
         open_executor(f"dask://127.0.0.1:{free_port()}", OpenAsk(tmp_path, 0.0), 2, {})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from complaint_llm.config import Config, load_config
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.schema_files import read_schema
+from complaint_llm.json_schema.files import read_schema
 
 KEYS = [
     *read_schema("backend")["properties"],

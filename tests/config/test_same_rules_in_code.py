@@ -18,7 +18,7 @@ from complaint_llm.backends import Backend, BackendType, FallbackBackend, LoadBa
 from complaint_llm.config import composed_schema, load_config
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.host import PluginHost
-from complaint_llm.schema_files import read_schema
+from complaint_llm.json_schema.files import read_schema
 
 HOST = PluginHost()
 TYPES = {found.name: found for found in HOST.backend_types() if not found.parts}

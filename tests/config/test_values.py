@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from complaint_llm.config.environment import Environment, fill, is_secret_name
 from complaint_llm.config.validation import Validator
-from complaint_llm.schema_check import UNSET, compile_check
-from complaint_llm.schema_faults import faults
-from complaint_llm.schema_files import read_schema
+from complaint_llm.json_schema.check import UNSET, compile_check
+from complaint_llm.json_schema.faults import faults
+from complaint_llm.json_schema.files import read_schema
 from complaint_llm.secrets import Secret
 
 BACKEND = {**read_schema("backend"), "additionalProperties": False}

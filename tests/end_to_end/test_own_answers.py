@@ -22,7 +22,7 @@ import pytest
 import complaint_llm
 from complaint_llm import Mediator, Message, MessageMatcher, MockResponse, Tool
 from complaint_llm.backends import AnthropicBackend, Backend, GoogleBackend, HTTPBackend, MockBackend, OpenAIBackend
-from complaint_llm.evidence.provenance_record import decode_provenance
+from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.messages import Done, InferenceOutput, TextDelta, ToolCall
 from complaint_llm.request import as_tools, parse_arguments
 from complaint_llm.testing import FaultyServer, Reply

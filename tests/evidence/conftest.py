@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import EvidenceStore
-from complaint_llm.evidence.cid import Cid, parse_cid
+from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ipfs-unixfs-importer", "ipfs-unixfs-exporter", "@ipld/car", "@ipld/dag-cbor", "multiformats")

@@ -12,7 +12,7 @@ import sys
 from base64 import b32encode
 from pathlib import Path
 
-from complaint_llm.evidence.cid import parse_cid
+from complaint_llm.evidence.ipld.cid import parse_cid
 
 
 def gather(folder: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import EvidenceStore
-from complaint_llm.evidence.car import write_car
-from complaint_llm.evidence.cid import RAW, Cid, cid_of
-from complaint_llm.evidence.dag_pb import Block, Link, encode_pb
-from complaint_llm.evidence.unixfs_folder import Entry, folder_blocks
+from complaint_llm.evidence.car.car import write_car
+from complaint_llm.evidence.ipld.cid import RAW, Cid, cid_of
+from complaint_llm.evidence.ipld.dag_pb import Block, Link, encode_pb
+from complaint_llm.evidence.ipld.unixfs_folder import Entry, folder_blocks
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 Tree = dict[str, bytes | None]
@@ -379,7 +379,7 @@ def test_folders_in_one_another_without_end_are_refused(store: EvidenceStore, tm
 
 def test_a_damaged_shard_is_one_error() -> None:
     """A fan-out of nothing, a shard where none can be."""
-    from complaint_llm.evidence.unixfs_folder import entries_of
+    from complaint_llm.evidence.ipld.unixfs_folder import entries_of
 
     for payload in (b"\x08\x05", b"\x08\x05\x30\x00", b"\x08\x05\x30\x80\x80\x04"):
         block = encode_pb([Link(Cid(RAW, bytes(32)), b"00x", 1)], payload)

@@ -92,7 +92,8 @@ def test_a_store_on_read_only_media_is_read_as_it_is(
         path.chmod(0o500 if path.is_dir() else 0o400)
     program = """
 import sys
-from complaint_llm.evidence import EvidenceStore, trace
+from complaint_llm.evidence import EvidenceStore
+from complaint_llm.evidence import trace
 with EvidenceStore(sys.argv[1]) as store:
     assert store.verify().ok, store.verify()
     print(len(store.list_evidence()), sum(len(store.retrieve_evidence(r["cid"])) for r in store.list_evidence()))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import Block, EvidenceStore, ProvenanceLog, RequestFacts, trace
-from complaint_llm.evidence.cid import RAW, Cid, cid_of
+from complaint_llm.evidence.ipld.cid import RAW, Cid, cid_of
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput, Message
 
@@ -401,7 +401,8 @@ def test_deleting_takes_as_long_as_the_file_is_long_not_the_store(tmp_path: Path
 
 READING = """
 import sys
-from complaint_llm.evidence import EvidenceStore, trace
+from complaint_llm.evidence import EvidenceStore
+from complaint_llm.evidence import trace
 with EvidenceStore(sys.argv[1]) as store:
     print(sorted(store.retrieve_evidence(r["cid"])[:9] for r in store.list_evidence()))
     print([fault.kind for fault in store.verify().faults])
@@ -470,7 +471,7 @@ def answers(store: EvidenceStore, count: int, cited: str) -> list[str]:
 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the provenance records that are decoded from now on."""
-    module = sys.modules["complaint_llm.evidence.trace"]  # not the function that the package calls so
+    module = sys.modules["complaint_llm.evidence.provenance.trace"]  # not the function that the package calls so
     seen: list[str] = []
     real = module.decode_provenance
 

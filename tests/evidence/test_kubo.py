@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import EvidenceStore
-from complaint_llm.evidence.car import write_car
-from complaint_llm.evidence.cid import Cid, parse_cid
-from complaint_llm.evidence.dag_pb import FOLDER, SHARD, Block, decode_pb
-from complaint_llm.evidence.unixfs import walk
-from complaint_llm.evidence.unixfs_folder import entries_of, folder_blocks
+from complaint_llm.evidence.car.car import write_car
+from complaint_llm.evidence.ipld.cid import Cid, parse_cid
+from complaint_llm.evidence.ipld.dag_pb import FOLDER, SHARD, Block, decode_pb
+from complaint_llm.evidence.ipld.unixfs import walk
+from complaint_llm.evidence.ipld.unixfs_folder import entries_of, folder_blocks
 
 Kubo = Callable[..., Any]
 FILES = {

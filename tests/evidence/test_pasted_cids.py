@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from complaint_llm.evidence.cid import DAG_PB, RAW, cid_of, parse_cid
+from complaint_llm.evidence.ipld.cid import DAG_PB, RAW, cid_of, parse_cid
 from complaint_llm.exceptions import EvidenceError
 
 CID = cid_of(RAW, b"hello world\n")

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from complaint_llm.evidence import Cid, EvidenceStore, ProvenanceLog, RequestFacts, config_digest
-from complaint_llm.evidence.provenance_record import decode_provenance
+from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.messages import InferenceOutput, Message, TokenUsage, ToolCall
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.evidence import Block, EvidenceStore
-from complaint_llm.evidence.cid import RAW, Cid, cid_of
+from complaint_llm.evidence.ipld.cid import RAW, Cid, cid_of
 from complaint_llm.exceptions import (
     ConfigError,
     EvidenceCorruptedError,

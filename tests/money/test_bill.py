@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from biller import Biller, Line
 
-from complaint_llm.routing.bound import NANO
-from complaint_llm.routing.budget_book import BudgetBook
+from complaint_llm.routing.policies.bound import NANO
+from complaint_llm.routing.policies.budget_book import BudgetBook
 
 CALLS = Path(__file__).with_name("billed_calls.py")
 

@@ -20,7 +20,7 @@ from complaint_llm.backends import (
     OpenRouterBackend,
     XAIBackend,
 )
-from complaint_llm.backends.schema_walk import schemas_in
+from complaint_llm.backends.wire.schema_walk import schemas_in
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.request import as_response_format
 from complaint_llm.testing import FaultyServer, Reply

@@ -17,7 +17,7 @@ from complaint_llm.backends import (
     OpenAIBackend,
     OpenRouterBackend,
 )
-from complaint_llm.backends.schema_walk import schemas_in
+from complaint_llm.backends.wire.schema_walk import schemas_in
 from complaint_llm.tasks.demonstration import demonstrate
 from complaint_llm.tasks.load import built_in
 from complaint_llm.testing import FaultyServer, Reply

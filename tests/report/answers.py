@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from complaint_llm.batch.export import Result, result_values
+from complaint_llm.batch.output.export import Result, result_values
 from complaint_llm.checks.check import Finding
 from complaint_llm.checks.quote_search import SearchableText
 from complaint_llm.checks.quotes import find_quotes

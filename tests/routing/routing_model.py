@@ -11,9 +11,9 @@ from typing import Any
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
-from complaint_llm.routing.candidate import Estimate, EventStream, Policy, RetryPolicy
-from complaint_llm.routing.meter import Meter
-from complaint_llm.routing.waiting import Waiter
+from complaint_llm.routing.policies.load_meter import Meter
+from complaint_llm.routing.target import Estimate, EventStream, Policy, RetryPolicy
+from complaint_llm.routing.threads.waiting import Waiter
 
 AnyRequest = Request | EmbeddingRequest
 

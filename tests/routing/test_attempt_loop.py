@@ -28,9 +28,9 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.attempts import LOCAL_LIMIT
-from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
-from complaint_llm.routing.retry import WHOLE_BUDGET
+from complaint_llm.routing.retry_table import WHOLE_BUDGET
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from routing_model import ask
 
 from complaint_llm.exceptions import CircuitOpenError, ServerError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
-from complaint_llm.routing.admission import admission
-from complaint_llm.routing.breaker import Breaker, BreakerSettings
-from complaint_llm.routing.candidate import AnyRequest, Estimate, EventStream, Outcome, Policy, RetryPolicy
-from complaint_llm.routing.meter import Meter
+from complaint_llm.routing.policies.admission import admission
+from complaint_llm.routing.policies.breaker import Breaker, BreakerSettings
+from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import AnyRequest, Estimate, EventStream, Outcome, Policy, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,16 +19,16 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.messages import Done, InferenceOutput, TokenUsage
-from complaint_llm.routing.admission import admission
-from complaint_llm.routing.bound import Bound
-from complaint_llm.routing.breaker import BreakerSettings
-from complaint_llm.routing.budget import Account
-from complaint_llm.routing.budget_book import Limits
-from complaint_llm.routing.cache import Cache
-from complaint_llm.routing.cache_file import CacheFile
-from complaint_llm.routing.candidate import AnyRequest, Estimate, RetryPolicy
+from complaint_llm.routing.cache.response_cache import Cache
+from complaint_llm.routing.cache.sqlite_store import CacheFile
+from complaint_llm.routing.policies.admission import admission
+from complaint_llm.routing.policies.bound import Bound
+from complaint_llm.routing.policies.breaker import BreakerSettings
+from complaint_llm.routing.policies.budget import Account
+from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import make_strategy
+from complaint_llm.routing.target import AnyRequest, Estimate, RetryPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from routing_model import ModelTime, Scripted, answer, ask
 
 from complaint_llm.exceptions import ServerError
-from complaint_llm.routing.admission import admission
-from complaint_llm.routing.bound import Bound
-from complaint_llm.routing.breaker import BreakerSettings
-from complaint_llm.routing.budget import Account
-from complaint_llm.routing.budget_book import Limits
-from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome
-from complaint_llm.routing.meter import Meter
+from complaint_llm.routing.policies.admission import admission
+from complaint_llm.routing.policies.bound import Bound
+from complaint_llm.routing.policies.breaker import BreakerSettings
+from complaint_llm.routing.policies.budget import Account
+from complaint_llm.routing.policies.budget_book import Limits
+from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import AnyRequest, Estimate, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

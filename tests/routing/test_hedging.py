@@ -19,11 +19,11 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.messages import Done, InferenceOutput, ReasoningDelta, StreamEvent, TextDelta
-from complaint_llm.routing.bound import Bound
-from complaint_llm.routing.budget import Account, Budget
-from complaint_llm.routing.budget_book import Limits
-from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState
+from complaint_llm.routing.policies.bound import Bound
+from complaint_llm.routing.policies.budget import Account, Budget
+from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

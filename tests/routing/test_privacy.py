@@ -11,10 +11,10 @@ from routing_model import Scripted, ask, events
 
 from complaint_llm.exceptions import BackendError, ServerError
 from complaint_llm.messages import InferenceOutput
-from complaint_llm.routing.cache import Cache
-from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from complaint_llm.routing.cache.response_cache import Cache
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import STRATEGIES, make_strategy
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
 
 
 class Forbidden:

@@ -30,9 +30,9 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Attempt, Done, EmbeddingOutput, InferenceOutput
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.attempts import LOCAL_LIMIT
-from complaint_llm.routing.candidate import AnyRequest, Estimate, Permit, PolicyState, RetryPolicy
 from complaint_llm.routing.explain import explain
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import AnyRequest, Estimate, Permit, PolicyState, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

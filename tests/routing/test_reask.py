@@ -16,12 +16,12 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.messages import Done, InferenceOutput, Message, TokenUsage
-from complaint_llm.routing.bound import Bound
-from complaint_llm.routing.budget import Account, Budget
-from complaint_llm.routing.budget_book import Limits
-from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from complaint_llm.routing.policies.bound import Bound
+from complaint_llm.routing.policies.budget import Account, Budget
+from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.reask import Kind, ReAsk, with_earlier
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

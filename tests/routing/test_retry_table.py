@@ -19,8 +19,8 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
     ServerError,
 )
-from complaint_llm.routing.candidate import RetryPolicy
-from complaint_llm.routing.retry import TABLE, Action, decide, delay_before
+from complaint_llm.routing.retry_table import TABLE, Action, decide, delay_before
+from complaint_llm.routing.target import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

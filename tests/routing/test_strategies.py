@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.routing.candidate import Estimate, Outcome, Strategy
 from complaint_llm.routing.strategies import (
     STRATEGIES,
     LeastLoaded,
@@ -23,6 +22,7 @@ from complaint_llm.routing.strategies import (
     Weighted,
     make_strategy,
 )
+from complaint_llm.routing.target import Estimate, Outcome, Strategy
 
 REQUEST = ask()
 

@@ -19,8 +19,8 @@ from complaint_llm.exceptions import (
     StreamInterruptedError,
 )
 from complaint_llm.messages import Done, StreamError, StreamEvent, TextDelta
-from complaint_llm.routing.candidate import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
 from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

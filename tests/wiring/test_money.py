@@ -13,8 +13,8 @@ from wires import ask
 from complaint_llm import Mediator
 from complaint_llm.backends import AnthropicBackend, MockBackend, OpenAIBackend, WorkstationBackend
 from complaint_llm.exceptions import BackendError, BudgetExceededError
-from complaint_llm.routing.bound import NANO
-from complaint_llm.routing.budget_book import BudgetBook
+from complaint_llm.routing.policies.bound import NANO
+from complaint_llm.routing.policies.budget_book import BudgetBook
 from complaint_llm.testing import FaultyServer, Reply
 
 PRICING = {"input": 1.0, "output": 10.0, "cache_write": 1.0}

@@ -12,10 +12,10 @@ from complaint_llm_plugins.backends.anthropic.errors import decode_error
 from complaint_llm_plugins.backends.anthropic.schema import KNOWN, strict_schema
 
 from complaint_llm.backends import HTTPBackend, WireError, WireRequest
-from complaint_llm.backends.bodies import overlay
-from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
-from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
-from complaint_llm.backends.schema_subset import InexpressibleError, is_said_whole
+from complaint_llm.backends.wire.overlay import overlay
+from complaint_llm.backends.wire.parameters import KEY, ModelTable, UnsupportedParameters
+from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
+from complaint_llm.backends.wire.schema_subset import InexpressibleError, is_said_whole
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.secrets import Secret
 

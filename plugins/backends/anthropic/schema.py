@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from complaint_llm.backends.schema_subset import InexpressibleError, Subset, subset, within
-from complaint_llm.backends.schema_walk import mapped, schemas_in
+from complaint_llm.backends.wire.schema_subset import InexpressibleError, Subset, subset, within
+from complaint_llm.backends.wire.schema_walk import mapped, schemas_in
 
 KNOWN: Subset = subset(
     ("allOf", "format", "minItems"),

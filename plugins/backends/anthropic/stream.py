@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.anthropic.wire import BROKEN_ARGUMENTS, PROVIDER, token_usage
 
-from complaint_llm.backends.accumulator import StreamAccumulator
-from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.shapes import count, known_text, mapping, optional_mapping, text, wrong
-from complaint_llm.backends.surrogates import value_without_halves
+from complaint_llm.backends.wire.accumulator import StreamAccumulator
+from complaint_llm.backends.wire.json_checks import count, known_text, mapping, optional_mapping, text, wrong
+from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
+from complaint_llm.backends.wire.surrogates import value_without_halves
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.request import parse_arguments
 

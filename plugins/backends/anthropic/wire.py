@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.call_ids import IdForm, with_wire_ids
-from complaint_llm.backends.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.backends.wire.call_ids import IdForm, with_wire_ids
+from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
 from complaint_llm.messages import ImagePart, Message, TokenUsage
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _without_empty_texts(blocks: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
-    from complaint_llm.backends.images import image_base64, remote_url
+    from complaint_llm.backends.wire.images import image_base64, remote_url
 
     url = remote_url(part)
     if url is not None:

@@ -11,7 +11,7 @@ from complaint_llm_plugins.backends.claude_cli import wire
 
 from complaint_llm.backends import CommandBackend, CommandLine
 from complaint_llm.backends.command import Failure, Finished
-from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.wire.prompts import as_prompt
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.request import Request

@@ -9,11 +9,11 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
-from complaint_llm.backends.accumulator import plain_answer
 from complaint_llm.backends.command import Failure
-from complaint_llm.backends.finish_reasons import neutral_finish_reason
-from complaint_llm.backends.shapes import known_text, text
-from complaint_llm.backends.usage import UsageReader, token_usage_of
+from complaint_llm.backends.wire.accumulator import plain_answer
+from complaint_llm.backends.wire.finish_reasons import neutral_finish_reason
+from complaint_llm.backends.wire.json_checks import known_text, text
+from complaint_llm.backends.wire.usage import UsageReader, token_usage_of
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import InferenceOutput
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
-from complaint_llm.backends.accumulator import last_message
 from complaint_llm.backends.command import Failure
-from complaint_llm.backends.shapes import mapping, text
-from complaint_llm.backends.usage import UsageReader, token_usage_of
+from complaint_llm.backends.wire.accumulator import last_message
+from complaint_llm.backends.wire.json_checks import mapping, text
+from complaint_llm.backends.wire.usage import UsageReader, token_usage_of
 from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendError,

@@ -10,7 +10,7 @@ from complaint_llm_plugins.backends.copilot_cli import wire
 
 from complaint_llm.backends import CommandBackend, CommandLine
 from complaint_llm.backends.command import Failure, Finished
-from complaint_llm.backends.prompts import as_prompt
+from complaint_llm.backends.wire.prompts import as_prompt
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.request import Request
 from complaint_llm.secrets import Secret

@@ -12,9 +12,9 @@ from complaint_llm_plugins.backends.google.schema import KNOWN, sent_schema
 from complaint_llm_plugins.backends.google.stream import Decoder
 
 from complaint_llm.backends import HTTPBackend, WireError, WireRequest
-from complaint_llm.backends.parameters import KEY, ModelTable, UnsupportedParameters
-from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
-from complaint_llm.backends.schema_subset import is_said_whole
+from complaint_llm.backends.wire.parameters import KEY, ModelTable, UnsupportedParameters
+from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
+from complaint_llm.backends.wire.schema_subset import is_said_whole
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Capability

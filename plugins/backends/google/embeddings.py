@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm_plugins.backends.google.names import model_path, resource_name
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.bodies import overlay
-from complaint_llm.backends.shapes import items, mapping, number
-from complaint_llm.backends.usage import UsageReader
+from complaint_llm.backends.wire.json_checks import items, mapping, number
+from complaint_llm.backends.wire.overlay import overlay
+from complaint_llm.backends.wire.usage import UsageReader
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 
 if TYPE_CHECKING:

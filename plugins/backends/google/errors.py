@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from complaint_llm.backends import WireError
-from complaint_llm.backends.error_bodies import error_fields, error_words
+from complaint_llm.backends.wire.error_bodies import error_fields, error_words
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,

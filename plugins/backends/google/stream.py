@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.google.usage import token_usage
 from complaint_llm_plugins.backends.google.wire import PROVIDER
 
-from complaint_llm.backends.accumulator import StreamAccumulator
-from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.shapes import items, known_text, mapping, optional_mapping, text
-from complaint_llm.backends.surrogates import value_without_halves
+from complaint_llm.backends.wire.accumulator import StreamAccumulator
+from complaint_llm.backends.wire.json_checks import items, known_text, mapping, optional_mapping, text
+from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
+from complaint_llm.backends.wire.surrogates import value_without_halves
 from complaint_llm.exceptions import (
     BackendError,
     ContentFilterError,

@@ -13,15 +13,15 @@ from complaint_llm_plugins.backends.google.names import model_path
 from complaint_llm_plugins.backends.google.schema import sent_schema
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.bodies import overlay, refuse_several_answers
-from complaint_llm.backends.call_ids import ANY, with_wire_ids
+from complaint_llm.backends.wire.call_ids import ANY, with_wire_ids
+from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
 from complaint_llm.exceptions import (
     InvalidRequestError,
 )
 from complaint_llm.messages import ImagePart, Message, ToolCall
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.parameters import Family
+    from complaint_llm.backends.wire.parameters import Family
     from complaint_llm.messages import Tool
     from complaint_llm.request import Request
 
@@ -128,7 +128,7 @@ def _parts(content: str | tuple[Any, ...]) -> list[dict[str, Any]]:
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
-    from complaint_llm.backends.images import image_base64, media_type_of_url, remote_url
+    from complaint_llm.backends.wire.images import image_base64, media_type_of_url, remote_url
 
     url = remote_url(part)
     if url is None:

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from complaint_llm_plugins.backends.http.template import UNSET, Template, resolve
 
 from complaint_llm.backends import HTTPBackend, WireRequest
-from complaint_llm.backends.accumulator import plain_answer
-from complaint_llm.backends.parameters import KEY, UnsupportedParameters
-from complaint_llm.backends.prompts import as_prompt, as_turns
+from complaint_llm.backends.wire.accumulator import plain_answer
+from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.prompts import as_prompt, as_turns
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
 from complaint_llm.request import GENERATION_KEYS
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.local_model import Turns, go_on
-from complaint_llm.backends.prompts import as_prompt, as_turns
+from complaint_llm.backends.wire.prompts import as_prompt, as_turns
 from complaint_llm.exceptions import BackendError, ContextLengthError
 
 if TYPE_CHECKING:

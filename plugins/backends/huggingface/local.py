@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.huggingface.generation import Model, Settings, module
 
-from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.local_model import LocalModelBackend
+from complaint_llm.backends.wire.accumulator import StreamAccumulator
 from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.messages import StreamEvent, TokenUsage
 

@@ -10,8 +10,8 @@ from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_e
 
 from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
 from complaint_llm.backends.base import Capability
-from complaint_llm.backends.parameters import Family, ModelTable, UnsupportedParameters
-from complaint_llm.backends.schema_refusal import Means, SchemaRefusals
+from complaint_llm.backends.wire.parameters import Family, ModelTable, UnsupportedParameters
+from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.request import NOTHING
@@ -42,7 +42,7 @@ class CompatibleBackend(HTTPBackend):
     apis: ClassVar[tuple[Api, ...]] = ("chat",)
     """What the service offers; the first is the default."""
     model_data: ClassVar[Path | Mapping[str, Any]] = NOTHING
-    """Capability data of the service's models: see complaint_llm.backends.parameters and the wires' own facts."""
+    """Capability data of the service's models: see complaint_llm.backends.wire.parameters and the wires' own facts."""
 
     schema_refusals: ClassVar[SchemaRefusals] = SCHEMA_REFUSALS
 

@@ -9,12 +9,12 @@ from complaint_llm_plugins.backends.openai.echo import echoed, joined
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_chat import function_arguments, metadata
 
-from complaint_llm.backends.accumulator import StreamAccumulator
-from complaint_llm.backends.call_fragments import CallFragments
-from complaint_llm.backends.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.parameters import Family
-from complaint_llm.backends.shapes import items, known_text, mapping, optional_mapping, text, wrong
-from complaint_llm.backends.surrogates import value_without_halves
+from complaint_llm.backends.wire.accumulator import StreamAccumulator
+from complaint_llm.backends.wire.call_fragments import CallFragments
+from complaint_llm.backends.wire.json_checks import items, known_text, mapping, optional_mapping, text, wrong
+from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
+from complaint_llm.backends.wire.parameters import Family
+from complaint_llm.backends.wire.surrogates import value_without_halves
 from complaint_llm.messages import InferenceOutput, StreamEvent
 from complaint_llm.request import Request
 

@@ -12,8 +12,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.schema_subset import InexpressibleError, Subset, is_said_whole, subset, with_root, within
-from complaint_llm.backends.schema_validator import as_json
+from complaint_llm.backends.answers.schema_validator import as_json
+from complaint_llm.backends.wire.schema_subset import (
+    InexpressibleError,
+    Subset,
+    is_said_whole,
+    subset,
+    with_root,
+    within,
+)
 
 if TYPE_CHECKING:
     from complaint_llm.request import ResponseFormat

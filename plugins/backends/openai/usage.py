@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.shapes import mapping, number
-from complaint_llm.backends.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.backends.wire.json_checks import mapping, number
+from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
 from complaint_llm.messages import TokenUsage
 from complaint_llm.request import NOTHING
 

@@ -3,7 +3,7 @@
 The compatible services differ in data: names and refusals of parameters, and the ``facts`` of a models.json:
 
 - ``stream_usage`` (true): streams are asked for their usage by ``stream_options``
-- ``call_ids``: the form of tool calls' ids, see complaint_llm.backends.call_ids
+- ``call_ids``: the form of tool calls' ids, see complaint_llm.backends.wire.call_ids
 - what goes back with the next turn: see ``echo``
 - ``usage_cost``: where the usage tells the price in US dollars
 - ``object_format`` (true): ``response_format`` of type json_object is understood; else a schema of any object is sent
@@ -20,10 +20,10 @@ from typing import Any
 from complaint_llm_plugins.backends.openai.echo import put_back
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.bodies import overlay, refuse_several_answers
-from complaint_llm.backends.call_ids import with_wire_ids
-from complaint_llm.backends.parameters import KEY, Family
-from complaint_llm.backends.shapes import text
+from complaint_llm.backends.wire.call_ids import with_wire_ids
+from complaint_llm.backends.wire.json_checks import text
+from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
+from complaint_llm.backends.wire.parameters import KEY, Family
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import ImagePart, Message, Tool
 from complaint_llm.request import Request, ResponseFormat
@@ -124,7 +124,7 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
 
 def image_url(part: ImagePart) -> str:
     """The URL that the provider fetches, or the bytes as a data URL."""
-    from complaint_llm.backends.images import data_url, remote_url
+    from complaint_llm.backends.wire.images import data_url, remote_url
 
     return remote_url(part) or data_url(part)
 

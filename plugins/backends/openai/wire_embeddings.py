@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from complaint_llm.backends import EmbeddingRequest, WireRequest
-from complaint_llm.backends.shapes import count, items, mapping, number, text, wrong
-from complaint_llm.backends.usage import UsageReader
+from complaint_llm.backends.wire.json_checks import count, items, mapping, number, text, wrong
+from complaint_llm.backends.wire.usage import UsageReader
 from complaint_llm.exceptions import BackendError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 

@@ -13,9 +13,9 @@ from complaint_llm_plugins.backends.openai.response_items import items_of
 from complaint_llm_plugins.backends.openai.wire_chat import image_url, json_schema
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.bodies import overlay, refuse_several_answers
-from complaint_llm.backends.call_ids import IdForm, with_wire_ids
-from complaint_llm.backends.parameters import KEY, Family
+from complaint_llm.backends.wire.call_ids import IdForm, with_wire_ids
+from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
+from complaint_llm.backends.wire.parameters import KEY, Family
 from complaint_llm.messages import ImagePart, Message, Tool
 from complaint_llm.request import Request, ResponseFormat
 

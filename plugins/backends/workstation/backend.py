@@ -11,11 +11,11 @@ from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, 
 from complaint_llm_plugins.backends.workstation.model import Model, Settings, look_at, module
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 
-from complaint_llm.backends.accumulator import StreamAccumulator
 from complaint_llm.backends.local_model import LocalModelBackend
-from complaint_llm.backends.prompts import as_turns
-from complaint_llm.backends.schema_refusal import Means
-from complaint_llm.backends.schema_subset import is_said_whole
+from complaint_llm.backends.wire.accumulator import StreamAccumulator
+from complaint_llm.backends.wire.prompts import as_turns
+from complaint_llm.backends.wire.schema_refusal import Means
+from complaint_llm.backends.wire.schema_subset import is_said_whole
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request

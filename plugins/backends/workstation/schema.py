@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.schema_subset import InexpressibleError, Subset, subset, within
+from complaint_llm.backends.wire.schema_subset import InexpressibleError, Subset, subset, within
 
 KNOWN: Subset = subset(
     (

@@ -15,8 +15,8 @@ from oddities import JSON, MESSAGES, PNG, places, replaced
 from peers import need_peer
 
 from complaint_llm.backends import AnthropicBackend
-from complaint_llm.backends.finish_reasons import FINISH_REASONS
-from complaint_llm.backends.parameters import KEY
+from complaint_llm.backends.wire.finish_reasons import FINISH_REASONS
+from complaint_llm.backends.wire.parameters import KEY
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     AuthenticationError,

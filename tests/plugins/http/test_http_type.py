@@ -11,7 +11,7 @@ from complaint_llm_plugins.backends.http.template import UNSET, Template, resolv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from complaint_llm.backends.parameters import KEY
+from complaint_llm.backends.wire.parameters import KEY
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.request import Request, as_messages

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wires import ask, chat, chunk
 
 from complaint_llm.backends import HuggingFaceBackend, OpenAIBackend, OpenRouterBackend
-from complaint_llm.backends.statuses import WireError
+from complaint_llm.backends.wire.status_table import WireError
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError
 from complaint_llm.request import EmbeddingRequest

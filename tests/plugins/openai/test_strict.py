@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from complaint_llm.backends.schema_subset import subset
+from complaint_llm.backends.wire.schema_subset import subset
 
 KNOWN = subset(("minimum", "format"), {"format": ("date",)})
 

@@ -8,7 +8,7 @@ import pytest
 from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm.backends import OpenRouterBackend
-from complaint_llm.backends.statuses import make_error
+from complaint_llm.backends.wire.status_table import make_error
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,

@@ -9,7 +9,7 @@ import pytest
 from wires import ask
 
 from complaint_llm.backends import XAIBackend
-from complaint_llm.backends.statuses import make_error
+from complaint_llm.backends.wire.status_table import make_error
 from complaint_llm.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:

@@ -1,0 +1,263 @@
+"""Backends that were written against other interfaces, made to answer attempts.
+
+What is adapted: classes that override ``generate`` and ``stream_generate`` with the set parameters as keywords; classes
+with ``load_model``, ``generate(prompt, parameters)``, ``generate_stream`` and ``is_model_loaded``; objects with such
+methods that derive from nothing of ours; and plain functions. Behind a Mediator they get every policy; called directly
+they are what their authors wrote.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.backends.base import Backend
+from complaint_llm.backends.streams import as_events
+from complaint_llm.backends.wire.accumulator import StreamAccumulator, plain_answer
+from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.prompts import as_prompt
+from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
+from complaint_llm.messages import Done, InferenceOutput, StreamEvent
+from complaint_llm.routing.threads.fork import reset_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from complaint_llm.request import Request
+
+
+def adapt(given: Any, **keys: Any) -> Backend:
+    """``given`` as a backend: itself if it is one, else one that calls it.
+
+    A function needs an ``id`` attribute, or ``id`` among ``keys``, which are the common keys of the new backend. Raises
+    ConfigError for what cannot answer, or has no id.
+    """
+    if isinstance(given, Backend) and "options" in vars(given):
+        return given
+    id = keys.pop("id", None) or getattr(given, "id", None)
+    if not isinstance(id, str) or not id:
+        if not isinstance(given, Backend):
+            raise ConfigError(f"{_name(given)} has no id: set its attribute id to a name")
+        # Its author wrote an __init__ of their own and did not call ours.
+        id = type(given).__name__
+    location = getattr(given, "location", None)
+    if location in ("local", "remote"):
+        keys.setdefault("location", location)
+    return AdaptedBackend(given, id=id, **keys)
+
+
+class AdaptedBackend(Backend):
+    """Calls an object of another interface. Closing it closes the object, if that can be closed."""
+
+    def __init__(self, given: Any, **keys: Any) -> None:
+        super().__init__(**keys)
+        self._given = given
+        self._adapter = _foreign(given, self.id, self.options.model, self._unsupported_parameters())
+
+    def answer(self, request: Request) -> InferenceOutput:
+        return self._adapter.answer(request)
+
+    def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
+        return self._adapter.stream(request)
+
+    def supports_streaming(self) -> bool:
+        """Whether the object has a method for it."""
+        return self._adapter.streams
+
+    def close_resources(self) -> None:
+        close = getattr(self._given, "close", None)
+        if callable(close):
+            close()
+
+    def _unsupported_parameters(self) -> UnsupportedParameters:
+        return UnsupportedParameters(self.options.unsupported_parameters, self.log)
+
+
+def answer_as_written(backend: Backend, request: Request) -> InferenceOutput:
+    """One answer of a backend whose class overrides only ``generate`` or its streams."""
+    return _adapter_of(backend).answer(request)
+
+
+def stream_as_written(backend: Backend, request: Request) -> Iterable[StreamEvent]:
+    """The same piece by piece, or the whole answer at once where the class has no stream."""
+    return _adapter_of(backend).stream(request)
+
+
+class Adapter:
+    """Calls the methods of one object with what they take. Any thread may use it; the lock guards loading a model."""
+
+    def __init__(
+        self,
+        name: str,
+        generate: Callable[..., Any] | None,
+        stream: Callable[..., Any] | None,
+        unsupported: UnsupportedParameters,
+        load: Callable[[Request], None] | None = None,
+    ) -> None:
+        if generate is None and stream is None:
+            raise InvalidRequestError(f"{name} has neither answer nor answer_stream, nor generate", sent=False)
+        self._name = name
+        self._generate = None if generate is None else _Call(generate)
+        self._stream = None if stream is None else _Call(stream)
+        self._unsupported = unsupported
+        self._load = load
+
+    @property
+    def streams(self) -> bool:
+        """Whether there is a method that answers piece by piece."""
+        return self._stream is not None
+
+    def answer(self, request: Request) -> InferenceOutput:
+        if self._load is not None:
+            self._load(request)
+        if self._generate is None:
+            return self._joined(request)
+        refused = self._refused(self._generate, request)
+        answer = self._generate(request)
+        if isinstance(answer, InferenceOutput):
+            return answer
+        return plain_answer(self._text(answer), metadata=_metadata(refused))
+
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        if self._stream is None:
+            yield from as_events(self.answer(request))
+            return
+        if self._load is not None:
+            self._load(request)
+        refused = self._refused(self._stream, request)
+        pieces = self._stream(request)
+        answer = StreamAccumulator(_metadata(refused), asked=request.model or "")
+        try:
+            for piece in pieces:
+                yield from answer.text(self._text(piece))
+        finally:
+            close = getattr(pieces, "close", None)
+            if callable(close):
+                close()
+        yield from answer.done()
+
+    def _joined(self, request: Request) -> InferenceOutput:
+        for event in self.stream(request):
+            if isinstance(event, Done):
+                return event.output
+        raise ResponseFormatError(f"{self._name}: the stream had no end")
+
+    def _refused(self, call: _Call, request: Request) -> tuple[str, ...]:
+        refused = tuple(name for name in request.params if not call.takes(name))
+        if request.extra_body:
+            refused += ("extra_body",)
+        if refused:
+            self._unsupported.check(refused, self._name)
+        return refused
+
+    def _text(self, given: Any) -> str:
+        if isinstance(given, str):
+            return given
+        raise ResponseFormatError(f"{self._name} gave a {type(given).__name__}, not a text")
+
+
+class _Call:
+    """A method or function, and how it wants its parameters: by keyword, or as one mapping called ``parameters``."""
+
+    __slots__ = ("_any", "_as_mapping", "_function", "_names")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            # Some built-in callables do not tell: they get the prompt alone.
+            signature = inspect.Signature()
+        given = list(signature.parameters.values())
+        self._any = any(one.kind is one.VAR_KEYWORD for one in given)
+        self._names = frozenset(one.name for one in given if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
+        self._as_mapping = "parameters" in self._names
+
+    def takes(self, name: str) -> bool:
+        return self._any or self._as_mapping or name in self._names
+
+    def __call__(self, request: Request) -> Any:
+        prompt = as_prompt(request.messages)
+        if self._as_mapping:
+            return self._function(prompt, parameters=dict(request.params))
+        params: dict[str, Any] = {name: value for name, value in request.params.items() if self.takes(name)}
+        if "model" in self._names and request.model is not None:
+            params["model"] = request.model
+        return self._function(prompt, **params)
+
+
+class _Loader:
+    """Loads the model of an object with ``load_model`` before its first answer. The lock is held while it loads."""
+
+    def __init__(self, given: Any, model: str | None) -> None:
+        self._given = given
+        self._model = model
+        self._lock = threading.Lock()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Who was loading is in the parent."""
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> None:
+        with self._lock:
+            if self._given.is_model_loaded():
+                return
+            model = request.model or self._model
+            if model is None:
+                raise InvalidRequestError('no model to load: set "model" (its name or path)', sent=False)
+            self._given.load_model(model, dict(request.params))
+
+
+def _adapter_of(backend: Backend) -> Adapter:
+    """The backend's adapter, made once; two threads that come first at the same time agree on one."""
+    found = vars(backend).get("_adapter")
+    if found is None:
+        kind = type(backend)
+        generate = None if kind.generate is Backend.generate else backend.generate
+        stream: Callable[..., Any] | None = None
+        if kind.stream_generate is not Backend.stream_generate:
+            stream = backend.stream_generate
+        elif kind.generate_stream is not Backend.generate_stream:
+            stream = backend.generate_stream
+        unsupported = UnsupportedParameters(backend.options.unsupported_parameters, backend.log)
+        made = Adapter(kind.__name__, generate, stream, unsupported, _loader(backend, backend.options.model))
+        found = vars(backend).setdefault("_adapter", made)
+    adapter: Adapter = found
+    return adapter
+
+
+def _foreign(given: Any, id: str, model: str | None, unsupported: UnsupportedParameters) -> Adapter:
+    own = given if isinstance(given, Backend) else None
+    generate = _method(given, own, "generate")
+    stream = _method(given, own, "stream_generate") or _method(given, own, "generate_stream")
+    if generate is None and stream is None:
+        if own is not None:
+            raise ConfigError(f"{id}: {_name(given)} was not set up: its __init__ must call super().__init__(**keys)")
+        if not callable(given):
+            raise ConfigError(f"{id}: {_name(given)} cannot answer: it has no generate and cannot be called")
+        generate = given
+    return Adapter(id, generate, stream, unsupported, _loader(given, model))
+
+
+def _method(given: Any, own: Backend | None, name: str) -> Callable[..., Any] | None:
+    """The method, unless it is only inherited from Backend."""
+    if own is not None and getattr(type(own), name) is getattr(Backend, name):
+        return None
+    found = getattr(given, name, None)
+    return found if callable(found) else None
+
+
+def _loader(given: Any, model: str | None) -> _Loader | None:
+    has_both = callable(getattr(given, "load_model", None)) and callable(getattr(given, "is_model_loaded", None))
+    return _Loader(given, model) if has_both else None
+
+
+def _metadata(refused: tuple[str, ...]) -> Mapping[str, Any]:
+    return {KEY: list(refused)} if refused else {}
+
+
+def _name(given: Any) -> str:
+    return getattr(given, "__name__", type(given).__name__)

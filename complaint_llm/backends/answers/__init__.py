@@ -1,0 +1,1 @@
+"""What is done to each answer inside its attempt, whatever the wire."""

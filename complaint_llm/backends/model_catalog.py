@@ -1,0 +1,115 @@
+"""What a backend knows of its models: prices, context windows, and what a request may cost at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.messages import ModelInfo, TokenUsage
+from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.routing.target import Estimate
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.options import Options
+    from complaint_llm.routing.policies.bound import Bound
+
+MESSAGE_TOKENS = 4
+"""Tokens that the frame of one message costs, about, in every provider's chat format."""
+
+
+def _tokens(text: str) -> int:
+    """Tokens of a text, roughly: four bytes each, as OpenAI's and Anthropic's help pages say of English."""
+    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
+
+
+class ModelFacts:
+    """The facts of one backend's models, each looked up once. Any thread may call it.
+
+    ``provider`` names the provider in the price list, or None where the list cannot know what this backend costs; it is
+    asked when a price is first needed. The config's own ``pricing`` counts before the list.
+    """
+
+    def __init__(
+        self, type: str, capabilities: frozenset[str], options: Options, provider: Callable[[], str | None]
+    ) -> None:
+        self._type = type
+        self._capabilities = capabilities
+        self._options = options
+        self._provider = provider
+        self._known: dict[str, ModelInfo] = {}
+
+    def of(self, model: str) -> ModelInfo:
+        """What is known of this model."""
+        known = self._known.get(model)
+        if known is None:
+            known = self._known[model] = self._look_up(model)
+        return known
+
+    def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
+        """What an attempt may use at most; see ``routing.candidate.Estimate``."""
+        if isinstance(request, EmbeddingRequest):
+            prompt = sum(_tokens(text) for text in request.texts)
+            info = self.of(request.model or self._options.embedding_model or "")
+            return Estimate(prompt, 0, info.calculate_cost(TokenUsage(prompt, 0, prompt)))
+        prompt = sum(_tokens(message.text) + MESSAGE_TOKENS for message in request.messages)
+        info = self.of(request.model or self._options.model or "")
+        most = request.params.get("max_tokens") or self._options.params.get("max_tokens")
+        if most is None:
+            free = info.output_price == 0
+            return Estimate(prompt, cost=info.calculate_cost(TokenUsage(prompt, 0, prompt)) if free else None)
+        return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
+
+    def bound(
+        self, request: Request | EmbeddingRequest, longest: int | None, *, sends_maximum: bool, overhead: int = 0
+    ) -> Bound:
+        """The most that an attempt can cost; ``longest`` is the most tokens of an answer without a maximum, where the
+        list does not say; see ``bounds.bound_of``."""
+        from complaint_llm.backends.bounds import bound_of
+        from complaint_llm.prices import billing_rule
+
+        options = self._options
+        if isinstance(request, EmbeddingRequest):
+            model, params = request.model or options.embedding_model, options.params
+        else:
+            model, params = request.model or options.model, {**options.params, **request.params}
+        info = self.of(model or "")
+        return bound_of(
+            request,
+            info,
+            billing_rule(self._provider()),
+            system=options.system or "",
+            params=params,
+            extra_body={**options.extra_body, **request.extra_body},
+            longest=info.max_output_tokens if longest is None else longest,
+            sends_maximum=sends_maximum,
+            overhead=overhead,
+        )
+
+    def cost(self, model: str, usage: TokenUsage, extra_body: Mapping[str, Any]) -> float | None:
+        """US dollars of an answer; None where the request asked for what the answer does not tell the price of."""
+        if usage.service_tier is None and extra_body:
+            from complaint_llm.backends.bounds import untold_fee
+
+            if untold_fee(extra_body):
+                return None
+        return self.of(model).calculate_cost(usage)
+
+    def _look_up(self, model: str) -> ModelInfo:
+        provider = self._provider()
+        found: ModelInfo | None = None
+        if provider is not None:
+            from complaint_llm.prices import model_facts, today
+
+            found = model_facts(provider, model, today())
+        info = (found or ModelInfo(model, self._type))._replace(provider=self._type, capabilities=self._capabilities)
+        own = self._options.pricing
+        if own is None:
+            return info
+        return info._replace(
+            input_price=own.get("input"),
+            output_price=own.get("output"),
+            cached_input_price=own.get("cached_input"),
+            cache_write_price=own.get("cache_write"),
+            cache_write_1h_price=own.get("cache_write_1h"),
+            other_prices=(),
+        )

@@ -1,0 +1,266 @@
+"""Asking on the workers of a Dask cluster: ``dask://host:port``, or ``dask://local/4`` for processes of this machine.
+
+The journal stays with the process that hands out the work. Each worker process opens its own ``ask`` once, from a
+factory that travels as it is written: with config and references, never with resolved secrets. A worker that dies
+loses nothing: Dask runs its work elsewhere, and ``reruns`` counts that, because a provider may have been asked twice.
+A scheduler that goes away ends the batch: what was under way comes back as errors that are in doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import distributed as untyped
+
+from complaint_llm.batch.dask.worker import Asking, Reruns, ask_here, leave, unpacked
+from complaint_llm.batch.executors import lost
+from complaint_llm.batch.journal.codec import decode_output
+from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from complaint_llm.batch.executors import Finished, Work
+    from complaint_llm.batch.input.items import Ask
+    from complaint_llm.messages import InferenceOutput
+
+dask: Any = untyped  # its types are incomplete, and it may be missing where types are checked
+
+_CONNECT = 10.0
+"""Seconds to reach a scheduler."""
+_LEAVE = 5.0
+"""Seconds for the workers to close what they have opened, and for the connection to close."""
+
+_log = logging.getLogger("complaint_llm.batch")
+
+
+def open_dask(url: str, open_ask: Callable[[], Ask], max_workers: int) -> DaskExecutor:
+    """The executor of a ``dask://`` URL, known to all its workers.
+
+    Raises BatchError if the URL is none, nobody answers there, or a machine of the cluster lacks this package.
+    """
+    target = _target(url)
+    cluster: Any = None
+    if isinstance(target, int):
+        cluster = _local_cluster(url, target, math.ceil(max_workers / target))
+    try:
+        client = dask.Client(cluster or target, timeout=_CONNECT, set_as_default=False)
+    except Exception as error:
+        if cluster is not None:
+            cluster.close()
+        raise BatchError(f"{url}: no Dask scheduler answers there: {error}") from error
+    executor = DaskExecutor(client, open_ask, max_workers, cluster)
+    try:
+        executor.join_cluster()
+    except Exception as error:
+        executor.close(_LEAVE)
+        raise BatchError(
+            f"{url}: the cluster cannot do this work: {error}; "
+            "scheduler and workers need complaint-llm[dask] in the version that is used here"
+        ) from error
+    if not client.scheduler_info()["workers"]:
+        _log.warning("%s has no worker yet: the batch waits for one", url)
+    return executor
+
+
+class DaskExecutor:
+    """See the module. ``finished`` is called by the client's event loop; any thread may submit."""
+
+    def __init__(self, client: Any, open_ask: Callable[[], Ask], capacity: int, cluster: Any = None) -> None:
+        self.capacity = capacity
+        self.reruns = 0
+        self._client = client
+        self._cluster = cluster
+        self._open_ask = open_ask
+        self._name = f"complaint-llm-{uuid.uuid4().hex}"
+        self._finished: Finished | None = None
+        self._joined = False
+        self._settled = threading.Condition()  # guards what follows; never held while the cluster is asked
+        self._open: dict[str, Work] = {}
+        self._refuses = ""
+        self._closing = False
+        self._closer: threading.Thread | None = None
+
+    def join_cluster(self) -> None:
+        """Bring the factory to the workers, those that join later too. Raises what the cluster says against it."""
+        self._client.subscribe_topic(self._name, self._heard)
+        self._client.register_plugin(Reruns(self._name), name=self._name)
+        self._joined = True
+        self._client.register_plugin(Asking(self._open_ask, ours=self._cluster is not None), name=self._name)
+
+    def start(self, finished: Finished) -> None:
+        self._finished = finished
+
+    def submit(self, work: Work) -> None:
+        """Hand the prompt to the cluster. What must stay on this machine is refused on a cluster that is not ours."""
+        if work.params.get("privacy") == "local" and self._cluster is None:
+            refused = InvalidRequestError("privacy is local: only dask://local may ask this", sent=False)
+            self._tell(work, None, refused)
+            return
+        key = f"{self._name}-{work.position}"
+        self._check_connection()
+        with self._settled:
+            if self._refuses:
+                raise BatchError(self._refuses)
+            self._open[key] = work
+        try:
+            future = self._client.submit(ask_here, self._name, work.prompt, dict(work.params), key=key, pure=False)
+            self._client.loop.add_callback(self._follow, key, future)
+        except Exception as error:  # noqa: BLE001 - what cannot be brought to a worker is this item's error
+            with self._settled:
+                if self._open.pop(key, None) is None:  # told meanwhile, because the connection was lost
+                    return
+            self._check_connection()
+            problem = BatchError(f"this item cannot be brought to a worker: {error}")
+            problem.__cause__ = error
+            self._tell(work, None, problem)
+
+    def withdraw(self) -> list[Work]:
+        """Nothing: whether a task has begun is known to the cluster alone, and only after the fact."""
+        return []
+
+    def close(self, wait: float = 0.0) -> None:
+        """Close the workers' asks and the connection; without ``wait``, once everything submitted has finished.
+
+        With ``wait`` what has not finished then comes back as an error that is in doubt.
+        """
+        with self._settled:
+            self._closing = True
+            idle = self._settled.wait_for(lambda: not self._open, wait)
+        if idle or wait > 0:
+            self._end()
+        if wait > 0 and self._closer is not None:
+            self._closer.join(3 * _LEAVE)
+
+    # -- in the client's event loop
+
+    async def _follow(self, key: str, future: Any) -> None:
+        """Wait for one answer, and keep its future alive: Dask cancels a forgotten one."""
+        output: InferenceOutput | None = None
+        error: Exception | None
+        try:
+            text, packed, said = await self._client.gather(future, asynchronous=True)
+            if text is None:
+                error = unpacked(packed, said)
+            else:
+                output, error = decode_output(text), None
+        except ImportError as problem:
+            error = BatchError(f"a worker lacks what this item needs: {problem}")
+            error.__cause__ = problem
+        except BaseException as problem:  # noqa: BLE001 - whatever it is: an item that is never told would hang the batch
+            error = lost(f"the Dask cluster lost it: {str(problem).partition(chr(10))[0]}", problem)
+        self._settle(key, output, error)
+        if self._client.status != "running":
+            self._lose()
+
+    def _heard(self, event: tuple[float, str]) -> None:
+        _log.warning("Dask scheduler: %s", event[1])
+
+    # -- anywhere
+
+    def _settle(self, key: str, output: InferenceOutput | None, error: Exception | None) -> None:
+        with self._settled:
+            work = self._open.pop(key, None)
+        if work is None:
+            return
+        self._tell(work, output, error)
+        with self._settled:
+            self._settled.notify_all()
+            last = self._closing and not self._open
+        if last:
+            self._end()
+
+    def _check_connection(self) -> None:
+        """Raises BatchError if the scheduler is gone."""
+        if self._client.status != "running":
+            self._lose()
+            raise BatchError(self._refuses)
+
+    def _lose(self) -> None:
+        """The scheduler is gone, and with it everything that it was given; another in its place knows nothing of it."""
+        self._give_up("the connection to the Dask scheduler was lost; once it is back, run the same batch again")
+
+    def _give_up(self, why: str) -> None:
+        """Take no more work, and tell what is still under way that it is lost."""
+        with self._settled:
+            self._refuses = self._refuses or why
+            works = list(self._open.values())
+            self._open.clear()
+        for work in works:
+            self._tell(work, None, lost(why))
+        with self._settled:
+            self._settled.notify_all()
+
+    def _end(self) -> None:
+        """Begin to end, once. In a thread of its own: it waits for the event loop, and may be called by it."""
+        with self._settled:
+            if self._closer is not None:
+                return
+            self._closer = threading.Thread(target=self._leave, name="batch-dask-close", daemon=True)
+            self._closer.start()
+
+    def _leave(self) -> None:
+        self._give_up("the batch was closed before the answer came")
+        client = self._client
+        try:
+            if self._joined and client.status == "running":
+                self.reruns = client.run_on_scheduler(leave, self._name, _LEAVE, callback_timeout=_LEAVE + 1)
+        except Exception as error:  # noqa: BLE001 - the answers are there; that workers still hold theirs open is a warning
+            _log.warning("Dask workers could not be told that the batch is over: %s", error)
+        dask_log = logging.getLogger("distributed.client")
+        dask_log.addFilter(_is_news)
+        for each in (client, self._cluster):
+            try:
+                if each is not None:
+                    each.close(timeout=_LEAVE)
+            except Exception as error:  # noqa: BLE001 - the same; the other one must be closed too
+                _log.warning("a Dask connection could not be closed: %s", error)
+        dask_log.removeFilter(_is_news)
+
+    def _tell(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+        assert self._finished is not None
+        self._finished(work, output, error)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that looking for a lost scheduler was cancelled by our own close, which Dask logs with a traceback."""
+    kind = record.exc_info and record.exc_info[0]
+    return not (kind and issubclass(kind, asyncio.CancelledError))
+
+
+def _target(url: str) -> int | str:
+    """The number of local processes, or the address of a scheduler. Raises BatchError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{url}: {error}; give dask://host:port, or dask://local/4") from error
+    more = parts.query or parts.fragment
+    if parts.netloc == "local" and not more:
+        processes = parts.path.strip("/") or "1"
+        if not processes.isdecimal() or int(processes) < 1:
+            raise ConfigError(f"{url}: after dask://local/ stands the number of processes")
+        return int(processes)
+    if not parts.hostname or not port or parts.path.strip("/") or more or parts.username is not None:
+        raise ConfigError(f"{url}: give dask://host:port, or dask://local/4")
+    return parts.netloc  # without a scheme: whether it is TCP or TLS, Dask's own configuration says
+
+
+def _local_cluster(url: str, processes: int, threads: int) -> Any:
+    here = "127.0.0.1:0"
+    try:
+        return dask.LocalCluster(
+            n_workers=processes,
+            threads_per_worker=threads,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=here,
+            worker_dashboard_address=here,
+        )
+    except Exception as error:
+        raise BatchError(f"{url}: the processes could not be started: {error}") from error

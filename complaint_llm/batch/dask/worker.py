@@ -1,0 +1,138 @@
+"""What runs inside a Dask cluster for a batch: in its workers, and in its scheduler. See ``dask_executor``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import distributed as untyped
+
+from complaint_llm.batch.journal.codec import encode_output
+from complaint_llm.exceptions import BatchError, CancelledError, ComplaintLLMError
+from complaint_llm.messages import Prompt
+
+if TYPE_CHECKING:
+    from complaint_llm.batch.input.items import Ask
+
+dask: Any = untyped  # its types are incomplete, and it may be missing where types are checked
+
+_log = logging.getLogger("complaint_llm.batch")
+
+
+class Asking(dask.WorkerPlugin):  # type: ignore[misc]
+    """Opens ``ask`` once in a worker process, when first used, and closes it with the batch or the worker.
+
+    ``ours`` says that the process was started for this batch alone.
+    """
+
+    def __init__(self, open_ask: Callable[[], Ask], *, ours: bool) -> None:
+        self._open_ask = open_ask
+        self._ours = ours
+
+    def setup(self, worker: Any) -> None:
+        self._where = worker.address
+        self._opening = threading.Lock()  # held while opening, so that many first callers open one
+        self._ask: Ask | None = None
+        self._closed = False
+        if self._ours and threading.current_thread() is threading.main_thread():
+            # A terminal sends Ctrl-C to every process: it is for the batch, which lets what is under way finish.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def teardown(self, worker: Any) -> None:
+        with self._opening:
+            self._closed = True
+            close = getattr(self._ask, "close", None)
+        if close is not None:
+            await asyncio.to_thread(close)
+
+    def ask(self) -> Ask:
+        """The worker's ``ask``. Raises CancelledError after the end, BatchError if it cannot be opened here."""
+        with self._opening:
+            if self._closed:
+                raise _over()
+            if self._ask is None:
+                try:
+                    self._ask = self._open_ask()
+                except ComplaintLLMError as error:
+                    raise BatchError(f"Dask worker {self._where} cannot begin: {error}") from error
+            return self._ask
+
+
+class Reruns(dask.SchedulerPlugin):  # type: ignore[misc]
+    """Counts, in the scheduler, tasks of one batch that were given out again, and tells when nobody is left to do them.
+
+    Work is given out again when its worker goes away, before it has answered or before the answer was fetched.
+    """
+
+    def __init__(self, batch: str) -> None:
+        self.batch = batch
+        self.count = 0
+        self._given: set[str] = set()
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        if not str(key).startswith(self.batch):
+            return
+        if finish == "processing":
+            self.count += key in self._given
+            self._given.add(key)
+        elif finish == "forgotten":
+            self._given.discard(key)
+
+    def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
+        if self._given and not scheduler.workers:
+            scheduler.log_event(self.batch, "no worker is left; the batch waits for one")
+
+
+async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:
+    """Run in the scheduler: end the batch there, and in all workers that can be told within ``seconds``.
+
+    How often work was given out again.
+    """
+    count: int = dask_scheduler.plugins[batch].count
+    dask_scheduler.remove_plugin(name=batch)
+    dask_scheduler.worker_plugins.pop(batch, None)
+    told = dask_scheduler.broadcast(msg={"op": "plugin-remove", "name": batch}, on_error="ignore")
+    try:
+        await asyncio.wait_for(told, seconds)
+    except TimeoutError:
+        _log.warning("a worker did not end its batch within %.0f s", seconds)
+    return count
+
+
+def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str | None, bytes, str]:
+    """Run in a worker: the answer as text; else the error, pickled where it can be, and in words.
+
+    Errors are returned, not raised: Dask logs what is raised, with the prompt beside it.
+    """
+    try:
+        asking = dask.get_worker().plugins.get(batch)
+        if asking is None:
+            raise _over()
+        return encode_output(asking.ask()(prompt, params)), b"", ""
+    except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
+        return None, _packed(error), f"the call ended with {type(error).__name__}: {error}"
+
+
+def unpacked(packed: bytes, said: str) -> Exception:
+    """The error that ``ask_here`` returned; a BatchError that says the same if it could not travel."""
+    try:
+        error = pickle.loads(packed)  # noqa: S301 - from a worker, of whom Dask takes nothing else than pickles
+    except Exception:  # noqa: BLE001 - a foreign error: what it raises when it is made again says nothing of the item
+        return BatchError(said)
+    return error if isinstance(error, Exception) else BatchError(said)
+
+
+def _packed(error: Exception) -> bytes:
+    try:
+        return pickle.dumps(error)
+    except Exception:  # noqa: BLE001 - the same
+        return b""
+
+
+def _over() -> CancelledError:
+    return CancelledError("the batch is over, or this worker could not join it", sent=False)

@@ -1,0 +1,1 @@
+"""What a batch reads: lines, tables, folders, and the items made of them."""

@@ -1,0 +1,378 @@
+"""The file that makes a batch survive: which items were sent, which were answered, and the answers.
+
+One SQLite database in WAL mode with ``synchronous=FULL``, opened by one process at a time (the exclusive lock is the
+system's: it ends with the process). It holds digests, answers and errors, never prompts or keys. A ``Journal`` belongs
+to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from array import array
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from complaint_llm.batch.journal.codec import decode_output, material_in
+from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, FAILED, Entry, checksum, from_row, to_row
+from complaint_llm.batch.journal.shape import Shape
+from complaint_llm.batch.journal.versions import APPLICATION_ID, VERSION, upgrade
+from complaint_llm.exceptions import BatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from complaint_llm.messages import InferenceOutput
+
+T = TypeVar("T")
+
+_COLUMNS = ", ".join(COLUMNS)
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
+# An item's result is written by what was known when it was read; copies of it may have been counted since.
+_REPLACE = (
+    " ON CONFLICT (row) DO UPDATE SET copies = CASE WHEN run = excluded.run THEN max(copies, excluded.copies)"
+    " ELSE excluded.copies END, "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("row", "key", "copies"))
+)
+
+_MAX_NOTED = 1000
+_MAX_ROWS = 500
+
+
+class Recorded(NamedTuple):
+    """An item of a past run. ``error`` holds plain values, see ``codec.describe_error``.
+
+    ``content`` is the digest of what was asked (see ``item_digest``), empty where the item could not be read.
+    """
+
+    position: int
+    id: str | None
+    output: InferenceOutput | None
+    error: dict[str, Any] | None
+    content: str = ""
+    task: str | None = None
+    matter: str | None = None
+    material: str | None = None
+    """The text that a task read: what the places of its quotes are counted in."""
+
+
+class Counts(NamedTuple):
+    """What a journal holds. ``in_doubt`` counts what was sent and has neither an answer nor a certain failure."""
+
+    answered: int
+    failed: int
+    in_doubt: int
+
+
+class Journal:
+    """An open journal. Raises BatchError if the file is no journal, newer, in use, or cannot be read or written."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._noted: dict[str, Entry] = {}
+        self._shapes: set[str] = set()
+        self.blind = False
+        _create(self.path)
+        with self._translated("opened"):
+            # The thread that opens it hands it to the thread that writes.
+            self._db = sqlite3.connect(self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        try:
+            with self._translated("opened"):
+                self._prepare()
+                self.run: int
+                (self.run,) = self._db.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+                # A group is one statement where it can be: each gives up the interpreter lock and waits to get it back.
+                self._rows_at_once = min(
+                    _MAX_ROWS, self._db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(COLUMNS)
+                )
+                self._last_row: int
+                (self._last_row,) = self._db.execute("SELECT coalesce(max(row), 0) FROM items").fetchone()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        execute = self._db.execute
+        (application,) = execute("PRAGMA application_id").fetchone()
+        (version,) = execute("PRAGMA user_version").fetchone()
+        (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION_ID and (application or version or tables):
+            raise BatchError(
+                f"{self.path}: this database is no batch journal; give the journal another path (or salvage it, if it "
+                "was one before it was damaged)"
+            )
+        if version > VERSION:
+            raise BatchError(
+                f"{self.path}: the journal has version {version}, this release reads up to {VERSION}; use a newer one"
+            )
+        execute("PRAGMA locking_mode=EXCLUSIVE")
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=FULL")
+        execute("PRAGMA secure_delete=ON")  # what is forgotten must not be found again in the file
+        with self._transaction():  # takes the lock, which is kept until close()
+            upgrade(self._db, version if tables else 0)
+
+    def begin_run(self, *, fresh: bool = False) -> None:
+        """Number a new run; ``fresh`` forgets everything recorded."""
+        with self._translated("written"):
+            with self._transaction():
+                if fresh:
+                    self._db.execute("DELETE FROM items")
+                else:
+                    # As in the index of these rows: the planner compares the texts of the conditions.
+                    self._db.execute("DELETE FROM items WHERE kind = 2 OR (kind IS NULL AND sends = 0)")
+                # In an empty file a key can only be one of this run; that is left to the UNIQUE constraint to find.
+                self.blind = self._db.execute("SELECT 1 FROM items LIMIT 1").fetchone() is None
+                self.run += 1
+                self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run,))
+            if fresh:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    # -- groups
+
+    def new_row(self) -> int:
+        """The number of an item that is to be added."""
+        self._last_row += 1
+        return self._last_row
+
+    def find(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """What is known of these keys; while ``blind``, only of those not yet written.
+
+        Raises BatchError if the record of one of them was changed from outside.
+        """
+        found: dict[str, Entry] = {}
+        if self.blind:
+            return {key: self._noted[key] for key in keys if key in self._noted} if self._noted else found
+        for part in range(0, len(keys), self._rows_at_once):
+            some = _padded(keys[part : part + self._rows_at_once], self._rows_at_once)
+            query = f"SELECT {_COLUMNS} FROM items WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608 - marks only
+            for values in self._db.execute(query, some).fetchall():
+                entry = self._entry(values)
+                found[entry.key] = entry
+        if self._noted:
+            found.update((key, self._noted[key]) for key in keys if key in self._noted)
+        return found
+
+    def note(self, entries: Iterable[Entry]) -> None:
+        """Entries that may be lost in a crash (only places in the input changed): they go with the next ``write``."""
+        self._noted.update((entry.key, entry) for entry in entries)
+        if len(self._noted) > _MAX_NOTED:
+            self.write(())
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Add or replace entries, the later of two with one row counts; they are on disk when this returns."""
+        entries = [*self._noted.values(), *entries]
+        if len(entries) <= self._rows_at_once:
+            self._write(entries)
+        else:
+            with self._transaction():
+                for part in range(0, len(entries), self._rows_at_once):
+                    self._write(entries[part : part + self._rows_at_once])
+        self._noted.clear()
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            entries = _padded(entries, self._rows_at_once)
+            rows = ",".join([_ROW] * len(entries))
+            self._db.execute(
+                f"INSERT INTO items ({_COLUMNS}) VALUES {rows}{_REPLACE}",  # noqa: S608 - marks only
+                list(chain.from_iterable(map(to_row, entries))),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    # -- what shaped the answers
+
+    def add_shape(self, shape: Shape) -> str:
+        """Note what shapes answers, once; its digest is what entries carry."""
+        digest = shape.digest
+        if digest not in self._shapes:
+            values = (digest, shape.backend, json.dumps(dict(shape.parts)))
+            self._db.execute(
+                "INSERT INTO shapes (checksum, shape, backend, parts) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (checksum(values), *values),
+            )
+            self._shapes.add(digest)
+        return digest
+
+    def answer_shapes(self) -> list[Shape]:
+        """What shaped the answers that are recorded, each once."""
+        with self._translated("read"):
+            found = self._db.execute(
+                "SELECT checksum, shape, backend, parts FROM shapes"
+                " WHERE EXISTS (SELECT 1 FROM items WHERE items.shape = shapes.shape AND kind = ?)",
+                (ANSWERED,),
+            ).fetchall()
+            shapes = []
+            for stored, *values in found:
+                if stored != checksum(values):
+                    raise ValueError("what shaped some answers was changed since it was written")
+                shapes.append(Shape(values[1], json.loads(values[2])))
+            return shapes
+
+    def count_answers(self, shapes: Iterable[str]) -> int:
+        """How many recorded answers are of these shapes, by digest."""
+        with self._translated("read"):
+            query = "SELECT count(*) FROM items WHERE shape = ? AND kind = ?"
+            return sum(self._db.execute(query, (shape, ANSWERED)).fetchone()[0] for shape in shapes)
+
+    # -- the whole
+
+    def fact(self, name: str) -> str | None:
+        """What was kept under this name with ``keep_fact``."""
+        with self._translated("read"):
+            found = self._db.execute("SELECT checksum, value FROM facts WHERE name = ?", (name,)).fetchone()
+            if found is None or found[0] != checksum((name, found[1])):
+                return None
+            return str(found[1])
+
+    def keep_fact(self, name: str, value: str) -> None:
+        """Keep a text about the whole batch."""
+        with self._translated("written"):
+            self._db.execute(
+                "INSERT OR REPLACE INTO facts (checksum, name, value) VALUES (?, ?, ?)",
+                (checksum((name, value)), name, value),
+            )
+
+    def counts(self) -> Counts:
+        """How many items are in which state, over all runs. It reads everything."""
+        with self._translated("read"):
+            found = self._db.execute(
+                "SELECT coalesce(sum(kind = ? AND sends = settled), 0), coalesce(sum(kind = ? AND sends = settled), 0),"
+                " coalesce(sum(sends > settled OR doubt), 0) FROM items",
+                (ANSWERED, FAILED),
+            ).fetchone()
+        return Counts(*found)
+
+    def in_doubt(self, limit: int = 1000) -> list[str]:
+        """Keys of items that were sent and have neither an answer nor a certain failure."""
+        with self._translated("read"):
+            found = self._db.execute(
+                "SELECT key FROM items WHERE sends > settled OR doubt ORDER BY position LIMIT ?", (limit,)
+            )
+            return [key[2:] for (key,) in found]
+
+    def answer(self, entry: Entry) -> InferenceOutput:
+        """The answer that an entry holds. Raises BatchError if it is damaged."""
+        with self._translated("read"):
+            return decode_output(entry.record or "")
+
+    def recorded(self, *, earlier: bool = False) -> Iterator[Recorded]:
+        """The items of the last run that have a result or are in doubt, in the order of its input.
+
+        ``earlier``: also items that the last run did not read (it was cut short), each at its last known place.
+        Raises BatchError at a record that was changed from outside.
+        """
+        with self._translated("read"):
+            # Only row numbers are sorted (8 bytes each): sorting whole records would go through temporary files.
+            rows = array("q")
+            for (row,) in self._db.execute(
+                "SELECT row FROM items WHERE run >= ? ORDER BY position, run", (0 if earlier else self.run,)
+            ):
+                rows.append(row)
+            query = f"SELECT {_COLUMNS} FROM items WHERE row = ?"  # noqa: S608 - names of columns
+            for row in rows:
+                entry = self._entry(self._db.execute(query, (row,)).fetchone())
+                found = Recorded(
+                    entry.position, entry.id, None, None, entry.content, task=entry.task, matter=entry.matter
+                )
+                if entry.task is not None and entry.record is not None:
+                    found = found._replace(material=material_in(entry.record))
+                if entry.kind == ANSWERED and entry.record is not None:
+                    yield found._replace(output=decode_output(entry.record))
+                elif entry.sends > entry.settled:
+                    yield found._replace(error=dict(_DOUBT))
+                elif entry.record is not None:
+                    error = json.loads(entry.record)
+                    error.pop("material", None)
+                    yield found._replace(error=error)
+
+    def close(self) -> None:
+        """Give the file free. What was committed stays."""
+        self._db.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _entry(self, values: Sequence[Any]) -> Entry:
+        with self._translated("read"):
+            return from_row(values)
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.failure(error, doing) from error
+        except ValueError as error:
+            raise BatchError(f"{self.path}: the journal cannot be {doing}: {_ADVICE_DAMAGED}: {error}") from error
+
+    def failure(self, error: sqlite3.Error, doing: str) -> BatchError:
+        """The BatchError for a fault of the database, with what to do."""
+        name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+        for prefix, advice in _ADVICE:
+            if name.startswith(prefix):
+                return BatchError(f"{self.path}: the journal cannot be {doing}: {advice}")
+        return BatchError(f"{self.path}: the journal cannot be {doing}: {error} ({name})")
+
+
+_DOUBT = {"type": "BatchError", "message": "in doubt: sent, no answer recorded", "maybe_received": True}
+
+_ADVICE_DAMAGED = (
+    "it is damaged; restore it from a copy, or keep what is readable with --salvage "
+    "(in Python complaint_llm.batch.salvage_journal)"
+)
+
+_ADVICE = (
+    ("SQLITE_BUSY", "another process uses it; wait until that ends, or give another journal"),
+    ("SQLITE_LOCKED", "another process uses it; wait until that ends, or give another journal"),
+    ("SQLITE_NOTADB", f"it is no batch journal: give the journal another path; if it was one, {_ADVICE_DAMAGED}"),
+    ("SQLITE_CORRUPT", _ADVICE_DAMAGED),
+    ("SQLITE_FULL", "the disk is full; make room and run again"),
+    ("SQLITE_READONLY", "it is write-protected; change its permissions"),
+    ("SQLITE_CANTOPEN", "no permission, or its folder is missing"),
+    ("SQLITE_IOERR", "the disk reports an error; look at it and run again"),
+)
+
+
+_SIZES = tuple(sorted({size for power in range(9) for size in (1 << power, 3 << power >> 1)}))
+
+
+def _padded(values: Sequence[T], most: int) -> Sequence[T]:
+    """The values, the last one repeated up to one of a few lengths: preparing a statement takes longer than running it.
+
+    To look for a key twice or to write an entry twice changes nothing.
+    """
+    length = len(values)
+    wanted = min(most, next((size for size in _SIZES if size >= length), length))
+    return [*values, *[values[-1]] * (wanted - length)] if wanted > length else values
+
+
+def _create(path: Path) -> None:
+    """A new, empty file for its owner's eyes only, durable as a name too."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise BatchError(f"{path}: the journal cannot be created: {error.strerror}") from error
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

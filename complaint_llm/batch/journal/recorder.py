@@ -1,0 +1,364 @@
+"""What happens to an item between being read, being asked and being handed out: with a journal or without one.
+
+Both kinds are told ``read`` by the feeder, ``finished`` by workers and ``withdrawn`` by whoever stops the batch, all of
+them from any thread; both hand work to the executor and results to the ``Flow``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from complaint_llm.batch.executors import BatchExecutor, Work
+from complaint_llm.batch.input.items import BatchResult
+from complaint_llm.batch.input.task_items import material_of, task_id
+from complaint_llm.batch.journal.codec import encode_error, encode_output, in_doubt
+from complaint_llm.batch.journal.entries import ANSWERED, FAILED, Entry
+from complaint_llm.batch.journal.journal import Journal
+from complaint_llm.exceptions import BatchError, EvidenceError
+
+if TYPE_CHECKING:
+    from complaint_llm.batch.flow import Flow
+    from complaint_llm.batch.journal.resume import Judge, Verdict
+    from complaint_llm.batch.journal.shape import AnswerSettings
+    from complaint_llm.messages import InferenceOutput
+
+MAX_GROUP = 256
+"""Messages in one commit: bounds the memory of a group and how long its first result waits."""
+
+
+class Recorder(Protocol):
+    """See the module."""
+
+    def read(self, work: Work, error: Exception | None) -> None: ...
+    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None: ...
+    def withdrawn(self, works: list[Work]) -> None: ...
+    def end(self) -> None: ...
+    def join(self, wait: float | None) -> bool: ...
+    def failure(self) -> BatchError | None: ...
+
+
+class Unrecorded:
+    """Without a journal: work goes straight to the executor, results straight to the consumer. Keeps no state."""
+
+    def __init__(self, flow: Flow, executor: BatchExecutor) -> None:
+        self._flow = flow
+        self._executor = executor
+
+    def read(self, work: Work, error: Exception | None) -> None:
+        if error is not None:
+            self.finished(work, None, error)
+        elif self._flow.stopped:
+            self.withdrawn([work])
+        else:
+            submit(self._flow, self._executor, work, self)
+
+    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+        try:
+            output, error = _paid(output, error)
+            self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),), answered=1)
+        except BaseException as error:
+            self._flow.fault = error
+            raise
+
+    def withdrawn(self, works: list[Work]) -> None:
+        self._flow.answered(len(works))
+        self._flow.drop(len(works))
+
+    def end(self) -> None:
+        """Nothing is kept open."""
+
+    def join(self, wait: float | None) -> bool:
+        return True
+
+    def failure(self) -> BatchError | None:
+        return None
+
+
+class _Read:
+    __slots__ = ("error", "work")
+
+    def __init__(self, work: Work, error: Exception | None) -> None:
+        self.work = work
+        self.error = error
+
+
+class _Finished:
+    __slots__ = ("error", "output", "work")
+
+    def __init__(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+        self.work = work
+        self.output = output
+        self.error = error
+
+    def entry(self) -> Entry:
+        """The entry that records it. An answer that cannot be recorded becomes an error."""
+        sent = _entry(self.work)
+        kind, doubt = FAILED, False
+        task, material = task_id(self.work.params), material_of(self.work.prompt, self.work.params)
+        try:
+            if self.output is not None:
+                kind, record = ANSWERED, encode_output(self.output, material)
+            else:
+                self.error = self.error or BatchError("no answer")
+                doubt, record = in_doubt(self.error), encode_error(self.error, material)
+        except (TypeError, ValueError, RecursionError) as problem:
+            error = BatchError(f"the answer cannot be recorded: {problem}")
+            error.__cause__ = problem
+            self.output, self.error = None, error
+            kind, record = FAILED, encode_error(error)
+        return sent._replace(settled=sent.sends, kind=kind, doubt=int(doubt), task=task, record=record)
+
+    def result(self) -> BatchResult:
+        return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)
+
+
+_Message: TypeAlias = _Read | _Finished | list[Work] | None
+
+
+class JournalRecorder:
+    """One thread owns the journal and commits in groups whatever came while the last commit was under way.
+
+    Nothing is sent before its mark is on disk, nothing handed out before its answer is. When the journal cannot be
+    written, sending stops; what was under way is waited for and comes with ``failure``, marked as not journaled.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        executor: BatchExecutor,
+        journal: Journal,
+        judge: Judge,
+        settings: AnswerSettings | None = None,
+    ) -> None:
+        self._flow = flow
+        self._executor = executor
+        self._journal = journal
+        self._judgement = judge
+        self._settings = settings
+        self._inbox: SimpleQueue[_Message] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="batch-journal", daemon=True)
+        # What follows is the thread's own; others read it after join().
+        self._broken: BatchError | None = None
+        self._unrecorded: list[BatchResult] = []
+        self._changed = 0
+        self._first_change = ("", "")
+        self._compared = 0
+        self._known: int | None = None
+        self.resent = 0
+        self.recorded = 0
+        self._thread.start()
+
+    def read(self, work: Work, error: Exception | None) -> None:
+        self._inbox.put(_Read(work, error))
+
+    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+        try:
+            output, error = _paid(output, error)
+            self._flow.answered()
+            self._inbox.put(_Finished(work, output, error))
+        except BaseException as error:
+            self._flow.fault = error
+            raise
+
+    def withdrawn(self, works: list[Work]) -> None:
+        if works:
+            self._flow.answered(len(works))
+            self._inbox.put(works)
+
+    def end(self) -> None:
+        """Close the journal and end the thread as soon as nothing is under way."""
+        self._inbox.put(None)
+
+    def join(self, wait: float | None) -> bool:
+        self._thread.join(wait)
+        return not self._thread.is_alive()
+
+    def failure(self) -> BatchError | None:
+        if self._broken is not None:
+            message = str(self._broken)
+            if self._unrecorded:
+                message += f" ({len(self._unrecorded)} results are not journaled; they are in this error's .results)"
+            error = BatchError(message, results=self._unrecorded)
+            error.__cause__ = self._broken.__cause__
+            return error
+        if self._changed:
+            key, part = self._first_change
+            return BatchError(
+                f"{self._journal.path}: {self._changed} of {self._compared} items changed under the same id "
+                f"(first: {key!r}, {part} differs): give them other ids, or accept the changes to ask them again"
+            )
+        return None
+
+    def _run(self) -> None:
+        ending = False
+        try:
+            while not (ending and self._flow.settled):
+                group = self._next_group()
+                ending = ending or None in group
+                if self._broken is None:
+                    try:
+                        verdicts = self._commit(group)
+                    except sqlite3.Error as error:
+                        self._break(self._journal.failure(error, "written"), error)
+                    except BatchError as error:
+                        self._break(error, error.__cause__)
+                    except Exception as error:  # noqa: BLE001 - whatever it is, the batch must stop and say so
+                        self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
+                if self._broken is None:
+                    self._hand_on(group, verdicts)
+                else:
+                    self._keep(group)
+        except BaseException as error:
+            self._flow.fault = error
+            raise
+        finally:
+            self._journal.close()
+
+    def _next_group(self) -> list[_Message]:
+        group = [self._inbox.get()]
+        try:
+            while len(group) < MAX_GROUP:
+                group.append(self._inbox.get_nowait())
+        except Empty:
+            pass
+        return group
+
+    def _commit(self, group: list[_Message]) -> list[Verdict]:
+        """Write a group and make it last; what becomes of the items in it that were read."""
+        read = [message for message in group if isinstance(message, _Read)]
+        finished = [message for message in group if isinstance(message, _Finished)]
+        withdrawn = [work for message in group if isinstance(message, list) for work in message]
+        self._compared += len(read)
+        try:
+            verdicts = self._store(read, finished, withdrawn)
+        except sqlite3.IntegrityError:
+            if not self._journal.blind:
+                raise
+            self._journal.blind = False  # an item of this very run came again: from now on keys are looked up
+            verdicts = self._store(read, finished, withdrawn)
+        if None in group:
+            self._journal.write(())
+        return verdicts
+
+    def _hand_on(self, group: list[_Message], verdicts: list[Verdict]) -> None:
+        """Let a group's results and work go. It is on disk: an error in here is no error of the journal's."""
+        read = sum(isinstance(message, _Read) for message in group)
+        withdrawn = sum(len(message) for message in group if isinstance(message, list))
+        asked = [verdict.work for verdict in verdicts if verdict.asked]
+        if self._flow.stopped:
+            self.withdrawn(asked)
+        else:
+            for work in asked:
+                submit(self._flow, self._executor, work, self)
+        judged = [
+            BatchResult(work.position, work.key, work.prompt, output, error)
+            for work, output, error, *_ in verdicts
+            if output is not None or error is not None
+        ]
+        self.resent += sum(verdict.resent for verdict in verdicts)
+        self.recorded += sum(verdict.output is not None for verdict in verdicts)
+        results = [message.result() for message in group if isinstance(message, _Finished)]
+        self._flow.deliver([*judged, *results], answered=read - len(asked))
+        self._flow.drop(withdrawn + read - len(asked) - len(judged))
+
+    def _store(self, read: list[_Read], finished: list[_Finished], withdrawn: list[Work]) -> list[Verdict]:
+        """Judge what was read, and put all of it on disk, or, where only places in the input change, note it."""
+        verdicts, entries = self._judge(read) if read else ([], [])
+        if finished or withdrawn or any(verdict.asked for verdict in verdicts):
+            entries += [self._shaped(message, message.entry()) for message in finished]
+            entries += [_taken_back(work) for work in withdrawn]
+            self._journal.write(entries)
+        else:
+            self._journal.note(entries)
+        return verdicts
+
+    def _shaped(self, message: _Finished, entry: Entry) -> Entry:
+        """The entry of an answer with what shaped it; a demonstration's has nothing that need be compared."""
+        output = message.output
+        if self._settings is None or output is None or output.metadata.get("demo"):
+            return entry._replace(shape=None)
+        shape = self._settings.shape(output.backend, message.work.prompt, message.work.params)
+        return entry._replace(shape=None if shape is None else self._journal.add_shape(shape))
+
+    def _judge(self, read: list[_Read]) -> tuple[list[Verdict], list[Entry]]:
+        """What becomes of items, and their entries; those without a verdict are dropped: nothing more is sent."""
+        if self._flow.stopped:
+            return [], []
+        verdicts: list[Verdict] = []
+        entries: list[Entry] = []
+        if self._changed:
+            changes = self._judgement.changes([message.work for message in read if message.error is None])
+        else:
+            verdicts, entries = self._judgement.judge([(message.work, message.error) for message in read])
+            changes = [(each.work.key, each.change) for each in verdicts if each.change is not None]
+        if changes and not self._changed:
+            self._first_change = changes[0]
+        self._changed += len(changes)
+        if self._changed:
+            if self._known is None:
+                self._known = sum(self._journal.counts()[:2])
+            if self._compared >= self._known:
+                self._flow.stop()  # an endless input must not be read for ever to count the changes
+        return verdicts, entries
+
+    def _break(self, error: BatchError, cause: BaseException | None) -> None:
+        error.__cause__ = cause
+        self._broken = error
+        self._flow.stop(error)
+        self.withdrawn(self._executor.withdraw())
+
+    def _keep(self, group: list[_Message]) -> None:
+        """Without a journal to write to: what was not sent is dropped, what was answered is kept for ``failure``."""
+        for message in group:
+            if isinstance(message, _Read):
+                self._flow.answered()
+                self._flow.drop(1)
+            elif isinstance(message, _Finished):
+                self._unrecorded.append(_marked(message.result()))
+                self._flow.drop(1)
+            elif message is not None:
+                self._flow.drop(len(message))
+
+
+def _entry(work: Work) -> Entry:
+    if work.entry is None:
+        raise BatchError(f"item {work.position} was never noted; this is a fault of the batch's own")
+    return work.entry
+
+
+def _taken_back(work: Work) -> Entry:
+    entry = _entry(work)
+    return entry._replace(sends=entry.sends - 1)
+
+
+def _paid(
+    output: InferenceOutput | None, error: Exception | None
+) -> tuple[InferenceOutput | None, Exception | None]:
+    """An answer whose record of provenance could not be written is an answer: its metadata says what is missing."""
+    if not isinstance(error, EvidenceError) or error.output is None:
+        return output, error
+    logging.getLogger("complaint_llm.batch").error("an answer has no record of provenance: %s", error)
+    metadata = {**error.output.metadata, "provenance_error": str(error)}
+    return error.output._replace(metadata=metadata, provenance=None), None
+
+
+def _marked(result: BatchResult) -> BatchResult:
+    if result.output is None:
+        return result
+    metadata = {**result.output.metadata, "journaled": False}
+    return result._replace(output=result.output._replace(metadata=metadata))
+
+
+def submit(flow: Flow, executor: BatchExecutor, work: Work, recorder: Recorder) -> None:
+    """Hand work to the executor. One that takes no more work ends the batch; this item's error says so."""
+    try:
+        executor.submit(work)
+    except Exception as error:  # noqa: BLE001 - the executor's own error, whatever its kind, ends the batch
+        problem = BatchError(f"the executor takes no more work: {error}")
+        problem.__cause__ = error
+        flow.stop(problem)
+        recorder.finished(work, None, problem)

@@ -1,0 +1,170 @@
+"""What becomes of items that were read, in view of what the journal knows of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from complaint_llm.batch.executors import Work
+from complaint_llm.batch.input.items import differing_part
+from complaint_llm.batch.journal.codec import encode_error, restored
+from complaint_llm.batch.journal.entries import ANSWERED, FAILED, REFUSED, Entry
+from complaint_llm.exceptions import BatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from complaint_llm.batch.journal.journal import Journal
+    from complaint_llm.messages import InferenceOutput
+
+InDoubt = Literal["resend", "skip", "error"]
+
+_NOT_ASKED = "not asked: it did not fail before, and only failed items are asked"
+_NOT_RESENT = "in doubt: sent by an earlier run, no answer recorded; not sent again"
+
+
+class Resume(NamedTuple):
+    """What is done with items that an earlier run left behind; see ``run_batch``.
+
+    Answers of ``stale`` shapes (by digest) are asked again, and so are those of a demonstration if ``has_model``.
+    """
+
+    in_doubt: InDoubt = "resend"
+    accept_changes: bool = False
+    only_failed: bool = False
+    stale: frozenset[str] = frozenset()
+    has_model: bool = False
+    response_format: Any = None
+
+
+class Verdict(NamedTuple):
+    """What becomes of an item: it is asked (nothing else set), or has its answer or its error.
+
+    ``change`` describes content that changed under its id. ``resent`` says that it is asked although it was in doubt.
+    """
+
+    work: Work
+    output: InferenceOutput | None = None
+    error: Exception | None = None
+    change: str | None = None
+    resent: bool = False
+
+    @property
+    def asked(self) -> bool:
+        """It is to be sent."""
+        return self.output is None and self.error is None and self.change is None
+
+
+class Judge:
+    """Judges groups of items by what the journal knows. It belongs to the journal's thread."""
+
+    def __init__(self, journal: Journal, resume: Resume) -> None:
+        self._journal = journal
+        self._resume = resume
+
+    def judge(self, group: Sequence[tuple[Work, Exception | None]]) -> tuple[list[Verdict], list[Entry]]:
+        """A verdict for each item, and the entries to be written before those that are asked are sent.
+
+        An exception refuses its item.
+        """
+        verdicts: list[Verdict] = []
+        entries: dict[int, Entry] = {}
+        waiting = []
+        for work, error in group:
+            if error is None:
+                waiting.append(work)
+            else:
+                self._refuse(work, error, verdicts, entries)
+        while waiting:
+            again: list[Work] = []  # copies of an item of this run, under names of their own
+            found = self._journal.find([key_of(work) for work in waiting])
+            for work in waiting:
+                known = found.get(key_of(work))
+                if known is None or known.run != self._journal.run:
+                    verdict, entry = self._decide(work, known)
+                    verdicts.append(verdict)
+                elif work.named:
+                    twice = BatchError(f"id {work.key!r} was already used in this input; ids must differ")
+                    self._refuse(work, twice, verdicts, entries)
+                    continue
+                else:
+                    entry = known._replace(copies=known.copies + 1)
+                    again.append(work._replace(key=f"{work.key}#{entry.copies}"))
+                if entry is not None:
+                    entries[entry.row] = found[entry.key] = entry
+            waiting = again
+        return verdicts, list(entries.values())
+
+    def changes(self, works: Sequence[Work]) -> list[tuple[str, str]]:
+        """Ids whose content is not the recorded one, with what differs."""
+        found = self._journal.find([key_of(work) for work in works if work.named])
+        return [
+            (work.key, differing_part(known.digest, work.digest))
+            for work in works
+            if (known := found.get(key_of(work))) is not None and known.digest not in ("", work.digest)
+        ]
+
+    def _decide(self, work: Work, known: Entry | None) -> tuple[Verdict, Entry | None]:
+        """The verdict on an item that this run has not met yet, and its new entry."""
+        resume = self._resume
+        if known is None:
+            if resume.only_failed:
+                return Verdict(work, error=BatchError(_NOT_ASKED)), None
+            return self._ask(work, Entry(self._journal.new_row(), key_of(work)), resent=False)
+        if work.named and known.digest not in ("", work.digest):
+            if not resume.accept_changes:
+                return Verdict(work, change=differing_part(known.digest, work.digest)), None
+            # Another question than the one recorded: what is known of that one says nothing of this.
+            return self._ask(work, Entry(known.row, known.key), resent=False)
+        entry = known._replace(copies=1, run=self._journal.run, position=work.position)
+        if known.kind == ANSWERED and known.record is not None:
+            if known.shape in resume.stale:
+                return self._ask(work, Entry(known.row, known.key), resent=False)
+            output = self._journal.answer(known)
+            if not (resume.has_model and output.metadata.get("demo")):
+                return self._hand_out(work, output), entry
+            if not resume.only_failed:
+                return self._ask(work, Entry(known.row, known.key), resent=False)
+        if resume.only_failed and not (known.kind == FAILED and known.sends == known.settled):
+            return Verdict(work, error=BatchError(_NOT_ASKED)), entry
+        if known.in_doubt and resume.in_doubt == "skip":
+            return Verdict(work, error=BatchError(_NOT_RESENT)), entry
+        return self._ask(work, entry, resent=known.in_doubt)
+
+    def _hand_out(self, work: Work, output: InferenceOutput) -> Verdict:
+        wanted = work.params.get("response_format", self._resume.response_format)
+        try:
+            return Verdict(work, output=restored(output, wanted))
+        except ValueError as cause:
+            error = BatchError(
+                "the recorded answer does not fit the class that is the response format now: accept the changes to ask "
+                "again, or give the class of before"
+            )
+            error.__cause__ = cause
+            return Verdict(work, error=error)
+
+    def _ask(self, work: Work, entry: Entry, *, resent: bool) -> tuple[Verdict, Entry]:
+        entry = entry._replace(
+            digest=work.digest if work.named else "",
+            run=self._journal.run,
+            position=work.position,
+            sends=entry.sends + 1,
+        )
+        return Verdict(work._replace(entry=entry), resent=resent), entry
+
+    def _refuse(self, work: Work, error: Exception, verdicts: list[Verdict], entries: dict[int, Entry]) -> None:
+        entry = Entry(
+            self._journal.new_row(),
+            f"r:{work.position}",
+            digest=work.key if work.named else "",
+            run=self._journal.run,
+            position=work.position,
+            kind=REFUSED,
+            record=encode_error(error),
+        )
+        entries[entry.row] = entry
+        verdicts.append(Verdict(work, error=error))
+
+
+def key_of(work: Work) -> str:
+    """The key of an item in the journal: an id and a digest can never be taken for each other."""
+    return f"i:{work.key}" if work.named else f"d:{work.key}"

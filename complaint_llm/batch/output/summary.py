@@ -1,0 +1,93 @@
+"""The account of a batch: what was answered, what failed, what it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from complaint_llm.batch.journal.codec import in_doubt
+from complaint_llm.batch.output.states import STATES, state_of_error, state_of_output
+from complaint_llm.exceptions import BackendError
+
+if TYPE_CHECKING:
+    from complaint_llm.batch.input.items import BatchResult
+
+
+class BackendTally:
+    """What one backend did in a batch: its answers, whole or cut, and its errors.
+
+    ``cost`` is in US dollars; ``unpriced`` counts answers of unknown price. A demonstration's answers cost nothing.
+    """
+
+    __slots__ = ("answered", "completion_tokens", "cost", "failed", "prompt_tokens", "unpriced")
+
+    def __init__(self) -> None:
+        self.answered = self.failed = self.prompt_tokens = self.completion_tokens = self.unpriced = 0
+        self.cost = 0.0
+
+
+class BatchSummary:
+    """Counts of results handed out so far, by their state. It belongs to the thread that iterates.
+
+    ``in_doubt`` counts failed results whose request a provider may have received; ``recorded`` is how many of the
+    answers a journal already held, ``resent`` how many items were sent a second time because it was in doubt whether
+    the first had been received; both are final when the iteration ends.
+    """
+
+    def __init__(self, recorded: int = 0) -> None:
+        self.answered = 0
+        self.cut = 0
+        self.refused = 0
+        self.failed = 0
+        self.not_read = 0
+        self.in_doubt = 0
+        self.demo = 0
+        self.recorded = recorded
+        self.resent = 0
+        self.backends: dict[str, BackendTally] = {}
+
+    @property
+    def total(self) -> int:
+        """Results so far."""
+        return sum(getattr(self, state) for state in STATES)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of prompts and answers."""
+        return sum(tally.prompt_tokens + tally.completion_tokens for tally in self.backends.values())
+
+    @property
+    def cost(self) -> float:
+        """US dollars of all answers of known price."""
+        return sum(tally.cost for tally in self.backends.values())
+
+    @property
+    def unpriced(self) -> int:
+        """Answers of unknown price."""
+        return sum(tally.unpriced for tally in self.backends.values())
+
+    def add(self, result: BatchResult) -> None:
+        """Count a result."""
+        output = result.output
+        state = state_of_output(output) if output is not None else state_of_error(result.error or {})
+        setattr(self, state, getattr(self, state) + 1)
+        if output is None:
+            self.in_doubt += result.error is not None and in_doubt(result.error)
+            if isinstance(result.error, BackendError) and result.error.backend:
+                self._tally(result.error.backend).failed += 1
+            return
+        demo = bool(output.metadata.get("demo"))
+        self.demo += demo
+        tally = self._tally(output.backend)
+        tally.answered += 1
+        tally.prompt_tokens += output.token_usage.prompt_tokens
+        tally.completion_tokens += output.token_usage.completion_tokens
+        if output.cost is None:
+            tally.unpriced += not demo
+        else:
+            tally.cost += output.cost
+
+    def _tally(self, backend: str) -> BackendTally:
+        tally = self.backends.get(backend)
+        if tally is None:
+            tally = self.backends[backend] = BackendTally()
+        return tally

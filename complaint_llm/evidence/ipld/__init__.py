@@ -1,0 +1,1 @@
+"""Content ids and the blocks behind them, as IPFS has them."""

@@ -1,0 +1,55 @@
+"""What was verified of a chain of provenance records, so that the next time only what came since is looked at whole.
+
+A file beside the index: the newest record that was verified, how many there are with those before it, the evidence that
+they cite and a digest of how its files were then. It ends with the sha256 of all that, so that any changed byte of it
+makes it worth nothing; so does any change of that evidence. The links between the records are followed in any case.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from complaint_llm.evidence.folder import for_the_owner
+from complaint_llm.evidence.ipld.cid import Cid
+from complaint_llm.evidence.ipld.dagcbor import decode, encode
+
+_DIGEST = 32
+
+
+class Checkpoint(NamedTuple):
+    """``length`` records up to ``newest`` were verified whole, when ``stamp`` was the digest of the ``evidence`` that
+    they cite and of the kept texts up to row ``texts``."""
+
+    newest: Cid
+    length: int
+    evidence: tuple[Cid, ...]
+    texts: int
+    stamp: bytes
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint of this file; None if there is none or a byte of it was changed."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    body, digest = data[:-_DIGEST], data[-_DIGEST:]
+    if sha256(body).digest() != digest:
+        return None
+    try:
+        newest, length, evidence, texts, stamp = decode(body)
+    except (TypeError, ValueError):
+        return None
+    return Checkpoint(newest, length, tuple(evidence), texts, stamp)
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Keep a checkpoint. Raises OSError."""
+    body = encode([*checkpoint])
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(temporary, "wb", opener=for_the_owner) as file:
+        file.write(body + sha256(body).digest())
+    temporary.replace(path)

@@ -1,0 +1,197 @@
+"""The tree behind a CID: what an answer rests on, each part verified or named as what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, parse_cid
+from complaint_llm.evidence.provenance.record import decode_provenance
+from complaint_llm.evidence.provenance.remembered import Remembered, remember
+from complaint_llm.evidence.records import Record
+from complaint_llm.evidence.store import EvidenceStore
+from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
+
+State = Literal["verified", "digest only", "missing", "damaged"]
+_FACTS = ("time", "backend", "model", "parameters", "finish_reason", "usage", "cost", "config_sha256", "plugins")
+
+
+class Step(NamedTuple):
+    """A part of the tree: what it is, its CID (None for a fact inside the record above it), its state, and its parts.
+
+    ``digest only`` is a text that was not kept: its digest is part of the record, the text itself can be compared.
+    """
+
+    what: str
+    cid: str | None
+    state: State
+    detail: str = ""
+    parts: tuple[Step, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing here or below is missing or damaged."""
+        return self.fault is None
+
+    @property
+    def fault(self) -> Step | None:
+        """The first part that is missing or damaged, this one included."""
+        if self.state in ("missing", "damaged"):
+            return self
+        return next((fault for part in self.parts if (fault := part.fault)), None)
+
+
+def trace(store: EvidenceStore, cid: str, depth: int = 1, *, all_of_it: bool = False) -> Step:
+    """The tree of a provenance record, or of evidence. Reads this store only; every bit on the way is verified.
+
+    The ``depth`` newest records are shown whole; those before them are verified as well and summed up, with the first
+    that is not as it was. What the last verification found whole of these is not looked at again, but for their links
+    and whether anything of them was changed, unless ``all_of_it`` is asked for. Raises EvidenceError for what is no
+    CID, EvidenceNotFoundError if it is not here.
+    """
+    root = parse_cid(cid)
+    if root.codec != DAG_CBOR:
+        step = _evidence(store, root)
+        if step.state == "missing" and not step.parts and not store.records_of(root):
+            raise EvidenceNotFoundError(f"{cid} is not in {store.path}")
+        return step
+    return _Tracer(store, all_of_it).record(root, max(depth, 1))
+
+
+class _Tracer:
+    """One walk; remembers evidence that it looked at, which many answers may cite."""
+
+    def __init__(self, store: EvidenceStore, all_of_it: bool) -> None:
+        self._store = store
+        self._seen: dict[Cid, Step] = {}
+        self._remembered = Remembered(store) if not all_of_it else None
+
+    def record(self, root: Cid, depth: int) -> Step:
+        """The tree of the record, from the oldest that is shown whole to the newest."""
+        shown: list[tuple[Cid, dict[str, Any]]] = []
+        last: Step | None = None
+        at: Cid | None = root
+        foreign = False
+        while at is not None and len(shown) < depth:
+            found = self._read(at, foreign)
+            if isinstance(found, Step):
+                last = found
+                break
+            record, foreign = found
+            shown.append((at, record))
+            at = record["previous"]
+        if not shown and last is not None and last.state == "missing":
+            raise EvidenceNotFoundError(f"{root} is not in {self._store.path}: no provenance record of this name")
+        if last is None and at is not None:
+            last = self._summed_up(at, foreign)
+        for cid, record in reversed(shown):
+            parts = tuple(self._parts(record)) + (() if last is None else (last,))
+            what = "answer's record" if cid == root else "previous record"
+            last = Step(what, cid.name, "verified", str(record["time"]), parts)
+        assert last is not None
+        return last
+
+    def _summed_up(self, cid: Cid, foreign: bool) -> Step:
+        known = {} if self._remembered is None else self._remembered.counts
+        count, at = 0, cid
+        evidence: set[Cid] = set() if self._remembered is None else set(self._remembered.evidence)
+        while True:
+            if at in known:
+                count += known[at]
+                break
+            found = self._read(at, foreign)
+            if isinstance(found, Step):
+                if found.state == "digest only":
+                    return Step("previous records", cid.name, found.state, f"{count} verified, then: {found.detail}")
+                return Step("previous record", at.name, found.state, f"after {count} verified: {found.detail}")
+            record, foreign = found
+            fault = next((fault for part in self._parts(record) if (fault := part.fault)), None)
+            if fault is not None:
+                return Step(
+                    "previous records",
+                    cid.name,
+                    "verified",
+                    f"{count} verified, then one is not",
+                    (Step("previous record", at.name, "verified", str(record["time"]), (fault,)),),
+                )
+            count += 1
+            evidence.update(record["evidence"])
+            if record["previous"] is None:
+                break
+            at = record["previous"]
+        if cid not in known:
+            remember(self._store, cid, count, evidence)
+        return Step("previous records", cid.name, "verified", f"{count} verified, back to the first")
+
+    def _read(self, cid: Cid, foreign: bool) -> tuple[dict[str, Any], bool] | Step:
+        """A record and whether it was imported; ``foreign`` is whether the one that names it was."""
+        with self._store.database.transaction("read") as connection:
+            row = connection.execute("SELECT data, source FROM provenance WHERE cid = ?", (cid.name,)).fetchone()
+        if row is None and foreign:
+            return Step("previous record", cid.name, "digest only", "it did not come with the archive")
+        if row is None:
+            return Step("previous record", cid.name, "missing", "it is not in this store")
+        try:
+            return decode_provenance(cid.name, row[0]), row[1] is not None
+        except EvidenceCorruptedError as error:
+            return Step("previous record", cid.name, "damaged", str(error))
+
+    def _parts(self, record: dict[str, Any]) -> Iterator[Step]:
+        for name in ("answer", "reasoning", "tool_calls", "prompt"):
+            if record[name] is not None:
+                yield self._text(name.replace("_", " "), record[name])
+        if record["demo"]:
+            yield Step("demo", None, "verified", "answered by a mock, not by a model")
+        if record["cached"]:
+            yield Step("cached", None, "verified", "given from the cache")
+        for name in _FACTS:
+            yield Step(name.replace("_", " "), None, "verified", _shown(record[name]))
+        for cid in record["evidence"]:
+            if cid not in self._seen:
+                self._seen[cid] = _evidence(self._store, cid)
+            yield self._seen[cid]
+
+    def _text(self, what: str, cid: Cid) -> Step:
+        with self._store.database.transaction("read") as connection:
+            row = connection.execute("SELECT data FROM texts WHERE cid = ?", (cid.name,)).fetchone()
+        if row is None:
+            return Step(what, cid.name, "digest only", "the text was not kept")
+        if not cid.matches(row[0]):
+            return Step(what, cid.name, "damaged", "the kept text is not what it is named by")
+        return Step(what, cid.name, "verified", f"{len(row[0])} bytes kept")
+
+
+def _evidence(store: EvidenceStore, cid: Cid) -> Step:
+    try:
+        what, size = store.size_of(cid)
+        records = store.records_of(cid)
+    except EvidenceNotFoundError as error:
+        return Step("evidence", str(cid), "missing", str(error))
+    except EvidenceError as error:
+        return Step("evidence", str(cid), "damaged", str(error))
+    parts = tuple(
+        Step("record", record.record_id, "verified", f"{record.given.evidence_type}, {record.created}{_origin(record)}")
+        for record in records
+    )
+    if not parts:
+        return Step("evidence", str(cid), "missing", "its bytes are here but no record about them")
+    detail = f"{size} bytes" if what == "file" else f"a folder, {size} bytes"
+    return Step("evidence", str(cid), "verified", detail, parts)
+
+
+def _origin(record: Record) -> str:
+    """Where a record came from, if not from here, as words to add."""
+    if record.imported is None:
+        return ""
+    made = f", which says {record.imported.created}" if record.imported.created else ""
+    return f", imported from {record.imported.source}{made}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items()) or "none"
+    return str(value)

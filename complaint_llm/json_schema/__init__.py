@@ -1,0 +1,1 @@
+"""JSON Schemas of configs, constructors and tools: checked fast, told in words."""

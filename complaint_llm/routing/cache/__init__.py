@@ -1,0 +1,1 @@
+"""Answers that are kept and given again, and identical requests that become one."""

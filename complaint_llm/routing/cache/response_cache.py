@@ -1,0 +1,187 @@
+"""The cache of answers: exact, in memory and, where a path is given, on disk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.messages import Attempt, InferenceOutput
+from complaint_llm.own_copy import own_copy
+from complaint_llm.routing.attempts import excluded
+from complaint_llm.routing.cache.request_digest import request_digest
+from complaint_llm.routing.cache.single_flight import SingleFlight
+from complaint_llm.routing.threads.fork import reset_in_child
+from complaint_llm.routing.threads.waiting import Waiter
+
+if TYPE_CHECKING:
+    from complaint_llm.call import Clock
+    from complaint_llm.request import Request
+    from complaint_llm.routing.cache.sqlite_store import CacheFile
+    from complaint_llm.routing.redis.cache import SharedCache
+    from complaint_llm.routing.target import Candidate
+
+DEFAULT_SIZE = 1000
+WHOLE = ("stop", "tool_calls", None)
+"""Finish reasons of answers that are kept: not of those that were cut or filtered."""
+
+Ask = Callable[["Request", Sequence["Candidate"]], InferenceOutput]
+Keyed = tuple[str, "Candidate"]
+"""The key of an answer, and the backend that would give it."""
+
+
+class Cache:
+    """Answers by the digest of the request and the identity of the backend that gave them.
+
+    ``ttl`` in seconds (None: for ever); ``size`` in answers, the least recently used go first; ``file`` keeps them
+    across restarts, ``shared`` has them for all processes with the same Redis. Any thread may call it; ``_lock``
+    guards the memory and is not held over the disk or the network.
+    """
+
+    def __init__(
+        self,
+        *,
+        ttl: float | None = None,
+        size: int = DEFAULT_SIZE,
+        file: CacheFile | None = None,
+        shared: SharedCache | None = None,
+        clock: Clock = time.monotonic,
+        make_waiter: Callable[[], Waiter] = Waiter,
+    ) -> None:
+        self._ttl = ttl
+        self._size = size
+        self._file = file
+        self._shared = shared
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._answers: OrderedDict[str, tuple[float, InferenceOutput]] = OrderedDict()
+        self._flights = SingleFlight(make_waiter)
+        reset_in_child(self)
+
+    def answer(self, request: Request, candidates: Sequence[Candidate], ask: Ask) -> InferenceOutput:
+        """A kept answer of any candidate that may answer, looked up in order; else that of ``ask``, kept.
+
+        A kept one, and one that an identical request under way got, costs 0 and has ``metadata["cached"]``. Errors
+        and cut answers are not kept.
+        """
+        began = self._clock()
+        # Nothing of a private request is looked up, kept or announced beyond this machine.
+        shared = self._shared if request.privacy is None else None
+        digest = None
+        keyed: list[Keyed] = []
+        name = ""
+        for candidate in candidates:
+            identity = candidate.cache_identity(request)
+            if identity is None or excluded(candidate, request) is not None:
+                continue
+            if digest is None:
+                try:
+                    digest = request_digest(request)
+                except (InvalidRequestError, TypeError, ValueError):
+                    # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
+                    return ask(request, candidates)
+            key = f"{digest}:{identity}"
+            found = self._get(key, request, shared)
+            if found is not None:
+                return _free(found, candidate.id, self._clock() - began)
+            keyed.append((key, candidate))
+            name += key
+        if not keyed:
+            return ask(request, candidates)
+
+        def ask_and_keep() -> InferenceOutput:
+            output = ask(request, candidates)
+            if output.finish_reason in WHOLE:
+                self._keep(output, keyed, shared)
+            return output
+
+        if shared is None:
+            output, own = self._flights.run(name, request, ask_and_keep)
+        else:
+            together = partial(self._ask_together, name, keyed, request, ask_and_keep, shared)
+            output, own = self._flights.run(name, request, together)
+        # The flight keeps the first: whoever comes last copies it after the others have theirs to write on.
+        mine = own_copy(output)
+        return mine if own else _free(mine, output.backend, self._clock() - began)
+
+    def _ask_together(
+        self,
+        name: str,
+        keyed: Sequence[Keyed],
+        request: Request,
+        ask: Callable[[], InferenceOutput],
+        shared: SharedCache,
+    ) -> InferenceOutput:
+        """The answer of ``ask``, or of another process that asks the same."""
+
+        def look_again() -> InferenceOutput | None:
+            found = (self._get(key, request, shared) for key, _ in keyed)
+            return next((output for output in found if output is not None), None)
+
+        began = self._clock()
+        output, own = shared.fly(name, request, ask, look_again)
+        return output if own else _free(output, output.backend, self._clock() - began)
+
+    def close(self) -> None:
+        """Write what is not yet on disk and close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def after_fork(self) -> None:
+        """Answers stay; the lock may have been held."""
+        self._lock = threading.Lock()
+
+    def _get(self, key: str, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
+        if key in self._answers:
+            with self._lock:
+                entry = self._answers.get(key)
+                if entry is not None:
+                    if entry[0] > self._clock():
+                        self._answers.move_to_end(key)
+                        return own_copy(entry[1])
+                    del self._answers[key]
+        if self._file is None and shared is None:
+            return None
+        for store in (self._file, shared):
+            found = None if store is None else store.get(key, request)
+            if found is not None:
+                output, left = found
+                self._remember(key, output, left)
+                return output
+        return None
+
+    def _time_to_live(self, candidate: Candidate) -> float | None:
+        """The shorter of the cache's own and the backend's."""
+        given = [ttl for ttl in (self._ttl, candidate.cache_ttl) if ttl is not None]
+        return min(given) if given else None
+
+    def _keep(self, output: InferenceOutput, keyed: Sequence[Keyed], shared: SharedCache | None) -> None:
+        for key, candidate in keyed:
+            if candidate.id == output.backend:
+                ttl = self._time_to_live(candidate)
+                self._remember(key, output, ttl)
+                for store in (self._file, shared):
+                    if store is not None:
+                        store.put(key, output, ttl)
+
+    def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
+        until = float("inf") if left is None else self._clock() + left
+        output = own_copy(output)
+        with self._lock:
+            self._answers[key] = (until, output)
+            self._answers.move_to_end(key)
+            while len(self._answers) > self._size:
+                self._answers.popitem(last=False)
+
+
+def _free(output: InferenceOutput, backend: str, seconds: float) -> InferenceOutput:
+    return output._replace(
+        cost=0.0,
+        attempts=(Attempt(backend, None, seconds, sent=False),),
+        provenance=None,
+        metadata={**output.metadata, "cached": True},
+    )

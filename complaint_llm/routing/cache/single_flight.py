@@ -1,0 +1,107 @@
+"""Identical requests in flight are one: the first asks, the others wait for its answer."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.exceptions import AllBackendsFailedError, BackendError, BackendTimeoutError, CancelledError
+from complaint_llm.routing.threads.fork import reset_in_child
+from complaint_llm.routing.threads.waiting import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from complaint_llm.messages import InferenceOutput
+    from complaint_llm.request import Request
+
+
+class Flight:
+    """One request under way and those who wait for the same answer."""
+
+    done = False
+    output: InferenceOutput | None = None
+    error: BackendError | None = None
+    waiters: tuple[Waiter, ...] = ()
+
+
+class SingleFlight:
+    """Flights by what they ask. Any thread may call it; ``_lock`` is never held while one asks or waits."""
+
+    def __init__(self, make_waiter: Callable[[], Waiter] = Waiter) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[Hashable, Flight] = {}
+        self._make_waiter = make_waiter
+        reset_in_child(self)
+
+    def run(self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput]) -> tuple[InferenceOutput, bool]:
+        """The answer, and whether it is this call's own.
+
+        A follower keeps its own deadline and token. A leader that fails by its own cancellation or deadline, which may
+        be too short for the wait that a limit asks for, hands over to a follower; any other error is everybody's.
+        """
+        while True:
+            with self._lock:
+                flight = self._flights.get(key)
+                if flight is None:
+                    flight = self._flights[key] = Flight()
+                    waiter = None
+                else:
+                    waiter = self._make_waiter()
+                    flight.waiters = (*flight.waiters, waiter)
+            if waiter is None:
+                return self._lead(key, flight, request, ask), True
+            self._follow(flight, waiter, request)
+            if flight.output is not None:
+                return flight.output, False
+            if flight.error is not None:
+                # Everybody raises an error of their own: a traceback belongs to one thread.
+                error = copy.copy(flight.error)
+                raise error from flight.error.__cause__
+
+    def after_fork(self) -> None:
+        """What was under way is the parent's."""
+        self._lock = threading.Lock()
+        self._flights = {}
+
+    def _lead(
+        self, key: Hashable, flight: Flight, request: Request, ask: Callable[[], InferenceOutput]
+    ) -> InferenceOutput:
+        try:
+            output = flight.output = ask()
+            return output
+        except BackendError as error:
+            own = request.cancel.cancelled or _out_of_time(error, request.deadline.remaining())
+            flight.error = None if own else error
+            raise
+        finally:
+            with self._lock:
+                flight.done = True
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+                waiters = flight.waiters
+            for waiter in waiters:
+                waiter.wake()
+
+    def _follow(self, flight: Flight, waiter: Waiter, request: Request) -> None:
+        wake: Any = waiter.wake
+        request.cancel.attach(wake)
+        try:
+            while not flight.done:
+                if request.cancel.cancelled:
+                    raise CancelledError(request.cancel.reason or "cancelled", sent=False)
+                left = request.deadline.remaining()
+                if left <= 0:
+                    raise BackendTimeoutError(
+                        "the deadline passed while an identical request was under way", sent=False
+                    )
+                waiter.wait(left)
+        finally:
+            request.cancel.detach(wake)
+
+
+def _out_of_time(error: BackendError, left: float) -> bool:
+    """Whether one with more time could have gone on."""
+    causes = error.errors.values() if isinstance(error, AllBackendsFailedError) else (error,)
+    return left <= 0 or any(each.retry_after is not None and each.retry_after >= left for each in causes)

@@ -1,0 +1,176 @@
+"""The cache's file: SQLite, answers as JSON. A fault of it is logged once and never costs an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+from complaint_llm.routing.cache.answer_json import answer_from_json, answer_to_json
+from complaint_llm.routing.policies.state_folder import open_state
+from complaint_llm.routing.threads.fork import reset_in_child
+from complaint_llm.routing.threads.waiting import Waiter
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from complaint_llm.messages import InferenceOutput
+    from complaint_llm.request import Request
+
+T = TypeVar("T")
+Row = tuple[str, float | None, float, str]
+"""Key, end of its life (seconds since 1970, None: none), when it was made, answer behind its checksum."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, until REAL, made REAL NOT NULL, answer TEXT NOT NULL)
+    WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS answers_made ON answers (made);
+"""
+_GET = "SELECT until, made, answer FROM answers WHERE key = ? AND (until IS NULL OR until > ?) AND made <= ?"
+_TRIM = """
+DELETE FROM answers WHERE key IN
+    (SELECT key FROM answers ORDER BY made LIMIT max(0, (SELECT count(*) FROM answers) - ?))
+"""
+_IDLE = 1.0
+"""Seconds without anything to write after which the writing thread ends."""
+_MOST_WAITING = 1000
+
+
+class CacheFile:
+    """Answers in one SQLite file, at most ``size`` of them; the oldest go first. Any thread may call it.
+
+    ``_lock`` serialises the use of the one connection. Writing is done by a thread of its own that ends when there is
+    nothing to write; ``close`` writes what waits. A reader never waits for a commit to reach the disk.
+    """
+
+    def __init__(self, path: Path, size: int, wall: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._size = size
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection] = []
+        self._waiting: deque[Row] = deque()
+        self._state = threading.Lock()
+        self._writer: threading.Thread | None = None
+        self._wake = Waiter()
+        self._broken = False
+        reset_in_child(self)
+
+    def get(self, key: str, request: Request) -> tuple[InferenceOutput, float | None] | None:
+        """The answer of this key and the seconds that it is still good for (None: for ever), or None."""
+        now = float(self._wall())
+        # One that was made in the future was written under a wrong clock: so is the end of its life.
+        row = self._use(lambda db: db.execute(_GET, (key, now, now)).fetchone())
+        if row is None:
+            return None
+        until, made, answer = row
+        form = request.response_format
+        try:
+            stored, _, text = answer.partition(" ")
+            if stored != _checksum(key, until, made, text):
+                return None  # changed since, or of a version without checksums: as good as not there
+            output = answer_from_json(text, None if form is None else form.model)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None  # written by another version of this library: as good as not there
+        return output, None if until is None else until - now
+
+    def put(self, key: str, output: InferenceOutput, ttl: float | None) -> None:
+        """Keep an answer, soon. An answer that has no JSON form is not kept."""
+        try:
+            text = answer_to_json(output)
+        except (TypeError, ValueError):
+            return
+        now = float(self._wall())
+        with self._state:
+            if len(self._waiting) >= _MOST_WAITING:
+                return  # the disk is slower than the answers: a cache may miss some
+            until = None if ttl is None else now + ttl
+            self._waiting.append((key, until, now, f"{_checksum(key, until, now, text)} {text}"))
+            if self._writer is None:
+                writer = threading.Thread(target=self._write_until_idle, name="cache writer", daemon=True)
+                try:
+                    writer.start()
+                except RuntimeError:
+                    return  # no more threads: what waits is written with the next one, or by close
+                self._writer = writer
+        self._wake.wake()
+
+    def close(self) -> None:
+        """Write what waits, end the thread and close the file; it is opened again if it is used again."""
+        self._write_waiting()
+        with self._state:
+            writer = self._writer
+        self._wake.wake()
+        if writer is not None:
+            writer.join(5.0)
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def after_fork(self) -> None:
+        """The child opens a connection of its own; what waits is written by the parent."""
+        self._lock = threading.Lock()
+        self._state = threading.Lock()
+        self._waiting.clear()
+        self._writer = None
+        self._wake = Waiter()
+        if self._connection is not None:
+            # Closing it here would tamper with the parent's file locks; it is kept and never used.
+            self._inherited.append(self._connection)
+            self._connection = None
+
+    def _write_until_idle(self) -> None:
+        while True:
+            self._write_waiting()
+            self._wake.wait(_IDLE)
+            with self._state:
+                if not self._waiting:
+                    self._writer = None
+                    return
+
+    def _write_waiting(self) -> None:
+        with self._state:
+            rows = list(self._waiting)
+            self._waiting.clear()
+        if rows:
+            self._use(lambda db: self._write(db, rows))
+
+    def _write(self, db: sqlite3.Connection, rows: list[Row]) -> None:
+        with db:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
+            db.execute("DELETE FROM answers WHERE until <= ?", (self._wall(),))
+            db.execute(_TRIM, (self._size,))
+
+    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        import sqlite3
+
+        with self._lock:
+            if self._broken:
+                return None
+            try:
+                return work(self._connection or self._open())
+            except (sqlite3.Error, OSError) as error:
+                self._broken = True
+                fault = error
+        import logging
+
+        logging.getLogger("complaint_llm.routing").warning(
+            "the cache %s cannot be used and is left alone from now on: %s", self._path, fault
+        )
+        return None
+
+    def _open(self) -> sqlite3.Connection:
+        self._connection = open_state(self._path, _SCHEMA)
+        return self._connection
+
+
+def _checksum(*values: object) -> str:
+    """Over all of a row: a byte that changed on the disk must not come back as an answer."""
+    return hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,51 @@
+"""How busy and how quick a backend is: what ``least_loaded`` and ``lowest_latency`` go by."""
+
+from __future__ import annotations
+
+import threading
+
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
+from complaint_llm.routing.threads.fork import reset_in_child
+
+FRESH = 0.2
+"""Weight of the newest answer in the average: after 10 answers a tenth of the old value is left."""
+
+
+class Meter:
+    """Counts attempts under way and averages the seconds of answers. Any thread may call it; it admits everything.
+
+    As the first policy it also counts attempts that wait for a limit. Failures do not enter the average: a backend
+    that refuses quickly is not a quick backend.
+    """
+
+    __slots__ = ("__weakref__", "_lock", "in_flight", "latency")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.in_flight = 0
+        self.latency: float | None = None
+        reset_in_child(self)
+
+    def enter(self, request: AnyRequest, patience: float) -> Permit:
+        """Count one more."""
+        with self._lock:
+            self.in_flight += 1
+        return self
+
+    def settle(self, outcome: Outcome) -> None:
+        """Count one less; remember how long an answer took."""
+        with self._lock:
+            self.in_flight -= 1
+            if outcome.output is not None:
+                last = outcome.seconds
+                self.latency = last if self.latency is None else self.latency + FRESH * (last - self.latency)
+
+    def state(self, request: AnyRequest | None = None) -> PolicyState:
+        """Always ready."""
+        average = "no answer yet" if self.latency is None else f"answers in {self.latency:.2f} s on average"
+        return PolicyState("load", f"{self.in_flight} under way, {average}")
+
+    def after_fork(self) -> None:
+        """What was under way belongs to the parent."""
+        self._lock = threading.Lock()
+        self.in_flight = 0

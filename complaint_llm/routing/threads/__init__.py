@@ -1,0 +1,1 @@
+"""How threads wait, are left behind at a deadline, and survive a fork."""

@@ -1,0 +1,222 @@
+"""Records are made after the answer; what they say, their order and their errors are as if they were made with it."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import os
+import pickle
+import threading
+import time
+from typing import Any
+from weakref import ref
+
+import pytest
+
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, Recorded, RequestFacts, trace
+from complaint_llm.evidence.provenance import chain as chains
+from complaint_llm.exceptions import EvidenceError
+from complaint_llm.messages import InferenceOutput, Message, TextPart, TokenUsage, Tool
+
+ASKED = RequestFacts((Message("user", "a prompt"),))
+ANSWER = InferenceOutput("an answer", backend="b", model="m")
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer collects until it is told to hurry: nothing is made but what is asked for."""
+    monkeypatch.setattr(chains, "GATHER_SECONDS", 60)
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_the_order_of_records_is_that_of_the_answers(store: EvidenceStore) -> None:
+    """Whoever asks for a CID first, each record links to the answer before it."""
+    log = ProvenanceLog(store.database)
+    made = [log.record(ASKED, InferenceOutput(str(number))) for number in range(5)]
+    assert made[4].make is not None
+    last, second = made[3].cid, made[1].cid
+    assert made[4].make is not None  # nobody asked for it
+    log.close()
+    chain = [made[4].cid, last, made[2].cid, second, made[0].cid]
+    assert made[4].make is None
+    found = trace(store, chain[0], depth=5)
+    for cid in chain:
+        assert (found.cid, found.ok) == (cid, True)
+        found = next((part for part in found.parts if part.cid in chain), found)
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_what_is_changed_after_the_answer_does_not_change_its_record(store: EvidenceStore) -> None:
+    """A record says what was sent and answered, not what its owner makes of it afterwards."""
+    marks, properties = {"demo": True}, {"x": {"type": "string"}}
+    parts, parameters = [TextPart("look")], {"stop": ["x"]}
+    facts = RequestFacts((Message("user", tuple(parts)),), parameters, (Tool("f", "", {"properties": properties}),))
+    with_parts = ProvenanceLog(store.database, clock=lambda: 1e9)
+    recorded = with_parts.record(facts, ANSWER._replace(metadata=marks))
+    marks.clear()
+    properties.clear()
+    parameters.clear()
+    late = recorded.cid
+    with_parts.close()
+    with store.database.transaction("exclusive") as connection:
+        connection.execute("DELETE FROM provenance")
+    again = ProvenanceLog(store.database, clock=lambda: 1e9)
+    facts = RequestFacts(
+        (Message("user", (TextPart("look"),)),),
+        {"stop": ["x"]},
+        (Tool("f", "", {"properties": {"x": {"type": "string"}}}),),
+    )
+    assert again.record(facts, ANSWER._replace(metadata={"demo": True})).cid == late
+    again.close()
+
+
+def test_an_output_shows_the_cid_however_it_is_looked_at(store: EvidenceStore) -> None:
+    """Read, printed, compared, copied, pickled or written as JSON: it is the text of the CID."""
+    log = ProvenanceLog(store.database)
+    output = ANSWER._replace(provenance=log.record(ASKED, ANSWER))
+    cid = output.provenance
+    assert isinstance(cid, str)
+    assert cid.startswith("baf")
+    assert repr(cid) in repr(output)
+    assert output == ANSWER._replace(provenance=cid)
+    assert output != ANSWER
+    assert output._replace(content="other").provenance == cid
+    data = output._asdict()
+    assert list(data) == list(InferenceOutput._fields)
+    assert json.loads(json.dumps(data))["provenance"] == cid
+    assert pickle.loads(pickle.dumps(output)) == output
+    for copied in (copy.copy(output), copy.deepcopy(output), pickle.loads(pickle.dumps(output))):
+        assert type(copied.provenance) is str
+        assert copied.provenance == cid
+    assert {log.record(ASKED, ANSWER).cid, cid} != {cid}
+    log.close()
+
+
+def test_a_record_that_cannot_be_made_is_no_silence(store: EvidenceStore) -> None:
+    """Its error comes where its CID is read and where the log is closed; the records around it are kept."""
+    log = ProvenanceLog(store.database)
+    before = log.record(ASKED, ANSWER)
+    odd: Any = TokenUsage("many", 1, 1)  # type: ignore[arg-type]  # a plugin's mistake
+    bad = ANSWER._replace(provenance=log.record(ASKED, ANSWER._replace(token_usage=odd)))
+    after = log.record(ASKED, ANSWER)
+    with pytest.raises(EvidenceError, match="cannot be recorded"):
+        _ = bad.provenance
+    with pytest.raises(EvidenceError, match="could not be written"):
+        log.flush()
+    assert log.record(ASKED, ANSWER).cid
+    with pytest.raises(EvidenceError, match="could not be written"):
+        log.close()
+    assert trace(store, after.cid, depth=2).parts[-1].cid == before.cid
+
+
+def test_a_tool_without_a_form_is_refused_with_the_answer(store: EvidenceStore) -> None:
+    """What can be found at once is said at once."""
+    log = ProvenanceLog(store.database)
+    facts = ASKED._replace(tools=(Tool("f", "", {"default": 1 + 2j}),))
+    with pytest.raises(EvidenceError, match="cannot be recorded"):
+        log.record(facts, ANSWER)
+    log.close()
+
+
+def test_a_log_that_is_dropped_writes_what_it_has(store: EvidenceStore) -> None:
+    """A script that forgets to close loses no record, and no thread stays."""
+    log = ProvenanceLog(store.database)
+    made = [log.record(ASKED, InferenceOutput(str(number))) for number in range(20)]
+    dropped = ref(log)
+    thread = log._chain._thread
+    assert thread is not None
+    del log
+    gc.collect()
+    assert dropped() is None
+    thread.join(10)
+    assert not thread.is_alive()
+    assert all(trace(store, each.cid).ok for each in made)
+
+
+class Recorders:
+    """Threads that record as fast as they can until the log is closed; ``kept`` is what they recorded."""
+
+    def __init__(self, log: ProvenanceLog) -> None:
+        self._log = log
+        self.kept: list[Recorded] = []
+        self.errors: list[str] = []
+        self._threads = [threading.Thread(target=self._record) for _ in range(3)]
+        for thread in self._threads:
+            thread.start()
+
+    def close_after(self, records: int) -> None:
+        """Close the log when there are so many, and wait for the threads."""
+        while len(self.kept) < records:
+            time.sleep(0.001)
+        self._log.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _record(self) -> None:
+        try:
+            while True:
+                self.kept.append(self._log.record(ASKED, InferenceOutput(str(time.monotonic_ns()))))
+        except EvidenceError as error:
+            self.errors.append(str(error))
+
+
+def test_whatever_was_recorded_while_another_thread_closed_is_written(store: EvidenceStore) -> None:
+    """Recording either raises or is on disk when close returns."""
+    for _ in range(20):
+        recorders = Recorders(ProvenanceLog(store.database))
+        recorders.close_after(30)
+        assert ["is closed" in error for error in recorders.errors] == [True] * 3
+        with store.database.transaction("read") as connection:
+            written = {cid for (cid,) in connection.execute("SELECT cid FROM provenance")}
+        assert {each.cid for each in recorders.kept} <= written
+
+
+def test_those_who_record_faster_than_is_written_are_held_back(
+    store: EvidenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits in memory is bounded, whoever is faster."""
+    monkeypatch.setattr(chains, "_MOST_LINKED", 1000)
+    log = ProvenanceLog(store.database)
+    most = 0
+
+    def look() -> None:
+        nonlocal most
+        while not log._chain._closed:
+            most = max(most, len(log._chain._waiting) + len(log._chain._linked))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    recorders = Recorders(log)
+    recorders.close_after(5000)
+    looking.join()
+    assert most <= 1000 + 3 * chains._MOST_WAITING
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_reads_the_cid_of_its_parents_answer(store: EvidenceStore) -> None:
+    """The name does not depend on who makes it; in a fork in the middle of making one, it is an error, not a hang."""
+    log = ProvenanceLog(store.database)
+    recorded = [log.record(ASKED, InferenceOutput(str(number))) for number in range(3)]
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, recorded[1].cid.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() == recorded[1].cid
+    with log._chain._lock:
+        child = os.fork()
+        if child == 0:
+            try:
+                recorded[2].cid  # noqa: B018
+            except EvidenceError as error:
+                os.write(writing, str(error).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert b"ask it there" in os.read(reading, 200)
+    for end in (reading, writing):
+        os.close(end)
+    log.close()

@@ -1,0 +1,299 @@
+"""Budgets, answers and flights that processes share through Redis."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from routing_model import Scripted, answer, ask
+
+from complaint_llm.exceptions import BackendTimeoutError, BudgetExceededError, CancelledError, ServerError
+from complaint_llm.routing.attempts import LOCAL_LIMIT
+from complaint_llm.routing.cache.response_cache import Cache
+from complaint_llm.routing.policies.bound import NANO, Bound
+from complaint_llm.routing.policies.budget import Account
+from complaint_llm.routing.policies.budget_book import BudgetBook, Limits
+from complaint_llm.routing.redis.cache import SharedCache
+from complaint_llm.routing.redis.connection import SharedState
+from complaint_llm.routing.router import Router
+from complaint_llm.routing.target import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from redis_peer import RedisPeer
+
+    from complaint_llm.messages import InferenceOutput
+    from complaint_llm.request import Request
+
+ONE = Bound(1.0)
+
+
+def cost(dollars: float) -> Outcome:
+    return Outcome(0.1, answer(cost=dollars))
+
+
+class Machine:
+    """A machine of its own as far as budgets go: another state file, another connection."""
+
+    def __init__(self, folder: Path, peer: RedisPeer, **limits: float) -> None:
+        self.path = folder / "state.db"
+        self.shared = SharedState(peer.url, share=0.5)
+        self.account = Account("a", Limits(**limits), self.path, shared=self.shared)
+
+    def spend(self, dollars: float, bound: Bound = ONE, **fields: Any) -> None:
+        self.account.reserve(bound, ask(**fields), 0).settle(cost(dollars))
+
+    def close(self) -> None:
+        self.account.close()
+        self.shared.close()
+
+    def on_disk(self) -> float:
+        book = BudgetBook(self.path)
+        found = book.spent("a").total / NANO
+        book.close()
+        return found
+
+
+class TestBudget:
+    def test_two_machines_spend_one_budget(self, redis_server: RedisPeer, tmp_path: Path) -> None:
+        one, two = (Machine(tmp_path / name, redis_server, total=3.0) for name in ("one", "two"))
+        one.spend(1.0)
+        one.account.flush()
+        two.spend(1.5)
+        two.account.flush()
+        for each in (one, two):
+            with pytest.raises(BudgetExceededError, match=r"2.5000 of 3 dollars are spent"):
+                each.spend(1.0)
+        one.close()
+        two.close()
+        assert (one.on_disk(), two.on_disk()) == (1.0, 1.5)
+
+    def test_what_another_machine_has_reserved_is_waited_for(self, redis_server: RedisPeer, tmp_path: Path) -> None:
+        one, two = (Machine(tmp_path / name, redis_server, total=1.5) for name in ("one", "two"))
+        permit = one.account.reserve(ONE, ask(), 0)
+        with pytest.raises(BudgetExceededError) as caught:
+            two.spend(1.0)
+        assert caught.value.code == LOCAL_LIMIT
+
+        def settle() -> None:
+            time.sleep(0.2)
+            permit.settle(cost(0.1))
+            one.account.flush()
+
+        helper = threading.Thread(target=settle)
+        helper.start()
+        two.account.reserve(ONE, ask(), 10).settle(cost(0.5))
+        helper.join()
+        one.close()
+        two.close()
+
+    def test_a_redis_without_memory_learns_what_was_spent(self, redis_server: RedisPeer, tmp_path: Path) -> None:
+        one, two = (Machine(tmp_path / name, redis_server, total=3.0) for name in ("one", "two"))
+        two.spend(1.0)
+        two.account.flush()
+        one.spend(1.0)
+        one.account.flush()
+        redis_server.kill()
+        redis_server.start()
+        one.spend(0.5, Bound(0.5))
+        one.account.flush()
+        for each in (one, two):
+            with pytest.raises(BudgetExceededError, match=r"2.5000 of 3"):
+                each.spend(1.0)
+        one.close()
+        two.close()
+
+    def test_what_was_spent_while_redis_was_gone_is_told_when_it_is_back(
+        self, redis_server: RedisPeer, tmp_path: Path
+    ) -> None:
+        one, two = (Machine(tmp_path / name, redis_server, total=5.0) for name in ("one", "two"))
+        for each in (one, two):
+            each.spend(1.0)
+            each.account.flush()
+        redis_server.kill()
+        for each in (one, two):
+            each.spend(1.0)
+        redis_server.start()
+        for each in (one, two):
+            for _ in range(500):
+                if each.shared.available:
+                    break
+                time.sleep(0.01)
+            each.spend(0.0, Bound(0.01))
+            each.account.flush()
+        with pytest.raises(BudgetExceededError, match=r"4.0000 of 5"):
+            one.spend(1.5, Bound(1.5))
+        one.close()
+        two.close()
+
+    def test_alone_it_may_spend_its_share_of_what_was_left(self, redis_server: RedisPeer, tmp_path: Path) -> None:
+        one = Machine(tmp_path / "one", redis_server, total=5.0)
+        one.spend(1.0)
+        one.account.flush()
+        redis_server.kill()
+        one.spend(1.0)
+        one.spend(1.0)
+        with pytest.raises(BudgetExceededError):
+            one.spend(1.0)
+        one.close()
+        assert one.on_disk() == 3.0
+
+    def test_a_private_request_touches_nothing_shared(self, redis_server: RedisPeer, tmp_path: Path) -> None:
+        one = Machine(tmp_path / "one", redis_server, total=5.0)
+        redis_server.kill()
+        one.spend(1.0, privacy="local")
+        one.account.flush()
+        assert one.shared.available
+        one.close()
+        assert one.on_disk() == 1.0
+
+
+def cached(script: list[Any], **fields: Any) -> Scripted:
+    return Scripted("a", script, identity="a model 1", **fields)
+
+
+class Process:
+    """A process of its own as far as caching goes."""
+
+    def __init__(self, peer: RedisPeer, script: list[Any], ttl: float | None = None, **fields: Any) -> None:
+        self.shared = SharedState(peer.url)
+        self.router = Router(cache=Cache(ttl=ttl, shared=SharedCache(self.shared)))
+        self.backend = cached(script, **fields)
+
+    def ask(self, text: str = "hi", **fields: Any) -> InferenceOutput:
+        return self.router.answer(ask(text, **fields), [self.backend])
+
+
+class TestCache:
+    def test_an_answer_of_one_process_is_found_by_another(self, redis_server: RedisPeer) -> None:
+        one, two = Process(redis_server, [answer("yes", cost=0.5)]), Process(redis_server, [answer("no")])
+        assert one.ask().content == "yes"
+        found = two.ask()
+        assert (found.content, found.cost, found.metadata["cached"]) == ("yes", 0.0, True)
+        assert not two.backend.seen
+        one.shared.close()
+        two.shared.close()
+
+    def test_it_ends_with_its_time_to_live(self, redis_server: RedisPeer) -> None:
+        one, two = (Process(redis_server, [answer()], ttl=0.2) for _ in range(2))
+        one.ask()
+        time.sleep(0.3)
+        two.ask()
+        assert len(two.backend.seen) == 1
+        one.shared.close()
+        two.shared.close()
+
+    def test_identical_requests_of_two_processes_in_flight_are_one(self, redis_server: RedisPeer) -> None:
+        started = threading.Event()
+
+        def slow(request: Request) -> InferenceOutput:
+            started.set()
+            time.sleep(0.3)
+            return answer("slow", cost=0.5)
+
+        one, two = Process(redis_server, [slow]), Process(redis_server, [answer("other")])
+        outputs: list[InferenceOutput] = []
+        leader = threading.Thread(target=lambda: outputs.append(one.ask()))
+        leader.start()
+        assert started.wait(10)
+        assert two.ask().content == "slow"
+        assert not two.backend.seen
+        leader.join()
+        one.shared.close()
+        two.shared.close()
+
+    def test_when_the_leader_fails_the_follower_asks(self, redis_server: RedisPeer) -> None:
+        started = threading.Event()
+
+        def fails(request: Request) -> InferenceOutput:
+            started.set()
+            time.sleep(0.2)
+            raise ServerError("500", status=500)
+
+        one, two = Process(redis_server, [fails]), Process(redis_server, [answer("own")])
+
+        def lead() -> None:
+            with pytest.raises(ServerError):
+                one.ask()
+
+        leader = threading.Thread(target=lead)
+        leader.start()
+        assert started.wait(10)
+        assert two.ask().content == "own"
+        leader.join()
+        one.shared.close()
+        two.shared.close()
+
+    @pytest.mark.parametrize("how", ["deadline", "cancel"])
+    def test_a_follower_keeps_its_own_deadline_and_token(self, redis_server: RedisPeer, how: str) -> None:
+        started, gate = threading.Event(), threading.Event()
+
+        def stuck(request: Request) -> InferenceOutput:
+            started.set()
+            assert gate.wait(20)
+            return answer()
+
+        one, two = Process(redis_server, [stuck]), Process(redis_server, [answer()])
+        leader = threading.Thread(target=one.ask)
+        leader.start()
+        assert started.wait(10)
+        request = ask(seconds=0.2 if how == "deadline" else 20)
+        if how == "cancel":
+            threading.Timer(0.1, request.cancel.cancel, ["closed"]).start()
+        with pytest.raises(BackendTimeoutError if how == "deadline" else CancelledError):
+            two.router.answer(request, [two.backend])
+        assert not two.backend.seen
+        gate.set()
+        leader.join()
+        one.shared.close()
+        two.shared.close()
+
+    def test_a_private_request_touches_nothing_shared(self, redis_server: RedisPeer) -> None:
+        one = Process(redis_server, [answer("local")], local=True)
+        redis_server.kill()
+        assert one.ask(privacy="local").content == "local"
+        assert one.shared.available
+        one.shared.close()
+
+    def test_without_redis_everybody_asks_for_himself(self, redis_server: RedisPeer) -> None:
+        one, two = Process(redis_server, [answer("one")]), Process(redis_server, [answer("two")])
+        redis_server.kill()
+        assert (one.ask().content, two.ask().content) == ("one", "two")
+        one.shared.close()
+        two.shared.close()
+
+    def test_a_leader_that_is_killed_is_replaced(self, redis_server: RedisPeer) -> None:
+        code = """
+            import sys, time
+            from complaint_llm.routing.redis.connection import SharedState
+            from complaint_llm.secrets import Secret
+            shared = SharedState(Secret(sys.argv[1]))
+            assert shared.lease("name", "theirs")
+            print("leads", flush=True)
+            time.sleep(60)
+        """
+        arguments = [sys.executable, "-c", textwrap.dedent(code), redis_server.url.reveal()]
+        leader = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+        assert leader.stdout is not None
+        assert leader.stdout.readline() == "leads\n"
+        shared = SharedState(redis_server.url)
+        time.sleep(4.0)
+        assert not shared.lease("name", "ours"), "a living process renews its lease"
+        os.kill(leader.pid, signal.SIGKILL)
+        leader.wait(10)
+        leader.stdout.close()
+        for _ in range(70):
+            if shared.lease("name", "ours"):
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the lease of a killed process did not end")
+        shared.close()
