@@ -312,8 +312,8 @@ def work(config: str, threads: int) -> None:
             tell(f"redis {reply[3]}")
         return reply
 
-    def recorded_enter(self: SharedRateLimit, request: AnyRequest, patience: float) -> Permit:
-        permit = enter(self, request, patience)
+    def recorded_enter(self: SharedRateLimit, request: AnyRequest, max_queue_wait: float) -> Permit:
+        permit = enter(self, request, max_queue_wait)
         if isinstance(permit, Admission) and permit.entry not in by_redis:
             tell(f"alone {by_the_wall(permit.at)}")
         return permit

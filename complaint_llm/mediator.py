@@ -23,10 +23,10 @@ from complaint_llm.backends.composed import ComposedBackend, Part, declared_in, 
 from complaint_llm.backends.demo import DemoBackend
 from complaint_llm.backends.embedding_space import in_declared_space
 from complaint_llm.backends.lazy import LazyBackend
-from complaint_llm.backends.private import PrivateCandidates
+from complaint_llm.backends.private import PrivateTargets
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Prompt
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from complaint_llm.explanation import Explanation
     from complaint_llm.provenance import Provenance
     from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.routing.target import Candidate, Strategy
+    from complaint_llm.routing.target import Strategy, Target
     from complaint_llm.tasks.task import Task
 
 
@@ -84,7 +84,7 @@ class Mediator(ComposedBackend):
         evidence: EvidenceStore | Mapping[str, Any] | None = None,
         folder: Path = Path(),
         guards: Guards | None = None,
-        others: Mapping[str, Part] = NOTHING,
+        others: Mapping[str, Part] = EMPTY,
         id: str = "mediator",
     ) -> None:
         check_settings(locals())
@@ -97,7 +97,7 @@ class Mediator(ComposedBackend):
             max_attempts=max_attempts,
             hedge_after=hedge_after,
             cache=self._cache,
-            patience=getattr(self.strategy, "patience", FOREVER),
+            max_queue_wait=getattr(self.strategy, "max_queue_wait", FOREVER),
         )
         self._strategy_name = strategy if isinstance(strategy, str) else type(strategy).__name__
         self._max_workers = max_workers
@@ -111,7 +111,7 @@ class Mediator(ComposedBackend):
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
         self._demos: dict[int, DemoBackend] = {}
-        self._private = PrivateCandidates()
+        self._private = PrivateTargets()
         self.config: Config | None = None
         self._seal = self._sealed if provenance or on_truncation != "ignore" else None
         if guards is None:
@@ -222,7 +222,7 @@ class Mediator(ComposedBackend):
             response_format=params.get("response_format"),
         )
 
-    def batch_settings(self, common: Mapping[str, Any] = NOTHING) -> AnswerSettings:
+    def batch_settings(self, common: Mapping[str, Any] = EMPTY) -> AnswerSettings:
         """What shapes the answers of each backend, beside parameters that a whole batch has in ``common``."""
         from complaint_llm.backends.answer_settings import PartsSettings
 
@@ -236,13 +236,13 @@ class Mediator(ComposedBackend):
         wanted = params.get("backend")
         # Not by the strategy: asking it would take a turn that a real request should have.
         if wanted is None:
-            candidates = self.members(request)
+            targets = self.members(request)
         elif wanted in self._others:
-            candidates = members_of(self._others[wanted], request)
+            targets = members_of(self._others[wanted], request)
         else:
-            candidates = self._chosen(request, wanted, ordered=False)
+            targets = self._chosen(request, wanted, ordered=False)
         left_out = self.config.left_out if self.config is not None else ()
-        return Explanation(self._strategy_name, tuple(self._router.explain(request, candidates)), tuple(left_out))
+        return Explanation(self._strategy_name, tuple(self._router.explain(request, targets)), tuple(left_out))
 
     # -- backends ------------------------------------------------------------------------------------------------
 
@@ -302,52 +302,52 @@ class Mediator(ComposedBackend):
 
     # -- routing -------------------------------------------------------------------------------------------------
 
-    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    def targets(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
         """The backends that may answer, in order. A mock is among them only if there is nothing else; where that is
         because others were left out at load, its answers say that they are a demo."""
-        found = super().candidates(request)
+        found = super().targets(request)
         return self._demo_or_model(found if self._local_only is None else self._kept_here(found, request))
 
-    def members(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    def members(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
         return self._kept_here(super().members(request), request)
 
-    def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+    def _targets(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
         if self._level and self._provenance is None:
             # Before anything is sent: an answer that could not be recorded would be paid for and lost.
             self._records()
         if wanted is None:
-            return self.candidates(request)
+            return self.targets(request)
         # A backend that MEDIATOR.backends does not name can still be asked for by its id.
         other = self._others.get(wanted)
-        found = super()._candidates(request, wanted) if other is None else other.candidates(request)
+        found = super()._targets(request, wanted) if other is None else other.targets(request)
         return self._demo_or_model(found)
 
-    def _embedding_candidates(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+    def _embedding_targets(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
         space = None if wanted is not None or request.model is not None else self._declared_space
         if space is None or self.config is None:
-            return super()._embedding_candidates(request, wanted)
-        return in_declared_space(self._candidates(request, None), space.id, space.model, dict(self.config.left_out))
+            return super()._embedding_targets(request, wanted)
+        return in_declared_space(self._targets(request, None), space.id, space.model, dict(self.config.left_out))
 
     @cached_property
     def _declared_space(self) -> DeclaredSpace | None:
         return None if self.config is None else self.config.embedding_space()
 
-    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
         if wanted is not None and wanted in self._others:
             return declared_in(self._others[wanted], request)
         return super()._declared(request, wanted)
 
-    def _kept_here(self, found: Sequence[Candidate], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    def _kept_here(self, found: Sequence[Target], request: Request | EmbeddingRequest) -> Sequence[Target]:
         # A part of another Mediator keeps its own promise, whatever the outer one allows.
         return found if self._local_only is None or request.privacy is not None else self._private.of(found)
 
-    def _demo_or_model(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
-        if not any(candidate.demo for candidate in found):
+    def _demo_or_model(self, found: Sequence[Target]) -> Sequence[Target]:
+        if not any(target.demo for target in found):
             return found
-        real = [candidate for candidate in found if not candidate.demo]
+        real = [target for target in found if not target.demo]
         if real or not self._has_others():
             return real or found
-        return [self._demos.setdefault(id(candidate), DemoBackend(candidate)) for candidate in found]
+        return [self._demos.setdefault(id(target), DemoBackend(target)) for target in found]
 
     def _has_others(self) -> bool:
         """Whether a mock stands beside backends that are none, be it ones that were left out at load."""
@@ -386,7 +386,7 @@ class Mediator(ComposedBackend):
         known = ", ".join(dict.fromkeys([*(part.id for part in self.parts), *self._others]))
         raise ConfigError(f"no backend {id!r} here; there are: {known}")
 
-    def _sealed(self, request: Request, output: InferenceOutput, candidates: Sequence[Candidate]) -> InferenceOutput:
+    def _sealed(self, request: Request, output: InferenceOutput, targets: Sequence[Target]) -> InferenceOutput:
         if output.finish_reason == "length" and self._on_truncation != "ignore":
             said = "the answer was cut at its longest length: raise max_tokens"
             if self._on_truncation == "error":
@@ -395,7 +395,7 @@ class Mediator(ComposedBackend):
             output = output._replace(metadata={**output.metadata, "truncated": True})
         if not self._level:
             return output
-        answered = [candidate for candidate in candidates if candidate.id == output.backend]
+        answered = [target for target in targets if target.id == output.backend]
         return output._replace(provenance=self._records().record(answered[0].bind(request), output))
 
     def _records(self) -> Provenance:

@@ -37,7 +37,7 @@ CALL_KEYS: frozenset[str] = frozenset(
 )
 """Parameters of one call that are not sent as sampling parameters."""
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Number(NamedTuple):
@@ -82,10 +82,10 @@ class Request(NamedTuple):
     deadline: Deadline
     cancel: CancelToken
     model: str | None = None
-    params: Mapping[str, Any] = NOTHING
+    params: Mapping[str, Any] = EMPTY
     tools: tuple[Tool, ...] = ()
     response_format: ResponseFormat | None = None
-    extra_body: Mapping[str, Any] = NOTHING
+    extra_body: Mapping[str, Any] = EMPTY
     privacy: Privacy | None = None
     evidence: tuple[str, ...] = ()
     stream: bool = False
@@ -100,7 +100,7 @@ class EmbeddingRequest(NamedTuple):
     deadline: Deadline
     cancel: CancelToken
     model: str | None = None
-    extra_body: Mapping[str, Any] = NOTHING
+    extra_body: Mapping[str, Any] = EMPTY
     privacy: Privacy | None = None
 
 
@@ -153,7 +153,7 @@ def as_generation(params: Mapping[str, Any], temperature: float | None = None) -
         raise _bad("stop is a text or a list of texts: write each in quotes")
     if made.get("max_tokens", 1) < 1:
         raise _bad(f"max_tokens is at least 1, not {made['max_tokens']!r}")
-    return made or NOTHING
+    return made or EMPTY
 
 
 def as_tools(tools: Sequence[ToolLike]) -> tuple[Tool, ...]:

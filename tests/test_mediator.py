@@ -148,7 +148,7 @@ def test_no_backends_is_a_mistake() -> None:
 
 
 def test_it_is_a_backend_among_backends() -> None:
-    """A Mediator inside another: its parts are candidates of the outer one, and the attempts are flat."""
+    """A Mediator inside another: its parts are targets of the outer one, and the attempts are flat."""
     inner = Mediator([Fixed("a", down), Fixed("b", down)], id="inner")
     with Mediator([inner, Fixed("c")]) as outer:
         output = outer.infer("x")
@@ -159,8 +159,8 @@ def test_a_strategy_object_decides_the_order() -> None:
     """Whatever has ``order`` is a strategy."""
 
     class Backwards:
-        def order(self, candidates: Sequence[Any], request: Any) -> Sequence[Any]:
-            return list(reversed(candidates))
+        def order(self, targets: Sequence[Any], request: Any) -> Sequence[Any]:
+            return list(reversed(targets))
 
     with Mediator([Fixed("a"), Fixed("b")], strategy=Backwards()) as mediator:
         assert mediator.generate("x") == "b"

@@ -10,7 +10,7 @@ from complaint_llm.backends.composed import ComposedBackend, Part, find_part, on
 from complaint_llm.backends.lazy import LazyBackend, RefusingBackend
 from complaint_llm.batch.input.task_items import task_id as _task_id
 from complaint_llm.batch.journal.shape import Shape, shape_of
-from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
+from complaint_llm.request import EMPTY, GENERATION_KEYS, as_messages
 
 if TYPE_CHECKING:
     from complaint_llm.messages import Prompt
@@ -30,7 +30,7 @@ class PartsSettings:
     def __init__(
         self,
         parts: Sequence[Part],
-        common: Mapping[str, Any] = NOTHING,
+        common: Mapping[str, Any] = EMPTY,
         find_task: Callable[[str], Task] | None = None,
     ) -> None:
         self._parts = parts
@@ -40,7 +40,7 @@ class PartsSettings:
         self._settings: dict[str, Mapping[str, Any] | None] = {}
         self._shapes: dict[tuple[str, frozenset[str], str | None], Shape] = {}
 
-    def shape(self, backend: str, prompt: Prompt | None = None, params: Mapping[str, Any] = NOTHING) -> Shape | None:
+    def shape(self, backend: str, prompt: Prompt | None = None, params: Mapping[str, Any] = EMPTY) -> Shape | None:
         """What shapes this backend's answer to a prompt, but for what prompt and parameters say themselves.
 
         None where there is no such backend here, or it cannot be made.

@@ -13,7 +13,7 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, EvidenceError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
 from complaint_llm.request import (
-    NOTHING,
+    EMPTY,
     EmbeddingRequest,
     Request,
     as_generation,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from complaint_llm.batch import Ask
     from complaint_llm.checks.check import Check
     from complaint_llm.routing.router import Router
-    from complaint_llm.routing.target import Candidate
+    from complaint_llm.routing.target import Target
     from complaint_llm.tasks.task import Task
 
 R = TypeVar("R", Request, EmbeddingRequest)
@@ -36,8 +36,8 @@ R = TypeVar("R", Request, EmbeddingRequest)
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a whole call: the official SDKs' default; reasoning models are silent for minutes."""
 
-Seal = Callable[[Request, InferenceOutput, "Sequence[Candidate]"], InferenceOutput]
-"""What is done to each answer of a Mediator before it is handed out; the candidates are those that could give it."""
+Seal = Callable[[Request, InferenceOutput, "Sequence[Target]"], InferenceOutput]
+"""What is done to each answer of a Mediator before it is handed out; the targets are those that could give it."""
 
 
 class _Calls:
@@ -80,7 +80,7 @@ class Asking:
         return self.options.id
 
     @abstractmethod
-    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    def targets(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
         """The backends that may answer, in the order to try them."""
 
     def close_resources(self) -> None:
@@ -126,22 +126,22 @@ class Asking:
         try:
             if self._closed:
                 raise self._is_closed()
-            candidates = self._candidates(request, params.get("backend"))
-            output = router.answer(request, candidates)
+            targets = self._targets(request, params.get("backend"))
+            output = router.answer(request, targets)
             if request.checks is not None:
                 output = self._settled(request, output)
-            return output if self._seal is None else self._sealed_or_said(request, output, candidates)
+            return output if self._seal is None else self._sealed_or_said(request, output, targets)
         finally:
             self._calls.tokens.discard(request.cancel)
             if cancel is not None:
                 cancel.detach(request.cancel.cancel)
 
     def _sealed_or_said(
-        self, request: Request, output: InferenceOutput, candidates: Sequence[Candidate]
+        self, request: Request, output: InferenceOutput, targets: Sequence[Target]
     ) -> InferenceOutput:
         assert self._seal is not None
         try:
-            return self._seal(request, output, candidates)
+            return self._seal(request, output, targets)
         except EvidenceError as error:
             error.output = output  # it was paid for, and is not lost with its record
             raise
@@ -159,8 +159,8 @@ class Asking:
         try:
             if self._closed:
                 raise self._is_closed()
-            candidates = self._candidates(request, params.get("backend"))
-            stream = self._router.stream(request, candidates)
+            targets = self._targets(request, params.get("backend"))
+            stream = self._router.stream(request, targets)
         except BaseException:
             self._calls.tokens.discard(request.cancel)
             raise
@@ -168,7 +168,7 @@ class Asking:
 
         def sealed(output: InferenceOutput) -> InferenceOutput:
             output = self._settled(request, output)
-            return output if seal is None else seal(request, output, candidates)
+            return output if seal is None else seal(request, output, targets)
 
         return LiveStream(
             stream,
@@ -217,7 +217,7 @@ class Asking:
         try:
             if self._closed:
                 raise self._is_closed()
-            return self._router.embed(request, self._embedding_candidates(request, params.get("backend")))
+            return self._router.embed(request, self._embedding_targets(request, params.get("backend")))
         finally:
             self._calls.tokens.discard(request.cancel)
 
@@ -363,7 +363,7 @@ class Asking:
         return given
 
     def _extra_body(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        given = params.get("extra_body") or NOTHING
+        given = params.get("extra_body") or EMPTY
         if not isinstance(given, Mapping):
             raise InvalidRequestError(f"extra_body is a mapping, not {type(given).__name__}", sent=False)
         return given
@@ -372,23 +372,23 @@ class Asking:
         """Raise if evidence cannot be cited here: only a Mediator that keeps provenance can."""
         raise InvalidRequestError('evidence is cited in provenance: set MEDIATOR "provenance"', sent=False)
 
-    def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
-        found = self.candidates(request)
+    def _targets(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
+        found = self.targets(request)
         if wanted is None:
             return found
-        chosen = [candidate for candidate in found if candidate.id == wanted]
+        chosen = [target for target in found if target.id == wanted]
         if not chosen:
-            known = ", ".join(candidate.id for candidate in found)
+            known = ", ".join(target.id for target in found)
             raise InvalidRequestError(f"no backend {wanted!r} here; there are: {known}", sent=False)
         return chosen
 
-    def _embedding_candidates(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+    def _embedding_targets(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
         """Those whose vectors are of one space; see ``embeddings``."""
-        return in_one_space(self._candidates(request, wanted), self._declared(request, wanted), request)
+        return in_one_space(self._targets(request, wanted), self._declared(request, wanted), request)
 
-    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
-        """The candidates in the order in which they are declared, without anybody's turn being taken."""
-        return self._candidates(request, wanted)
+    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
+        """The targets in the order in which they are declared, without anybody's turn being taken."""
+        return self._targets(request, wanted)
 
     def _token(self) -> CancelToken:
         if self._closed:
@@ -421,7 +421,7 @@ class Asking:
             raise InvalidRequestError(f'privacy is "local" or nothing, not {given!r}', sent=False)
         return given or self._privacy()
 
-    def asker(self, common: Mapping[str, Any] = NOTHING, cancel: CancelToken | None = None) -> Ask:
+    def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
 
         Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.

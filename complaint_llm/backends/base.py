@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from complaint_llm.backends.answers.structured import Check
     from complaint_llm.json_schema.given_keys import KeyRules
     from complaint_llm.routing.cache.response_cache import Cache
-    from complaint_llm.routing.target import Candidate, EventStream, RetryPolicy
+    from complaint_llm.routing.target import EventStream, RetryPolicy, Target
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class Backend(Guarded):
         own = kind.stream_generate is not Asking.stream_generate or kind.generate_stream is not Asking.generate_stream
         return own or "stream" in self.capabilities
 
-    # -- what the attempt loop calls: see routing.candidate.Candidate ---------------------------------------------
+    # -- what the attempt loop calls: see routing.target.Target ---------------------------------------------
 
     @property
     def timeout(self) -> float | None:
@@ -182,7 +182,7 @@ class Backend(Guarded):
         """Whether data stays on this machine by type or by an explicit ``"location": "local"``."""
         return (self.options.location or self.default_location) == "local"
 
-    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    def targets(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
         """The backends that may answer, in the order to try them: this one, or a composed one's parts."""
         return (self,)
 
@@ -209,7 +209,7 @@ class Backend(Guarded):
         return None
 
     def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
-        """What an attempt may use at most; see ``routing.candidate.Estimate``."""
+        """What an attempt may use at most; see ``routing.target.Estimate``."""
         return self.facts.estimate(request)
 
     @property

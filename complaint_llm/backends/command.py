@@ -21,7 +21,7 @@ from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.wire.status_table import WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import AuthenticationError, BackendError, ConfigError, InvalidRequestError
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class CommandLine(NamedTuple):
 
     args: Sequence[str]
     stdin: str
-    environment: Mapping[str, str | Secret] = NOTHING
+    environment: Mapping[str, str | Secret] = EMPTY
 
 
 class Failure(NamedTuple):
@@ -178,7 +178,7 @@ class CommandBackend(Backend):
             error = read.error
             if read.status is None and error.kind is None:
                 error = error._replace(kind=BackendError)
-            raise make_error(read.status, error, NOTHING, redact=self.redact)
+            raise make_error(read.status, error, EMPTY, redact=self.redact)
         return read
 
     def _no_answer(self, finished: Finished) -> BackendError:

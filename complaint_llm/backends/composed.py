@@ -16,7 +16,7 @@ from complaint_llm.routing.threads.waiting import FOREVER
 if TYPE_CHECKING:
     from complaint_llm.request import EmbeddingRequest, Request
     from complaint_llm.routing.cache.response_cache import Cache
-    from complaint_llm.routing.target import Candidate, Estimate, Strategy
+    from complaint_llm.routing.target import Estimate, Strategy, Target
 
 
 Part: TypeAlias = Backend | LazyBackend
@@ -46,28 +46,28 @@ class ComposedBackend(Backend):
         self.parts: Sequence[Part] = [_as_part(part) for part in parts]
         self.meter = _PartsLoad(self.parts)
         self.strategy = strategy
-        self._router = Router(patience=getattr(strategy, "patience", FOREVER), cache=self._parts_cache())
+        self._router = Router(max_queue_wait=getattr(strategy, "max_queue_wait", FOREVER), cache=self._parts_cache())
 
-    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+    def targets(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
         return flatten(self.strategy.order(self.parts, request), request)
 
-    def members(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
-        """The candidates without anybody's turn being taken: in the order in which they are named, where a strategy's
+    def members(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
+        """The targets without anybody's turn being taken: in the order in which they are named, where a strategy's
         own depends on turns."""
         parts = self.strategy.order(self.parts, request) if takes_no_turns(self.strategy) else self.parts
         return _but_mocks({id(each): each for part in parts for each in members_of(part, request)}.values())
 
-    def _candidates(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
-        return self.candidates(request) if wanted is None else self._chosen(request, wanted, ordered=True)
+    def _targets(self, request: Request | EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
+        return self.targets(request) if wanted is None else self._chosen(request, wanted, ordered=True)
 
-    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Candidate]:
+    def _declared(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Target]:
         if wanted is not None:
             return self._chosen(request, wanted, ordered=False)
         found = {id(each): each for part in self.parts for each in declared_in(part, request)}
         return _but_mocks(found.values())
 
-    def _chosen(self, request: Request | EmbeddingRequest, wanted: str, *, ordered: bool) -> Sequence[Candidate]:
-        """Those of this id, or all that the composed part of this id is made of, but nothing that is no candidate here.
+    def _chosen(self, request: Request | EmbeddingRequest, wanted: str, *, ordered: bool) -> Sequence[Target]:
+        """Those of this id, or all that the composed part of this id is made of, but nothing that is no target here.
 
         ``ordered`` asks that part's strategy for their order. Raises InvalidRequestError.
         """
@@ -82,7 +82,7 @@ class ComposedBackend(Backend):
             chosen = [each for each in here if each.id == wanted]
         else:
             known = set(map(id, here))
-            within = inner.candidates(request) if ordered else inner.members(request)
+            within = inner.targets(request) if ordered else inner.members(request)
             chosen = [each for each in within if id(each) in known]
         if not chosen:
             names = ", ".join(each.id for each in here)
@@ -193,26 +193,26 @@ class _PartsLoad:
         return sum(known) / len(known) if known else None
 
 
-def flatten(parts: Sequence[Part], request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+def flatten(parts: Sequence[Part], request: Request | EmbeddingRequest) -> Sequence[Target]:
     """The backends that make attempts, each once, in order; mocks only where there is nothing else."""
-    found: dict[int, Candidate] = {}
+    found: dict[int, Target] = {}
     for part in parts:
-        for candidate in part.candidates(request):
-            found[id(candidate)] = candidate
+        for target in part.targets(request):
+            found[id(target)] = target
     return _but_mocks(found.values())
 
 
-def members_of(part: Part, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+def members_of(part: Part, request: Request | EmbeddingRequest) -> Sequence[Target]:
     """Those that make attempts for a part, as they are named: see ``ComposedBackend.members``."""
     inner = _composed(part)
-    return inner.members(request) if inner is not None else part.candidates(request)
+    return inner.members(request) if inner is not None else part.targets(request)
 
 
-def declared_in(part: Part, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
+def declared_in(part: Part, request: Request | EmbeddingRequest) -> Sequence[Target]:
     """Those that make attempts for a part, in the order in which they are named, whatever any strategy says."""
     inner = _composed(part)
     if inner is None:
-        return part.candidates(request)
+        return part.targets(request)
     return [each for own in inner.parts for each in declared_in(own, request)]
 
 
@@ -237,8 +237,8 @@ def _composed(part: Part | None) -> ComposedBackend | None:
     return made if isinstance(made, ComposedBackend) else None
 
 
-def _but_mocks(found: Collection[Candidate]) -> Sequence[Candidate]:
-    """A mock is a candidate only among mocks: it never stands in for a model that failed."""
+def _but_mocks(found: Collection[Target]) -> Sequence[Target]:
+    """A mock is a target only among mocks: it never stands in for a model that failed."""
     models = tuple([each for each in found if not getattr(each, "demo", False)])
     return models or tuple(found)
 

@@ -9,7 +9,7 @@ from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 
 if TYPE_CHECKING:
     from complaint_llm.request import Request
-    from complaint_llm.routing.target import Candidate, EventStream
+    from complaint_llm.routing.target import EventStream, Target
 
 
 class DemoBackend:
@@ -17,7 +17,7 @@ class DemoBackend:
 
     demo = True
 
-    def __init__(self, mock: Candidate) -> None:
+    def __init__(self, mock: Target) -> None:
         self._mock = mock
 
     def __getattr__(self, name: str) -> Any:

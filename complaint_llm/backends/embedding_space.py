@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from complaint_llm.request import EmbeddingRequest
-    from complaint_llm.routing.target import Candidate
+    from complaint_llm.routing.target import Target
 
 _DATA = Path(__file__).parents[1] / "data" / "embedding_models.json"
 
@@ -26,8 +26,8 @@ def known_to_embed(model: str) -> bool:
 
 
 def in_one_space(
-    found: Sequence[Candidate], declared: Sequence[Candidate], request: EmbeddingRequest
-) -> Sequence[Candidate]:
+    found: Sequence[Target], declared: Sequence[Target], request: EmbeddingRequest
+) -> Sequence[Target]:
     """Those of ``found`` (in the order to try them) whose vectors are of one space.
 
     The space is the model that the call names, else that of the first of ``declared`` (in the order of the config) with
@@ -43,8 +43,8 @@ def in_one_space(
 
 
 def in_declared_space(
-    found: Sequence[Candidate], id: str, model: str | None, left_out: Mapping[str, str]
-) -> Sequence[Candidate]:
+    found: Sequence[Target], id: str, model: str | None, left_out: Mapping[str, str]
+) -> Sequence[Target]:
     """Those of ``found`` whose vectors are of the space that the backend ``id`` is declared to have.
 
     Raises InvalidRequestError where nobody has it, with the reason why that backend was ``left_out``.
@@ -60,7 +60,7 @@ def in_declared_space(
     )
 
 
-def first_embedding_model(declared: Sequence[Candidate]) -> str | None:
+def first_embedding_model(declared: Sequence[Target]) -> str | None:
     """The embedding model of the first that has one."""
     models = (each.embedding_model for each in declared)
     return next((model for model in models if model is not None), None)

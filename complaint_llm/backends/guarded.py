@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from complaint_llm.backends.asking import Asking
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.routing.policies.admission import admission
-from complaint_llm.routing.policies.bound import NOTHING_TO_PAY
+from complaint_llm.routing.policies.bound import FREE
 from complaint_llm.routing.policies.breaker import USUAL, BreakerSettings
 from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.policies.state_folder import STATE_PATH
@@ -48,12 +48,12 @@ class Guarded(Asking):
 
     @abstractmethod
     def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
-        """What an attempt may use at most; see ``routing.candidate.Estimate``."""
+        """What an attempt may use at most; see ``routing.target.Estimate``."""
 
     def bound(self, request: Request | EmbeddingRequest) -> Bound:
         """The most that an attempt can cost, for budgets; see ``routing.bound.Bound``."""
         if self.costs_nothing and self.options.pricing is None:
-            return NOTHING_TO_PAY
+            return FREE
         if isinstance(request, EmbeddingRequest):
             return self.facts.bound(request, None, sends_maximum=False)
         return self.facts.bound(

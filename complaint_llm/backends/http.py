@@ -29,8 +29,8 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
-from complaint_llm.request import NOTHING, EmbeddingRequest, Request
-from complaint_llm.routing.policies.admission import hear
+from complaint_llm.request import EMPTY, EmbeddingRequest, Request
+from complaint_llm.routing.policies.admission import observe_headers
 from complaint_llm.secrets import Redactor, Secret
 from complaint_llm.transport import Response, ResponseStream, Transport
 
@@ -45,7 +45,7 @@ class WireRequest(NamedTuple):
 
     path: str
     body: Mapping[str, Any] | None
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = EMPTY
     method: str = "POST"
 
 
@@ -122,7 +122,7 @@ class HTTPBackend(Backend):
         return WireRequest(
             prepared["endpoint"],
             prepared.get("payload"),
-            prepared.get("headers", NOTHING),
+            prepared.get("headers", EMPTY),
             prepared.get("method", "POST"),
         )
 
@@ -156,7 +156,7 @@ class HTTPBackend(Backend):
         found = self.decode_error(status, payload)
         if found.kind is None and status is None:
             found = found._replace(kind=known_kind(payload))
-        return make_error(status, found, NOTHING, redact=self.redact)
+        return make_error(status, found, EMPTY, redact=self.redact)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         """The HTTP request that embeds the texts. Only called where ``capabilities`` has "embeddings"."""
@@ -203,7 +203,7 @@ class HTTPBackend(Backend):
             cancel=request.cancel,
             local_only=request.privacy == "local",
         )
-        hear(self.policies, stream.headers)
+        observe_headers(self.policies, stream.headers)
         if stream.status >= 400:
             raise self._error(self._logged(wire, _read(stream)))
         if (stream.headers.get("content-type") or "").startswith("application/json"):
@@ -281,7 +281,7 @@ class HTTPBackend(Backend):
             cancel=request.cancel,
             local_only=request.privacy == "local",
         )
-        hear(self.policies, response.headers)
+        observe_headers(self.policies, response.headers)
         if self.options.verbose:
             self._logged(wire, response)
         if response.status >= 400:
@@ -292,7 +292,7 @@ class HTTPBackend(Backend):
         """The header by which a service knows a request that it answered already: the same for each retry of a call."""
         name = self.options.idempotency_header
         if name is None:
-            return NOTHING
+            return EMPTY
         from hashlib import sha256
 
         said = f"{request.deadline.call_id} {self.id} ".encode() + (body or b"")

@@ -15,7 +15,7 @@ from complaint_llm.routing.target import PolicyState
 from complaint_llm.routing.threads.fork import reset_in_child
 
 if TYPE_CHECKING:
-    from complaint_llm.routing.target import Candidate, Estimate, EventStream, Load, Policy, RetryPolicy
+    from complaint_llm.routing.target import Estimate, EventStream, Load, Policy, RetryPolicy, Target
 
 
 class LazyBackend:
@@ -79,8 +79,8 @@ class LazyBackend:
     def is_made(self) -> bool:
         return self._backend is not None
 
-    def candidates(self, request: Request | EmbeddingRequest) -> Sequence[Candidate]:
-        return self.backend.candidates(request) if self.composed else (self,)
+    def targets(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
+        return self.backend.targets(request) if self.composed else (self,)
 
     @property
     def timeout(self) -> float | None:
@@ -88,7 +88,7 @@ class LazyBackend:
 
     @property
     def retry(self) -> RetryPolicy:
-        # The cap of a call's attempts looks at all candidates: what is declared answers for one that was never asked.
+        # The cap of a call's attempts looks at all targets: what is declared answers for one that was never asked.
         declared = self._declared_retry
         return self.backend.retry if declared is None or self._backend is not None else declared
 
@@ -260,7 +260,7 @@ class LeftOutBackend(RefusingBackend):
         """Only that it admits nothing."""
         return (self,)
 
-    def enter(self, request: Request | EmbeddingRequest, patience: float) -> BackendError:
+    def enter(self, request: Request | EmbeddingRequest, max_queue_wait: float) -> BackendError:
         return self.fault()
 
     def state(self, request: Request | EmbeddingRequest | None = None) -> PolicyState:

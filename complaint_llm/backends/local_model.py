@@ -208,10 +208,10 @@ class Turns:
                 self._free()
             self._turn.release()
 
-    def close(self, patience: float = 1.0) -> None:
+    def close(self, max_queue_wait: float = 1.0) -> None:
         """Free the model, now or when whoever uses it lets go of it."""
         self._closed = True
-        if self._turn.acquire(timeout=patience):
+        if self._turn.acquire(timeout=max_queue_wait):
             try:
                 self._free()
             finally:

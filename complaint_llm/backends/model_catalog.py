@@ -46,7 +46,7 @@ class ModelFacts:
         return known
 
     def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
-        """What an attempt may use at most; see ``routing.candidate.Estimate``."""
+        """What an attempt may use at most; see ``routing.target.Estimate``."""
         if isinstance(request, EmbeddingRequest):
             prompt = sum(_tokens(text) for text in request.texts)
             info = self.of(request.model or self._options.embedding_model or "")

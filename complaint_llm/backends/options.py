@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.files import read_schema
 from complaint_llm.json_schema.given_keys import KeyRules
-from complaint_llm.request import GENERATION_KEYS, NOTHING
+from complaint_llm.request import EMPTY, GENERATION_KEYS
 from complaint_llm.routing.target import RetryPolicy
 from complaint_llm.secrets import Secret
 
@@ -26,11 +26,11 @@ class Options(NamedTuple):
     model: str | None = None
     api_key: Secret | None = None
     base_url: str | None = None
-    params: Mapping[str, Any] = NOTHING
+    params: Mapping[str, Any] = EMPTY
     system: str | None = None
     embedding_model: str | None = None
-    extra_body: Mapping[str, Any] = NOTHING
-    custom_headers: Mapping[str, Secret] = NOTHING
+    extra_body: Mapping[str, Any] = EMPTY
+    custom_headers: Mapping[str, Secret] = EMPTY
     idempotency_header: str | None = None
     timeout: float | None = None
     connection_timeout: float = 10.0
@@ -99,7 +99,7 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
         given["custom_headers"] = MappingProxyType(headers)
     return Options(
         **given,
-        params=MappingProxyType(params) if params else NOTHING,
+        params=MappingProxyType(params) if params else EMPTY,
         api_key=None if api_key is None else _hidden(api_key),
         retry=retry,
     )

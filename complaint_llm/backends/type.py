@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from complaint_llm.exceptions import PluginError
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
@@ -38,7 +38,7 @@ class BackendType(NamedTuple):
     needs_key: bool | Callable[[Mapping[str, Any]], bool] = False
     extra: str | None = None
     modules: tuple[str, ...] = ()
-    presets: Mapping[str, Any] = NOTHING
+    presets: Mapping[str, Any] = EMPTY
     refuses: frozenset[str] = frozenset()
     example: Mapping[str, Any] | Path | None = None
     location: Literal["local", "remote"] = "remote"
@@ -46,7 +46,7 @@ class BackendType(NamedTuple):
     """Of a type that is made of other backends: the keys that hold their ids (one, or a list of them). ``make`` gets
     the backends themselves in their place, with the same keys."""
 
-    variables: Mapping[str, str] = NOTHING
+    variables: Mapping[str, str] = EMPTY
     """Config keys and the environment variables that usually hold them, such as ``{"base_url": "OPENAI_BASE_URL"}``: a
     key that the config leaves out is filled from a ``.env`` beside it as from the process's environment."""
 
@@ -56,7 +56,7 @@ class BackendType(NamedTuple):
     like: str | None = None
     """Of a provider that is only data: the type whose code and schema it uses; the host puts them in place."""
 
-    model_data: Mapping[str, Any] = NOTHING
+    model_data: Mapping[str, Any] = EMPTY
     """Of a provider that is only data: what its models take, as complaint_llm.backends.wire.parameters describes it."""
 
     demo: bool = False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from complaint_llm.batch import LineError, item_digest
 from complaint_llm.batch.output.export import Result
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from complaint_llm.batch import Recorded
@@ -80,7 +80,7 @@ def with_columns(
             each.id,
             each.output,
             each.error,
-            carried(line) if line is not None and same else NOTHING,
+            carried(line) if line is not None and same else EMPTY,
             content=each.content,
             task=each.task,
             matter=each.matter,

@@ -13,7 +13,7 @@ from complaint_llm.config.entries import BackendEntry, EntryReader
 from complaint_llm.config.problems import Path, Problem, pointer
 from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Config:
         mediator: Mapping[str, Any],
         evidence: Mapping[str, Any],
         log: Mapping[str, Any],
-        tasks: Mapping[str, Task] = NOTHING,
-        checks: Mapping[str, Check] = NOTHING,
+        tasks: Mapping[str, Task] = EMPTY,
+        checks: Mapping[str, Check] = EMPTY,
     ) -> None:
         self.path = source.path
         self.backends = backends

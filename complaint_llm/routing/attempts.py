@@ -23,7 +23,7 @@ from complaint_llm.messages import Attempt
 from complaint_llm.routing.failure import call_error, explained, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
-from complaint_llm.routing.target import AnyRequest, Candidate, Outcome, Permit
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Target
 from complaint_llm.routing.threads.waiting import FOREVER
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
 
 T = TypeVar("T")
-Work = Callable[[Candidate, Any], T]
+Work = Callable[[Target, Any], T]
 
 NEVER_STARTED = Outcome(0.0)
 LOCAL_LIMIT = "local_limit"
@@ -43,12 +43,12 @@ class Rules(NamedTuple):
     """What holds for every call of one router. Times in seconds."""
 
     max_attempts: int | None
-    patience: float
+    max_queue_wait: float
     """How long a full local limit may hold a call while other backends are left."""
     clock: Clock
     sleep: Callable[[float, CancelToken], None]
     random: Callable[[], float]
-    unhurried: bool = False
+    admission_outside_deadline: bool = False
     """Whether waiting for our own limits before the first attempt is outside the deadline (in a batch)."""
 
 
@@ -56,17 +56,17 @@ class Success(NamedTuple):
     """An attempt that answered; whoever takes the value settles it."""
 
     value: Any
-    candidate: Candidate
+    target: Target
     started: float
     permits: Sequence[Permit]
 
 
-Failures = Sequence[tuple[Candidate, BackendError]]
+Failures = Sequence[tuple[Target, BackendError]]
 """Attempts that failed, recorded and settled."""
 
 
 class Attempts:
-    """One call's attempts at several candidates.
+    """One call's attempts at several targets.
 
     ``attempts`` is the record of all, ``errors`` the newest by backend, ``earlier`` what was answered and asked again.
     """
@@ -94,33 +94,33 @@ class Attempts:
         self.attempts: list[Attempt] = []
         self.errors: dict[str, BackendError] = {}
         self.earlier: list[InferenceOutput] = []
-        self._eligible: Sequence[Candidate] = ()
+        self._eligible: Sequence[Target] = ()
         self._most_retries: int | None = None
         self._made = 0
         # By object: two backends that nobody gave an id have the same one.
         self._tries: dict[int, int] = {}
         self._tried: dict[int, BackendError] = {}
-        # What a candidate is asked again with, and the kinds of re-asks that were granted.
+        # What a target is asked again with, and the kinds of re-asks that were granted.
         self._again: dict[int, AnyRequest] = {}
         self._reasked: set[tuple[int, str]] = set()
-        # The moments at which candidates said that they may answer again.
+        # The moments at which targets said that they may answer again.
         self._back: dict[int, float] = {}
-        # Seconds that an unhurried request has once its clock starts.
+        # Seconds that an admission_outside_deadline request has once its clock starts.
         self._later: float | None = None
-        if rules.unhurried:
+        if rules.admission_outside_deadline:
             deadline = request.deadline
             deadline.resume()
             self._later, deadline.at = deadline.remaining(), FOREVER
 
-    def eligible(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """The candidates that may and can serve the request; the others are recorded with the reason."""
-        passed: list[Candidate] = []
-        for candidate in candidates:
-            reason = excluded(candidate, self.request)
+    def eligible(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """The targets that may and can serve the request; the others are recorded with the reason."""
+        passed: list[Target] = []
+        for target in targets:
+            reason = excluded(target, self.request)
             if reason is None:
-                passed.append(candidate)
+                passed.append(target)
             else:
-                self.passed_over(candidate, InvalidRequestError(reason, backend=candidate.id, sent=False))
+                self.passed_over(target, InvalidRequestError(reason, backend=target.id, sent=False))
         self._eligible = passed
         return passed
 
@@ -137,52 +137,52 @@ class Attempts:
             raise self.failure(BackendTimeoutError("the deadline passed before anything was sent", sent=False))
 
     def any_left(self, number: int = 1) -> bool:
-        """Whether an explicit cap leaves so many attempts; without one every candidate has its own."""
+        """Whether an explicit cap leaves so many attempts; without one every target has its own."""
         most = self.rules.max_attempts
         return most is None or self._made + number <= most
 
     def spare(self) -> int:
-        """How many attempts may still be made: of the explicit cap, else of one for each candidate, the retries of the
+        """How many attempts may still be made: of the explicit cap, else of one for each target, the retries of the
         one that may retry most, and one for each re-ask."""
         most = self.rules.max_attempts
         if most is None:
-            # Asked of all candidates only when something failed: it may be the first time that they are looked at.
+            # Asked of all targets only when something failed: it may be the first time that they are looked at.
             if self._most_retries is None:
                 self._most_retries = max((each.retry.max_retries for each in self._eligible), default=0)
             most = len(self._eligible) + self._most_retries + len(self._reasked)
         return most - self._made
 
-    def tries_of(self, candidate: Candidate) -> int:
-        """Attempts at this candidate that failed, without those that were only asked again."""
-        return self._tries.get(id(candidate), 0)
+    def tries_of(self, target: Target) -> int:
+        """Attempts at this target that failed, without those that were only asked again."""
+        return self._tries.get(id(target), 0)
 
-    def grant(self, candidate: Candidate, reask: ReAsk, surplus: Callable[[], int]) -> bool:
-        """Whether ``candidate`` is asked again as ``reask`` wants it: each kind once, while an attempt is left."""
-        known = (id(candidate), reask.kind)
+    def grant(self, target: Target, reask: ReAsk, surplus: Callable[[], int]) -> bool:
+        """Whether ``target`` is asked again as ``reask`` wants it: each kind once, while an attempt is left."""
+        known = (id(target), reask.kind)
         if known in self._reasked or (self.rules.max_attempts is not None and surplus() <= 0):
             return False
         self._reasked.add(known)
-        self._again[id(candidate)] = reask.request
+        self._again[id(target)] = reask.request
         # It was no failure of the backend that uses up its retries.
-        self._tries[id(candidate)] -= 1
+        self._tries[id(target)] -= 1
         return True
 
     # -- one attempt -----------------------------------------------------------------------------------------------
 
     def admit(
-        self, candidate: Candidate, patience: float, cancel: CancelToken | None = None
+        self, target: Target, max_queue_wait: float, cancel: CancelToken | None = None
     ) -> list[Permit] | BackendError:
         """Leave of every policy, in order, or the refusal; then what the others gave is given back, in reverse order.
 
         ``cancel`` ends a wait for it, where that is not the whole call's.
         """
         permits: list[Permit] = []
-        request = self._asked(candidate)
+        request = self._asked(target)
         if cancel is not None:
             request = request._replace(cancel=cancel)
         try:
-            for policy in candidate.policies:
-                permit = policy.enter(request, patience)
+            for policy in target.policies:
+                permit = policy.enter(request, max_queue_wait)
                 if isinstance(permit, BackendError):
                     settle(permits, NEVER_STARTED)
                     return permit
@@ -197,39 +197,39 @@ class Attempts:
             raise
         return permits
 
-    def make(self, candidate: Candidate, permits: Sequence[Permit], work: Work[Any], rest: int) -> Success | Failures:
+    def make(self, target: Target, permits: Sequence[Permit], work: Work[Any], rest: int) -> Success | Failures:
         """One attempt, recorded; ``rest`` others share the deadline. What is not a BackendError (a KeyboardInterrupt, a
         bug) goes through, settled."""
         rules, cancel = self.rules, self.request.cancel
         self.count()
-        request = with_chosen_maximum(self.request_for(candidate, rest, cancel), permits)
+        request = with_chosen_maximum(self.request_for(target, rest, cancel), permits)
         started = rules.clock()
         try:
-            value = work(candidate, request)
+            value = work(target, request)
         except BackendError as raised:
             error = explained(raised, cancel)
-            self.failed(candidate, permits, rules.clock() - started, error)
-            return ((candidate, error),)
+            self.failed(target, permits, rules.clock() - started, error)
+            return ((target, error),)
         except BaseException as error:
-            settle(permits, given_up(rules.clock() - started, error, candidate))
+            settle(permits, given_up(rules.clock() - started, error, target))
             raise
-        return Success(value, candidate, started, permits)
+        return Success(value, target, started, permits)
 
     def count(self) -> None:
-        """Count one more attempt; with the first the clock of an unhurried request starts."""
+        """Count one more attempt; with the first the clock of an admission_outside_deadline request starts."""
         self._made += 1
         if self._later is not None:
             deadline = self.request.deadline
             deadline.at = deadline.clock() + self._later
             self._later = None
 
-    def request_for(self, candidate: Candidate, rest: int, cancel: CancelToken) -> AnyRequest:
+    def request_for(self, target: Target, rest: int, cancel: CancelToken) -> AnyRequest:
         """The request for an attempt, with a deadline and token of its own where they are not the call's."""
-        request = self._asked(candidate)
+        request = self._asked(target)
         left = request.deadline.remaining()
         limit = left / (rest + 1)
-        if candidate.timeout is not None and candidate.timeout < limit:
-            limit = candidate.timeout
+        if target.timeout is not None and target.timeout < limit:
+            limit = target.timeout
         if limit < left:
             return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
         return request if cancel is request.cancel else request._replace(cancel=cancel)
@@ -240,42 +240,42 @@ class Attempts:
         """Record and settle the attempt that answered with ``output``, in ``seconds`` (None: from its start to now)."""
         if seconds is None:
             seconds = self.rules.clock() - success.started
-        self.attempts.append(Attempt(success.candidate.id, None, seconds))
+        self.attempts.append(Attempt(success.target.id, None, seconds))
         settle(success.permits, Outcome(seconds, output))
         if self.errors:
             self.forget_errors()
 
-    def failed(self, candidate: Candidate, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
+    def failed(self, target: Target, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
         """Record and settle an attempt that failed."""
         settle(permits, failed_outcome(seconds, error))
-        self.note_failure(candidate, seconds, error)
+        self.note_failure(target, seconds, error)
 
-    def note_failure(self, candidate: Candidate, seconds: float, error: BackendError) -> None:
+    def note_failure(self, target: Target, seconds: float, error: BackendError) -> None:
         """Record an attempt that failed and is settled."""
         if isinstance(error, ReAsk) and error.output is not None:
             self.earlier.append(error.output)
         error = cause_of(error)
         if error.backend is None:
-            error.backend = candidate.id
-        self._tries[id(candidate)] = self._tries.get(id(candidate), 0) + 1
-        self._tried[id(candidate)] = error
+            error.backend = target.id
+        self._tries[id(target)] = self._tries.get(id(target), 0) + 1
+        self._tried[id(target)] = error
         # The newest last, as in ``attempts``.
-        self.errors.pop(candidate.id, None)
-        self.errors[candidate.id] = error
-        self._note_return(candidate, error)
-        self.attempts.append(Attempt(candidate.id, one_line(error), seconds, error.maybe_received, error.sent))
+        self.errors.pop(target.id, None)
+        self.errors[target.id] = error
+        self._note_return(target, error)
+        self.attempts.append(Attempt(target.id, one_line(error), seconds, error.maybe_received, error.sent))
         if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
             _log(error)
 
-    def passed_over(self, candidate: Candidate, refusal: BackendError, *, once: bool = False) -> None:
-        """Record that nothing was sent to this candidate, and why; ``once``: only if nothing is recorded of it yet."""
-        self._note_return(candidate, refusal)
-        if once and candidate.id in self.errors:
+    def passed_over(self, target: Target, refusal: BackendError, *, once: bool = False) -> None:
+        """Record that nothing was sent to this target, and why; ``once``: only if nothing is recorded of it yet."""
+        self._note_return(target, refusal)
+        if once and target.id in self.errors:
             return
         if refusal.backend is None:
-            refusal.backend = candidate.id
-        self.errors.setdefault(candidate.id, refusal)
-        self.attempts.append(Attempt(candidate.id, one_line(refusal), 0.0, sent=False))
+            refusal.backend = target.id
+        self.errors.setdefault(target.id, refusal)
+        self.attempts.append(Attempt(target.id, one_line(refusal), 0.0, sent=False))
 
     def forget_errors(self) -> None:
         """After an answer, or a stream's first piece: what failed before it is in ``attempts``.
@@ -305,25 +305,25 @@ class Attempts:
             cut_short=cut_short,
         )
 
-    def _asked(self, candidate: Candidate) -> AnyRequest:
-        """What this candidate is asked: the call's request, or that of a re-ask with the call's deadline and token."""
+    def _asked(self, target: Target) -> AnyRequest:
+        """What this target is asked: the call's request, or that of a re-ask with the call's deadline and token."""
         request = self.request
-        if id(candidate) not in self._again:
+        if id(target) not in self._again:
             return request
-        return self._again[id(candidate)]._replace(deadline=request.deadline, cancel=request.cancel)
+        return self._again[id(target)]._replace(deadline=request.deadline, cancel=request.cancel)
 
-    def _note_return(self, candidate: Candidate, error: BackendError) -> None:
+    def _note_return(self, target: Target, error: BackendError) -> None:
         if error.retry_after is None:
-            self._back.pop(id(candidate), None)
+            self._back.pop(id(target), None)
         else:
-            self._back[id(candidate)] = self.rules.clock() + error.retry_after
+            self._back[id(target)] = self.rules.clock() + error.retry_after
 
 
-def excluded(candidate: Candidate, request: AnyRequest) -> str | None:
-    """Why this candidate must not or cannot be asked at all, or None."""
-    if request.privacy == "local" and not candidate.local:
+def excluded(target: Target, request: AnyRequest) -> str | None:
+    """Why this target must not or cannot be asked at all, or None."""
+    if request.privacy == "local" and not target.local:
         return 'not local: privacy "local" keeps the request on this machine'
-    lacking = candidate.lacks(request)
+    lacking = target.lacks(request)
     return None if lacking is None else f"cannot serve this request: {lacking}"
 
 
@@ -339,10 +339,10 @@ def failed_outcome(seconds: float, error: BackendError) -> Outcome:
     return Outcome(seconds, output, None if output is not None else cause_of(error))
 
 
-def given_up(seconds: float, error: BaseException, candidate: Candidate) -> Outcome:
+def given_up(seconds: float, error: BaseException, target: Target) -> Outcome:
     """The outcome of an attempt that something else than a BackendError ended: it may have been received."""
     name = type(error).__name__
-    return Outcome(seconds, None, CancelledError(f"ended by {name}", backend=candidate.id, maybe_received=True))
+    return Outcome(seconds, None, CancelledError(f"ended by {name}", backend=target.id, maybe_received=True))
 
 
 def full(message: str, wait: float) -> RateLimitError:

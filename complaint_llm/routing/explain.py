@@ -10,11 +10,11 @@ from complaint_llm.routing.loop import too_long, window_too_small
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from complaint_llm.routing.target import AnyRequest, Candidate, Estimate, PolicyState
+    from complaint_llm.routing.target import AnyRequest, Estimate, PolicyState, Target
 
 
 class Considered(NamedTuple):
-    """One candidate as it stands for a request. ``skip`` is why it would be passed over now, None if it would not."""
+    """One target as it stands for a request. ``skip`` is why it would be passed over now, None if it would not."""
 
     backend: str
     skip: str | None
@@ -22,17 +22,17 @@ class Considered(NamedTuple):
     states: tuple[PolicyState, ...]
 
 
-def explain(request: AnyRequest, candidates: Sequence[Candidate], max_attempts: int | None = None) -> list[Considered]:
-    """The candidates in the order in which they would be tried, with estimates and the state of their policies.
+def explain(request: AnyRequest, targets: Sequence[Target], max_attempts: int | None = None) -> list[Considered]:
+    """The targets in the order in which they would be tried, with estimates and the state of their policies.
 
     Those whose context window is too small, by estimate, come last, the largest first, and are skipped where another
-    one would be asked. A candidate that ``max_attempts`` leaves out of reach is skipped, too.
+    one would be asked. A target that ``max_attempts`` leaves out of reach is skipped, too.
     """
     fitting: list[Considered] = []
     misfits: list[tuple[int, str, Considered]] = []
-    for candidate in candidates:
-        considered = _considered(request, candidate)
-        found = window_too_small(candidate, request)
+    for target in targets:
+        considered = _considered(request, target)
+        found = window_too_small(target, request)
         if found is None:
             fitting.append(considered)
         else:
@@ -55,13 +55,13 @@ def _within_reach(found: Sequence[Considered], max_attempts: int | None) -> list
     return reached
 
 
-def _considered(request: AnyRequest, candidate: Candidate) -> Considered:
-    estimate = candidate.estimate(request)
-    if request.privacy == "local" and not candidate.local:
+def _considered(request: AnyRequest, target: Target) -> Considered:
+    estimate = target.estimate(request)
+    if request.privacy == "local" and not target.local:
         # What is excluded by privacy is not looked at any further: its limits may be shared with other machines.
-        return Considered(candidate.id, excluded(candidate, request), estimate, ())
-    states = tuple(policy.state(request) for policy in candidate.policies)
-    skip = excluded(candidate, request)
+        return Considered(target.id, excluded(target, request), estimate, ())
+    states = tuple(policy.state(request) for policy in target.policies)
+    skip = excluded(target, request)
     if skip is None:
         skip = next((f"{state.name}: {state.line}" for state in states if not state.ready), None)
-    return Considered(candidate.id, skip, estimate, states)
+    return Considered(target.id, skip, estimate, states)

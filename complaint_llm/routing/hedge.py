@@ -25,7 +25,7 @@ from complaint_llm.routing.attempts import (
 )
 from complaint_llm.routing.failure import explained, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
-from complaint_llm.routing.target import Candidate, Outcome, Permit
+from complaint_llm.routing.target import Outcome, Permit, Target
 from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class Hedge:
     def race(
         self,
         attempts: Attempts,
-        candidate: Candidate,
+        target: Target,
         permits: Sequence[Permit],
         work: Work[Any],
         rest: int,
-        untried: MutableSequence[Candidate],
+        untried: MutableSequence[Target],
     ) -> Success | Failures:
         """The first answer of the two, or the failure of each that was asked.
 
@@ -57,16 +57,16 @@ class Hedge:
         """
         other = next((each for each in untried if each.cancellable), None)
         if other is None or not attempts.any_left(2):
-            return attempts.make(candidate, permits, work, rest)
+            return attempts.make(target, permits, work, rest)
         race = _Race(attempts, other, work, rest, self._make_waiter)
         try:
             race.start(self._after)
         except RuntimeError:
-            return attempts.make(candidate, permits, work, rest)  # no more threads: it goes on without
+            return attempts.make(target, permits, work, rest)  # no more threads: it goes on without
         whole = attempts.request.cancel
         whole.attach(race.cancel_both)
         try:
-            return race.run_first(candidate, permits)
+            return race.run_first(target, permits)
         finally:
             whole.detach(race.cancel_both)
             race.stop()
@@ -79,7 +79,7 @@ class _Race:
     """Two attempts of one call. ``_lock`` decides who answered first and whether the second still begins."""
 
     def __init__(
-        self, attempts: Attempts, other: Candidate, work: Work[Any], rest: int, make_waiter: Callable[[], Waiter]
+        self, attempts: Attempts, other: Target, work: Work[Any], rest: int, make_waiter: Callable[[], Waiter]
     ) -> None:
         self._attempts = attempts
         self._other = other
@@ -92,7 +92,7 @@ class _Race:
         self._over = make_waiter()
         self._stopped = False
         self._closed = False
-        self._winner: Candidate | None = None
+        self._winner: Target | None = None
         self._second: Success | None = None
         self._second_error: BackendError | None = None
         self._second_done = False
@@ -118,14 +118,14 @@ class _Race:
         self._second_token.cancel(reason)
         self._start.wake()
 
-    def run_first(self, candidate: Candidate, permits: Sequence[Permit]) -> Success | Failures:
+    def run_first(self, target: Target, permits: Sequence[Permit]) -> Success | Failures:
         attempts = self._attempts
         clock = attempts.rules.clock
         attempts.count()
-        request = with_chosen_maximum(attempts.request_for(candidate, self._rest, self._first_token), permits)
+        request = with_chosen_maximum(attempts.request_for(target, self._rest, self._first_token), permits)
         started = clock()
         try:
-            value = self._work(candidate, request)
+            value = self._work(target, request)
         except BackendError as raised:
             error = explained(raised, attempts.request.cancel)
             with self._lock:
@@ -133,29 +133,29 @@ class _Race:
                 begun = self.asked
                 self._stopped = True
             if answered is None:
-                attempts.failed(candidate, permits, clock() - started, error)
-                return self._wait_for_second(candidate, error) if begun else ((candidate, error),)
-            self._lost(candidate, permits, clock() - started)
+                attempts.failed(target, permits, clock() - started, error)
+                return self._wait_for_second(target, error) if begun else ((target, error),)
+            self._lost(target, permits, clock() - started)
             return answered
         except BaseException as error:
-            settle(permits, given_up(clock() - started, error, candidate))
+            settle(permits, given_up(clock() - started, error, target))
             raise
         with self._lock:
             answered = self._second
             if answered is None:
-                self._winner = candidate
+                self._winner = target
                 self._stopped = True
         if answered is not None:
             _close(value)
-            self._lost(candidate, permits, clock() - started)
+            self._lost(target, permits, clock() - started)
             return answered
         if self._second_error is not None:
             attempts.note_failure(self._other, self._second_seconds, self._second_error)
         elif self.asked:
             attempts.attempts.append(self._loser(self._other, clock() - self._second_started))
-        return Success(value, candidate, started, permits)
+        return Success(value, target, started, permits)
 
-    def _wait_for_second(self, candidate: Candidate, error: BackendError) -> Success | Failures:
+    def _wait_for_second(self, target: Target, error: BackendError) -> Success | Failures:
         """The first has failed while the second is under way; the second keeps its own deadline and token."""
         attempts, other = self._attempts, self._other
         while not self._second_done:
@@ -169,19 +169,19 @@ class _Race:
                     return answered  # at the last moment: from now on it cannot win
                 late = BackendTimeoutError("no answer before the deadline", backend=other.id, maybe_received=True)
                 attempts.note_failure(other, attempts.rules.clock() - self._second_started, late)
-                return ((candidate, error), (other, late))
+                return ((target, error), (other, late))
             self._over.wait(left)
         if self._second is not None:
             return self._second
         failed = self._second_error
         assert failed is not None
         attempts.note_failure(other, self._second_seconds, failed)
-        return ((candidate, error), (other, failed))
+        return ((target, error), (other, failed))
 
-    def _lost(self, candidate: Candidate, permits: Sequence[Permit], seconds: float) -> None:
+    def _lost(self, target: Target, permits: Sequence[Permit], seconds: float) -> None:
         lost = CancelledError(self._lost_to(), maybe_received=True)
         settle(permits, Outcome(seconds, None, lost))
-        self._attempts.attempts.append(self._loser(candidate, seconds))
+        self._attempts.attempts.append(self._loser(target, seconds))
 
     def _run_second(self, after: float) -> None:
         self._start.wait(after)
@@ -230,9 +230,9 @@ class _Race:
     def _lost_to(self) -> str:
         return f"{self._winner.id} answered first" if self._winner is not None else "the call is over"
 
-    def _loser(self, candidate: Candidate, seconds: float) -> Attempt:
+    def _loser(self, target: Target, seconds: float) -> Attempt:
         lost = CancelledError(self._lost_to())
-        return Attempt(candidate.id, one_line(lost), seconds, maybe_received=True)
+        return Attempt(target.id, one_line(lost), seconds, maybe_received=True)
 
 
 def _close(value: Any) -> None:
@@ -242,9 +242,9 @@ def _close(value: Any) -> None:
         close()
 
 
-def _as_backend_error(error: BaseException, candidate: Candidate) -> BackendError:
+def _as_backend_error(error: BaseException, target: Target) -> BackendError:
     if isinstance(error, BackendError):
         return error
-    wrapped = BackendError(f"{type(error).__name__}: {error}", backend=candidate.id)
+    wrapped = BackendError(f"{type(error).__name__}: {error}", backend=target.id)
     wrapped.__cause__ = error
     return wrapped

@@ -1,9 +1,9 @@
 """The one loop: which attempt is next, until one answers. ``attempts`` makes and records each.
 
-Every candidate that may serve the request keeps one attempt until it is tried, so the last healthy one is always
+Every target that may serve the request keeps one attempt until it is tried, so the last healthy one is always
 reached; retries and re-asks use only what is left beside these.
 
-1. Untried candidates are asked in their order. One that failed in passing is asked again at once, after its backoff of
+1. Untried targets are asked in their order. One that failed in passing is asked again at once, after its backoff of
    at most ``BRIEF`` seconds, while the surplus lasts.
 2. One that is not there (connection refused, name unknown, no route, 503), that asks for a longer wait, whose answer is
    overdue or whose local limit is full goes into one list, and the next is asked at once. The list is taken when all
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
     from complaint_llm.routing.attempts import Attempts, Work
     from complaint_llm.routing.hedge import Hedge
-    from complaint_llm.routing.target import AnyRequest, Candidate
+    from complaint_llm.routing.target import AnyRequest, Target
 
 
 def first_success(
-    attempts: Attempts, candidates: Sequence[Candidate], work: Work[Any], hedge: Hedge | None = None
+    attempts: Attempts, targets: Sequence[Target], work: Work[Any], hedge: Hedge | None = None
 ) -> Success:
-    """The first answer of the candidates. Raises the one error, or AllBackendsFailedError, with every attempt."""
-    return _Loop(attempts, Turns(candidates), work, hedge).run()
+    """The first answer of the targets. Raises the one error, or AllBackendsFailedError, with every attempt."""
+    return _Loop(attempts, Turns(targets), work, hedge).run()
 
 
-def window_too_small(candidate: Candidate, request: AnyRequest) -> tuple[int, int] | None:
+def window_too_small(target: Target, request: AnyRequest) -> tuple[int, int] | None:
     """The prompt's tokens, by estimate, and the context window that they exceed; None where they do not, or where the
     window is unknown."""
-    window = candidate.context_window(request)
+    window = target.context_window(request)
     if window is None:
         return None
-    tokens = candidate.estimate(request).prompt_tokens
+    tokens = target.estimate(request).prompt_tokens
     return (tokens, window) if tokens > window else None
 
 
 def too_long(tokens: int, window: int) -> str:
-    """The reason why a candidate comes last."""
+    """The reason why a target comes last."""
     return f"the prompt has about {tokens} tokens, its context window {window}"
 
 
@@ -79,23 +79,23 @@ class _Loop:
 
     def _take(self, turn: Turn) -> Success | None:
         """One attempt, or two that are hedged: the answer, or None where it did not come to one."""
-        attempts, turns, candidate = self._attempts, self._turns, turn.candidate
-        if not turn.tried and not turn.too_long and self._put_aside(candidate):
+        attempts, turns, target = self._attempts, self._turns, turn.target
+        if not turn.tried and not turn.too_long and self._put_aside(target):
             return None
         rest = self._untried()
-        patience = give_up = FOREVER
+        max_queue_wait = give_up = FOREVER
         if turns.untried or turns.soonest(self._surplus) is not None:
             now = self._rules.clock()
-            patience = self._patience(turn, now, rest)
-            give_up = now + patience
-        permits = attempts.admit(candidate, patience)
+            max_queue_wait = self._queue_wait(turn, now, rest)
+            give_up = now + max_queue_wait
+        permits = attempts.admit(target, max_queue_wait)
         if isinstance(permits, BackendError):
             self._refused(turn, permits, give_up)
             return None
-        if self._hedge is not None and turns.untried and candidate.cancellable:
-            result = self._hedge.race(attempts, candidate, permits, self._work, rest, turns.untried)
+        if self._hedge is not None and turns.untried and target.cancellable:
+            result = self._hedge.race(attempts, target, permits, self._work, rest, turns.untried)
         else:
-            result = attempts.make(candidate, permits, self._work, rest)
+            result = attempts.make(target, permits, self._work, rest)
         if isinstance(result, Success):
             return result
         for failed, error in result:
@@ -108,31 +108,31 @@ class _Loop:
             self._rules.sleep(pause, self._attempts.request.cancel)
             self._attempts.check()
 
-    def _put_aside(self, candidate: Candidate) -> bool:
+    def _put_aside(self, target: Target) -> bool:
         request = self._attempts.request
-        found = window_too_small(candidate, request)
+        found = window_too_small(target, request)
         if found is None:
             return False
-        self._attempts.passed_over(candidate, ContextLengthError(too_long(*found), backend=candidate.id, sent=False))
-        self._turns.put_aside(candidate, found[1])
+        self._attempts.passed_over(target, ContextLengthError(too_long(*found), backend=target.id, sent=False))
+        self._turns.put_aside(target, found[1])
         return True
 
-    def _patience(self, turn: Turn, now: float, rest: int) -> float:
+    def _queue_wait(self, turn: Turn, now: float, rest: int) -> float:
         """Seconds for which a full local limit may hold the call while others could be asked."""
         if turn.ready is None:
-            return min(self._rules.patience, self._attempts.request.deadline.remaining() / (rest + 1))
+            return min(self._rules.max_queue_wait, self._attempts.request.deadline.remaining() / (rest + 1))
         after = self._turns.soonest(self._surplus)
         return BRIEF if after is None or after.ready is None else max(BRIEF, after.ready - now)
 
     def _refused(self, turn: Turn, refusal: BackendError, give_up: float) -> None:
         """Nothing was sent. ``give_up`` is the moment until which it was to wait, FOREVER where nobody else is left."""
-        attempts, candidate = self._attempts, turn.candidate
-        if refusal.code != LOCAL_LIMIT or give_up == FOREVER or not candidate.retry.on_rate_limit:
-            attempts.passed_over(candidate, refusal)
-            if decide(refusal, candidate.retry) is STOP:
+        attempts, target = self._attempts, turn.target
+        if refusal.code != LOCAL_LIMIT or give_up == FOREVER or not target.retry.on_rate_limit:
+            attempts.passed_over(target, refusal)
+            if decide(refusal, target.retry) is STOP:
                 raise attempts.failure(refusal) from refusal.__cause__
             return
-        attempts.passed_over(candidate, refusal, once=True)
+        attempts.passed_over(target, refusal, once=True)
         now, wait = self._rules.clock(), refusal.retry_after
         if wait is None:
             ready = max(now, give_up)
@@ -141,27 +141,27 @@ class _Loop:
             # It is asked before it is ready, to stand in the queue in time.
             self._turns.wait(turn._replace(ready=now + wait, not_before=now))
 
-    def _failed(self, candidate: Candidate, error: BackendError) -> None:
+    def _failed(self, target: Target, error: BackendError) -> None:
         """An attempt failed: let it come back, or not. Raises where the failure is the whole call's."""
         attempts, turns = self._attempts, self._turns
         if isinstance(error, ReAsk):
-            if attempts.grant(candidate, error, self._surplus):
-                turns.at_once(Turn(candidate, tried=True))
+            if attempts.grant(target, error, self._surplus):
+                turns.at_once(Turn(target, tried=True))
                 return
             error = error.error
-        action = decide(error, candidate.retry)
+        action = decide(error, target.retry)
         if action is STOP:
             raise attempts.failure(error) from error.__cause__
         if isinstance(error, ContextLengthError):
             turns.drop_aside()
-        tries = attempts.tries_of(candidate)
-        if action is NEXT or tries > candidate.retry.max_retries:
+        tries = attempts.tries_of(target)
+        if action is NEXT or tries > target.retry.max_retries:
             return
-        delay = delay_before(tries - 1, error, candidate.retry, self._rules.random)
+        delay = delay_before(tries - 1, error, target.retry, self._rules.random)
         if delay >= attempts.request.deadline.remaining():
             return
         ready = self._rules.clock() + delay
-        turn = Turn(candidate, ready, ready, tried=True)
+        turn = Turn(target, ready, ready, tried=True)
         share = attempts.request.deadline.remaining() / (self._untried() + 1)
         if _passing(error) and delay <= BRIEF and delay < share and self._surplus() > 0:
             turns.at_once(turn)

@@ -1,4 +1,4 @@
-"""The router: one per Backend or Mediator; turns candidates into one answer."""
+"""The router: one per Backend or Mediator; turns targets into one answer."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from complaint_llm.routing.cache.response_cache import Cache
     from complaint_llm.routing.explain import Considered
     from complaint_llm.routing.hedge import Hedge
-    from complaint_llm.routing.target import AnyRequest, Candidate, EventStream
+    from complaint_llm.routing.target import AnyRequest, EventStream, Target
 
 
 class Router:
-    """Asks candidates until one answers, by the rules of ``routing``. Knows no vendor.
+    """Asks targets until one answers, by the rules of ``routing``. Knows no vendor.
 
     Any thread may call it; it keeps nothing of a call. ``max_attempts`` caps the attempts of one call (None: one for
-    each candidate, the retries of the one that may retry most, and one for each re-ask). ``hedge_after`` seconds after
-    an attempt began the next backend is asked too. ``cache`` holds answers of candidates that want it. ``patience`` is
-    how many seconds a full local limit may hold a call while other backends are left (FOREVER: as long as it takes);
-    ``unhurried``: see ``for_batches``.
+    each target, the retries of the one that may retry most, and one for each re-ask). ``hedge_after`` seconds after
+    an attempt began the next backend is asked too. ``cache`` holds answers of targets that want it. ``max_queue_wait``
+    is how many seconds a full local limit may hold a call while other backends are left (FOREVER: as long as it takes);
+    ``admission_outside_deadline``: see ``for_batches``.
     ``clock``, ``sleep`` and ``random`` are for tests.
     """
 
@@ -41,8 +41,8 @@ class Router:
         max_attempts: int | None = None,
         hedge_after: float | None = None,
         cache: Cache | None = None,
-        patience: float = 1.0,
-        unhurried: bool = False,
+        max_queue_wait: float = 1.0,
+        admission_outside_deadline: bool = False,
         clock: Clock = time.monotonic,
         sleep: Callable[[float, CancelToken], None] = cancellable_sleep,
         random: Callable[[], float] = _random.random,
@@ -50,11 +50,11 @@ class Router:
         self._cache = cache
         self._rules = Rules(
             max_attempts,
-            patience,
+            max_queue_wait,
             clock,
             sleep,
             random,
-            unhurried,
+            admission_outside_deadline,
         )
         self._hedge: Hedge | None = None
         if hedge_after is not None:
@@ -69,44 +69,44 @@ class Router:
         return Router(
             max_attempts=rules.max_attempts,
             cache=self._cache,
-            patience=rules.patience,
-            unhurried=True,
+            max_queue_wait=rules.max_queue_wait,
+            admission_outside_deadline=True,
             clock=rules.clock,
             sleep=rules.sleep,
             random=rules.random,
         )
 
-    def answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
+    def answer(self, request: Request, targets: Sequence[Target]) -> InferenceOutput:
         """One whole answer, with ``attempts`` filled. Raises the BackendError of the call, with ``attempts`` filled."""
-        if self._rules.unhurried:
+        if self._rules.admission_outside_deadline:
             # Its first attempt lets it count; one that waits for an identical request makes none.
             request.deadline.pause()
         if self._cache is None:
-            return self._answer(request, candidates)
-        return self._cache.answer(request, candidates, self._answer)
+            return self._answer(request, targets)
+        return self._cache.answer(request, targets, self._answer)
 
-    def stream(self, request: Request, candidates: Sequence[Candidate]) -> EventStream:
+    def stream(self, request: Request, targets: Sequence[Target]) -> EventStream:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
         from complaint_llm.routing.stream import RoutedStream
 
-        return RoutedStream(lambda given: self._attempts(given, candidates), request, self._rules.clock, self._hedge)
+        return RoutedStream(lambda given: self._attempts(given, targets), request, self._rules.clock, self._hedge)
 
-    def embed(self, request: EmbeddingRequest, candidates: Sequence[Candidate]) -> EmbeddingOutput:
+    def embed(self, request: EmbeddingRequest, targets: Sequence[Target]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
-        attempts, eligible = self._attempts(request, candidates)
+        attempts, eligible = self._attempts(request, targets)
         success = first_success(attempts, eligible, _embed)
         attempts.answered(success, success.value)
         output: EmbeddingOutput = success.value._replace(attempts=tuple(attempts.attempts))
         return output
 
-    def explain(self, request: AnyRequest, candidates: Sequence[Candidate]) -> list[Considered]:
+    def explain(self, request: AnyRequest, targets: Sequence[Target]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing."""
         from complaint_llm.routing.explain import explain
 
-        return explain(request, candidates, self._rules.max_attempts)
+        return explain(request, targets, self._rules.max_attempts)
 
-    def _answer(self, request: Request, candidates: Sequence[Candidate]) -> InferenceOutput:
-        attempts, eligible = self._attempts(request, candidates)
+    def _answer(self, request: Request, targets: Sequence[Target]) -> InferenceOutput:
+        attempts, eligible = self._attempts(request, targets)
         try:
             success = first_success(attempts, eligible, _ask, self._hedge)
         except BackendError as error:
@@ -115,9 +115,9 @@ class Router:
         output = with_earlier(success.value, attempts.earlier)
         return output._replace(attempts=tuple(attempts.attempts))
 
-    def _attempts(self, request: AnyRequest, candidates: Sequence[Candidate]) -> tuple[Attempts, Sequence[Candidate]]:
+    def _attempts(self, request: AnyRequest, targets: Sequence[Target]) -> tuple[Attempts, Sequence[Target]]:
         attempts = Attempts(self._rules, request)
-        return attempts, attempts.eligible(candidates)
+        return attempts, attempts.eligible(targets)
 
 
 def _kept(request: Request, attempts: Attempts, error: BackendError) -> InferenceOutput:
@@ -134,9 +134,9 @@ def _kept(request: Request, attempts: Attempts, error: BackendError) -> Inferenc
     return output._replace(attempts=tuple(attempts.attempts), metadata=metadata)
 
 
-def _ask(candidate: Candidate, request: Request) -> InferenceOutput:
-    return candidate.attempt(request)
+def _ask(target: Target, request: Request) -> InferenceOutput:
+    return target.attempt(request)
 
 
-def _embed(candidate: Candidate, request: EmbeddingRequest) -> Any:
-    return candidate.attempt_embedding(request)
+def _embed(target: Target, request: EmbeddingRequest) -> Any:
+    return target.attempt_embedding(request)

@@ -1,6 +1,6 @@
 """The built-in strategies: who is tried first, and who after that.
 
-Each keeps what it must remember under a lock of its own, so any thread may call it. Candidates that may not or cannot
+Each keeps what it must remember under a lock of its own, so any thread may call it. Targets that may not or cannot
 serve the request go to the end (the loop records why they are passed over) and do not disturb the shares of others.
 """
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 class Fallback:
     """In the order in which they are named. A full local limit holds a call for at most a second."""
 
-    patience = BRIEF
+    max_queue_wait = BRIEF
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        return candidates
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        return targets
 
 
 class _Shares:
     """Turns in proportion to weights, exact to one turn at every moment and spread as evenly as they can be.
 
-    Each turn adds its weight to every candidate's credit, and the one with the most pays the sum of all weights.
-    Candidates are told apart by what they are, not by name: three keys of one provider may all be called "openai".
+    Each turn adds its weight to every target's credit, and the one with the most pays the sum of all weights.
+    Targets are told apart by what they are, not by name: three keys of one provider may all be called "openai".
     """
 
     def __init__(self) -> None:
@@ -58,15 +58,15 @@ class _Shares:
 class RoundRobin:
     """Each in turn; those after it in the row are its fallbacks."""
 
-    patience = FOREVER
+    max_queue_wait = FOREVER
 
     def __init__(self) -> None:
         self._shares = _Shares()
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(candidates, request)
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        able, unable = _parted(targets, request)
         if len(able) < 2:
-            return candidates
+            return targets
         first = self._shares.next([*map(id, able)], [1.0] * len(able))
         return [*able[first:], *able[:first], *unable]
 
@@ -74,15 +74,15 @@ class RoundRobin:
 class Weighted:
     """Each in turn as often as its ``weight`` says; the others follow, the heaviest first. Weight 0: a fallback."""
 
-    patience = FOREVER
+    max_queue_wait = FOREVER
 
     def __init__(self) -> None:
         self._shares = _Shares()
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(candidates, request)
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        able, unable = _parted(targets, request)
         if len(able) < 2:
-            return candidates
+            return targets
         weights = [max(0.0, each.weight) for each in able]
         first = self._shares.next([*map(id, able)], weights) if any(weights) else 0
         others = sorted((each for each in able if each is not able[first]), key=lambda each: -each.weight)
@@ -92,26 +92,26 @@ class Weighted:
 class Random:
     """In an order drawn for each request, each order equally likely."""
 
-    patience = FOREVER
+    max_queue_wait = FOREVER
 
     def __init__(self, random: Callable[[], float] = _random.random) -> None:
         self._random = random
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(candidates, request)
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        able, unable = _parted(targets, request)
         return [*sorted(able, key=lambda each: self._random()), *unable]
 
 
 class LeastLoaded:
     """The one with the fewest attempts under way for its weight; of equals each in turn."""
 
-    patience = FOREVER
+    max_queue_wait = FOREVER
 
     def __init__(self) -> None:
         self._turns = RoundRobin()
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(self._turns.order(candidates, request), request)
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        able, unable = _parted(self._turns.order(targets, request), request)
         return [*sorted(able, key=lambda each: (each.meter.in_flight + 1) / (each.weight or 1e-9)), *unable]
 
 
@@ -122,16 +122,16 @@ class LowestLatency:
     """
 
     PROBE_EVERY = 20
-    patience = FOREVER
+    max_queue_wait = FOREVER
 
     def __init__(self) -> None:
         self._turns = RoundRobin()
         self._probe = _Shares()
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(candidates, request)
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        able, unable = _parted(targets, request)
         if len(able) < 2:
-            return candidates
+            return targets
         ranked = sorted(able, key=lambda each: -1.0 if each.meter.latency is None else each.meter.latency)
         if self._probe.next(("quickest", "probe"), (self.PROBE_EVERY - 1.0, 1.0)) == 1:
             probed = self._turns.order(able, request)[0]
@@ -142,10 +142,10 @@ class LowestLatency:
 class LowestCost:
     """The cheapest by the estimated worst case of this request; those of unknown price last."""
 
-    patience = FOREVER
+    max_queue_wait = FOREVER
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(candidates, request)
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        able, unable = _parted(targets, request)
         costs = {id(each): each.estimate(request).cost for each in able}
 
         def rank(each: C) -> float:
@@ -168,7 +168,7 @@ STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
 
 
 def leaves_none_out(strategy: Strategy) -> bool:
-    """Whether every candidate is in the order that it gives: true of the built-in ones, unknown of a plugin's."""
+    """Whether every target is in the order that it gives: true of the built-in ones, unknown of a plugin's."""
     return type(strategy) in STRATEGIES.values()
 
 
@@ -186,9 +186,9 @@ def make_strategy(name: str, others: Mapping[str, Callable[[], Strategy]] | None
     return make()
 
 
-def _parted(candidates: Sequence[C], request: AnyRequest) -> tuple[list[C], list[C]]:
+def _parted(targets: Sequence[C], request: AnyRequest) -> tuple[list[C], list[C]]:
     able: list[C] = []
     unable: list[C] = []
-    for candidate in candidates:
-        (able if excluded(candidate, request) is None else unable).append(candidate)
+    for target in targets:
+        (able if excluded(target, request) is None else unable).append(target)
     return able, unable

@@ -1,4 +1,4 @@
-"""A streamed answer over several candidates: switched only before its first piece was handed out."""
+"""A streamed answer over several targets: switched only before its first piece was handed out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from complaint_llm.messages import Attempt, Done, StreamError, StreamEvent, Text
 from complaint_llm.routing.failure import explained
 from complaint_llm.routing.loop import first_success
 from complaint_llm.routing.reask import with_earlier
-from complaint_llm.routing.target import Candidate, EventStream
+from complaint_llm.routing.target import EventStream, Target
 
 if TYPE_CHECKING:
     from complaint_llm.call import Clock
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from complaint_llm.routing.attempts import Attempts, Success
     from complaint_llm.routing.hedge import Hedge
 
-Start = Callable[["Request"], tuple["Attempts", Sequence[Candidate]]]
+Start = Callable[["Request"], tuple["Attempts", Sequence[Target]]]
 
 
 class Opened(NamedTuple):
-    """A candidate's stream whose first events were read; ``began`` is on the deadline's clock."""
+    """A target's stream whose first events were read; ``began`` is on the deadline's clock."""
 
     stream: EventStream
     events: list[StreamEvent]
@@ -177,9 +177,9 @@ class _Course:
             raise StreamInterruptedError("the stream ended without its proper end") from None
 
     def _open(self) -> StreamEvent:
-        self._made, candidates = self._start(self._request)
+        self._made, targets = self._start(self._request)
         work = open_to_first_event if self._hedge is None else open_to_first_text
-        self._won = won = first_success(self._made, candidates, work, self._hedge)
+        self._won = won = first_success(self._made, targets, work, self._hedge)
         self._made.forget_errors()
         opened: Opened = won.value
         self._began = won.started
@@ -187,7 +187,7 @@ class _Course:
         whole, own = self._request.deadline, opened.deadline
         if own is not whole:
             # No other backend will need its share any more: the stream may use all that is left of the call.
-            limit = won.candidate.timeout
+            limit = won.target.timeout
             own.at = whole.at if limit is None else min(whole.at, opened.began + limit)
         return self._handed(self._events.pop(0))
 
@@ -229,7 +229,7 @@ class _Course:
         if not isinstance(error, BackendError):
             error = CancelledError(f"ended by {type(error).__name__}")
         error.maybe_received = True
-        made.failed(won.candidate, won.permits, self._seconds() if self._busy else self._waited, error)
+        made.failed(won.target, won.permits, self._seconds() if self._busy else self._waited, error)
 
     def _seconds(self) -> float:
         """Seconds spent waiting for the backend that answers; not those in which the consumer held a piece."""
@@ -275,19 +275,19 @@ class _Course:
         self.close(reason)
 
 
-def open_to_first_event(candidate: Candidate, request: Request) -> Opened:
+def open_to_first_event(target: Target, request: Request) -> Opened:
     """Open a stream and wait for its first event: until then another backend may still be asked."""
-    return _open(candidate, request, text_wanted=False)
+    return _open(target, request, text_wanted=False)
 
 
-def open_to_first_text(candidate: Candidate, request: Request) -> Opened:
+def open_to_first_text(target: Target, request: Request) -> Opened:
     """Open a stream and wait for its first text, tool call or end: what decides a race between two."""
-    return _open(candidate, request, text_wanted=True)
+    return _open(target, request, text_wanted=True)
 
 
-def _open(candidate: Candidate, request: Request, *, text_wanted: bool) -> Opened:
+def _open(target: Target, request: Request, *, text_wanted: bool) -> Opened:
     began = request.deadline.clock()
-    stream = candidate.attempt_stream(request)
+    stream = target.attempt_stream(request)
     events: list[StreamEvent] = []
     try:
         for event in stream:

@@ -77,10 +77,10 @@ class Permit(Protocol):
 class Policy(Protocol):
     """One rule that guards a backend. Any thread may call it; it holds no lock while it waits."""
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit | BackendError | None:
-        """Admit the attempt, waiting at most ``patience`` seconds (and never beyond ``request.deadline``).
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit | BackendError | None:
+        """Admit the attempt, waiting at most ``max_queue_wait`` seconds (and never beyond ``request.deadline``).
 
-        ``patience`` is FOREVER only where no other backend is left.
+        ``max_queue_wait`` is FOREVER only where no other backend is left.
         Returns None where nothing needs settling. A refusal is a BackendError with ``sent=False``, raised, or returned,
         which costs a third: a breaker refuses every call for as long as its backend is down.
         """
@@ -103,7 +103,7 @@ class RetryPolicy(NamedTuple):
     on_rate_limit: bool = True
 
 
-class Candidate(Protocol):
+class Target(Protocol):
     """A backend that makes attempts itself, as the attempt loop sees it."""
 
     @property
@@ -172,14 +172,14 @@ class Candidate(Protocol):
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput: ...
 
 
-C = TypeVar("C", bound=Candidate)
+C = TypeVar("C", bound=Target)
 
 
 class Strategy(Protocol):
-    """Puts candidates into the order in which they are tried; what it leaves out is not tried. Any thread may call it.
+    """Puts targets into the order in which they are tried; what it leaves out is not tried. Any thread may call it.
 
-    A strategy may have an attribute ``patience``: how many seconds a full local limit may hold a call while other
-    candidates are left (without it, as long as it takes).
+    A strategy may have an attribute ``max_queue_wait``: how many seconds a full local limit may hold a call while other
+    targets are left (without it, as long as it takes).
     """
 
-    def order(self, candidates: Sequence[C], request: AnyRequest) -> Sequence[C]: ...
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]: ...

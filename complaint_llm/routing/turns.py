@@ -1,4 +1,4 @@
-"""Whose turn it is: the candidates of one call, those not yet tried first, then those that may come back.
+"""Whose turn it is: the targets of one call, those not yet tried first, then those that may come back.
 
 Nothing here waits or asks anybody: it is the order alone. Moments are those of the router's clock, in seconds.
 """
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from complaint_llm.routing.target import Candidate
+    from complaint_llm.routing.target import Target
 
 
 class Turn(NamedTuple):
-    """A candidate whose turn may come.
+    """A target whose turn may come.
 
     ``ready`` is when an attempt is likely to be worth its while, None for one whose turn has not come yet;
     ``not_before`` is the earliest moment to ask it. One that was ``tried`` uses the surplus of attempts, any other the
     one that is reserved for it. ``too_long`` is set where the prompt is longer than its context window, by estimate.
     """
 
-    candidate: Candidate
+    target: Target
     ready: float | None = None
     not_before: float = 0.0
     tried: bool = False
@@ -30,7 +30,7 @@ class Turn(NamedTuple):
 
 
 class Turns:
-    """The candidates of one call, for the thread that makes it.
+    """The targets of one call, for the thread that makes it.
 
     Untried ones come in the order given. Those that may come back (their limit is full, they are not there, they may be
     tried again) wait in one list, the soonest ready first, of equals the one that waits longest. Last come those whose
@@ -39,19 +39,19 @@ class Turns:
 
     __slots__ = ("_aside", "_at_once", "_waiting", "untried")
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
-        self.untried = deque(candidates)
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.untried = deque(targets)
         self._at_once: Turn | None = None
         self._waiting: list[Turn] = []
-        self._aside: list[tuple[int, Candidate]] = []
+        self._aside: list[tuple[int, Target]] = []
 
     @property
     def reserved(self) -> int:
-        """How many attempts are kept for candidates that had none; for those put aside, one."""
+        """How many attempts are kept for targets that had none; for those put aside, one."""
         return len(self.untried) + sum(not turn.tried for turn in self._waiting) + bool(self._aside)
 
     def untried_until(self, moment: Callable[[], float]) -> int:
-        """How many untried candidates are left whose turn can come before ``moment()``."""
+        """How many untried targets are left whose turn can come before ``moment()``."""
         left = len(self.untried)
         if self._waiting:
             end = moment()
@@ -92,9 +92,9 @@ class Turns:
         """Let it come back when it is ready."""
         self._waiting.append(turn)
 
-    def put_aside(self, candidate: Candidate, window: int) -> None:
+    def put_aside(self, target: Target, window: int) -> None:
         """Ask it only when nobody else is left; ``window`` is the size of its context, in tokens."""
-        self._aside.append((window, candidate))
+        self._aside.append((window, target))
 
     def drop_aside(self) -> None:
         """Do not ask those: the prompt is too long for a larger window already."""

@@ -35,7 +35,7 @@ from complaint_llm.exceptions import (
     StreamInterruptedError,
 )
 from complaint_llm.messages import Done, TextDelta
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 from complaint_llm.testing.dialects import WIRES, Dialect
 from complaint_llm.testing.server import FaultyServer, Reply
 
@@ -68,7 +68,7 @@ class BackendConformance:
     """The module with the hook ``complaint_llm_backend_types``."""
     type_name: ClassVar[str]
     wire: ClassVar[str | Dialect | None] = None
-    keys: ClassVar[Mapping[str, Any]] = NOTHING
+    keys: ClassVar[Mapping[str, Any]] = EMPTY
     """Constructor keys besides the address, the key and the model."""
 
     # -- the parts that the tests are made of ------------------------------------------------------------------------
@@ -331,8 +331,8 @@ def _raises(kind: type[BackendError], act: Any) -> BackendError:
     return error
 
 
-def _until(what: Any, patience: float = 5.0) -> None:
-    end = time.monotonic() + patience
+def _until(what: Any, max_queue_wait: float = 5.0) -> None:
+    end = time.monotonic() + max_queue_wait
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)

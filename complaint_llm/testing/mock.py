@@ -21,7 +21,7 @@ from complaint_llm.backends.streams import as_events
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, TextDelta, TokenUsage, ToolCall
-from complaint_llm.request import NOTHING, EmbeddingRequest
+from complaint_llm.request import EMPTY, EmbeddingRequest
 from complaint_llm.routing.threads.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class MockResponse:
         return cls(text)
 
     @classmethod
-    def tool_call(cls, name: str, arguments: Mapping[str, Any] = NOTHING) -> MockResponse:
+    def tool_call(cls, name: str, arguments: Mapping[str, Any] = EMPTY) -> MockResponse:
         """An answer that asks for this tool to be called."""
         return cls(calls=((name, arguments),))
 

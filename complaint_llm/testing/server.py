@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 from complaint_llm.testing.dialects import WIRES, Call, Content, Dialect
 
 DRIP = 0.05
@@ -45,7 +45,7 @@ class Reply(NamedTuple):
     calls: Sequence[Call] = ()
     status: int = 200
     code: str | None = None
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = EMPTY
     body: bytes | None = None
     delay: float = 0.0
     gap: float = 0.0

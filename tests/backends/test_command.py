@@ -242,8 +242,8 @@ def _gone(process: int) -> None:
     _until(ended)
 
 
-def _until(what: Any, patience: float = 5.0) -> None:
-    end = time.monotonic() + patience
+def _until(what: Any, max_queue_wait: float = 5.0) -> None:
+    end = time.monotonic() + max_queue_wait
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Backends made of backends give candidates to the one attempt loop."""
+"""Backends made of backends give targets to the one attempt loop."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_load_balancing_takes_turns() -> None:
 
 
 def test_composed_backends_nest_and_their_attempts_are_flat() -> None:
-    """A chain of chains is one list of candidates, each tried once."""
+    """A chain of chains is one list of targets, each tried once."""
     shared = Fixed("s", fails=True)
     inner = FallbackBackend(shared, [Fixed("b", fails=True)], id="inner")
     outer = FallbackBackend(inner, [shared, Fixed("c")], id="outer")

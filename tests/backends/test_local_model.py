@@ -26,7 +26,7 @@ class Model:
         self.turns = Turns(self._free)
 
     def close(self) -> None:
-        self.turns.close(patience=0.05)
+        self.turns.close(max_queue_wait=0.05)
 
     def _free(self) -> None:
         self.freed += 1
@@ -179,8 +179,8 @@ def test_a_turn_that_does_not_come_ends_at_the_deadline_or_when_cancelled() -> N
         pass
 
 
-def _until(what: Callable[[], bool], patience: float = 5.0) -> None:
-    end = time.monotonic() + patience
+def _until(what: Callable[[], bool], max_queue_wait: float = 5.0) -> None:
+    end = time.monotonic() + max_queue_wait
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.005)

@@ -105,8 +105,8 @@ def test_every_level_is_found_by_its_id() -> None:
 
 def test_a_strategy_of_a_plugin_that_leaves_one_out_is_not_got_round_by_its_id() -> None:
     class OnlyFirst:
-        def order(self, candidates: Any, request: Any) -> Any:
-            return candidates[:1]
+        def order(self, targets: Any, request: Any) -> Any:
+            return targets[:1]
 
     mediator = Mediator([Fixed("a"), Fixed("b")], strategy=OnlyFirst())
     with mediator, pytest.raises(InvalidRequestError, match="no backend 'b'"):

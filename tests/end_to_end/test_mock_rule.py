@@ -79,7 +79,7 @@ def entry(port: int, **keys: Any) -> dict[str, Any]:
 def test_a_mock_is_never_asked_after_a_real_backend_failed(
     failure: str, strategy: str, ask: Callable[[Mediator], Any], tmp_path: Path
 ) -> None:
-    """The failure is the answer, under every strategy and in every way to ask; the mock is not even a candidate."""
+    """The failure is the answer, under every strategy and in every way to ask; the mock is not even a target."""
     playing, expected = FAILURES[failure]
     with playing() as port:
         config = write_config(tmp_path, [OFFLINE, entry(port)], MEDIATOR={"strategy": strategy, "timeout": 5})
@@ -154,7 +154,7 @@ def test_mocks_among_themselves_are_ordinary_backends(tmp_path: Path) -> None:
 
 
 def test_a_mock_that_is_asked_for_by_its_id_is_refused_or_says_what_it_is(tmp_path: Path) -> None:
-    """Among the Mediator's own backends it is no candidate beside a real one; declared for purposes like this, it
+    """Among the Mediator's own backends it is no target beside a real one; declared for purposes like this, it
     answers with the mark."""
     config = write_config(tmp_path, [entry(9), OFFLINE])
     with Mediator.from_config(config) as mediator, pytest.raises(InvalidRequestError, match="offline"):

@@ -52,9 +52,9 @@ def held_locks(roots: Iterable[Any]) -> list[str]:
     return held
 
 
-def left_open(before: Lists, roots: Iterable[Any], patience: float = 1.0) -> list[str]:
-    """What is there ``patience`` seconds from now that was not there before; empty as soon as nothing is."""
-    until = time.monotonic() + patience
+def left_open(before: Lists, roots: Iterable[Any], max_queue_wait: float = 1.0) -> list[str]:
+    """What is there ``max_queue_wait`` seconds from now that was not there before; empty as soon as nothing is."""
+    until = time.monotonic() + max_queue_wait
     while True:
         now = Lists.now()
         left = [f"thread {thread.name}" for thread in now.threads - before.threads if thread.is_alive()]

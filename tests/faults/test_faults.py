@@ -167,7 +167,7 @@ def test_what_is_left_open_is_found() -> None:
     thread.start()
     try:
         with open("/dev/null") as file, lock:
-            left = left_open(before, [holder], patience=0)
+            left = left_open(before, [holder], max_queue_wait=0)
             assert "thread forgotten" in left
             assert f"descriptor {file.fileno()} /dev/null" in left
             assert held_locks([holder]) == [repr(tuple)]

@@ -277,7 +277,7 @@ def test_the_price_of_an_output(server: FaultyServer) -> None:
 
 
 def test_a_composed_backend_tells_the_model_of_its_first_or_of_the_one_that_is_named(server: FaultyServer) -> None:
-    """``model_info(backend=...)``; a mock beside models is no candidate, wherever it stands."""
+    """``model_info(backend=...)``; a mock beside models is no target, wherever it stands."""
     parts = [
         MockBackend.echo(id="demo"),
         OpenAIBackend(id="gpt", model="m", pricing={"input": 1.0, "output": 2.0}),

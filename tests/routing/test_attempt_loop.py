@@ -45,11 +45,11 @@ class Recorder:
 
     def __init__(self, log: list[str], name: str, refuse: Callable[[], BackendError | None] = lambda: None) -> None:
         self.log, self.name, self.refuse = log, name, refuse
-        self.patience: list[float] = []
+        self.max_queue_wait: list[float] = []
         self.outcomes: list[Outcome] = []
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
-        self.patience.append(patience)
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
+        self.max_queue_wait.append(max_queue_wait)
         refusal = self.refuse()
         if refusal is not None:
             raise refusal
@@ -249,7 +249,7 @@ class TestRetries:
         assert len(caught.value.attempts) == 11
 
     @pytest.mark.parametrize(("retries", "most"), [((2, 2, 2), 5), ((0, 0, 0), 3), ((0, 4, 1), 7), ((9, 0, 0), 12)])
-    def test_by_default_there_is_an_attempt_for_each_candidate_and_the_most_retries_of_one(
+    def test_by_default_there_is_an_attempt_for_each_target_and_the_most_retries_of_one(
         self, retries: tuple[int, ...], most: int
     ) -> None:
         time = ModelTime()
@@ -334,7 +334,7 @@ class TestDeadlines:
 
 
 class TestSkips:
-    def test_refused_candidates_are_listed_unsent_and_use_up_no_attempts(self) -> None:
+    def test_refused_targets_are_listed_unsent_and_use_up_no_attempts(self) -> None:
         time = ModelTime()
         refusal = lambda: BudgetExceededError("5 of 5 dollars are spent", sent=False)  # noqa: E731
         skipped = [Scripted(f"s{n}", policies=[Recorder([], "p", refusal)]) for n in range(5)]
@@ -355,7 +355,7 @@ class TestSkips:
             router(time).answer(ask(time=time), [Scripted("a", lacking="no images"), Scripted("b", lacking="no tools")])
         assert not caught.value.sent
 
-    def test_a_private_request_reaches_only_local_candidates_and_touches_no_policy_of_others(self) -> None:
+    def test_a_private_request_reaches_only_local_targets_and_touches_no_policy_of_others(self) -> None:
         time = ModelTime()
         log: list[str] = []
         remote = Scripted("a", policies=[Recorder(log, "remote")])
@@ -367,7 +367,7 @@ class TestSkips:
         with pytest.raises(InvalidRequestError, match="not local"):
             router(time).answer(ask(time=time, privacy="local"), [remote])
 
-    def test_no_candidates_at_all_is_an_error_that_says_so(self) -> None:
+    def test_no_targets_at_all_is_an_error_that_says_so(self) -> None:
         with pytest.raises(InvalidRequestError, match="no backend"):
             Router().answer(ask(), [])
 
@@ -401,7 +401,7 @@ class TestPolicies:
         time = ModelTime()
         limited = Recorder([], "limit", lambda: RateLimitError("full", code=LOCAL_LIMIT, retry_after=5.0, sent=False))
         output = router(time).answer(ask(time=time), [Scripted("a", policies=[limited]), Scripted("b")])
-        assert limited.patience == [1.0]
+        assert limited.max_queue_wait == [1.0]
         assert [(a.backend, a.sent) for a in output.attempts] == [("a", False), ("b", True)]
 
     def test_when_all_others_failed_the_soonest_free_is_waited_for(self) -> None:
@@ -413,9 +413,9 @@ class TestPolicies:
         backends = [Scripted("a", policies=[later]), Scripted("b", policies=[sooner]), broken]
         output = router(time).answer(ask(time=time), backends)
         assert [a.backend for a in output.attempts] == ["a", "b", "c", "b"]
-        assert len(sooner.patience) == 2
-        assert sooner.patience[1] == pytest.approx(5.0)
-        assert len(later.patience) == 1
+        assert len(sooner.max_queue_wait) == 2
+        assert sooner.max_queue_wait[1] == pytest.approx(5.0)
+        assert len(later.max_queue_wait) == 1
 
     def test_refusing_instead_of_waiting_is_a_skip(self) -> None:
         time = ModelTime()

@@ -24,7 +24,7 @@ def guess(request: AnyRequest) -> Estimate:
     return Estimate(40, 60, 0.5)
 
 
-def test_each_candidate_is_listed_with_the_state_of_its_policies_and_why_it_would_be_skipped(tmp_path: Path) -> None:
+def test_each_target_is_listed_with_the_state_of_its_policies_and_why_it_would_be_skipped(tmp_path: Path) -> None:
     time = ModelTime()
     account = Account("a", Limits(total=1.0), tmp_path / "s" / "state.db")
 
@@ -35,13 +35,13 @@ def test_each_candidate_is_listed_with_the_state_of_its_policies_and_why_it_woul
     whole = admission(
         "fine", meter=Meter(), max_concurrency=2, budget=account, bound=lambda request: Bound(0.5), clock=time.clock
     )
-    candidates = [
+    targets = [
         Scripted("open", policies=open_one),
         Scripted("busy", policies=busy),
         Scripted("blind", lacking="no images"),
         Scripted("fine", policies=whole, guess=guess(ask())),
     ]
-    explained = Router(clock=time.clock).explain(ask(time=time), candidates)
+    explained = Router(clock=time.clock).explain(ask(time=time), targets)
     assert [(each.backend, each.skip) for each in explained] == [
         ("open", "circuit: open, probed in 30.0 s"),
         ("busy", "rate limit: 1 of 1 requests in 60 s, free in 60.0 s"),
@@ -56,8 +56,8 @@ def test_each_candidate_is_listed_with_the_state_of_its_policies_and_why_it_woul
         "concurrency: 0 of 2 under way",
         "rate limit: none",
     ]
-    assert not any(candidate.seen for candidate in candidates)
-    assert Router(clock=time.clock).explain(ask(time=time), candidates) == explained
+    assert not any(target.seen for target in targets)
+    assert Router(clock=time.clock).explain(ask(time=time), targets) == explained
     account.close()
 
 

@@ -42,7 +42,7 @@ class Slot:
         self.entered = 0
         self.outcomes: list[Outcome] = []
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         if self.refuse:
             raise BudgetExceededError("spent", sent=False)
         self.entered += 1

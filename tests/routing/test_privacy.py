@@ -20,7 +20,7 @@ from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyStat
 class Forbidden:
     """A policy of a remote backend: using it for a private request is the fault."""
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         assert request.privacy != "local"
         return self
 
@@ -52,10 +52,10 @@ def test_over_random_configurations_nothing_remote_is_asked(
     streamed: bool,
     retries: int,
 ) -> None:
-    candidates = []
+    targets = []
     for place, (local, kind) in enumerate(given_backends):
         step = ServerError("500", status=500) if kind == "fails" else events("x") if streamed else InferenceOutput("x")
-        candidates.append(
+        targets.append(
             Scripted(
                 f"b{place}",
                 [step],
@@ -68,7 +68,7 @@ def test_over_random_configurations_nothing_remote_is_asked(
         )
     router = Router(hedge_after=hedge, cache=Cache() if cached else None, random=random.Random(1).random)
     request = ask(privacy="local")
-    ordered = make_strategy(strategy).order(candidates, request)
+    ordered = make_strategy(strategy).order(targets, request)
     router.explain(request, ordered)
     possible = any(local and kind == "answers" for local, kind in given_backends)
     try:
@@ -76,9 +76,9 @@ def test_over_random_configurations_nothing_remote_is_asked(
         assert output
         assert possible
     except BackendError:
-        # With at most as many attempts as candidates and two more, retries may use them up before a sound backend.
+        # With at most as many attempts as targets and two more, retries may use them up before a sound backend.
         assert not possible or retries
-    assert not any(candidate.seen for candidate in candidates if not candidate.local)
+    assert not any(target.seen for target in targets if not target.local)
 
 
 def test_with_nothing_local_left_the_error_says_so() -> None:

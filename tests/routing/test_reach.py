@@ -276,7 +276,7 @@ class TestComingBack:
 class Full:
     """A limit that refuses as long as its script says: seconds that are known, an error, or None to admit.
 
-    With ``time`` and not ``known`` it never admits: it holds the caller for its patience, as a full slot does.
+    With ``time`` and not ``known`` it never admits: it holds the caller that long, as a full slot does.
     """
 
     def __init__(
@@ -287,14 +287,14 @@ class Full:
         self.known = known
         self.asked = 0
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit | None:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit | None:
         self.asked += 1
         step = self.script.pop(0)
         if isinstance(step, BackendError):
             raise step
         if not self.known:
             assert self.time is not None
-            self.time.advance(min(patience, request.deadline.remaining()))
+            self.time.advance(min(max_queue_wait, request.deadline.remaining()))
             raise RateLimitError("full", code=LOCAL_LIMIT, sent=False)
         if step is None:
             return None

@@ -57,7 +57,7 @@ class Slot:
         self.seen: list[AnyRequest] = []
         self.outcomes: list[Outcome] = []
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         self.seen.append(request)
         if len(self.seen) > self.refuse_from:
             raise self.refusal("no", sent=False, **self.facts)

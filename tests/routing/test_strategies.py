@@ -1,4 +1,4 @@
-"""Strategies: exact shares, sensible orders, and no disturbance by candidates that cannot serve a request."""
+"""Strategies: exact shares, sensible orders, and no disturbance by targets that cannot serve a request."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def backends(*weights: float) -> list[Scripted]:
     return [Scripted(f"b{place}", weight=weight) for place, weight in enumerate(weights)]
 
 
-def first(strategy: Strategy, candidates: list[Scripted]) -> str:
-    return strategy.order(candidates, REQUEST)[0].id
+def first(strategy: Strategy, targets: list[Scripted]) -> str:
+    return strategy.order(targets, REQUEST)[0].id
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_every_strategy_keeps_all_candidates_and_puts_those_that_cannot_serve_last(name: str) -> None:
+def test_every_strategy_keeps_all_targets_and_puts_those_that_cannot_serve_last(name: str) -> None:
     strategy = make_strategy(name)
     able = backends(1, 2, 3)
     unable = [Scripted("x", lacking="no tools"), Scripted("y", lacking="no images")]
@@ -48,7 +48,7 @@ def test_every_strategy_keeps_all_candidates_and_puts_those_that_cannot_serve_la
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_every_strategy_manages_with_one_candidate_and_with_none(name: str) -> None:
+def test_every_strategy_manages_with_one_target_and_with_none(name: str) -> None:
     strategy = make_strategy(name)
     assert list(strategy.order([], REQUEST)) == []
     (only,) = backends(1)
@@ -67,39 +67,39 @@ def test_fallback_keeps_the_order() -> None:
 
 
 def test_round_robin_gives_each_the_same_share_to_one_request_at_every_moment() -> None:
-    strategy, candidates = RoundRobin(), backends(1, 5, 0.5)
+    strategy, targets = RoundRobin(), backends(1, 5, 0.5)
     shares = Counter[str]()
     for _ in range(1000):
-        shares[first(strategy, candidates)] += 1
-        assert max(shares.values()) - min(shares[each.id] for each in candidates) <= 1
+        shares[first(strategy, targets)] += 1
+        assert max(shares.values()) - min(shares[each.id] for each in targets) <= 1
 
 
 def test_the_others_follow_in_their_row() -> None:
-    strategy, candidates = RoundRobin(), backends(1, 1, 1)
-    orders = [[each.id for each in strategy.order(candidates, REQUEST)] for _ in range(3)]
+    strategy, targets = RoundRobin(), backends(1, 1, 1)
+    orders = [[each.id for each in strategy.order(targets, REQUEST)] for _ in range(3)]
     assert orders == [["b0", "b1", "b2"], ["b1", "b2", "b0"], ["b2", "b0", "b1"]]
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=5), st.integers(1, 200))
 def test_weighted_shares_are_exact_to_one_request(weights: list[int], requests: int) -> None:
-    strategy, candidates = Weighted(), backends(*weights)
-    shares = Counter(first(strategy, candidates) for _ in range(requests))
-    for each, weight in zip(candidates, weights, strict=True):
+    strategy, targets = Weighted(), backends(*weights)
+    shares = Counter(first(strategy, targets) for _ in range(requests))
+    for each, weight in zip(targets, weights, strict=True):
         assert abs(shares[each.id] - requests * weight / sum(weights)) <= 1.0 + 1e-9
 
 
 def test_weight_zero_is_a_fallback_only() -> None:
-    strategy, candidates = Weighted(), backends(0, 1)
-    assert {tuple(each.id for each in strategy.order(candidates, REQUEST)) for _ in range(20)} == {("b1", "b0")}
+    strategy, targets = Weighted(), backends(0, 1)
+    assert {tuple(each.id for each in strategy.order(targets, REQUEST)) for _ in range(20)} == {("b1", "b0")}
 
 
 def test_shares_stay_exact_under_many_threads() -> None:
-    strategy, candidates = Weighted(), backends(3, 1)
+    strategy, targets = Weighted(), backends(3, 1)
     shares = Counter[str]()
     lock = threading.Lock()
 
     def work() -> None:
-        mine = Counter(first(strategy, candidates) for _ in range(100))
+        mine = Counter(first(strategy, targets) for _ in range(100))
         with lock:
             shares.update(mine)
 
@@ -112,15 +112,15 @@ def test_shares_stay_exact_under_many_threads() -> None:
 
 
 def test_random_draws_are_within_two_percent_over_10_000() -> None:
-    strategy, candidates = Random(random.Random(7).random), backends(1, 1, 1, 1)
-    shares = Counter(first(strategy, candidates) for _ in range(10_000))
-    assert all(abs(shares[each.id] / 10_000 - 0.25) < 0.02 for each in candidates)
+    strategy, targets = Random(random.Random(7).random), backends(1, 1, 1, 1)
+    shares = Counter(first(strategy, targets) for _ in range(10_000))
+    assert all(abs(shares[each.id] / 10_000 - 0.25) < 0.02 for each in targets)
 
 
 def test_least_loaded_asks_the_one_with_the_fewest_under_way_for_its_weight() -> None:
-    strategy, candidates = LeastLoaded(), backends(1, 1)
-    candidates[0].meter.enter(REQUEST, 0)
-    assert [first(strategy, candidates) for _ in range(3)] == ["b1"] * 3
+    strategy, targets = LeastLoaded(), backends(1, 1)
+    targets[0].meter.enter(REQUEST, 0)
+    assert [first(strategy, targets) for _ in range(3)] == ["b1"] * 3
     heavy = backends(1, 4)
     for _ in range(3):
         heavy[1].meter.enter(REQUEST, 0)
@@ -129,30 +129,30 @@ def test_least_loaded_asks_the_one_with_the_fewest_under_way_for_its_weight() ->
 
 
 def test_least_loaded_takes_equals_in_turn() -> None:
-    strategy, candidates = LeastLoaded(), backends(1, 1, 1)
-    assert Counter(first(strategy, candidates) for _ in range(30)) == {"b0": 10, "b1": 10, "b2": 10}
+    strategy, targets = LeastLoaded(), backends(1, 1, 1)
+    assert Counter(first(strategy, targets) for _ in range(30)) == {"b0": 10, "b1": 10, "b2": 10}
 
 
 def test_lowest_latency_learns_of_all_and_then_asks_the_quickest() -> None:
-    strategy, candidates = LowestLatency(), backends(1, 1, 1)
+    strategy, targets = LowestLatency(), backends(1, 1, 1)
     seconds = {"b0": 0.9, "b1": 0.1, "b2": 0.5}
     shares = Counter[str]()
     for _ in range(200):
-        chosen = strategy.order(candidates, REQUEST)[0]
+        chosen = strategy.order(targets, REQUEST)[0]
         shares[chosen.id] += 1
         chosen.meter.enter(REQUEST, 0).settle(Outcome(seconds[chosen.id], answer()))
     assert shares["b1"] >= 180
-    assert min(shares[each.id] for each in candidates) >= 1
+    assert min(shares[each.id] for each in targets) >= 1
 
 
 def test_a_backend_that_became_quick_is_found_again() -> None:
-    strategy, candidates = LowestLatency(), backends(1, 1)
+    strategy, targets = LowestLatency(), backends(1, 1)
     seconds = {"b0": 0.9, "b1": 0.3}
     late = Counter[str]()
     for number in range(2000):
         if number == 100:
             seconds["b0"] = 0.05
-        chosen = strategy.order(candidates, REQUEST)[0]
+        chosen = strategy.order(targets, REQUEST)[0]
         chosen.meter.enter(REQUEST, 0).settle(Outcome(seconds[chosen.id], answer()))
         if number >= 1000:
             late[chosen.id] += 1
@@ -162,15 +162,15 @@ def test_a_backend_that_became_quick_is_found_again() -> None:
 def test_quick_refusals_do_not_make_a_backend_quick() -> None:
     from complaint_llm.exceptions import ServerError
 
-    strategy, candidates = LowestLatency(), backends(1, 1)
-    for each, took in zip(candidates, (0.5, 0.2), strict=True):
+    strategy, targets = LowestLatency(), backends(1, 1)
+    for each, took in zip(targets, (0.5, 0.2), strict=True):
         each.meter.enter(REQUEST, 0).settle(Outcome(took, answer()))
     for _ in range(50):
-        candidates[0].meter.enter(REQUEST, 0).settle(Outcome(0.001, None, ServerError("500", status=500)))
-    assert first(strategy, candidates) == "b1"
+        targets[0].meter.enter(REQUEST, 0).settle(Outcome(0.001, None, ServerError("500", status=500)))
+    assert first(strategy, targets) == "b1"
 
 
 def test_lowest_cost_asks_the_cheapest_and_unknown_prices_last() -> None:
     prices = {"dear": 0.5, "unknown": None, "free": 0.0, "cheap": 0.1}
-    candidates = [Scripted(id, guess=Estimate(10, 10, cost)) for id, cost in prices.items()]
-    assert [each.id for each in LowestCost().order(candidates, REQUEST)] == ["free", "cheap", "dear", "unknown"]
+    targets = [Scripted(id, guess=Estimate(10, 10, cost)) for id, cost in prices.items()]
+    assert [each.id for each in LowestCost().order(targets, REQUEST)] == ["free", "cheap", "dear", "unknown"]

@@ -35,7 +35,7 @@ class Slot:
         self.outcomes: list[Outcome] = []
         self.entered = 0
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         self.entered += 1
         return self
 

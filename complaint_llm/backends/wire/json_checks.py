@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.exceptions import ResponseFormatError
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 
 def wrong(where: str, value: Any, wanted: str) -> ResponseFormatError:
@@ -26,7 +26,7 @@ def mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 def optional_mapping(value: Any, where: str) -> Mapping[str, Any]:
     """The value if it is an object; an empty one for null or nothing."""
-    return NOTHING if value is None else mapping(value, where)
+    return EMPTY if value is None else mapping(value, where)
 
 
 def items(value: Any, where: str) -> list[Any]:

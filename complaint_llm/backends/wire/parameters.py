@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     import logging
@@ -55,9 +55,9 @@ class Family:
     def __init__(
         self,
         rows: Mapping[str, str | Placement],
-        values: Mapping[str, Sequence[Any]] = NOTHING,
-        conditions: Mapping[str, Mapping[str, Sequence[Any]]] = NOTHING,
-        facts: Mapping[str, Any] = NOTHING,
+        values: Mapping[str, Sequence[Any]] = EMPTY,
+        conditions: Mapping[str, Mapping[str, Sequence[Any]]] = EMPTY,
+        facts: Mapping[str, Any] = EMPTY,
     ) -> None:
         self._rows = rows
         self._values = values
@@ -93,7 +93,7 @@ class ModelTable:
     """The families of one wire. Any thread may use it: what is remembered per model is only ever the same again."""
 
     def __init__(
-        self, data: Mapping[str, Any], names: Mapping[str, Any] = NOTHING, *, fixed_names: bool = False
+        self, data: Mapping[str, Any], names: Mapping[str, Any] = EMPTY, *, fixed_names: bool = False
     ) -> None:
         """``names`` are the wire's own, under those of ``data``.
 
@@ -101,12 +101,12 @@ class ModelTable:
         """
         self._renames = not fixed_names
         self._names = {**names, **self._own_names(data)}
-        self._facts: Mapping[str, Any] = data.get("facts", NOTHING)
+        self._facts: Mapping[str, Any] = data.get("facts", EMPTY)
         self._families: Sequence[Mapping[str, Any]] = data.get("families", ())
         self._found: dict[str, Family] = {}
 
     @classmethod
-    def read(cls, path: Path, names: Mapping[str, Any] = NOTHING, *, fixed_names: bool = False) -> ModelTable:
+    def read(cls, path: Path, names: Mapping[str, Any] = EMPTY, *, fixed_names: bool = False) -> ModelTable:
         """The table in a JSON file."""
         return cls(json.loads(path.read_bytes()), names, fixed_names=fixed_names)
 
@@ -125,15 +125,15 @@ class ModelTable:
             if any(_matches(model, pattern) for pattern in data["models"]):
                 break
         else:
-            data = NOTHING
+            data = EMPTY
         names = {**self._names, **self._own_names(data)}
         refuses = data.get("refuses", ())
         rows = {name: _row(given) for name, given in names.items() if given is not None and name not in refuses}
-        facts = {**self._facts, **data.get("facts", NOTHING)}
-        return Family(rows, data.get("values", NOTHING), data.get("only_with", NOTHING), facts)
+        facts = {**self._facts, **data.get("facts", EMPTY)}
+        return Family(rows, data.get("values", EMPTY), data.get("only_with", EMPTY), facts)
 
     def _own_names(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = data.get("names", NOTHING) if self._renames else NOTHING
+        found: Mapping[str, Any] = data.get("names", EMPTY) if self._renames else EMPTY
         return found
 
 
@@ -176,7 +176,7 @@ def _row(given: Any) -> str | Placement:
         path = tuple(given.split("."))
         return given if len(path) == 1 else Placement(path)
     name = given.get("name")
-    beside = tuple((tuple(path.split(".")), value) for path, value in given.get("with", NOTHING).items())
+    beside = tuple((tuple(path.split(".")), value) for path, value in given.get("with", EMPTY).items())
     return Placement(tuple(name.split(".")) if name else (), given.get("list", False), beside)
 
 

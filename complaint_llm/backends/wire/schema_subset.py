@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from complaint_llm.backends.wire.schema_walk import mapped, schemas_in
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 STRUCTURE: frozenset[str] = frozenset(
     (
@@ -56,7 +56,7 @@ class InexpressibleError(Exception):
     """The schema is built of what the provider does not know."""
 
 
-def subset(keywords: Iterable[str] = (), values: Mapping[str, Iterable[Any]] = NOTHING) -> Subset:
+def subset(keywords: Iterable[str] = (), values: Mapping[str, Iterable[Any]] = EMPTY) -> Subset:
     """STRUCTURE and the further keywords of one provider, such as a models.json names them."""
     return Subset(STRUCTURE.union(keywords), tuple((word, tuple(allowed)) for word, allowed in values.items()))
 
@@ -134,7 +134,7 @@ def _translated(schema: Mapping[str, Any], known: Subset) -> dict[str, Any]:
 
 
 def _only_part(parts: Any) -> Mapping[str, Any]:
-    return parts[0] if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], Mapping) else NOTHING
+    return parts[0] if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], Mapping) else EMPTY
 
 
 def _alone(made: dict[str, Any]) -> dict[str, Any]:

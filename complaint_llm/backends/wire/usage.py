@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.messages import TokenUsage
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 MOST_TOKENS = 2**53 - 1
 """The greatest count that JSON carries unharmed through every program (RFC 8259, 6)."""
@@ -31,7 +31,7 @@ class UsageReader:
 
     def __init__(self, given: Any) -> None:
         self.odd = False
-        self._fields: Mapping[str, Any] = NOTHING
+        self._fields: Mapping[str, Any] = EMPTY
         self._fields = self._mapping(given)
 
     def __bool__(self) -> bool:
@@ -45,7 +45,7 @@ class UsageReader:
     def parts(self, key: str) -> Mapping[str, Any]:
         """The same, of what no price depends on: what is none is not odd."""
         found = self._fields.get(key)
-        return found if type(found) is dict else NOTHING
+        return found if type(found) is dict else EMPTY
 
     def count(self, *keys: str, of: Mapping[str, Any] | None = None) -> int | None:
         """The number of tokens under the first key that tells one, of an inner object where it is given; None where
@@ -85,7 +85,7 @@ class UsageReader:
             return given
         if given is not None and given != []:
             self.odd = True
-        return NOTHING
+        return EMPTY
 
 
 def token_count(value: Any) -> int | None:

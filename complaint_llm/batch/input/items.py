@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from complaint_llm.exceptions import BatchError, InvalidRequestError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, Prompt
 from complaint_llm.prompt_files import read_image
-from complaint_llm.request import GENERATION_KEYS, NOTHING, as_messages
+from complaint_llm.request import EMPTY, GENERATION_KEYS, as_messages
 
 SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {
     *("model", "system", "response_format", "extra_body", "tools", "task"),
@@ -23,7 +23,7 @@ class BatchItem(NamedTuple):
 
     prompt: Prompt
     id: str | None = None
-    params: Mapping[str, Any] = NOTHING
+    params: Mapping[str, Any] = EMPTY
 
 
 class LineError(BatchError):
@@ -122,7 +122,7 @@ def check_id(given: object) -> None:
         raise InvalidRequestError(f"the id {given!r} has half a surrogate pair in it", sent=False) from error
 
 
-def item_digest(item: BatchItem, defaults: Mapping[str, Any] = NOTHING) -> str:
+def item_digest(item: BatchItem, defaults: Mapping[str, Any] = EMPTY) -> str:
     """``<messages>-<parameters>``, of SHA-256: two halves, so that it can be said which of them changed.
 
     ``defaults`` are parameters of the whole batch. Images given by path count by their bytes, not by their place.

@@ -15,7 +15,7 @@ from complaint_llm.batch.input.line_rules import LineRules
 from complaint_llm.batch.input.tables import BadRow, Row, Table, read_table
 from complaint_llm.batch.input.templates import Template
 from complaint_llm.exceptions import BatchError, ComplaintLLMError
-from complaint_llm.request import CALL_KEYS, GENERATION_KEYS, NOTHING, as_messages
+from complaint_llm.request import CALL_KEYS, EMPTY, GENERATION_KEYS, as_messages
 
 Format = Literal["jsonl", "csv", "txt"]
 
@@ -37,7 +37,7 @@ class Line(NamedTuple):
     """An item of the input, or why there is none. ``columns`` are the cells of a table's row, by the columns' names."""
 
     item: BatchItem | LineError
-    columns: Mapping[str, str] = NOTHING
+    columns: Mapping[str, str] = EMPTY
 
 
 class Reading(NamedTuple):
@@ -210,7 +210,7 @@ def _table_items(table: Table, template: Template, encoding: str) -> Iterator[Li
             id_ = _readable_id(row.cells, place)
             if isinstance(row, BadRow):
                 known = dict(zip(table.columns, row.cells, strict=False)) if id_ is not None else {}
-                yield Line(LineError(row.line, row.problem, id_), {"id": known["id"]} if "id" in known else NOTHING)
+                yield Line(LineError(row.line, row.problem, id_), {"id": known["id"]} if "id" in known else EMPTY)
             else:
                 values = dict(zip(table.columns, row.cells, strict=True))
                 yield Line(_table_item(row, values, template, encoding, id_), values)

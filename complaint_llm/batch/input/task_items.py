@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.batch.input.items import BatchItem
-from complaint_llm.request import NOTHING, as_messages
+from complaint_llm.request import EMPTY, as_messages
 from complaint_llm.tasks.apply import TaskCall
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from complaint_llm.messages import Prompt
 
 
-def for_task(item: BatchItem, task: Any, fields: Mapping[str, str] = NOTHING) -> BatchItem:
+def for_task(item: BatchItem, task: Any, fields: Mapping[str, str] = EMPTY) -> BatchItem:
     """The item, to be asked for ``task`` unless it names one itself; see ``TaskCall``."""
     given = item.params.get("task") or task
     if given is None:

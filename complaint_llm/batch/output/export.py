@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from complaint_llm.batch.journal.codec import encode_error, pack
 from complaint_llm.batch.output.states import state_of_error, state_of_output
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
@@ -27,7 +27,7 @@ class Result(NamedTuple):
     id: str | None
     output: InferenceOutput | None
     error: Exception | Mapping[str, Any] | None
-    columns: Mapping[str, str] = NOTHING
+    columns: Mapping[str, str] = EMPTY
     content: str = ""
     task: str | None = None
     matter: str | None = None

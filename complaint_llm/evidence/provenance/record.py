@@ -18,7 +18,7 @@ from complaint_llm.evidence.ipld.dagcbor import decode, encode, head, link_to
 from complaint_llm.evidence.records import moment
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, Tool, ToolCall
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 KIND = "complaint_llm/provenance/1"
 
@@ -33,7 +33,7 @@ class RequestFacts(NamedTuple):
     """What was asked. ``parameters`` are those that were sent, without secrets; ``evidence`` is what is cited."""
 
     messages: Sequence[Message]
-    parameters: Mapping[str, Any] = NOTHING
+    parameters: Mapping[str, Any] = EMPTY
     tools: Sequence[Tool] = ()
     evidence: Sequence[Cid] = ()
 

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from complaint_llm.request import Request
     from complaint_llm.routing.cache.sqlite_store import CacheFile
     from complaint_llm.routing.redis.cache import SharedCache
-    from complaint_llm.routing.target import Candidate
+    from complaint_llm.routing.target import Target
 
 DEFAULT_SIZE = 1000
 WHOLE = ("stop", "tool_calls", None)
 """Finish reasons of answers that are kept: not of those that were cut or filtered."""
 
-Ask = Callable[["Request", Sequence["Candidate"]], InferenceOutput]
-Keyed = tuple[str, "Candidate"]
+Ask = Callable[["Request", Sequence["Target"]], InferenceOutput]
+Keyed = tuple[str, "Target"]
 """The key of an answer, and the backend that would give it."""
 
 
@@ -62,8 +62,8 @@ class Cache:
         self._flights = SingleFlight(make_waiter)
         reset_in_child(self)
 
-    def answer(self, request: Request, candidates: Sequence[Candidate], ask: Ask) -> InferenceOutput:
-        """A kept answer of any candidate that may answer, looked up in order; else that of ``ask``, kept.
+    def answer(self, request: Request, targets: Sequence[Target], ask: Ask) -> InferenceOutput:
+        """A kept answer of any target that may answer, looked up in order; else that of ``ask``, kept.
 
         A kept one, and one that an identical request under way got, costs 0 and has ``metadata["cached"]``. Errors
         and cut answers are not kept.
@@ -74,27 +74,27 @@ class Cache:
         digest = None
         keyed: list[Keyed] = []
         name = ""
-        for candidate in candidates:
-            identity = candidate.cache_identity(request)
-            if identity is None or excluded(candidate, request) is not None:
+        for target in targets:
+            identity = target.cache_identity(request)
+            if identity is None or excluded(target, request) is not None:
                 continue
             if digest is None:
                 try:
                     digest = request_digest(request)
                 except (InvalidRequestError, TypeError, ValueError):
                     # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
-                    return ask(request, candidates)
+                    return ask(request, targets)
             key = f"{digest}:{identity}"
             found = self._get(key, request, shared)
             if found is not None:
-                return _free(found, candidate.id, self._clock() - began)
-            keyed.append((key, candidate))
+                return _free(found, target.id, self._clock() - began)
+            keyed.append((key, target))
             name += key
         if not keyed:
-            return ask(request, candidates)
+            return ask(request, targets)
 
         def ask_and_keep() -> InferenceOutput:
-            output = ask(request, candidates)
+            output = ask(request, targets)
             if output.finish_reason in WHOLE:
                 self._keep(output, keyed, shared)
             return output
@@ -154,15 +154,15 @@ class Cache:
                 return output
         return None
 
-    def _time_to_live(self, candidate: Candidate) -> float | None:
+    def _time_to_live(self, target: Target) -> float | None:
         """The shorter of the cache's own and the backend's."""
-        given = [ttl for ttl in (self._ttl, candidate.cache_ttl) if ttl is not None]
+        given = [ttl for ttl in (self._ttl, target.cache_ttl) if ttl is not None]
         return min(given) if given else None
 
     def _keep(self, output: InferenceOutput, keyed: Sequence[Keyed], shared: SharedCache | None) -> None:
-        for key, candidate in keyed:
-            if candidate.id == output.backend:
-                ttl = self._time_to_live(candidate)
+        for key, target in keyed:
+            if target.id == output.backend:
+                ttl = self._time_to_live(target)
                 self._remember(key, output, ttl)
                 for store in (self._file, shared):
                     if store is not None:

@@ -88,7 +88,7 @@ def admission(
     return tuple(policies)
 
 
-def hear(policies: Sequence[Policy], headers: Mapping[str, str]) -> None:
+def observe_headers(policies: Sequence[Policy], headers: Mapping[str, str]) -> None:
     """Tell the rate limit among ``policies`` what a response's headers say of the provider's limits, if anything.
 
     ``headers`` iterates lower-case names.
@@ -98,6 +98,6 @@ def hear(policies: Sequence[Policy], headers: Mapping[str, str]) -> None:
     limits = provider_limits(said) if said else None
     if limits is not None:
         for policy in policies:
-            heard = getattr(policy, "heard", None)
-            if heard is not None:
-                heard(limits)
+            observe_limits = getattr(policy, "observe_limits", None)
+            if observe_limits is not None:
+                observe_limits(limits)

@@ -55,7 +55,7 @@ class Bound(NamedTuple):
         return found - 1 if found > least and self.nano(found) > nano else found
 
 
-NOTHING_TO_PAY = Bound(0.0)
+FREE = Bound(0.0)
 
 
 def nano_of(dollars: float) -> int:

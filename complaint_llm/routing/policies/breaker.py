@@ -63,7 +63,7 @@ class Breaker:
         self._term = _Term(self)
         reset_in_child(self)
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit | CircuitOpenError:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit | CircuitOpenError:
         """Admit, or return the refusal at once; it never waits."""
         until = self._open_until
         if until is None:

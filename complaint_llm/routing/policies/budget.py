@@ -83,18 +83,18 @@ class Account:
         atexit.register(self._at_exit)
         reset_in_child(self)
 
-    def reserve(self, bound: Bound, request: AnyRequest, patience: float) -> Permit:
+    def reserve(self, bound: Bound, request: AnyRequest, max_queue_wait: float) -> Permit:
         """Set the most that one attempt can cost aside. The permit's ``max_tokens`` is the longest answer that is paid
         for, where the request says none.
 
-        Waits, at most ``patience`` seconds, where only open reservations stand in the way. Raises BudgetExceededError
-        where what is spent does (``code`` WHOLE_BUDGET for a whole budget), or where there is no bound.
+        Waits, at most ``max_queue_wait`` seconds, where only open reservations stand in the way. Raises
+        BudgetExceededError where what is spent does (``code`` WHOLE_BUDGET if a whole one), or where there is no bound.
         """
         if bound.unknown is not None:
             raise BudgetExceededError(bound.unknown, sent=False)
         left = request.deadline.remaining()
         # No other backend is ready where the whole budget is reserved: nothing is gained by going on to the next.
-        give_up = self._clock() + (left if self._whole else min(patience, left))
+        give_up = self._clock() + (left if self._whole else min(max_queue_wait, left))
         with self._gate.lock:
             self._entering += 1
         try:
@@ -314,9 +314,9 @@ class Budget:
         self._account = account
         self._bound = bound
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         """Reserve the most that the request can cost; see ``Account.reserve``."""
-        return self._account.reserve(self._bound(request), request, patience)
+        return self._account.reserve(self._bound(request), request, max_queue_wait)
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:
         """What is spent, and whether the request would be admitted."""

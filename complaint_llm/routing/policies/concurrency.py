@@ -41,9 +41,9 @@ class Concurrency:
         self._gate = Turnstile(clock, make_waiter)
         reset_in_child(self)
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         """Take a place, or raise RateLimitError when none came free in time."""
-        if self._gate.enter(self._take, request, patience):
+        if self._gate.enter(self._take, request, max_queue_wait):
             raise full(f"{self._limit} requests are under way, as many as max_concurrency allows", FOREVER)
         return self
 

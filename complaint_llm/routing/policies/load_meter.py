@@ -26,7 +26,7 @@ class Meter:
         self.latency: float | None = None
         reset_in_child(self)
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         """Count one more."""
         with self._lock:
             self.in_flight += 1

@@ -127,13 +127,13 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
 
 
 class _Bucket(NamedTuple):
-    """One limit as it was heard. It fills up evenly until ``full``, ``pace`` seconds for each that comes back.
+    """One limit as it was told. It fills up evenly until ``full``, ``pace`` seconds for each that comes back.
 
     OpenAI and Anthropic both say when all of it is back; without the size of it, nothing is taken to be back before.
     """
 
     remaining: int
-    heard: float
+    heard_at: float
     full: float
     pace: float | None
 
@@ -151,7 +151,7 @@ class _Bucket(NamedTuple):
         if short <= 0:
             return 0.0
         until_full = self.full - now
-        return until_full if self.pace is None else max(0.0, min(until_full, self.heard + short * self.pace - now))
+        return until_full if self.pace is None else max(0.0, min(until_full, self.heard_at + short * self.pace - now))
 
 
 _UNHEARD = _Bucket(0, 0.0, 0.0, None)
@@ -172,7 +172,7 @@ class ProviderSignals:
         self.not_before = 0.0
         self._quota = False
 
-    def heard(self, limits: ProviderLimits) -> None:
+    def observe_limits(self, limits: ProviderLimits) -> None:
         """Take over what a response's headers say."""
         now = self._clock()
         if limits.requests is not None:

@@ -72,7 +72,7 @@ class RateLimit:
         self._gate = Turnstile(clock, make_waiter)
         reset_in_child(self)
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         """Admit, now or when there is room, or raise RateLimitError (``retry_after``: seconds, where known).
 
         After a spent quota QuotaExceededError comes at once for a while.
@@ -81,7 +81,7 @@ class RateLimit:
             return self
         tokens = self.tokens_of(request)
         ticket = _Ticket(self, tokens)
-        wait = self._gate.enter(ticket.take, request, self.patience(patience, tokens))
+        wait = self._gate.enter(ticket.take, request, self.longest_wait(max_queue_wait, tokens))
         if not wait:
             return ticket
         when = "" if wait == FOREVER else f"; free in {wait:.1f} s"
@@ -99,7 +99,7 @@ class RateLimit:
         with self._gate.lock:
             return self._signals.wait(tokens, self._in_flight, self._tokens_in_flight, self._clock())
 
-    def patience(self, seconds: float, tokens: int) -> float:
+    def longest_wait(self, seconds: float, tokens: int) -> float:
         """Seconds to wait of those allowed: none where waiting is off, and none for a provider that holds requests back
         for more than a moment while another backend is left."""
         held = seconds != FOREVER and self.provider_wait(tokens) > BRIEF
@@ -111,11 +111,11 @@ class RateLimit:
             with self._gate.lock:
                 self._heed(outcome.error)
 
-    def heard(self, limits: ProviderLimits) -> None:
+    def observe_limits(self, limits: ProviderLimits) -> None:
         """A response's headers (see ``signals.provider_limits``). Call it for each response, errors too."""
         with self._gate.lock:
             self._headers = True
-            self._signals.heard(limits)
+            self._signals.observe_limits(limits)
             self._gate.notify()
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:

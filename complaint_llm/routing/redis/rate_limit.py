@@ -91,14 +91,15 @@ class SharedRateLimit:
         shared.join(self)
         reset_in_child(self)
 
-    def enter(self, request: AnyRequest, patience: float) -> Permit:
+    def enter(self, request: AnyRequest, max_queue_wait: float) -> Permit:
         """Admit, now or when there is room, or raise RateLimitError; see RateLimit."""
         if request.privacy == "local":
-            return self._local.enter(request, patience)
-        patience = min(self._local.patience(patience, self._tokens_of(request)), request.deadline.remaining())
-        give_up = self._clock() + patience
+            return self._local.enter(request, max_queue_wait)
+        longest = self._local.longest_wait(max_queue_wait, self._tokens_of(request))
+        max_queue_wait = min(longest, request.deadline.remaining())
+        give_up = self._clock() + max_queue_wait
         # Even who does not wait for the limit waits until it is his turn to ask.
-        wait = self._turn.enter(self._take_turn, request, max(patience, 2 * TIMEOUT))
+        wait = self._turn.enter(self._take_turn, request, max(max_queue_wait, 2 * TIMEOUT))
         if wait:
             raise full("rate limit reached, others wait before this request", wait)
         try:
@@ -118,9 +119,9 @@ class SharedRateLimit:
                 raise
         return admission
 
-    def heard(self, limits: ProviderLimits) -> None:
+    def observe_limits(self, limits: ProviderLimits) -> None:
         """A response's headers; they concern this process only."""
-        self._local.heard(limits)
+        self._local.observe_limits(limits)
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:
         """This process' count, and whether Redis is there. Redis is not asked."""
@@ -189,7 +190,7 @@ class SharedRateLimit:
                 waiter = self._asleep = self._make_waiter()
             self._sleep(found.again, request.cancel, waiter)
 
-    def _look(self, request: AnyRequest, entry: str, tokens: int, patience: float) -> Admission | _Full:
+    def _look(self, request: AnyRequest, entry: str, tokens: int, max_queue_wait: float) -> Admission | _Full:
         """An admission by Redis, or by our own share while it is gone; or when to look again.
 
         Raises QuotaExceededError.
@@ -197,14 +198,14 @@ class SharedRateLimit:
         wait = self._local.provider_wait(tokens) or self._own_wait(tokens)
         if wait:
             return _Full(wait, wait)
-        ahead = min(self._ahead, patience)
+        ahead = min(self._ahead, max_queue_wait)
         try:
             reply = self._ask(entry, tokens, ahead)
             if reply[0] == "epoch":
                 self._meet(reply[1])
-                return self._look(request, entry, tokens, patience)
+                return self._look(request, entry, tokens, max_queue_wait)
         except SharedStateLostError:
-            return self._alone(request, entry, tokens, patience)
+            return self._alone(request, entry, tokens, max_queue_wait)
         self._shared.processes = reply[2]
         seconds = float(reply[1])
         if reply[0] == "quota":
@@ -219,14 +220,14 @@ class SharedRateLimit:
         with self._lock:
             return self._written(entry, tokens, self._clock() + seconds)
 
-    def _alone(self, request: AnyRequest, entry: str, tokens: int, patience: float) -> Admission | _Full:
+    def _alone(self, request: AnyRequest, entry: str, tokens: int, max_queue_wait: float) -> Admission | _Full:
         with self._lock:
             # Under the lock: what is written down before Redis is back is told to it by ``came_back``.
             if not self._shared.available:
                 self._keep_to_share(math.inf)
                 wait = self._share_wait(tokens)
                 return _Full(wait, wait) if wait else self._written(entry, tokens, self._clock())
-        return self._look(request, entry, tokens, patience)
+        return self._look(request, entry, tokens, max_queue_wait)
 
     def _ask(self, entry: str, tokens: int, ahead: float) -> list[Any]:
         """Redis' reply: see ADMIT. Raises SharedStateLostError."""

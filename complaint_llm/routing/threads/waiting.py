@@ -75,11 +75,11 @@ class Turnstile:
         """How many threads wait."""
         return len(self._queue)
 
-    def enter(self, take: Callable[[], float], request: AnyRequest, patience: float) -> float:
+    def enter(self, take: Callable[[], float], request: AnyRequest, max_queue_wait: float) -> float:
         """Call ``take`` under the lock until it returns 0.0 (taken), or give up; returns 0.0 or the wait that is left.
 
         ``take`` returns the seconds after which it is worth asking again (FOREVER: when ``notify`` is called). Gives
-        up at once where that is longer than ``patience`` or the request's deadline allow, and when it is cancelled.
+        up at once where that is longer than ``max_queue_wait`` or the request's deadline allow, or it is cancelled.
         """
         waiter: Waiter | None = None
         try:
@@ -88,13 +88,13 @@ class Turnstile:
                 wait = FOREVER if behind else take()
                 if not wait:
                     return 0.0
-                patience = min(patience, request.deadline.remaining())
-                if patience <= 0 or (wait > patience and wait != FOREVER):
+                max_queue_wait = min(max_queue_wait, request.deadline.remaining())
+                if max_queue_wait <= 0 or (wait > max_queue_wait and wait != FOREVER):
                     return wait
                 waiter = self._make_waiter()
                 self._queue.append(waiter)
             request.cancel.attach(waiter.wake)
-            return self._wait(waiter, take, wait, self._clock() + patience, request.cancel)
+            return self._wait(waiter, take, wait, self._clock() + max_queue_wait, request.cancel)
         finally:
             # Also when an exception (KeyboardInterrupt) ends the wait: whoever is next must not wait for us.
             if waiter is not None:

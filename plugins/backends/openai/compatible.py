@@ -14,7 +14,7 @@ from complaint_llm.backends.wire.parameters import Family, ModelTable, Unsupport
 from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
@@ -41,7 +41,7 @@ class CompatibleBackend(HTTPBackend):
     needs_model: ClassVar[bool] = True
     apis: ClassVar[tuple[Api, ...]] = ("chat",)
     """What the service offers; the first is the default."""
-    model_data: ClassVar[Path | Mapping[str, Any]] = NOTHING
+    model_data: ClassVar[Path | Mapping[str, Any]] = EMPTY
     """Capability data of the service's models: see complaint_llm.backends.wire.parameters and the wires' own facts."""
 
     schema_refusals: ClassVar[SchemaRefusals] = SCHEMA_REFUSALS

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from complaint_llm.messages import Message
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 STATE = "chat"
 """The key under which these fields travel in ``Message.extra``."""
@@ -45,7 +45,7 @@ def put_back(turn: dict[str, Any], message: Message, facts: Mapping[str, Any]) -
     state = message.extra.get(STATE) if message.extra is not None else None
     calls: Sequence[dict[str, Any]] = turn.get("tool_calls", ())
     if calls:
-        turn.update(facts.get("calling_turn", NOTHING))
+        turn.update(facts.get("calling_turn", EMPTY))
     own = False
     if isinstance(state, Mapping):
         turn.update(_fields(state.get("message"), facts.get("echo", ())))
@@ -55,7 +55,7 @@ def put_back(turn: dict[str, Any], message: Message, facts: Mapping[str, Any]) -
             own = own or bool(found)
             call.update(found)
     if calls and not own:
-        calls[0].update(facts.get("first_call", NOTHING))
+        calls[0].update(facts.get("first_call", EMPTY))
 
 
 def joined(pieces: Sequence[Any]) -> Any:

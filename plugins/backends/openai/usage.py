@@ -8,7 +8,7 @@ from typing import Any
 from complaint_llm.backends.wire.json_checks import mapping, number
 from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
 from complaint_llm.messages import TokenUsage
-from complaint_llm.request import NOTHING
+from complaint_llm.request import EMPTY
 
 FREE_ITEMS: frozenset[str] = frozenset(
     (
@@ -27,7 +27,7 @@ FEES: frozenset[str] = frozenset(
 """Fields of a usage by which services (xAI, Perplexity, OpenRouter) tell that tools of theirs were used."""
 
 
-def token_usage(given: Any, prompt: str, completion: str, body: Mapping[str, Any] = NOTHING) -> TokenUsage:
+def token_usage(given: Any, prompt: str, completion: str, body: Mapping[str, Any] = EMPTY) -> TokenUsage:
     """Usage; ``prompt`` and ``completion`` are the wire's words for the two sides, ``body`` what it stands in.
 
     Both wires count cached and written tokens into the prompt and reasoning tokens into the completion. Where the total

@@ -24,12 +24,12 @@ ANSWER = InferenceOutput("an answer", backend="b", model="m")
 
 
 @pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def admission_outside_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer collects until it is told to hurry: nothing is made but what is asked for."""
     monkeypatch.setattr(chains, "GATHER_SECONDS", 60)
 
 
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("admission_outside_deadline")
 def test_the_order_of_records_is_that_of_the_answers(store: EvidenceStore) -> None:
     """Whoever asks for a CID first, each record links to the answer before it."""
     log = ProvenanceLog(store.database)
@@ -46,7 +46,7 @@ def test_the_order_of_records_is_that_of_the_answers(store: EvidenceStore) -> No
         found = next((part for part in found.parts if part.cid in chain), found)
 
 
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("admission_outside_deadline")
 def test_what_is_changed_after_the_answer_does_not_change_its_record(store: EvidenceStore) -> None:
     """A record says what was sent and answered, not what its owner makes of it afterwards."""
     marks, properties = {"demo": True}, {"x": {"type": "string"}}
@@ -194,7 +194,7 @@ def test_those_who_record_faster_than_is_written_are_held_back(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("admission_outside_deadline")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_reads_the_cid_of_its_parents_answer(store: EvidenceStore) -> None:
     """The name does not depend on who makes it; in a fork in the middle of making one, it is an error, not a hang."""

@@ -54,7 +54,7 @@ class TestHits:
             Router(cache=cache).answer(ask(), [backend])
             assert len(backend.seen) == 1
 
-    def test_a_later_candidate_s_answer_is_found_before_anything_is_sent(self) -> None:
+    def test_a_later_target_s_answer_is_found_before_anything_is_sent(self) -> None:
         router = Router(cache=Cache())
         first, second = cached("a", [ServerError("x", status=500)]), cached("b")
         router.answer(ask(), [first, second])

@@ -15,7 +15,7 @@ from routing_model import ModelTime, answer, ask
 from complaint_llm.call import CancelToken
 from complaint_llm.exceptions import BackendError, QuotaExceededError, RateLimitError, ServerError
 from complaint_llm.messages import TokenUsage
-from complaint_llm.routing.policies.admission import admission, hear
+from complaint_llm.routing.policies.admission import admission, observe_headers
 from complaint_llm.routing.policies.concurrency import Concurrency
 from complaint_llm.routing.policies.provider_limits import Allowance, ProviderLimits, provider_limits, seconds
 from complaint_llm.routing.policies.rate_limit import RateLimit
@@ -275,24 +275,24 @@ class TestProviderSignals:
         assert time.clock() == pytest.approx(1007.0)
 
     @pytest.mark.parametrize(
-        ("asked", "patience", "waits"),
+        ("asked", "max_queue_wait", "waits"),
         [
             (0.5, 60.0, True), (1.0, 60.0, True), (0.9, 1.0, True), (1.1, 60.0, False), (7.0, 60.0, False),
             (7.0, 7.0, False), (100.0, 600.0, False), (7.0, FOREVER, True), (99.0, FOREVER, True), (0.5, 0.1, False),
         ],
     )  # fmt: skip
     def test_while_another_backend_is_left_a_provider_that_holds_requests_back_is_not_waited_for(
-        self, asked: float, patience: float, waits: bool
+        self, asked: float, max_queue_wait: float, waits: bool
     ) -> None:
-        """FOREVER says that nobody else is left; a limit of ours is waited for as long as the strategy has patience."""
+        """FOREVER says that nobody else is left; a limit of ours is waited for as long as the strategy says."""
         time = ModelTime()
         limit = limiter(time)
         limit.enter(ask(time=time), 0).settle(Outcome(0.1, None, RateLimitError("x", status=429, retry_after=asked)))
         if waits:
-            limit.enter(ask(time=time, seconds=100), patience)
+            limit.enter(ask(time=time, seconds=100), max_queue_wait)
         else:
             with pytest.raises(RateLimitError) as caught:
-                limit.enter(ask(time=time, seconds=100), patience)
+                limit.enter(ask(time=time, seconds=100), max_queue_wait)
             assert caught.value.retry_after == pytest.approx(asked)
         assert time.clock() == pytest.approx(1000.0 + (asked if waits else 0.0))
 
@@ -327,20 +327,20 @@ class TestProviderSignals:
     def test_headers_that_leave_nothing_hold_requests_back_until_their_reset(self) -> None:
         time = ModelTime()
         limit = limiter(time)
-        limit.heard(ProviderLimits(requests=Allowance(2, 12.0)))
+        limit.observe_limits(ProviderLimits(requests=Allowance(2, 12.0)))
         permits = [limit.enter(ask(time=time), 0) for _ in range(2)]
         with pytest.raises(RateLimitError):
             limit.enter(ask(time=time), 1.0)
         permits[0].settle(ANSWERED)
         limit.enter(ask(time=time), 0)
-        limit.heard(ProviderLimits(requests=Allowance(0, 12.0)))
+        limit.observe_limits(ProviderLimits(requests=Allowance(0, 12.0)))
         limit.enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1012.0)
 
     def test_the_provider_s_token_allowance_is_kept_too(self) -> None:
         time = ModelTime()
         limit = limiter(time, estimate=lambda request: Estimate(600, 400))
-        limit.heard(ProviderLimits(tokens=Allowance(1500, 20.0)))
+        limit.observe_limits(ProviderLimits(tokens=Allowance(1500, 20.0)))
         limit.enter(ask(time=time), 0)
         with pytest.raises(RateLimitError):
             limit.enter(ask(time=time), 1.0)
@@ -349,7 +349,7 @@ class TestProviderSignals:
         """The reset is when all is back: of 60 requests in 60 s the first is back after one."""
         time = ModelTime()
         limit = limiter(time)
-        limit.heard(ProviderLimits(requests=Allowance(0, 60.0, 60)))
+        limit.observe_limits(ProviderLimits(requests=Allowance(0, 60.0, 60)))
         limit.enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1001.0)
         limit.enter(ask(time=time, seconds=100), FOREVER)
@@ -358,9 +358,9 @@ class TestProviderSignals:
     def test_headers_reach_the_limit_among_the_policies(self) -> None:
         time = ModelTime()
         policies = admission("a", clock=time.clock, make_waiter=time.waiter)
-        hear(policies, {"x-request-id": "1"})
+        observe_headers(policies, {"x-request-id": "1"})
         policies[-1].enter(ask(time=time), 0)
-        hear(policies, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s"})
+        observe_headers(policies, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s"})
         policies[-1].enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1009.0)
 

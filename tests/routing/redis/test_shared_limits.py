@@ -38,11 +38,11 @@ def policy(peer: RedisPeer, **keys: object) -> tuple[SharedState, Policy]:
     return shared, found
 
 
-def admitted(limit: Policy, patience: float = 0.0) -> int:
+def admitted(limit: Policy, max_queue_wait: float = 0.0) -> int:
     """How many requests in a row are admitted until one is refused."""
     for count in range(1000):
         try:
-            limit.enter(ask(), patience)
+            limit.enter(ask(), max_queue_wait)
         except RateLimitError:
             return count
     raise AssertionError("there is no limit")
