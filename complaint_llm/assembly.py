@@ -1,22 +1,29 @@
-"""From settings to the parts of a Mediator: lazy backends, their strategy, the guards that they share."""
+"""From settings to what a Mediator is made of: its members, its strategy, its stores."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from complaint_llm import __version__
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.composed import ComposedBackend, Part
-from complaint_llm.backends.lazy import LazyBackend
-from complaint_llm.backends.options import retry_policy
+from complaint_llm.backends.options import COMMON_KEYS, read_options
+from complaint_llm.client.admission_settings import AdmissionSettings
+from complaint_llm.client.group import Composition, Group
+from complaint_llm.client.route import Route
+from complaint_llm.client.target import BackendTarget
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.given_keys import mediator_rules
 from complaint_llm.routing.policies.breaker import BreakerSettings
 from complaint_llm.routing.policies.state_folder import STATE_PATH
+from complaint_llm.routing.strategies import STRATEGIES, Fallback, make_strategy
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
+    from complaint_llm.client.client import Client
+    from complaint_llm.client.group import Member
+    from complaint_llm.client.provenance import Provenance
     from complaint_llm.config import BackendEntry, Config
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.host import PluginHost
@@ -31,91 +38,80 @@ EVIDENCE_PATH = Path(".complaint_llm/evidence")
 
 
 class Assembled(NamedTuple):
-    """``parts`` in the order of MEDIATOR.backends; ``others`` are declared but only asked by ``backend=``."""
+    """``members`` in the order of MEDIATOR.backends; ``others`` are declared but only asked by ``backend=``."""
 
-    parts: Sequence[Part]
-    others: Mapping[str, Part]
-
-
-class Guards(NamedTuple):
-    """What a Mediator puts before each of its backends."""
-
-    breaker: BreakerSettings
-    state: Path
-    whole: Account | None = None
-    shared: SharedState | None = None
-    workers: int = 8
-
-    def put(self, part: Part) -> None:
-        """Put them before a backend, or before all that a composed one is made of."""
-        if isinstance(part, ComposedBackend):
-            for inner in part.parts:
-                self.put(inner)
-        elif isinstance(part, LazyBackend):
-            part.when_made(self.put)
-        else:
-            part.guard(
-                breaker=self.breaker, state=self.state, whole=self.whole, shared=self.shared, workers=self.workers
-            )
+    members: Sequence[Member]
+    others: Sequence[Member]
 
 
-def assemble(config: Config, guards: Guards) -> Assembled:
-    """The backends of a config, each made, and guarded, when it is first asked. Raises ConfigError if none is left."""
-    declared: dict[str, LazyBackend] = {}
+def assemble(config: Config) -> Assembled:
+    """The backends of a config, each made when it is first asked. Raises ConfigError if none is left."""
+    declared: dict[str, Member] = {}
     for entry in config.backends:
-        declared[entry.id] = _lazy(config, entry, declared, guards)
+        declared[entry.id] = _member(config, entry, declared)
     named = config.mediator.get("backends") or config.order
     chosen = [declared[id] for id in named if id in declared]
     left_out = [(id, reason) for id, reason in config.left_out if id in named]
     if not chosen:
         reasons = [f"  {id}: {reason}" for id, reason in left_out]
         raise ConfigError("no backend is left to ask", [f"{config.path}: no backend is left to ask:", *reasons])
-    return Assembled(chosen, {id: part for id, part in declared.items() if part not in chosen})
+    return Assembled(chosen, [each for each in declared.values() if each not in chosen])
 
 
-def _lazy(config: Config, entry: BackendEntry, declared: Mapping[str, LazyBackend], guards: Guards) -> LazyBackend:
-    return LazyBackend(
+def _member(config: Config, entry: BackendEntry, declared: Mapping[str, Member]) -> Member:
+    if not entry.type.composed:
+        return Route(_target(entry, lambda: config.make_backend(entry.id)))
+
+    def compose() -> Composition:
+        try:
+            return _composition(config, entry, declared)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin's class raises, a fallback behind it answers
+            fault = error
+
+            def refuse() -> Backend:
+                raise fault
+
+            return Composition([Route(_target(entry, refuse))], Fallback())
+
+    return Group(entry.id, compose, caches=_caches(entry, config.backends))
+
+
+def _target(entry: BackendEntry, make: Callable[[], Any]) -> BackendTarget:
+    def adapted_if_foreign() -> Backend:
+        made = make()
+        if isinstance(made, Backend):
+            return made
+        from complaint_llm.backends.adapters import adapt  # cold start: adapters
+
+        return adapt(made)
+
+    return BackendTarget(
         entry.id,
-        _maker(config, entry, declared, guards),
-        composed=entry.type.composed,
+        adapted_if_foreign,
+        read_options({key: value for key, value in entry.keys.items() if key in COMMON_KEYS}, entry.id),
         demo=entry.type.demo,
-        caches=_caches(entry, config.backends),
-        retry=retry_policy(entry.keys),
         embedding_model=entry.keys.get("embedding_model"),
     )
 
 
-def _maker(
-    config: Config, entry: BackendEntry, declared: Mapping[str, LazyBackend], guards: Guards
-) -> Callable[[], Backend]:
-    def make() -> Backend:
-        from complaint_llm.config.making import make_part
-        from complaint_llm.config.parts import is_entry, with_parts
+def _composition(config: Config, entry: BackendEntry, declared: Mapping[str, Member]) -> Composition:
+    """The group of a composed entry's backend; its parts are made when they are first asked."""
+    from complaint_llm.config.making import make_part  # cold start: composed types
+    from complaint_llm.config.parts import is_entry, with_parts
 
-        def part(path: Sequence[str | int], given: Any) -> Any:
-            if isinstance(given, str):
-                return declared.get(given, given)
-            return _lazy(config, given, declared, guards) if is_entry(given) else make_part(given)
+    def part(path: Sequence[str | int], given: Any) -> Any:
+        if isinstance(given, str):
+            return declared.get(given, given)
+        return _member(config, given, declared) if is_entry(given) else make_part(given)
 
-        keys = with_parts(entry.keys, entry.type.parts, part)
-        backend: Any = config.make_backend(entry.id, {key: keys[key] for key in entry.type.parts if key in keys})
-        if not isinstance(backend, Backend):
-            from complaint_llm.backends.adapters import adapt
-
-            backend = adapt(backend)
-        made: Backend = backend
-        if made.id != entry.id:
-            # Its class does not hand the id on: the config's name counts in limits, attempts and errors.
-            made.options = made.options._replace(id=entry.id)
-        guards.put(made)
-        return made
-
-    return make
+    keys = with_parts(entry.keys, entry.type.parts, part)
+    client: Client = config.make_backend(entry.id, {key: keys[key] for key in entry.type.parts if key in keys})
+    return Composition([client.as_member()], Fallback(), owner=client)
 
 
 def _caches(entry: BackendEntry, entries: Sequence[BackendEntry]) -> bool:
     """Whether answers of it, or of one that it is made of, are kept."""
-    from complaint_llm.config.parts import is_entry, part_items
+    from complaint_llm.config.parts import is_entry, part_items  # cold start: composed types
 
     parts = [each for _, each in part_items(entry.keys, entry.type.parts)]
     declared = [each for each in entries if each.id in parts]
@@ -123,29 +119,35 @@ def _caches(entry: BackendEntry, entries: Sequence[BackendEntry]) -> bool:
     return bool(entry.keys.get("cache_enabled")) or any(_caches(each, entries) for each in (*declared, *inline))
 
 
-def make_guards(
-    id: str,
-    breaker: Mapping[str, Any] | None,
-    budget: float | Mapping[str, float] | None,
-    folder: Path,
-    shared: Mapping[str, Any] | None,
-    workers: int = 8,
-) -> Guards:
-    """The guards that ``circuit_breaker``, ``budget`` and ``shared`` of MEDIATOR ask for; ``folder`` keeps state, and
-    ``workers`` calls at a time share a budget."""
-    state = folder / STATE_PATH
-    common, whole = None, None
+def admission_settings(
+    breaker: Mapping[str, Any] | None, folder: Path, shared: Mapping[str, Any] | None, workers: int
+) -> AdmissionSettings:
+    """How ``circuit_breaker`` and ``shared`` of MEDIATOR want limits kept; ``folder`` keeps state, ``workers`` calls
+    at a time share a budget."""
+    common = None
     if shared is not None:
-        from complaint_llm.routing.redis.connection import SharedState
+        from complaint_llm.routing.redis.connection import SharedState  # extra
 
         url = shared["redis"]
         common = SharedState(url if isinstance(url, Secret) else Secret(url), share=shared.get("share"))
-    if budget is not None:
-        from complaint_llm.routing.policies.budget import Account
-        from complaint_llm.routing.policies.budget_book import limits_of
+    return AdmissionSettings(
+        breaker=BreakerSettings(**(breaker or {})), state=folder / STATE_PATH, shared=common, workers=workers
+    )
 
-        whole = Account(id, limits_of(budget), state, whole=True, shared=common, workers=workers)
-    return Guards(BreakerSettings(**(breaker or {})), state, whole, common, workers)
+
+def total_account(
+    id: str, budget: float | Mapping[str, float] | None, settings: AdmissionSettings
+) -> tuple[Account, ...]:
+    """The account of a Mediator's own budget, if it has one."""
+    if budget is None:
+        return ()
+    from complaint_llm.routing.policies.budget import Account  # cold start: sqlite3
+    from complaint_llm.routing.policies.budget_book import limits_of
+
+    account = Account(
+        id, limits_of(budget), settings.state, whole=True, shared=settings.shared, workers=settings.workers
+    )
+    return (account,)
 
 
 def check_settings(given: Mapping[str, Any]) -> None:
@@ -160,17 +162,17 @@ _SPELLED: Mapping[str, Any] = {"strategy": str, "evidence": Mapping}
 
 def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
     """The cache that MEDIATOR.cache asks for: ``path``, ``ttl`` (seconds) and ``size`` (answers)."""
-    from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache
+    from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache  # cold start: the cache
 
     path = settings.get("path")
     size = settings.get("size", DEFAULT_SIZE)
     file, common = None, None
     if path is not None:
-        from complaint_llm.routing.cache.sqlite_store import CacheFile
+        from complaint_llm.routing.cache.sqlite_store import CacheFile  # cold start: sqlite3
 
         file = CacheFile(Path(path), size=size)
     if shared is not None:
-        from complaint_llm.routing.redis.cache import SharedCache
+        from complaint_llm.routing.redis.cache import SharedCache  # extra
 
         common = SharedCache(shared)
     return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)
@@ -180,8 +182,6 @@ def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> St
     """A strategy by name, a plugin's too where there is a host. Raises ConfigError for an unknown name."""
     if not isinstance(given, str):
         return given
-    from complaint_llm.routing.strategies import STRATEGIES, make_strategy
-
     if host is None or given in STRATEGIES:
         return make_strategy(given)
     offered = host.offer("complaint_llm_strategies", given)
@@ -195,7 +195,7 @@ def evidence_store(
 
     ``blocks`` is the URL of a store that a plugin of ``host`` offers. Raises ConfigError, PluginError.
     """
-    from complaint_llm.evidence import EvidenceStore
+    from complaint_llm.evidence import EvidenceStore  # cold start: evidence
 
     known = {"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings}
     url = known.get("blocks")
@@ -206,3 +206,21 @@ def evidence_store(
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
         known["blocks"] = offered(url)
     return EvidenceStore(**known)
+
+
+def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], config: Config | None) -> Provenance:
+    """The log in ``store``; records carry the digest of ``config`` without secrets, and the plugins' versions."""
+    from complaint_llm.client.provenance import Provenance  # cold start: evidence
+    from complaint_llm.config.parts import described
+    from complaint_llm.evidence import ProvenanceLog, config_digest
+
+    plugins = {"complaint-llm": __version__}
+    digest = None
+    if config is not None:
+        document: dict[str, Any] = {
+            "BACKENDS": [described(entry) for entry in config.backends],
+            "MEDIATOR": dict(config.mediator),
+        }
+        digest = config_digest(document)
+        plugins |= {entry.type.name: entry.type.version() for entry in config.backends}
+    return Provenance(ProvenanceLog(store.database, level=level, config_sha256=digest, plugins=plugins))

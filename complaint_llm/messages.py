@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeAlias
 
 from complaint_llm.message_shapes import arguments_text, call_fields, message_fields
 from complaint_llm.model_info import ModelInfo as ModelInfo
@@ -16,8 +16,16 @@ from complaint_llm.model_info import Price as Price
 from complaint_llm.model_info import TokenUsage as TokenUsage
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from complaint_llm.checks.check import Finding
     from complaint_llm.checks.quotes import Quote
+
+    Parsed = TypeVar("Parsed", default=Any)
+else:
+    from typing import TypeVar
+
+    Parsed = TypeVar("Parsed")
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "paused"]
@@ -179,14 +187,14 @@ class Attempt(NamedTuple):
     sent: bool = True
 
 
-class _Answer(NamedTuple):
+class _AnswerFields(NamedTuple, Generic[Parsed]):
     content: str
     tool_calls: tuple[ToolCall, ...]
     reasoning: str | None
     confidence: float | None
     token_usage: TokenUsage
     finish_reason: FinishReason | None
-    parsed: Any
+    parsed: Parsed
     cost: float | None
     backend: str
     model: str
@@ -198,7 +206,7 @@ class _Answer(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-class InferenceOutput(_Answer):
+class InferenceOutput(_AnswerFields[Parsed]):
     """An answer.
 
     ``confidence`` is exp(mean token log-probability) where ``logprobs=True`` asked for it. ``cost`` is in US dollars,
@@ -226,7 +234,7 @@ class InferenceOutput(_Answer):
         confidence: float | None = None,
         token_usage: TokenUsage = TokenUsage(),  # noqa: B008 - immutable
         finish_reason: FinishReason | None = None,
-        parsed: Any = None,
+        parsed: Parsed | None = None,
         cost: float | None = None,
         backend: str = "",
         model: str = "",
@@ -237,7 +245,7 @@ class InferenceOutput(_Answer):
         quotes: tuple[Quote, ...] = (),
         findings: tuple[Finding, ...] = (),
     ) -> Self:
-        return super().__new__(
+        return super().__new__(  # type: ignore[type-var]
             cls,
             content,
             tool_calls,
@@ -245,7 +253,7 @@ class InferenceOutput(_Answer):
             confidence,
             token_usage,
             finish_reason,
-            parsed,
+            parsed,  # type: ignore[arg-type]
             cost,
             backend,
             model,
@@ -272,7 +280,7 @@ class InferenceOutput(_Answer):
         return Message("assistant", self.content, self.tool_calls, extra=self.extra)
 
 
-_given_provenance = itemgetter(_Answer._fields.index("provenance"))
+_given_provenance = itemgetter(_AnswerFields._fields.index("provenance"))
 
 
 class EmbeddingOutput(NamedTuple):

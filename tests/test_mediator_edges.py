@@ -126,7 +126,7 @@ def test_what_is_cached_inside_a_pool_is_cached(tmp_path: Path) -> None:
 def test_a_cache_makes_no_backend_that_nobody_asks(tmp_path: Path) -> None:
     with Mediator.from_config(write_config(tmp_path, [mock("a", cache_enabled=True), mock("b")])) as mediator:
         mediator.generate("x")
-        assert [part.is_made for part in mediator.parts if not isinstance(part, Backend)] == [True, False]
+        assert [route.target.is_made for route in mediator.as_member().leaves()] == [True, False]
 
 
 # -- paid answers ----------------------------------------------------------------------------------------------------
@@ -162,7 +162,8 @@ def test_a_first_answer_is_paid_for_even_if_the_second_try_fails(tmp_path: Path)
             "ResponseFormatError: the answer is no JSON: Expecting value: line 1 column 1 (char 0)",
             "ServerError: HTTP 500",
         ]
-        (spent,) = (state.line for policy in backend.policies if (state := policy.state()).name == "budget")
+        states = [policy.state() for policy in backend.backend_target.policies]
+        (spent,) = (state.line for state in states if state.name == "budget")
         assert spent.startswith("10.0000 of 2000 dollars")
 
 
@@ -210,7 +211,7 @@ def test_a_text_is_no_list_of_prompts_and_a_width_is_given_once() -> None:
 def test_whatever_cannot_be_closed_the_rest_is(tmp_path: Path) -> None:
     """Backends that are only asked by their id, and the records of what was answered."""
     other = Fixed("other")
-    mediator = Mediator([CannotClose("a")], others={"other": other}, provenance="digests", folder=tmp_path)
+    mediator = Mediator([CannotClose("a")], others=[other], provenance="digests", folder=tmp_path)
     assert mediator.infer("x").provenance is not None
     assert mediator.generate("x", backend="other") == "other"
     with pytest.raises(BackendError, match="stuck"):
@@ -235,6 +236,7 @@ def test_the_budget_of_a_backend_that_cannot_be_closed_is_written_down(tmp_path:
     with pytest.raises(OSError, match="stuck"):
         backend.close()
     again = Fixed("a", costly, **keys)
-    (spent,) = (state.line for policy in again.policies if (state := policy.state()).name == "budget")
+    states = [policy.state() for policy in again.backend_target.policies]
+    (spent,) = (state.line for state in states if state.name == "budget")
     assert spent == "20.0000 of 2000 dollars"
     again.close()

@@ -25,6 +25,7 @@ from complaint_llm.routing.threads.fork import reset_in_child
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from complaint_llm.client.group import Member
     from complaint_llm.request import Request
 
 
@@ -46,6 +47,16 @@ def adapt(given: Any, **keys: Any) -> Backend:
     if location in ("local", "remote"):
         keys.setdefault("location", location)
     return AdaptedBackend(given, id=id, **keys)
+
+
+def as_member(given: Any) -> Member:
+    """What a group is made of, from a client, a member, or what can be adapted to a backend. Raises ConfigError."""
+    if isinstance(given, str):
+        raise ConfigError(f"{given!r} is a name, not a backend: names are looked up in a config only")
+    if isinstance(given, Mapping):
+        raise ConfigError("a mapping is no backend: make the backend first, only llm_router takes them inline")
+    own: Callable[[], Member] | None = getattr(given, "as_member", None)
+    return adapt(given).as_member() if own is None else own()
 
 
 class AdaptedBackend(Backend):

@@ -1,45 +1,44 @@
-"""Everything that answers is a Backend.
+"""What authors of backends write: one attempt, and what the backend can do.
 
-A provider's backend answers one attempt (``answer``, ``answer_stream``, ``answer_embedding``); the public methods
-(``asking``) carry deadline, retries, limits and fallback through the one attempt loop, the same for a backend used
-alone, a composed one and the Mediator. Any thread may call any method.
+Deadline, retries, limits, cache, fallback and counting belong to the host; the public methods (``Client``) carry them
+for a backend that is used alone as for one behind a Mediator. Any thread may call any method.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from complaint_llm.backends.answers.empty_answer import check_answered
-from complaint_llm.backends.answers.provider_state import sealed, with_own_state
-from complaint_llm.backends.asking import Asking
-from complaint_llm.backends.guarded import Guarded
-from complaint_llm.backends.model_catalog import ModelFacts
+from complaint_llm.backends.attempt import AttemptMaker
+from complaint_llm.backends.model_catalog import ModelCatalog
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
-from complaint_llm.backends.wire.call_ids import StreamedNewIds, known_ids, with_new_ids
-from complaint_llm.backends.wire.schema_refusal import Means, NativeSchemas
-from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
+from complaint_llm.backends.wire.schema_refusal import Means
+from complaint_llm.client.calls import Calls
+from complaint_llm.client.client import Client
+from complaint_llm.client.privacy import fixed_elsewhere
+from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader
+from complaint_llm.client.route import Route
+from complaint_llm.client.target import BackendTarget
+from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
-from complaint_llm.own_copy import own_fields
-from complaint_llm.request import EmbeddingRequest, Request, as_messages
+from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.routing.policies.bound import FREE
 from complaint_llm.routing.router import Router
-from complaint_llm.routing.target import Estimate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from complaint_llm.backends.answers.structured import Check
+    from complaint_llm.client.group import Member
     from complaint_llm.json_schema.given_keys import KeyRules
     from complaint_llm.routing.cache.response_cache import Cache
-    from complaint_llm.routing.target import EventStream, RetryPolicy, Target
-
-T = TypeVar("T")
+    from complaint_llm.routing.policies.bound import Bound
+    from complaint_llm.routing.target import Estimate
 
 Capability = Literal["stream", "tools", "images", "structured", "embeddings"]
 
 
-class Backend(Guarded):
+class Backend(Client):
     """The base of all backends.
 
     Constructors take the config keys of the type by name. Raises TypeError for an unknown key and ConfigError, with a
@@ -58,8 +57,15 @@ class Backend(Guarded):
     default_location: ClassVar[Literal["local", "remote"]] = "remote"
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = None
     """The JSON Schema of the type's own keys (or its file), which constructors hold their arguments to."""
+    needs_model: ClassVar[bool] = False
+    """Whether a call without any model name is a mistake."""
+    costs_nothing: ClassVar[bool] = False
+    """Whether nobody bills its answers, unless ``pricing`` says otherwise."""
+    prompt_overhead: int = 0
+    """The most tokens that this backend itself adds to a prompt."""
 
     _made_with: tuple[Sequence[Any], Mapping[str, Any]]
+    _key_rules: ClassVar[KeyRules]
 
     def __new__(cls, *given: Any, **keys: Any) -> Self:
         made = super().__new__(cls)
@@ -67,16 +73,23 @@ class Backend(Guarded):
         return made
 
     def __init__(self, **keys: Any) -> None:
-        super().__init__()
         given = resolve_aliases(keys)
         self._check_keys({**self._made_with[1], **given})
         self.options: Options = read_options(given, self._made_up_id())
         self.log = logging.getLogger(f"complaint_llm.backend.{self.options.id}")
-        self.facts = ModelFacts(self.type, self.capabilities, self.options, self.price_provider)
+        self.model_catalog = ModelCatalog(self.type, self.capabilities, self.options, self.price_provider)
+        self.attempt_maker = AttemptMaker(self)
         self._identities: dict[str | None, str] = {}
-        self._native_schemas = NativeSchemas(self.structured_output, self.refuses_schema, self.log)
-        self.guard_alone()
-        self._router = Router(cache=self._own_cache())
+
+    @property
+    def id(self) -> str:
+        """The name by which configs, attempts and errors call this backend."""
+        return self.options.id
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for a call, None where the config says nothing."""
+        return self.options.timeout
 
     # -- what an author writes -----------------------------------------------------------------------------------
 
@@ -86,26 +99,29 @@ class Backend(Guarded):
         The default collects ``answer_stream``; write at least one of the two.
         """
         if type(self).answer_stream is Backend.answer_stream:
-            from complaint_llm.backends.adapters import answer_as_written
+            from complaint_llm.backends.adapters import answer_as_written  # cold start: adapters
 
             return answer_as_written(self, request)
-        from complaint_llm.backends.streams import collect
+        from complaint_llm.backends.streams import collect  # cold start: streams
 
         return collect(self.answer_stream(request))
 
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
         """Answer once, piece by piece; the last event is ``Done``. The default hands the whole answer out at once."""
         if type(self).answer is Backend.answer:
-            from complaint_llm.backends.adapters import stream_as_written
+            from complaint_llm.backends.adapters import stream_as_written  # cold start: adapters
 
             return stream_as_written(self, request)
-        from complaint_llm.backends.streams import as_events
+        from complaint_llm.backends.streams import as_events  # cold start: streams
 
         return as_events(self.answer(request))
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         """Embed all texts of the request, once."""
         raise InvalidRequestError("has no embeddings: choose a backend with an embedding_model", sent=False)
+
+    def prepare_attempt(self, request: Request | EmbeddingRequest) -> None:
+        """Make ready what an attempt needs, before each; raises a BackendError. What takes long pauses the deadline."""
 
     def structured_output(self, request: Request) -> Means:
         """What the provider does for ``request.response_format``: holds answers to it ("native"), to a part of it
@@ -123,10 +139,6 @@ class Backend(Guarded):
         """
         return False
 
-    def model_info(self) -> ModelInfo:
-        """What is known of this backend's model. Prices are None where unknown."""
-        return self.facts.of(self.options.model or "")
-
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raise a BackendError if this backend cannot work; with ``connect`` it is contacted, but no prompt is sent."""
 
@@ -140,6 +152,15 @@ class Backend(Guarded):
     def unload(self) -> None:
         """Give back what ``load`` took; the next request loads it again."""
 
+    def close_resources(self) -> None:
+        """Free what this backend owns. Called once by ``close``."""
+
+    # -- what it can do, and what that costs: an author overrides what is different -------------------------------
+
+    def model_info(self) -> ModelInfo:
+        """What is known of this backend's model. Prices are None where unknown."""
+        return self.model_catalog.of(self.options.model or "")
+
     def supports_function_calling(self) -> bool:
         """Whether tools can be given."""
         return "tools" in self.capabilities
@@ -147,53 +168,17 @@ class Backend(Guarded):
     def supports_streaming(self) -> bool:
         """Whether answers arrive piece by piece rather than whole."""
         kind = type(self)
-        own = kind.stream_generate is not Asking.stream_generate or kind.generate_stream is not Asking.generate_stream
+        own = kind.stream_generate is not Client.stream_generate or kind.generate_stream is not Client.generate_stream
         return own or "stream" in self.capabilities
-
-    # -- what the attempt loop calls: see routing.target.Target ---------------------------------------------
-
-    @property
-    def timeout(self) -> float | None:
-        return self.options.timeout
-
-    @property
-    def retry(self) -> RetryPolicy:
-        return self.options.retry
-
-    @property
-    def weight(self) -> float:
-        return self.options.weight
-
-    @property
-    def caches(self) -> bool:
-        """Whether its answers may be kept and given again."""
-        return self.options.cache_enabled
-
-    @property
-    def cache_ttl(self) -> float | None:
-        return self.options.cache_ttl
-
-    @property
-    def cancellable(self) -> bool:
-        return self.interruptible
 
     @property
     def local(self) -> bool:
         """Whether data stays on this machine by type or by an explicit ``"location": "local"``."""
         return (self.options.location or self.default_location) == "local"
 
-    def targets(self, request: Request | EmbeddingRequest) -> Sequence[Target]:
-        """The backends that may answer, in the order to try them: this one, or a composed one's parts."""
-        return (self,)
-
-    def fixed_content(self) -> Mapping[str, Any]:
-        """What this backend puts into each request whatever is asked, by the config's keys for it."""
-        return {"extra_body": self.options.extra_body}
-
     def lacks(self, request: Request | EmbeddingRequest) -> str | None:
+        """What this backend cannot do for the request, as a phrase ("no images"), or None."""
         if request.privacy == "local":
-            from complaint_llm.privacy import fixed_elsewhere
-
             found = fixed_elsewhere(self.fixed_content())
             if found is not None:
                 return found
@@ -208,178 +193,9 @@ class Backend(Guarded):
             return "no images"
         return None
 
-    def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
-        """What an attempt may use at most; see ``routing.target.Estimate``."""
-        return self.facts.estimate(request)
-
-    @property
-    def embedding_model(self) -> str | None:
-        """The model whose vectors it gives: ``embedding_model``, else ``model`` where that is known to embed."""
-        options = self.options
-        if "embeddings" not in self.capabilities:
-            return None
-        if options.embedding_model is not None or options.model is None:
-            return options.embedding_model
-        from complaint_llm.backends.embedding_space import known_to_embed
-
-        return options.model if known_to_embed(options.model) else None
-
-    def context_window(self, request: Request | EmbeddingRequest) -> int | None:
-        """How many tokens a prompt may have, where the model is known; of texts to embed nothing is known."""
-        if isinstance(request, EmbeddingRequest):
-            return None
-        return self.facts.of(request.model or self.options.model or "").context_window
-
-    def cache_identity(self, request: Request) -> str | None:
-        """What an answer depends on beside the request; None where answers are not cached."""
-        options = self.options
-        if not options.cache_enabled:
-            return None
-        model = request.model or options.model
-        known = self._identities.get(model)
-        if known is None:
-            from complaint_llm.backends.identity import cache_identity
-
-            known = cache_identity(self, model, *self._made_with)
-            if len(self._identities) < 256:  # bounded: model names come from callers
-                self._identities[model] = known
-        return known
-
-    def answer_settings(self) -> Mapping[str, Any]:
-        """The settings of this backend that shape its answers, by name; no keys, limits, addresses or timeouts."""
-        from complaint_llm.backends.identity import shaping_settings
-
-        return shaping_settings(self, *self._made_with)
-
-    def attempt(self, request: Request) -> InferenceOutput:
-        bound = self.bind(request)
-        try:
-            return self._on_a_worker(lambda: self._shaped(request, bound), bound)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
-            named = self._named(error)
-            raise named from named.__cause__
-
-    def _on_a_worker(self, work: Callable[[], T], request: Request | EmbeddingRequest) -> T:
-        """Run what cannot be interrupted where it can be left behind at the deadline."""
-        if self.interruptible:
-            return work()
-        from complaint_llm.routing.threads.worker import run_abandonable
-
-        return run_abandonable(work, request.deadline, request.cancel, self.id)
-
-    def _shaped(self, given: Request, bound: Request) -> InferenceOutput:
-        """One answer, of the shape that is asked for."""
-        if bound.response_format is None:
-            output = self._answered(bound)
-        else:
-            from complaint_llm.backends.answers.structured import answer_structured
-
-            output = self._native_schemas.asked(
-                given, bound, lambda means: answer_structured(self._answered, given, bound, means)
-            )
-        if given.checks is None:
-            return output
-        from complaint_llm.backends.answers.answer_check import checked
-
-        return checked(given, output)
-
-    def _answered(self, request: Request) -> InferenceOutput:
-        """One finished answer: asked for whole, or collected from a stream where the config says ``"stream": true``."""
-        if self.options.stream and "stream" in self.capabilities:
-            from complaint_llm.backends.streams import collect
-
-            return self._finished(collect(self.answer_stream(request._replace(stream=True))), request)
-        return self._finished(self.answer(request), request)
-
-    def attempt_stream(self, request: Request) -> EventStream:
-        from complaint_llm.backends.streams import AttemptStream
-
-        bound = self.bind(request)
-        check = None
-        try:
-            if bound.response_format is None:
-                events = self._opened(bound)
-            else:
-                from complaint_llm.backends.answers.structured import Check, prepared
-
-                check = Check(bound)
-                events = self._native_schemas.asked(request, bound, lambda means: self._opened(prepared(bound, means)))
-        except Exception as error:  # noqa: BLE001
-            named = self._named(error)
-            raise named from named.__cause__
-        return AttemptStream(
-            events, self._named, lambda output: self._finished(_read(check, output, bound), bound)
-        )
-
-    def _opened(self, request: Request) -> Iterable[StreamEvent]:
-        if self.interruptible:
-            events = self.answer_stream(request)
-        else:
-            from complaint_llm.backends.answers.worker_stream import WorkerStream
-
-            events = WorkerStream(lambda: self.answer_stream(request), request.deadline, request.cancel, self.id)
-        known = known_ids(request.messages)
-        return StreamedNewIds(events, known) if known else events
-
-    def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        model = request.model or self.embedding_model
-        if not model:
-            raise InvalidRequestError("no embedding model: set embedding_model", backend=self.id, sent=False)
-        bound = request._replace(model=model)
-        try:
-            output = self._on_a_worker(lambda: self.answer_embedding(bound), bound)
-            if len(output.vectors) != len(request.texts):
-                raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(request.texts)} texts", model=model)
-        except Exception as error:  # noqa: BLE001
-            named = self._named(error)
-            raise named from named.__cause__
-        cost = output.cost
-        if cost is None and output.token_usage.total_tokens:
-            cost = self.facts.cost(model, output.token_usage, request.extra_body)
-        return output._replace(backend=self.id, model=output.model or model, cost=cost)
-
-    # -- inside --------------------------------------------------------------------------------------------------
-
-    def _own_cache(self) -> Cache | None:
-        if not self.options.cache_enabled:
-            return None
-        from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache
-
-        return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
-
-    def bind(self, request: Request) -> Request:
-        """The request as it is sent: this backend's own defaults under what the call gave."""
-        options, model = self.options, request.model or self.options.model
-        if model is None and self.needs_model:
-            raise InvalidRequestError('no model: set "model" or pass model=', backend=self.id, sent=False)
-        messages = request.messages
-        if options.system is not None and all(message.role != "system" for message in messages):
-            messages = as_messages(messages, options.system)
-        if any(message.extra for message in messages):
-            messages = with_own_state(messages, self.service_name())
-        params = request.params
-        if options.params:
-            params = {**options.params, **params} if params else options.params
-        extra = request.extra_body
-        if options.extra_body:
-            extra = {**options.extra_body, **extra} if extra else options.extra_body
-        return request._replace(messages=messages, model=model, params=params, extra_body=extra)
-
-    needs_model: ClassVar[bool] = False
-    """Whether a call without any model name is a mistake."""
-
-    def _finished(self, output: InferenceOutput, request: Request) -> InferenceOutput:
-        if not isinstance(output, InferenceOutput):
-            raise ResponseFormatError(f"it gave a {type(output).__name__}, not an InferenceOutput", model=request.model)
-        check_answered(output, request.model)
-        asked = request.model or ""
-        cost = output.cost
-        if cost is None and output.token_usage.total_tokens:
-            cost = self.facts.cost(asked, output.token_usage, request.extra_body)
-        if output.tool_calls:
-            output = with_new_ids(output, known_ids(request.messages))
-        own = output._replace(**own_fields(output), backend=self.id, model=output.model or asked, cost=cost)
-        return sealed(own, self.service_name()) if own.extra else own
+    def fixed_content(self) -> Mapping[str, Any]:
+        """What this backend puts into each request whatever is asked, by the config's keys for it."""
+        return {"extra_body": self.options.extra_body}
 
     def service_name(self) -> str:
         """Whose state the answers carry (``Message.extra``): no backend of another name gets it back."""
@@ -389,7 +205,75 @@ class Backend(Guarded):
         """The provider's id in the price list, None where the list cannot know what this backend costs."""
         return None
 
-    def _named(self, error: Exception) -> BackendError:
+    def longest_answer(self, request: Request) -> int | None:
+        """The most tokens of an answer to a request that says no ``max_tokens``; None: what the list of models says."""
+        return None
+
+    def sends_max_tokens(self, request: Request) -> bool:
+        """Whether the service is told ``max_tokens`` and keeps to it."""
+        return True
+
+    def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
+        """What an attempt may use at most; see ``routing.target.Estimate``."""
+        return self.model_catalog.estimate(request)
+
+    def bound(self, request: Request | EmbeddingRequest) -> Bound:
+        """The most that an attempt can cost, for budgets; see ``routing.policies.bound.Bound``."""
+        if self.costs_nothing and self.options.pricing is None:
+            return FREE
+        if isinstance(request, EmbeddingRequest):
+            return self.model_catalog.bound(request, None, sends_maximum=False)
+        return self.model_catalog.bound(
+            request,
+            self.longest_answer(request),
+            sends_maximum=self.sends_max_tokens(request),
+            overhead=self.prompt_overhead,
+        )
+
+    @property
+    def embedding_model(self) -> str | None:
+        """The model whose vectors it gives: ``embedding_model``, else ``model`` where that is known to embed."""
+        options = self.options
+        if "embeddings" not in self.capabilities:
+            return None
+        if options.embedding_model is not None or options.model is None:
+            return options.embedding_model
+        from complaint_llm.client.embedding_space import known_to_embed  # cold start: the list of models
+
+        return options.model if known_to_embed(options.model) else None
+
+    def model_to_embed(self) -> str | None:
+        """The model that is asked for vectors where a call names none."""
+        return self.embedding_model
+
+    def context_window(self, request: Request | EmbeddingRequest) -> int | None:
+        """How many tokens a prompt may have, where the model is known; of texts to embed nothing is known."""
+        if isinstance(request, EmbeddingRequest):
+            return None
+        return self.model_catalog.of(request.model or self.options.model or "").context_window
+
+    def cache_identity(self, request: Request) -> str | None:
+        """What an answer depends on beside the request; None where answers are not cached."""
+        options = self.options
+        if not options.cache_enabled:
+            return None
+        model = request.model or options.model
+        known = self._identities.get(model)
+        if known is None:
+            from complaint_llm.backends.identity import cache_identity  # cold start: the cache
+
+            known = cache_identity(self, model, *self._made_with)
+            if len(self._identities) < 256:  # bounded: model names come from callers
+                self._identities[model] = known
+        return known
+
+    def answer_settings(self) -> Mapping[str, Any]:
+        """The settings of this backend that shape its answers, by name; no keys, limits, addresses or timeouts."""
+        from complaint_llm.backends.identity import shaping_settings  # cold start: batches
+
+        return shaping_settings(self, *self._made_with)
+
+    def as_backend_error(self, error: Exception) -> BackendError:
         """The error with this backend's name on it; a foreign exception as a BackendError with its cause."""
         if isinstance(error, BackendError):
             error.backend = error.backend or self.id
@@ -398,6 +282,68 @@ class Backend(Guarded):
         wrapped = BackendError(f"failed inside the plugin: {type(error).__name__}: {error}", backend=self.id)
         wrapped.__cause__ = error
         return wrapped
+
+    # -- what the host asks --------------------------------------------------------------------------------------
+
+    @property
+    def backend_target(self) -> BackendTarget:
+        """What is kept for this backend however it is reached: limits, breaker, load, budget."""
+        found = vars(self).get("_target")
+        if found is None:
+            # Of two threads that come first, both take one.
+            found = vars(self).setdefault("_target", BackendTarget.of(self))
+        target: BackendTarget = found
+        return target
+
+    def stand_behind(self, target: BackendTarget) -> None:
+        """Be the backend of a target that was there before it. An id that its class did not hand on counts."""
+        vars(self)["_target"] = target
+        if self.id != target.id:
+            self.options = self.options._replace(id=target.id)
+
+    def as_member(self) -> Member:
+        """The route to it; one whose class did not call our ``__init__`` is adapted."""
+        if "options" not in vars(self):
+            from complaint_llm.backends.adapters import adapt  # cold start: adapters
+
+            return adapt(self).as_member()
+        return self._client().member
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        found: Calls | None = vars(self).get("_calls")
+        return found is not None and found.closed
+
+    def _client(self) -> Calls:
+        found: Calls | None = vars(self).get("_calls")
+        if found is None:
+            made = Calls(
+                Route(self.backend_target),
+                Router(cache=self._own_cache()),
+                RequestReader(timeout=self.options.timeout or DEFAULT_TIMEOUT),
+                free=self._free,
+                interruptible=self.interruptible,
+            )
+            found = vars(self).setdefault("_calls", made)  # of two threads that come first, both take one
+        return found
+
+    def _free(self) -> None:
+        try:
+            self.close_resources()
+        finally:
+            self.backend_target.close_account()
+
+    def _own_cache(self) -> Cache | None:
+        if not self.options.cache_enabled:
+            return None
+        from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache  # cold start: the cache
+
+        return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
+
+    def __repr__(self) -> str:
+        model = f" model={self.options.model!r}" if self.options.model else ""
+        return f"<{type(self).__name__} {self.id!r}{model}>"
 
     @classmethod
     def _made_up_id(cls) -> str:
@@ -410,14 +356,6 @@ class Backend(Guarded):
         if rules is None:
             rules = cls._key_rules = key_rules(cls.options_schema)
         rules.check(keys, cls._made_up_id())
-
-    _key_rules: ClassVar[KeyRules]
-
-
-def _read(check: Check | None, output: InferenceOutput, bound: Request) -> InferenceOutput:
-    """A streamed answer as what was asked for, with its quotes and what its checks find."""
-    output = output if check is None else check(output)
-    return output if bound.checks is None else bound.checks.examine(output)
 
 
 BaseBackend = Backend

@@ -161,7 +161,7 @@ class CommandBackend(Backend):
                 if finished.code:
                     raise self._no_answer(finished)
         except BackendError as error:
-            named = self._named(error)
+            named = self.as_backend_error(error)
             raise named from named.__cause__
 
     @property
@@ -221,14 +221,14 @@ class CommandBackend(Backend):
             raise BackendError(f"{self.command} is not installed{how}", sent=False)
         return str(Path(found).absolute())
 
-    def _named(self, error: Exception) -> BackendError:
+    def as_backend_error(self, error: Exception) -> BackendError:
         from complaint_llm.backends.redaction import without_secrets
         from complaint_llm.transport.failures import without_frames
 
         # Frames hold the answer and the environment in their locals.
         if isinstance(error, BackendError):
             without_frames(error)
-        return without_secrets(super()._named(error), self.redact)
+        return without_secrets(super().as_backend_error(error), self.redact)
 
     def _check_key(self) -> None:
         if self.needs_key and self.api_key is None:

@@ -30,7 +30,6 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
-from complaint_llm.routing.policies.admission import observe_headers
 from complaint_llm.secrets import Redactor, Secret
 from complaint_llm.transport import Response, ResponseStream, Transport
 
@@ -203,7 +202,7 @@ class HTTPBackend(Backend):
             cancel=request.cancel,
             local_only=request.privacy == "local",
         )
-        observe_headers(self.policies, stream.headers)
+        self.backend_target.observe_headers(stream.headers)
         if stream.status >= 400:
             raise self._error(self._logged(wire, _read(stream)))
         if (stream.headers.get("content-type") or "").startswith("application/json"):
@@ -249,11 +248,11 @@ class HTTPBackend(Backend):
                 "GET", self.models_path, None, deadline=Deadline(timeout), cancel=CancelToken()
             )
         except BackendError as error:
-            named = self._named(error)
+            named = self.as_backend_error(error)
             raise named from named.__cause__
         # A server without such a list is there all the same.
         if response.status in (401, 403) or response.status >= 500:
-            raise self._named(self._error(response))
+            raise self.as_backend_error(self._error(response))
 
     def service_name(self) -> str:
         """Known by the address: what one service signed, another on the same wire refuses."""
@@ -281,7 +280,7 @@ class HTTPBackend(Backend):
             cancel=request.cancel,
             local_only=request.privacy == "local",
         )
-        observe_headers(self.policies, response.headers)
+        self.backend_target.observe_headers(response.headers)
         if self.options.verbose:
             self._logged(wire, response)
         if response.status >= 400:
@@ -337,14 +336,14 @@ class HTTPBackend(Backend):
             response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact
         )
 
-    def _named(self, error: Exception) -> BackendError:
+    def as_backend_error(self, error: Exception) -> BackendError:
         from complaint_llm.backends.redaction import without_secrets
         from complaint_llm.transport.failures import without_frames
 
         # Frames hold the answer in their locals. Those of a foreign exception stay: they lead to a plugin's mistake.
         if isinstance(error, BackendError):
             without_frames(error)
-        return without_secrets(super()._named(error), self.redact)
+        return without_secrets(super().as_backend_error(error), self.redact)
 
     def _parsed(self, response: HTTPResponse) -> InferenceOutput:
         try:

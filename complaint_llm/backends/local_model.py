@@ -19,7 +19,6 @@ from complaint_llm.exceptions import (
     InvalidRequestError,
     ModelNotFoundError,
 )
-from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.threads.worker import run_abandonable
 
@@ -124,21 +123,18 @@ class LocalModelBackend(Backend, Generic[M]):
     def close_resources(self) -> None:
         self.unload()
 
-    def attempt(self, request: Request) -> InferenceOutput:
-        self._load_outside(request, embedding=False)
-        return super().attempt(request)
+    def prepare_attempt(self, request: Request | EmbeddingRequest) -> None:
+        """Load the model that the request needs, if it is not in memory. Raises ModelNotFoundError for another one."""
+        embedding = not isinstance(request, Request)
+        if embedding and request.model not in (None, self.model_name()):
+            message = f"has the model {self.model_name()}, not {request.model}"
+            raise ModelNotFoundError(message, backend=self.id, sent=False)
+        if not embedding or "embeddings" in self.capabilities:
+            self._load_outside(request, embedding=embedding)
 
-    def attempt_stream(self, request: Request) -> Any:
-        self._load_outside(request, embedding=False)
-        return super().attempt_stream(request)
-
-    def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        own = self.model_name()
-        if request.model not in (None, own):
-            raise ModelNotFoundError(f"has the model {own}, not {request.model}", backend=self.id, sent=False)
-        if "embeddings" in self.capabilities:
-            self._load_outside(request, embedding=True)
-        return super().attempt_embedding(request._replace(model=own))
+    def model_to_embed(self) -> str | None:
+        """Its only model."""
+        return self.model_name()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -149,9 +145,6 @@ class LocalModelBackend(Backend, Generic[M]):
         request.deadline.pause()
         try:
             self._load(request.cancel, embedding=embedding, offline=request.privacy == "local")
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
-            named = self._named(error)
-            raise named from named.__cause__
         finally:
             request.deadline.resume()
 
@@ -160,7 +153,7 @@ class LocalModelBackend(Backend, Generic[M]):
 
         def load() -> None:
             with self._loading:
-                if self._closed or embedding in self._models:
+                if self.is_closed or embedding in self._models:
                     return
                 self._keep(self.make_model(embedding=embedding, offline=offline), embedding=embedding)
 
@@ -172,7 +165,7 @@ class LocalModelBackend(Backend, Generic[M]):
 
     def _keep(self, model: M, *, embedding: bool) -> None:
         with self._lock:
-            if not self._closed:
+            if not self.is_closed:
                 self._models[embedding] = model
                 return
         # It was closed while the model was read: nobody else would free it.

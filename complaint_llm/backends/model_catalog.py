@@ -22,8 +22,8 @@ def _tokens(text: str) -> int:
     return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
 
 
-class ModelFacts:
-    """The facts of one backend's models, each looked up once. Any thread may call it.
+class ModelCatalog:
+    """What is known of one backend's models, each looked up once. Any thread may call it.
 
     ``provider`` names the provider in the price list, or None where the list cannot know what this backend costs; it is
     asked when a price is first needed. The config's own ``pricing`` counts before the list.

@@ -19,7 +19,7 @@ from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.request import Request, as_messages
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.base import Backend
+    from complaint_llm.client.group import Member
     from complaint_llm.mediator import Mediator
 
 CONNECT_SECONDS = 10.0
@@ -98,24 +98,24 @@ def _findings(mediator: Mediator, connect: bool) -> list[Finding]:
 
 def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
     try:
-        backend = mediator.backend(id)
-        info = backend.model_info()
+        member = mediator.as_member().member(id)
+        info = member.model_info()
     except (ComplaintLLMError, TypeError) as error:
         return Finding(id, type, "", "broken", str(error))
-    if mediator.config is not None and mediator.config.mediator.get("privacy") == "local" and not backend.local:
+    if mediator.config is not None and mediator.config.mediator.get("privacy") == "local" and not member.local:
         # Nor is it contacted: an address and a key would leave this machine.
         return Finding(id, type, info.name, "left out", 'not local: privacy "local" keeps everything on this machine')
-    note = "; ".join(filter(None, (_retirement(info.retires), *_budgets(backend))))
-    if backend.needs_model and not info.name and not backend.options.embedding_model:
+    note = "; ".join(filter(None, (_retirement(info.retires), *_budgets(member))))
+    if not info.name and _needs_model(member):
         note = 'no model: set "model", or name one in each call'
-    if backend.demo:
+    if member.demo:
         note = "demo text, not a model"
     try:
-        backend.check(CONNECT_SECONDS, connect=connect)
+        member.check(CONNECT_SECONDS, connect=connect)
     except ComplaintLLMError as error:
         return Finding(id, type, info.name, "unreachable" if connect else "broken", str(error))
     private = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
-    return Finding(id, type, info.name, "ready", note, leaving(backend, private=private))
+    return Finding(id, type, info.name, "ready", note, leaving(member, private=private))
 
 
 def _retirement(day: str | None) -> str:
@@ -130,10 +130,19 @@ def _retirement(day: str | None) -> str:
     return f"ends on {day}: plan a successor" if day <= soon else ""
 
 
-def _budgets(backend: Backend) -> list[str]:
-    """The state of each budget that holds for the backend, for a prompt of ``TYPICAL_PROMPT`` bytes."""
+def _needs_model(member: Member) -> bool:
+    """Whether a backend cannot be asked as long as no call names a model."""
+    return all(
+        route.client.needs_model and not route.target.options.embedding_model
+        for route in member.leaves()
+    )
+
+
+def _budgets(member: Member) -> list[str]:
+    """The state of each budget that holds for a backend, for a prompt of ``TYPICAL_PROMPT`` bytes."""
     from complaint_llm.routing.policies.budget import Budget
 
     request = Request(as_messages("x" * TYPICAL_PROMPT), Deadline(CONNECT_SECONDS), CancelToken())
-    states = [policy.state(request) for policy in backend.policies if isinstance(policy, Budget)]
+    policies = (policy for route in member.leaves() for policy in route.policies)
+    states = [policy.state(request) for policy in policies if isinstance(policy, Budget)]
     return [f"{state.name}: {state.line}" for state in states]

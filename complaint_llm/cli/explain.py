@@ -13,8 +13,7 @@ from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import write
 
 if TYPE_CHECKING:
-    from complaint_llm.explanation import Explanation
-    from complaint_llm.routing.explain import Considered
+    from complaint_llm.routing.explain import Considered, Explanation
 
 
 @click.command()

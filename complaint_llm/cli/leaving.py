@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.command import CommandBackend
-from complaint_llm.backends.composed import ComposedBackend
-from complaint_llm.backends.lazy import LazyBackend
-from complaint_llm.privacy import addresses
+from complaint_llm.client.group import Member
+from complaint_llm.client.privacy import addresses
 
 
 class Leaving(NamedTuple):
@@ -30,19 +29,20 @@ class Leaving(NamedTuple):
         return "; ".join((where, *(f"may fetch {each}" for each in self.fetches)))
 
 
-def leaving(backend: Backend | LazyBackend, *, private: bool) -> Leaving:
-    """What could leave by this backend, or by those that it is made of; ``private`` where the config says so of all."""
-    made = backend.backend if isinstance(backend, LazyBackend) else backend
-    if isinstance(made, ComposedBackend):
-        inner = [leaving(part, private=private) for part in made.parts]
-        return Leaving(
-            tuple(dict.fromkeys(host for each in inner for host in each.hosts)),
-            all(each.local for each in inner),
-            tuple(dict.fromkeys(what for each in inner for what in each.fetches)),
-        )
-    fixed = [found for key, value in made.fixed_content().items() for found in addresses(value, key)]
-    images = ["images that a prompt gives by address"] if "images" in made.capabilities and not made.demo else []
-    return Leaving(_hosts(made), made.local, () if private else (*images, *fixed))
+def leaving(member: Member, *, private: bool) -> Leaving:
+    """What could leave by a backend, or by those that it is made of; ``private`` where the config says so of all."""
+    each = [_leaving_by(backend, private=private) for route in member.leaves() if (backend := route.target.made)]
+    return Leaving(
+        tuple(dict.fromkeys(host for one in each for host in one.hosts)),
+        all(one.local for one in each),
+        tuple(dict.fromkeys(what for one in each for what in one.fetches)),
+    )
+
+
+def _leaving_by(backend: Backend, *, private: bool) -> Leaving:
+    fixed = [found for key, value in backend.fixed_content().items() for found in addresses(value, key)]
+    images = ["images that a prompt gives by address"] if "images" in backend.capabilities and not backend.demo else []
+    return Leaving(_hosts(backend), backend.local, () if private else (*images, *fixed))
 
 
 def _hosts(backend: Backend) -> tuple[str, ...]:

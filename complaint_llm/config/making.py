@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.lazy import LeftOutBackend
-from complaint_llm.backends.options import COMMON_KEYS
+from complaint_llm.backends.options import COMMON_KEYS, read_options
 from complaint_llm.backends.usual_key import usual_key
+from complaint_llm.client.route import Route
+from complaint_llm.client.target import LeftOutTarget
 from complaint_llm.config.parts import LeftOut, Part, is_entry, with_parts
 from complaint_llm.config.schema import Parameters
 from complaint_llm.exceptions import AuthenticationError, BackendError
@@ -47,14 +48,16 @@ def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
 def make_part(part: Part) -> Any:
     """A part that is written inline, as a backend; one that was left out answers every attempt with the reason."""
     if isinstance(part, LeftOut):
-        return left_out_backend(part)
+        return route_to_left_out(part)
     return make(part, {}) if is_entry(part) else part
 
 
-def left_out_backend(part: LeftOut) -> LeftOutBackend:
+def route_to_left_out(part: LeftOut) -> Route:
     """What stands for a part that was left out."""
     error = AuthenticationError if part.lacks == "key" else BackendError
-    return LeftOutBackend(part.id, error(part.reason, backend=part.id, sent=False), part.type.location == "local")
+    reason = error(part.reason, backend=part.id, sent=False)
+    options = read_options({"id": part.id, "max_retries": 0}, part.id)
+    return Route(LeftOutTarget(part.id, reason, options, local=part.type.location == "local"))
 
 
 def _usual_key(entry: BackendEntry, factory: Callable[..., Any]) -> Mapping[str, Secret]:

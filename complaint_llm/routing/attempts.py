@@ -23,7 +23,7 @@ from complaint_llm.messages import Attempt
 from complaint_llm.routing.failure import call_error, explained, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
-from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Target
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Rankable, Target
 from complaint_llm.routing.threads.waiting import FOREVER
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ class Attempts:
             self._back[id(target)] = self.rules.clock() + error.retry_after
 
 
-def excluded(target: Target, request: AnyRequest) -> str | None:
+def excluded(target: Rankable, request: AnyRequest) -> str | None:
     """Why this target must not or cannot be asked at all, or None."""
     if request.privacy == "local" and not target.local:
         return 'not local: privacy "local" keeps the request on this machine'

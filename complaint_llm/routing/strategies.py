@@ -177,6 +177,12 @@ def takes_no_turns(strategy: Strategy) -> bool:
     return type(strategy) in (Fallback, LowestCost)
 
 
+def queue_wait_of(strategy: Strategy) -> float:
+    """How many seconds a full local limit may hold a call while others are left; see ``Strategy``."""
+    wait: float = getattr(strategy, "max_queue_wait", FOREVER)
+    return wait
+
+
 def make_strategy(name: str, others: Mapping[str, Callable[[], Strategy]] | None = None) -> Strategy:
     """A strategy by name, from the built-in ones and ``others`` (plugins'). Raises ConfigError for an unknown one."""
     known = {**STRATEGIES, **(others or {})}

@@ -172,7 +172,30 @@ class Target(Protocol):
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput: ...
 
 
-C = TypeVar("C", bound=Target)
+class Rankable(Protocol):
+    """What a strategy asks of those that it puts into order: backends, or groups of them."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def demo(self) -> bool: ...
+    @property
+    def local(self) -> bool: ...
+    @property
+    def meter(self) -> Load: ...
+
+    def lacks(self, request: AnyRequest) -> str | None:
+        """What cannot be done for the request, as a phrase ("no images"), or None."""
+        ...
+
+    def estimate(self, request: AnyRequest) -> Estimate:
+        """What an attempt may use at most."""
+        ...
+
+
+C = TypeVar("C", bound=Rankable)
 
 
 class Strategy(Protocol):

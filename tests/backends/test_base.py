@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import pytest
 
 from complaint_llm.backends import Backend, FallbackBackend, Request
-from complaint_llm.call import CancelToken
+from complaint_llm.client.calls import Calls
+from complaint_llm.client.requests import RequestReader
 from complaint_llm.exceptions import (
     BackendError,
     CancelledError,
@@ -23,6 +24,7 @@ from complaint_llm.exceptions import (
     StreamInterruptedError,
 )
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta, TokenUsage, Tool
+from complaint_llm.routing.router import Router
 
 
 class Parrot(Backend):
@@ -233,15 +235,17 @@ def test_close_cancels_what_is_in_flight() -> None:
 def test_a_call_that_close_overtakes_is_refused() -> None:
     """Between its look at the backend and its being entered in the calls: close would not cancel it any more."""
 
-    class Overtaken(Parrot):
-        def _token(self) -> CancelToken:
-            token = super()._token()
-            self.close()
-            return token
+    class Overtaken(RequestReader):
+        def request(self, *given: Any, **named: Any) -> Request:
+            made = super().request(*given, **named)
+            calls.close()
+            return made
 
-    for ask in (Overtaken.generate, Overtaken.stream_generate, Overtaken.embed):
+    for ask in (Calls.infer, Calls.stream):
+        calls = Calls(Parrot().as_member(), Router(), Overtaken(), free=lambda: None)
         with pytest.raises(BackendError, match="is closed"):
-            ask(Overtaken(), "x")
+            ask(calls, "x", (), None, {})
+        assert calls.under_way == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -287,7 +291,7 @@ def test_a_wanted_backend_must_be_there() -> None:
 
 def test_cache_identity_changes_with_what_shapes_the_answer() -> None:
     """Two backends that would answer differently never share an answer; without caching there is none."""
-    request = Parrot(model="m")._request("hi", (), None, {})
+    request = RequestReader().request("hi", (), None, {})
     one = Parrot(model="m", cache_enabled=True, temperature=0).cache_identity(request)
     two = Parrot(model="m", cache_enabled=True, temperature=1).cache_identity(request)
     three = Endpoint("/a", model="m", cache_enabled=True).cache_identity(request)
@@ -309,13 +313,13 @@ class Endpoint(Parrot):
 def test_estimates_bound_the_cost() -> None:
     """The worst case counts the longest answer; without a bound there is no cost."""
     parrot = Parrot(model="m", max_tokens=100, pricing={"input": 1, "output": 1})
-    estimate = parrot.estimate(parrot._request("x" * 400, (), None, {}))
+    estimate = parrot.estimate(RequestReader().request("x" * 400, (), None, {}))
     assert estimate.prompt_tokens == 104
     assert estimate.completion_tokens == 100
     assert estimate.cost == pytest.approx(204 / 1e6)
-    assert Parrot(model="m").estimate(parrot._request("x", (), None, {})).cost is None
+    assert Parrot(model="m").estimate(RequestReader().request("x", (), None, {})).cost is None
     free = Parrot(model="m", pricing={"input": 0, "output": 0})
-    assert free.estimate(parrot._request("x", (), None, {})).cost == 0
+    assert free.estimate(RequestReader().request("x", (), None, {})).cost == 0
 
 
 def test_a_whole_answer_can_be_collected_from_a_stream() -> None:

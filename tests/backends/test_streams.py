@@ -11,8 +11,12 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend, Request
 from complaint_llm.backends.base import Capability
+from complaint_llm.client.calls import Calls
+from complaint_llm.client.requests import RequestReader
+from complaint_llm.client.route import Route
 from complaint_llm.exceptions import ServerError
 from complaint_llm.messages import Done, InferenceOutput, StreamError, StreamEvent, TextDelta, TokenUsage
+from complaint_llm.routing.router import Router
 
 WHOLE = Done(TokenUsage(), InferenceOutput("ab"))
 
@@ -89,14 +93,16 @@ def test_an_error_that_a_plugin_says_as_an_event_is_an_error_of_its_backend() ->
 
 @pytest.mark.parametrize("events", [0, 1, 3], ids=["untouched", "begun", "whole"])
 def test_a_stream_that_nobody_closes_is_forgotten_by_its_backend(events: int) -> None:
-    with Mediator([Streams("a", whole)]) as mediator:
-        for _ in range(3):
-            stream = mediator.infer_stream("x")
-            for _ in range(events):
-                next(stream)
-            del stream
-        gc.collect()
-        assert not mediator._calls.tokens
+    route = Route(Streams("a", whole).backend_target)
+    calls = Calls(route, Router(), RequestReader(), free=route.close)
+    for _ in range(3):
+        stream = calls.stream("x", (), None, {})
+        for _ in range(events):
+            next(stream)
+        del stream
+    gc.collect()
+    assert calls.under_way == 0
+    calls.close()
 
 
 def test_an_abandoned_stream_frees_its_slot_also_where_another_backend_failed_before_it() -> None:

@@ -56,7 +56,7 @@ class TransformersBackend(LocalModelBackend[Model]):
         try:
             module()
         except BackendError as error:
-            raise self._named(error) from error.__cause__
+            raise self.as_backend_error(error) from error.__cause__
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
         if request.model != self.options.model:

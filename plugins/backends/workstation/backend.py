@@ -91,7 +91,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
             elif connect and not is_fetched(*self._on_hub()):
                 look_on_hub(*self._on_hub(), timeout)
         except BackendError as error:
-            raise self._named(error) from error.__cause__
+            raise self.as_backend_error(error) from error.__cause__
 
     def context_window(self, request: Request | EmbeddingRequest) -> int | None:
         """``n_ctx``, which prompt and answer share; 0 is the model's own, which is not known before it is loaded."""

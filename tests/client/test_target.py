@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytest
 
 from complaint_llm.backends import Backend, FallbackBackend, Request
-from complaint_llm.backends.lazy import LazyBackend
+from complaint_llm.backends.options import read_options
+from complaint_llm.client.requests import RequestReader
+from complaint_llm.client.route import Route
+from complaint_llm.client.target import BackendTarget
 from complaint_llm.exceptions import BackendError, PluginError
 from complaint_llm.messages import InferenceOutput
 
@@ -22,11 +26,20 @@ class Plain(Backend):
         return InferenceOutput(self.id)
 
 
+def target(id: str, make: Callable[[], Backend], **keys: Any) -> BackendTarget:
+    """The target of an entry with these keys."""
+    return BackendTarget(id, make, read_options({"id": id, **keys}, id))
+
+
+def request() -> Request:
+    return RequestReader().request("x", (), None, {})
+
+
 def test_a_fallback_that_is_not_needed_is_not_made() -> None:
     """The first answers, so the second's code is never imported."""
-    first = LazyBackend("a", lambda: Plain(id="a"))
-    second = LazyBackend("b", lambda: Plain(id="b"))
-    assert FallbackBackend(first, [second]).generate("x") == "a"
+    first = target("a", lambda: Plain(id="a"))
+    second = target("b", lambda: Plain(id="b"))
+    assert FallbackBackend(Route(first), [Route(second)]).generate("x") == "a"
     assert first.is_made
     assert not second.is_made
 
@@ -40,11 +53,11 @@ def test_many_threads_make_it_once() -> None:
         made.append(Plain(id="a"))
         return made[-1]
 
-    lazy = LazyBackend("a", make)
+    late = target("a", make)
 
     def touch() -> None:
         start.wait()
-        assert lazy.backend.id == "a"
+        assert late.backend.id == "a"
 
     threads = [threading.Thread(target=touch) for _ in range(8)]
     for thread in threads:
@@ -60,19 +73,19 @@ def test_one_that_cannot_be_made_says_so_and_the_next_answers() -> None:
     def broken() -> Backend:
         raise PluginError("cannot import it")
 
-    lazy = LazyBackend("a", broken)
-    output = FallbackBackend(lazy, [Plain(id="b")]).infer("x")  # type: ignore[arg-type]
+    late = target("a", broken)
+    output = FallbackBackend(Route(late), [Plain(id="b")]).infer("x")
     assert output.content == "b"
     assert "could not be made: cannot import it" in (output.attempts[0].error or "")
     with pytest.raises(BackendError, match="could not be made") as caught:
-        lazy.attempt(Plain()._request("x", (), None, {}))
+        Route(late).attempt(request())
     assert isinstance(caught.value.__cause__, PluginError)
 
 
 def test_closing_one_that_was_never_made_makes_nothing() -> None:
     """``close`` does not import a provider only to close it."""
-    lazy = LazyBackend("a", lambda: pytest.fail("made"))
-    lazy.close()
+    late = target("a", lambda: pytest.fail("made"))
+    late.close()
 
 
 def test_whatever_a_plugins_class_raises_the_next_answers() -> None:
@@ -81,8 +94,8 @@ def test_whatever_a_plugins_class_raises_the_next_answers() -> None:
     def broken() -> Backend:
         raise ValueError("cannot read '5 GB'")
 
-    lazy = LazyBackend("a", broken)
-    output = FallbackBackend(lazy, [LazyBackend("b", lambda: Plain(id="b"))]).infer("x")
+    late = target("a", broken)
+    output = FallbackBackend(Route(late), [Route(target("b", lambda: Plain(id="b")))]).infer("x")
     assert output.content == "b"
     assert "could not be made: ValueError: cannot read '5 GB'" in str(output.attempts[0].error)
 
@@ -93,24 +106,24 @@ def test_one_that_cannot_be_made_is_neither_loaded_nor_well() -> None:
     def broken() -> Backend:
         raise PluginError("cannot import it")
 
-    lazy = LazyBackend("a", broken)
-    for ask in (lazy.load, lazy.check):
+    late = target("a", broken)
+    for ask in (Route(late).load, Route(late).check):
         with pytest.raises(BackendError, match="cannot import it"):
             ask()
-    assert not lazy.is_loaded()
+    assert not Route(late).is_loaded()
 
 
 def test_closed_while_it_is_being_made_it_is_closed_all_the_same() -> None:
     """Nobody else would free what it holds."""
-    lazy: LazyBackend
+    late: BackendTarget
 
     def make() -> Backend:
-        lazy.close()
+        late.close()
         return Plain(id="a")
 
-    lazy = LazyBackend("a", make)
+    late = target("a", make)
     with pytest.raises(BackendError, match="is closed"):
-        lazy.backend.generate("x")
+        late.backend.generate("x")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -123,8 +136,8 @@ def test_a_forked_child_can_make_what_a_thread_of_its_parent_was_making() -> Non
         go_on.wait(10)
         return Plain(id="a")
 
-    lazy = LazyBackend("a", make)
-    thread = threading.Thread(target=lambda: lazy.backend)
+    late = target("a", make)
+    thread = threading.Thread(target=lambda: late.backend)
     thread.start()
     assert making.wait(10)
     with warnings.catch_warnings():
@@ -135,7 +148,7 @@ def test_a_forked_child_can_make_what_a_thread_of_its_parent_was_making() -> Non
         try:
             threading.Timer(5.0, os._exit, [2]).start()
             go_on.set()
-            status = 0 if lazy.backend.id == "a" else 1
+            status = 0 if late.backend.id == "a" else 1
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
@@ -145,8 +158,8 @@ def test_a_forked_child_can_make_what_a_thread_of_its_parent_was_making() -> Non
 
 def test_nothing_is_made_to_learn_that_nothing_is_cached() -> None:
     """Only those that cache have a say in what a cached answer depends on."""
-    lazy = LazyBackend("a", lambda: Plain(id="a"))
-    assert lazy.cache_identity(Plain(id="b")._request("x", (), None, {})) is None
-    assert not lazy.is_made
-    caching = LazyBackend("a", lambda: Plain(id="a", cache_enabled=True), caches=True)
-    assert caching.cache_identity(Plain(id="b")._request("x", (), None, {})) is not None
+    late = target("a", lambda: Plain(id="a"))
+    assert Route(late).cache_identity(request()) is None
+    assert not late.is_made
+    caching = target("a", lambda: Plain(id="a", cache_enabled=True), cache_enabled=True)
+    assert Route(caching).cache_identity(request()) is not None

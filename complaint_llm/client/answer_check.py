@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from complaint_llm.request import Request
 
 
-def checked(given: Request, output: InferenceOutput) -> InferenceOutput:
+def check_answer(given: Request, output: InferenceOutput) -> InferenceOutput:
     """The output with quotes and findings. ``given`` is what the attempt was asked.
 
     Raises ReAsk where something was found and the model was not told yet, CheckFailedError where the next backend is to
@@ -39,7 +39,7 @@ def checked(given: Request, output: InferenceOutput) -> InferenceOutput:
     return output
 
 
-def settled(request: Request, output: InferenceOutput) -> InferenceOutput:
+def settle_checks(request: Request, output: InferenceOutput) -> InferenceOutput:
     """The answer of a whole call. One that was kept from an earlier call is checked again.
 
     Raises CheckFailedError where findings are a failure.

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm import __version__
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, Recorded, RequestFacts, config_digest, parse_cid
+from complaint_llm.evidence import ProvenanceLog, Recorded, RequestFacts, parse_cid
 
 if TYPE_CHECKING:
-    from complaint_llm.config import Config
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
 
@@ -54,19 +52,3 @@ def schema_digest(schema: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of a JSON Schema: its keys sorted, no blanks."""
     text = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], config: Config | None) -> Provenance:
-    """The log in ``store``; records carry the digest of ``config`` without secrets, and the plugins' versions."""
-    plugins = {"complaint-llm": __version__}
-    digest = None
-    if config is not None:
-        from complaint_llm.config.parts import described
-
-        document: dict[str, Any] = {
-            "BACKENDS": [described(entry) for entry in config.backends],
-            "MEDIATOR": dict(config.mediator),
-        }
-        digest = config_digest(document)
-        plugins |= {e.type.name: e.type.version() for e in config.backends}
-    return Provenance(ProvenanceLog(store.database, level=level, config_sha256=digest, plugins=plugins))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.exceptions import InvalidRequestError
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from complaint_llm.request import EmbeddingRequest
     from complaint_llm.routing.target import Target
+
+E = TypeVar("E", bound="Target")
 
 _DATA = Path(__file__).parents[1] / "data" / "embedding_models.json"
 
@@ -25,9 +27,7 @@ def known_to_embed(model: str) -> bool:
     return name.startswith(_prefixes())
 
 
-def in_one_space(
-    found: Sequence[Target], declared: Sequence[Target], request: EmbeddingRequest
-) -> Sequence[Target]:
+def in_one_space(found: Sequence[E], declared: Sequence[E], request: EmbeddingRequest) -> Sequence[E]:
     """Those of ``found`` (in the order to try them) whose vectors are of one space.
 
     The space is the model that the call names, else that of the first of ``declared`` (in the order of the config) with
@@ -38,13 +38,13 @@ def in_one_space(
         named = [each for each in found if each.embedding_model == model]
         # A model that the call names and nobody is set to: each is asked for that very model.
         return named or found
-    able = next((each.id for each in declared if each.lacks(request) is None), None)
-    return [each for each in found if each.id == able] or found
+    first = next((each.id for each in declared if each.lacks(request) is None), None)
+    return [each for each in found if each.id == first] or found
 
 
 def in_declared_space(
-    found: Sequence[Target], id: str, model: str | None, left_out: Mapping[str, str]
-) -> Sequence[Target]:
+    found: Sequence[E], id: str, model: str | None, left_out: Mapping[str, str]
+) -> Sequence[E]:
     """Those of ``found`` whose vectors are of the space that the backend ``id`` is declared to have.
 
     Raises InvalidRequestError where nobody has it, with the reason why that backend was ``left_out``.

@@ -1,18 +1,17 @@
-"""What shapes the answers of each of many backends, for batches that are resumed later."""
+"""What shapes the answers of each member of a group, for batches that are resumed later."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.base import Backend
-from complaint_llm.backends.composed import ComposedBackend, Part, find_part, only_mocks
-from complaint_llm.backends.lazy import LazyBackend, RefusingBackend
 from complaint_llm.batch.input.task_items import task_id as _task_id
 from complaint_llm.batch.journal.shape import Shape, shape_of
 from complaint_llm.request import EMPTY, GENERATION_KEYS, as_messages
 
 if TYPE_CHECKING:
+    from complaint_llm.client.group import Group
+    from complaint_llm.client.route import Route
     from complaint_llm.messages import Prompt
     from complaint_llm.tasks.task import Task
 
@@ -21,19 +20,19 @@ _REPLACED = GENERATION_KEYS | {"model", "system"}
 """Settings in whose place a call's own stand; ``extra_body`` is merged."""
 
 
-class PartsSettings:
-    """The settings of ``parts`` and of what they are made of; a backend is made when its settings are first asked for.
+class GroupSettings:
+    """The settings of a group's backends; one is made when its settings are first asked for.
 
     ``common`` are parameters of all requests. One thread at a time may use it.
     """
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        group: Group,
         common: Mapping[str, Any] = EMPTY,
         find_task: Callable[[str], Task] | None = None,
     ) -> None:
-        self._parts = parts
+        self._group = group
         self._find_task = find_task
         self._task = _task_id(common)
         self._common = frozenset(name for name, value in common.items() if value is not None)
@@ -72,14 +71,15 @@ class PartsSettings:
 
     def has_model(self) -> bool:
         """Whether there is a backend that is no mock."""
-        return not all(map(only_mocks, self._parts))
+        return not all(route.demo for route in self._routes())
 
     def _read(self, id: str) -> Mapping[str, Any] | None:
-        part = find_part(self._parts, id)
-        made = part.backend if isinstance(part, LazyBackend) else part
-        if not isinstance(made, Backend) or isinstance(made, (ComposedBackend, RefusingBackend)):
-            return None
-        return made.answer_settings()
+        found = next((route for route in self._routes() if route.id == id), None)
+        return None if found is None else found.answer_settings()
+
+    def _routes(self) -> Iterator[Route]:
+        for member in (*self._group.members, *self._group.others):
+            yield from member.leaves()
 
 
 def _has_system_turn(prompt: Prompt) -> bool:

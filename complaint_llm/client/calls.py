@@ -1,0 +1,219 @@
+"""The calls of one client: from a request, through the router, to an answer; and their end when it is closed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.call import CancelToken
+from complaint_llm.client.embedding_space import in_one_space
+from complaint_llm.client.streams import LiveStream
+from complaint_llm.exceptions import BackendError, EvidenceError
+from complaint_llm.request import EMPTY, EmbeddingRequest, Request
+from complaint_llm.routing.threads.fork import reset_in_child
+
+if TYPE_CHECKING:
+    from complaint_llm.batch import Ask
+    from complaint_llm.client.group import Member
+    from complaint_llm.client.requests import RequestReader
+    from complaint_llm.client.route import Route
+    from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
+    from complaint_llm.routing.router import Router
+    from complaint_llm.routing.target import AnyRequest
+
+Seal = Callable[[Request, "InferenceOutput", "Sequence[Route]"], "InferenceOutput"]
+"""What is done to each answer before it is handed out; the routes are those that could give it."""
+
+EmbeddingRoutes = Callable[["Sequence[Route]"], "Sequence[Route] | None"]
+"""Those of the routes whose vectors are of the declared space; None where none is declared."""
+
+
+class Calls:
+    """Makes the calls of one client, whose ``member`` answers them; see ``Client`` for what each means.
+
+    ``free`` frees what the client owns when it is closed; ``seal`` is done to each answer; ``prepare`` is done before
+    anything is sent; ``embedding_routes`` chooses by the space that a config declares, if it declares one; ``workers``
+    is the usual width of its batches. Any thread may call it. Adding to the set of tokens
+    and discarding from it are atomic: a call enters its token and then looks whether it came too late, so ``close``
+    misses none.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        router: Router,
+        reader: RequestReader,
+        *,
+        free: Callable[[], None],
+        seal: Seal | None = None,
+        prepare: Callable[[], object] | None = None,
+        embedding_routes: EmbeddingRoutes | None = None,
+        workers: int = 8,
+        interruptible: bool = True,
+    ) -> None:
+        self.member = member
+        self.reader = reader
+        self.workers = workers
+        self.closed = False
+        self._router = router
+        self._free = free
+        self._seal = seal
+        self._prepare = prepare
+        self._embedding_routes = embedding_routes
+        self._interruptible = interruptible
+        self._tokens: set[CancelToken] = set()
+        reset_in_child(self)
+
+    @property
+    def id(self) -> str:
+        """The name by which errors call the client."""
+        return self.member.id
+
+    @property
+    def under_way(self) -> int:
+        """How many calls are under way."""
+        return len(self._tokens)
+
+    def infer(
+        self,
+        messages: Prompt,
+        tools: Sequence[ToolLike],
+        temperature: float | None,
+        params: Mapping[str, Any],
+        *,
+        router: Router | None = None,
+        cancel: CancelToken | None = None,
+    ) -> InferenceOutput:
+        """The whole answer; ``cancel`` cancels it too."""
+        request = self.reader.request(messages, tools, temperature, params)
+        with self._entered(request, cancel):
+            routes = self._routes(request, params.get("backend"))
+            output = (router or self._router).answer(request, routes)
+            if request.checks is not None:
+                output = _settle_checks(request, output)
+            return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, routes)
+
+    def stream(
+        self, messages: Prompt, tools: Sequence[ToolLike], temperature: float | None, params: Mapping[str, Any]
+    ) -> LiveStream:
+        """The answer as events."""
+        request = self.reader.request(messages, tools, temperature, params, stream=True)
+        self._enter(request)
+        try:
+            routes = self._routes(request, params.get("backend"))
+            stream = self._router.stream(request, routes)
+        except BaseException:
+            self._leave(request)
+            raise
+        seal = self._seal
+
+        def finish(output: InferenceOutput) -> InferenceOutput:
+            output = _settle_checks(request, output)
+            return output if seal is None else seal(request, output, routes)
+
+        plain = seal is None and request.checks is None
+        return LiveStream(stream, lambda: self._leave(request), None if plain else finish)
+
+    def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingOutput:
+        """The vectors of texts, all of one model."""
+        request = self.reader.embedding(texts, params)
+        with self._entered(request):
+            return self._router.embed(request, self._routes_of_one_space(request, params.get("backend")))
+
+    def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
+        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
+
+        Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
+        """
+        self.reader.check(common)
+        router = self._router.for_batches()
+
+        def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
+            given = {**common, **params}
+            tools, temperature = given.pop("tools", ()), given.pop("temperature", None)
+            return self.infer(prompt, tools, temperature, given, router=router, cancel=cancel)
+
+        return ask
+
+    def close(self) -> None:
+        """Cancel what is under way (its callers get an error that says so) and free what it owns. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        for token in tuple(self._tokens):
+            token.cancel(f"{self.id} was closed")
+        self._free()
+        if not self._interruptible:
+            self._name_abandoned()
+
+    def after_fork(self) -> None:
+        """The calls are the parent's: to cancel one here would shut its connection down there."""
+        self._tokens = set()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _entered(self, request: AnyRequest, cancel: CancelToken | None = None) -> Iterator[None]:
+        self._enter(request)
+        if cancel is not None:
+            cancel.attach(request.cancel.cancel)
+        try:
+            yield
+        finally:
+            self._leave(request)
+            if cancel is not None:
+                cancel.detach(request.cancel.cancel)
+
+    def _enter(self, request: AnyRequest) -> None:
+        self._tokens.add(request.cancel)
+        if self.closed:
+            self._leave(request)
+            raise BackendError("is closed", backend=self.id, sent=False)
+
+    def _leave(self, request: AnyRequest) -> None:
+        self._tokens.discard(request.cancel)
+
+    def _routes(self, request: AnyRequest, wanted: str | None, order: str = "routes") -> Sequence[Route]:
+        if self._prepare is not None:
+            self._prepare()
+        if wanted is not None:
+            return self.member.routes_of(wanted, request, order)
+        found: Sequence[Route] = getattr(self.member, order)(request)
+        return found
+
+    def _routes_of_one_space(self, request: EmbeddingRequest, wanted: str | None) -> Sequence[Route]:
+        found = self._routes(request, wanted)
+        if self._embedding_routes is not None and wanted is None and request.model is None:
+            declared = self._embedding_routes(found)
+            if declared is not None:
+                return declared
+        return in_one_space(found, self._routes(request, wanted, "routes_as_declared"), request)
+
+    def _name_abandoned(self) -> None:
+        # cold start: threads that can be left behind
+        from complaint_llm.routing.threads.worker import abandoned_workers
+
+        for worker in abandoned_workers(self.id):
+            logging.getLogger(f"complaint_llm.backend.{self.id}").warning(
+                "%s: closed while %s still runs; it cannot be interrupted", self.id, worker
+            )
+
+
+def _settle_checks(request: Request, output: InferenceOutput) -> InferenceOutput:
+    """The answer, unless what its checks found is a failure."""
+    # cold start: checks
+    from complaint_llm.client.answer_check import settle_checks
+
+    return settle_checks(request, output)
+
+
+def _seal_or_hand_over(
+    seal: Seal, request: Request, output: InferenceOutput, routes: Sequence[Route]
+) -> InferenceOutput:
+    try:
+        return seal(request, output, routes)
+    except EvidenceError as error:
+        error.output = output  # it was paid for, and is not lost with its record
+        raise

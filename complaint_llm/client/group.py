@@ -1,0 +1,324 @@
+"""Members that may answer for one another, and the strategy that puts them into order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from complaint_llm.client.once import Once
+from complaint_llm.client.route import OPEN, Route, Terms
+from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
+from complaint_llm.routing.strategies import leaves_none_out, takes_no_turns
+
+if TYPE_CHECKING:
+    from complaint_llm.client.admission_settings import AdmissionSettings
+    from complaint_llm.messages import ModelInfo
+    from complaint_llm.routing.target import AnyRequest, Estimate, Strategy
+
+Member: TypeAlias = "Route | Group"
+"""What a group is made of: a way to one backend, or another group. Both have the same methods."""
+
+
+class Closable(Protocol):
+    """Whoever owns what a group is made of."""
+
+    def close(self) -> None: ...
+
+
+class Composition(NamedTuple):
+    """What a group is: its members in the order in which they are named, and their strategy.
+
+    ``owner`` is the client that the group belongs to, if that is closed with it; ``others`` are members that are only
+    asked by their id.
+    """
+
+    members: Sequence[Member]
+    strategy: Strategy
+    owner: Closable | None = None
+    others: Sequence[Member] = ()
+
+
+class Group:
+    """Members of which one answers. They make the attempts; a group only says who may, and in which order.
+
+    It is composed when it is first asked, by ``compose``. ``stands_in`` says whether mocks answer here in the place of
+    models that were left out: then their answers say that they are a demonstration. Any thread may call it.
+    """
+
+    demo = False
+    weight = 1.0
+
+    def __init__(
+        self,
+        id: str,
+        compose: Callable[[], Composition],
+        *,
+        stands_in: Callable[[], bool] | None = None,
+        close: Callable[[], None] | None = None,
+        caches: bool | None = None,
+    ) -> None:
+        self.id = id
+        self._caches = caches
+        self._compose = compose
+        self._settings: AdmissionSettings | None = None
+        self._composition = Once(self._placed_composition, _close if close is None else _leave_open)
+        self._close_elsewhere = close
+        self._stands_in = stands_in
+        self._demonstrations: dict[int, Route] = {}
+
+    def __repr__(self) -> str:
+        return f"<Group {self.id!r}>"
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """In the order in which they are named."""
+        return self._composition.get().members
+
+    @property
+    def others(self) -> Sequence[Member]:
+        """Members that are only asked by their id."""
+        return self._composition.get().others
+
+    @property
+    def strategy(self) -> Strategy:
+        return self._composition.get().strategy
+
+    # -- who may answer ------------------------------------------------------------------------------------------
+
+    def routes(self, request: AnyRequest) -> Sequence[Route]:
+        """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
+        ordered = self.strategy.order(self.members, request)
+        return self._permitted((each for member in ordered for each in member.routes(request)), request)
+
+    def routes_as_named(self, request: AnyRequest) -> Sequence[Route]:
+        """The same without anybody's turn being taken: in the order in which they are named, where a strategy's own
+        depends on turns."""
+        members = self.members
+        ordered = self.strategy.order(members, request) if takes_no_turns(self.strategy) else members
+        return self._permitted((each for member in ordered for each in member.routes_as_named(request)), request)
+
+    def routes_as_declared(self, request: AnyRequest) -> Sequence[Route]:
+        """The same in the order in which they are named, whatever any strategy says."""
+        found = (each for member in self.members for each in member.routes_as_declared(request))
+        return self._permitted(found, request)
+
+    def routes_of(self, id: str, request: AnyRequest, order: str = "routes") -> Sequence[Route]:
+        """Those of the member of this id, or of what it is made of, but nothing that is not asked here.
+
+        ``order`` names the method that puts them into order. Raises InvalidRequestError.
+        """
+        other = find_member(self.others, id)
+        if other is not None:
+            found: Iterable[Route] = getattr(other, order)(request)
+            return self._permitted(found, request)
+        here = self.routes_as_named(request)
+        if not leaves_none_out(self.strategy):
+            ordered = self.strategy.order(self.members, request)
+            offered = {id_of(each) for member in ordered for each in member.routes_as_named(request)}
+            here = [each for each in here if id_of(each) in offered]
+        member = find_member(self.members, id)
+        if member is None or not member.members:
+            chosen = [each for each in here if each.id == id]
+        else:
+            known = {id_of(each): each for each in here}
+            within: Iterable[Route] = getattr(member, order)(request)
+            chosen = [known[id_of(each)] for each in within if id_of(each) in known]
+        if not chosen:
+            names = ", ".join(each.id for each in here)
+            raise InvalidRequestError(f"no backend {id!r} here; there are: {names}", sent=False)
+        return chosen
+
+    def leaves(self) -> Sequence[Route]:
+        """The routes of all members, in the order in which they are named."""
+        return [leaf for member in self.members for leaf in member.leaves()]
+
+    def only_mocks(self) -> bool:
+        """Whether nothing but mocks would answer."""
+        return all(leaf.demo for leaf in self.leaves())
+
+    def find(self, id: str) -> Member | None:
+        """The member of this id, one that is only asked by its id, or one inside of another."""
+        return find_member((*self.members, *self.others), id)
+
+    def member(self, id: str) -> Member:
+        """The same. Raises ConfigError if there is none."""
+        found = self.find(id)
+        if found is not None:
+            return found
+        known = dict.fromkeys(each.id for each in (*self.members, *self.others))
+        raise ConfigError(f"no backend {id!r} here; there are: {', '.join(known)}")
+
+    def as_member(self) -> Group:
+        """This one."""
+        return self
+
+    def under(self, terms: Terms) -> Group:
+        """The same members by paths that begin with ``terms``."""
+        if terms == OPEN:
+            return self
+
+        def compose() -> Composition:
+            inner = self._composition.get()
+            return inner._replace(members=[each.under(terms) for each in inner.members])
+
+        return Group(self.id, compose, stands_in=self._stands_in, close=self.close, caches=self._caches)
+
+    def place(self, settings: AdmissionSettings) -> None:
+        """Let a Mediator say how the limits of all backends in it are kept, those of a later composition too."""
+        self._settings = self._settings or settings
+        if self._composition.is_made:
+            for member in self.members:
+                member.place(settings)
+
+    # -- what a strategy asks of a member ------------------------------------------------------------------------
+
+    @property
+    def meter(self) -> Group:
+        """How busy its members are together."""
+        return self
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way at all of them."""
+        return sum(member.meter.in_flight for member in self.members)
+
+    @property
+    def latency(self) -> float | None:
+        """Average of those that answered yet, in seconds."""
+        known = [seconds for member in self.members if (seconds := member.meter.latency) is not None]
+        return sum(known) / len(known) if known else None
+
+    def lacks(self, request: AnyRequest) -> str | None:
+        """What no member can do for the request."""
+        reasons = [member.lacks(request) for member in self.members]
+        return None if None in reasons else reasons[0]
+
+    def estimate(self, request: AnyRequest) -> Estimate:
+        """That of its first member."""
+        return self.first().estimate(request)
+
+    @property
+    def local(self) -> bool:
+        """Whether every member is."""
+        return all(member.local for member in self.members)
+
+    @property
+    def caches(self) -> bool:
+        """Whether answers of any member may be kept."""
+        if self._caches is not None:
+            return self._caches
+        return any(member.caches for member in (*self.members, *self.others))
+
+    # -- what a client asks of a member --------------------------------------------------------------------------
+
+    @property
+    def client(self) -> Closable | None:
+        """The client that it belongs to, made now if it was not yet."""
+        return self._composition.get().owner
+
+    def first(self) -> Member:
+        """The first that is no mock beside others."""
+        members = self.members
+        return next((member for member in members if not member.demo), members[0])
+
+    def model_info(self) -> ModelInfo:
+        return self.first().model_info()
+
+    def supports_function_calling(self) -> bool:
+        return any(member.supports_function_calling() for member in self.members)
+
+    def supports_streaming(self) -> bool:
+        return any(member.supports_streaming() for member in self.members)
+
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+        """Raise a BackendError if none of the members can work."""
+        faults: list[BackendError] = []
+        for member in self.members:
+            try:
+                member.check(timeout, connect=connect)
+            except BackendError as fault:
+                faults.append(fault)
+            else:
+                return
+        raise BackendError(f"no part can work: {'; '.join(map(str, faults))}", backend=self.id) from faults[0]
+
+    def load(self) -> None:
+        for member in self.members:
+            member.load()
+
+    def is_loaded(self) -> bool:
+        return all(member.is_loaded() for member in self.members)
+
+    def unload(self) -> None:
+        for member in self.members:
+            member.unload()
+
+    def close(self) -> None:
+        """Close the client that it belongs to, now or as soon as it is made; without one, the members."""
+        if self._close_elsewhere is None:
+            self._composition.close()
+        else:
+            self._close_elsewhere()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _placed_composition(self) -> Composition:
+        composition = self._compose()
+        if self._settings is not None:
+            for member in (*composition.members, *composition.others):
+                member.place(self._settings)
+        return composition
+
+    def _permitted(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
+        """Each backend once; a mock only where there is nothing else, for it never stands in for a model that failed;
+        on a private path, what is local."""
+        once = {id_of(each): each for each in found}.values()
+        kept = [each for each in once if not (each.terms.private and request.privacy is None and not each.local)]
+        models = [each for each in kept if not each.demo]
+        if models or self._stands_in is None or not kept or not self._stands_in():
+            return models or kept
+        return [self._demonstration(each) for each in kept]
+
+    def _demonstration(self, route: Route) -> Route:
+        known = self._demonstrations.get(id(route))
+        if known is None:
+            known = self._demonstrations.setdefault(id(route), route.under(Terms(demonstration=True)))
+        return known
+
+
+def close_all(id: str, members: Collection[Closable]) -> None:
+    """Close each, whichever of them cannot be. Raises BackendError with every reason."""
+    failed: list[BaseException] = []
+    for member in members:
+        try:
+            member.close()
+        except Exception as error:  # noqa: BLE001 - one that cannot close must not keep the others open
+            failed.append(error)
+    if failed:
+        reasons = "; ".join(str(error) or type(error).__name__ for error in failed)
+        raise BackendError(f"closing failed: {reasons}", backend=id) from failed[0]
+
+
+def find_member(members: Sequence[Member], id: str) -> Member | None:
+    """The member of this id among them, else inside one of them."""
+    for member in members:
+        if member.id == id:
+            return member
+    inside = (find_member(member.members, id) for member in members if member.members)
+    return next((found for found in inside if found is not None), None)
+
+
+def id_of(route: Route) -> int:
+    """What tells backends apart: two that nobody gave an id have the same one."""
+    return id(route.target)
+
+
+def _close(composition: Composition) -> None:
+    if composition.owner is not None:
+        composition.owner.close()
+    else:
+        close_all("group", composition.members)
+
+
+def _leave_open(composition: Composition) -> None:
+    """What is the same by another path is closed where it was first composed."""

@@ -1,0 +1,175 @@
+"""From a prompt and a call's parameters to the request that is routed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.client.privacy import content_elsewhere
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.messages import Prompt, ToolLike
+from complaint_llm.request import (
+    EMPTY,
+    EmbeddingRequest,
+    Request,
+    as_generation,
+    as_messages,
+    as_response_format,
+    as_tools,
+)
+
+if TYPE_CHECKING:
+    from complaint_llm.checks.check import Check
+    from complaint_llm.tasks.task import Task
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds for a whole call: the official SDKs' default; reasoning models are silent for minutes."""
+
+R = TypeVar("R", Request, EmbeddingRequest)
+
+_OF_EMBEDDINGS = frozenset(("model", "backend", "timeout", "privacy", "extra_body"))
+
+
+def built_in_task(id: str) -> Task:
+    """One of the package's own tasks. Raises ConfigError."""
+    # cold start: tasks
+    from complaint_llm.tasks.load import built_in
+
+    return built_in(id)
+
+
+def built_in_checks() -> Mapping[str, Check]:
+    """The package's own checks by name."""
+    # cold start: checks
+    from complaint_llm.checks.answer_checks import BUILT_IN
+
+    return BUILT_IN
+
+
+def cite_nothing(cids: Sequence[str]) -> None:
+    """Evidence cannot be cited where no provenance is kept. Raises InvalidRequestError."""
+    raise InvalidRequestError('evidence is cited in provenance: set MEDIATOR "provenance"', sent=False)
+
+
+class RequestReader(NamedTuple):
+    """Reads what users pass in. Immutable; any thread may call it.
+
+    ``timeout`` (seconds) and ``privacy`` hold where a call says nothing; ``find_task`` and ``checks`` are the tasks and
+    checks that a call may name; ``cite`` raises where evidence cannot be cited. All methods raise InvalidRequestError
+    for a wrong value and TypeError for an unknown parameter, before anything is sent.
+    """
+
+    timeout: float = DEFAULT_TIMEOUT
+    privacy: Literal["local"] | None = None
+    find_task: Callable[[str], Task] = built_in_task
+    checks: Callable[[], Mapping[str, Check]] = built_in_checks
+    cite: Callable[[Sequence[str]], None] = cite_nothing
+
+    def request(
+        self,
+        prompt: Prompt,
+        tools: Sequence[ToolLike],
+        temperature: float | None,
+        params: Mapping[str, Any],
+        *,
+        stream: bool = False,
+    ) -> Request:
+        """One question to a model."""
+        checks = None
+        if params and params.get("task") is not None:
+            # cold start: tasks
+            from complaint_llm.client.task_call import asked_for_task
+
+            prompt, params, checks = asked_for_task(self.find_task, self.checks(), prompt, params)
+        messages = as_messages(prompt, params.get("system") if params else None)
+        plain = Request(
+            messages=messages,
+            deadline=Deadline(self._timeout_of(params)),
+            cancel=CancelToken(),
+            privacy=self._privacy_of(params),
+            stream=stream,
+        )
+        if not params and temperature is None and not tools:
+            return self._kept_here(plain)
+        given = params.get("response_format")
+        evidence = tuple(params.get("evidence") or ())
+        if evidence:
+            self.cite(evidence)
+        request = plain._replace(
+            model=_model_of(params),
+            params=as_generation(params, temperature),
+            tools=as_tools(tools) if tools else (),
+            response_format=None if given is None else as_response_format(given),
+            extra_body=_extra_body_of(params),
+            evidence=evidence,
+            checks=checks,
+        )
+        if checks is None and request.response_format is not None:
+            # cold start: checks
+            from complaint_llm.client.task_call import with_quotes
+
+            request = with_quotes(request)
+        return self._kept_here(request)
+
+    def embedding(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingRequest:
+        """Texts to be embedded."""
+        unknown = params.keys() - _OF_EMBEDDINGS
+        if unknown:
+            raise TypeError(f"embeddings got an unexpected parameter {min(unknown)!r}")
+        return self._kept_here(
+            EmbeddingRequest(
+                texts=tuple(texts),
+                deadline=Deadline(self._timeout_of(params)),
+                cancel=CancelToken(),
+                model=_model_of(params),
+                extra_body=_extra_body_of(params),
+                privacy=self._privacy_of(params),
+            )
+        )
+
+    def check(self, common: Mapping[str, Any]) -> None:
+        """Look at what all prompts of a batch are to be asked with."""
+        given = dict(common)
+        task = given.pop("task", None)
+        if task is not None:
+            # cold start: tasks
+            from complaint_llm.tasks.apply import TaskCall
+
+            self.find_task(TaskCall.read(task).id)
+        self.request("", given.pop("tools", ()), given.pop("temperature", None), given)
+
+    def _kept_here(self, request: R) -> R:
+        """The request, unless it is private and whoever answers would fetch some of it."""
+        found = None if request.privacy is None else content_elsewhere(request)
+        if found is not None:
+            raise InvalidRequestError(found, sent=False)
+        return request
+
+    def _timeout_of(self, params: Mapping[str, Any]) -> float:
+        given = params.get("timeout")
+        if given is None:
+            return self.timeout
+        if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+            raise InvalidRequestError(f"timeout is a number of seconds above 0, not {given!r}", sent=False)
+        return float(given)
+
+    def _privacy_of(self, params: Mapping[str, Any]) -> Literal["local"] | None:
+        given = params.get("privacy")
+        if given not in (None, "local"):
+            raise InvalidRequestError(f'privacy is "local" or nothing, not {given!r}', sent=False)
+        return given or self.privacy
+
+
+def _model_of(params: Mapping[str, Any]) -> str | None:
+    given = params.get("model")
+    if given is not None and not isinstance(given, str):
+        raise InvalidRequestError(f"model is a text, not {type(given).__name__}", sent=False)
+    return given
+
+
+def _extra_body_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = params.get("extra_body") or EMPTY
+    if not isinstance(given, Mapping):
+        raise InvalidRequestError(f"extra_body is a mapping, not {type(given).__name__}", sent=False)
+    return given
