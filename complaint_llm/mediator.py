@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 from complaint_llm.assembly import (
     admission_settings,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.evidence import EvidenceStore
+    from complaint_llm.evidence.typed import Deletion, EvidenceRecord, EvidenceStatements
     from complaint_llm.request import Request
     from complaint_llm.routing.explain import Explanation
     from complaint_llm.routing.target import Strategy
@@ -316,29 +317,37 @@ class Mediator(Client):
                 self._evidence = evidence_store(self._folder, self._evidence, self._privacy, host)
             return self._evidence
 
-    def submit_evidence(self, data: bytes, evidence_type: str, **facts: Any) -> dict[str, Any]:
-        """Store evidence and its record; see ``EvidenceStore.submit_evidence``."""
-        return self.evidence.submit_evidence(data, evidence_type, **facts)
+    def submit_evidence(
+        self, data: bytes, evidence_type: str, **statements: Unpack[EvidenceStatements]
+    ) -> EvidenceRecord:
+        """Store evidence and its record; see ``EvidenceStore.submit_evidence``.
 
-    def submit_evidence_file(self, path: str | Path, evidence_type: str, **facts: Any) -> dict[str, Any]:
+        >>> record = mediator.submit_evidence(letter, "document", user_id="client-17")  # doctest: +SKIP
+        >>> record["cid"]  # doctest: +SKIP
+        """
+        return cast("EvidenceRecord", self.evidence.submit_evidence(data, evidence_type, **statements))
+
+    def submit_evidence_file(
+        self, path: str | Path, evidence_type: str = "document", **statements: Unpack[EvidenceStatements]
+    ) -> EvidenceRecord:
         """Store a file of any size; see ``EvidenceStore.submit_evidence_file``."""
-        return self.evidence.submit_evidence_file(path, evidence_type, **facts)
+        return cast("EvidenceRecord", self.evidence.submit_evidence_file(path, evidence_type, **statements))
 
-    def get_evidence_by_cid(self, cid: str) -> dict[str, Any]:
+    def get_evidence_by_cid(self, cid: str) -> EvidenceRecord:
         """The newest record of this content. Raises EvidenceNotFoundError."""
-        return self.evidence.get_evidence_by_cid(cid)
+        return cast("EvidenceRecord", self.evidence.get_evidence_by_cid(cid))
 
     def retrieve_evidence(self, cid: str) -> bytes:
         """The content, every block verified. Raises EvidenceNotFoundError, EvidenceCorruptedError."""
         return self.evidence.retrieve_evidence(cid)
 
-    def get_user_evidence(self, user_id: str) -> list[dict[str, Any]]:
+    def get_user_evidence(self, user_id: str) -> list[EvidenceRecord]:
         """The records of one user."""
-        return self.evidence.get_user_evidence(user_id)
+        return cast("list[EvidenceRecord]", self.evidence.get_user_evidence(user_id))
 
-    def delete_evidence(self, cid: str) -> dict[str, Any]:
-        """Forget the records of this content."""
-        return self.evidence.delete_evidence(cid)
+    def delete_evidence(self, cid: str) -> Deletion:
+        """Forget the records of this content. Raises EvidenceNotFoundError."""
+        return cast("Deletion", self.evidence.delete_evidence(cid))
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.call import CancelToken
@@ -88,12 +87,19 @@ class Calls:
     ) -> InferenceOutput:
         """The whole answer; ``cancel`` cancels it too."""
         request = self.reader.request(messages, tools, temperature, params)
-        with self._entered(request, cancel):
+        self._enter(request)
+        if cancel is not None:
+            cancel.attach(request.cancel.cancel)
+        try:
             routes = self._routes(request, params.get("backend"))
             output = (router or self._router).answer(request, routes)
             if request.checks is not None:
                 output = _settle_checks(request, output)
             return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, routes)
+        finally:
+            self._leave(request)
+            if cancel is not None:
+                cancel.detach(request.cancel.cancel)
 
     def stream(
         self, messages: Prompt, tools: Sequence[ToolLike], temperature: float | None, params: Mapping[str, Any]
@@ -119,8 +125,11 @@ class Calls:
     def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingOutput:
         """The vectors of texts, all of one model."""
         request = self.reader.embedding(texts, params)
-        with self._entered(request):
+        self._enter(request)
+        try:
             return self._router.embed(request, self._routes_of_one_space(request, params.get("backend")))
+        finally:
+            self._leave(request)
 
     def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
@@ -153,18 +162,6 @@ class Calls:
         self._tokens = set()
 
     # -- inside --------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _entered(self, request: AnyRequest, cancel: CancelToken | None = None) -> Iterator[None]:
-        self._enter(request)
-        if cancel is not None:
-            cancel.attach(request.cancel.cancel)
-        try:
-            yield
-        finally:
-            self._leave(request)
-            if cancel is not None:
-                cancel.detach(request.cancel.cancel)
 
     def _enter(self, request: AnyRequest) -> None:
         self._tokens.add(request.cancel)

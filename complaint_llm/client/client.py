@@ -82,8 +82,8 @@ class Client(ABC):
         messages: Prompt,
         tools: Sequence[ToolLike] = (),
         temperature: float | None = None,
-        **params: Any,
-    ) -> InferenceOutput:
+        **params: Unpack[InferParameters],
+    ) -> InferenceOutput[Any]:
         """The whole answer. With a pydantic class as ``response_format``, ``parsed`` is an instance of it.
 
         >>> output = mediator.infer(letter, response_format=Claims)  # doctest: +SKIP
@@ -168,8 +168,8 @@ class Client(ABC):
         batch_size: int | None = None,
         timeout: float | None = None,
         on_error: Literal["raise", "return"] = "raise",
-        **params: Any,
-    ) -> list[Any]:
+        **params: Unpack[BatchParameters],
+    ) -> list[str] | list[str | Exception]:
         """The texts in the order of the prompts, asked by ``max_workers`` threads (``batch_size`` is a synonym).
 
         ``timeout`` is per prompt, in seconds. Every prompt runs; then failures raise BatchError with ``.results`` and

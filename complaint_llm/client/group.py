@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
@@ -60,6 +60,7 @@ class Group:
         self.id = id
         self._caches = caches
         self._compose = compose
+        self._is_plain = False
         self._settings: AdmissionSettings | None = None
         self._composition = Once(self._placed_composition, _close if close is None else _leave_open)
         self._close_elsewhere = close
@@ -87,7 +88,10 @@ class Group:
 
     def routes(self, request: AnyRequest) -> Sequence[Route]:
         """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
-        ordered = self.strategy.order(self.members, request)
+        composition = self._composition.get()
+        ordered: Any = composition.strategy.order(composition.members, request)
+        if self._is_plain:
+            return cast("Sequence[Route]", ordered)
         return self._permitted((each for member in ordered for each in member.routes(request)), request)
 
     def routes_as_named(self, request: AnyRequest) -> Sequence[Route]:
@@ -267,6 +271,7 @@ class Group:
         if self._settings is not None:
             for member in (*composition.members, *composition.others):
                 member.place(self._settings)
+        self._is_plain = _all_plain(composition.members)
         return composition
 
     def _permitted(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
@@ -306,6 +311,15 @@ def find_member(members: Sequence[Member], id: str) -> Member | None:
             return member
     inside = (find_member(member.members, id) for member in members if member.members)
     return next((found for found in inside if found is not None), None)
+
+
+def _all_plain(members: Sequence[Member]) -> bool:
+    """Whether each is a route of its own to a model, with nothing to be left out: then the strategy's order stands."""
+    routes = [member for member in members if isinstance(member, Route)]
+    return (
+        len({id_of(route) for route in routes}) == len(members)
+        and not any(route.demo or route.terms.private for route in routes)
+    )
 
 
 def id_of(route: Route) -> int:

@@ -46,8 +46,11 @@ class BackendTarget:
         self.meter = Meter()
         self.options = options
         """The common keys of the backend; until it is made, of its entry."""
+        self.is_made = False
+        """Whether the backend is there already."""
         self._make = make
-        self._backend = Once(self._made_for_this, _close)
+        self._made: Backend | None = None
+        self._once = Once(self._make_for_this, _close)
         self._lock = threading.Lock()
         self._settings: AdmissionSettings | None = None
         self._policies: Sequence[Policy] | None = None
@@ -58,14 +61,17 @@ class BackendTarget:
     def of(cls, backend: Backend) -> BackendTarget:
         """The target of a backend that was made already."""
         target = cls(backend.id, lambda: backend, backend.options, demo=backend.demo)
-        target._backend = Once.of(backend, _close)
+        target._once = Once.of(backend, _close)
+        target.is_made, target._made = True, backend
         return target
 
     @property
     def backend(self) -> Backend:
         """The backend itself, made now if it was not yet. Raises BackendError if it cannot be."""
+        if self._made is not None:
+            return self._made
         try:
-            return self._backend.get()
+            return self._once.get()
         except Exception as error:
             known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
             reason = str(error) if known else f"{type(error).__name__}: {error}"
@@ -74,15 +80,12 @@ class BackendTarget:
     @property
     def made(self) -> Backend | None:
         """The backend, made now if it was not yet; None if it cannot be."""
+        if self._made is not None:
+            return self._made
         try:
             return self.backend
         except BackendError:
             return None
-
-    @property
-    def is_made(self) -> bool:
-        """Whether the backend is there already."""
-        return self._backend.is_made
 
     @property
     def local(self) -> bool:
@@ -112,7 +115,7 @@ class BackendTarget:
 
     def close(self) -> None:
         """Close the backend, now or as soon as it is made; that closes its account too."""
-        self._backend.close()
+        self._once.close()
 
     def close_account(self) -> None:
         """Close the book of its budget."""
@@ -127,10 +130,11 @@ class BackendTarget:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _made_for_this(self) -> Backend:
+    def _make_for_this(self) -> Backend:
         backend = self._make()
         backend.stand_behind(self)
         self.options = backend.options
+        self.is_made, self._made = True, backend
         return backend
 
     def _open_policies(self) -> Sequence[Policy]:
