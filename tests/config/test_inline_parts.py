@@ -197,7 +197,7 @@ def test_in_code_a_bare_name_without_its_key_is_listed_and_the_next_answers() ->
     with LLMRouterBackend("r", "openai", "m", [router("xai", MockBackend(id="z", echo=True))]) as backend:
         with pytest.raises(AuthenticationError, match="OPENAI_API_KEY"):
             LLMRouterBackend("r", "openai", "m").generate("x")
-        assert backend.parts[0].id == "r/openai"
+        assert backend.members[0].id == "r/openai"
 
 
 def test_a_mock_answers_only_where_all_else_was_left_out_and_says_so(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_in_code_texts_are_as_they_are_and_a_mappings_references_are_filled(monk
     monkeypatch.setenv("GREETING", "hello")
     mapping = {**ECHO, "system": "$GREETING"}
     with LLMRouterBackend("r", mapping, "m", ["mock"], system="pay $GREETING") as backend:
-        assert [part.options.system for part in backend.parts] == ["hello", "pay $GREETING"]
+        assert [route.target.options.system for route in backend.as_member().leaves()] == ["hello", "pay $GREETING"]
 
 
 def test_parts_of_one_type_have_ids_of_their_own(tmp_path: Path) -> None:
