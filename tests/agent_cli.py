@@ -26,7 +26,7 @@ import pytest
 from peers import ROOT, AIMock, free_port, need_peer
 
 from complaint_llm.exceptions import BackendError
-from tests.steady_clock import running_clock
+from complaint_llm.testing.steady_clock import running_clock
 
 if TYPE_CHECKING:
     from complaint_llm.backends import CommandBackend

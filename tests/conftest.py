@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from peers import aimock, aimock_process  # noqa: F401
 
 from complaint_llm.backends import registered
-from tests.steady_clock import SteadyClock, running_clock
+from complaint_llm.testing.steady_clock import SteadyClock, running_clock
 
 if TYPE_CHECKING:
     from tests.routing.redis_peer import RedisPeer

@@ -28,8 +28,8 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta, TokenUsage
+from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.whole import write_config
-from tests.steady_clock import SteadyClock
 
 
 class Fixed(Backend):

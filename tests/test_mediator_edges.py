@@ -13,8 +13,8 @@ from complaint_llm import Mediator
 from complaint_llm.backends import Backend, Request
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, EvidenceError, ServerError
 from complaint_llm.messages import InferenceOutput, TokenUsage
+from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.whole import write_config
-from tests.steady_clock import SteadyClock
 
 
 class Fixed(Backend):

@@ -25,7 +25,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
 )
 from complaint_llm.messages import InferenceOutput
-from tests.steady_clock import SteadyClock
+from complaint_llm.testing.steady_clock import SteadyClock
 
 KEY = "sk-canary-0123456789"
 

@@ -11,10 +11,10 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, StreamInterruptedError
+from complaint_llm.testing.steady_clock import SteadyClock
 from tests.faults.conftest import Faults, Told, ask, backend_at
 from tests.faults.left_open import Lists, held_locks, left_open
 from tests.faults.modes import ANSWER, KEY, MODES, PIECE, WELL, Mode
-from tests.steady_clock import SteadyClock
 
 each_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 both_ways = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])

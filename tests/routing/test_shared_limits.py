@@ -21,7 +21,7 @@ from complaint_llm.routing.admission import admission
 from complaint_llm.routing.candidate import AnyRequest, Estimate, Outcome, Policy
 from complaint_llm.routing.shared import SharedState, SharedStateLostError
 from complaint_llm.secrets import Secret
-from tests.steady_clock import SteadyClock
+from complaint_llm.testing.steady_clock import SteadyClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

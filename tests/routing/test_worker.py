@@ -14,7 +14,7 @@ from complaint_llm.exceptions import BackendTimeoutError, CancelledError, RateLi
 from complaint_llm.routing.admission import admission
 from complaint_llm.routing.candidate import Outcome
 from complaint_llm.routing.worker import abandoned_workers, run_abandonable
-from tests.steady_clock import SteadyClock
+from complaint_llm.testing.steady_clock import SteadyClock
 
 
 def test_the_value_or_the_error_of_the_work_comes_back() -> None:

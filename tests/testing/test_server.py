@@ -12,7 +12,7 @@ import pytest
 
 from complaint_llm.testing import FaultyServer, Reply
 from complaint_llm.testing.dialects import WIRES, Content
-from tests.steady_clock import SteadyClock
+from complaint_llm.testing.steady_clock import SteadyClock
 
 
 def post(server: FaultyServer, path: str, body: Any, timeout: float = 5) -> tuple[int, Any, bytes]:

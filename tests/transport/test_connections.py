@@ -13,9 +13,9 @@ import pytest
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendConnectionError, CancelledError
+from complaint_llm.testing.steady_clock import SteadyClock
 from complaint_llm.transport import Transport
 from complaint_llm.transport.connection import Connection
-from tests.steady_clock import SteadyClock
 from tests.transport.faulty import HANG, REQUEST, Drip, FaultyServer, Pause, ok
 
 BODY = b"{}"

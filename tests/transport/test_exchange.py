@@ -17,9 +17,9 @@ from complaint_llm.exceptions import (
     InvalidRequestError,
     ResponseFormatError,
 )
+from complaint_llm.testing.steady_clock import SteadyClock
 from complaint_llm.transport import Transport
 from complaint_llm.transport.wire import PolledWire
-from tests.steady_clock import SteadyClock
 from tests.transport.faulty import HANG, REQUEST, RESET, Drip, FaultyServer, Pause, Script, ok
 
 LIMIT = 0.5

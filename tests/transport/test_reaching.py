@@ -20,10 +20,10 @@ from complaint_llm.exceptions import (
     ConfigError,
 )
 from complaint_llm.secrets import Secret
+from complaint_llm.testing.steady_clock import SteadyClock
 from complaint_llm.transport import Transport
 from complaint_llm.transport.origin import is_loopback_address, parse_origin
 from complaint_llm.transport.resolve import numeric, resolve
-from tests.steady_clock import SteadyClock
 from tests.transport.faulty import HANG, REQUEST, Drip, FaultyServer, ok, read_request
 
 TLS = Path(__file__).parent / "tls"

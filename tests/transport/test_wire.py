@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from complaint_llm.testing.steady_clock import SteadyClock
 from complaint_llm.transport import wire as wire_module
 from complaint_llm.transport.secure import PolledTLS
 from complaint_llm.transport.wire import PolledWire, wire_over
-from tests.steady_clock import SteadyClock
 
 TLS = Path(__file__).parent / "tls"
 BIG = bytes(range(256)) * (1 << 14)  # 4 MiB: more than the kernel's buffers hold

@@ -12,7 +12,7 @@ from complaint_llm import Mediator
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import BackendError, BudgetExceededError, RateLimitError, ResponseFormatError
 from complaint_llm.testing import FaultyServer, Reply
-from tests.steady_clock import SteadyClock
+from complaint_llm.testing.steady_clock import SteadyClock
 
 
 def write(folder: Path, entry: dict[str, Any], **mediator: Any) -> Path:

@@ -24,7 +24,7 @@ from complaint_llm.exceptions import (  # noqa: E402
     ContextLengthError,
     InvalidRequestError,
 )
-from tests.steady_clock import SteadyClock  # noqa: E402
+from complaint_llm.testing.steady_clock import SteadyClock  # noqa: E402
 
 pytestmark = [
     pytest.mark.peer("transformers"),

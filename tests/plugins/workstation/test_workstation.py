@@ -25,7 +25,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
     ResponseFormatError,
 )
-from tests.steady_clock import SteadyClock
+from complaint_llm.testing.steady_clock import SteadyClock
 
 pytestmark = pytest.mark.peer("llama.cpp")
 
