@@ -66,7 +66,7 @@ def check_one_limit(results: list[BatchResult], admitted: list[float]) -> None:
     """Redis admitted each request, never more than the limit in a window, to two processes other than this one; and no
     worker began before it was admitted."""
     assert len(admitted) == len(results)
-    assert most_in_any(admitted, WINDOW) == LIMIT
+    assert most_in_any(admitted, WINDOW) <= LIMIT
     assert all(start >= place - TICK for start, place in zip(sorted(began(results)), admitted, strict=True))
     assert len(processes(results) - {os.getpid()}) == 2
 
