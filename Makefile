@@ -66,7 +66,7 @@ test: .venv-test/ready
 	.venv-test/bin/python $(PYTEST) $(TESTS)
 
 endurance: .venv-test/ready
-	.venv-test/bin/python $(PYTEST) -m endurance --timeout 3600 $(TESTS)
+	COMPLAINT_LLM_ALL_EXAMPLES=1 .venv-test/bin/python $(PYTEST) -m "endurance or sampled" --timeout 3600 $(TESTS)
 
 dev: .venv-dev/ready
 

@@ -26,6 +26,7 @@ import pytest
 from peers import ROOT, AIMock, free_port, need_peer
 
 from complaint_llm.exceptions import BackendError
+from complaint_llm.testing.steady_clock import running_clock
 
 if TYPE_CHECKING:
     from complaint_llm.backends import CommandBackend
@@ -168,15 +169,15 @@ def _main(name: str, program: str, aimock: str) -> dict[str, Any]:
 
 def _questions(mock: AIMock, backend: CommandBackend) -> dict[str, Any]:
     def ask(prompt: Any, **params: Any) -> dict[str, Any]:
-        started = time.monotonic()
         try:
-            output = backend.infer(prompt, **params)
+            with running_clock() as clock:
+                output = backend.infer(prompt, **params)
         except BackendError as error:
             told: dict[str, Any] = {"error": type(error).__name__, "status": error.status, "text": str(error)}
         else:
             told = output._replace(attempts=(), metadata={})._asdict()
             told["token_usage"] = output.token_usage._asdict()
-        return {**told, "seconds": time.monotonic() - started}
+        return {**told, "seconds": clock()}
 
     def bodies() -> list[dict[str, Any]]:
         return [entry["body"] for entry in mock.journal()]

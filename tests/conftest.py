@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from peers import aimock, aimock_process  # noqa: F401
 
 from complaint_llm.backends import registered
+from complaint_llm.testing.steady_clock import SteadyClock, running_clock
 
 if TYPE_CHECKING:
     from tests.routing.redis_peer import RedisPeer
@@ -30,6 +31,13 @@ def redis_server(tmp_path: Path) -> Iterator[RedisPeer]:
     peer.start()
     yield peer
     peer.kill()
+
+
+@pytest.fixture
+def steady_clock() -> Iterator[SteadyClock]:
+    """For what must end in time, at any load."""
+    with running_clock() as clock:
+        yield clock
 
 
 @pytest.fixture(autouse=True)

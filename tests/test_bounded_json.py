@@ -19,6 +19,7 @@ from complaint_llm.bounded_json import (
     is_deeper,
     loads,
 )
+from tests.sampled import sampled
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -56,7 +57,7 @@ def test_what_holds_too_much_is_refused(name: str, kind: str) -> None:
 
 
 @given(VALUES)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@sampled(80, of=1000, suppress_health_check=[HealthCheck.too_slow])
 def test_what_holds_little_is_read_as_json_reads_it(value: Any) -> None:
     """Texts and bytes alike."""
     text = json.dumps(value)

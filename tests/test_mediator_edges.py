@@ -13,6 +13,7 @@ from complaint_llm import Mediator
 from complaint_llm.backends import Backend, Request
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, EvidenceError, ServerError
 from complaint_llm.messages import InferenceOutput, TokenUsage
+from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.whole import write_config
 
 
@@ -171,23 +172,23 @@ def test_a_first_answer_is_paid_for_even_if_the_second_try_fails(tmp_path: Path)
 
 
 def test_in_a_batch_a_prompts_clock_starts_after_our_own_limits_let_it_through() -> None:
-    """Six prompts at two in 0.3 s take 0.6 s at least; each has 0.2 s for its answer."""
-    with Mediator([Fixed("a", rate_limit=2, rate_limit_window=0.3)]) as mediator:
+    """Six prompts at two in 0.8 s take 1.6 s at least; each has 1.4 s for its answer, more than any machine needs."""
+    with Mediator([Fixed("a", rate_limit=2, rate_limit_window=0.8)]) as mediator:
         started = time.monotonic()
-        assert mediator.batch_generate(["x"] * 6, timeout=0.2) == ["a"] * 6
-        assert time.monotonic() - started >= 0.6
+        assert mediator.batch_generate(["x"] * 6, timeout=1.4) == ["a"] * 6
+        assert time.monotonic() - started >= 1.6
 
 
-def test_in_a_batch_a_slow_answer_still_has_its_deadline() -> None:
+def test_in_a_batch_a_slow_answer_still_has_its_deadline(steady_clock: SteadyClock) -> None:
     def slow(request: Request) -> InferenceOutput:
         time.sleep(max(0.0, request.deadline.remaining()))
         raise BackendTimeoutError("no answer in time", maybe_received=True)
 
     with Mediator([Fixed("a", slow)]) as mediator:
-        started = time.monotonic()
+        started = steady_clock()
         (error,) = mediator.batch_generate(["x"], timeout=0.1, on_error="return")
         assert isinstance(error, BackendTimeoutError)
-        assert time.monotonic() - started < 0.1 * 1.1 + 0.3
+        assert steady_clock() - started < 0.1 * 1.1 + 0.3
 
 
 def test_a_text_is_no_list_of_prompts_and_a_width_is_given_once() -> None:

@@ -25,6 +25,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
 )
 from complaint_llm.messages import InferenceOutput
+from complaint_llm.testing.steady_clock import SteadyClock
 
 KEY = "sk-canary-0123456789"
 
@@ -77,13 +78,13 @@ def test_its_environment_is_minimal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not names & {"AWS_SECRET_ACCESS_KEY", "SHELL_TEST_KEY", "PYTHONPATH"}
 
 
-def test_at_the_deadline_the_whole_group_is_killed(tmp_path: Path) -> None:
+def test_at_the_deadline_the_whole_group_is_killed(tmp_path: Path, steady_clock: SteadyClock) -> None:
     """What the program started dies with it, in time."""
-    started = time.monotonic()
+    started = steady_clock()
     script = f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; sleep 60"
     with Shell(script) as backend, pytest.raises(BackendTimeoutError) as caught:
-        backend.generate("x", timeout=0.5)
-    assert time.monotonic() - started < 0.5 * 1.1 + 0.3
+        backend.generate("x", timeout=2.0)
+    assert steady_clock() - started < 2.0 * 1.1 + 0.3
     assert caught.value.maybe_received
     _gone(int((tmp_path / "pid").read_text()))
 
@@ -103,19 +104,19 @@ def test_closing_kills_what_runs(tmp_path: Path) -> None:
     thread.start()
     _until(lambda: (tmp_path / "pid").exists())
     backend.close()
-    thread.join(1)
+    thread.join(30)
     assert not thread.is_alive()
     assert isinstance(found[0], CancelledError)
     assert "was closed" in str(found[0])
     _gone(int((tmp_path / "pid").read_text()))
 
 
-def test_an_answer_does_not_wait_for_what_the_program_left_behind(tmp_path: Path) -> None:
+def test_an_answer_does_not_wait_for_what_the_program_left_behind(tmp_path: Path, steady_clock: SteadyClock) -> None:
     """A child that keeps the output open is killed when the program is done."""
-    started = time.monotonic()
+    started = steady_clock()
     with Shell(f"sleep 60 & echo $! > {tmp_path}/pid; echo done") as backend:
         assert backend.generate("x") == "done\n"
-    assert time.monotonic() - started < 5
+    assert steady_clock() - started < 5
     _gone(int((tmp_path / "pid").read_text()))
 
 
@@ -242,8 +243,8 @@ def _gone(process: int) -> None:
     _until(ended)
 
 
-def _until(what: Any, max_queue_wait: float = 5.0) -> None:
-    end = time.monotonic() + max_queue_wait
+def _until(what: Any, patience: float = 30.0) -> None:
+    end = time.monotonic() + patience
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)

@@ -82,9 +82,9 @@ def test_many_threads_load_it_once_and_use_it_one_at_a_time() -> None:
 def test_loading_is_outside_the_deadline() -> None:
     """The request's clock stands still; the load has a limit of its own."""
     gate = threading.Event()
-    threading.Timer(0.3, gate.set).start()
+    threading.Timer(1.0, gate.set).start()
     with Local(id="l", gate=gate) as backend:
-        assert backend.generate("x", timeout=0.2)
+        assert backend.generate("x", timeout=0.8)
     never = threading.Event()
     slow = Local(id="l", gate=never, load_timeout=0.1)
     with slow as backend, pytest.raises(BackendTimeoutError, match=r"within 0\.1 s: set load_timeout"):
@@ -108,7 +108,7 @@ def test_closing_does_not_wait_for_a_load_whose_model_is_then_freed() -> None:
     thread.start()
     _until(lambda: bool(backend.offline))
     backend.close()
-    thread.join(1)
+    thread.join(30)
     assert isinstance(found[0], CancelledError)
     gate.set()
     _until(lambda: bool(backend.made) and backend.made[0].freed == 1)
@@ -169,18 +169,18 @@ def test_a_turn_that_does_not_come_ends_at_the_deadline_or_when_cancelled() -> N
     turns = Turns(lambda: None)
     cancel = CancelToken()
     cancel.cancel("no longer wanted")
-    with turns.turn(Deadline(1), CancelToken()):
+    with turns.turn(Deadline(30), CancelToken()):
         with pytest.raises(BackendTimeoutError), turns.turn(Deadline(0.01), CancelToken()):
             pass
         with pytest.raises(CancelledError, match="no longer wanted"), turns.turn(Deadline(5), cancel):
             pass
     turns.close()
-    with pytest.raises(BackendError, match="unloaded"), turns.turn(Deadline(1), CancelToken()):
+    with pytest.raises(BackendError, match="unloaded"), turns.turn(Deadline(30), CancelToken()):
         pass
 
 
-def _until(what: Callable[[], bool], max_queue_wait: float = 5.0) -> None:
-    end = time.monotonic() + max_queue_wait
+def _until(what: Callable[[], bool], patience: float = 30.0) -> None:
+    end = time.monotonic() + patience
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.005)

@@ -186,7 +186,7 @@ def test_a_composed_part_is_as_busy_as_its_parts() -> None:
 
 def test_a_composed_part_is_as_quick_and_as_dear_as_its_parts() -> None:
     def slow(request: Request) -> InferenceOutput:
-        time.sleep(0.02)
+        time.sleep(0.5)
         return InferenceOutput("slow")
 
     with Mediator([FallbackBackend(Fixed("a", slow), [Fixed("b")]), Fixed("c")], strategy="lowest_latency") as mediator:

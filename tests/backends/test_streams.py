@@ -65,7 +65,7 @@ class CannotClose:
 def test_a_source_that_breaks_in_its_clean_up_gives_its_slot_back(caplog: pytest.LogCaptureFixture) -> None:
     with Mediator([Streams("a", breaks_in_its_clean_up, max_concurrency=1)]) as mediator:
         for _ in range(2):
-            stream = mediator.stream_generate("x", timeout=1)
+            stream = mediator.stream_generate("x", timeout=20)
             assert next(stream) == "a"
             stream.close()
     assert caplog.text.count("no clean-up") == 2
@@ -74,7 +74,7 @@ def test_a_source_that_breaks_in_its_clean_up_gives_its_slot_back(caplog: pytest
 def test_a_source_that_cannot_be_closed_does_not_cost_its_answer(caplog: pytest.LogCaptureFixture) -> None:
     with Mediator([Streams("a", CannotClose, max_concurrency=1)]) as mediator:
         for _ in range(2):
-            *_, done = mediator.infer_stream("x", timeout=1)
+            *_, done = mediator.infer_stream("x", timeout=20)
             assert isinstance(done, Done)
             assert done.output.content == "ab"
     assert caplog.text.count("no clean-up") == 2
@@ -114,7 +114,7 @@ def test_an_abandoned_stream_frees_its_slot_also_where_another_backend_failed_be
 
     with Mediator([Streams("a", fails), Streams("b", whole, max_concurrency=1)]) as mediator:
         for _ in range(3):
-            stream = mediator.stream_generate("x", timeout=2)
+            stream = mediator.stream_generate("x", timeout=20)
             assert next(stream) == "a"
             del stream
             gc.collect()

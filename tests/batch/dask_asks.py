@@ -12,7 +12,7 @@ from complaint_llm.messages import InferenceOutput
 
 
 class UnmakeableError(ServerError):
-    """Like many errors of foreign libraries: it can be pickled, and then not be made again."""
+    """Like many errors of plugins: a pickle of it makes something else, so that only what is no pickle brings it."""
 
     def __reduce__(self):
         return int, ("not a number",)

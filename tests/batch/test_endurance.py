@@ -28,7 +28,7 @@ def killed(runs: int, number: str, seed: int, timeout: float) -> str:
 
 @pytest.mark.parametrize("number", ["TERM", "HUP"])
 def test_runs_that_are_ended_by_a_signal_lose_nothing(number: str) -> None:
-    killed(2, number, 7, 150)
+    killed(1, number, 7, 170)
 
 
 @pytest.mark.endurance

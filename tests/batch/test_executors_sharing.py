@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from executor_asks import Admissions, AskThere, elsewhere, most_in_any, write_config  # workers import it by this name
 
 LIMIT, WINDOW = 12, 1.5
-LATE = 0.5
-"""Seconds by which a worker may begin later than it was admitted, on a busy machine."""
+TICK = 0.01
+"""Seconds by which a worker may begin before the moment of its admission: two looks at one machine's clock."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -63,10 +63,11 @@ def limited(folder: Path, peer: RedisPeer | None) -> ConfigText:
 
 
 def check_one_limit(results: list[BatchResult], admitted: list[float]) -> None:
-    """Redis admitted each request, never more than the limit in a window, to two processes other than this one."""
+    """Redis admitted each request, never more than the limit in a window, to two processes other than this one; and no
+    worker began before it was admitted."""
     assert len(admitted) == len(results)
-    assert most_in_any(admitted, WINDOW) == LIMIT
-    assert most_in_any(began(results), WINDOW - LATE) <= LIMIT
+    assert most_in_any(admitted, WINDOW) <= LIMIT
+    assert all(start >= place - TICK for start, place in zip(sorted(began(results)), admitted, strict=True))
     assert len(processes(results) - {os.getpid()}) == 2
 
 
@@ -83,7 +84,7 @@ def test_without_redis_each_worker_has_the_limit_to_itself(cluster: str, tmp_pat
     """What the test above would see if nothing were shared."""
     results = on_dask(cluster, limited(tmp_path, None), 3 * LIMIT)
     assert len(processes(results)) == 2
-    assert most_in_any(began(results), WINDOW - LATE) > LIMIT
+    assert most_in_any(began(results), WINDOW) > LIMIT
 
 
 @pytest.mark.peer("redis")

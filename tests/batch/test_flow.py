@@ -38,7 +38,7 @@ def test_nothing_is_admitted_beyond_the_window_until_something_is_handed_out():
     waiting.join(0.05)
     assert waiting.is_alive(), "a result that was taken still stands in the window"
     flow.handed_out()
-    waiting.join(1)
+    waiting.join(30)
     assert not waiting.is_alive()
 
 
@@ -48,7 +48,7 @@ def test_nothing_is_admitted_beyond_the_workers_until_something_is_answered():
     waiting = blocked(flow.admit)
     assert waiting
     flow.answered()
-    waiting.join(1)
+    waiting.join(30)
     assert not waiting.is_alive()
 
 
@@ -58,7 +58,7 @@ def test_stop_wakes_the_feeder_and_what_it_reads_later_is_no_part_of_the_batch()
     waiting = blocked(flow.admit)
     assert waiting
     flow.stop()
-    waiting.join(1)
+    waiting.join(30)
     assert not waiting.is_alive()
     assert not flow.admit()
     assert not flow.enter()
@@ -85,7 +85,7 @@ def test_a_consumer_that_waits_is_woken_by_the_end():
     waiting = blocked(flow.take)
     assert waiting
     flow.end()
-    waiting.join(1)
+    waiting.join(30)
     assert not waiting.is_alive()
 
 

@@ -27,10 +27,12 @@ COMMAND = ("in.jsonl", "-o", "out.jsonl", "-w", "4")
 
 
 class SlowServer(ChatServer):
-    """Answers after a twentieth of a second."""
+    """Answers after ``delay`` seconds: all items together take longer than any machine needs to bring a signal."""
+
+    delay = 0.3
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
-        time.sleep(0.05)
+        time.sleep(self.delay)
         return super().answer(body)
 
 
@@ -56,9 +58,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def ended_well(folder: Path, server: ChatServer, process: subprocess.Popen[bytes], said: str) -> None:
+def ended_well(folder: Path, server: SlowServer, process: subprocess.Popen[bytes], said: str) -> None:
     """Exit code 130, what was under way in OUT, and a resume that asks none of it again."""
     assert process.returncode == 130
+    server.delay = 0.0
     lines = read_out(folder / "out.jsonl")
     assert 0 < len(lines) < ITEMS
     assert {line["state"] for line in lines} == {"answered"}
@@ -71,7 +74,7 @@ def ended_well(folder: Path, server: ChatServer, process: subprocess.Popen[bytes
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_a_signal_records_what_is_under_way_writes_out_and_says_so(tmp_path: Path, slow: ChatServer, name: str) -> None:
+def test_a_signal_records_what_is_under_way_writes_out_and_says_so(tmp_path: Path, slow: SlowServer, name: str) -> None:
     with start(tmp_path) as process:
         wait_for(lambda: len(slow.bodies) >= 10)
         process.send_signal(getattr(signal, name))
@@ -80,7 +83,7 @@ def test_a_signal_records_what_is_under_way_writes_out_and_says_so(tmp_path: Pat
     ended_well(tmp_path, slow, process, said.decode())
 
 
-def test_a_terminal_that_goes_away_costs_nothing(tmp_path: Path, slow: ChatServer) -> None:
+def test_a_terminal_that_goes_away_costs_nothing(tmp_path: Path, slow: SlowServer) -> None:
     """HUP comes because nobody reads the other end any more: all that is said then fails."""
     ours, theirs = pty.openpty()
     with start(tmp_path, stderr=theirs, start_new_session=True) as process:
@@ -94,7 +97,7 @@ def test_a_terminal_that_goes_away_costs_nothing(tmp_path: Path, slow: ChatServe
     assert len(lines) == len(slow.bodies) < ITEMS
 
 
-def test_hup_and_term_together_are_one_wish(tmp_path: Path, slow: ChatServer) -> None:
+def test_hup_and_term_together_are_one_wish(tmp_path: Path, slow: SlowServer) -> None:
     """A service manager sends both: the second of another kind does not cancel what is under way."""
     with start(tmp_path) as process:
         wait_for(lambda: len(slow.bodies) >= 10)
@@ -104,8 +107,9 @@ def test_hup_and_term_together_are_one_wish(tmp_path: Path, slow: ChatServer) ->
     ended_well(tmp_path, slow, process, said.decode())
 
 
-def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, slow: ChatServer) -> None:
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, slow: SlowServer) -> None:
     """As with nohup."""
+    slow.delay = 0.05
     write_lines(tmp_path / "in.jsonl", *({"prompt": f"p{i}"} for i in range(60)))
     with start(tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
         wait_for(lambda: len(slow.bodies) >= 10)
@@ -115,7 +119,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, slow: ChatServer
     assert len(read_out(tmp_path / "out.jsonl")) == 60
 
 
-def test_the_same_signal_again_cancels(tmp_path: Path, slow: ChatServer) -> None:
+def test_the_same_signal_again_cancels(tmp_path: Path, slow: SlowServer) -> None:
     with start(tmp_path) as process:
         wait_for(lambda: len(slow.bodies) >= 10)
         process.send_signal(signal.SIGTERM)
@@ -173,9 +177,6 @@ def test_a_bound_that_is_none_is_refused(limit: float) -> None:
 
 OUT_OF_MEMORY = """
 import json, resource, sys
-from complaint_llm.batch import run_batch
-from complaint_llm.exceptions import BatchError, ComplaintLLMError, EvidenceError
-from complaint_llm.messages import InferenceOutput
 journal, size = sys.argv[1] or None, int(sys.argv[2])
 paid = []
 def ask(prompt, params):
@@ -219,8 +220,6 @@ def test_memory_that_runs_out_ends_a_batch_and_does_not_hang_it(tmp_path: Path, 
 NO_MEMORY = """
 import faulthandler, sys, tempfile, threading
 import _testcapi
-from complaint_llm.batch import run_batch
-from complaint_llm.messages import InferenceOutput
 threading.excepthook = lambda args: None
 sys.unraisablehook = lambda args: None
 def one(first, count, journal):

@@ -7,10 +7,11 @@ import unicodedata
 
 import pytest
 from checks.generated_texts import GeneratedText, generated_texts
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.checks.quote_search import MEANING, Found, SearchableText, find_quote
+from tests.sampled import sampled
 
 TEXTS = 40
 IN_THE_SUITE = 1_500
@@ -269,7 +270,7 @@ def test_no_state_claims_more_than_was_looked_at() -> None:
 
 
 @given(st.text(max_size=80), st.data())
-@settings(max_examples=200, deadline=None)
+@sampled(80, of=500)
 def test_any_text_between_blanks_stands_in_itself(text: str, data: st.DataObject) -> None:
     """Whatever a text is made of, a quote of it is found or refused, never an error, and its span lies inside of it."""
     whole = f"x {text} y"
@@ -284,7 +285,7 @@ ODD_WORDS = ["don't", "re-sign", "1,5", "ﬁn", "e\u0301", "—", "“a”", "\n
 
 
 @given(st.lists(st.sampled_from(ODD_WORDS), min_size=1))
-@settings(max_examples=200, deadline=None)
+@sampled(80, of=500)
 def test_folding_twice_finds_the_same_place(words: list[str]) -> None:
     """What is shown of a found quote is found again at the same place."""
     text = "begin " + " ".join(words) + " end"

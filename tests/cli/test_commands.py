@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from complaint_llm.cli.app import COMMANDS, cli
+from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.whole import write_config
 from tests.faults.modes import ANSWER, WELL, failed, said
 from tests.peers import free_port
@@ -101,19 +102,18 @@ def test_generate_as_json_is_the_whole_output(run: Run, here: Path) -> None:
     assert "無効" in done.stdout
 
 
-def test_the_timeout_option_ends_a_call(run: Run, here: Path) -> None:
+def test_the_timeout_option_ends_a_call(run: Run, here: Path, steady_clock: SteadyClock) -> None:
     """In seconds, for the whole call."""
-    import time
 
     from complaint_llm.exceptions import BackendTimeoutError
     from tests.transport.faulty import HANG
 
     with FaultyServer([REQUEST, HANG]) as server:
         write_config(here, [entry(server.port)])
-        started = time.monotonic()
+        started = steady_clock()
         with pytest.raises(BackendTimeoutError):
             run("generate", "ask", "--timeout", "0.3")
-        assert time.monotonic() - started < 3
+        assert steady_clock() - started < 3
 
 
 def test_check_tells_ready_from_left_out_and_demo(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

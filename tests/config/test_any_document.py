@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from complaint_llm.config import Config, load_config
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.files import read_schema
+from tests.sampled import sampled
 
 KEYS = [
     *read_schema("backend")["properties"],
@@ -64,7 +65,7 @@ documents = st.builds(
 
 
 @given(document=documents, name=st.sampled_from(["config.json", "config.yaml"]))
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@sampled(60, of=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_document_is_a_config_or_lines(tmp_path: Path, document: Any, name: str) -> None:
     file = tmp_path / name
     file.write_text(json.dumps(document))

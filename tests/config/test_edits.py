@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.config import json_text, yaml_text
 from complaint_llm.config.edits import REMOVED, Edit, edit_document, edit_text
+from tests.sampled import sampled
 
 JSON_TEXT = """\
 {
@@ -133,7 +134,7 @@ def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(DOCUMENTS, CHOICES, st.sampled_from([None, 2]))
-@settings(max_examples=250, deadline=None)
+@sampled(60, of=500)
 def test_any_edits_of_any_json_are_those_of_its_document(document: Any, choices: list[Any], indent: int | None) -> None:
     text = json.dumps(document, indent=indent, ensure_ascii=False)
     for number, value in choices:
@@ -144,7 +145,7 @@ def test_any_edits_of_any_json_are_those_of_its_document(document: Any, choices:
 
 
 @given(DOCUMENTS, CHOICES, st.booleans())
-@settings(max_examples=250, deadline=None)
+@sampled(60, of=500)
 def test_any_edits_of_any_yaml_are_those_of_its_document(document: Any, choices: list[Any], flow: bool) -> None:
     text = yaml_text.dump(document, flow=flow)
     for number, value in choices:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm import Mediator
@@ -18,6 +18,7 @@ from complaint_llm.config import load_config
 from complaint_llm.exceptions import AuthenticationError, ConfigError
 from complaint_llm.host import PluginHost
 from complaint_llm.secrets import Secret
+from tests.sampled import sampled
 
 ECHO = {"type": "mock", "echo": True}
 DROP_IN = """
@@ -293,7 +294,7 @@ def positions(tree: Any, at: str = "") -> Iterator[tuple[str, Callable[[Any], No
             yield from positions(part, place)
 
 
-@settings(max_examples=50, deadline=None)
+@sampled(20, of=200)
 @given(trees.filter(lambda tree: isinstance(tree, dict) and tree["type"] == "llm_router"), st.data())
 def test_random_nestings_answer_and_a_fault_anywhere_in_them_is_found_there(
     tmp_path_factory: pytest.TempPathFactory, tree: dict[str, Any], data: st.DataObject

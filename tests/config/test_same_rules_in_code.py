@@ -71,8 +71,11 @@ def refused_by_code(type: BackendType, key: str, value: Any) -> bool:
 def test_every_number_and_choice_of_every_type_has_the_same_range_in_a_file_and_in_code(
     type: str, tmp_path: Path
 ) -> None:
-    """Each key with 14 values: code refuses exactly those that the file refuses, naming the argument."""
-    base = {"type": type, "api_key": "k", **NEEDED.get(type, {})}
+    """Each key with 14 values: code refuses exactly those that the file refuses, naming the argument.
+
+    ``optional``, because a library that is not installed is no fault of a value.
+    """
+    base = {"type": type, "api_key": "k", "optional": True, **NEEDED.get(type, {})}
     base = {key: value for key, value in base.items() if key in definitions()[type]["properties"]}
     cases = [(key, value) for key in keys_of(type) for value in VALUES]
     assert len(cases) >= 20 * len(VALUES)

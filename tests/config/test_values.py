@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.config.environment import Environment, fill, is_secret_name
@@ -15,6 +15,7 @@ from complaint_llm.json_schema.check import UNSET, compile_check
 from complaint_llm.json_schema.faults import faults
 from complaint_llm.json_schema.files import read_schema
 from complaint_llm.secrets import Secret
+from tests.sampled import sampled
 
 BACKEND = {**read_schema("backend"), "additionalProperties": False}
 CONFIG = read_schema("config")
@@ -52,14 +53,14 @@ sections = st.dictionaries(
 
 
 @given(entries)
-@settings(deadline=None, max_examples=300)
+@sampled(80, of=500)
 def test_the_quick_check_accepts_no_entry_that_jsonschema_refuses(value: Any) -> None:
     if compile_check(BACKEND)(value):
         assert list(faults(BACKEND, value)) == []
 
 
 @given(sections)
-@settings(deadline=None, max_examples=300)
+@sampled(80, of=500)
 def test_the_quick_check_accepts_no_section_that_jsonschema_refuses(value: Any) -> None:
     if compile_check(CONFIG)(value):
         assert list(faults(CONFIG, value)) == []

@@ -116,7 +116,7 @@ def run_all(seen: Seen, config: Path) -> None:
     mediator.close()
 
 
-def config_for(folder: Path, kind: str, port: int, seconds: float = 0.2, **keys: Any) -> Path:
+def config_for(folder: Path, kind: str, port: int, seconds: float = 5.0, **keys: Any) -> Path:
     backend = {
         "id": "first",
         "type": kind,
@@ -373,7 +373,7 @@ def test_key_shows_in_no_output_of_the_command_line(origin: str, command: list[s
     """With --debug, against a server that refuses the key and says it back."""
     (tmp_path / "in.txt").write_text("ask\n")
     with FaultyServer([REQUEST, failed(401, everywhere(CANARY))]) as server:
-        config = config_for(tmp_path, "openai", server.port, 2.0)
+        config = config_for(tmp_path, "openai", server.port, 60.0)
         program = [sys.executable, "-X", "dev", "-m", "complaint_llm", "--debug", "-c", str(config), *command]
         done = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
     asked = command[0] in ("generate", "check", "batch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.messages import Done, TextDelta
+from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.whole import write_config
 from tests.peers import free_port
 
@@ -51,7 +51,7 @@ def entry(id: str, type: str, port: int) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_second_answers_and_the_attempts_say_why(
-    aimock: AIMock, tmp_path: Path, fault: str, first: str, second: str, streamed: bool
+    aimock: AIMock, tmp_path: Path, fault: str, first: str, second: str, streamed: bool, steady_clock: SteadyClock
 ) -> None:
     """Through ``Mediator.from_config``, from one provider's wire to another's, plain and streamed."""
     fixture, why = FAULTS[fault]
@@ -61,7 +61,7 @@ def test_the_second_answers_and_the_attempts_say_why(
     config = write_config(
         tmp_path, [entry("first", first, port), entry("second", second, aimock.port)], MEDIATOR={"timeout": 20}
     )
-    started = time.monotonic()
+    started = steady_clock()
     with Mediator.from_config(config) as mediator:
         if streamed:
             events = list(mediator.infer_stream("Is the notice valid?", max_tokens=50))
@@ -70,7 +70,7 @@ def test_the_second_answers_and_the_attempts_say_why(
             output = events[-1].output
         else:
             output = mediator.infer("Is the notice valid?", max_tokens=50)
-    assert time.monotonic() - started < 10, "a Retry-After of half a minute is not waited for while another is ready"
+    assert steady_clock() - started < 10, "a Retry-After of half a minute is not waited for while another is ready"
     assert (output.content, output.backend) == (ANSWER, "second")
     *failed, answered = output.attempts
     assert failed

@@ -21,7 +21,7 @@ from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 Tree = dict[str, bytes | None]
 """Paths and contents; None for an empty folder."""
 
-MANY = {f"{number:04}-a-page-of-the-file-of-one-client.txt": b"%d" % number for number in range(4000)}
+MANY = {f"{number:04}{'-a-page-of-the-file-of-one-client' * 6}.txt": b"%d" % number for number in range(1200)}
 TREES: dict[str, Tree] = {
     "one file": {"letter.txt": b"letter\n"},
     "no file": {},
@@ -199,7 +199,6 @@ def unlistable_below(top: Path) -> Path:
 
 PROGRAM = """
 import sys
-from complaint_llm.evidence import EvidenceStore
 from complaint_llm.exceptions import EvidenceError
 with EvidenceStore(sys.argv[1]) as store:
     for path, found in store.submit_evidence_folder(sys.argv[2]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from complaint_llm.backends import Backend, OpenAIBackend
 from complaint_llm.messages import Done, InferenceOutput, StreamError, TextDelta
+from complaint_llm.testing.steady_clock import SteadyClock, running_clock
 from tests.faults.modes import KEY, MODES, WELL, Mode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,8 +56,12 @@ class Told(NamedTuple):
 
 
 def ask(backend: Backend, prompt: str, *, streamed: bool, **params: Any) -> Told:
-    """Make one call, plain or streamed, and time it."""
-    started = time.perf_counter()
+    """Make one call, plain or streamed, and time it by a clock that stands while the machine does."""
+    with running_clock() as clock:
+        return _ask(backend, prompt, clock, streamed, params)
+
+
+def _ask(backend: Backend, prompt: str, clock: SteadyClock, streamed: bool, params: dict[str, Any]) -> Told:
     text: list[str] = []
     output: InferenceOutput | None = None
     error: Exception | None = None
@@ -77,7 +81,7 @@ def ask(backend: Backend, prompt: str, *, streamed: bool, **params: Any) -> Told
     except Exception as raised:
         error = raised
     assert told is None or told is error, "the StreamError event and what is raised after it are one error"
-    return Told(output, "".join(text), error, time.perf_counter() - started)
+    return Told(output, "".join(text), error, clock())
 
 
 def backend_at(port: int, id: str, scheme: str = "http", **keys: Any) -> Backend:

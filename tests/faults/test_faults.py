@@ -11,6 +11,7 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, StreamInterruptedError
+from complaint_llm.testing.steady_clock import SteadyClock
 from tests.faults.conftest import Faults, Told, ask, backend_at
 from tests.faults.left_open import Lists, held_locks, left_open
 from tests.faults.modes import ANSWER, KEY, MODES, PIECE, WELL, Mode
@@ -105,7 +106,9 @@ SILENT = {name: mode for name, mode in MODES.items() if mode.error is BackendTim
 
 @both_ways
 @pytest.mark.parametrize("mode", SILENT.values(), ids=SILENT)
-def test_close_ends_a_call_that_waits_for_a_silent_server(faults: Faults, mode: Mode, streamed: bool) -> None:
+def test_close_ends_a_call_that_waits_for_a_silent_server(
+    faults: Faults, mode: Mode, streamed: bool, steady_clock: SteadyClock
+) -> None:
     """Whatever the call waits for, ``close()`` by another thread ends it at once, with an error that says so."""
     before = Lists.now()
     with faults.playing(mode, streamed) as port:
@@ -117,7 +120,9 @@ def test_close_ends_a_call_that_waits_for_a_silent_server(faults: Faults, mode: 
         caller.start()
         time.sleep(0.15)
         backend.close()
-        caller.join(1)
+        closed = steady_clock()
+        caller.join(30)
+        assert steady_clock() - closed < 1
         assert not caller.is_alive()
         nothing_left(before, [backend])
     error = told[0].error

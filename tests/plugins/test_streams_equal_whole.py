@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from wire_answers import WIRES, Said, event, in_one
 from wires import ask, done, read
@@ -23,6 +23,7 @@ from complaint_llm.messages import (
     ToolCallEnd,
     ToolCallStart,
 )
+from tests.sampled import sampled
 
 TEXT = st.text(st.sampled_from('ab \n<>/think`"{}😀é世'), max_size=30)
 ARGUMENTS = st.dictionaries(st.text("xy😀", max_size=2), st.text('a"}{\\😀\n', max_size=6) | st.integers(), max_size=3)
@@ -56,7 +57,7 @@ def _halves(text: str) -> str:
 
 @pytest.mark.parametrize("name", WIRES)
 @given(said=SAID, data=st.data())
-@settings(max_examples=120, deadline=None)
+@sampled(40, of=400)
 def test_a_stream_is_its_whole_answer(name: str, said: Said, data: st.DataObject) -> None:
     """Text, reasoning (apart or in tags), calls and reason, cut between any two halves of a character, and the bytes
     cut anywhere; or it is the same error. The pieces are characters that can be written, and together the text."""

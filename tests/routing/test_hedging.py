@@ -77,7 +77,7 @@ class Stuck:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    for _ in range(500):
+    for _ in range(3000):
         if condition():
             return True
         time.sleep(0.01)
@@ -294,11 +294,22 @@ def test_a_second_that_fails_by_itself_is_recorded_with_its_own_error(caplog: py
     """Not as the loser of the race: a refused key is seen and logged."""
     first, refused = Stuck(answer("first")), AuthenticationError("bad key", status=401)
 
-    def release(request: Request) -> InferenceOutput:
-        threading.Timer(0.05, first.release.set).start()
+    asked = threading.Event()
+
+    def release() -> None:
+        assert asked.wait(10)
+        assert eventually(lambda: not any(thread.name == "hedge b" for thread in threading.enumerate()))
+        first.release.set()
+
+    def fails(request: Request) -> InferenceOutput:
+        asked.set()
         raise refused
 
-    output = Router(hedge_after=SOON).answer(ask(), [Scripted("a", [first]), Scripted("b", [release])])
+    helper = threading.Thread(target=release)
+    helper.start()
+
+    output = Router(hedge_after=SOON).answer(ask(), [Scripted("a", [first]), Scripted("b", [fails])])
+    helper.join()
     assert [(a.backend, a.error, a.maybe_received) for a in output.attempts] == [
         ("b", "AuthenticationError: bad key", False),
         ("a", None, False),

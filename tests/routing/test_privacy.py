@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from routing_model import Scripted, ask, events
 
@@ -15,6 +15,7 @@ from complaint_llm.routing.cache.response_cache import Cache
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import STRATEGIES, make_strategy
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from tests.sampled import sampled
 
 
 class Forbidden:
@@ -35,7 +36,7 @@ class Forbidden:
 backends = st.lists(st.tuples(st.booleans(), st.sampled_from(["answers", "fails", "lacks"])), max_size=6)
 
 
-@settings(max_examples=1000, deadline=None)
+@sampled(200, of=2000)
 @given(
     backends,
     st.sampled_from(sorted(STRATEGIES)),

@@ -33,6 +33,7 @@ from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.explain import explain
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Estimate, Permit, PolicyState, RetryPolicy
+from tests.sampled import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,7 +142,7 @@ def test_no_time_is_lost_on_what_is_not_there_while_another_is_left(failure: str
     st.integers(0, 7),
     st.none() | st.integers(0, 5),
 )
-@settings(max_examples=300, deadline=None)
+@sampled(100, of=1000)
 def test_any_mixture_of_failures_and_retries_reaches_it(
     dead: list[tuple[str, int]], place: int, more: int | None
 ) -> None:
@@ -161,7 +162,7 @@ def test_any_mixture_of_failures_and_retries_reaches_it(
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(FAILURES)), st.integers(0, 3)), min_size=1, max_size=6))
-@settings(max_examples=200, deadline=None)
+@sampled(80, of=1000)
 def test_where_nobody_answers_each_was_asked_and_none_more_often_than_it_may(dead: list[tuple[str, int]]) -> None:
     time = ModelTime()
     backends = [

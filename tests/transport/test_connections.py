@@ -13,6 +13,7 @@ import pytest
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendConnectionError, CancelledError
+from complaint_llm.testing.steady_clock import SteadyClock
 from complaint_llm.transport import Transport
 from complaint_llm.transport.connection import Connection
 from tests.transport.faulty import HANG, REQUEST, Drip, FaultyServer, Pause, ok
@@ -141,16 +142,16 @@ def test_sixteen_threads_use_at_most_one_connection_each() -> None:
 
 
 @pytest.mark.parametrize("script", [[REQUEST, HANG], [REQUEST, Drip(ok(bytes(999)), 0.02)]], ids=["silent", "dripping"])
-def test_cancel_wakes_a_waiting_request(script) -> None:
+def test_cancel_wakes_a_waiting_request(script, steady_clock: SteadyClock) -> None:
     """Another thread's cancel ends the wait at once and says why; what was sent may have been received."""
     with FaultyServer(script) as server:
         transport, token = Transport(server.url), CancelToken()
         timer = threading.Timer(0.15, token.cancel, ("another answered first",))
         timer.start()
-        began = time.monotonic()
+        began = steady_clock()
         with pytest.raises(CancelledError, match="another answered first") as caught:
             post(transport, cancel=token)
-        assert time.monotonic() - began < 0.5
+        assert steady_clock() - began < 0.5
         assert caught.value.maybe_received
         assert not transport._pool._lent
         timer.join()
@@ -191,14 +192,14 @@ def test_close_ends_what_is_in_flight_and_refuses_what_follows() -> None:
             transport.close()
             for one in waiting:
                 with pytest.raises(CancelledError, match="closed"):
-                    one.result(2)
+                    one.result(15)
         with pytest.raises(CancelledError) as caught:
             post(transport)
         assert not caught.value.sent
         assert not transport._pool._lent
 
 
-def test_stream_is_closed_by_another_thread_while_it_waits() -> None:
+def test_stream_is_closed_by_another_thread_while_it_waits(steady_clock: SteadyClock) -> None:
     """The waiting reader wakes with CancelledError, and the connection is gone at once."""
     with FaultyServer([REQUEST, CHUNKED + b"2\r\nhi\r\n", HANG]) as server:
         transport = Transport(server.url)
@@ -206,10 +207,10 @@ def test_stream_is_closed_by_another_thread_while_it_waits() -> None:
         assert stream.next_chunk() == b"hi"
         timer = threading.Timer(0.1, stream.close)
         timer.start()
-        began = time.monotonic()
+        began = steady_clock()
         with pytest.raises(CancelledError):
             stream.next_chunk()
-        assert time.monotonic() - began < 1
+        assert steady_clock() - began < 1
         timer.join()
         with pytest.raises(CancelledError):
             stream.next_chunk()
@@ -240,12 +241,13 @@ def test_abandoned_stream_frees_its_connection() -> None:
 
 def test_deadline_that_is_moved_moves_the_limit_of_a_stream_under_way() -> None:
     """What a consumer holds a piece for does not count: a paused and resumed deadline gives the time back."""
-    with FaultyServer([REQUEST, CHUNKED + b"1\r\na\r\n", Pause(0.4), b"1\r\nb\r\n0\r\n\r\n"]) as server:
-        transport, deadline = Transport(server.url), Deadline(0.3)
+    now = 0.0
+    with FaultyServer([REQUEST, CHUNKED + b"1\r\na\r\n", Pause(0.05), b"1\r\nb\r\n0\r\n\r\n"]) as server:
+        transport, deadline = Transport(server.url), Deadline(20, lambda: now)
         with transport.stream("POST", "/v1", BODY, deadline=deadline) as stream:
             assert stream.next_chunk() == b"a"
             deadline.pause()
-            time.sleep(0.35)
+            now += 1000
             deadline.resume()
             assert stream.next_chunk() == b"b"
         transport.close()

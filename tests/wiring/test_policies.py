@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from complaint_llm import Mediator
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import BackendError, BudgetExceededError, RateLimitError, ResponseFormatError
 from complaint_llm.testing import FaultyServer, Reply
+from complaint_llm.testing.steady_clock import SteadyClock
 
 
 def write(folder: Path, entry: dict[str, Any], **mediator: Any) -> Path:
@@ -127,11 +127,11 @@ def test_an_answer_that_was_cut_is_told(choice: Any) -> None:
                 assert output.metadata.get("truncated", False) is (choice == "warn")
 
 
-def test_the_deadline_of_the_config_holds(tmp_path: Path) -> None:
+def test_the_deadline_of_the_config_holds(tmp_path: Path, steady_clock: SteadyClock) -> None:
     """MEDIATOR.timeout covers the whole call."""
     with FaultyServer(Reply("late", delay=30)) as server:
-        started = time.monotonic()
+        started = steady_clock()
         with Mediator.from_config(write(tmp_path, openai(server), timeout=0.3)) as mediator:
             with pytest.raises(TimeoutError):
                 mediator.generate("x")
-            assert time.monotonic() - started < 0.3 * 1.1 + 0.3
+            assert steady_clock() - started < 0.3 * 1.1 + 0.3

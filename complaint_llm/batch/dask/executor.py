@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import distributed as untyped
 
-from complaint_llm.batch.dask.worker import Asking, Reruns, ask_here, leave, unpacked
+from complaint_llm.batch.carried_errors import decode_raised
+from complaint_llm.batch.dask.worker import Asking, Reruns, ask_here, leave
 from complaint_llm.batch.executors import lost
 from complaint_llm.batch.journal.codec import decode_output
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
@@ -144,9 +145,9 @@ class DaskExecutor:
         output: InferenceOutput | None = None
         error: Exception | None
         try:
-            text, packed, said = await self._client.gather(future, asynchronous=True)
+            text, raised = await self._client.gather(future, asynchronous=True)
             if text is None:
-                error = unpacked(packed, said)
+                error = decode_raised(raised)
             else:
                 output, error = decode_output(text), None
         except ImportError as problem:

@@ -1,10 +1,14 @@
-"""What runs inside a Dask cluster for a batch: in its workers, and in its scheduler. See ``dask_executor``."""
+"""What runs inside a Dask cluster for a batch: in its workers, and in its scheduler. See ``dask_executor``.
+
+Answers and errors go back as JSON, and nothing here unpickles. Dask itself does: calls reach the workers as pickles,
+and its messages to the client have pickles in them. Who can connect to a scheduler can run code on every machine of the
+cluster and of its clients; the TLS of Dask is what keeps others out.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import distributed as untyped
 
+from complaint_llm.batch.carried_errors import encode_raised
 from complaint_llm.batch.journal.codec import encode_output
 from complaint_llm.exceptions import BatchError, CancelledError, ComplaintLLMError
 from complaint_llm.messages import Prompt
@@ -104,8 +109,8 @@ async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:
     return count
 
 
-def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str | None, bytes, str]:
-    """Run in a worker: the answer as text; else the error, pickled where it can be, and in words.
+def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Run in a worker: the answer as text; else None and the error as text, see ``carried_errors``.
 
     Errors are returned, not raised: Dask logs what is raised, with the prompt beside it.
     """
@@ -113,25 +118,9 @@ def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str
         asking = dask.get_worker().plugins.get(batch)
         if asking is None:
             raise _over()
-        return encode_output(asking.ask()(prompt, params)), b"", ""
+        return encode_output(asking.ask()(prompt, params)), ""
     except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
-        return None, _packed(error), f"the call ended with {type(error).__name__}: {error}"
-
-
-def unpacked(packed: bytes, said: str) -> Exception:
-    """The error that ``ask_here`` returned; a BatchError that says the same if it could not travel."""
-    try:
-        error = pickle.loads(packed)  # noqa: S301 - from a worker, of whom Dask takes nothing else than pickles
-    except Exception:  # noqa: BLE001 - a foreign error: what it raises when it is made again says nothing of the item
-        return BatchError(said)
-    return error if isinstance(error, Exception) else BatchError(said)
-
-
-def _packed(error: Exception) -> bytes:
-    try:
-        return pickle.dumps(error)
-    except Exception:  # noqa: BLE001 - the same
-        return b""
+        return None, encode_raised(error)
 
 
 def _over() -> CancelledError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from complaint_llm.evidence.ipld.cid import DAG_PB, RAW, Cid, cid_of
@@ -24,6 +24,7 @@ from complaint_llm.evidence.ipld.unixfs import (
     walk,
 )
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
+from tests.sampled import sampled
 
 VECTORS = json.loads((Path(__file__).parents[1] / "cid_vectors.json").read_text(encoding="utf-8"))["vectors"]
 OF_PROFILE = {"unixfs-v1": "v1-raw-256k-174", "unixfs-v1-2025": "unixfs-v1-2025"}
@@ -65,7 +66,7 @@ def test_sizes_around_every_boundary_have_the_peers_cid(
 
 @pytest.mark.peer("ipfs-unixfs-importer")
 @given(size=st.integers(0, 3000), chunk=st.integers(1, 64), links=st.integers(2, 7))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@sampled(40, of=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_size_and_shape_has_the_peers_cid(
     peer: Any, tmp_path: Path, content: Callable[[int], bytes], size: int, chunk: int, links: int
 ) -> None:

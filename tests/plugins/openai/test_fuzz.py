@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from wires import ask, chat, chunk
 
@@ -17,6 +17,7 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.transport import ServerSentEvent
+from tests.sampled import sampled
 
 CHAT = OpenAIBackend(api_key="sk-secret-1", model="m")
 RESPONSES = OpenAIBackend(api_key="sk-secret-1", model="m", api="responses")
@@ -126,7 +127,7 @@ def survives(decode: Callable[[], Any]) -> None:
 
 
 @given(VALUES | damaged(chat("x", tool_calls=CALLS)), st.booleans())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@sampled(80, of=1000, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_is_decoded_or_refused_as_a_chat_completion(payload: Any, logprobs: bool) -> None:
     """Random JSON, and valid answers with one value exchanged."""
     request = ask(params={"logprobs": logprobs})
@@ -135,14 +136,14 @@ def test_any_json_is_decoded_or_refused_as_a_chat_completion(payload: Any, logpr
 
 
 @given(VALUES | damaged(RESPONSE), st.booleans())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@sampled(80, of=1000, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_is_decoded_or_refused_as_a_response(payload: Any, logprobs: bool) -> None:
     """The same of the Responses API."""
     survives(lambda: RESPONSES.decode(payload, ask(params={"logprobs": logprobs})))
 
 
 @given(st.lists(VALUES | damaged(chunk({"content": "x", "tool_calls": CALLS}, "stop", usage={})), max_size=4))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@sampled(60, of=1000, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_is_read_or_refused_as_chunks(chunks: list[Any]) -> None:
     """A stream's decoder keeps state between its events: whole streams of odd ones."""
     for backend in (CHAT, ROUTER):
@@ -162,7 +163,7 @@ def test_any_json_is_read_or_refused_as_chunks(chunks: list[Any]) -> None:
         max_size=4,
     )
 )
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@sampled(60, of=1000, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_is_read_or_refused_as_response_events(events: list[Any]) -> None:
     """The same of the Responses API."""
     survives(lambda: feed(RESPONSES, events))

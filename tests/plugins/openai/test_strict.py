@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from complaint_llm_plugins.backends.openai.strict import strict_schema
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from complaint_llm.backends.wire.schema_subset import subset
+from tests.sampled import sampled
 
 KNOWN = subset(("minimum", "format"), {"format": ("date",)})
 
@@ -53,7 +54,7 @@ VALUES = st.recursive(
 
 
 @given(SCHEMAS, VALUES)
-@settings(max_examples=300)
+@sampled(80, of=1000)
 def test_what_fits_the_narrowed_schema_fits_the_given_one(schema: dict[str, Any], value: Any) -> None:
     """So an answer that the service guarantees is one that was asked for."""
     before = json.dumps(schema)

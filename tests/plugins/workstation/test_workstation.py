@@ -25,6 +25,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
     ResponseFormatError,
 )
+from complaint_llm.testing.steady_clock import SteadyClock
 
 pytestmark = pytest.mark.peer("llama.cpp")
 
@@ -115,13 +116,13 @@ def test_an_open_stream_keeps_the_model_and_closing_it_gives_it_back(backend: Wo
     assert backend.generate("hi", max_tokens=1, timeout=10)
 
 
-def test_the_deadline_ends_a_long_answer(backend: WorkstationBackend) -> None:
+def test_the_deadline_ends_a_long_answer(backend: WorkstationBackend, steady_clock: SteadyClock) -> None:
     """Within the deadline + 10 % + 0.3 s, and the model is free again."""
     backend.load()
-    started = time.monotonic()
+    started = steady_clock()
     with pytest.raises(BackendTimeoutError):
         backend.generate("hi", max_tokens=450, seed=2, timeout=0.02)  # this seed makes no end of its own
-    assert time.monotonic() - started < 0.022 + 0.3
+    assert steady_clock() - started < 0.022 + 0.3
     assert backend.generate("hi", max_tokens=1, timeout=10)
 
 
@@ -192,7 +193,7 @@ def test_a_batch_waits_outside_its_deadlines(backend: WorkstationBackend) -> Non
     assert answers == [backend.generate(prompt, max_tokens=8, seed=2) for prompt in prompts]
 
 
-def test_closing_does_not_wait_for_a_load_and_nothing_stays_loaded(tmp_path: Path) -> None:
+def test_closing_does_not_wait_for_a_load_and_nothing_stays_loaded(tmp_path: Path, steady_clock: SteadyClock) -> None:
     """A caller that waits for a load gets its error at once; what was read meanwhile is freed."""
     pipe = tmp_path / "slow.gguf"
     os.mkfifo(pipe)  # opening it blocks until the other end is opened: a load that takes its time
@@ -217,10 +218,10 @@ def test_closing_does_not_wait_for_a_load_and_nothing_stays_loaded(tmp_path: Pat
         return True
 
     _until(reader_is_there)
-    started = time.monotonic()
+    started = steady_clock()
     backend.close()
-    thread.join(1)
-    assert time.monotonic() - started < 1
+    thread.join(30)
+    assert steady_clock() - started < 1
     assert isinstance(found[0], CancelledError)
     os.write(ends[0], b"GGUF")
     os.close(ends[0])
@@ -250,7 +251,7 @@ def test_check_looks_at_the_file_and_loads_nothing(backend: WorkstationBackend, 
         WorkstationBackend(id="ws", model_path=str(tmp_path / "none.gguf")).check(connect=False)
 
 
-def _until(what: Callable[[], bool], patience: float = 5.0) -> None:
+def _until(what: Callable[[], bool], patience: float = 30.0) -> None:
     end = time.monotonic() + patience
     while not what():
         assert time.monotonic() < end, "it did not happen"

@@ -14,12 +14,13 @@ LINE = re.compile(r"ok {4}(?P<phase>.+): most (?P<most>\d+) \(.*?\)(?:, fewest (
 
 
 def test_the_limit_is_kept_and_used_up_through_every_kill() -> None:
-    """The harness is the benchmark's own, with windows of 1 s instead of 10; it exits with 1 if a bound is broken.
+    """The harness is the benchmark's own, with windows of 2 s instead of 10; it exits with 1 if a bound is broken.
 
-    Counts are those of any window, wherever it begins, by the stamps that decided.
+    Counts are those of any window, wherever it begins, by the stamps that decided. A process that a busy machine does
+    not let run admits nothing meanwhile; a limit of which a killed process kept its share would be used up to 75.
     """
     require()
-    command = [sys.executable, "-m", "benchmarks.shared_limit", "--window", "1"]
+    command = [sys.executable, "-m", "benchmarks.shared_limit", "--window", "2", "--enough", "80"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
@@ -38,4 +39,4 @@ def test_the_limit_is_kept_and_used_up_through_every_kill() -> None:
     }
     assert max(most.values()) <= 100, text
     assert fewest.keys() == {"undisturbed", "a process killed", "Redis is back", "Redis comes"}
-    assert min(fewest.values()) >= 95, text
+    assert min(fewest.values()) >= 80, text

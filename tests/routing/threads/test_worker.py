@@ -14,6 +14,7 @@ from complaint_llm.exceptions import BackendTimeoutError, CancelledError, RateLi
 from complaint_llm.routing.policies.admission import admission
 from complaint_llm.routing.target import Outcome
 from complaint_llm.routing.threads.worker import abandoned_workers, run_abandonable
+from complaint_llm.testing.steady_clock import SteadyClock
 
 
 def test_the_value_or_the_error_of_the_work_comes_back() -> None:
@@ -22,12 +23,12 @@ def test_the_value_or_the_error_of_the_work_comes_back() -> None:
         run_abandonable(lambda: 1 // 0, Deadline(5), CancelToken(), "w")
 
 
-def test_at_the_deadline_the_work_is_abandoned_and_named_until_it_returns() -> None:
+def test_at_the_deadline_the_work_is_abandoned_and_named_until_it_returns(steady_clock: SteadyClock) -> None:
     gate = threading.Event()
-    began = time.monotonic()
+    began = steady_clock()
     with pytest.raises(BackendTimeoutError) as caught:
         run_abandonable(gate.wait, Deadline(0.1), CancelToken(), "transformers")
-    assert time.monotonic() - began < 0.1 * 1.1 + 0.3
+    assert steady_clock() - began < 0.1 * 1.1 + 0.3
     assert caught.value.maybe_received
     (line,) = abandoned_workers("transformers")
     assert line.startswith("transformers (thread ")
