@@ -81,7 +81,7 @@ def _target(entry: BackendEntry, make: Callable[[], Any]) -> BackendTarget:
         made = make()
         if isinstance(made, Backend):
             return made
-        from complaint_llm.backends.adapters import adapt  # cold start: adapters
+        from complaint_llm.backends.foreign import adapt  # cold start: adapters
 
         return adapt(made)
 

@@ -20,7 +20,7 @@ from complaint_llm.assembly import (
     open_provenance,
     total_account,
 )
-from complaint_llm.backends.adapters import as_member
+from complaint_llm.backends.foreign import as_member
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
 from complaint_llm.client.embedding_space import in_declared_space

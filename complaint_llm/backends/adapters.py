@@ -13,77 +13,20 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.base import Backend
 from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.wire.accumulator import StreamAccumulator, plain_answer
 from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
 from complaint_llm.backends.wire.prompts import as_prompt
-from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
+from complaint_llm.client.client import Client
+from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 from complaint_llm.routing.threads.fork import reset_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from complaint_llm.client.group import Member
+    from complaint_llm.backends.base import Backend
     from complaint_llm.request import Request
-
-
-def adapt(given: Any, **keys: Any) -> Backend:
-    """``given`` as a backend: itself if it is one, else one that calls it.
-
-    A function needs an ``id`` attribute, or ``id`` among ``keys``, which are the common keys of the new backend. Raises
-    ConfigError for what cannot answer, or has no id.
-    """
-    if isinstance(given, Backend) and "options" in vars(given):
-        return given
-    id = keys.pop("id", None) or getattr(given, "id", None)
-    if not isinstance(id, str) or not id:
-        if not isinstance(given, Backend):
-            raise ConfigError(f"{_name(given)} has no id: set its attribute id to a name")
-        # Its author wrote an __init__ of their own and did not call ours.
-        id = type(given).__name__
-    location = getattr(given, "location", None)
-    if location in ("local", "remote"):
-        keys.setdefault("location", location)
-    return AdaptedBackend(given, id=id, **keys)
-
-
-def as_member(given: Any) -> Member:
-    """What a group is made of, from a client, a member, or what can be adapted to a backend. Raises ConfigError."""
-    if isinstance(given, str):
-        raise ConfigError(f"{given!r} is a name, not a backend: names are looked up in a config only")
-    if isinstance(given, Mapping):
-        raise ConfigError("a mapping is no backend: make the backend first, only llm_router takes them inline")
-    own: Callable[[], Member] | None = getattr(given, "as_member", None)
-    return adapt(given).as_member() if own is None else own()
-
-
-class AdaptedBackend(Backend):
-    """Calls an object of another interface. Closing it closes the object, if that can be closed."""
-
-    def __init__(self, given: Any, **keys: Any) -> None:
-        super().__init__(**keys)
-        self._given = given
-        self._adapter = _foreign(given, self.id, self.options.model, self._unsupported_parameters())
-
-    def answer(self, request: Request) -> InferenceOutput:
-        return self._adapter.answer(request)
-
-    def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
-        return self._adapter.stream(request)
-
-    def supports_streaming(self) -> bool:
-        """Whether the object has a method for it."""
-        return self._adapter.streams
-
-    def close_resources(self) -> None:
-        close = getattr(self._given, "close", None)
-        if callable(close):
-            close()
-
-    def _unsupported_parameters(self) -> UnsupportedParameters:
-        return UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
 
 def answer_as_written(backend: Backend, request: Request) -> InferenceOutput:
@@ -199,7 +142,7 @@ class _Call:
         return self._function(prompt, **params)
 
 
-class _Loader:
+class Loader:
     """Loads the model of an object with ``load_model`` before its first answer. The lock is held while it loads."""
 
     def __init__(self, given: Any, model: str | None) -> None:
@@ -227,48 +170,23 @@ def _adapter_of(backend: Backend) -> Adapter:
     found = vars(backend).get("_adapter")
     if found is None:
         kind = type(backend)
-        generate = None if kind.generate is Backend.generate else backend.generate
+        generate = None if kind.generate is Client.generate else backend.generate
         stream: Callable[..., Any] | None = None
-        if kind.stream_generate is not Backend.stream_generate:
+        if kind.stream_generate is not Client.stream_generate:
             stream = backend.stream_generate
-        elif kind.generate_stream is not Backend.generate_stream:
+        elif kind.generate_stream is not Client.generate_stream:
             stream = backend.generate_stream
         unsupported = UnsupportedParameters(backend.options.unsupported_parameters, backend.log)
-        made = Adapter(kind.__name__, generate, stream, unsupported, _loader(backend, backend.options.model))
+        made = Adapter(kind.__name__, generate, stream, unsupported, loader_of(backend, backend.options.model))
         found = vars(backend).setdefault("_adapter", made)
     adapter: Adapter = found
     return adapter
 
 
-def _foreign(given: Any, id: str, model: str | None, unsupported: UnsupportedParameters) -> Adapter:
-    own = given if isinstance(given, Backend) else None
-    generate = _method(given, own, "generate")
-    stream = _method(given, own, "stream_generate") or _method(given, own, "generate_stream")
-    if generate is None and stream is None:
-        if own is not None:
-            raise ConfigError(f"{id}: {_name(given)} was not set up: its __init__ must call super().__init__(**keys)")
-        if not callable(given):
-            raise ConfigError(f"{id}: {_name(given)} cannot answer: it has no generate and cannot be called")
-        generate = given
-    return Adapter(id, generate, stream, unsupported, _loader(given, model))
-
-
-def _method(given: Any, own: Backend | None, name: str) -> Callable[..., Any] | None:
-    """The method, unless it is only inherited from Backend."""
-    if own is not None and getattr(type(own), name) is getattr(Backend, name):
-        return None
-    found = getattr(given, name, None)
-    return found if callable(found) else None
-
-
-def _loader(given: Any, model: str | None) -> _Loader | None:
+def loader_of(given: Any, model: str | None) -> Loader | None:
     has_both = callable(getattr(given, "load_model", None)) and callable(getattr(given, "is_model_loaded", None))
-    return _Loader(given, model) if has_both else None
+    return Loader(given, model) if has_both else None
 
 
 def _metadata(refused: tuple[str, ...]) -> Mapping[str, Any]:
     return {KEY: list(refused)} if refused else {}
-
-
-def _name(given: Any) -> str:
-    return getattr(given, "__name__", type(given).__name__)

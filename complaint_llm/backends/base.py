@@ -29,7 +29,6 @@ from complaint_llm.routing.router import Router
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from complaint_llm.client.group import Member
     from complaint_llm.json_schema.given_keys import KeyRules
     from complaint_llm.routing.cache.response_cache import Cache
     from complaint_llm.routing.policies.bound import Bound
@@ -300,14 +299,6 @@ class Backend(Client):
         vars(self)["_target"] = target
         if self.id != target.id:
             self.options = self.options._replace(id=target.id)
-
-    def as_member(self) -> Member:
-        """The route to it; one whose class did not call our ``__init__`` is adapted."""
-        if "options" not in vars(self):
-            from complaint_llm.backends.adapters import adapt  # cold start: adapters
-
-            return adapt(self).as_member()
-        return self._client().member
 
     @property
     def is_closed(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm.backends.adapters import as_member
+from complaint_llm.backends.foreign import as_member
 from complaint_llm.backends.options import Options, check_keys, read_options
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client

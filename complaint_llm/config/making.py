@@ -40,7 +40,7 @@ def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
         given: Any = factory(**taken)
     else:
         given = factory(**{key: value.reveal() if isinstance(value, Secret) else value for key, value in taken.items()})
-    from complaint_llm.backends.adapters import adapt
+    from complaint_llm.backends.foreign import adapt
 
     return adapt(given, **{key: value for key, value in keys.items() if key in COMMON_KEYS})
 

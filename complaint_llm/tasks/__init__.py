@@ -1,0 +1,1 @@
+"""Tasks: prompt, schema and checks under one name; the built-in ones, and those that a config declares."""

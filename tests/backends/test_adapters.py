@@ -10,7 +10,7 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend, BaseBackend, HTTPBackend
-from complaint_llm.backends.adapters import adapt
+from complaint_llm.backends.foreign import adapt
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
