@@ -105,12 +105,12 @@ def run_all(seen: Seen, config: Path) -> None:
             seen.errors.append(result.error)
     seen.failing(lambda: mediator.batch_generate(["ask"]))
     seen.failing(lambda: seen.texts.append(repr(mediator.explain("ask"))))
-    backend = mediator.backend("first")
-    seen.failing(lambda: backend.check(0.2))
-    seen.failing(lambda: seen.texts.append(repr(backend.model_info())))
+    backend = seen.failing(lambda: mediator.backend("first"))
+    seen.failing(lambda: mediator.as_member().member("first").check(0.2))
+    seen.failing(lambda: seen.texts.append(repr(mediator.model_info("first"))))
     loaded.save(folder / "saved.json")
     loaded.save(folder / "saved.yaml")
-    looked_at = [mediator, loaded, backend, backend.options, loaded.entry("first"), loaded.host]
+    looked_at = [mediator, loaded, backend, getattr(backend, "options", None), loaded.entry("first"), loaded.host]
     looked_at += [getattr(backend, name) for name in ("transport", "redact") if hasattr(backend, name)]
     seen.texts.append(inside(looked_at) + repr(getattr(backend, "api_key", None)))
     mediator.close()
