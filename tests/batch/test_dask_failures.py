@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput
 from tests.peers import free_port, need_peer
 from tests.transport.faulty import FaultyServer
+from tests.usual_signals import usual_signals
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dask_asks import OpenAsk  # Dask's worker processes import it by this name
@@ -42,11 +44,21 @@ class Machines:
         path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path.cwd())])}
         common = ["--host", "127.0.0.1", "--no-dashboard"]
         self.scheduler = self._start(path, "scheduler", "--port", port, *common)
+        self._wait_until_it_listens(int(port))
         self.worker = self._start(path, "worker", f"tcp://127.0.0.1:{port}", "--no-nanny", "--nthreads", "2", *common)
 
     def _start(self, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]]
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _wait_until_it_listens(self, port: int) -> None:
+        until = time.monotonic() + 120
+        while self.scheduler.poll() is None and time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("the scheduler did not start")
 
     def stop(self) -> None:
         for process in (self.worker, self.scheduler):
@@ -76,7 +88,7 @@ def test_a_lost_scheduler_ends_the_batch_and_the_next_run_goes_on(machines: Mach
     began = time.monotonic()
     with pytest.raises(BatchError, match="the connection to the Dask scheduler was lost"):
         results += run
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert len({result.index for result in results}) == len(results) < 200
     answered = [result for result in results if result.error is None]
     with Journal(journal) as book:
@@ -186,6 +198,7 @@ def test_ctrl_c_lets_what_is_under_way_finish(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=usual_signals,
     )
     watchdog = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
     watchdog.start()
