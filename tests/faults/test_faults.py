@@ -30,8 +30,8 @@ def nothing_left(before: Lists, backends: Iterable[Backend]) -> None:
     backends = list(backends)
     assert left_open(before, backends) == []
     for backend in backends:
-        assert backend.meter.in_flight == 0
-        states = [policy.state() for policy in backend.policies]
+        assert backend.backend_target.meter.in_flight == 0
+        states = [policy.state() for policy in backend.backend_target.policies]
         places = [state.line for state in states if state.name == "concurrency"]
         assert places in ([], ["0 of 1 under way"])
 
@@ -185,7 +185,7 @@ def test_what_is_left_open_is_found() -> None:
 def test_locks_of_a_backend_are_found() -> None:
     """The walk reaches the locks behind a backend's policies and connections."""
     backend = backend_at(1, "first")
-    with backend.meter._lock:
+    with backend.backend_target.meter._lock:
         assert held_locks([backend])
     assert held_locks([backend]) == []
     backend.close()
