@@ -29,6 +29,12 @@ from complaint_llm.batch import Journal
 WORKERS = 8
 
 
+def _usual_signals() -> None:
+    """A child inherits what is ignored, as under nohup, and would then rightly go on."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+
+
 class ScriptedServer:
     """Answers chat completions after a random few ms, and counts prompts. The counts are guarded by the lock."""
 
@@ -193,7 +199,7 @@ def _run_command(
     """Run the command once; with ``chance`` it gets the signal at a random moment. True if that ended it."""
     command = [sys.executable, "-m", "complaint_llm", "-c", "config.json", "batch", "in.jsonl", "-o", "out.jsonl"]
     with (folder / "stderr").open("wb") as errors:
-        process = subprocess.Popen([*command, "-w", str(WORKERS)], cwd=folder, stderr=errors)
+        process = subprocess.Popen([*command, "-w", str(WORKERS)], cwd=folder, stderr=errors, preexec_fn=_usual_signals)
         if chance is not None:
             if chance.random() < 0.1:  # while it starts, or opens the journal
                 time.sleep(chance.uniform(0.05, 0.5))

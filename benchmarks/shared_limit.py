@@ -12,6 +12,9 @@ window begins with the first admission.
 3. Redis is killed with SIGKILL; then a new process starts in the place of the killed one.
 4. Redis is started again on the same port, without its memory; no process is restarted.
 5. Four processes that have never reached Redis, until it is started.
+
+Each process also writes down when it was not let run. Nothing can be said then of whether a limit was used up, and
+whoever waited for Redis meanwhile rightly went on alone: what such a phase says of that is left out, and named.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import tempfile
 import threading
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +49,9 @@ ENOUGH = 95
 """The fewest in a window that count as using the limit up, unless ``--enough`` says otherwise."""
 THREADS = (32, 64, 8, 8)
 """Of each process. They differ so that one takes more than its share while Redis is there."""
+BEAT = 0.02
+STALL = 0.2
+"""A process that did not run for so many seconds was kept from it: less than ``AHEAD`` and its patience with Redis."""
 SECOND = 1_000_000
 """Moments are whole microseconds, as Redis has them."""
 
@@ -57,12 +63,15 @@ class Finding(NamedTuple):
     most: int
     at_most: int
     least: int | None = None
+    stalled: bool = False
+    """Whether a process was not let run meanwhile, so that ``least`` says nothing."""
 
     def holds(self, enough: int) -> bool:
-        return self.most <= self.at_most and (self.least is None or self.least >= enough)
+        return self.most <= self.at_most and (self.least is None or self.stalled or self.least >= enough)
 
     def line(self, enough: int) -> str:
-        fewest = "" if self.least is None else f", fewest {self.least} (at least {enough})"
+        wanted = "a process was not let run" if self.stalled else f"at least {enough}"
+        fewest = "" if self.least is None else f", fewest {self.least} ({wanted})"
         good = "ok  " if self.holds(enough) else "FAIL"
         return f"{good}  {self.phase}: most {self.most} (at most {self.at_most}){fewest}"
 
@@ -177,8 +186,13 @@ class Fleet:
     def times(self, until: int, how: str = "") -> list[int]:
         """The admissions up to a moment, in order: all, or those by ``redis``, or those that were taken ``alone``."""
         lines = [line for report in self._reports for line in report[1:] if line.endswith("\n")]
-        found = [(kind, int(moment)) for kind, moment in map(str.split, lines)]
-        return sorted(moment for kind, moment in found if moment <= until and how in ("", kind))
+        found = [(kind, int(moment)) for kind, moment, *_ in map(str.split, lines)]
+        return sorted(moment for kind, moment in found if moment <= until and how in (kind, "") and kind != "stall")
+
+    def stalled(self, begin: int, end: int) -> bool:
+        """Whether a process was not let run at some time between two moments."""
+        lines = [line.split() for report in self._reports for line in report[1:] if line.startswith("stall ")]
+        return any(int(words[1]) < end and int(words[2]) > begin for words in lines)
 
     def stop(self) -> list[str]:
         """End all processes; what went wrong, an answer that was not had among it."""
@@ -242,15 +256,15 @@ def through_kills(redis: Redis, fleet: Fleet, window: float) -> Found:
     end = at(usable, 2.5 * window)
     faults = fleet.stop()
     by_redis, alone = fleet.times(end, "redis"), fleet.times(end, "alone")
-    if any(not dying <= each <= usable for each in alone):
+    if any(not dying <= each <= usable for each in alone) and not fleet.stalled(began, end):
         faults.append("processes went on alone although Redis was there")
     if not alone or any(lost < each < back for each in by_redis):
         faults.append("admissions by a Redis that was not there")
     moments = Moments(killed, dying, lost, back, usable, end)
-    return Found(judged(fleet.times(end), round(window * SECOND), moments), faults)
+    return Found(judged(fleet.times(end), round(window * SECOND), moments, fleet.stalled), faults)
 
 
-def judged(times: Sequence[int], window: int, moments: Moments) -> list[Finding]:
+def judged(times: Sequence[int], window: int, moments: Moments, stalled: Callable[[int, int], bool]) -> list[Finding]:
     """What phases 1 to 4 show."""
     killed, dying, lost, back, usable, end = moments
     first = times[0]
@@ -262,12 +276,18 @@ def judged(times: Sequence[int], window: int, moments: Moments) -> list[Finding]
         return fewest_in_any(times, window, begin, end)
 
     return [
-        Finding("undisturbed", most(first, killed), LIMIT, fewest(first, killed)),
-        Finding("a process killed", most(killed - window, dying), LIMIT, fewest(killed - window, dying)),
+        Finding("undisturbed", most(first, killed), LIMIT, fewest(first, killed), stalled(first, killed)),
+        Finding(
+            "a process killed",
+            most(killed - window, dying),
+            LIMIT,
+            fewest(killed - window, dying),
+            stalled(killed - window, dying),
+        ),
         Finding("Redis killed: windows across it", most(dying - window, lost + window), 2 * LIMIT),
         Finding("Redis gone: windows after that", most(lost, back), LIMIT),
         Finding("Redis comes back: windows across it", most(back - window, usable), LIMIT),
-        Finding("Redis is back", most(back, end), LIMIT, fewest(usable, end)),
+        Finding("Redis is back", most(back, end), LIMIT, fewest(usable, end), stalled(back, end)),
     ]
 
 
@@ -281,11 +301,17 @@ def never_reached(redis: Redis, fleet: Fleet, window: float) -> Found:
     end = at(usable, 1.5 * window)
     faults = fleet.stop()
     times, length = fleet.times(end), round(window * SECOND)
-    if fleet.times(end, "alone")[-1] > usable:
+    if max(fleet.times(end, "alone"), default=0) > usable and not fleet.stalled(began, end):
         faults.append("processes that had never reached Redis did not find it")
     found = [
         Finding("Redis never reached", most_in_any(times[: bisect_left(times, back)], length), LIMIT),
-        Finding("Redis comes", most_in_any(times, length), LIMIT, fewest_in_any(times, length, usable, end)),
+        Finding(
+            "Redis comes",
+            most_in_any(times, length),
+            LIMIT,
+            fewest_in_any(times, length, usable, end),
+            fleet.stalled(back, end),
+        ),
     ]
     return Found(found, faults)
 
@@ -327,9 +353,16 @@ def work(config: str, threads: int) -> None:
                 if not ended.is_set():
                     print(f"failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
+    def watch() -> None:
+        last = now()
+        while not ended.wait(BEAT):
+            last, before = now(), last
+            if last - before > STALL * SECOND:
+                tell(f"stall {before} {last}")
+
     with patch.object(SharedState, "run", recorded_run), patch.object(SharedRateLimit, "enter", recorded_enter):
         with Mediator.from_config(config) as mediator:
-            asking = [threading.Thread(target=ask) for _ in range(threads)]
+            asking = [threading.Thread(target=target) for target in (*[ask] * threads, watch)]
             tell("ready")
             sys.stdin.readline()
             for thread in asking:

@@ -22,6 +22,9 @@ from pathlib import Path
 from complaint_llm import hookimpl
 from complaint_llm.backends import Backend, BackendType
 from complaint_llm.messages import InferenceOutput, TokenUsage
+from complaint_llm.routing import shared
+
+shared.TIMEOUT = 30.0  # a busy machine's Redis is slow, not gone
 
 
 class Noting(Backend):

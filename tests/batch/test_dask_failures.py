@@ -20,6 +20,7 @@ from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput
 from tests.peers import free_port, need_peer
 from tests.transport.faulty import FaultyServer
+from tests.usual_signals import usual_signals
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dask_asks import OpenAsk  # Dask's worker processes import it by this name
@@ -76,7 +77,7 @@ def test_a_lost_scheduler_ends_the_batch_and_the_next_run_goes_on(machines: Mach
     began = time.monotonic()
     with pytest.raises(BatchError, match="the connection to the Dask scheduler was lost"):
         results += run
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert len({result.index for result in results}) == len(results) < 200
     answered = [result for result in results if result.error is None]
     with Journal(journal) as book:
@@ -186,6 +187,7 @@ def test_ctrl_c_lets_what_is_under_way_finish(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=usual_signals,
     )
     watchdog = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
     watchdog.start()

@@ -38,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = {"TMPDIR": str(tmp_path_factory.mktemp("workers"))}
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(n_workers=2, threads_per_worker=4, processes=True, env=place, **here) as made:
-        made.wait_for_workers(2, 30)
+        made.wait_for_workers(2, 120)
         yield "dask://" + made.scheduler_address.removeprefix("tcp://")
 
 

@@ -19,6 +19,7 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.batch import BatchItem, Journal, run_batch
+from tests.usual_signals import usual_signals
 
 ROOT = Path(__file__).resolve().parents[2]
 ITEMS = 200
@@ -171,7 +172,11 @@ def command(server, tmp_path):
     (tmp_path / "in.txt").write_text("".join(f"prompt {i}\n" for i in range(500)), encoding="utf-8")
     arguments = ["-c", "config.json", "batch", "in.txt", "-o", "out.jsonl", "-w", "4"]
     with subprocess.Popen(
-        [sys.executable, "-m", "complaint_llm", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "complaint_llm", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=usual_signals,
     ) as process:
         until = time.monotonic() + 60
         while sum(server.asked.values()) < 20 and process.poll() is None and time.monotonic() < until:

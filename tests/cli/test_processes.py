@@ -17,6 +17,7 @@ from tests.end_to_end.whole import write_config
 from tests.faults.modes import ANSWER, GOOD, WELL, failed, said
 from tests.peers import free_port
 from tests.transport.faulty import HANG, REQUEST, FaultyServer, ok
+from tests.usual_signals import usual_signals
 
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "complaint_llm"]
 MOCK = {"id": "offline", "type": "mock", "echo": True}
@@ -130,7 +131,8 @@ def test_an_environment_that_names_no_config_is_a_mistake_too(command: str, monk
 def interrupted(arguments: list[str], server: FaultyServer, requests: int = 1) -> tuple[int, str]:
     """Start it, press Ctrl-C once so many requests have arrived, once more where it says that it waits for what is
     under way; exit code and stderr."""
-    process = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*PROGRAM, *arguments], stdout=pipe, stderr=pipe, text=True, preexec_fn=usual_signals)
     assert process.stdout is not None
     assert process.stderr is not None
     try:
