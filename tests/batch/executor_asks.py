@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from functools import partial
 from pathlib import Path
@@ -22,9 +23,9 @@ from pathlib import Path
 from complaint_llm import hookimpl
 from complaint_llm.backends import Backend, BackendType
 from complaint_llm.messages import InferenceOutput, TokenUsage
-from complaint_llm.routing import shared
+from complaint_llm.routing.redis import connection
 
-shared.TIMEOUT = 30.0  # a busy machine's Redis is slow, not gone
+connection.TIMEOUT = 30.0  # a busy machine's Redis is slow, not gone
 
 
 class Noting(Backend):
@@ -66,6 +67,12 @@ def elsewhere(config: ConfigText) -> ConfigText:
     return config._replace(path="/nowhere/config.json")
 
 
+def process_that_opened(config: ConfigText) -> int:
+    """The process that this is called in, once it can ask."""
+    asks_of(config)
+    return os.getpid()
+
+
 class AskThere:
     """Asks over the Mediator of the process that it is called in; pickled as the config's text."""
 
@@ -83,7 +90,7 @@ class Admissions:
     def __init__(self, port: int) -> None:
         import redis
 
-        self._client = redis.Redis(port=port)
+        self._client = redis.Redis(port=port, socket_timeout=None)  # nothing may come for long
         self._ready = threading.Event()
         self._times: list[float] = []
         self._thread = threading.Thread(target=self._read)

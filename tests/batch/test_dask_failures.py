@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -43,11 +44,21 @@ class Machines:
         path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path.cwd())])}
         common = ["--host", "127.0.0.1", "--no-dashboard"]
         self.scheduler = self._start(path, "scheduler", "--port", port, *common)
+        self._wait_until_it_listens(int(port))
         self.worker = self._start(path, "worker", f"tcp://127.0.0.1:{port}", "--no-nanny", "--nthreads", "2", *common)
 
     def _start(self, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]]
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _wait_until_it_listens(self, port: int) -> None:
+        until = time.monotonic() + 120
+        while self.scheduler.poll() is None and time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("the scheduler did not start")
 
     def stop(self) -> None:
         for process in (self.worker, self.scheduler):

@@ -20,7 +20,14 @@ from tests.peers import need_peer
 from tests.routing.redis_peer import RedisPeer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from executor_asks import Admissions, AskThere, elsewhere, most_in_any, write_config  # workers import it by this name
+from executor_asks import (
+    Admissions,
+    AskThere,
+    elsewhere,
+    most_in_any,
+    process_that_opened,
+    write_config,
+)  # workers import it by this name
 
 LIMIT, WINDOW = 12, 1.5
 TICK = 0.01
@@ -92,7 +99,8 @@ def test_the_processes_of_a_pool_keep_one_limit(redis_server: RedisPeer, tmp_pat
     config = limited(tmp_path, redis_server)
     admissions = Admissions(redis_server.port)
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(os.getenv, ["HOME"] * 8))  # both processes are up
+        while len(set(pool.map(process_that_opened, [config] * 8))) < 2:
+            """One of them is not up yet."""
         run = run_batch(AskThere(config), map(str, range(2 * LIMIT)), max_workers=8, executor=pool)
         results = list(run)
     check_one_limit(results, admissions.close())
