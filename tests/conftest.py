@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from peers import aimock, aimock_process  # noqa: F401
-
 from complaint_llm.backends import registered
 from complaint_llm.testing.steady_clock import SteadyClock, running_clock
+from tests.peers import aimock, aimock_process  # noqa: F401
 
 if TYPE_CHECKING:
     from tests.routing.redis_peer import RedisPeer

@@ -14,11 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from official_types import check_anthropic, check_chat, check_gemini, check_responses
-
 from complaint_llm import InferenceOutput, Mediator
 from complaint_llm.messages import Done, ToolCallStart
 from complaint_llm.testing import FaultyServer, Reply
+from tests.official_types import check_anthropic, check_chat, check_gemini, check_responses
 
 TOOLS = [
     {

@@ -9,8 +9,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_answers import WIRES, Said, event, in_one
-from wires import ask, done, read
 
 from complaint_llm.backends import StreamDecoder
 from complaint_llm.exceptions import BackendError
@@ -24,6 +22,8 @@ from complaint_llm.messages import (
     ToolCallStart,
 )
 from tests.sampled import sampled
+from tests.wire_answers import WIRES, Said, event, in_one
+from tests.wire_messages import ask, done, read
 
 TEXT = st.text(st.sampled_from('ab \n<>/think`"{}😀é世'), max_size=30)
 ARGUMENTS = st.dictionaries(st.text("xy😀", max_size=2), st.text('a"}{\\😀\n', max_size=6) | st.integers(), max_size=3)

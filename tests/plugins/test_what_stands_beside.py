@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_answers import WIRES, Said, event, in_one
-from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm import Mediator, Message
 from complaint_llm.backends import GoogleBackend, HTTPBackend, OpenAIBackend
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, StreamEvent, TextDelta, TokenUsage, ToolCallStart
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_answers import WIRES, Said, event, in_one
+from tests.wire_messages import ask, chat, chunk, done, read, sse
 
 GPT: HTTPBackend = OpenAIBackend(api_key="sk-secret-1", model="m")
 RESPONSES: HTTPBackend = OpenAIBackend(api_key="sk-secret-1", model="m", api="responses")

@@ -11,8 +11,6 @@ from typing import Any, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oddities import JSON, MESSAGES, PNG, places, replaced
-from peers import need_peer
 
 from complaint_llm.backends import AnthropicBackend
 from complaint_llm.backends.wire.finish_reasons import FINISH_REASONS
@@ -47,6 +45,8 @@ from complaint_llm.messages import (
 )
 from complaint_llm.request import Request, as_messages, as_response_format
 from complaint_llm.transport import ServerSentEvent, SSEParser
+from tests.arbitrary_values import JSON, MESSAGES, PNG, places, replaced
+from tests.peers import need_peer
 
 TOOL = Tool("search", "Search the law.", {"type": "object", "properties": {"q": {"type": "string"}}})
 ANSWER = {

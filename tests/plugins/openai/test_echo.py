@@ -11,11 +11,11 @@ import pytest
 from complaint_llm_plugins.backends.openai.echo import joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wires import chat, chunk, sse
 
 from complaint_llm import Mediator, Message
 from complaint_llm.messages import Done
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_messages import chat, chunk, sse
 
 CALLS = [
     {"id": f"abcdefgh{at}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for at in range(2)
