@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from complaint_llm.backends.registered import register_backend
     from complaint_llm.routing.strategies import make_strategy
 
-_LAZY = {
+_HOMES = {
     "CommandBackend": "complaint_llm.backends.command",
     "CommandLine": "complaint_llm.backends.command",
     "ComposedBackend": "complaint_llm.backends.composed",
@@ -50,7 +50,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    module = _LAZY.get(name)
+    module = _HOMES.get(name)
     value = _class_of_a_plugin(name) if module is None else getattr(import_module(module), name)
     globals()[name] = value
     return value

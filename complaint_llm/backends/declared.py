@@ -26,7 +26,7 @@ def read_declared(file: Path) -> BackendType:
 
     The file is the user's or a plugin's own: unknown keys and wrong values are refused with the file's name.
     """
-    said = _parsed(file)
+    said = _read_file(file)
     _check(said, file)
     return BackendType(
         said["type"],
@@ -48,7 +48,7 @@ def declared_types(folder: Path) -> Iterable[BackendType]:
     return [read_declared(file) for file in sorted(folder.iterdir()) if file.suffix in SUFFIXES]
 
 
-def derived(declared: BackendType, base: BackendType) -> BackendType:
+def derive_type(declared: BackendType, base: BackendType) -> BackendType:
     """The declared type made complete by the one that it is like."""
     return base._replace(
         name=declared.name,
@@ -93,7 +93,7 @@ class _Derived:
         if not isinstance(factory, type):
             return factory
         said = self._declared
-        facts = {
+        attributes = {
             "type": said.name,
             "key_variables": said.key_variables,
             "needs_key": said.needs_key,
@@ -105,14 +105,14 @@ class _Derived:
             "__module__": factory.__module__,
             "__doc__": said.summary,
         }
-        made: Callable[..., Backend] = type(factory.__name__, (factory,), facts)
+        made: Callable[..., Backend] = type(factory.__name__, (factory,), attributes)
         return made
 
     def __repr__(self) -> str:
         return f"<{self._declared.name}, like {self._base.name}>"
 
 
-def _parsed(file: Path) -> Mapping[str, Any]:
+def _read_file(file: Path) -> Mapping[str, Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".json":

@@ -184,7 +184,7 @@ class HTTPBackend(Backend):
         self._check_key()
         response = self._send(self.encode(request), request)
         if type(self).parse_response is not HTTPBackend.parse_response:
-            return self._parsed(HTTPResponse(response, self.redact))
+            return self._parse_simple(HTTPResponse(response, self.redact))
         return self.decode(_load(response, self.redact), request)
 
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
@@ -204,9 +204,9 @@ class HTTPBackend(Backend):
         )
         self.backend_target.observe_headers(stream.headers)
         if stream.status >= 400:
-            raise self._error(self._logged(wire, _read(stream)))
+            raise self._error(self._log_response(wire, _read(stream)))
         if (stream.headers.get("content-type") or "").startswith("application/json"):
-            return self._unstreamed(wire, stream, request)
+            return self._events_of_json(wire, stream, request)
         return HTTPEventStream(stream, self.decoder(request))
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
@@ -282,7 +282,7 @@ class HTTPBackend(Backend):
         )
         self.backend_target.observe_headers(response.headers)
         if self.options.verbose:
-            self._logged(wire, response)
+            self._log_response(wire, response)
         if response.status >= 400:
             raise self._error(response)
         return response
@@ -297,19 +297,19 @@ class HTTPBackend(Backend):
         said = f"{request.deadline.call_id} {self.id} ".encode() + (body or b"")
         return {name: sha256(said).hexdigest()[:32]}
 
-    def _logged(self, wire: WireRequest, response: Response) -> Response:
+    def _log_response(self, wire: WireRequest, response: Response) -> Response:
         if self.options.verbose:
-            self.log.debug("%s answered %d: %s", wire.path, response.status, self._shown(response.body))
+            self.log.debug("%s answered %d: %s", wire.path, response.status, self._text_to_log(response.body))
         return response
 
-    def _unstreamed(self, wire: WireRequest, stream: ResponseStream, request: Request) -> Iterable[StreamEvent]:
+    def _events_of_json(self, wire: WireRequest, stream: ResponseStream, request: Request) -> Iterable[StreamEvent]:
         """The events of an answer that calls itself JSON: most are whole, and tell of an error (OpenRouter) or come
         from a server that does not stream; some are event streams all the same."""
         from complaint_llm.backends.streams import as_events
 
         if stream.peek().lstrip()[:1] != b"{":
             return HTTPEventStream(stream, self.decoder(request))
-        return as_events(self.decode(_load(self._logged(wire, _read(stream)), self.redact), request))
+        return as_events(self.decode(_load(self._log_response(wire, _read(stream)), self.redact), request))
 
     def _body(self, wire: WireRequest) -> bytes | None:
         if wire.body is None:
@@ -319,10 +319,10 @@ class HTTPBackend(Backend):
         except (TypeError, ValueError) as cause:
             raise InvalidRequestError(f"the request cannot be written as JSON: {cause}", sent=False) from cause
         if self.options.verbose:
-            self.log.debug("%s %s: %s", wire.method, wire.path, self._shown(body))
+            self.log.debug("%s %s: %s", wire.method, wire.path, self._text_to_log(body))
         return body
 
-    def _shown(self, body: bytes) -> str:
+    def _text_to_log(self, body: bytes) -> str:
         # Cut after the secrets are: half a key is one, too.
         return self.redact(body[:65536].decode("utf-8", "replace"))[:4096]
 
@@ -345,7 +345,7 @@ class HTTPBackend(Backend):
             without_frames(error)
         return without_secrets(super().as_backend_error(error), self.redact)
 
-    def _parsed(self, response: HTTPResponse) -> InferenceOutput:
+    def _parse_simple(self, response: HTTPResponse) -> InferenceOutput:
         try:
             parsed = self.parse_response(response)
         except (LookupError, TypeError, AttributeError) as cause:

@@ -175,11 +175,11 @@ def token_usage(given: Any) -> TokenUsage:
         written=written,
         written_1h=hour,
         tier="fast" if usage.text("speed") == "fast" else tier_of(usage.text("service_tier")),
-        unpriced=_unpriced(usage),
+        unpriced=_unpriced_part(usage),
     )
 
 
-def _unpriced(usage: UsageReader) -> str | None:
+def _unpriced_part(usage: UsageReader) -> str | None:
     """What was billed besides tokens at the listed prices, as a phrase. Fetched pages cost their tokens alone
     (platform.claude.com/docs/en/about-claude/pricing); a stated region has a surcharge."""
     tools = [name for name, times in usage.fields("server_tool_use").items() if times and name != "web_fetch_requests"]

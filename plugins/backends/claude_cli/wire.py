@@ -12,7 +12,7 @@ from complaint_llm.backends import WireError
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.wire.accumulator import plain_answer
 from complaint_llm.backends.wire.finish_reasons import neutral_finish_reason
-from complaint_llm.backends.wire.json_checks import known_text, text
+from complaint_llm.backends.wire.json_checks import as_text, text_or_empty
 from complaint_llm.backends.wire.usage import UsageReader, token_usage_of
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import InferenceOutput
@@ -43,7 +43,7 @@ def decode(result: dict[str, Any]) -> InferenceOutput | Failure:
 def _failure(result: dict[str, Any]) -> Failure:
     status = result.get("api_error_status")
     said = result.get("result") or result.get("errors") or ""
-    code = None if result.get("subtype") == "success" else text(result.get("subtype"), "subtype")
+    code = None if result.get("subtype") == "success" else as_text(result.get("subtype"), "subtype")
     return Failure(status if type(status) is int else None, WireError(str(said), code))
 
 
@@ -57,9 +57,9 @@ def _answer(result: dict[str, Any]) -> InferenceOutput:
         # 0 is what it says where it does not know the model's price.
         cost = None
     models = tuple(UsageReader(result).fields("modelUsage"))
-    stop = known_text(result.get("stop_reason"))
+    stop = text_or_empty(result.get("stop_reason"))
     return plain_answer(
-        text(result.get("result"), "result"),
+        as_text(result.get("result"), "result"),
         token_usage=token_usage_of(
             usage,
             # Anthropic's input_tokens exclude what was read from and written to the cache.

@@ -14,7 +14,7 @@ from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.wire.accumulator import last_message
-from complaint_llm.backends.wire.json_checks import mapping, text
+from complaint_llm.backends.wire.json_checks import as_object, as_text
 from complaint_llm.backends.wire.usage import UsageReader, token_usage_of
 from complaint_llm.exceptions import (
     BackendConnectionError,
@@ -49,13 +49,13 @@ def decode(stdout: bytes) -> InferenceOutput | Failure | None:
     for event in _events(stdout):
         kind = event.get("type")
         if kind == "item.completed":
-            item = mapping(event.get("item"), "item")
+            item = as_object(event.get("item"), "item")
             if item.get("type") == "agent_message":
-                said.append(text(item.get("text"), "item.text"))
+                said.append(as_text(item.get("text"), "item.text"))
             elif item.get("type") == "reasoning":
-                thought.append(text(item.get("text"), "item.text"))
+                thought.append(as_text(item.get("text"), "item.text"))
         elif kind == "turn.failed":
-            return _failure(text(mapping(event.get("error"), "error").get("message"), "error.message"))
+            return _failure(as_text(as_object(event.get("error"), "error").get("message"), "error.message"))
         elif kind == "turn.completed":
             answer = last_message(said)
             for each in thought[:1] + ["\n\n" + more for more in thought[1:]]:

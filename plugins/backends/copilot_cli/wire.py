@@ -12,7 +12,7 @@ from complaint_llm import bounded_json
 from complaint_llm.backends import WireError
 from complaint_llm.backends.command import Failure
 from complaint_llm.backends.wire.accumulator import last_message
-from complaint_llm.backends.wire.json_checks import count, optional_mapping, text
+from complaint_llm.backends.wire.json_checks import as_count, as_optional_object, as_text
 from complaint_llm.backends.wire.usage import UsageReader
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -44,25 +44,25 @@ def decode(stdout: bytes, usage: bytes) -> InferenceOutput | Failure | None:
     model = ""
     ended = False
     for event in _events(stdout):
-        data = optional_mapping(event.get("data"), "data")
+        data = as_optional_object(event.get("data"), "data")
         kind = event.get("type")
         if kind == "assistant.message":
-            content = text(data.get("content"), "assistant.message.content")
-            model = text(data.get("model"), "assistant.message.model") or model
+            content = as_text(data.get("content"), "assistant.message.content")
+            model = as_text(data.get("model"), "assistant.message.model") or model
             if content:
                 said.append(content)
         elif kind == "session.error":
             return _failure(data)
         elif kind == "result":
-            ended = count(event.get("exitCode"), "result.exitCode") == 0
+            ended = as_count(event.get("exitCode"), "result.exitCode") == 0
     if not ended:
         return None
     return last_message(said).output()._replace(token_usage=_usage(usage), model=model)
 
 
 def _failure(data: Mapping[str, Any]) -> Failure:
-    message = text(data.get("message"), "session.error.message")
-    code = text(data.get("errorType"), "session.error.errorType")
+    message = as_text(data.get("message"), "session.error.message")
+    code = as_text(data.get("errorType"), "session.error.errorType")
     status = data.get("statusCode")
     if type(status) is int:
         return Failure(status, WireError(message, code or None))

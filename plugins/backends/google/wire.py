@@ -36,7 +36,7 @@ UNSIGNED = "skip_thought_signature_validator"
 
 def encode(request: Request, family: Family) -> WireRequest:
     """The HTTP request; the model's family writes the parameters."""
-    system, contents = encode_messages(request.messages, bool(family.facts.get("signed_calls")))
+    system, contents = encode_messages(request.messages, bool(family.quirks.get("signed_calls")))
     body: dict[str, Any] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}]}
@@ -72,7 +72,7 @@ def encode_messages(messages: Sequence[Message], signed_calls: bool) -> tuple[st
         if role == "tool":
             if not results:
                 contents.append({"role": "user", "parts": []})
-            call = _answered(message, called)
+            call = _call_answered_by(message, called)
             results.append((call.place, _tool_result(message, call)))
             contents[-1]["parts"] = [part for _, part in sorted(results, key=itemgetter(0))]
             continue
@@ -106,7 +106,7 @@ def _calls(message: Message, parts: Sequence[Mapping[str, Any]], before: int) ->
     }
 
 
-def _answered(message: Message, called: Mapping[str, _Called]) -> _Called:
+def _call_answered_by(message: Message, called: Mapping[str, _Called]) -> _Called:
     found = called.get(message.tool_call_id or "")
     if found is not None:
         return found

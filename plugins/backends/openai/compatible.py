@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Api = Literal["chat", "responses"]
 
 
-class Wire(Protocol):
+class ApiModule(Protocol):
     """The requests of one of the two APIs: a module of pure functions."""
 
     PARAMETERS: Mapping[str, Any]
@@ -69,25 +69,25 @@ class CompatibleBackend(HTTPBackend):
             return "native"
         from complaint_llm_plugins.backends.openai.strict import sent_schema
 
-        sent = sent_schema(wanted, self._family(request).facts)
+        sent = sent_schema(wanted, self._family(request).quirks)
         # A schema beyond what strict mode understands is not held to by the service.
         if sent.schema is None or (wanted.strict and sent.strict is False):
             return "json"
-        return "native" if sent.whole else "partly"
+        return "native" if sent.lossless else "partly"
 
     def sends_max_tokens(self, request: Request) -> bool:
         family = self._models.family(request.model or self.options.model or "")
-        return not family.refused({"max_tokens": 1})
+        return not family.unsupported_names({"max_tokens": 1})
 
     def encode(self, request: Request) -> WireRequest:
         family = self._family(request)
-        refused = family.refused(request.params)
+        refused = family.unsupported_names(request.params)
         if refused:
             self._unsupported.check(refused, request.model or "")
         return self._wire.encode(request, family)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return self.decoder(request).whole(payload)
+        return self.decoder(request).decode(payload)
 
     def decoder(self, request: Request) -> ChatDecoder | ResponsesDecoder:
         if self.api == "responses":
@@ -115,7 +115,7 @@ class CompatibleBackend(HTTPBackend):
         return self._models.family(request.model or "")
 
 
-def _wire(api: Api) -> Wire:
+def _wire(api: Api) -> ApiModule:
     # Imported when wanted: a process that speaks one wire does not pay for the other.
     if api == "responses":
         from complaint_llm_plugins.backends.openai import wire_responses

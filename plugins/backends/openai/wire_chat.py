@@ -1,6 +1,6 @@
 """Chat completions: ``POST /chat/completions``. Pure. Source: the openai SDK's types (3.52), chat.
 
-The compatible services differ in data: names and refusals of parameters, and the ``facts`` of a models.json:
+The compatible services differ in data: names and refusals of parameters, and the ``quirks`` of a models.json:
 
 - ``stream_usage`` (true): streams are asked for their usage by ``stream_options``
 - ``call_ids``: the form of tool calls' ids, see complaint_llm.backends.wire.call_ids
@@ -21,7 +21,7 @@ from complaint_llm_plugins.backends.openai.echo import put_back
 
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.wire.call_ids import with_wire_ids
-from complaint_llm.backends.wire.json_checks import text
+from complaint_llm.backends.wire.json_checks import as_text
 from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
 from complaint_llm.backends.wire.parameters import KEY, Family
 from complaint_llm.exceptions import InvalidRequestError
@@ -49,8 +49,8 @@ def encode(request: Request, family: Family) -> WireRequest:
         "messages": [
             {"role": message.role, "content": message.content}
             if message.role == "user" and type(message.content) is str and message.name is None
-            else _message(message, family.facts)
-            for message in with_wire_ids(request.messages, family.facts.get("call_ids"))
+            else _message(message, family.quirks)
+            for message in with_wire_ids(request.messages, family.quirks.get("call_ids"))
         ],
     }
     if request.params:
@@ -58,10 +58,10 @@ def encode(request: Request, family: Family) -> WireRequest:
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.response_format is not None:
-        body["response_format"] = _response_format(request.response_format, family.facts)
+        body["response_format"] = _response_format(request.response_format, family.quirks)
     if request.stream:
         body["stream"] = True
-        if family.facts.get("stream_usage", True):
+        if family.quirks.get("stream_usage", True):
             body["stream_options"] = {"include_usage": True}
     if request.extra_body:
         overlay(body, request.extra_body)
@@ -81,10 +81,10 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any
 
 def function_arguments(given: Any) -> str:
     """A tool call's argument text; some services send the object itself."""
-    return json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else text(given, "function.arguments")
+    return json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else as_text(given, "function.arguments")
 
 
-def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Message, quirks: Mapping[str, Any]) -> dict[str, Any]:
     role = message.role
     found: dict[str, Any] = {"role": role, "content": _content(message)}
     if message.name is not None:
@@ -102,7 +102,7 @@ def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
                 }
                 for call in message.tool_calls
             ]
-        put_back(found, message, facts)
+        put_back(found, message, quirks)
     return found
 
 
@@ -136,17 +136,17 @@ def _tool(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _response_format(wanted: ResponseFormat, facts: Mapping[str, Any]) -> dict[str, Any]:
-    if wanted.kind == "json_object" and facts.get("object_format", True):
+def _response_format(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[str, Any]:
+    if wanted.kind == "json_object" and quirks.get("object_format", True):
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": json_schema(wanted, facts)}
+    return {"type": "json_schema", "json_schema": json_schema(wanted, quirks)}
 
 
-def json_schema(wanted: ResponseFormat, facts: Mapping[str, Any]) -> dict[str, Any]:
+def json_schema(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[str, Any]:
     """Name and schema as both wires take them, in the words that the service knows."""
     from complaint_llm_plugins.backends.openai.strict import sent_schema
 
-    sent = sent_schema(wanted, facts)
+    sent = sent_schema(wanted, quirks)
     found: dict[str, Any] = {"name": schema_name(wanted.name), "schema": sent.schema or {"type": "object"}}
     if sent.strict is not None:
         found["strict"] = sent.strict

@@ -41,12 +41,12 @@ def encode(request: Request, family: Family) -> WireRequest:
     }
     if request.params:
         family.write(request.params, body)
-    if family.facts.get("reasoning"):
+    if family.quirks.get("reasoning"):
         body["include"] = [*body.get("include", ()), "reasoning.encrypted_content"]
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.response_format is not None:
-        body["text"] = {"format": _format(request.response_format, family.facts)}
+        body["text"] = {"format": _format(request.response_format, family.quirks)}
     if request.stream:
         body["stream"] = True
     if request.extra_body:
@@ -109,7 +109,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _format(wanted: ResponseFormat, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+def _format(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> Mapping[str, Any]:
     if wanted.kind == "json_object":
         return {"type": "json_object"}
-    return {"type": "json_schema", **json_schema(wanted, facts)}
+    return {"type": "json_schema", **json_schema(wanted, quirks)}

@@ -15,7 +15,7 @@ from complaint_llm.exceptions import BackendError
 INSTALL = "huggingface-hub is not installed: pip install 'complaint-llm[workstation]'"
 
 
-def fetched(repo: str, filename: str, *, offline: bool) -> Path:
+def fetch_file(repo: str, filename: str, *, offline: bool) -> Path:
     """The file, from this machine or fetched now, with a progress bar on a terminal; a fetch that broke off goes on.
 
     What is here is used as it is, without a question to the Hub; with ``offline`` nothing is fetched. Raises

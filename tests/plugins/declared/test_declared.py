@@ -11,7 +11,7 @@ from complaint_llm_plugins.backends.declared import plugin
 from complaint_llm_plugins.backends.openai import plugin as openai_plugin
 
 from complaint_llm.backends import BackendType
-from complaint_llm.backends.declared import derived
+from complaint_llm.backends.declared import derive_type
 from complaint_llm.exceptions import ConfigError
 from tests.wire_messages import ask, chat, chunk, done, read, sse
 
@@ -24,7 +24,7 @@ OPENAI = openai_plugin.complaint_llm_backend_types()[0]
 
 
 def complete(name: str) -> BackendType:
-    return derived(DECLARED[name], OPENAI)
+    return derive_type(DECLARED[name], OPENAI)
 
 
 def backend(name: str, **keys: Any) -> Any:
