@@ -108,7 +108,10 @@ def _field_values(lines: Iterator[str]) -> dict[str, str]:
         if not colon:
             raise UnusableAnswer("one of its headers has no colon")
         name, value = name.strip().lower(), value.strip()
-        values.setdefault(name, []).append(f", {value}" if name in values else value)
+        if name in values:
+            values[name].append(f", {value}")
+        else:
+            values[name] = [value]
     return {name: "".join(parts) for name, parts in values.items()}
 
 

@@ -126,7 +126,8 @@ def _build(text: str) -> SchemaValidator:
     validator_class = _validator_class(kind)
     try:
         plain = _without_dialect(schema)
-        violation = best_match(validator_class(_without_dialect(kind.META_SCHEMA), registry=_metaschemas()).iter_errors(plain))
+        metaschema = validator_class(_without_dialect(kind.META_SCHEMA), registry=_metaschemas())
+        violation = best_match(metaschema.iter_errors(plain))
     except RecursionError:
         raise _schema_error("it is nested too deeply") from None
     if violation is not None:

@@ -17,9 +17,9 @@ from complaint_llm.backends.wire.schema_subset import (
     InexpressibleError,
     Subset,
     is_lossless,
+    reduced_schema,
     subset,
     with_root,
-    reduced_schema,
 )
 from complaint_llm.backends.wire.schema_walk import schemas_in, without_extensions
 from tests.sampled import sampled
