@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.process import MAX_ERRORS, ProgramResult, run_program
 from complaint_llm.backends.usual_key import usual_key
-from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.error_bodies import without_secrets
+from complaint_llm.backends.wire.parameters import UNSUPPORTED, UnsupportedParameters
 from complaint_llm.backends.wire.status_table import WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import AuthenticationError, BackendError, ConfigError, InvalidRequestError
 from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Redactor, Secret
+from complaint_llm.transport.failures import without_frames
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
@@ -37,7 +39,7 @@ KEPT = (
 )
 """The variables of this process that a program sees, besides its type's own: where it is, where the network is."""
 
-REFUSED = frozenset(
+REFUSED_BY_PROGRAMS = frozenset(
     ("location", "embedding_model", "extra_body", "custom_headers", "idempotency_header", "connection_timeout")
 )
 """Common keys that no program can honour; a program that talks to a provider is never local."""
@@ -88,7 +90,7 @@ class CommandBackend(Backend):
 
     def __init__(self, *, command: str | None = None, args: Sequence[str] = (), **keys: Any) -> None:
         super().__init__(**keys)
-        refused = [key for key in keys if key in REFUSED and keys[key] is not None]
+        refused = [key for key in keys if key in REFUSED_BY_PROGRAMS and keys[key] is not None]
         if refused:
             raise ConfigError(f"{self.id}: a program takes no {refused[0]}: leave it out")
         self.command = command or self.default_command
@@ -140,7 +142,7 @@ class CommandBackend(Backend):
             output = self._answer_or_error(self.read_answer(result, folder, request), result)
         if folder.exists():
             self.log.warning("%s: cannot delete %s: it may hold what was asked", self.id, folder)
-        return output._replace(metadata={**output.metadata, KEY: list(refused)}) if refused else output
+        return output._replace(metadata={**output.metadata, UNSUPPORTED: list(refused)}) if refused else output
 
     def _check_values(self, request: Request) -> None:
         """Raise where a value would reach the program as an option of its own."""
@@ -222,9 +224,6 @@ class CommandBackend(Backend):
         return str(Path(found).absolute())
 
     def as_backend_error(self, error: Exception) -> BackendError:
-        from complaint_llm.backends.redaction import without_secrets
-        from complaint_llm.transport.failures import without_frames
-
         # Frames hold the answer and the environment in their locals.
         if isinstance(error, BackendError):
             without_frames(error)
@@ -243,4 +242,4 @@ def _encode(prompt: str) -> bytes:
         raise InvalidRequestError(message, sent=False) from cause.with_traceback(None)
 
 
-__all__ = ["KEPT", "REFUSED", "CommandBackend", "CommandLine", "Failure", "ProgramResult"]
+__all__ = ["KEPT", "REFUSED_BY_PROGRAMS", "CommandBackend", "CommandLine", "Failure", "ProgramResult"]

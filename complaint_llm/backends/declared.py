@@ -84,7 +84,7 @@ class _Derived:
 
     @property
     def __signature__(self) -> Any:
-        from inspect import signature
+        from inspect import signature  # cold start
 
         return signature(self._base.factory())
 
@@ -118,7 +118,7 @@ def _read_file(file: Path) -> Mapping[str, Any]:
         if file.suffix == ".json":
             said = json.loads(text, object_pairs_hook=_without_doubles)
         else:
-            import yaml
+            import yaml  # cold start
 
             said = yaml.load(text, _yaml_loader())  # noqa: S506 - a safe loader
     except (OSError, ValueError, RecursionError) as cause:
@@ -142,7 +142,7 @@ def _without_doubles(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 
 def _yaml_loader() -> Any:
     """PyYAML's safe loader, the fast one where there is one, that refuses a key which is there twice."""
-    import yaml
+    import yaml  # cold start
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -159,8 +159,8 @@ def _check(said: Mapping[str, Any], file: Path) -> None:
     schema = read_schema("declared")
     if compile_check(schema)(said):
         return
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
+    from jsonschema import Draft202012Validator  # cold start: jsonschema
+    from jsonschema.exceptions import best_match  # cold start: jsonschema
 
     fault = best_match(Draft202012Validator(schema).iter_errors(said))
     if fault is not None:

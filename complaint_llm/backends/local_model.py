@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.parameters import UNSUPPORTED, UnsupportedParameters
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     BackendError,
@@ -25,7 +25,7 @@ from complaint_llm.routing.threads.worker import run_abandonable
 LOAD_TIMEOUT = 3600.0
 """Seconds that loading, a download included, may take where ``load_timeout`` is not set."""
 
-REFUSED = frozenset(
+REFUSED_BY_LOCAL_MODELS = frozenset(
     (
         "api_key",
         "base_url",
@@ -68,7 +68,7 @@ class LocalModelBackend(Backend, Generic[M]):
         # Waiting for the model is waiting for admission: it counts before a batch item's clock starts, and a fallback
         # sees that this backend is busy.
         super().__init__(**{"max_concurrency": 1, **keys})
-        refused = [key for key in keys if key in REFUSED and keys[key] is not None]
+        refused = [key for key in keys if key in REFUSED_BY_LOCAL_MODELS and keys[key] is not None]
         if refused:
             raise ConfigError(f"{self.id}: a model in this process takes no {refused[0]}: leave it out")
         self._lock = threading.Lock()
@@ -101,7 +101,7 @@ class LocalModelBackend(Backend, Generic[M]):
         if not refused:
             return {}
         self._unsupported.check(refused, self.model_name())
-        return {KEY: refused}
+        return {UNSUPPORTED: refused}
 
     # -- loading -------------------------------------------------------------------------------------------------
 
@@ -219,4 +219,4 @@ def raise_if_over(deadline: Deadline, cancel: CancelToken) -> None:
         raise BackendTimeoutError("the deadline passed while the model was busy")
 
 
-__all__ = ["LOAD_TIMEOUT", "REFUSED", "LocalModel", "LocalModelBackend", "ModelLock", "raise_if_over"]
+__all__ = ["LOAD_TIMEOUT", "REFUSED_BY_LOCAL_MODELS", "LocalModel", "LocalModelBackend", "ModelLock", "raise_if_over"]

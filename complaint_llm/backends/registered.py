@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.backends.offers import fault_of
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
 
@@ -24,8 +25,6 @@ def register_backend(name: str, backend: Callable[..., Any], *, schema: Mapping[
     class's named ``__init__`` parameters are allowed. Registering the same class again changes nothing. Raises
     PluginError if the name is taken by another class, or if one of the three cannot be used. Any thread may call it.
     """
-    from complaint_llm.backends.offers import fault_of
-
     offered = backend_type_of(name, backend, schema)
     fault = fault_of(offered)
     if fault is not None:

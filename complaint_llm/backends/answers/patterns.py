@@ -22,7 +22,7 @@ _AT_ONCE = 0.05
 
 def compile_pattern(pattern: str) -> None:
     """Raises ValueError where ``pattern`` is no regular expression."""
-    import regex
+    import regex  # cold start
 
     try:
         _compile(pattern)
@@ -55,6 +55,6 @@ def _search(expression: Any, text: str, seconds: float) -> bool | None:
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str) -> Any:
-    import regex
+    import regex  # cold start
 
     return regex.compile(pattern)

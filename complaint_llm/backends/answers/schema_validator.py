@@ -61,8 +61,8 @@ class SchemaValidator:
         Raises BackendTimeoutError at the deadline, CancelledError when cancelled, TooDeepError, and InvalidRequestError
         for a schema whose references lead nowhere or in a circle.
         """
-        from jsonschema.exceptions import best_match
-        from referencing.exceptions import Unresolvable
+        from jsonschema.exceptions import best_match  # cold start: jsonschema
+        from referencing.exceptions import Unresolvable  # cold start: jsonschema
 
         before = _LIMITS.set(_Limits(deadline, cancel))
         try:
@@ -88,12 +88,12 @@ def validator_of(schema: Mapping[str, Any], deadline: Deadline, cancel: CancelTo
     """
     before = _LIMITS.set(_Limits(deadline, cancel))
     try:
-        return _build(as_json(schema))
+        return _build(schema_text(schema))
     finally:
         _LIMITS.reset(before)
 
 
-def as_json(schema: Mapping[str, Any]) -> str:
+def schema_text(schema: Mapping[str, Any]) -> str:
     """The schema as JSON. Raises InvalidRequestError where it has no such form.
 
     Keys keep their order: models answer in it.
@@ -115,9 +115,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 @lru_cache(maxsize=64)
 def _build(text: str) -> SchemaValidator:
-    from jsonschema.exceptions import best_match
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from referencing import Registry
+    from jsonschema.exceptions import best_match  # cold start: jsonschema
+    from jsonschema.validators import Draft202012Validator, validator_for  # cold start: jsonschema
+    from referencing import Registry  # cold start: jsonschema
 
     if len(text) > MAX_SCHEMA:
         raise _schema_error(f"it has {len(text):,} characters, more than {MAX_SCHEMA:,}")
@@ -160,9 +160,9 @@ def _without_dialect(schema: Any) -> Any:
 @lru_cache(maxsize=1)
 def _metaschemas() -> Any:
     """The dialects and their vocabularies, each without ``$schema``."""
-    from jsonschema_specifications import REGISTRY
-    from referencing import Registry
-    from referencing.jsonschema import specification_with
+    from jsonschema_specifications import REGISTRY  # cold start: jsonschema
+    from referencing import Registry  # cold start: jsonschema
+    from referencing.jsonschema import specification_with  # cold start: jsonschema
 
     resources = []
     for uri in REGISTRY:
@@ -180,7 +180,7 @@ Keyword = Callable[[Any, Any, Any, Any], Any]
 @lru_cache(maxsize=8)
 def _validator_class(kind: Any) -> Any:
     """The library's validator class of one dialect, with the deadline in every keyword and patterns of our engine."""
-    from jsonschema.validators import extend
+    from jsonschema.validators import extend  # cold start: jsonschema
 
     extended: Any = extend
     words: dict[str, Keyword] = {word: _in_steps(check) for word, check in kind.VALIDATORS.items()}
@@ -211,7 +211,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _error(message: str) -> Any:
-    from jsonschema.exceptions import ValidationError
+    from jsonschema.exceptions import ValidationError  # cold start: jsonschema
 
     return ValidationError(message)
 

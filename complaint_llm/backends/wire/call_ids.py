@@ -38,14 +38,14 @@ class IdForm(NamedTuple):
     made: str = "call_{digest:.24}"
 
 
-ANY = IdForm()
+ANY_ID = IdForm()
 """What a service takes that takes anything."""
 
 
 def id_form(given: Mapping[str, str] | None) -> IdForm:
     """The form in a service's data: ``{"pattern", "made"}``; ANY without one. Raises ConfigError for another thing."""
     if given is None:
-        return ANY
+        return ANY_ID
     try:
         form = IdForm(**given)
         re.compile(form.pattern)

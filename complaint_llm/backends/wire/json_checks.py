@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from complaint_llm.bounded_json import loads as load_json
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.request import EMPTY
 
@@ -79,3 +80,16 @@ def _kind(value: Any) -> str:
     if value is None:
         return "missing"
     return {dict: "an object", list: "an array", str: "a text", bool: "a boolean"}.get(type(value), "a number")
+
+
+__all__ = [
+    "as_array",
+    "as_count",
+    "as_number",
+    "as_object",
+    "as_optional_object",
+    "as_text",
+    "load_json",
+    "text_or_empty",
+    "wrong_shape",
+]

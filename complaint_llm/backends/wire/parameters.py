@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Policy = Literal["warn", "error", "drop"]
-KEY = "unsupported_parameters"
+UNSUPPORTED = "unsupported_parameters"
 """The key of ``output.metadata`` that names what was left out."""
 
 

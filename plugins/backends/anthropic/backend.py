@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.anthropic import wire
 from complaint_llm_plugins.backends.anthropic.errors import decode_error
 from complaint_llm_plugins.backends.anthropic.schema import KNOWN, strict_schema
+from complaint_llm_plugins.backends.anthropic.stream import MessagesDecoder
 
-from complaint_llm.backends import HTTPBackend, WireError, WireRequest
-from complaint_llm.backends.wire.overlay import overlay
-from complaint_llm.backends.wire.parameters import KEY, ModelTable, UnsupportedParameters
-from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
-from complaint_llm.backends.wire.schema_subset import InexpressibleError, is_lossless
+from complaint_llm.backends import HTTPBackend, Secret, WireError, WireRequest
+from complaint_llm.backends.wire import (
+    UNSUPPORTED,
+    InexpressibleError,
+    Means,
+    ModelTable,
+    SchemaRefusals,
+    UnsupportedParameters,
+    is_lossless,
+    merge_extra_body,
+)
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
-    from complaint_llm_plugins.backends.anthropic.stream import MessagesDecoder
-
-    from complaint_llm.backends.base import Capability
+    from complaint_llm.backends import Capability, Request
     from complaint_llm.messages import InferenceOutput
-    from complaint_llm.request import Request
 
 VERSION = "2023-06-01"
 """The ``anthropic-version`` that is sent where none is set: it still takes sampling parameters where the model does."""
@@ -84,15 +87,13 @@ class AnthropicBackend(HTTPBackend):
         body = wire.encode(request, family.quirks.get("max_tokens", wire.MAX_TOKENS), self._schema(request))
         family.write({name: value for name, value in request.params.items() if name not in refused}, body)
         if request.extra_body:
-            overlay(body, request.extra_body)
+            merge_extra_body(body, request.extra_body)
         return WireRequest(wire.PATH, body)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
         return self.decoder(request).decode(payload)
 
     def decoder(self, request: Request) -> MessagesDecoder:
-        from complaint_llm_plugins.backends.anthropic.stream import MessagesDecoder
-
         return MessagesDecoder(self._metadata(request), self.error_inside, request.model or "")
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(unspecific=frozenset(("invalid_request_error",)))
@@ -121,7 +122,7 @@ class AnthropicBackend(HTTPBackend):
         if not request.params:
             return {}
         refused = self._unsupported_names(request)
-        return {KEY: list(refused)} if refused else {}
+        return {UNSUPPORTED: list(refused)} if refused else {}
 
     def _unsupported_names(self, request: Request) -> tuple[str, ...]:
         """The parameters that the model does not take, or not at this point of the conversation."""

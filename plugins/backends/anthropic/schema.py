@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.schema_subset import InexpressibleError, Subset, reduced_schema, subset
-from complaint_llm.backends.wire.schema_walk import map_schemas, schemas_in
+from complaint_llm.backends.wire import InexpressibleError, Subset, map_schemas, reduced_schema, schemas_in, subset
 
 KNOWN: Subset = subset(
     ("allOf", "format", "minItems"),

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.anthropic.wire import BROKEN_ARGUMENTS, PROVIDER, token_usage
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.json_checks import (
+from complaint_llm.backends.wire import (
+    Fail,
+    JSONStreamDecoder,
+    StreamAccumulator,
     as_count,
     as_object,
     as_optional_object,
     as_text,
+    parse_arguments,
     text_or_empty,
+    value_without_halves,
     wrong_shape,
 )
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.surrogates import value_without_halves
 from complaint_llm.exceptions import ResponseFormatError
-from complaint_llm.request import parse_arguments
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput, StreamEvent

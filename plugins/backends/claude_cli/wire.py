@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from complaint_llm import bounded_json
-from complaint_llm.backends import WireError
-from complaint_llm.backends.command import Failure
-from complaint_llm.backends.wire.accumulator import plain_answer
-from complaint_llm.backends.wire.finish_reasons import neutral_finish_reason
-from complaint_llm.backends.wire.json_checks import as_text, text_or_empty
-from complaint_llm.backends.wire.usage import UsageReader, token_usage_of
+from complaint_llm.backends import Failure, WireError
+from complaint_llm.backends.wire import (
+    UsageReader,
+    as_text,
+    load_json,
+    neutral_finish_reason,
+    plain_answer,
+    text_or_empty,
+    token_usage_of,
+)
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import InferenceOutput
 
@@ -23,7 +26,7 @@ def load(stdout: bytes) -> dict[str, Any] | None:
     if not stdout.strip().startswith(b"{"):
         return None
     try:
-        result = bounded_json.loads(stdout)
+        result = load_json(stdout)
     except ValueError as cause:
         raise ResponseFormatError("claude wrote no valid JSON", maybe_received=True) from cause.with_traceback(None)
     if not isinstance(result, dict) or result.get("type") != "result":

@@ -9,13 +9,10 @@ from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.codex import wire
 
-from complaint_llm.backends import CommandBackend, CommandLine
-from complaint_llm.backends.command import Failure, ProgramResult
-from complaint_llm.backends.wire.prompts import as_prompt
+from complaint_llm.backends import CommandBackend, CommandLine, Failure, ProgramResult, Request, Secret
+from complaint_llm.backends.wire import as_prompt
 from complaint_llm.exceptions import AuthenticationError
 from complaint_llm.messages import InferenceOutput
-from complaint_llm.request import Request
-from complaint_llm.secrets import Secret
 
 FLAGS = (
     *("exec", "--json", "--ephemeral", "--skip-git-repo-check", "--ignore-user-config", "--ignore-rules"),

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm_plugins.backends.google.names import model_path, resource_name
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.wire.json_checks import as_array, as_number, as_object
-from complaint_llm.backends.wire.overlay import overlay
-from complaint_llm.backends.wire.usage import UsageReader
+from complaint_llm.backends.wire import UsageReader, as_array, as_number, as_object, merge_extra_body
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 
 if TYPE_CHECKING:
-    from complaint_llm.request import EmbeddingRequest
+    from complaint_llm.backends import EmbeddingRequest
 
 
 def encode(request: EmbeddingRequest) -> WireRequest:
@@ -45,5 +43,5 @@ def _vector(values: Any) -> tuple[float, ...]:
 def _one(model: str, text: str, request: EmbeddingRequest) -> dict[str, Any]:
     part: dict[str, Any] = {"model": model, "content": {"parts": [{"text": text}]}}
     if request.extra_body:
-        overlay(part, request.extra_body)
+        merge_extra_body(part, request.extra_body)
     return part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.schema_subset import STRUCTURE, InexpressibleError, Subset, reduced_schema, with_root
+from complaint_llm.backends.wire import STRUCTURE, InexpressibleError, Subset, reduced_schema, with_root
 
 KNOWN: Subset = Subset(
     (STRUCTURE - {"const", "definitions"})

@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.google.usage import token_usage
 from complaint_llm_plugins.backends.google.wire import PROVIDER
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.json_checks import as_array, as_object, as_optional_object, as_text, text_or_empty
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.surrogates import value_without_halves
+from complaint_llm.backends.wire import (
+    Fail,
+    JSONStreamDecoder,
+    StreamAccumulator,
+    as_array,
+    as_object,
+    as_optional_object,
+    as_text,
+    text_or_empty,
+    value_without_halves,
+)
 from complaint_llm.exceptions import (
     BackendError,
     ContentFilterError,
@@ -25,8 +32,8 @@ from complaint_llm.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from complaint_llm.backends import Request
     from complaint_llm.messages import InferenceOutput, StreamEvent
-    from complaint_llm.request import Request
 
 WITHOUT_ANSWER: Mapping[str, type[BackendError]] = {
     "MISSING_THOUGHT_SIGNATURE": InvalidRequestError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.backends.wire import UsageReader, tier_of, token_usage_of
 from complaint_llm.messages import TokenUsage
 
 

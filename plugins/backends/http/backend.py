@@ -11,16 +11,13 @@ from urllib.parse import quote
 
 from complaint_llm_plugins.backends.http.template import UNSET, BodyTemplate, resolve
 
-from complaint_llm.backends import HTTPBackend, WireRequest
-from complaint_llm.backends.wire.accumulator import plain_answer
-from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
-from complaint_llm.backends.wire.prompts import as_prompt, as_turns
+from complaint_llm.backends import GENERATION_KEYS, HTTPBackend, WireRequest
+from complaint_llm.backends.wire import UNSUPPORTED, UnsupportedParameters, as_prompt, as_turns, plain_answer
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
-from complaint_llm.request import GENERATION_KEYS
 
 if TYPE_CHECKING:
+    from complaint_llm.backends import Request
     from complaint_llm.messages import InferenceOutput
-    from complaint_llm.request import Request
 
 _PLACEHOLDERS = GENERATION_KEYS | {"prompt", "messages", "model", "params"}
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
@@ -78,7 +75,7 @@ class TemplateBackend(HTTPBackend):
             what = "nothing" if found is UNSET else "no text"
             raise ResponseFormatError(f"the answer has {what} at {self._pointer}")
         refused = self._unsupported_names(request)
-        return plain_answer(found, metadata={KEY: list(refused)} if refused else {})
+        return plain_answer(found, metadata={UNSUPPORTED: list(refused)} if refused else {})
 
     def _unsupported_names(self, request: Request) -> tuple[str, ...]:
         names = self._template.names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -71,8 +72,6 @@ def _text_of(name: str, values: Mapping[str, Any]) -> str:
         raise InvalidRequestError(f"the body's template needs {name}, which is not set", sent=False)
     if isinstance(value, str):
         return value
-    import json
-
     return json.dumps(value, ensure_ascii=False)
 
 

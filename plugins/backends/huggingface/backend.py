@@ -26,7 +26,9 @@ class HuggingFaceBackend(CompatibleBackend):
 
     def __new__(cls, **keys: Any) -> Any:
         if cls is HuggingFaceBackend and is_local(keys):
-            from complaint_llm_plugins.backends.huggingface.local import TransformersBackend
+            from complaint_llm_plugins.backends.huggingface.local import (
+                TransformersBackend,  # cold start: a model on this machine
+            )
 
             return TransformersBackend(**keys)
         return super().__new__(cls)

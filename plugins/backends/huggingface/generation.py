@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.local_model import ModelLock, raise_if_over
-from complaint_llm.backends.wire.prompts import as_prompt, as_turns
+from complaint_llm.backends import ModelLock, raise_if_over
+from complaint_llm.backends.wire import as_prompt, as_turns
 from complaint_llm.exceptions import BackendError, ContextLengthError
 
 if TYPE_CHECKING:
-    from complaint_llm.request import Request
+    from complaint_llm.backends import Request
 
 INSTALL = "transformers and torch are not installed: pip install 'complaint-llm[huggingface]'"
 
@@ -30,8 +30,8 @@ class TransformersSettings(NamedTuple):
 def module() -> Any:
     """The transformers library. Raises BackendError if it or torch is not installed."""
     try:
-        import torch  # noqa: F401 - transformers can be imported without it, and then does nothing
-        import transformers
+        import torch  # noqa: F401 - extra; transformers can be imported without it, and then does nothing
+        import transformers  # extra
     except ImportError as cause:
         raise BackendError(INSTALL, sent=False) from cause
     return transformers
@@ -141,7 +141,7 @@ class Generation:
         return self._enough or self._request.cancel.cancelled or self._request.deadline.remaining() <= 0
 
     def _generate(self, model: Any, keys: dict[str, Any]) -> None:
-        import torch
+        import torch  # extra
 
         try:
             with ExitStack() as stack:
@@ -224,7 +224,7 @@ def _ends(model: Any) -> tuple[int, ...]:
 
 
 def _looker(transformers: Any, over: Any) -> Any:
-    import torch
+    import torch  # extra
 
     class Looker(transformers.StoppingCriteria):  # type: ignore[misc]
         def __call__(self, input_ids: Any, scores: Any, **keys: Any) -> Any:
@@ -234,7 +234,7 @@ def _looker(transformers: Any, over: Any) -> Any:
 
 
 def _best_device() -> str:
-    import torch
+    import torch  # extra
 
     if torch.cuda.is_available():
         return "cuda"

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.huggingface.generation import TransformersModel, TransformersSettings, module
 
-from complaint_llm.backends.local_model import LocalModelBackend
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
+from complaint_llm.backends import LocalModelBackend
+from complaint_llm.backends.wire import StreamAccumulator
 from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.messages import StreamEvent, TokenUsage
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.base import Capability
-    from complaint_llm.request import Request
+    from complaint_llm.backends import Capability, Request
 
 
 class TransformersBackend(LocalModelBackend[TransformersModel]):

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from complaint_llm_plugins.backends.openai.wire_embeddings import vector
 
 from complaint_llm.backends import EmbeddingRequest, WireRequest
-from complaint_llm.backends.wire.json_checks import as_array, wrong_shape
+from complaint_llm.backends.wire import as_array, wrong_shape
 from complaint_llm.exceptions import BackendError
 from complaint_llm.messages import EmbeddingOutput
 

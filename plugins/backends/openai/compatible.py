@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from complaint_llm_plugins.backends.openai import wire_chat, wire_embeddings
 from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_error
+from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
+from complaint_llm_plugins.backends.openai.strict import sent_schema
 
-from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
-from complaint_llm.backends.base import Capability
-from complaint_llm.backends.wire.parameters import Family, ModelTable, UnsupportedParameters
-from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
+from complaint_llm.backends import Capability, EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
+from complaint_llm.backends.wire import EMPTY, Family, Means, ModelTable, SchemaRefusals, UnsupportedParameters
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
-from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
-    from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
     from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
 Api = Literal["chat", "responses"]
@@ -67,8 +67,6 @@ class CompatibleBackend(HTTPBackend):
             return "json"
         if wanted is None or wanted.schema is None:
             return "native"
-        from complaint_llm_plugins.backends.openai.strict import sent_schema
-
         sent = sent_schema(wanted, self._family(request).quirks)
         # A schema beyond what strict mode understands is not held to by the service.
         if sent.schema is None or (wanted.strict and sent.strict is False):
@@ -91,25 +89,21 @@ class CompatibleBackend(HTTPBackend):
 
     def decoder(self, request: Request) -> ChatDecoder | ResponsesDecoder:
         if self.api == "responses":
-            from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
+            from complaint_llm_plugins.backends.openai.stream_responses import (  # cold start: the other API
+                ResponsesDecoder,
+            )
 
             return ResponsesDecoder(request, self._family(request), self.error_inside)
-        from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
-
         return ChatDecoder(request, self._family(request), self.error_inside)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
-        from complaint_llm_plugins.backends.openai.wire_embeddings import encode
-
-        return encode(request)
+        return wire_embeddings.encode(request)
 
     def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
-        from complaint_llm_plugins.backends.openai.wire_embeddings import decode
-
-        return decode(payload, self.error_inside)
+        return wire_embeddings.decode(payload, self.error_inside)
 
     def _family(self, request: Request) -> Family:
         return self._models.family(request.model or "")
@@ -118,18 +112,14 @@ class CompatibleBackend(HTTPBackend):
 def _wire(api: Api) -> ApiModule:
     # Imported when wanted: a process that speaks one wire does not pay for the other.
     if api == "responses":
-        from complaint_llm_plugins.backends.openai import wire_responses
+        from complaint_llm_plugins.backends.openai import wire_responses  # cold start: the other API
 
         return wire_responses
-    from complaint_llm_plugins.backends.openai import wire_chat
-
     return wire_chat
 
 
 def _read(models: Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(models, Path):
         return models
-    import json
-
     read: Mapping[str, Any] = json.loads(models.read_bytes())
     return read

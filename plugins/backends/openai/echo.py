@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from complaint_llm.backends.wire import EMPTY
 from complaint_llm.messages import Message
-from complaint_llm.request import EMPTY
 
 STATE = "chat"
 """The key under which these fields travel in ``Message.extra``."""

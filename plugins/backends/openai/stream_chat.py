@@ -9,21 +9,22 @@ from complaint_llm_plugins.backends.openai.echo import echo_of, join_pieces
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_chat import function_arguments, metadata
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.call_fragments import CallFragments
-from complaint_llm.backends.wire.json_checks import (
+from complaint_llm.backends import Request
+from complaint_llm.backends.wire import (
+    CallFragments,
+    Fail,
+    Family,
+    JSONStreamDecoder,
+    StreamAccumulator,
     as_array,
     as_object,
     as_optional_object,
     as_text,
     text_or_empty,
+    value_without_halves,
     wrong_shape,
 )
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.parameters import Family
-from complaint_llm.backends.wire.surrogates import value_without_halves
 from complaint_llm.messages import InferenceOutput, StreamEvent
-from complaint_llm.request import Request
 
 
 class ChatDecoder(JSONStreamDecoder):

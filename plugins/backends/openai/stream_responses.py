@@ -13,14 +13,21 @@ from complaint_llm_plugins.backends.openai.response_items import kept_items
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_responses import metadata
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.json_checks import as_array, as_object, as_text, text_or_empty, wrong_shape
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.parameters import Family
-from complaint_llm.backends.wire.surrogates import value_without_halves
+from complaint_llm.backends import Request
+from complaint_llm.backends.wire import (
+    Fail,
+    Family,
+    JSONStreamDecoder,
+    StreamAccumulator,
+    as_array,
+    as_object,
+    as_text,
+    text_or_empty,
+    value_without_halves,
+    wrong_shape,
+)
 from complaint_llm.exceptions import BackendError
 from complaint_llm.messages import InferenceOutput, StreamEvent
-from complaint_llm.request import Request
 
 Item = Mapping[str, Any]
 Events = Iterable[StreamEvent]

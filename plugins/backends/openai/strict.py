@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.answers.schema_validator import as_json
-from complaint_llm.backends.wire.schema_subset import (
+from complaint_llm.backends.wire import (
     InexpressibleError,
     Subset,
     is_lossless,
     reduced_schema,
+    schema_text,
     subset,
     with_root,
 )
 
 if TYPE_CHECKING:
-    from complaint_llm.request import ResponseFormat
+    from complaint_llm.backends import ResponseFormat
 
 
 class SentSchema(NamedTuple):
@@ -43,7 +43,7 @@ def sent_schema(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> SentSchema
     ``facts["schema"]`` has the ``keywords`` that the service knows beyond a schema's structure, and the only ``values``
     that some of them may have; ``facts["strict"]`` (true) whether it knows the strict flag.
     """
-    text = as_json(wanted.schema if wanted.schema is not None else {"type": "object"})
+    text = schema_text(wanted.schema if wanted.schema is not None else {"type": "object"})
     return _make_schema(text, wanted.strict, quirks.get("strict", True), subset(**quirks.get("schema", {})))
 
 

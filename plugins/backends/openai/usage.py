@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.json_checks import as_number, as_object
-from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.backends.wire import EMPTY, UsageReader, as_number, as_object, tier_of, token_usage_of
 from complaint_llm.messages import TokenUsage
-from complaint_llm.request import EMPTY
 
 FREE_ITEMS: frozenset[str] = frozenset(
     (

@@ -18,15 +18,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm_plugins.backends.openai.echo import put_back
+from complaint_llm_plugins.backends.openai.strict import sent_schema
 
-from complaint_llm.backends import WireRequest
-from complaint_llm.backends.wire.call_ids import with_wire_ids
-from complaint_llm.backends.wire.json_checks import as_text
-from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
-from complaint_llm.backends.wire.parameters import KEY, Family
+from complaint_llm.backends import Request, ResponseFormat, WireRequest
+from complaint_llm.backends.wire import (
+    UNSUPPORTED,
+    Family,
+    as_text,
+    data_url,
+    merge_extra_body,
+    refuse_several_answers,
+    remote_url,
+    with_wire_ids,
+)
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import ImagePart, Message, Tool
-from complaint_llm.request import Request, ResponseFormat
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -64,7 +70,7 @@ def encode(request: Request, family: Family) -> WireRequest:
         if family.quirks.get("stream_usage", True):
             body["stream_options"] = {"include_usage": True}
     if request.extra_body:
-        overlay(body, request.extra_body)
+        merge_extra_body(body, request.extra_body)
         refuse_several_answers(body, "n")
     return WireRequest("/chat/completions", body)
 
@@ -75,7 +81,7 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any
     if "provider" in body:
         found["provider"] = body["provider"]
     if refused:
-        found[KEY] = list(refused)
+        found[UNSUPPORTED] = list(refused)
     return found
 
 
@@ -124,8 +130,6 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
 
 def image_url(part: ImagePart) -> str:
     """The URL that the provider fetches, or the bytes as a data URL."""
-    from complaint_llm.backends.wire.images import data_url, remote_url
-
     return remote_url(part) or data_url(part)
 
 
@@ -144,8 +148,6 @@ def _response_format(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[
 
 def json_schema(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[str, Any]:
     """Name and schema as both wires take them, in the words that the service knows."""
-    from complaint_llm_plugins.backends.openai.strict import sent_schema
-
     sent = sent_schema(wanted, quirks)
     found: dict[str, Any] = {"name": schema_name(wanted.name), "schema": sent.schema or {"type": "object"}}
     if sent.strict is not None:

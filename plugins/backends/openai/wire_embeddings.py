@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from complaint_llm.backends import EmbeddingRequest, WireRequest
-from complaint_llm.backends.wire.json_checks import as_array, as_count, as_number, as_object, as_text, wrong_shape
-from complaint_llm.backends.wire.usage import UsageReader
+from complaint_llm.backends.wire import UsageReader, as_array, as_count, as_number, as_object, as_text, wrong_shape
 from complaint_llm.exceptions import BackendError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 

@@ -11,17 +11,13 @@ from complaint_llm_plugins.backends.workstation.hub import fetch_file, is_fetche
 from complaint_llm_plugins.backends.workstation.model import LlamaModel, LlamaSettings, look_at, module
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 
-from complaint_llm.backends.local_model import LocalModelBackend
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.prompts import as_turns
-from complaint_llm.backends.wire.schema_refusal import Means
-from complaint_llm.backends.wire.schema_subset import is_lossless
+from complaint_llm.backends import EmbeddingRequest, LocalModelBackend, Request
+from complaint_llm.backends.wire import Means, StreamAccumulator, as_turns, is_lossless
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent, TokenUsage
-from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.base import Capability
+    from complaint_llm.backends import Capability
 
 _REFUSED = "refused"
 
@@ -59,7 +55,14 @@ class WorkstationBackend(LocalModelBackend[LlamaModel]):
             raise ConfigError(f"{self.id}: give model_path, or repo and filename")
         self._path = model_path
         self._repo, self._filename = repo, filename
-        self._settings = LlamaSettings(n_ctx, n_threads, n_gpu_layers, n_batch, f16_kv, chat_format)
+        self._settings = LlamaSettings(
+            n_ctx=n_ctx,
+            n_threads=n_threads,
+            n_gpu_layers=n_gpu_layers,
+            n_batch=n_batch,
+            f16_kv=f16_kv,
+            chat_format=chat_format,
+        )
 
     def structured_output(self, request: Request) -> Means:
         wanted = request.response_format

@@ -97,11 +97,11 @@ def _is_whole(path: Path, etag: str) -> bool:
 
 def _module() -> Any:
     try:
-        import huggingface_hub
-        import huggingface_hub.constants
-        import huggingface_hub.errors
-        import huggingface_hub.file_download
-        import huggingface_hub.utils
+        import huggingface_hub  # extra
+        import huggingface_hub.constants  # extra
+        import huggingface_hub.errors  # extra
+        import huggingface_hub.file_download  # extra
+        import huggingface_hub.utils  # extra
     except ImportError as cause:
         raise BackendError(INSTALL, sent=False) from cause
     return huggingface_hub

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.backends.local_model import ModelLock, raise_if_over
-from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.backends import CancelToken, Deadline, ModelLock, raise_if_over
 from complaint_llm.exceptions import BackendError, ModelNotFoundError
 
 MAGIC = b"GGUF"
@@ -97,7 +96,7 @@ def look_at(path: Path) -> None:
 def module() -> Any:
     """llama-cpp-python. Raises BackendError if it is not installed."""
     try:
-        import llama_cpp
+        import llama_cpp  # extra
     except ImportError as cause:
         raise BackendError(
             "llama-cpp-python is not installed: pip install 'complaint-llm[workstation]'", sent=False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.schema_subset import InexpressibleError, Subset, reduced_schema, subset
+from complaint_llm.backends.wire import InexpressibleError, Subset, reduced_schema, subset
 
 KNOWN: Subset = subset(
     (

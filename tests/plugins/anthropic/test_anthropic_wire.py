@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from complaint_llm.backends import AnthropicBackend
 from complaint_llm.backends.wire.finish_reasons import FINISH_REASONS
-from complaint_llm.backends.wire.parameters import KEY
+from complaint_llm.backends.wire.parameters import UNSUPPORTED
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -231,7 +231,7 @@ def test_what_a_model_or_version_refuses_is_left_out_and_named_in_the_metadata(
     body: Any = backend.encode(asked).body
     assert not body.keys() & set(refused)
     output = backend.decode(ANSWER, asked)
-    assert output.metadata == {"finish_reason": "tool_use", **({KEY: refused} if refused else {})}
+    assert output.metadata == {"finish_reason": "tool_use", **({UNSUPPORTED: refused} if refused else {})}
     if refused:
         with pytest.raises(InvalidRequestError, match=refused[0]):
             claude(version=version, unsupported_parameters="error").encode(asked)

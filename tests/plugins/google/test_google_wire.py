@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from complaint_llm.backends import GoogleBackend
 from complaint_llm.backends.wire.finish_reasons import FINISH_REASONS
-from complaint_llm.backends.wire.parameters import KEY
+from complaint_llm.backends.wire.parameters import UNSUPPORTED
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -229,7 +229,8 @@ def test_what_a_model_refuses_is_left_out_and_named_in_the_metadata(
     asked = request(model=model, params=params)
     config = (backend.encode(asked).body or {}).get("generationConfig", {}).get("thinkingConfig", {})
     assert ("thinkingLevel" in config) == ("reasoning_effort" in params and "reasoning_effort" not in refused)
-    assert backend.decode(ANSWER, asked).metadata == {"finish_reason": "STOP", **({KEY: refused} if refused else {})}
+    left_out = {UNSUPPORTED: refused} if refused else {}
+    assert backend.decode(ANSWER, asked).metadata == {"finish_reason": "STOP", **left_out}
 
 
 def test_a_shape_is_held_by_the_provider() -> None:

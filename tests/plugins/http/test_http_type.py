@@ -11,7 +11,7 @@ from complaint_llm_plugins.backends.http.template import UNSET, Template, resolv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from complaint_llm.backends.wire.parameters import KEY
+from complaint_llm.backends.wire.parameters import UNSUPPORTED
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.request import Request, as_messages
@@ -69,7 +69,7 @@ def test_a_parameter_without_a_place_in_the_template_is_unsupported() -> None:
     asked = request(params={"temperature": 0.1, "top_k": 3})
     lenient = backend({"q": "{prompt}", "t": "{temperature}"}, unsupported_parameters="drop")
     assert lenient.encode(asked).body == {"q": "hi", "t": 0.1}
-    assert lenient.decode({"answer": "a"}, asked).metadata == {KEY: ["top_k"]}
+    assert lenient.decode({"answer": "a"}, asked).metadata == {UNSUPPORTED: ["top_k"]}
     strict = backend({"q": "{prompt}", "t": "{temperature}"}, unsupported_parameters="error")
     with pytest.raises(InvalidRequestError, match="top_k"):
         strict.encode(asked)
