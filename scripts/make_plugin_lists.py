@@ -79,11 +79,14 @@ def stub(package: str) -> str:
     by_module: dict[str, list[str]] = {}
     for name, module in sorted(homes.items(), key=lambda home: (not home[0].isupper(), not home[0][0].isupper(), home)):
         by_module.setdefault(module, []).append(name)
-    head = f'"""The names of {package}. Made by scripts/make_plugin_lists.py."""\n\n'
-    imports = (
-        f"from {module} import {name} as {name}\n" for module, names in sorted(by_module.items()) for name in names
-    )
-    return head + "".join(imports)
+    lines = {
+        module: [f"from {module} import {name} as {name}\n" for name in names]
+        for module, names in sorted(by_module.items())
+    }
+    theirs = [line for module, each in lines.items() if module.startswith("complaint_llm_plugins.") for line in each]
+    ours = [line for module, each in lines.items() if not module.startswith("complaint_llm_plugins.") for line in each]
+    head = f'"""The names of {package}. Made by scripts/make_plugin_lists.py."""\n'
+    return "\n".join("".join(block) for block in ([head], theirs, ours) if block)
 
 
 def _homes(tree: ast.Module) -> Iterator[tuple[str, str]]:

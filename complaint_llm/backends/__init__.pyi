@@ -1,5 +1,23 @@
 """The names of complaint_llm.backends. Made by scripts/make_plugin_lists.py."""
 
+from complaint_llm_plugins.backends.anthropic.backend import AnthropicBackend as AnthropicBackend
+from complaint_llm_plugins.backends.cerebras.backend import CerebrasBackend as CerebrasBackend
+from complaint_llm_plugins.backends.claude_cli.backend import ClaudeCLIBackend as ClaudeCLIBackend
+from complaint_llm_plugins.backends.codex.backend import CodexBackend as CodexBackend
+from complaint_llm_plugins.backends.copilot_cli.backend import CopilotCLIBackend as CopilotCLIBackend
+from complaint_llm_plugins.backends.fallback.backend import FallbackBackend as FallbackBackend
+from complaint_llm_plugins.backends.google.backend import GoogleBackend as GoogleBackend
+from complaint_llm_plugins.backends.http.backend import TemplateBackend as TemplateBackend
+from complaint_llm_plugins.backends.huggingface.backend import HuggingFaceBackend as HuggingFaceBackend
+from complaint_llm_plugins.backends.llm_router.backend import LLMRouterBackend as LLMRouterBackend
+from complaint_llm_plugins.backends.lmstudio.backend import LMStudioBackend as LMStudioBackend
+from complaint_llm_plugins.backends.load_balanced.backend import LoadBalancedBackend as LoadBalancedBackend
+from complaint_llm_plugins.backends.mock.backend import MockBackend as MockBackend
+from complaint_llm_plugins.backends.openai.backend import OpenAIBackend as OpenAIBackend
+from complaint_llm_plugins.backends.openrouter.backend import OpenRouterBackend as OpenRouterBackend
+from complaint_llm_plugins.backends.workstation.backend import WorkstationBackend as WorkstationBackend
+from complaint_llm_plugins.backends.xai.backend import XAIBackend as XAIBackend
+
 from complaint_llm import exceptions as exceptions
 from complaint_llm.backends.base import Backend as Backend
 from complaint_llm.backends.base import BaseBackend as BaseBackend
@@ -33,20 +51,3 @@ from complaint_llm.request import Request as Request
 from complaint_llm.request import ResponseFormat as ResponseFormat
 from complaint_llm.routing.strategies import make_strategy as make_strategy
 from complaint_llm.secrets import Secret as Secret
-from complaint_llm_plugins.backends.anthropic.backend import AnthropicBackend as AnthropicBackend
-from complaint_llm_plugins.backends.cerebras.backend import CerebrasBackend as CerebrasBackend
-from complaint_llm_plugins.backends.claude_cli.backend import ClaudeCLIBackend as ClaudeCLIBackend
-from complaint_llm_plugins.backends.codex.backend import CodexBackend as CodexBackend
-from complaint_llm_plugins.backends.copilot_cli.backend import CopilotCLIBackend as CopilotCLIBackend
-from complaint_llm_plugins.backends.fallback.backend import FallbackBackend as FallbackBackend
-from complaint_llm_plugins.backends.google.backend import GoogleBackend as GoogleBackend
-from complaint_llm_plugins.backends.http.backend import TemplateBackend as TemplateBackend
-from complaint_llm_plugins.backends.huggingface.backend import HuggingFaceBackend as HuggingFaceBackend
-from complaint_llm_plugins.backends.llm_router.backend import LLMRouterBackend as LLMRouterBackend
-from complaint_llm_plugins.backends.lmstudio.backend import LMStudioBackend as LMStudioBackend
-from complaint_llm_plugins.backends.load_balanced.backend import LoadBalancedBackend as LoadBalancedBackend
-from complaint_llm_plugins.backends.mock.backend import MockBackend as MockBackend
-from complaint_llm_plugins.backends.openai.backend import OpenAIBackend as OpenAIBackend
-from complaint_llm_plugins.backends.openrouter.backend import OpenRouterBackend as OpenRouterBackend
-from complaint_llm_plugins.backends.workstation.backend import WorkstationBackend as WorkstationBackend
-from complaint_llm_plugins.backends.xai.backend import XAIBackend as XAIBackend

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from complaint_llm_plugins.backends.http.backend import TemplateBackend
-from complaint_llm_plugins.backends.http.template import UNSET, Template, resolve
+from complaint_llm_plugins.backends.http.template import UNSET, BodyTemplate, resolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,7 +137,7 @@ def test_any_answer_is_a_text_or_a_format_error(payload: Any, pointer: str) -> N
 @given(JSON)
 def test_any_template_is_filled_or_refused_by_its_place(template: Any) -> None:
     try:
-        filled = Template(template, frozenset(("prompt",))).fill({"prompt": "x"})
+        filled = BodyTemplate(template, frozenset(("prompt",))).fill({"prompt": "x"})
     except ValueError as error:
         assert str(error).startswith("/")  # noqa: PT017
     else:
