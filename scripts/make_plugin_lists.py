@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"complaint_llm": "complaint_llm", "schemas": "complaint_llm.schemas", "plugins": "complaint_llm_plugins"}
 LAZY = ("complaint_llm.backends", "complaint_llm.backends.wire")
 """Packages whose names are imported when they are touched."""
+UNNAMED = frozenset(("TemplateBackend",))
+"""Classes that only a config makes: of the type ``http``."""
 _BLOCK = re.compile(r"(# (\w+): made by scripts/make_plugin_lists\.py\n).*?(# end\n)", re.S)
 
 
@@ -52,7 +54,8 @@ def types() -> dict[str, str]:
 def classes() -> dict[str, str]:
     """The place of each built-in class by its name."""
     places = (each.make for offered in plugins().values() for each in offered)
-    return {place.partition(":")[2]: place for place in places if isinstance(place, str) and place}
+    named = {place.partition(":")[2]: place for place in places if isinstance(place, str) and place}
+    return {name: place for name, place in named.items() if name not in UNNAMED}
 
 
 def filled_setup(text: str) -> str:

@@ -7,7 +7,6 @@ from complaint_llm_plugins.backends.codex.backend import CodexBackend as CodexBa
 from complaint_llm_plugins.backends.copilot_cli.backend import CopilotCLIBackend as CopilotCLIBackend
 from complaint_llm_plugins.backends.fallback.backend import FallbackBackend as FallbackBackend
 from complaint_llm_plugins.backends.google.backend import GoogleBackend as GoogleBackend
-from complaint_llm_plugins.backends.http.backend import TemplateBackend as TemplateBackend
 from complaint_llm_plugins.backends.huggingface.backend import HuggingFaceBackend as HuggingFaceBackend
 from complaint_llm_plugins.backends.llm_router.backend import LLMRouterBackend as LLMRouterBackend
 from complaint_llm_plugins.backends.lmstudio.backend import LMStudioBackend as LMStudioBackend

@@ -50,7 +50,7 @@ class Placement(NamedTuple):
 class Family:
     """What one model takes. Immutable; any thread may use it."""
 
-    __slots__ = ("_conditions", "_rows", "_values", "quirks")
+    __slots__ = ("__weakref__", "_conditions", "_rows", "_values", "quirks")
 
     def __init__(
         self,
