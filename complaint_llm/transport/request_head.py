@@ -39,12 +39,13 @@ class RequestHead:
     forwarding proxy the whole URL.
     """
 
-    __slots__ = ("_headers", "_prefix")
+    __slots__ = ("_headers", "_lines", "_prefix")
 
     def __init__(self, prefix: str, headers: Headers) -> None:
         """Raises InvalidRequestError for a header that cannot be sent; its value is not repeated."""
         self._prefix = prefix
         self._headers = {name.lower(): _line(name, value) for name, value in headers.items()}
+        self._lines = _join(self._headers)
 
     def render(self, request: OutgoingRequest) -> bytes:
         """The request, ready to be sent. Call it inside the sending expression: the result holds the keys."""
@@ -54,7 +55,7 @@ class RequestHead:
                 f"the path of a request starts with / and is ASCII without blanks: {request.path[:100]!r}", sent=False
             )
         own = {name.lower(): _line(name, value) for name, value in request.headers.items()}
-        lines = Secret("".join(line.reveal() for line in {**self._headers, **own}.values()))
+        lines = _join({**self._headers, **own}) if own else self._lines
         body = request.body
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
         return b"%b%b" % (
@@ -77,3 +78,7 @@ def _line(name: str, value: str | Secret) -> Secret:
             f"the header {name} has a line break or a character beyond Latin-1 in its value: correct it", sent=False
         )
     return Secret(f"{name}: {value.reveal() if isinstance(value, Secret) else value}\r\n")
+
+
+def _join(lines: Mapping[str, Secret]) -> Secret:
+    return Secret("".join(line.reveal() for line in lines.values()))
