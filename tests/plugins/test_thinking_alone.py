@@ -87,7 +87,7 @@ def test_an_answer_of_blanks_is_no_answer(name: str, blank: str) -> None:
     """Whole and streamed, on every wire."""
     said = Said(blank)
     with FaultyServer() as server, Mediator([backend_at(server, name)], timeout=20) as mediator:
-        server.script(Reply(body=json.dumps(WIRES[name].whole(said)).encode()))
+        server.script(Reply(body=json.dumps(WIRES[name].answer_body(said)).encode()))
         with pytest.raises(ResponseFormatError, match="empty"):
             mediator.infer("q")
         stream = b"".join(WIRES[name].events(said, in_one))
