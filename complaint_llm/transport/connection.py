@@ -148,7 +148,7 @@ class Connection:
         return self.reader
 
     def quiet(self) -> bool:
-        """Whether nothing lies unread and the peer has not closed. Does not wait; costs one receive."""
+        """Whether nothing lies unread and the peer has not closed. Does not wait."""
         return not self.has_unread() and not self.raw.ended
 
     def has_unread(self) -> bool:

@@ -26,9 +26,8 @@ class HuggingFaceBackend(CompatibleBackend):
 
     def __new__(cls, **keys: Any) -> Any:
         if cls is HuggingFaceBackend and is_local(keys):
-            from complaint_llm_plugins.backends.huggingface.local import (
-                TransformersBackend,  # cold start: a model on this machine
-            )
+            # cold start: a model on this machine
+            from complaint_llm_plugins.backends.huggingface.local import TransformersBackend
 
             return TransformersBackend(**keys)
         return super().__new__(cls)

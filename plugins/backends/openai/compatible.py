@@ -89,9 +89,8 @@ class CompatibleBackend(HTTPBackend):
 
     def decoder(self, request: Request) -> ChatDecoder | ResponsesDecoder:
         if self.api == "responses":
-            from complaint_llm_plugins.backends.openai.stream_responses import (  # cold start: the other API
-                ResponsesDecoder,
-            )
+            # cold start: the other API
+            from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
             return ResponsesDecoder(request, self._family(request), self.error_inside)
         return ChatDecoder(request, self._family(request), self.error_inside)
@@ -110,7 +109,6 @@ class CompatibleBackend(HTTPBackend):
 
 
 def _wire(api: Api) -> ApiModule:
-    # Imported when wanted: a process that speaks one wire does not pay for the other.
     if api == "responses":
         from complaint_llm_plugins.backends.openai import wire_responses  # cold start: the other API
 
