@@ -32,7 +32,7 @@ _decoder = json.JSONDecoder()
 def _value(data: str) -> Any:
     """The JSON value. Raises ValueError."""
     if data[:1] == "{" and len(data) < SHORT:
-        # 67 calls for a chunk where bounded_json makes it 77 (tests/guard); what is long, or ends elsewhere, goes there.
+        # 67 calls for a chunk where bounded_json makes it 77 (tests/guard); what is long, or ends early, goes there.
         try:
             value, end = _decoder.raw_decode(data)
         except RecursionError:
