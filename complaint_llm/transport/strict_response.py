@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MAX_HEAD = 256 * 1024
 """Bytes of status line and headers, those of interim answers included."""
 
+MAX_LINES = 1000
+"""Lines of them; the standard library takes 100 headers."""
+
 
 class StrictResponse(http.client.HTTPResponse):
     """One answer. The standard library frames the body; the head is read here: its own parser is made for mail, stops
@@ -29,6 +32,7 @@ class StrictResponse(http.client.HTTPResponse):
     def __init__(self, connection: Connection, method: str) -> None:
         super().__init__(connection, method=method)  # type: ignore[arg-type]  # only makefile is called
         self._room = MAX_HEAD
+        self._lines_left = MAX_LINES
         self.fields = Fields({})
 
     def begin(self) -> None:
@@ -58,8 +62,9 @@ class StrictResponse(http.client.HTTPResponse):
 
     def _count_head(self, size: int) -> None:
         self._room -= size
-        if self._room < 0:
-            raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes")
+        self._lines_left -= 1
+        if self._room < 0 or self._lines_left < 0:
+            raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes or {MAX_LINES} lines")
 
     def _frame(self, encoding: str | None, length: str | None) -> None:
         """How the body ends (RFC 9112, 6.3). What could be read in two ways is refused."""

@@ -54,7 +54,7 @@ class Local(LocalModelBackend[Model]):
         return self.made[-1]
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
-        refused = self.refused(request)
+        refused = self.unsupported_metadata(request)
         model = self.model()
         with model.lock.hold(request.deadline, request.cancel):
             model.users += 1
