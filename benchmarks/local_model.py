@@ -26,12 +26,11 @@ def tables(options: Options) -> Sequence[Table]:
     if missing:
         print(f"local_model is left out: {', '.join(missing)} not installed", file=sys.stderr)
         return []
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     import llama_cpp
-    from tiny_gguf import build
 
     from complaint_llm import Mediator
     from complaint_llm.backends import WorkstationBackend
+    from tests.tiny_gguf import build
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.gguf"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from complaint_llm.backends import Backend, BackendType
-from complaint_llm.backends.declared import derived
+from complaint_llm.backends.declared import derive_type
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.request import Request, as_messages, as_response_format
 
@@ -69,7 +69,7 @@ def types() -> dict[str, BackendType]:
         for kind in import_module(f"complaint_llm_plugins.backends.{module}.plugin").complaint_llm_backend_types()
     ]
     known = {kind.name: kind for kind in offered}
-    complete = (kind if kind.like is None else derived(kind, known[kind.like]) for kind in offered)
+    complete = (kind if kind.like is None else derive_type(kind, known[kind.like]) for kind in offered)
     return {kind.name: kind for kind in sorted(complete, key=lambda kind: kind.name) if not kind.composed}
 
 

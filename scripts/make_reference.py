@@ -12,11 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from complaint_llm_plugins.backends.anthropic import errors as anthropic
-from complaint_llm_plugins.backends.google import errors as google
-from complaint_llm_plugins.backends.openai import errors as openai
-
 from complaint_llm import exceptions
+from complaint_llm.backends.wire import ANTHROPIC_ERRORS, GOOGLE_ERRORS, OPENAI_CODES, OPENAI_TYPES
 from complaint_llm.backends.wire.status_table import STATUSES
 from complaint_llm.routing.retry_table import TABLE
 
@@ -103,10 +100,10 @@ def _statuses() -> str:
 
 
 CODES: Mapping[str, Mapping[str, type[exceptions.BackendError]]] = {
-    "OpenAI and compatible": openai.CODES,
-    "the same, inside an HTTP 200": openai.TYPES_WITHOUT_STATUS,
-    "Anthropic": anthropic.ERRORS,
-    "Gemini": google.CODES,
+    "OpenAI and compatible": OPENAI_CODES,
+    "the same, inside an HTTP 200": OPENAI_TYPES,
+    "Anthropic": ANTHROPIC_ERRORS,
+    "Gemini": GOOGLE_ERRORS,
 }
 
 

@@ -1,6 +1,6 @@
 """The real agent programs against aimock, where nothing but 127.0.0.1 can be reached.
 
-``python tests/agent_cli.py TYPE PROGRAM AIMOCK`` runs in an empty network namespace (``session`` starts it so where the
+``python -m tests.agent_cli TYPE PROGRAM AIMOCK`` runs in an empty network namespace (``session`` starts it so where the
 machine allows it), starts aimock there, asks one backend of that type one thing after the other, and prints what came
 of each as JSON.
 """
@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from peers import ROOT, AIMock, free_port, need_peer
 
 from complaint_llm.exceptions import BackendError
 from complaint_llm.testing.steady_clock import running_clock
+from tests.peers import ROOT, AIMock, free_port, need_peer
 
 if TYPE_CHECKING:
     from complaint_llm.backends import CommandBackend
@@ -80,7 +80,8 @@ def session(name: str) -> dict[str, Any]:
         home.mkdir()
         tmp.mkdir()
         done = subprocess.run(
-            [*isolated, sys.executable, __file__, name, program, aimock],
+            [*isolated, sys.executable, "-m", "tests.agent_cli", name, program, aimock],
+            cwd=ROOT,
             env={"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(tmp), **dead},
             capture_output=True,
             text=True,

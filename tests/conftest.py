@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from peers import aimock, aimock_process  # noqa: F401
-
-from complaint_llm.backends import registered
+from complaint_llm.backends.registered import temporary_registrations
 from complaint_llm.testing.steady_clock import SteadyClock, running_clock
+from tests.peers import aimock, aimock_process  # noqa: F401
 
 if TYPE_CHECKING:
     from tests.routing.redis_peer import RedisPeer
@@ -45,10 +41,8 @@ def what_the_process_remembers() -> Iterator[None]:
     """The logger's settings (the command line sets them) and the registered types are as they were after each test."""
     logger = logging.getLogger("complaint_llm")
     level, handlers, propagate = logger.level, list(logger.handlers), logger.propagate
-    types = dict(registered._registered)
-    yield
+    with temporary_registrations():
+        yield
     logger.setLevel(level)
     logger.handlers[:] = handlers
     logger.propagate = propagate
-    registered._registered.clear()
-    registered._registered.update(types)

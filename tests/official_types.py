@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
-from peers import need_peer
+from tests.peers import need_peer
 
 
 def exhaust(value: Any) -> None:

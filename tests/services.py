@@ -14,38 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from official_types import check_anthropic, check_chat, check_gemini, check_responses
-
 from complaint_llm import InferenceOutput, Mediator
 from complaint_llm.messages import Done, ToolCallStart
 from complaint_llm.testing import FaultyServer, Reply
-
-TOOLS = [
-    {
-        "name": name,
-        "description": f"Looks up {name}.",
-        "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}},
-    }
-    for name in ("find", "date")
-]
-SIGNED = re.compile(r"signed-by-([a-z]+)-([0-9]+)")
-
-
-class Said(NamedTuple):
-    """What a service is to answer: its text, how many calls, and the number of the turn, which is in its signatures."""
-
-    turn: int
-    text: str
-    calls: int
-
-
-class Held(NamedTuple):
-    """What a request holds: ids of calls and of results in their order, and who signed what (service, turn)."""
-
-    calls: Sequence[str]
-    results: Sequence[str]
-    signed: set[tuple[str, int]]
-
+from tests.chat_services import chat_events, chat_held, check_mistral, gateway, mistral, router, thinker
+from tests.official_types import check_anthropic, check_chat, check_gemini, check_responses
+from tests.service_turns import SIGNED, TOOLS, Held, Said, call_arguments, call_name, signature, text_halves
 
 Events = Callable[[Mapping[str, Any]], Sequence[Any]]
 
@@ -94,11 +68,6 @@ class Service(NamedTuple):
         }
 
 
-def signature(name: str, turn: int) -> str:
-    """What a service signs with, and reads its own name in."""
-    return f"signed-by-{name}-{turn}"
-
-
 def _signatures(body: Any) -> Iterator[str]:
     """Signatures that a wire carries in base64."""
     if isinstance(body, Mapping):
@@ -114,133 +83,6 @@ def _signatures(body: Any) -> Iterator[str]:
 
 def _decoded(text: str) -> str:
     return base64.b64decode(text + "==", altchars=b"-_").decode("latin-1")
-
-
-def _arguments(place: int) -> dict[str, Any]:
-    return {"n": place}
-
-
-def _name(place: int) -> str:
-    return str(TOOLS[place % 2]["name"])
-
-
-# -- OpenAI's chat completions and those like it -----------------------------------------------------------------------
-
-
-def _completion(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": "c",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "served",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", **message},
-                "finish_reason": "tool_calls" if message.get("tool_calls") else "stop",
-            }
-        ],
-    }
-
-
-def _function(id: str | None, place: int) -> dict[str, Any]:
-    function = {"name": _name(place), "arguments": json.dumps(_arguments(place))}
-    return {"type": "function", "function": function, **({} if id is None else {"id": id})}
-
-
-def gateway(name: str, said: Said) -> Mapping[str, Any]:
-    """A gateway to Gemini on OpenAI's wire: no ids, a signature in each call, or beside the text."""
-    calls = [
-        {**_function(None, at), "extra_content": {"google": {"thought_signature": signature(name, said.turn)}}}
-        for at in range(said.calls)
-    ]
-    if calls:
-        return _completion({"content": said.text or None, "tool_calls": calls})
-    signed = {"google": {"thought_signature": signature(name, said.turn)}}
-    return _completion({"content": said.text, "extra_content": signed})
-
-
-def router(name: str, said: Said) -> Mapping[str, Any]:
-    """OpenRouter with a model that numbers its calls anew in each turn."""
-    details = [
-        {"type": "reasoning.text", "text": "Let me see.", "signature": signature(name, said.turn), "index": 0},
-        {"type": "reasoning.encrypted", "data": signature(name, said.turn), "id": "rs_1", "index": 1},
-    ]
-    calls = [_function(f"functions.{_name(at)}:{at}", at) for at in range(said.calls)]
-    message = {"content": said.text or None, "reasoning": "Let me see.", "reasoning_details": details}
-    return _completion({**message, **({"tool_calls": calls} if calls else {})})
-
-
-def mistral(name: str, said: Said) -> Mapping[str, Any]:
-    """A content of thinking and text, ids of nine letters and digits."""
-    thought = {"type": "thinking", "thinking": [{"type": "text", "text": f"Hm. {signature(name, said.turn)}"}]}
-    content = [thought, *([{"type": "text", "text": said.text}] if said.text else [])]
-    calls = [_function(f"{said.turn:05}abc{at}", at) for at in range(said.calls)]
-    return _completion({"content": content, **({"tool_calls": calls} if calls else {})})
-
-
-def thinker(name: str, said: Said) -> Mapping[str, Any]:
-    """A service that wants its ``reasoning_content`` back, with ids that are longer than others take."""
-    calls = [_function(f"chatcmpl-tool-{said.turn:032}-{at}", at) for at in range(said.calls)]
-    message = {"content": said.text or None, "reasoning_content": f"Hm. {signature(name, said.turn)}"}
-    return _completion({**message, **({"tool_calls": calls} if calls else {})})
-
-
-def chat_events(body: Mapping[str, Any]) -> Sequence[Any]:
-    """The message in pieces, as services stream it."""
-    message = body["choices"][0]["message"]
-    common = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "served"}
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    for field in ("reasoning", "reasoning_content"):
-        deltas.extend({field: piece} for piece in _halves(message.get(field) or ""))
-    deltas.extend({"reasoning_details": [piece]} for piece in _detail_pieces(message.get("reasoning_details", ())))
-    content = message.get("content") or ""
-    for part in content if isinstance(content, list) else [{"type": "text", "text": content}]:
-        if part["type"] == "text":
-            deltas.extend({"content": piece} for piece in _halves(part["text"]))
-        else:
-            thoughts = [[{"type": "text", "text": piece}] for piece in _halves(part["thinking"][0]["text"])]
-            deltas.extend({"content": [{"type": "thinking", "thinking": thought}]} for thought in thoughts)
-    deltas.extend({field: message[field]} for field in ("extra_content",) if field in message)
-    for at, call in enumerate(message.get("tool_calls", ())):
-        first, rest = _halves(call["function"]["arguments"])
-        deltas.append({"tool_calls": [{**call, "index": at, "function": {**call["function"], "arguments": first}}]})
-        deltas.append({"tool_calls": [{"index": at, "function": {"arguments": rest}}]})
-    chunks = [{**common, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
-    reason = body["choices"][0]["finish_reason"]
-    return [*chunks, {**common, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}]
-
-
-def _halves(text: str) -> Sequence[str]:
-    middle = len(text) // 2
-    return [text[:middle], text[middle:]] if text else []
-
-
-def _detail_pieces(details: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for detail in details:
-        if "text" not in detail:
-            yield detail
-            continue
-        bare = {key: value for key, value in detail.items() if key not in ("text", "signature")}
-        yield from ({**bare, "text": piece} for piece in _halves(detail["text"]))
-        yield {**bare, "signature": detail["signature"]}
-
-
-def chat_held(body: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
-    calls = [call["id"] for turn in body["messages"] for call in turn.get("tool_calls", ())]
-    return calls, [turn["tool_call_id"] for turn in body["messages"] if turn["role"] == "tool"]
-
-
-def check_mistral(body: Mapping[str, Any]) -> None:
-    """Thinking parts are not OpenAI's; all else is."""
-    turns = []
-    for turn in body["messages"]:
-        content = turn["content"]
-        if isinstance(content, list):
-            assert turn["role"] == "assistant"
-            content = [part for part in content if part["type"] != "thinking"] or None
-        turns.append({**turn, "content": content})
-    check_chat({**body, "messages": turns})
 
 
 # -- Responses, Anthropic, Gemini --------------------------------------------------------------------------------------
@@ -264,8 +106,8 @@ def responses(name: str, said: Said) -> Mapping[str, Any]:
             "type": "function_call",
             "id": f"fc_{said.turn}_{at}",
             "call_id": f"call_{said.turn}{at}",
-            "name": _name(at),
-            "arguments": json.dumps(_arguments(at)),
+            "name": call_name(at),
+            "arguments": json.dumps(call_arguments(at)),
             "status": "completed",
         }
         for at in range(said.calls)
@@ -283,9 +125,9 @@ def responses_events(body: Mapping[str, Any]) -> Sequence[Any]:
         pieces: Sequence[str] = ()
         kind, place = "", {"output_index": at, "item_id": item["id"]}
         if item["type"] == "message":
-            kind, pieces = "response.output_text.delta", _halves(item["content"][0]["text"])
+            kind, pieces = "response.output_text.delta", text_halves(item["content"][0]["text"])
         elif item["type"] == "function_call":
-            kind, pieces = "response.function_call_arguments.delta", _halves(item["arguments"])
+            kind, pieces = "response.function_call_arguments.delta", text_halves(item["arguments"])
         events.extend({"type": kind, **place, "delta": piece} for piece in pieces)
         events.append({"type": "response.output_item.done", "output_index": at, "item": item})
     # As some servers end a stream: the items came one by one.
@@ -313,7 +155,7 @@ def anthropic(name: str, said: Said) -> Mapping[str, Any]:
     ]
     for at in range(said.calls):
         id = f"toolu_{said.turn}_{at}"
-        blocks.append({"type": "tool_use", "id": id, "name": _name(at), "input": _arguments(at)})
+        blocks.append({"type": "tool_use", "id": id, "name": call_name(at), "input": call_arguments(at)})
     return {"id": "msg", "type": "message", "role": "assistant", "model": "served", "content": blocks,
             "stop_reason": "tool_use" if said.calls else "end_turn",
             "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
@@ -327,12 +169,12 @@ def anthropic_events(body: Mapping[str, Any]) -> Sequence[Any]:
         events.append({"type": "content_block_start", "index": at, "content_block": {**block, **bare.get(kind, {})}})
         deltas: list[dict[str, Any]] = []
         if kind == "text":
-            deltas = [{"type": "text_delta", "text": piece} for piece in _halves(block["text"])]
+            deltas = [{"type": "text_delta", "text": piece} for piece in text_halves(block["text"])]
         elif kind == "thinking":
-            deltas = [{"type": "thinking_delta", "thinking": piece} for piece in _halves(block["thinking"])]
+            deltas = [{"type": "thinking_delta", "thinking": piece} for piece in text_halves(block["thinking"])]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         elif kind == "tool_use":
-            pieces = _halves(json.dumps(block["input"]))
+            pieces = text_halves(json.dumps(block["input"]))
             deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
         events.extend({"type": "content_block_delta", "index": at, "delta": delta} for delta in deltas)
         events.append({"type": "content_block_stop", "index": at})
@@ -352,7 +194,7 @@ def gemini(name: str, said: Said) -> Mapping[str, Any]:
     parts: list[dict[str, Any]] = [{"text": "Let me see.", "thought": True}]
     if said.text:
         parts.append({"text": said.text})
-    parts.extend({"functionCall": {"name": _name(at), "args": _arguments(at)}} for at in range(said.calls))
+    parts.extend({"functionCall": {"name": call_name(at), "args": call_arguments(at)}} for at in range(said.calls))
     parts[1]["thoughtSignature"] = base64.b64encode(signature(name, said.turn).encode()).decode()
     return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}],
             "modelVersion": "served"}  # fmt: skip

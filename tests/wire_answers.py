@@ -40,7 +40,7 @@ class ChatWire(NamedTuple):
     def word(self, said: Said) -> str:
         return "tool_calls" if said.calls and said.finish == "stop" else self.words[said.finish]
 
-    def whole(self, said: Said) -> Any:
+    def answer_body(self, said: Said) -> Any:
         message: dict[str, Any] = {"role": "assistant", "content": said.text or None}
         if said.reasoning:
             message["reasoning_content"] = said.reasoning
@@ -90,7 +90,7 @@ class ResponsesWire(NamedTuple):
             found.append({**call, "status": "completed"})
         return found
 
-    def whole(self, said: Said) -> Any:
+    def answer_body(self, said: Said) -> Any:
         words = {"length": "max_output_tokens", "content_filter": "content_filter"}
         usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
         body = {"id": "r", "object": "response", "model": "served", "output": self.items(said), "usage": usage}
@@ -112,7 +112,7 @@ class ResponsesWire(NamedTuple):
             found += [{"type": f"{kind}.delta", **where, "content_index": 0, "delta": piece} for piece in cut(whole)]
             found.append({"type": "response.output_item.done", "output_index": place, "item": item})
         last = "response.completed" if said.finish == "stop" else "response.incomplete"
-        found.append({"type": last, "response": self.whole(said)})
+        found.append({"type": last, "response": self.answer_body(said)})
         return [event(each, each["type"]) for each in found]
 
     def error(self, message: str) -> Any:
@@ -140,13 +140,13 @@ class AnthropicWire(NamedTuple):
         words = {"stop": "tool_use" if said.calls else "end_turn", "length": "max_tokens", "content_filter": "refusal"}
         return words[said.finish]
 
-    def whole(self, said: Said) -> Any:
+    def answer_body(self, said: Said) -> Any:
         head = {"id": "msg", "type": "message", "role": "assistant", "model": "served"}
         usage = {"input_tokens": 3, "output_tokens": 4}
         return {**head, "content": self.blocks(said), "stop_reason": self.word(said), "usage": usage}
 
     def events(self, said: Said, cut: Cut) -> list[bytes]:
-        start = {**self.whole(said), "content": [], "stop_reason": None, "usage": {"input_tokens": 3}}
+        start = {**self.answer_body(said), "content": [], "stop_reason": None, "usage": {"input_tokens": 3}}
         found: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
         kinds = {"thinking": ("thinking", "thinking_delta"), "text": ("text", "text_delta")}
         for place, block in enumerate(self.blocks(said)):
@@ -189,7 +189,7 @@ class GeminiWire(NamedTuple):
             for id, name, arguments in said.calls
         ]
 
-    def whole(self, said: Said) -> Any:
+    def answer_body(self, said: Said) -> Any:
         parts: list[Any] = [{"text": said.reasoning, "thought": True}] if said.reasoning else []
         parts += [{"text": said.text}] if said.text else []
         return self.body([*parts, *self.calls(said)], said.finish)

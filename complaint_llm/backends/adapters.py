@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.wire.accumulator import StreamAccumulator, plain_answer
-from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.parameters import UNSUPPORTED as KEY
+from complaint_llm.backends.wire.parameters import UnsupportedParameters
 from complaint_llm.backends.wire.prompts import as_prompt
 from complaint_llm.client.client import Client
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.backends.answers.empty_answer import check_answered
-from complaint_llm.backends.answers.provider_state import sealed, with_own_state
+from complaint_llm.backends.answers.provider_state import seal_state, with_own_state
 from complaint_llm.backends.wire.call_ids import StreamedNewIds, known_ids, with_new_ids
 from complaint_llm.backends.wire.schema_refusal import NativeSchemas
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
@@ -15,7 +15,7 @@ from complaint_llm.own_copy import own_fields
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.answers.structured import Check
+    from complaint_llm.backends.answers.structured import AnswerParser
     from complaint_llm.backends.base import Backend
     from complaint_llm.routing.target import EventStream
 
@@ -73,10 +73,13 @@ class AttemptMaker:
             if bound.response_format is None:
                 events = self._open(bound)
             else:
-                from complaint_llm.backends.answers.structured import Check, prepared  # cold start: schemas
+                # cold start: schemas
+                from complaint_llm.backends.answers.structured import AnswerParser, provider_request
 
-                check = Check(bound)
-                events = self._native_schemas.asked(request, bound, lambda means: self._open(prepared(bound, means)))
+                check = AnswerParser(bound)
+                events = self._native_schemas.ask(
+                    request, bound, lambda means: self._open(provider_request(bound, means))
+                )
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             named = self._backend.as_backend_error(error)
             raise named from named.__cause__
@@ -123,7 +126,7 @@ class AttemptMaker:
         else:
             from complaint_llm.backends.answers.structured import answer_structured  # cold start: schemas
 
-            output = self._native_schemas.asked(
+            output = self._native_schemas.ask(
                 given, bound, lambda means: answer_structured(self._answer_once, given, bound, means)
             )
         if given.checks is None:
@@ -164,10 +167,10 @@ class AttemptMaker:
         if output.tool_calls:
             output = with_new_ids(output, known_ids(request.messages))
         own = output._replace(**own_fields(output), backend=backend.id, model=output.model or asked, cost=cost)
-        return sealed(own, backend.service_name()) if own.extra else own
+        return seal_state(own, backend.service_name()) if own.extra else own
 
 
-def _read_shape(check: Check | None, output: InferenceOutput, bound: Request) -> InferenceOutput:
+def _read_shape(check: AnswerParser | None, output: InferenceOutput, bound: Request) -> InferenceOutput:
     """A streamed answer as what was asked for, with its quotes and what its checks find."""
     output = output if check is None else check(output)
     return output if bound.checks is None else bound.checks.examine(output)

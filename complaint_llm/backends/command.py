@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.process import MAX_ERRORS, Finished, run
+from complaint_llm.backends.process import MAX_ERRORS, ProgramResult, run_program
 from complaint_llm.backends.usual_key import usual_key
-from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.error_bodies import without_secrets
+from complaint_llm.backends.wire.parameters import UNSUPPORTED, UnsupportedParameters
 from complaint_llm.backends.wire.status_table import WireError, make_error
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import AuthenticationError, BackendError, ConfigError, InvalidRequestError
 from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Redactor, Secret
+from complaint_llm.transport.failures import without_frames
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
@@ -37,7 +39,7 @@ KEPT = (
 )
 """The variables of this process that a program sees, besides its type's own: where it is, where the network is."""
 
-REFUSED = frozenset(
+REFUSED_BY_PROGRAMS = frozenset(
     ("location", "embedding_model", "extra_body", "custom_headers", "idempotency_header", "connection_timeout")
 )
 """Common keys that no program can honour; a program that talks to a provider is never local."""
@@ -88,7 +90,7 @@ class CommandBackend(Backend):
 
     def __init__(self, *, command: str | None = None, args: Sequence[str] = (), **keys: Any) -> None:
         super().__init__(**keys)
-        refused = [key for key in keys if key in REFUSED and keys[key] is not None]
+        refused = [key for key in keys if key in REFUSED_BY_PROGRAMS and keys[key] is not None]
         if refused:
             raise ConfigError(f"{self.id}: a program takes no {refused[0]}: leave it out")
         self.command = command or self.default_command
@@ -111,7 +113,7 @@ class CommandBackend(Backend):
         """
         raise InvalidRequestError(f"{type(self).__name__} has no command_line", sent=False)
 
-    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput | Failure | None:
+    def read_answer(self, result: ProgramResult, folder: Path, request: Request) -> InferenceOutput | Failure | None:
         """The answer in what the program wrote, or the error that it tells of; None if there is neither."""
         raise InvalidRequestError(f"{type(self).__name__} has no read_answer", sent=False)
 
@@ -136,11 +138,11 @@ class CommandBackend(Backend):
         with tempfile.TemporaryDirectory(prefix="complaint-llm-", ignore_cleanup_errors=True) as made:
             folder = Path(made)
             line = self.command_line(request, folder)
-            finished = self._run(line, folder, request.deadline, request.cancel)
-            output = self._answered_or_raised(self.read_answer(finished, folder, request), finished)
+            result = self._run_program(line, folder, request.deadline, request.cancel)
+            output = self._answer_or_error(self.read_answer(result, folder, request), result)
         if folder.exists():
             self.log.warning("%s: cannot delete %s: it may hold what was asked", self.id, folder)
-        return output._replace(metadata={**output.metadata, KEY: list(refused)}) if refused else output
+        return output._replace(metadata={**output.metadata, UNSUPPORTED: list(refused)}) if refused else output
 
     def _check_values(self, request: Request) -> None:
         """Raise where a value would reach the program as an option of its own."""
@@ -157,9 +159,9 @@ class CommandBackend(Backend):
             if connect:
                 with tempfile.TemporaryDirectory(prefix="complaint-llm-", ignore_cleanup_errors=True) as made:
                     line = CommandLine(("--version",), "")
-                    finished = self._run(line, Path(made), Deadline(timeout), CancelToken())
-                if finished.code:
-                    raise self._no_answer(finished)
+                    result = self._run_program(line, Path(made), Deadline(timeout), CancelToken())
+                if result.code:
+                    raise self._no_answer(result)
         except BackendError as error:
             named = self.as_backend_error(error)
             raise named from named.__cause__
@@ -171,9 +173,9 @@ class CommandBackend(Backend):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _answered_or_raised(self, read: InferenceOutput | Failure | None, finished: Finished) -> InferenceOutput:
+    def _answer_or_error(self, read: InferenceOutput | Failure | None, result: ProgramResult) -> InferenceOutput:
         if read is None:
-            raise self._no_answer(finished)
+            raise self._no_answer(result)
         if isinstance(read, Failure):
             error = read.error
             if read.status is None and error.kind is None:
@@ -181,35 +183,35 @@ class CommandBackend(Backend):
             raise make_error(read.status, error, EMPTY, redact=self.redact)
         return read
 
-    def _no_answer(self, finished: Finished) -> BackendError:
+    def _no_answer(self, result: ProgramResult) -> BackendError:
         """The program ended without an answer in its own format: its exit code and what it said."""
-        how = f"exit code {finished.code}" if finished.code >= 0 else f"signal {-finished.code}"
-        said = (finished.stderr.strip() or finished.stdout.strip()).decode("utf-8", "replace")
+        how = f"exit code {result.code}" if result.code >= 0 else f"signal {-result.code}"
+        said = (result.stderr.strip() or result.stdout.strip()).decode("utf-8", "replace")
         said = self.redact(" ".join(said.split()))
-        if len(finished.stderr) >= MAX_ERRORS:
+        if len(result.stderr) >= MAX_ERRORS:
             said = said[_HALF_A_KEY:]
         words = f": {said[:300]}" if said else ""
         return BackendError(f"{Path(self.command).name} ended with {how} and no answer{words}", maybe_received=True)
 
-    def _run(self, line: CommandLine, folder: Path, deadline: Deadline, cancel: CancelToken) -> Finished:
+    def _run_program(self, line: CommandLine, folder: Path, deadline: Deadline, cancel: CancelToken) -> ProgramResult:
         work, scratch = folder / "work", folder / "tmp"
         work.mkdir()
         scratch.mkdir()
         inherited = {name: os.environ[name] for name in (*KEPT, *self.kept) if name in os.environ}
         if self.options.verbose:
             self.log.debug("%s reads: %s", self.command, self.redact(line.stdin[:65536])[:4096])
-        finished = run(
+        result = run_program(
             [self._program(), *line.args],
-            stdin=_encoded(line.stdin),
+            stdin=_encode(line.stdin),
             environment={**inherited, "TMPDIR": str(scratch), "NO_COLOR": "1", **line.environment},
             folder=work,
             deadline=deadline,
             cancel=cancel,
         )
         if self.options.verbose:
-            shown = self.redact(finished.stdout[:65536].decode("utf-8", "replace"))[:4096]
-            self.log.debug("%s ended with %d: %s", self.command, finished.code, shown)
-        return finished
+            shown = self.redact(result.stdout[:65536].decode("utf-8", "replace"))[:4096]
+            self.log.debug("%s ended with %d: %s", self.command, result.code, shown)
+        return result
 
     def _program(self) -> str:
         """The program's absolute path: it starts in another folder than this process."""
@@ -222,9 +224,6 @@ class CommandBackend(Backend):
         return str(Path(found).absolute())
 
     def as_backend_error(self, error: Exception) -> BackendError:
-        from complaint_llm.backends.redaction import without_secrets
-        from complaint_llm.transport.failures import without_frames
-
         # Frames hold the answer and the environment in their locals.
         if isinstance(error, BackendError):
             without_frames(error)
@@ -235,7 +234,7 @@ class CommandBackend(Backend):
             raise AuthenticationError(f"no key: set api_key or {' or '.join(self.key_variables)}", sent=False)
 
 
-def _encoded(prompt: str) -> bytes:
+def _encode(prompt: str) -> bytes:
     try:
         return prompt.encode("utf-8")
     except UnicodeEncodeError as cause:
@@ -243,4 +242,4 @@ def _encoded(prompt: str) -> bytes:
         raise InvalidRequestError(message, sent=False) from cause.with_traceback(None)
 
 
-__all__ = ["KEPT", "REFUSED", "CommandBackend", "CommandLine", "Failure", "Finished"]
+__all__ = ["KEPT", "REFUSED_BY_PROGRAMS", "CommandBackend", "CommandLine", "Failure", "ProgramResult"]

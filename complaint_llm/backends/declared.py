@@ -26,7 +26,7 @@ def read_declared(file: Path) -> BackendType:
 
     The file is the user's or a plugin's own: unknown keys and wrong values are refused with the file's name.
     """
-    said = _parsed(file)
+    said = _read_file(file)
     _check(said, file)
     return BackendType(
         said["type"],
@@ -48,7 +48,7 @@ def declared_types(folder: Path) -> Iterable[BackendType]:
     return [read_declared(file) for file in sorted(folder.iterdir()) if file.suffix in SUFFIXES]
 
 
-def derived(declared: BackendType, base: BackendType) -> BackendType:
+def derive_type(declared: BackendType, base: BackendType) -> BackendType:
     """The declared type made complete by the one that it is like."""
     return base._replace(
         name=declared.name,
@@ -84,7 +84,7 @@ class _Derived:
 
     @property
     def __signature__(self) -> Any:
-        from inspect import signature
+        from inspect import signature  # cold start
 
         return signature(self._base.factory())
 
@@ -93,7 +93,7 @@ class _Derived:
         if not isinstance(factory, type):
             return factory
         said = self._declared
-        facts = {
+        attributes = {
             "type": said.name,
             "key_variables": said.key_variables,
             "needs_key": said.needs_key,
@@ -105,20 +105,20 @@ class _Derived:
             "__module__": factory.__module__,
             "__doc__": said.summary,
         }
-        made: Callable[..., Backend] = type(factory.__name__, (factory,), facts)
+        made: Callable[..., Backend] = type(factory.__name__, (factory,), attributes)
         return made
 
     def __repr__(self) -> str:
         return f"<{self._declared.name}, like {self._base.name}>"
 
 
-def _parsed(file: Path) -> Mapping[str, Any]:
+def _read_file(file: Path) -> Mapping[str, Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".json":
             said = json.loads(text, object_pairs_hook=_without_doubles)
         else:
-            import yaml
+            import yaml  # cold start
 
             said = yaml.load(text, _yaml_loader())  # noqa: S506 - a safe loader
     except (OSError, ValueError, RecursionError) as cause:
@@ -142,7 +142,7 @@ def _without_doubles(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 
 def _yaml_loader() -> Any:
     """PyYAML's safe loader, the fast one where there is one, that refuses a key which is there twice."""
-    import yaml
+    import yaml  # cold start
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -159,8 +159,8 @@ def _check(said: Mapping[str, Any], file: Path) -> None:
     schema = read_schema("declared")
     if compile_check(schema)(said):
         return
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
+    from jsonschema import Draft202012Validator  # cold start: jsonschema
+    from jsonschema.exceptions import best_match  # cold start: jsonschema
 
     fault = best_match(Draft202012Validator(schema).iter_errors(said))
     if fault is not None:

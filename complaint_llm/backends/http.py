@@ -6,15 +6,32 @@ Authors write ``encode`` and ``decode`` (and ``decoder`` for streams), or, for a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from hashlib import sha256
+from typing import Any, ClassVar
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.answers.provider_state import service_at
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.http_messages import (
+    HTTPResponse,
+    WireRequest,
+    json_bytes,
+    load_answer,
+    read_all,
+    split_texts,
+)
+from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.usual_key import usual_key
+from complaint_llm.backends.wire.accumulator import plain_answer
+from complaint_llm.backends.wire.error_bodies import (
+    error_fields,
+    error_words,
+    inside_status,
+    known_kind,
+    without_secrets,
+)
 from complaint_llm.backends.wire.event_stream import HTTPEventStream, StreamDecoder
 from complaint_llm.backends.wire.prompts import as_prompt
 from complaint_llm.backends.wire.schema_refusal import SchemaRefusals
@@ -29,44 +46,14 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
+from complaint_llm.prices import provider_of
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.secrets import Redactor, Secret
 from complaint_llm.transport import Response, ResponseStream, Transport
+from complaint_llm.transport.failures import without_frames
 
 MOST_DIMENSIONS = 16_384
 """Numbers of one vector; the largest known models have 8,192."""
-
-_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
-class WireRequest(NamedTuple):
-    """What ``encode`` returns: the path under ``base_url`` and the JSON body."""
-
-    path: str
-    body: Mapping[str, Any] | None
-    headers: Mapping[str, str] = EMPTY
-    method: str = "POST"
-
-
-class HTTPResponse:
-    """What ``parse_response`` gets, with the names that ``requests`` uses."""
-
-    def __init__(self, response: Response, redact: Redactor) -> None:
-        self._response = response
-        self._redact = redact
-        self.status_code = response.status
-        self.headers = response.headers
-        self.content = response.body
-
-    @property
-    def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 are replaced."""
-        return self.content.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """The body as JSON. Raises ResponseFormatError."""
-        return _load(self._response, self._redact)
-
 
 class HTTPBackend(Backend):
     """The base of backends that speak HTTP. ``base_url`` is the config's, else ``default_base_url``."""
@@ -135,8 +122,6 @@ class HTTPBackend(Backend):
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         """What an error body (parsed JSON, or a text that is none) says; ``status`` is None inside an answer."""
-        from complaint_llm.backends.wire.error_bodies import error_fields, error_words
-
         fields = error_fields(payload)
         return WireError(error_words(fields), _text(fields.get("code")) or _text(fields.get("type")))
 
@@ -149,8 +134,6 @@ class HTTPBackend(Backend):
     def error_inside(self, payload: Any, status: int | None = None) -> BackendError:
         """The error to raise for an error body that came inside an HTTP 200; ``status`` where it is known otherwise
         than from the body."""
-        from complaint_llm.backends.wire.error_bodies import inside_status, known_kind
-
         status = status or inside_status(payload)
         found = self.decode_error(status, payload)
         if found.kind is None and status is None:
@@ -184,8 +167,8 @@ class HTTPBackend(Backend):
         self._check_key()
         response = self._send(self.encode(request), request)
         if type(self).parse_response is not HTTPBackend.parse_response:
-            return self._parsed(HTTPResponse(response, self.redact))
-        return self.decode(_load(response, self.redact), request)
+            return self._parse_simple(HTTPResponse(response, self.redact))
+        return self.decode(load_answer(response, self.redact), request)
 
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
         if "stream" not in self.capabilities:
@@ -204,24 +187,22 @@ class HTTPBackend(Backend):
         )
         self.backend_target.observe_headers(stream.headers)
         if stream.status >= 400:
-            raise self._error(self._logged(wire, _read(stream)))
+            raise self._error(self._log_response(wire, read_all(stream)))
         if (stream.headers.get("content-type") or "").startswith("application/json"):
-            return self._unstreamed(wire, stream, request)
+            return self._events_of_json(wire, stream, request)
         return HTTPEventStream(stream, self.decoder(request))
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
-        from complaint_llm.backends.embedding_parts import parts
-
         self._check_key()
         vectors: list[tuple[float, ...]] = []
         prompt_tokens = 0
         model = ""
-        for texts in parts(request.texts, self.embedding_batch, self.embedding_bytes):
+        for texts in split_texts(request.texts, self.embedding_batch, self.embedding_bytes):
             part = request._replace(texts=texts)
             items = MAX_ITEMS + len(texts) * MOST_DIMENSIONS
             try:
                 response = self._send(self.encode_embedding(part), request)
-                output = self.decode_embedding(_load(response, self.redact, items), part)
+                output = self.decode_embedding(load_answer(response, self.redact, items), part)
             except BackendError as error:
                 # The parts before it are billed, whatever became of this one.
                 error.maybe_received = error.maybe_received or bool(vectors)
@@ -260,8 +241,6 @@ class HTTPBackend(Backend):
 
     def price_provider(self) -> str | None:
         """Known by the address: a proxy or a server on this machine has no list price."""
-        from complaint_llm.prices import provider_of
-
         return provider_of(self.base_url)
 
     def close_resources(self) -> None:
@@ -282,7 +261,7 @@ class HTTPBackend(Backend):
         )
         self.backend_target.observe_headers(response.headers)
         if self.options.verbose:
-            self._logged(wire, response)
+            self._log_response(wire, response)
         if response.status >= 400:
             raise self._error(response)
         return response
@@ -292,37 +271,28 @@ class HTTPBackend(Backend):
         name = self.options.idempotency_header
         if name is None:
             return EMPTY
-        from hashlib import sha256
-
         said = f"{request.deadline.call_id} {self.id} ".encode() + (body or b"")
         return {name: sha256(said).hexdigest()[:32]}
 
-    def _logged(self, wire: WireRequest, response: Response) -> Response:
+    def _log_response(self, wire: WireRequest, response: Response) -> Response:
         if self.options.verbose:
-            self.log.debug("%s answered %d: %s", wire.path, response.status, self._shown(response.body))
+            self.log.debug("%s answered %d: %s", wire.path, response.status, self._text_to_log(response.body))
         return response
 
-    def _unstreamed(self, wire: WireRequest, stream: ResponseStream, request: Request) -> Iterable[StreamEvent]:
+    def _events_of_json(self, wire: WireRequest, stream: ResponseStream, request: Request) -> Iterable[StreamEvent]:
         """The events of an answer that calls itself JSON: most are whole, and tell of an error (OpenRouter) or come
         from a server that does not stream; some are event streams all the same."""
-        from complaint_llm.backends.streams import as_events
-
         if stream.peek().lstrip()[:1] != b"{":
             return HTTPEventStream(stream, self.decoder(request))
-        return as_events(self.decode(_load(self._logged(wire, _read(stream)), self.redact), request))
+        return as_events(self.decode(load_answer(self._log_response(wire, read_all(stream)), self.redact), request))
 
     def _body(self, wire: WireRequest) -> bytes | None:
-        if wire.body is None:
-            return None
-        try:
-            body = _encode_json(wire.body).encode("utf-8")
-        except (TypeError, ValueError) as cause:
-            raise InvalidRequestError(f"the request cannot be written as JSON: {cause}", sent=False) from cause
-        if self.options.verbose:
-            self.log.debug("%s %s: %s", wire.method, wire.path, self._shown(body))
+        body = json_bytes(wire.body)
+        if self.options.verbose and body is not None:
+            self.log.debug("%s %s: %s", wire.method, wire.path, self._text_to_log(body))
         return body
 
-    def _shown(self, body: bytes) -> str:
+    def _text_to_log(self, body: bytes) -> str:
         # Cut after the secrets are: half a key is one, too.
         return self.redact(body[:65536].decode("utf-8", "replace"))[:4096]
 
@@ -337,15 +307,12 @@ class HTTPBackend(Backend):
         )
 
     def as_backend_error(self, error: Exception) -> BackendError:
-        from complaint_llm.backends.redaction import without_secrets
-        from complaint_llm.transport.failures import without_frames
-
         # Frames hold the answer in their locals. Those of a foreign exception stay: they lead to a plugin's mistake.
         if isinstance(error, BackendError):
             without_frames(error)
         return without_secrets(super().as_backend_error(error), self.redact)
 
-    def _parsed(self, response: HTTPResponse) -> InferenceOutput:
+    def _parse_simple(self, response: HTTPResponse) -> InferenceOutput:
         try:
             parsed = self.parse_response(response)
         except (LookupError, TypeError, AttributeError) as cause:
@@ -355,38 +322,12 @@ class HTTPBackend(Backend):
             return parsed
         if not isinstance(parsed, str):
             raise ResponseFormatError(f"parse_response gave a {type(parsed).__name__}, not a text")
-        from complaint_llm.backends.wire.accumulator import plain_answer
-
         return plain_answer(parsed)
 
     def _check_key(self) -> None:
         if self.needs_key and self.api_key is None:
             wanted = " or ".join(self.key_variables) or "api_key"
             raise AuthenticationError(f"no key: set api_key or {wanted}", sent=False)
-
-
-def _read(stream: ResponseStream) -> Response:
-    """The whole of a stream that turned out to be an error."""
-    try:
-        return Response(stream.status, stream.headers, stream.read())
-    finally:
-        stream.close()
-
-
-def _load(response: Response, redact: Redactor, max_items: int = MAX_ITEMS) -> Any:
-    # The body is no local variable of a frame that raises: a server may echo the key, and tracebacks show locals. The
-    # cause comes without its frames for the same reason.
-    try:
-        return bounded_json.loads(response.body, max_items=max_items)
-    except bounded_json.ExcessiveJSONError as cause:
-        raise ResponseFormatError(f"the answer is more JSON than is read: {cause}") from None
-    except ValueError as cause:
-        raise _no_json(response, redact) from cause.with_traceback(None)
-
-
-def _no_json(response: Response, redact: Redactor) -> ResponseFormatError:
-    start = redact(response.body[:4096].decode("utf-8", "replace"))[:80]
-    return ResponseFormatError(f"the answer is no JSON: it begins {start!r}" if start else "the answer is empty")
 
 
 def _text(value: Any) -> str | None:

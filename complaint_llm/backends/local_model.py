@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
+from complaint_llm.backends.wire.parameters import UNSUPPORTED, UnsupportedParameters
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     BackendError,
@@ -25,7 +25,7 @@ from complaint_llm.routing.threads.worker import run_abandonable
 LOAD_TIMEOUT = 3600.0
 """Seconds that loading, a download included, may take where ``load_timeout`` is not set."""
 
-REFUSED = frozenset(
+REFUSED_BY_LOCAL_MODELS = frozenset(
     (
         "api_key",
         "base_url",
@@ -68,7 +68,7 @@ class LocalModelBackend(Backend, Generic[M]):
         # Waiting for the model is waiting for admission: it counts before a batch item's clock starts, and a fallback
         # sees that this backend is busy.
         super().__init__(**{"max_concurrency": 1, **keys})
-        refused = [key for key in keys if key in REFUSED and keys[key] is not None]
+        refused = [key for key in keys if key in REFUSED_BY_LOCAL_MODELS and keys[key] is not None]
         if refused:
             raise ConfigError(f"{self.id}: a model in this process takes no {refused[0]}: leave it out")
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class LocalModelBackend(Backend, Generic[M]):
             raise BackendError("the model was unloaded", sent=False)
         return model
 
-    def refused(self, request: Request) -> dict[str, Any]:
+    def unsupported_metadata(self, request: Request) -> dict[str, Any]:
         """The metadata that names the parameters which the model is not given. Raises InvalidRequestError."""
         if request.extra_body:
             raise InvalidRequestError("a model in this process takes no extra_body", sent=False)
@@ -101,7 +101,7 @@ class LocalModelBackend(Backend, Generic[M]):
         if not refused:
             return {}
         self._unsupported.check(refused, self.model_name())
-        return {KEY: refused}
+        return {UNSUPPORTED: refused}
 
     # -- loading -------------------------------------------------------------------------------------------------
 
@@ -172,26 +172,26 @@ class LocalModelBackend(Backend, Generic[M]):
         model.close()
 
 
-class Turns:
+class ModelLock:
     """Lets one request at a time use a model. Any thread may call it.
 
     A model is freed (``free``) only by whoever holds the turn: using one after it was freed can crash the process.
     """
 
     def __init__(self, free: Callable[[], None]) -> None:
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
         self._free = free
 
     @contextmanager
-    def turn(self, deadline: Deadline, cancel: CancelToken) -> Iterator[None]:
+    def hold(self, deadline: Deadline, cancel: CancelToken) -> Iterator[None]:
         """The model is this thread's for as long as the context lasts.
 
         Raises BackendTimeoutError if the turn does not come before the deadline, BackendError after ``close``.
         """
         # Woken every tenth of a second to see a cancellation: a lock cannot be waited for together with anything else.
-        while not self._turn.acquire(timeout=max(0.0, min(0.1, deadline.remaining()))):
-            go_on(deadline, cancel)
+        while not self._lock.acquire(timeout=max(0.0, min(0.1, deadline.remaining()))):
+            raise_if_over(deadline, cancel)
         try:
             if self._closed:
                 raise BackendError("the model was unloaded", sent=False)
@@ -199,19 +199,19 @@ class Turns:
         finally:
             if self._closed:
                 self._free()
-            self._turn.release()
+            self._lock.release()
 
     def close(self, max_queue_wait: float = 1.0) -> None:
         """Free the model, now or when whoever uses it lets go of it."""
         self._closed = True
-        if self._turn.acquire(timeout=max_queue_wait):
+        if self._lock.acquire(timeout=max_queue_wait):
             try:
                 self._free()
             finally:
-                self._turn.release()
+                self._lock.release()
 
 
-def go_on(deadline: Deadline, cancel: CancelToken) -> None:
+def raise_if_over(deadline: Deadline, cancel: CancelToken) -> None:
     """Raise CancelledError or BackendTimeoutError if the request is over; a model looks between its steps."""
     if cancel.cancelled:
         raise CancelledError(cancel.reason or "cancelled")
@@ -219,4 +219,4 @@ def go_on(deadline: Deadline, cancel: CancelToken) -> None:
         raise BackendTimeoutError("the deadline passed while the model was busy")
 
 
-__all__ = ["LOAD_TIMEOUT", "REFUSED", "LocalModel", "LocalModelBackend", "Turns", "go_on"]
+__all__ = ["LOAD_TIMEOUT", "REFUSED_BY_LOCAL_MODELS", "LocalModel", "LocalModelBackend", "ModelLock", "raise_if_over"]

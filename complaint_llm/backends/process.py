@@ -29,7 +29,7 @@ _LOOK = 0.02
 """Seconds between looks at whether the program ended, where the system does not tell."""
 
 
-class Finished(NamedTuple):
+class ProgramResult(NamedTuple):
     """A program that ended. ``code`` is its exit code, negative for the signal that ended it."""
 
     code: int
@@ -37,7 +37,7 @@ class Finished(NamedTuple):
     stderr: bytes
 
 
-def run(
+def run_program(
     command: Sequence[str],
     *,
     stdin: bytes,
@@ -46,7 +46,7 @@ def run(
     deadline: Deadline,
     cancel: CancelToken,
     limit: int = MAX_OUTPUT,
-) -> Finished:
+) -> ProgramResult:
     """Run the program in ``folder`` with exactly this environment, in a process group of its own.
 
     The whole group is dead when this returns or raises. Any thread may call it; the calling thread owns the process.
@@ -74,8 +74,8 @@ def run(
     try:
         cancel.attach(wake)
         with _Pipes(process, stdin, limit, woken) as pipes:
-            pipes.run(deadline, cancel)
-            return Finished(process.returncode, bytes(pipes.stdout), bytes(pipes.stderr))
+            pipes.communicate(deadline, cancel)
+            return ProgramResult(process.returncode, bytes(pipes.stdout), bytes(pipes.stderr))
     finally:
         cancel.detach(wake)
         woken.close()
@@ -122,7 +122,7 @@ class _Pipes:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._end()
+        self._kill_group()
         self._selector.close()
         if self._exit is not None:
             os.close(self._exit)
@@ -132,10 +132,10 @@ class _Pipes:
             except BrokenPipeError:
                 pass  # what the program did not read of its input
 
-    def run(self, deadline: Deadline, cancel: CancelToken) -> None:
-        while not self._gone():
+    def communicate(self, deadline: Deadline, cancel: CancelToken) -> None:
+        while not self._has_ended():
             self._wait(deadline, cancel)
-        self._end()
+        self._kill_group()
         self._drain()
 
     def _wait(self, deadline: Deadline, cancel: CancelToken) -> None:
@@ -195,13 +195,13 @@ class _Pipes:
             for read in ready:
                 read()
 
-    def _gone(self) -> bool:
+    def _has_ended(self) -> bool:
         """Whether the program itself ended. It is not reaped yet where that can be: its id stays taken for killpg."""
         if hasattr(os, "waitid"):
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         return self._process.poll() is not None
 
-    def _end(self) -> None:
+    def _kill_group(self) -> None:
         """Kill the group, whoever of it still lives, and reap the program. Idempotent."""
         if self._ended:
             return
@@ -221,4 +221,4 @@ def _exit_of(process: subprocess.Popen[bytes]) -> int | None:
         return None
 
 
-__all__ = ["MAX_ERRORS", "MAX_OUTPUT", "Finished", "run"]
+__all__ = ["MAX_ERRORS", "MAX_OUTPUT", "ProgramResult", "run_program"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.backends.offers import fault_of
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
 
@@ -24,8 +26,6 @@ def register_backend(name: str, backend: Callable[..., Any], *, schema: Mapping[
     class's named ``__init__`` parameters are allowed. Registering the same class again changes nothing. Raises
     PluginError if the name is taken by another class, or if one of the three cannot be used. Any thread may call it.
     """
-    from complaint_llm.backends.offers import fault_of
-
     offered = backend_type_of(name, backend, schema)
     fault = fault_of(offered)
     if fault is not None:
@@ -41,6 +41,22 @@ def registered_types() -> Mapping[str, BackendType]:
     """What is registered now, by name."""
     with _lock:
         return dict(_registered)
+
+
+@contextmanager
+def temporary_registrations(types: Mapping[str, BackendType] | None = None) -> Iterator[None]:
+    """What is registered inside is forgotten at the end, for tests; ``types`` are then all that is registered there."""
+    with _lock:
+        before = dict(_registered)
+        if types is not None:
+            _registered.clear()
+            _registered.update(types)
+    try:
+        yield
+    finally:
+        with _lock:
+            _registered.clear()
+            _registered.update(before)
 
 
 def backend_type_of(name: str, backend: Callable[..., Backend], schema: Mapping[str, Any] | None = None) -> BackendType:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from complaint_llm.backends.version import plugin_version
 from complaint_llm.exceptions import PluginError
 from complaint_llm.request import EMPTY
 
@@ -86,8 +87,6 @@ class BackendType(NamedTuple):
 
     def version(self) -> str:
         """The distribution that the code came with and its version; of a drop-in plugin its module's name."""
-        from complaint_llm.backends.version import plugin_version
-
         return plugin_version(self.make.partition(":")[0] if isinstance(self.make, str) else self.make.__module__)
 
     def own_schema(self) -> Mapping[str, Any] | None:

@@ -25,7 +25,7 @@ def asked_for_task(
     before, material, after = split_material(as_messages(prompt))
     given = params.get("response_format")
     schema = None if given is None else as_response_format(given).schema
-    asked = asked_for(task, call, material, known, schema)
+    asked = asked_for(task, call, material, known=known, schema=schema)
     own = {"system": asked.system, "response_format": asked.response_format, **task.params}
     stated = {name: value for name, value in params.items() if value is not None and name != "task"}
     return [*before, *after(asked.text)], {**own, **stated}, asked.checks

@@ -196,10 +196,10 @@ class PluginHost:
         found = self._only(name)
         if found.like is None:
             return found
-        from complaint_llm.backends.declared import derived
+        from complaint_llm.backends.declared import derive_type
 
         try:
-            return derived(found, self._resolved(found.like, (*chain, name)))
+            return derive_type(found, self._resolved(found.like, (*chain, name)))
         except PluginError as cause:
             raise PluginError(f"type {name!r} is like {found.like!r}: {cause}") from cause
 

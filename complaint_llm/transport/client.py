@@ -14,9 +14,9 @@ from complaint_llm.transport.environment import find_netrc
 from complaint_llm.transport.exchange import Exchange
 from complaint_llm.transport.failures import without_frames
 from complaint_llm.transport.origin import parse_origin
-from complaint_llm.transport.pool import Pool
-from complaint_llm.transport.reply import Body, Reply
-from complaint_llm.transport.request_head import Headers, RequestHead
+from complaint_llm.transport.pool import ConnectionCounts, Pool
+from complaint_llm.transport.request_head import Headers, OutgoingRequest, RequestHead
+from complaint_llm.transport.strict_response import Body, StrictResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ MAX_BODY = 64 * 1024 * 1024
 _NONE: Headers = MappingProxyType({})
 
 
-def _unchanged(text: str) -> str:
+def _as_it_is(text: str) -> str:
     return text
 
 
@@ -51,7 +51,7 @@ class ResponseStream:
 
     One thread reads. ``close`` may be called by any thread at any time: a reader that waits is woken and gets
     CancelledError. The lock guards who closes the socket, and is never held while reading. A stream that is dropped
-    unread frees its connection, too.
+    unread frees its connection, too. ``reading`` is whether a thread waits for bytes now.
     """
 
     __slots__ = (
@@ -61,13 +61,13 @@ class ResponseStream:
         "_closed",
         "_exchange",
         "_lock",
-        "_reading",
         "_reply",
         "headers",
+        "reading",
         "status",
     )
 
-    def __init__(self, exchange: Exchange, reply: Reply, max_body: int) -> None:
+    def __init__(self, exchange: Exchange, reply: StrictResponse, max_body: int) -> None:
         self.status: int = reply.status
         self.headers: Mapping[str, str] = reply.fields
         self._exchange = exchange
@@ -75,7 +75,7 @@ class ResponseStream:
         self._body = Body(reply, max_body)
         self._begun = b""
         self._lock = Lock()
-        self._reading = False
+        self.reading = False
         self._closed = False
 
     def next_chunk(self) -> bytes:
@@ -87,18 +87,18 @@ class ResponseStream:
         if self._begun:
             begun, self._begun = self._begun, b""
             return begun
-        return self._read(self._body.piece)
+        return self._read(self._body.read_piece)
 
     def peek(self) -> bytes:
         """The next bytes, which the next call gives again. Raises as ``next_chunk``."""
-        self._begun = self._begun or self._read(self._body.piece)
+        self._begun = self._begun or self._read(self._body.read_piece)
         return self._begun
 
     def read(self) -> bytes:
         """All that is left, for an error's body or an answer that is no stream. Raises as ``next_chunk``, but
         ResponseFormatError where it is cut."""
         begun, self._begun = self._begun, b""
-        return begun + self._read(self._body.whole, streamed=False)
+        return begun + self._read(self._body.read_all, streamed=False)
 
     def close(self) -> None:
         """Free the connection now: kept for the next request if the answer's end has arrived already, else closed."""
@@ -109,7 +109,7 @@ class ResponseStream:
             connection = self._exchange.connection
             if connection is None:
                 return
-            if self._reading:
+            if self.reading:
                 # Inside the lock: once the reader is done, the connection may be another request's.
                 connection.abort("the stream was closed")
                 return
@@ -124,12 +124,12 @@ class ResponseStream:
                 return b""
             if self._closed:
                 raise CancelledError(f"{self._exchange.origin}: the stream was closed", maybe_received=True)
-            self._reading = True
+            self.reading = True
         try:
             data = step()
         except BaseException as error:  # noqa: BLE001 - raised again
             with self._lock:
-                self._reading, self._closed = False, True
+                self.reading, self._closed = False, True
             _raise(self._exchange, error, streamed=streamed)
         self._settle()
         return data
@@ -137,7 +137,7 @@ class ResponseStream:
     def _settle(self) -> None:
         """Reading is over for now: finish, or do what a close meanwhile left to the reader."""
         with self._lock:
-            self._reading = False
+            self.reading = False
             closed = self._closed
         if self._body.ended:
             self._exchange.finish(self._reply)
@@ -148,7 +148,7 @@ class ResponseStream:
         """Whether the end of the answer lies in the buffer, as it does after a stream's last event. Does not wait."""
         connection.raw.deadline = None
         try:
-            return not self._body.piece() and self._body.ended
+            return not self._body.read_piece() and self._body.ended
         except Exception:  # noqa: BLE001 - whatever it is, the connection is then closed, which is what was asked
             return False
 
@@ -192,7 +192,7 @@ class Transport:
         local_only: bool = False,
         clock: Clock = time.monotonic,
         max_body: int = MAX_BODY,
-        redact: Callable[[str], str] = _unchanged,
+        redact: Callable[[str], str] = _as_it_is,
     ) -> None:
         """Raises ConfigError for an unusable base URL, proxy or CA bundle, InvalidRequestError for a header."""
         self.origin = parse_origin(base_url)
@@ -224,9 +224,14 @@ class Transport:
         before the answer and inside it. Raises BackendTimeoutError, BackendConnectionError (a redirect, too),
         ResponseFormatError, CancelledError, and InvalidRequestError for a path or header that cannot be sent.
         """
-        exchange, reply = self._begin(method, path, body, headers, deadline, cancel, first_byte, gap, local_only)
+        exchange, reply = self._begin(
+            OutgoingRequest(method, path, body, headers=headers, first_byte=first_byte, gap=gap),
+            deadline=deadline,
+            cancel=cancel,
+            local_only=local_only,
+        )
         try:
-            data = Body(reply, self._max_body).whole()
+            data = Body(reply, self._max_body).read_all()
         except BaseException as error:  # noqa: BLE001 - raised again
             _raise(exchange, error)
         exchange.finish(reply)
@@ -246,28 +251,29 @@ class Transport:
         local_only: bool = False,
     ) -> ResponseStream:
         """Send a request and read the answer's head; its body is read from the result. Otherwise as ``request``."""
-        exchange, reply = self._begin(method, path, body, headers, deadline, cancel, first_byte, gap, local_only)
+        exchange, reply = self._begin(
+            OutgoingRequest(method, path, body, headers=headers, first_byte=first_byte, gap=gap),
+            deadline=deadline,
+            cancel=cancel,
+            local_only=local_only,
+        )
         try:
             return ResponseStream(exchange, reply, self._max_body)
         except BaseException as error:  # noqa: BLE001 - raised again
             _raise(exchange, error)
+
+    @property
+    def connections(self) -> ConnectionCounts:
+        """How many connections are open now."""
+        return self._pool.counts
 
     def close(self) -> None:
         """Close idle connections and break off what is in flight, which then raises CancelledError."""
         self._pool.close()
 
     def _begin(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Headers,
-        deadline: Deadline,
-        cancel: CancelToken | None,
-        first_byte: float | None,
-        gap: float | None,
-        local_only: bool,
-    ) -> tuple[Exchange, Reply]:
+        self, request: OutgoingRequest, *, deadline: Deadline, cancel: CancelToken | None, local_only: bool
+    ) -> tuple[Exchange, StrictResponse]:
         if (local_only or self._local_only) and not self.origin.loopback:
             # Before resolving the name, which would already tell someone.
             raise BackendConnectionError(
@@ -279,11 +285,11 @@ class Transport:
             raise CancelledError(f"{self.origin}: the backend was closed", sent=False)
         exchange = Exchange(self._pool, deadline, cancel)
         try:
-            reply = exchange.run(self._head, method, path, body, headers, first_byte, gap)
+            reply = exchange.send(self._head, request)
         except BaseException as error:  # noqa: BLE001 - raised again
             _raise(exchange, error)
         if 300 <= reply.status < 400:
-            redirect = exchange.redirected(reply)
+            redirect = exchange.redirect_error(reply)
             exchange.abandon()
             raise redirect
         return exchange, reply
@@ -294,7 +300,6 @@ class Transport:
             "Host": self.origin.authority,
             "User-Agent": "complaint-llm",
             "Accept": "*/*",
-            # Answers are small beside the time a model takes; inflating them would be paid on every call.
             "Accept-Encoding": "identity",
             "Content-Type": "application/json",
         }
@@ -315,7 +320,7 @@ class Transport:
 def _raise(exchange: Exchange, error: BaseException, *, streamed: bool = False) -> NoReturn:
     """Free the connection and raise our error for ``error``, or ``error`` itself where it is not the network's."""
     connection = exchange.connection
-    ours = exchange.failed(error, connection, streamed=streamed)
+    ours = exchange.error_for(error, connection, streamed=streamed)
     exchange.abandon()
     if ours is None:
         raise error

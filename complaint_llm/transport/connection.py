@@ -6,13 +6,31 @@ import io
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from complaint_llm.call import Deadline
-    from complaint_llm.transport.wire import Wire
 
 BUFFER = 65536
+
+LONGEST_WAIT = 20 * 86400.0
+"""Seconds of one wait: sockets take 24 days at most, and a deadline may be infinite."""
+
+
+class SocketLike(Protocol):
+    """What is used of a connected socket: ``socket.socket``, ``ssl.SSLSocket`` and urllib3's TLS inside TLS have it."""
+
+    def settimeout(self, value: float, /) -> None: ...
+    def recv_into(self, buffer: memoryview, /) -> int: ...
+    def send(self, data: memoryview, /) -> int: ...
+
+
+def time_left(deadline: Deadline) -> float:
+    """Seconds that one operation may wait. Raises TimeoutError where the deadline passed."""
+    left = deadline.remaining()
+    if left <= 0:
+        raise TimeoutError("the deadline passed")
+    return min(left, LONGEST_WAIT)
 
 
 class DeadlineReader(io.RawIOBase):
@@ -23,45 +41,39 @@ class DeadlineReader(io.RawIOBase):
     Used by the thread that owns the connection.
     """
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._recv_into = wire.recv_into
-        self._settimeout = wire.settimeout
+    def __init__(self, sock: SocketLike) -> None:
+        self._socket = sock
         self.deadline: Deadline | None = None
         self.limit: float | None = None
         self.gap: float | None = None
-        self.heard = False
+        self.answer_begun = False
         self.ended = False
 
     def expect(self, deadline: Deadline, first: float | None, gap: float | None) -> None:
         """An answer begins next, to be read within these limits."""
         self.deadline, self.gap, self.limit = deadline, gap, first if first is not None else gap
-        self.heard = False
+        self.answer_begun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
-        deadline = self.deadline
-        if deadline is None:
+        if self.deadline is None:
             return self._poll(buffer)
-        left = deadline.at - deadline.clock()
-        if left <= 0:
-            raise TimeoutError("the deadline passed")
-        limit = self.limit
-        self._settimeout(left if limit is None or left < limit else limit)
-        count = self._recv_into(buffer)
+        left = time_left(self.deadline)
+        self._socket.settimeout(left if self.limit is None else min(left, self.limit))
+        count = self._socket.recv_into(buffer)
         self.limit = self.gap
-        self.heard = True
+        self.answer_begun = True
         if not count:
             self.ended = True
         return count
 
     def _poll(self, buffer: memoryview) -> int | None:
         """What has come without waiting; None for nothing."""
-        self._settimeout(0)
+        self._socket.settimeout(0)
         try:
-            count = self._recv_into(buffer)
+            count = self._socket.recv_into(buffer)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -91,7 +103,7 @@ class Connection:
     to someone else. It is held over ``shutdown`` and ``close`` only, which do not wait.
     """
 
-    __slots__ = ("_lock", "_process", "_socket", "aborted", "closed", "idle_since", "raw", "reader", "wire")
+    __slots__ = ("_lock", "_process", "_socket", "aborted", "closed", "idle_since", "raw", "reader", "stream")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -100,7 +112,7 @@ class Connection:
         self.aborted = ""
         self.closed = False
         self.idle_since = 0.0
-        self.wire: Wire
+        self.stream: SocketLike
         self.raw: DeadlineReader
         self.reader: KeptReader
 
@@ -119,18 +131,24 @@ class Connection:
             if sock is not None:
                 sock.close()
 
-    def open(self, wire: Wire) -> None:
+    def open(self, stream: SocketLike) -> None:
         """Take over a connected socket, TLS and proxy done."""
-        self.wire = wire
-        self.raw = DeadlineReader(wire)
+        self.stream = stream
+        self.raw = DeadlineReader(stream)
         self.reader = KeptReader(self.raw, BUFFER)
+
+    def send(self, data: memoryview, deadline: Deadline) -> None:
+        """Send all of ``data``, whose text no traceback shows. Raises OSError, and TimeoutError at the deadline."""
+        while data:
+            self.stream.settimeout(time_left(deadline))
+            data = data[self.stream.send(data) :]
 
     def makefile(self, mode: str) -> KeptReader:
         """What ``http.client.HTTPResponse`` asks of a socket."""
         return self.reader
 
     def quiet(self) -> bool:
-        """Whether nothing lies unread and the peer has not closed. Does not wait; costs one receive."""
+        """Whether nothing lies unread and the peer has not closed. Does not wait."""
         return not self.has_unread() and not self.raw.ended
 
     def has_unread(self) -> bool:

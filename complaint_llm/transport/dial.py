@@ -14,7 +14,6 @@ from complaint_llm.transport.environment import Proxy, default_ca_bundle, find_p
 from complaint_llm.transport.failures import UnusableBundle
 from complaint_llm.transport.origin import Origin, is_loopback_address
 from complaint_llm.transport.resolve import Address, resolve
-from complaint_llm.transport.wire import wire_over
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Deadline
@@ -50,18 +49,17 @@ class Dialer:
         """
         limit = deadline.within(self._connect_timeout)
         proxy = self.proxy
-        host, port = (proxy.host, proxy.port) if proxy else (self.origin.host, self.origin.port)
-        sock = self._connect(connection, host, port, limit, cancel)
+        sock = self._connect(connection, limit, cancel)
         if self.origin.secure or (proxy and proxy.secure):
             self._secure(connection, sock, proxy, limit)
         else:
-            connection.open(wire_over(sock))
+            connection.open(sock)
         if connection.aborted:
             raise Abandoned
 
-    def _connect(
-        self, connection: Connection, host: str, port: int, limit: Deadline, cancel: CancelToken | None
-    ) -> socket.socket:
+    def _connect(self, connection: Connection, limit: Deadline, cancel: CancelToken | None) -> socket.socket:
+        proxy = self.proxy
+        host, port = (proxy.host, proxy.port) if proxy else (self.origin.host, self.origin.port)
         addresses = resolve(host, port, limit.remaining(), cancel)
         failed: OSError | None = None
         for place, address in enumerate(addresses):
@@ -94,17 +92,17 @@ class Dialer:
             raise OSError(f"{address.host} answered from beyond this machine")
 
     def _secure(self, connection: Connection, sock: socket.socket, proxy: Proxy | None, limit: Deadline) -> None:
-        from complaint_llm.transport.secure import secure
+        from complaint_llm.transport.secure import secure  # cold start: urllib3
 
         # While the handshake runs the socket is inside ssl, out of reach: a second handle serves to break it off.
         handle = sock.dup()
         try:
             if not connection.watch(handle):
                 raise Abandoned
-            wire, plain = secure(sock, self.origin, proxy, self._tls_contexts(), limit)
-            connection.open(wire)
-            if not connection.watch(plain):
-                plain.close()
+            secured = secure(sock, origin=self.origin, proxy=proxy, contexts=self._tls_contexts(), limit=limit)
+            connection.open(secured.stream)
+            if not connection.watch(secured.socket):
+                secured.socket.close()
         except BaseException:
             sock.close()  # the connection has the handle alone by now; ssl took over the socket where it got so far
             raise
@@ -113,7 +111,7 @@ class Dialer:
 
     def _tls_contexts(self) -> Contexts:
         """The settings of this backend's connections (reading a CA bundle takes 10-20 ms)."""
-        from complaint_llm.transport.secure import make_contexts
+        from complaint_llm.transport.secure import make_contexts  # cold start: urllib3
 
         with self._lock:
             if self._contexts is None:

@@ -5,6 +5,7 @@ Looked up once per backend. ``requests`` is imported only where one of its varia
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,9 +46,9 @@ def find_proxy(origin: Origin) -> Proxy | None:
 
 def _read_proxy(origin: Origin) -> Proxy | str | None:
     """The proxy, or why it cannot be used: nothing is raised where a URL with its password is a local variable."""
-    from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
-    from urllib3.exceptions import LocationParseError
-    from urllib3.util import Url, parse_url
+    from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy  # cold start: requests
+    from urllib3.exceptions import LocationParseError  # cold start: urllib3
+    from urllib3.util import Url, parse_url  # cold start: urllib3
 
     url = select_proxy(f"{origin}/", get_environ_proxies(f"{origin}/"))
     if not url:
@@ -86,7 +87,7 @@ def named_ca_bundle() -> str | None:
 
 def default_ca_bundle() -> str:
     """certifi's certificates, as requests uses."""
-    import certifi
+    import certifi  # cold start
 
     return certifi.where()
 
@@ -94,10 +95,10 @@ def default_ca_bundle() -> str:
 def find_netrc(origin: Origin) -> Secret | None:
     """The value of an Authorization header from ``$NETRC``, ``~/.netrc`` or ``~/_netrc``; None without an entry."""
     named = os.environ.get("NETRC")
-    candidates = (named,) if named else ("~/.netrc", "~/_netrc")
-    if not any(os.path.exists(os.path.expanduser(path)) for path in candidates):  # noqa: PTH110, PTH111
+    paths = (named,) if named else ("~/.netrc", "~/_netrc")
+    if not any(os.path.exists(os.path.expanduser(path)) for path in paths):  # noqa: PTH110, PTH111
         return None
-    from requests.utils import get_netrc_auth
+    from requests.utils import get_netrc_auth  # cold start: requests
 
     login = get_netrc_auth(f"{origin}/")
     return None if login is None else _basic(login[0], Secret(login[1]))
@@ -112,7 +113,5 @@ def _may_have_proxy(environment: Mapping[str, str]) -> bool:
 
 def _basic(user: str, password: Secret) -> Secret:
     """The Basic scheme (RFC 7617): Latin-1 as requests writes it, UTF-8 where that cannot hold it."""
-    import base64
-
     charset = "latin-1" if all(char < "\u0100" for char in user + password.reveal()) else "utf-8"
     return Secret("Basic " + base64.b64encode(f"{user}:{password.reveal()}".encode(charset)).decode("ascii"))

@@ -11,10 +11,10 @@ from complaint_llm.exceptions import (
     CancelledError,
     StreamInterruptedError,
 )
-from complaint_llm.transport.connection import Connection
+from complaint_llm.transport.connection import Connection, time_left
 from complaint_llm.transport.dial import Abandoned
 from complaint_llm.transport.failures import CUT, brief, meaning_of
-from complaint_llm.transport.reply import Reply, is_reusable, location_of
+from complaint_llm.transport.strict_response import StrictResponse, is_reusable, location_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,37 +22,28 @@ if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Deadline
     from complaint_llm.transport.origin import Origin
     from complaint_llm.transport.pool import Pool
-    from complaint_llm.transport.request_head import Headers, RequestHead
+    from complaint_llm.transport.request_head import OutgoingRequest, RequestHead
 
 
 class Exchange:
     """Owns a connection from the pool until the answer was read. Used by one thread.
 
-    ``sent`` is whether any byte of the request may have left, ``whole`` whether all of them did.
+    ``sent`` is whether any byte of the request may have left, ``sent_completely`` whether all of them did.
     """
 
-    __slots__ = ("_abort", "_cancel", "_early", "_pool", "connection", "deadline", "sent", "whole")
+    __slots__ = ("_abort", "_cancel", "_pool", "_refused_early", "connection", "deadline", "sent", "sent_completely")
 
     def __init__(self, pool: Pool, deadline: Deadline, cancel: CancelToken | None) -> None:
         self._pool = pool
         self._cancel = cancel
         self._abort: Callable[[], None] | None = None
-        self._early = False
+        self._refused_early = False
         self.connection: Connection | None = None
         self.deadline = deadline
         self.sent = False
-        self.whole = False
+        self.sent_completely = False
 
-    def run(
-        self,
-        head: RequestHead,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Headers,
-        first_byte: float | None,
-        gap: float | None,
-    ) -> Reply:
+    def send(self, head: RequestHead, request: OutgoingRequest) -> StrictResponse:
         """Send the request and read the answer's head. Raises what sockets, TLS and parsers raise."""
         connection = self._pool.take()
         reused = connection is not None
@@ -63,13 +54,10 @@ class Exchange:
                 self._pool.dialer.dial(connection, self.deadline, self._cancel)
             else:
                 self._own(connection)
-            left = self.deadline.remaining()
-            if left <= 0:
-                raise TimeoutError("the deadline passed")
+            time_left(self.deadline)  # nothing is sent after it
             try:
-                connection.wire.settimeout(left)
                 self.sent = True
-                connection.wire.sendall(memoryview(head.render(method, path, body, headers)))
+                connection.send(memoryview(head.render(request)), self.deadline)
             except OSError as error:
                 if connection.aborted or isinstance(error, TimeoutError):
                     raise
@@ -81,24 +69,23 @@ class Exchange:
                     continue
                 if not connection.has_unread():
                     raise
-                self._early = (
-                    True  # an answer before the request's end (too large, not allowed) and then no more reading
-                )
+                # An answer before the request's end (too large, not allowed), and then no more reading.
+                self._refused_early = True
             else:
-                self.whole = True
-            connection.raw.expect(self.deadline, first_byte, gap)
-            reply = Reply(connection, method)
+                self.sent_completely = True
+            connection.raw.expect(self.deadline, request.first_byte, request.gap)
+            reply = StrictResponse(connection, request.method)
             reply.begin()
             return reply
 
-    def finish(self, reply: Reply) -> None:
+    def finish(self, reply: StrictResponse) -> None:
         """The answer was read to its end: give the connection back, or close it if it cannot be used again."""
         connection = self.connection
         if connection is None:
             return
         # Detached before it is given back: a late cancel must not reach the connection's next user.
         detached = self._cancel is None or self._abort is None or self._cancel.detach(self._abort)
-        if detached and not self._early and is_reusable(reply, connection):
+        if detached and not self._refused_early and is_reusable(reply, connection):
             self.connection = None
             self._pool.give_back(connection)
         else:
@@ -114,20 +101,20 @@ class Exchange:
         self._pool.forget(connection)
         connection.close()
 
-    def redirected(self, reply: Reply) -> BackendError:
+    def redirect_error(self, reply: StrictResponse) -> BackendError:
         """The error for an answer that points elsewhere: keys and prompts go to no host but the configured one."""
         where = location_of(reply.fields) or "another path"
         text = f"{self._pool.origin}: answered {reply.status} and points to {where}: put the right place into base_url"
         return BackendConnectionError(self._pool.redact(text), status=reply.status, retryable=False)
 
-    def failed(
+    def error_for(
         self, error: BaseException, connection: Connection | None, *, streamed: bool = False
     ) -> BackendError | None:
         """Our error for a foreign one; None if it is not the network's (an interrupt, our own bug, our own error).
 
         ``streamed`` is whether the answer was being handed out: one that is cut is interrupted then.
         """
-        maybe = self.whole
+        maybe = self.sent_completely
         origin = self._pool.origin
         if connection is not None and connection.aborted and isinstance(error, Exception):
             reason = self._cancel.reason if self._cancel is not None and self._cancel.cancelled else connection.aborted
@@ -138,7 +125,7 @@ class Exchange:
         if meaning is None:
             return None
         if meaning.kind is BackendTimeoutError:
-            return BackendTimeoutError(f"{origin}: {self._late(connection)}", sent=self.sent, maybe_received=maybe)
+            return BackendTimeoutError(f"{origin}: {self._why_late(connection)}", sent=self.sent, maybe_received=maybe)
         text = self._pool.redact(f"{origin}: {meaning.text} ({brief(error)})")
         kind = StreamInterruptedError if streamed and meaning is CUT else meaning.kind
         return kind(text, retryable=meaning.retryable, sent=self.sent, maybe_received=maybe)
@@ -155,13 +142,13 @@ class Exchange:
             self._abort = connection.abort
             self._cancel.attach(self._abort)
 
-    def _late(self, connection: Connection | None) -> str:
+    def _why_late(self, connection: Connection | None) -> str:
         if not self.sent:
             return "no connection in time: check the address, the network and connection_timeout"
-        if not self.whole:
+        if not self.sent_completely:
             return "the request could not be sent in time: raise timeout or send less"
         if self.deadline.remaining() <= 0:
             return "no whole answer before the deadline: raise timeout"
-        if connection is not None and connection.raw.heard:
+        if connection is not None and connection.raw.answer_begun:
             return "the server fell silent inside its answer"
         return "the server kept silent for too long before its answer"

@@ -65,7 +65,7 @@ def _ascii(host: str) -> str:
     """An international name as DNS, TLS and the Host header want it, by the rules that requests follows."""
     if host.isascii():
         return host
-    import idna
+    import idna  # cold start
 
     try:
         return idna.encode(host, uts46=True).decode("ascii")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 MAX_IDLE = 60.0
 """Seconds after which an idle connection is closed rather than used again; servers commonly keep them for 5 to 75."""
+
+
+class ConnectionCounts(NamedTuple):
+    """Open connections: kept for the next request, and in use by one."""
+
+    idle: int
+    in_use: int
 
 
 class Pool:
@@ -34,10 +41,15 @@ class Pool:
         self._lent: set[Connection] = set()
         self._process = os.getpid()
 
+    @property
+    def counts(self) -> ConnectionCounts:
+        """How many connections there are now."""
+        return ConnectionCounts(len(self._idle), len(self._lent))
+
     def take(self) -> Connection | None:
         """An idle connection whose peer still listens; None if there is none."""
         if self._process != os.getpid():
-            self._forked()
+            self._drop_inherited()
         while True:
             try:
                 connection = self._idle.pop()
@@ -89,7 +101,7 @@ class Pool:
             except IndexError:
                 return
 
-    def _forked(self) -> None:
+    def _drop_inherited(self) -> None:
         """In a child: the parent goes on using its connections, so only our handles are closed and nothing is sent."""
         self._process = os.getpid()
         self._lent = set()

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.secrets import Secret
 
 Headers = Mapping[str, str | Secret]
+
+
+class OutgoingRequest(NamedTuple):
+    """One request. ``first_byte`` and ``gap`` limit the silence before its answer and inside it, in seconds."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: Headers
+    first_byte: float | None = None
+    gap: float | None = None
+
+    def __repr__(self) -> str:
+        # Tracebacks with locals print it, and prompts are in it.
+        return f"<OutgoingRequest {self.method} {self.path}>"
+
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
@@ -22,30 +39,28 @@ class RequestHead:
     forwarding proxy the whole URL.
     """
 
-    __slots__ = ("_fixed", "_headers", "_prefix")
+    __slots__ = ("_headers", "_lines", "_prefix")
 
     def __init__(self, prefix: str, headers: Headers) -> None:
         """Raises InvalidRequestError for a header that cannot be sent; its value is not repeated."""
         self._prefix = prefix
         self._headers = {name.lower(): _line(name, value) for name, value in headers.items()}
-        self._fixed = Secret("".join(line.reveal() for line in self._headers.values()))
+        self._lines = _join(self._headers)
 
-    def render(self, method: str, path: str, body: bytes | None, headers: Headers) -> bytes:
-        """One request, ready to be sent. Call it inside the sending expression: the result holds the keys."""
-        target = self._prefix + path
-        if not _METHOD(method) or not path.startswith("/") or _BAD_TARGET(target):
+    def render(self, request: OutgoingRequest) -> bytes:
+        """The request, ready to be sent. Call it inside the sending expression: the result holds the keys."""
+        target = self._prefix + request.path
+        if not _METHOD(request.method) or not request.path.startswith("/") or _BAD_TARGET(target):
             raise InvalidRequestError(
-                f"the path of a request starts with / and is ASCII without blanks: {path[:100]!r}", sent=False
+                f"the path of a request starts with / and is ASCII without blanks: {request.path[:100]!r}", sent=False
             )
-        fixed = self._fixed
-        if headers:
-            own = {name.lower(): _line(name, value) for name, value in headers.items()}
-            fixed = Secret("".join(line.reveal() for line in {**self._headers, **own}.values()))
-        if body is None:
-            return f"{method} {target} HTTP/1.1\r\n{fixed.reveal()}\r\n".encode("latin-1")
+        own = {name.lower(): _line(name, value) for name, value in request.headers.items()}
+        lines = _join({**self._headers, **own}) if own else self._lines
+        body = request.body
+        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
         return b"%b%b" % (
-            f"{method} {target} HTTP/1.1\r\n{fixed.reveal()}Content-Length: {len(body)}\r\n\r\n".encode("latin-1"),
-            body,
+            f"{request.method} {target} HTTP/1.1\r\n{lines.reveal()}{length}\r\n".encode("latin-1"),
+            body or b"",
         )
 
     def __repr__(self) -> str:
@@ -63,3 +78,7 @@ def _line(name: str, value: str | Secret) -> Secret:
             f"the header {name} has a line break or a character beyond Latin-1 in its value: correct it", sent=False
         )
     return Secret(f"{name}: {value.reveal() if isinstance(value, Secret) else value}\r\n")
+
+
+def _join(lines: Mapping[str, Secret]) -> Secret:
+    return Secret("".join(line.reveal() for line in lines.values()))

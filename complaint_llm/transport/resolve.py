@@ -56,7 +56,7 @@ def resolve(host: str, port: int, seconds: float, cancel: CancelToken | None = N
     if known is not None:
         return known
     inquiry = _Inquiry(host, port)
-    threading.Thread(target=inquiry.run, name=f"resolve {host}", daemon=True).start()
+    threading.Thread(target=inquiry.look_up, name=f"resolve {host}", daemon=True).start()
     wake: Callable[[], None] = inquiry.done.set
     if cancel is not None:
         cancel.attach(wake)
@@ -80,7 +80,7 @@ class _Inquiry:
         self.error: OSError | UnicodeError | None = None
         self.done = threading.Event()
 
-    def run(self) -> None:
+    def look_up(self) -> None:
         try:
             self.found = _addresses(socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:

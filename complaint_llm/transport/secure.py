@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import select
 import socket
 import ssl
 import time
@@ -14,14 +13,12 @@ from urllib3.connection import HTTPSConnection, ProxyConfig
 from urllib3.util import Url
 from urllib3.util.ssl_ import create_urllib3_context
 
-from complaint_llm.transport.connection import DeadlineReader, KeptReader
-from complaint_llm.transport.wire import PolledWire
+from complaint_llm.transport.connection import DeadlineReader, KeptReader, SocketLike
 
 if TYPE_CHECKING:
     from complaint_llm.call import Deadline
     from complaint_llm.transport.environment import Proxy
     from complaint_llm.transport.origin import Origin
-    from complaint_llm.transport.wire import Wire
 
 
 class Contexts(NamedTuple):
@@ -50,60 +47,28 @@ def _make_context(ca_bundle: str) -> ssl.SSLContext:
     return context
 
 
+class Secured(NamedTuple):
+    """What to read and write, and the socket under it that can be shut down."""
+
+    stream: SocketLike
+    socket: socket.socket
+
+
 def secure(
-    sock: socket.socket, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
-) -> tuple[Wire, socket.socket]:
+    sock: socket.socket, *, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
+) -> Secured:
     """Speak through the proxy and TLS until requests to ``origin`` can be sent.
 
-    Returns what to read and write, and the socket under it that can be shut down. Raises OSError, ssl.SSLError,
-    http.client's and urllib3's errors, TimeoutError.
+    Raises OSError, ssl.SSLError, http.client's and urllib3's errors, TimeoutError.
     """
-    made = _Securing(sock, origin, proxy, contexts, limit)
+    made = _Securing(sock, origin=origin, proxy=proxy, contexts=contexts, limit=limit)
     try:
         made.connect()
     except BaseException:
         made.close()
         raise
     inner: Any = made.sock
-    if not isinstance(inner, socket.socket):
-        return inner, inner.socket
-    return PolledTLS(inner) if hasattr(select, "poll") else inner, inner
-
-
-class PolledTLS(PolledWire):
-    """TLS over a non-blocking socket. It tries before it waits, for what is wanted may have come with the bytes before;
-    and TLS may have to write before it can read, or to read before it can write.
-    """
-
-    __slots__ = ()
-
-    def recv_into(self, buffer: memoryview) -> int:
-        """As ``SSLSocket.recv_into``. Raises TimeoutError, or BlockingIOError where the timeout is 0."""
-        until = time.monotonic() + self._timeout
-        while True:
-            try:
-                return self._recv_into(buffer)
-            except ssl.SSLWantReadError:
-                events = select.POLLIN
-            except ssl.SSLWantWriteError:
-                events = select.POLLOUT
-            if not self._timeout:
-                raise BlockingIOError
-            self._wait(events, until)
-
-    def sendall(self, data: memoryview) -> None:
-        """As ``SSLSocket.sendall``. Raises TimeoutError."""
-        until = time.monotonic() + self._timeout
-        sent = 0
-        while sent < len(data):
-            try:
-                sent += self._send(data[sent:])
-                continue
-            except ssl.SSLWantReadError:
-                events = select.POLLIN
-            except ssl.SSLWantWriteError:
-                events = select.POLLOUT
-            self._wait(events, until)
+    return Secured(inner, inner if isinstance(inner, socket.socket) else inner.socket)
 
 
 class _TimedTLS(ssl.SSLSocket):
@@ -141,7 +106,7 @@ class _Securing(HTTPSConnection):
     """urllib3's connect over our socket: it tunnels, wraps and verifies."""
 
     def __init__(
-        self, sock: socket.socket, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
+        self, sock: socket.socket, *, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
     ) -> None:
         self._given = sock
         self._limit = limit

@@ -54,13 +54,13 @@ class SSEParser:
         self._size += len(data)
         lines = data.splitlines()
         last = data[-1:]
-        whole = last in (b"\n", b"\r")
+        complete = last in (b"\n", b"\r")
         self._after_cr = last == b"\r"
-        if self._rest and (whole or len(lines) > 1):
+        if self._rest and (complete or len(lines) > 1):
             self._rest.append(lines[0])
             lines[0] = b"".join(self._rest)
             self._rest.clear()
-        if not whole:
+        if not complete:
             self._rest.append(lines.pop())
         events: list[ServerSentEvent] = []
         for line in lines:

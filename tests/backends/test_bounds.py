@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wires import ask
 
 from complaint_llm.backends import (
     AnthropicBackend,
@@ -24,6 +23,7 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.messages import Message, Tool, ToolCall
 from complaint_llm.request import EmbeddingRequest, as_response_format
 from complaint_llm.routing.policies.bound import Bound
+from tests.wire_messages import ask
 
 GPT = OpenAIBackend(api_key="k", model="gpt-5.6-terra", base_url="https://api.openai.com/v1")
 CLAUDE = AnthropicBackend(api_key="k", model="claude-sonnet-5-5")

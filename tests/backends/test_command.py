@@ -14,7 +14,7 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import CommandBackend, CommandLine, Request, WireError
-from complaint_llm.backends.command import Failure, Finished
+from complaint_llm.backends.command import Failure, ProgramResult
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -46,7 +46,7 @@ class Shell(CommandBackend):
         environment: dict[str, Any] = {} if self.api_key is None else {"THE_KEY": self.api_key}
         return CommandLine(("-c", self.script, *self.args), request.messages[0].text, environment)
 
-    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput | Failure | None:
+    def read_answer(self, finished: ProgramResult, folder: Path, request: Request) -> InferenceOutput | Failure | None:
         if finished.code == 42:
             return Failure(429, WireError(f"slow down, {KEY}", retry_after=7))
         return InferenceOutput(finished.stdout.decode()) if finished.code == 0 else None

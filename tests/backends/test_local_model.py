@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.backends import Request
-from complaint_llm.backends.local_model import LocalModelBackend, Turns, go_on
+from complaint_llm.backends.local_model import LocalModelBackend, ModelLock, raise_if_over
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta
@@ -23,10 +23,10 @@ class Model:
         self.freed = 0
         self.users = 0
         self.most = 0
-        self.turns = Turns(self._free)
+        self.lock = ModelLock(self._free)
 
     def close(self) -> None:
-        self.turns.close(max_queue_wait=0.05)
+        self.lock.close(max_queue_wait=0.05)
 
     def _free(self) -> None:
         self.freed += 1
@@ -54,14 +54,14 @@ class Local(LocalModelBackend[Model]):
         return self.made[-1]
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
-        refused = self.refused(request)
+        refused = self.unsupported_metadata(request)
         model = self.model()
-        with model.turns.turn(request.deadline, request.cancel):
+        with model.lock.hold(request.deadline, request.cancel):
             model.users += 1
             model.most = max(model.most, model.users)
             try:
                 for _ in range(self.words):
-                    go_on(request.deadline, request.cancel)
+                    raise_if_over(request.deadline, request.cancel)
                     time.sleep(self.pause)
                     yield TextDelta("word ")
             finally:
@@ -166,16 +166,16 @@ def test_keys_and_parameters_that_mean_nothing_here_are_refused_or_named() -> No
 
 def test_a_turn_that_does_not_come_ends_at_the_deadline_or_when_cancelled() -> None:
     """Who waits keeps its deadline; after ``close`` there is no turn."""
-    turns = Turns(lambda: None)
+    lock = ModelLock(lambda: None)
     cancel = CancelToken()
     cancel.cancel("no longer wanted")
-    with turns.turn(Deadline(30), CancelToken()):
-        with pytest.raises(BackendTimeoutError), turns.turn(Deadline(0.01), CancelToken()):
+    with lock.hold(Deadline(30), CancelToken()):
+        with pytest.raises(BackendTimeoutError), lock.hold(Deadline(0.01), CancelToken()):
             pass
-        with pytest.raises(CancelledError, match="no longer wanted"), turns.turn(Deadline(5), cancel):
+        with pytest.raises(CancelledError, match="no longer wanted"), lock.hold(Deadline(5), cancel):
             pass
-    turns.close()
-    with pytest.raises(BackendError, match="unloaded"), turns.turn(Deadline(30), CancelToken()):
+    lock.close()
+    with pytest.raises(BackendError, match="unloaded"), lock.hold(Deadline(30), CancelToken()):
         pass
 
 

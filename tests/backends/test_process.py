@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from complaint_llm.backends.process import MAX_ERRORS, Finished, run
+from complaint_llm.backends.process import MAX_ERRORS, ProgramResult, run_program
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, CancelledError, ResponseFormatError
 
 
-def _run(script: str, folder: Path, *, limit: int = 1 << 20, cancel: CancelToken | None = None) -> Finished:
-    return run(
+def _run(script: str, folder: Path, *, limit: int = 1 << 20, cancel: CancelToken | None = None) -> ProgramResult:
+    return run_program(
         ["/bin/sh", "-c", script],
         stdin=b"in",
         environment={"PATH": os.environ["PATH"]},
@@ -27,7 +27,7 @@ def _run(script: str, folder: Path, *, limit: int = 1 << 20, cancel: CancelToken
 
 def test_both_outputs_and_the_exit_code_arrive(tmp_path: Path) -> None:
     """Apart from each other."""
-    assert _run("cat; echo err >&2; exit 7", tmp_path) == Finished(7, b"in", b"err\n")
+    assert _run("cat; echo err >&2; exit 7", tmp_path) == ProgramResult(7, b"in", b"err\n")
 
 
 def test_too_much_output_ends_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.end_to_end.whole import write_config
 from tests.peers import need_peer
-from tests.wires import chat
+from tests.wire_messages import chat
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dask_wire import Relay

@@ -6,11 +6,11 @@ import random
 import unicodedata
 
 import pytest
-from checks.generated_texts import GeneratedText, generated_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.checks.quote_search import MEANING, Found, SearchableText, find_quote
+from tests.checks.generated_texts import GeneratedText, generated_texts
 from tests.sampled import sampled
 
 TEXTS = 40

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from official_types import check_anthropic, check_chat
-
 from complaint_llm.testing import FaultyServer, Reply
+from tests.official_types import check_anthropic, check_chat
 
 if TYPE_CHECKING:
     import pytest

@@ -268,8 +268,8 @@ def test_reasoning(name: str, tmp_path: Path) -> None:
         program.chmod(0o755)
         keys["command"] = str(program)
     if name == "workstation":
-        from peers import need_peer
-        from tiny_gguf import build
+        from tests.peers import need_peer
+        from tests.tiny_gguf import build
 
         need_peer("llama-cpp")
         need_peer("gguf")

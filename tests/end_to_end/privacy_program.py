@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from tests.end_to_end.whole import write_config
-from tests.wires import chat, chunk, sse
+from tests.wire_messages import chat, chunk, sse
 
 ANSWER = "said on this machine"
 ELSEWHERE = (

@@ -21,7 +21,7 @@ from tests.faults.modes import EVENTS as EVENT_HEAD
 from tests.faults.modes import LONG, MODES, Mode, events, failed, part, said
 from tests.faults.server import server_for
 from tests.transport.faulty import REQUEST, RESET, FaultyServer, Pause, Script, ok
-from tests.wires import chat, chunk, sse
+from tests.wire_messages import chat, chunk, sse
 
 CANARY = "sk-canary-7f3a9b2c4d5e6f70"
 SAID = CANARY.encode()

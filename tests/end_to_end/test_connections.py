@@ -14,7 +14,7 @@ import pytest
 
 from complaint_llm import Mediator
 from tests.end_to_end.whole import write_config
-from tests.wires import chat
+from tests.wire_messages import chat
 
 THREADS = 16
 CALLS = 200

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services import SERVICES, Said, World
 
 from complaint_llm.messages import InferenceOutput, Message, ToolCall
+from tests.services import SERVICES, Said, World
 
 SIX = ("gateway", "responses", "anthropic", "gemini", "openrouter", "mistral")
 

@@ -14,7 +14,7 @@ from tests.end_to_end.whole import write_config
 from tests.peers import free_port
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 BASES = {"openai": "/v1", "anthropic": "", "google": "", "lmstudio": "/v1"}
 ANSWER = "The notice is void."

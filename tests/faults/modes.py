@@ -29,7 +29,7 @@ from complaint_llm.exceptions import (
     StreamInterruptedError,
 )
 from tests.transport.faulty import HANG, REQUEST, RESET, Drip, Pause, Script, ok
-from tests.wires import chat, chunk, sse
+from tests.wire_messages import chat, chunk, sse
 
 LIMIT = 0.4
 """Seconds that a whole call may take where the server keeps it waiting."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.backends import CommandBackend, CommandLine, OpenAIBackend, Request
-from complaint_llm.backends.command import Finished
+from complaint_llm.backends.command import ProgramResult
 from complaint_llm.backends.process import MAX_ERRORS
 from complaint_llm.exceptions import BackendError
 from complaint_llm.messages import InferenceOutput
@@ -33,7 +33,7 @@ class Shell(CommandBackend):
     def command_line(self, request: Request, folder: Path) -> CommandLine:
         return CommandLine(("-c", self.script), request.messages[0].text)
 
-    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput | None:
+    def read_answer(self, finished: ProgramResult, folder: Path, request: Request) -> InferenceOutput | None:
         return InferenceOutput(finished.stdout.decode()) if finished.code == 0 else None
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import need_peer
-from tiny_gguf import build
 
 from complaint_llm import load_config
 from complaint_llm.backends import HuggingFaceBackend, LLMRouterBackend, MockBackend, OpenAIBackend, WorkstationBackend
@@ -21,6 +19,8 @@ from complaint_llm.backends.exceptions import (
 )
 from complaint_llm.mediator import Mediator
 from complaint_llm.testing import FaultyServer, Reply
+from tests.peers import need_peer
+from tests.tiny_gguf import build
 
 COPILOT = """#!/bin/sh
 cat > /dev/null

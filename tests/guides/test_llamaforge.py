@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import need_peer
-from tiny_gguf import build
 
 from complaint_llm import Mediator, load_config
 from complaint_llm.backends import register_backend
@@ -18,6 +16,8 @@ from complaint_llm.backends.base import BaseBackend
 from complaint_llm.config import Config
 from complaint_llm.exceptions import BackendError
 from complaint_llm.testing import FaultyServer
+from tests.peers import need_peer
+from tests.tiny_gguf import build
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""setup.cfg names packages and entry points by hand; these tests keep the list equal to the folders."""
+"""setup.cfg's lists of packages and entry points, and the stubs for checkers, are what the tree and the plugins say."""
 
 from __future__ import annotations
 
 import configparser
+import runpy
 from importlib import import_module
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def package_folders() -> dict[str, Path]:
             below = init.parent.relative_to(ROOT / folder).parts
             found[".".join((package, *below))] = init.parent
     return found
+
+
+def test_the_lists_are_what_the_script_writes() -> None:
+    """A plugin is a folder: nobody has to remember the lists that follow from it."""
+    written = runpy.run_path(str(ROOT / "scripts" / "make_plugin_lists.py"))["written"]()
+    stale = [str(path.relative_to(ROOT)) for path, text in written.items() if path.read_text(encoding="utf-8") != text]
+    assert stale == [], "python scripts/make_plugin_lists.py"
 
 
 def test_every_folder_with_python_is_installed() -> None:

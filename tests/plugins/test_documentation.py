@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from complaint_llm import Mediator
-from complaint_llm.backends import registered
 from tests.transport.faulty import REQUEST, FaultyServer, ok
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "plugins.md"
 
 def test_the_gateway_asks_its_service_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Registered in code, named in a config, its key read from its variable."""
-    monkeypatch.setattr(registered, "_registered", {})
     monkeypatch.setenv("OUR_GATEWAY_KEY", "gw-secret")
     examples = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     (example,) = [text for text in examples if "class Gateway" in text]

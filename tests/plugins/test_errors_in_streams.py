@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from wire_answers import WIRES, Said, event, in_one
-from wires import ask, read
 
 from complaint_llm import Mediator
 from complaint_llm.backends import AnthropicBackend, GoogleBackend, HTTPBackend, OpenAIBackend
@@ -23,6 +21,8 @@ from complaint_llm.exceptions import (
     StreamInterruptedError,
 )
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_answers import WIRES, Said, event, in_one
+from tests.wire_messages import ask, read
 
 SAID = Said("one two")
 EVENTS = {"Content-Type": "text/event-stream"}

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from wire_answers import WIRES, event
-from wires import ask, done, read
 
 from complaint_llm.backends import HTTPBackend
 from complaint_llm.messages import InferenceOutput, Message
+from tests.wire_answers import WIRES, event
+from tests.wire_messages import ask, done, read
 
 CALL = {"id": "c0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 

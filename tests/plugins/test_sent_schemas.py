@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from shapes import SHAPES, Bounds, Comment, Quoted
-from wires import ask
 
 from complaint_llm import Mediator
 from complaint_llm.backends import (
@@ -24,6 +22,8 @@ from complaint_llm.backends.wire.schema_walk import schemas_in
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.request import as_response_format
 from complaint_llm.testing import FaultyServer, Reply
+from tests.pydantic_models import MODELS, Bounds, Comment, Quoted
+from tests.wire_messages import ask
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -70,7 +70,7 @@ def sent(body: Any) -> Any:
 
 
 @pytest.mark.parametrize("type", KNOWN)
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("shape", MODELS, ids=lambda shape: shape.__name__)
 def test_only_known_keywords_leave(type: str, shape: type[BaseModel]) -> None:
     """None with x-, and nothing beside a reference; what has no words there is asked for in words."""
     backend: Any = made(type)
@@ -89,7 +89,7 @@ def test_most_shapes_are_held_to_by_the_provider(type: str) -> None:
     backend: Any = made(type)
     means = [
         backend.structured_output(ask(model=backend.options.model, response_format=as_response_format(shape)))
-        for shape in SHAPES
+        for shape in MODELS
     ]
     assert sum(each in ("native", "partly") for each in means) >= 9
 

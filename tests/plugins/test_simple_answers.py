@@ -54,7 +54,7 @@ class ScriptedModel:
     was_cut, prompt_tokens, completion_tokens = True, 3, 5
 
     @contextmanager
-    def turn(self, deadline: Any, cancel: Any) -> Iterator[ScriptedLlama]:
+    def hold(self, deadline: Any, cancel: Any) -> Iterator[ScriptedLlama]:
         yield ScriptedLlama()
 
     @contextmanager

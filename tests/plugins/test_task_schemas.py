@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_type_hints
 
 import pytest
-from peers import need_peer
 
 from complaint_llm.backends import (
     AnthropicBackend,
@@ -21,6 +20,7 @@ from complaint_llm.backends.wire.schema_walk import schemas_in
 from complaint_llm.tasks.demonstration import demonstrate
 from complaint_llm.tasks.load import built_in
 from complaint_llm.testing import FaultyServer, Reply
+from tests.peers import need_peer
 
 TEXT = "My boss, Mr. Lee, owes me $400 for two weeks in May 2025. He said I could leave."
 STRUCTURE = {

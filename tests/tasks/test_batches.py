@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from wires import chat
 
 from complaint_llm.batch import Journal
 from complaint_llm.cli.app import cli
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_messages import chat
 
 Run = Callable[..., Result]
 

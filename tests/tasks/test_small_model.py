@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import need_peer
 
 from complaint_llm import Mediator
+from tests.peers import need_peer
 
 TEXT = "My landlord, Mr. Bly, kept my deposit of $900 when I moved out in May."
 

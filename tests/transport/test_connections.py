@@ -138,7 +138,7 @@ def test_sixteen_threads_use_at_most_one_connection_each() -> None:
             list(threads.map(work, range(16)))
         transport.close()
         assert server.connections <= 16
-        assert not transport._pool._idle
+        assert transport.connections == (0, 0)
 
 
 @pytest.mark.parametrize("script", [[REQUEST, HANG], [REQUEST, Drip(ok(bytes(999)), 0.02)]], ids=["silent", "dripping"])
@@ -153,7 +153,7 @@ def test_cancel_wakes_a_waiting_request(script, steady_clock: SteadyClock) -> No
             post(transport, cancel=token)
         assert steady_clock() - began < 0.5
         assert caught.value.maybe_received
-        assert not transport._pool._lent
+        assert transport.connections.in_use == 0
         timer.join()
 
 
@@ -196,7 +196,7 @@ def test_close_ends_what_is_in_flight_and_refuses_what_follows() -> None:
         with pytest.raises(CancelledError) as caught:
             post(transport)
         assert not caught.value.sent
-        assert not transport._pool._lent
+        assert transport.connections.in_use == 0
 
 
 def test_stream_is_closed_by_another_thread_while_it_waits(steady_clock: SteadyClock) -> None:
@@ -214,7 +214,7 @@ def test_stream_is_closed_by_another_thread_while_it_waits(steady_clock: SteadyC
         timer.join()
         with pytest.raises(CancelledError):
             stream.next_chunk()
-        assert not transport._pool._lent
+        assert transport.connections.in_use == 0
 
 
 def test_stream_that_failed_never_looks_finished() -> None:
@@ -235,8 +235,7 @@ def test_abandoned_stream_frees_its_connection() -> None:
         stream.next_chunk()
         del stream
         gc.collect()
-        assert not transport._pool._lent
-        assert not transport._pool._idle
+        assert transport.connections == (0, 0)
 
 
 def test_deadline_that_is_moved_moves_the_limit_of_a_stream_under_way() -> None:
@@ -287,7 +286,7 @@ def test_forked_child_does_not_end_a_stream_that_its_parent_reads() -> None:
         got: list[bytes] = []
         reader = threading.Thread(target=lambda: got.extend(stream))
         reader.start()
-        while not stream._reading:
+        while not stream.reading:
             time.sleep(0.001)
         pid = os.fork()
         if pid == 0:
@@ -306,11 +305,10 @@ def test_connections_idle_for_long_are_closed() -> None:
     with FaultyServer([REQUEST, ok(), HANG]) as server:
         transport = Transport(server.url, clock=lambda: now[0])
         post(transport)
-        old = transport._pool._idle[0]
+        assert transport.connections == (1, 0)
         now[0] = 61.0
         post(transport)
-        assert old.closed
-        assert len(transport._pool._idle) == 1
+        assert transport.connections == (1, 0)
         transport.close()
     assert server.connections == 2
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wires import ask
 
 from complaint_llm import Mediator
 from complaint_llm.backends import AnthropicBackend, MockBackend, OpenAIBackend, WorkstationBackend
@@ -16,6 +15,7 @@ from complaint_llm.exceptions import BackendError, BudgetExceededError
 from complaint_llm.routing.policies.bound import NANO
 from complaint_llm.routing.policies.budget_book import BudgetBook
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_messages import ask
 
 PRICING = {"input": 1.0, "output": 10.0, "cache_write": 1.0}
 

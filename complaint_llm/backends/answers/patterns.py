@@ -22,10 +22,10 @@ _AT_ONCE = 0.05
 
 def compile_pattern(pattern: str) -> None:
     """Raises ValueError where ``pattern`` is no regular expression."""
-    import regex
+    import regex  # cold start
 
     try:
-        _compiled(pattern)
+        _compile(pattern)
     except (regex.error, RecursionError, OverflowError) as cause:
         raise ValueError(str(cause)) from cause
 
@@ -35,7 +35,7 @@ def is_found(pattern: str, text: str, deadline: Deadline, cancel: CancelToken) -
 
     The engine's own limit counts CPU, not time, so a long search runs where it can be left behind; it ends soon after.
     """
-    expression = _compiled(pattern)
+    expression = _compile(pattern)
     found = _search(expression, text, _AT_ONCE)
     if found is None:
         left = max(deadline.remaining(), _AT_ONCE)
@@ -54,7 +54,7 @@ def _search(expression: Any, text: str, seconds: float) -> bool | None:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:
-    import regex
+def _compile(pattern: str) -> Any:
+    import regex  # cold start
 
     return regex.compile(pattern)

@@ -25,7 +25,7 @@ def service_at(base_url: str) -> str:
     return f"{parts.netloc.rpartition('@')[2].lower()}{parts.path.rstrip('/')}"
 
 
-def sealed(output: InferenceOutput, service: str) -> InferenceOutput:
+def seal_state(output: InferenceOutput, service: str) -> InferenceOutput:
     """The answer with its state sealed as this service's; without any state as it is."""
     if not output.extra:
         return output

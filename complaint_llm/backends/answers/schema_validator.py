@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.answers.patterns import compile_pattern, is_found
-from complaint_llm.backends.wire.schema_walk import mapped, schemas_in
+from complaint_llm.backends.wire.schema_walk import map_schemas, schemas_in
 from complaint_llm.bounded_json import is_deeper
 from complaint_llm.exceptions import BackendTimeoutError, CancelledError, InvalidRequestError
 
@@ -28,7 +28,7 @@ _DEEP = 24
 """From this depth on a value, and not its schema, is what the stack does not suffice for."""
 
 
-class Fault(NamedTuple):
+class SchemaViolation(NamedTuple):
     """Where a value does not fit (a JSON path), and the keyword that is not met with its value as JSON."""
 
     place: str
@@ -55,30 +55,30 @@ class SchemaValidator:
     def __init__(self, validator: Any) -> None:
         self._validator = validator
 
-    def fault(self, value: Any, deadline: Deadline, cancel: CancelToken) -> Fault | None:
+    def violation(self, value: Any, deadline: Deadline, cancel: CancelToken) -> SchemaViolation | None:
         """What is most wrong with ``value``; None where it fits.
 
         Raises BackendTimeoutError at the deadline, CancelledError when cancelled, TooDeepError, and InvalidRequestError
         for a schema whose references lead nowhere or in a circle.
         """
-        from jsonschema.exceptions import best_match
-        from referencing.exceptions import Unresolvable
+        from jsonschema.exceptions import best_match  # cold start: jsonschema
+        from referencing.exceptions import Unresolvable  # cold start: jsonschema
 
         before = _LIMITS.set(_Limits(deadline, cancel))
         try:
             worst = best_match(self._validator.iter_errors(value))
         except Unresolvable as cause:
-            raise _refused(f"it has a reference that leads nowhere: {cause}") from cause
+            raise _schema_error(f"it has a reference that leads nowhere: {cause}") from cause
         except RecursionError:
             if is_deeper(value, _DEEP):
                 raise TooDeepError("it is nested too deeply to be checked") from None
-            raise _refused("it is nested too deeply, or a reference leads to itself") from None
+            raise _schema_error("it is nested too deeply, or a reference leads to itself") from None
         finally:
             _LIMITS.reset(before)
         if worst is None:
             return None
         demanded = json.dumps(worst.validator_value, ensure_ascii=False, default=str)
-        return Fault(worst.json_path, f"{worst.validator}: {demanded}")
+        return SchemaViolation(worst.json_path, f"{worst.validator}: {demanded}")
 
 
 def validator_of(schema: Mapping[str, Any], deadline: Deadline, cancel: CancelToken) -> SchemaValidator:
@@ -88,12 +88,12 @@ def validator_of(schema: Mapping[str, Any], deadline: Deadline, cancel: CancelTo
     """
     before = _LIMITS.set(_Limits(deadline, cancel))
     try:
-        return _built(as_json(schema))
+        return _build(schema_text(schema))
     finally:
         _LIMITS.reset(before)
 
 
-def as_json(schema: Mapping[str, Any]) -> str:
+def schema_text(schema: Mapping[str, Any]) -> str:
     """The schema as JSON. Raises InvalidRequestError where it has no such form.
 
     Keys keep their order: models answer in it.
@@ -101,7 +101,7 @@ def as_json(schema: Mapping[str, Any]) -> str:
     try:
         return _encode(schema)
     except (TypeError, ValueError, RecursionError) as cause:
-        raise _refused(f"it cannot be written as JSON: {cause}") from cause
+        raise _schema_error(f"it cannot be written as JSON: {cause}") from cause
 
 
 def _plain(value: Any) -> Any:
@@ -114,26 +114,27 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 @lru_cache(maxsize=64)
-def _built(text: str) -> SchemaValidator:
-    from jsonschema.exceptions import best_match
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from referencing import Registry
+def _build(text: str) -> SchemaValidator:
+    from jsonschema.exceptions import best_match  # cold start: jsonschema
+    from jsonschema.validators import Draft202012Validator, validator_for  # cold start: jsonschema
+    from referencing import Registry  # cold start: jsonschema
 
     if len(text) > MAX_SCHEMA:
-        raise _refused(f"it has {len(text):,} characters, more than {MAX_SCHEMA:,}")
+        raise _schema_error(f"it has {len(text):,} characters, more than {MAX_SCHEMA:,}")
     schema = json.loads(text)
     kind = validator_for(schema, default=Draft202012Validator)
-    bounded = _bounded(kind)
+    validator_class = _validator_class(kind)
     try:
         plain = _without_dialect(schema)
-        fault = best_match(bounded(_without_dialect(kind.META_SCHEMA), registry=_metaschemas()).iter_errors(plain))
+        metaschema = validator_class(_without_dialect(kind.META_SCHEMA), registry=_metaschemas())
+        violation = best_match(metaschema.iter_errors(plain))
     except RecursionError:
-        raise _refused("it is nested too deeply") from None
-    if fault is not None:
-        raise _refused(f"{fault.json_path}: {fault.message}")
+        raise _schema_error("it is nested too deeply") from None
+    if violation is not None:
+        raise _schema_error(f"{violation.json_path}: {violation.message}")
     _check_patterns(plain)
     # A registry of its own: the default one would fetch references from the network.
-    return SchemaValidator(bounded(plain, registry=Registry()))
+    return SchemaValidator(validator_class(plain, registry=Registry()))
 
 
 def _check_patterns(schema: Any) -> None:
@@ -144,24 +145,24 @@ def _check_patterns(schema: Any) -> None:
             try:
                 compile_pattern(pattern)
             except ValueError as cause:
-                raise _refused(f"{pattern[:80]!r} is no pattern: {cause}") from cause
+                raise _schema_error(f"{pattern[:80]!r} is no pattern: {cause}") from cause
     if {"patternProperties", "unevaluatedProperties"} <= words:
-        raise _refused("unevaluatedProperties is not checked beside patternProperties: use additionalProperties")
+        raise _schema_error("unevaluatedProperties is not checked beside patternProperties: use additionalProperties")
 
 
 def _without_dialect(schema: Any) -> Any:
     """The schema without ``$schema``, by which the library would leave our keywords for its own."""
     if not isinstance(schema, Mapping):
         return schema
-    return mapped({word: value for word, value in schema.items() if word != "$schema"}, _without_dialect)
+    return map_schemas({word: value for word, value in schema.items() if word != "$schema"}, _without_dialect)
 
 
 @lru_cache(maxsize=1)
 def _metaschemas() -> Any:
     """The dialects and their vocabularies, each without ``$schema``."""
-    from jsonschema_specifications import REGISTRY
-    from referencing import Registry
-    from referencing.jsonschema import specification_with
+    from jsonschema_specifications import REGISTRY  # cold start: jsonschema
+    from referencing import Registry  # cold start: jsonschema
+    from referencing.jsonschema import specification_with  # cold start: jsonschema
 
     resources = []
     for uri in REGISTRY:
@@ -177,9 +178,9 @@ Keyword = Callable[[Any, Any, Any, Any], Any]
 
 
 @lru_cache(maxsize=8)
-def _bounded(kind: Any) -> Any:
+def _validator_class(kind: Any) -> Any:
     """The library's validator class of one dialect, with the deadline in every keyword and patterns of our engine."""
-    from jsonschema.validators import extend
+    from jsonschema.validators import extend  # cold start: jsonschema
 
     extended: Any = extend
     words: dict[str, Keyword] = {word: _in_steps(check) for word, check in kind.VALIDATORS.items()}
@@ -210,7 +211,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _error(message: str) -> Any:
-    from jsonschema.exceptions import ValidationError
+    from jsonschema.exceptions import ValidationError  # cold start: jsonschema
 
     return ValidationError(message)
 
@@ -271,5 +272,5 @@ _OURS: Mapping[str, Keyword] = {
 }
 
 
-def _refused(what: str) -> InvalidRequestError:
+def _schema_error(what: str) -> InvalidRequestError:
     return InvalidRequestError(f"response_format is no JSON Schema that can be checked: {what}"[:300], sent=False)

@@ -46,8 +46,8 @@ def answer_structured(
     answer does not fit and may be asked for again, ResponseFormatError where it does not fit; InvalidRequestError for a
     schema that is none.
     """
-    check = Check(bound)
-    output = ask(prepared(bound, means))
+    check = AnswerParser(bound)
+    output = ask(provider_request(bound, means))
     try:
         return check(output)
     except ResponseFormatError as misfit:
@@ -61,7 +61,7 @@ def answer_structured(
         raise ReAsk("structure", asked, misfit, output) from misfit
 
 
-def prepared(request: Request, means: Means) -> Request:
+def provider_request(request: Request, means: Means) -> Request:
     """The request as the provider gets it: the schema in words where it does not hold answers to it itself."""
     if means in ("native", "partly"):
         return request
@@ -76,7 +76,7 @@ def prepared(request: Request, means: Means) -> Request:
     return request._replace(messages=(Message("system", rules), *request.messages), response_format=left)
 
 
-class Check:
+class AnswerParser:
     """Reads an answer as what its request asks for, within the request's deadline. Immutable; made once per request.
 
     Raises InvalidRequestError for a schema that is none.
@@ -99,7 +99,7 @@ class Check:
         if len(output.content) > MAX_ANSWER:
             raise self._misfit(output, f"the answer has more than {MAX_ANSWER:,} characters")
         try:
-            value = bounded_json.loads(_unfenced(output.content), strict=False, parse_constant=_no_constant)
+            value = bounded_json.loads(_without_fence(output.content), strict=False, parse_constant=_no_constant)
         except ValueError as cause:
             raise self._misfit(output, f"the answer is no JSON: {cause}") from cause
         if self._validator is not None:
@@ -119,11 +119,11 @@ class Check:
     def _validate(self, output: InferenceOutput, value: Any) -> None:
         assert self._validator is not None
         try:
-            fault = self._validator.fault(value, self._request.deadline, self._request.cancel)
+            violation = self._validator.violation(value, self._request.deadline, self._request.cancel)
         except TooDeepError as cause:
             raise self._misfit(output, f"the answer cannot be checked: {cause}") from None
-        if fault is not None:
-            raise self._misfit(output, f"the answer does not fit its schema at {fault.place}: {fault.demand}")
+        if violation is not None:
+            raise self._misfit(output, f"the answer does not fit its schema at {violation.place}: {violation.demand}")
 
     @staticmethod
     def _misfit(output: InferenceOutput, what: str) -> BackendError:
@@ -141,7 +141,7 @@ def _format(request: Request) -> ResponseFormat:
     return request.response_format
 
 
-def _unfenced(content: str) -> str:
+def _without_fence(content: str) -> str:
     """The text without the code fence that models put around JSON against all requests."""
     bare = content.strip()
     if bare.startswith("```") and bare.endswith("```") and "\n" in bare:
@@ -155,7 +155,7 @@ def _without_values(cause: ValueError) -> str:
     if not callable(errors):
         return type(cause).__name__
     faults = errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    return "; ".join(f"{'.'.join(map(str, violation['loc']))}: {violation['msg']}" for violation in faults)
 
 
 def _no_constant(name: str) -> Any:

@@ -36,7 +36,7 @@ class WorkerStream:
         self._stopped = False
         self._error: BaseException | None = None
         context = contextvars.copy_context()
-        self.thread = AbandonableThread(name, lambda: context.run(self._run))
+        self.thread = AbandonableThread(name, lambda: context.run(self._read_source))
         cancel.attach(self.close)
         self.thread.start()
 
@@ -75,7 +75,7 @@ class WorkerStream:
         self._ready.clear()
         self._changed.notify_all()
 
-    def _run(self) -> None:
+    def _read_source(self) -> None:
         events: Iterator[StreamEvent] | None = None
         error: BaseException | None = None
         try:

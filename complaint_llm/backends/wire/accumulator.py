@@ -13,7 +13,7 @@ from typing import Any
 
 from complaint_llm.backends.wire.finish_reasons import neutral_finish_reason
 from complaint_llm.backends.wire.surrogates import HalfJoiner, value_without_halves, without_halves
-from complaint_llm.backends.wire.thinking import Piece, ThinkSplitter, unopened
+from complaint_llm.backends.wire.thinking import Piece, ThinkSplitter, split_unopened
 from complaint_llm.exceptions import ContentFilterError, ResponseFormatError
 from complaint_llm.messages import (
     Done,
@@ -41,7 +41,7 @@ def confidence(log_probabilities: list[float]) -> float | None:
     return exp(min(0.0, sum(log_probabilities) / len(log_probabilities))) if log_probabilities else None
 
 
-class _Call:
+class _StreamedCall:
     """A tool call whose fragments are coming in. It is announced once both its id and its name are known."""
 
     __slots__ = ("ended", "halves", "id", "name", "pieces", "started")
@@ -95,7 +95,7 @@ class StreamAccumulator:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._commentary: list[str] = []
-        self._calls: dict[Hashable, _Call] = {}
+        self._calls: dict[Hashable, _StreamedCall] = {}
 
     @property
     def content(self) -> str:
@@ -118,13 +118,13 @@ class StreamAccumulator:
             # Most pieces: nothing in them is anything but text.
             self._text.append(piece)
             return [TextDelta(piece)] if piece else []
-        return self._handed_out(self._thinking.feed(self._halves.feed(piece)))
+        return self._deltas(self._thinking.feed(self._halves.feed(piece)))
 
     def reasoning(self, piece: str) -> list[StreamEvent]:
         """The next piece of reasoning text, where the wire tells it from the answer."""
         self._thinking.reasoning_comes_apart()
         said = self._reasoning_halves.feed(piece)
-        return self._handed_out((Piece(said, True),)) if said else []
+        return self._deltas((Piece(said, True),)) if said else []
 
     def commentary(self, text: str) -> None:
         """What the model says it is about to do: beside the answer, in ``metadata["commentary"]``."""
@@ -156,7 +156,7 @@ class StreamAccumulator:
         """
         call = self._calls.get(key)
         if call is None:
-            call = self._calls[key] = _Call()
+            call = self._calls[key] = _StreamedCall()
         call.id = call.id or id
         call.name = call.name or name
         arguments = call.halves.feed(arguments)
@@ -215,7 +215,7 @@ class StreamAccumulator:
 
     def _output(self) -> InferenceOutput:
         content, reasoning = "".join(self._text), "".join(self._reasoning)
-        split = unopened(content) if "</think>" in content and not self._thinking.found else None
+        split = split_unopened(content) if "</think>" in content and not self._thinking.found else None
         if split is not None:
             reasoning, content = "\n\n".join(filter(None, (reasoning, split.reasoning))), split.text
         if not content.strip() and not self._calls:
@@ -246,11 +246,11 @@ class StreamAccumulator:
 
     def _rest(self) -> list[StreamEvent]:
         """What was held back."""
-        events = self.text(self._halves.rest()) + self._handed_out(self._thinking.finish())
+        events = self.text(self._halves.rest()) + self._deltas(self._thinking.finish())
         left = self._reasoning_halves.rest()
-        return events + (self._handed_out((Piece(left, True),)) if left else [])
+        return events + (self._deltas((Piece(left, True),)) if left else [])
 
-    def _handed_out(self, pieces: Iterable[Piece]) -> list[StreamEvent]:
+    def _deltas(self, pieces: Iterable[Piece]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         for piece in pieces:
             if piece.is_reasoning:
@@ -261,7 +261,7 @@ class StreamAccumulator:
                 events.append(TextDelta(piece.text))
         return events
 
-    def _start(self, key: Hashable, call: _Call) -> list[StreamEvent]:
+    def _start(self, key: Hashable, call: _StreamedCall) -> list[StreamEvent]:
         used = {other.id for other in self._calls.values() if other.started}
         if not call.id or call.id in used:
             call.id = next(id for id in map("call_{}".format, chain((key,), count())) if id not in used)
@@ -272,7 +272,7 @@ class StreamAccumulator:
         return events
 
     @staticmethod
-    def _tool_call(call: _Call) -> ToolCall:
+    def _tool_call(call: _StreamedCall) -> ToolCall:
         raw = "".join(call.pieces)
         arguments = parse_arguments(raw)
         return ToolCall(call.id, call.name, arguments and value_without_halves(arguments), raw)

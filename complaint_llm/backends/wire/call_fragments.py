@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable
 from typing import NamedTuple
 
-_MARKS = re.compile(r'\\[\s\S]|["{}\[\]]')
+_BRACKETS = re.compile(r'\\[\s\S]|["{}\[\]]')
 
 
 class Placed(NamedTuple):
@@ -16,7 +16,7 @@ class Placed(NamedTuple):
     name: str
 
 
-class _Call:
+class _OpenCall:
     """A call whose fragments are coming in; ``key`` is its number."""
 
     __slots__ = ("_cut", "_depth", "_in_string", "_opened", "again", "id", "key", "name", "text")
@@ -42,7 +42,7 @@ class _Call:
         self._cut = ""
         if (len(piece) - len(piece.rstrip("\\"))) % 2:
             self._cut, piece = "\\", piece[:-1]
-        for mark in _MARKS.findall(piece):
+        for mark in _BRACKETS.findall(piece):
             if mark == '"':
                 self._in_string = not self._in_string
             elif not self._in_string and mark in "{[":
@@ -57,9 +57,9 @@ class CallFragments:
 
     def __init__(self) -> None:
         self._count = 0
-        self._last: _Call | None = None
-        self._latest: dict[Hashable, _Call] = {}
-        self._by_id: dict[tuple[Hashable, str], _Call] = {}
+        self._last: _OpenCall | None = None
+        self._latest: dict[Hashable, _OpenCall] = {}
+        self._by_id: dict[tuple[Hashable, str], _OpenCall] = {}
 
     def place(self, slot: Hashable, id: str, name: str, arguments: str) -> Placed | None:
         """The call that the fragment belongs to; None for a fragment that only repeats what came.
@@ -68,7 +68,7 @@ class CallFragments:
         new one begins with another id beside a name, with another name, or with arguments after a whole object that
         was named again, for an object cannot go on after its end.
         """
-        call = self._known(slot, id, name)
+        call = self._find(slot, id, name)
         if call is None or self._begins_another(call, id, name, arguments):
             call = self._new(slot, id, name or (call.name if call else ""))
         elif call.is_whole and arguments.strip():
@@ -83,7 +83,7 @@ class CallFragments:
         call.add(arguments)
         return Placed(call.key, call.name)
 
-    def _known(self, slot: Hashable, id: str, name: str) -> _Call | None:
+    def _find(self, slot: Hashable, id: str, name: str) -> _OpenCall | None:
         found = self._by_id.get((slot, id)) if id else None
         if found is not None and name in ("", found.name):
             return found
@@ -94,7 +94,7 @@ class CallFragments:
         return found
 
     @staticmethod
-    def _begins_another(call: _Call, id: str, name: str, arguments: str) -> bool:
+    def _begins_another(call: _OpenCall, id: str, name: str, arguments: str) -> bool:
         if name and call.name and name != call.name:
             return True
         if id and name and call.id and id != call.id:
@@ -103,8 +103,8 @@ class CallFragments:
         repeats = id == call.id and arguments.strip() == "".join(call.text).strip()
         return goes_on and (bool(name) or call.again) and not (id and repeats)
 
-    def _new(self, slot: Hashable, id: str, name: str) -> _Call:
-        call = self._last = self._latest[slot] = _Call(self._count, id, name)
+    def _new(self, slot: Hashable, id: str, name: str) -> _OpenCall:
+        call = self._last = self._latest[slot] = _OpenCall(self._count, id, name)
         self._count += 1
         if id:
             self._by_id[slot, id] = call

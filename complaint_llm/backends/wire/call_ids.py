@@ -38,14 +38,14 @@ class IdForm(NamedTuple):
     made: str = "call_{digest:.24}"
 
 
-ANY = IdForm()
+ANY_ID = IdForm()
 """What a service takes that takes anything."""
 
 
 def id_form(given: Mapping[str, str] | None) -> IdForm:
     """The form in a service's data: ``{"pattern", "made"}``; ANY without one. Raises ConfigError for another thing."""
     if given is None:
-        return ANY
+        return ANY_ID
     try:
         form = IdForm(**given)
         re.compile(form.pattern)
@@ -162,7 +162,7 @@ class StreamedNewIds:
         if self._new and isinstance(event, (ToolCallStart, ToolCallDelta, ToolCallEnd)):
             return event._replace(id=self._new.get(event.id, event.id))
         if self._new and isinstance(event, Done):
-            return Done(event.token_usage, self._whole(event.output))
+            return Done(event.token_usage, self._with_new_ids(event.output))
         return event
 
     def close(self) -> None:
@@ -171,6 +171,6 @@ class StreamedNewIds:
         if close is not None:
             close()
 
-    def _whole(self, output: InferenceOutput) -> InferenceOutput:
+    def _with_new_ids(self, output: InferenceOutput) -> InferenceOutput:
         calls = tuple(call._replace(id=self._new.get(call.id, call.id)) for call in output.tool_calls)
         return output._replace(tool_calls=calls)

@@ -1,47 +1,19 @@
-"""Errors as servers tell them, in the shape of whichever wire: gateways answer in one that is not the service's own."""
+"""Errors as servers tell them, in the shape of whichever wire, and as they may be shown.
+
+Gateways answer in a shape that is not the service's own, and a server can say the key back in any place of its answer.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from complaint_llm.exceptions import (
-    AuthenticationError,
-    BackendError,
-    ContextLengthError,
-    InvalidRequestError,
-    ModelNotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    ServerError,
-)
+from complaint_llm.backends.wire.error_codes import CODES
+from complaint_llm.exceptions import BackendError
+from complaint_llm.secrets import Redactor
 
-CODES: Mapping[str, type[BackendError]] = {
-    # OpenAI's
-    "insufficient_quota": QuotaExceededError,
-    "rate_limit_exceeded": RateLimitError,
-    "server_is_overloaded": ServerError,
-    "context_length_exceeded": ContextLengthError,
-    "model_not_found": ModelNotFoundError,
-    "invalid_api_key": AuthenticationError,
-    # OpenAI's and Anthropic's
-    "invalid_request_error": InvalidRequestError,
-    "authentication_error": AuthenticationError,
-    "permission_error": PermissionDeniedError,
-    "not_found_error": ModelNotFoundError,
-    "rate_limit_error": RateLimitError,
-    "billing_error": QuotaExceededError,
-    # Google's (google.rpc.Code)
-    "INVALID_ARGUMENT": InvalidRequestError,
-    "UNAUTHENTICATED": AuthenticationError,
-    "PERMISSION_DENIED": PermissionDeniedError,
-    "NOT_FOUND": ModelNotFoundError,
-    "RESOURCE_EXHAUSTED": RateLimitError,
-}
-"""Classes by the code or type of an error inside an HTTP 200, where the wire's own table does not know it. Any other is
-the server's fault."""
+E = TypeVar("E", bound=BackendError)
 
 _WORDS = ("message", "detail", "error_message", "errors", "msg", "title", "description")
 _STATUS_KEYS = ("code", "status", "status_code", "statusCode", "error_code")
@@ -96,3 +68,22 @@ def known_kind(payload: Any) -> type[BackendError] | None:
     fields = error_fields(payload)
     words = (fields.get(key) for key in ("code", "type", "status"))
     return next((CODES[word] for word in words if isinstance(word, str) and word in CODES), None)
+
+
+def without_secrets(error: E, redact: Redactor) -> E:
+    """The error itself, its texts redacted.
+
+    A cause that repeats a secret (a JSON error keeps the whole document) is cut off, and what caused it.
+    """
+    error.args = tuple(redact(each) if isinstance(each, str) else each for each in error.args)
+    for name, value in vars(error).items():
+        if isinstance(value, str):
+            setattr(error, name, redact(value))
+    step: BaseException = error
+    while (cause := step.__cause__ or step.__context__) is not None:
+        shown = f"{cause.args!r} {vars(cause)!r}"
+        if redact(shown) != shown:
+            step.__cause__ = step.__context__ = None
+            break
+        step = cause
+    return error

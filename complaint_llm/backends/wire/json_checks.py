@@ -8,51 +8,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from complaint_llm.bounded_json import loads as load_json
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.request import EMPTY
 
 
-def wrong(where: str, value: Any, wanted: str) -> ResponseFormatError:
+def wrong_shape(where: str, value: Any, wanted: str) -> ResponseFormatError:
     """The error to raise for ``value``."""
     return ResponseFormatError(f"the answer has the wrong shape: {where} is {_kind(value)}, not {wanted}")
 
 
-def mapping(value: Any, where: str) -> Mapping[str, Any]:
+def as_object(value: Any, where: str) -> Mapping[str, Any]:
     """The value if it is an object."""
     if isinstance(value, dict):
         return value
-    raise wrong(where, value, "an object")
+    raise wrong_shape(where, value, "an object")
 
 
-def optional_mapping(value: Any, where: str) -> Mapping[str, Any]:
+def as_optional_object(value: Any, where: str) -> Mapping[str, Any]:
     """The value if it is an object; an empty one for null or nothing."""
-    return EMPTY if value is None else mapping(value, where)
+    return EMPTY if value is None else as_object(value, where)
 
 
-def items(value: Any, where: str) -> list[Any]:
+def as_array(value: Any, where: str) -> list[Any]:
     """The value if it is an array; an empty one for null or nothing."""
     if isinstance(value, list):
         return value
     if value is None:
         return []
-    raise wrong(where, value, "an array")
+    raise wrong_shape(where, value, "an array")
 
 
-def text(value: Any, where: str) -> str:
+def as_text(value: Any, where: str) -> str:
     """The value if it is a text; an empty one for null or nothing."""
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    raise wrong(where, value, "a text")
+    raise wrong_shape(where, value, "a text")
 
 
-def known_text(value: Any) -> str:
+def text_or_empty(value: Any) -> str:
     """The value if it is a text, else an empty one: for what stands beside an answer and must not cost it."""
     return value if isinstance(value, str) else ""
 
 
-def count(value: Any, where: str) -> int:
+def as_count(value: Any, where: str) -> int:
     """A number of tokens; 0 for null or nothing. Servers in JavaScript may write 12.0."""
     if type(value) is int and value >= 0:
         return value
@@ -60,22 +61,35 @@ def count(value: Any, where: str) -> int:
         return 0
     if isinstance(value, float) and value >= 0 and value.is_integer():
         return int(value)
-    raise wrong(where, value, "a number of tokens")
+    raise wrong_shape(where, value, "a number of tokens")
 
 
-def number(value: Any, where: str) -> float:
+def as_number(value: Any, where: str) -> float:
     """A finite number."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
             found = float(value)
         except OverflowError:
-            raise wrong(where, value, "a number in range") from None
+            raise wrong_shape(where, value, "a number in range") from None
         if found - found == 0:
             return found
-    raise wrong(where, value, "a finite number")
+    raise wrong_shape(where, value, "a finite number")
 
 
 def _kind(value: Any) -> str:
     if value is None:
         return "missing"
     return {dict: "an object", list: "an array", str: "a text", bool: "a boolean"}.get(type(value), "a number")
+
+
+__all__ = [
+    "as_array",
+    "as_count",
+    "as_number",
+    "as_object",
+    "as_optional_object",
+    "as_text",
+    "load_json",
+    "text_or_empty",
+    "wrong_shape",
+]

@@ -8,7 +8,7 @@ from typing import Any
 from complaint_llm.exceptions import InvalidRequestError
 
 
-def overlay(body: dict[str, Any], extra: Mapping[str, Any]) -> None:
+def merge_extra_body(body: dict[str, Any], extra: Mapping[str, Any]) -> None:
     """Put ``extra`` into ``body``: objects are merged key by key, anything else replaces what was there.
 
     Objects of ``body`` that change are copied first, so that a body may share parts with other requests.
@@ -17,7 +17,7 @@ def overlay(body: dict[str, Any], extra: Mapping[str, Any]) -> None:
         had = body.get(key)
         if isinstance(had, Mapping) and isinstance(value, Mapping):
             merged = dict(had)
-            overlay(merged, value)
+            merge_extra_body(merged, value)
             body[key] = merged
         else:
             body[key] = value

@@ -5,10 +5,10 @@ The knowledge is data, a ``models.json`` beside each wire:
 - ``names``: neutral name -> where it goes in the body. A text is a dotted path (``generationConfig.topK``); null
   refuses; an object has ``name`` (optional), ``list`` (a single text is sent as a list) and ``with`` (dotted paths and
   values to set beside it; without ``name``, set if the parameter is true). A name that is not listed is refused.
-- ``facts``: anything that the wire itself reads.
+- ``quirks``: anything that the wire itself reads.
 - ``families``: the first whose ``models`` (shell patterns, lower case) fit the model's name adds to that:
   ``names``; ``refuses`` (names); ``values`` (name -> the only values accepted); ``only_with`` (name -> {other: values}:
-  accepted only beside one of these values of another parameter, null standing for its absence); ``facts``.
+  accepted only beside one of these values of another parameter, null standing for its absence); ``quirks``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Policy = Literal["warn", "error", "drop"]
-KEY = "unsupported_parameters"
+UNSUPPORTED = "unsupported_parameters"
 """The key of ``output.metadata`` that names what was left out."""
 
 
@@ -50,21 +50,21 @@ class Placement(NamedTuple):
 class Family:
     """What one model takes. Immutable; any thread may use it."""
 
-    __slots__ = ("_conditions", "_rows", "_values", "facts")
+    __slots__ = ("__weakref__", "_conditions", "_rows", "_values", "quirks")
 
     def __init__(
         self,
         rows: Mapping[str, str | Placement],
         values: Mapping[str, Sequence[Any]] = EMPTY,
         conditions: Mapping[str, Mapping[str, Sequence[Any]]] = EMPTY,
-        facts: Mapping[str, Any] = EMPTY,
+        quirks: Mapping[str, Any] = EMPTY,
     ) -> None:
         self._rows = rows
         self._values = values
         self._conditions = conditions
-        self.facts = facts
+        self.quirks = quirks
 
-    def refused(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+    def unsupported_names(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """The neutral names among ``params`` that this model does not take (with these values), in their order."""
         if not params:
             return ()
@@ -101,7 +101,7 @@ class ModelTable:
         """
         self._renames = not fixed_names
         self._names = {**names, **self._own_names(data)}
-        self._facts: Mapping[str, Any] = data.get("facts", EMPTY)
+        self._quirks: Mapping[str, Any] = data.get("facts", EMPTY)
         self._families: Sequence[Mapping[str, Any]] = data.get("families", ())
         self._found: dict[str, Family] = {}
 
@@ -122,15 +122,15 @@ class ModelTable:
 
     def _look_up(self, model: str) -> Family:
         for data in self._families:
-            if any(_matches(model, pattern) for pattern in data["models"]):
+            if any(fnmatchcase(model, pattern) for pattern in data["models"]):
                 break
         else:
             data = EMPTY
         names = {**self._names, **self._own_names(data)}
         refuses = data.get("refuses", ())
         rows = {name: _row(given) for name, given in names.items() if given is not None and name not in refuses}
-        facts = {**self._facts, **data.get("facts", EMPTY)}
-        return Family(rows, data.get("values", EMPTY), data.get("only_with", EMPTY), facts)
+        quirks = {**self._quirks, **data.get("facts", EMPTY)}
+        return Family(rows, data.get("values", EMPTY), data.get("only_with", EMPTY), quirks)
 
     def _own_names(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         found: Mapping[str, Any] = data.get("names", EMPTY) if self._renames else EMPTY
@@ -150,25 +150,19 @@ class UnsupportedParameters:
         self._log = log
         self._warned: set[str] = set()
 
-    def check(self, refused: Sequence[str], model: str) -> None:
+    def check(self, unsupported: Sequence[str], model: str) -> None:
         """Raises InvalidRequestError under ``error``."""
         if self._policy == "error":
             raise InvalidRequestError(
-                f"{model} does not take {', '.join(refused)}: leave it out, or set unsupported_parameters to drop",
+                f"{model} does not take {', '.join(unsupported)}: leave it out, or set unsupported_parameters to drop",
                 model=model,
                 sent=False,
             )
         # Two threads may both warn of a first time; that is no harm.
-        new = [name for name in refused if name not in self._warned]
+        new = [name for name in unsupported if name not in self._warned]
         if new and self._policy == "warn":
             self._warned.update(new)
             self._log.warning("%s does not take %s: left out", model, ", ".join(new))
-
-
-def _matches(model: str, pattern: str) -> bool:
-    # Compiling a pattern costs 40 µs, and most of a table differ in their first letters.
-    literal = pattern.partition("*")[0].partition("[")[0].partition("?")[0]
-    return model.startswith(literal) and fnmatchcase(model, pattern)
 
 
 def _row(given: Any) -> str | Placement:

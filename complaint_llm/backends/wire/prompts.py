@@ -29,11 +29,11 @@ def as_turns(messages: Sequence[Message]) -> list[Turn]:
         text = message.text
         if message.role == "tool":
             name = names.get(message.tool_call_id) or message.name
-            told = f"Result of {name}: {text}" if name else f"Result: {text}"
+            result = f"Result of {name}: {text}" if name else f"Result: {text}"
             if in_results:
-                turns[-1]["content"] += f"\n{told}"
+                turns[-1]["content"] += f"\n{result}"
             else:
-                turns.append({"role": "user", "content": told})
+                turns.append({"role": "user", "content": result})
         else:
             calls = [f"Calls {call.name} with {call.arguments_text}" for call in message.tool_calls]
             names.update((call.id, call.name) for call in message.tool_calls)

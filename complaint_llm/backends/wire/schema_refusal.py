@@ -61,7 +61,7 @@ class NativeSchemas:
         self._log = log
         self._in_words: set[str | None] = set()
 
-    def asked(self, given: Request, bound: Request, send: Callable[[Means], T]) -> T:
+    def ask(self, given: Request, bound: Request, send: Callable[[Means], T]) -> T:
         """What ``send`` gives, told what the provider is to do for the shape.
 
         ``given`` is what the attempt was asked, ``bound`` the same with the backend's own defaults. Raises ReAsk where
@@ -73,17 +73,17 @@ class NativeSchemas:
         try:
             answer = send(means)
         except (ReAsk, ResponseFormatError):
-            self._answered(bound.model, wanted)
+            self._remember_refusal(bound.model, wanted)
             raise
         except BackendError as error:
             if means == "none" or not self._refuses(error):
                 raise
             again = given._replace(response_format=wanted._replace(native=False))
             raise ReAsk("schema_refused", again, error) from error
-        self._answered(bound.model, wanted)
+        self._remember_refusal(bound.model, wanted)
         return answer
 
-    def _answered(self, model: str | None, wanted: ResponseFormat) -> None:
+    def _remember_refusal(self, model: str | None, wanted: ResponseFormat) -> None:
         if wanted.native or model in self._in_words:
             return
         if len(self._in_words) < _MOST_MODELS:

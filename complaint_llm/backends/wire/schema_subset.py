@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from complaint_llm.backends.wire.schema_walk import mapped, schemas_in
+from complaint_llm.backends.wire.schema_walk import map_schemas, schemas_in
 from complaint_llm.request import EMPTY
 
 STRUCTURE: frozenset[str] = frozenset(
@@ -73,8 +73,8 @@ def with_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema
 
 
-def is_said_whole(schema: Any, known: Subset) -> bool:
-    """Whether ``within`` leaves out nothing that an answer could break."""
+def is_lossless(schema: Any, known: Subset) -> bool:
+    """Whether ``reduced_schema`` leaves out nothing that an answer could break."""
     return all(
         known.knows(word, value)
         for part in schemas_in(schema)
@@ -83,7 +83,7 @@ def is_said_whole(schema: Any, known: Subset) -> bool:
     )
 
 
-def within(schema: Any, known: Subset) -> dict[str, Any]:
+def reduced_schema(schema: Any, known: Subset) -> dict[str, Any]:
     """The schema in the provider's words. Every value that fits ``schema`` fits it.
 
     Bounds that are not known become words of the description; annotations and keywords of nobody (``x-...``) go. Beside
@@ -94,7 +94,7 @@ def within(schema: Any, known: Subset) -> dict[str, Any]:
         return {}
     if not isinstance(schema, Mapping):
         raise InexpressibleError
-    words = _translated(schema, known)
+    words = _translate(schema, known)
     if not _BUILDING.isdisjoint(words.keys() - known.keywords):
         raise InexpressibleError
     reference = words.get("$ref")
@@ -110,7 +110,7 @@ def within(schema: Any, known: Subset) -> dict[str, Any]:
     free = kept.get("additionalProperties")
     if isinstance(free, bool):
         del kept["additionalProperties"]
-    made = mapped(kept, lambda part: within(part, known))
+    made = map_schemas(kept, lambda part: reduced_schema(part, known))
     if isinstance(free, bool):
         made["additionalProperties"] = free
     if unsaid:
@@ -118,7 +118,7 @@ def within(schema: Any, known: Subset) -> dict[str, Any]:
     return _alone(made)
 
 
-def _translated(schema: Mapping[str, Any], known: Subset) -> dict[str, Any]:
+def _translate(schema: Mapping[str, Any], known: Subset) -> dict[str, Any]:
     """The same said with keywords that more providers know."""
     words = dict(schema)
     if "oneOf" in words and "oneOf" not in known.keywords and "anyOf" not in words:

@@ -19,9 +19,9 @@ ALONE = frozenset(
 """Keywords whose value is one schema; before 2020 that of ``items`` may be a list."""
 
 
-def mapped(schema: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+def map_schemas(schema: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
     """The schema with each schema directly inside it replaced by what ``change`` makes of it."""
-    return {word: _changed(word, value, change) for word, value in schema.items()}
+    return {word: _map_keyword(word, value, change) for word, value in schema.items()}
 
 
 def schemas_in(schema: Any) -> Iterator[Mapping[str, Any]]:
@@ -31,17 +31,17 @@ def schemas_in(schema: Any) -> Iterator[Mapping[str, Any]]:
         each = found.pop()
         if isinstance(each, Mapping):
             yield each
-            mapped(each, found.append)
+            map_schemas(each, found.append)
 
 
 def without_extensions(schema: Any) -> Any:
     """The schema without the keywords that begin with ``x-``: they are ours or the caller's, and no provider's."""
     if not isinstance(schema, Mapping):
         return schema
-    return mapped({word: value for word, value in schema.items() if not word.startswith("x-")}, without_extensions)
+    return map_schemas({word: value for word, value in schema.items() if not word.startswith("x-")}, without_extensions)
 
 
-def _changed(word: str, value: Any, change: Callable[[Any], Any]) -> Any:
+def _map_keyword(word: str, value: Any, change: Callable[[Any], Any]) -> Any:
     if word in BY_NAME and isinstance(value, Mapping):
         return {name: change(part) for name, part in value.items()}
     if word in IN_A_LIST or (word in ALONE and isinstance(value, list)):

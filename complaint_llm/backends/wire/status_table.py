@@ -125,7 +125,7 @@ def _number(given: str | None) -> float | None:
 
 
 def _date(given: str, now: Callable[[], float]) -> float | None:
-    from email.utils import parsedate_to_datetime
+    from email.utils import parsedate_to_datetime  # cold start
 
     try:
         return parsedate_to_datetime(given).timestamp() - now()

@@ -24,8 +24,8 @@ def value_without_halves(value: Any) -> Any:
     """The same for every text and key of a JSON value; one that is nested too deep to be written stays as it is."""
     try:
         written = json.dumps(value, ensure_ascii=False)
-        whole = without_halves(written)
-        return value if whole is written else json.loads(whole)
+        joined = without_halves(written)
+        return value if joined is written else json.loads(joined)
     except RecursionError:
         return value
 

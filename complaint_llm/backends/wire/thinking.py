@@ -5,7 +5,7 @@ tags are quoted text. A block that is not closed reaches to the end of the answe
 
 Templates of some models put the opening tag into the prompt, so that the answer has the closing one alone. Where it is
 known of a model (``OPENED_BY_TEMPLATE``), its stream is held back until that tag. Of any other the tag is found when
-the answer is whole (``unopened``): the output is right then, but its pieces were handed out as text.
+the answer is whole (``split_unopened``): the output is right then, but its pieces were handed out as text.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class ThinkSplitter:
         if len(text) <= MAX_HELD and any(opening.startswith(bare) for opening, _ in TAGS):
             self._held = text
             return ""
-        unopened = self._unopened and not self._thought
-        self._read = ThinkSplitter._until_closed if unopened else ThinkSplitter._text
+        is_unopened = self._unopened and not self._thought
+        self._read = ThinkSplitter._until_closed if is_unopened else ThinkSplitter._text
         return bare if self._thought else text
 
     def _until_closed(self, rest: str, ready: list[Piece]) -> str:
@@ -143,7 +143,7 @@ class Split(NamedTuple):
     text: str
 
 
-def unopened(text: str) -> Split | None:
+def split_unopened(text: str) -> Split | None:
     """A whole answer that closes a block which it did not open; None for any other.
 
     The tag stands at the beginning or the end of a line, or without a blank before it: one in the middle of a sentence,

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.anthropic import wire
 from complaint_llm_plugins.backends.anthropic.errors import decode_error
 from complaint_llm_plugins.backends.anthropic.schema import KNOWN, strict_schema
+from complaint_llm_plugins.backends.anthropic.stream import MessagesDecoder
 
-from complaint_llm.backends import HTTPBackend, WireError, WireRequest
-from complaint_llm.backends.wire.overlay import overlay
-from complaint_llm.backends.wire.parameters import KEY, ModelTable, UnsupportedParameters
-from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
-from complaint_llm.backends.wire.schema_subset import InexpressibleError, is_said_whole
+from complaint_llm.backends import HTTPBackend, Secret, WireError, WireRequest
+from complaint_llm.backends.wire import (
+    UNSUPPORTED,
+    InexpressibleError,
+    Means,
+    ModelTable,
+    SchemaRefusals,
+    UnsupportedParameters,
+    is_lossless,
+    merge_extra_body,
+)
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
-    from complaint_llm_plugins.backends.anthropic.stream import Decoder
-
-    from complaint_llm.backends.base import Capability
+    from complaint_llm.backends import Capability, Request
     from complaint_llm.messages import InferenceOutput
-    from complaint_llm.request import Request
 
 VERSION = "2023-06-01"
 """The ``anthropic-version`` that is sent where none is set: it still takes sampling parameters where the model does."""
@@ -65,7 +68,7 @@ class AnthropicBackend(HTTPBackend):
 
     def longest_answer(self, request: Request) -> int | None:
         """What is sent as ``max_tokens`` where the request names none."""
-        most: int = self._models.family(request.model or self.options.model or "").facts.get(
+        most: int = self._models.family(request.model or self.options.model or "").quirks.get(
             "max_tokens", wire.MAX_TOKENS
         )
         return most
@@ -74,26 +77,24 @@ class AnthropicBackend(HTTPBackend):
         if self._schema(request) is None:
             return "none"
         assert request.response_format is not None
-        return "native" if is_said_whole(request.response_format.schema, KNOWN) else "partly"
+        return "native" if is_lossless(request.response_format.schema, KNOWN) else "partly"
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model or "")
-        refused = self._refused(request)
+        refused = self._unsupported_names(request)
         if refused:
             self._unsupported.check(refused, request.model or "")
-        body = wire.encode(request, family.facts.get("max_tokens", wire.MAX_TOKENS), self._schema(request))
+        body = wire.encode(request, family.quirks.get("max_tokens", wire.MAX_TOKENS), self._schema(request))
         family.write({name: value for name, value in request.params.items() if name not in refused}, body)
         if request.extra_body:
-            overlay(body, request.extra_body)
+            merge_extra_body(body, request.extra_body)
         return WireRequest(wire.PATH, body)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return self.decoder(request).whole(payload)
+        return self.decoder(request).decode(payload)
 
-    def decoder(self, request: Request) -> Decoder:
-        from complaint_llm_plugins.backends.anthropic.stream import Decoder
-
-        return Decoder(self._metadata(request), self.error_inside, request.model or "")
+    def decoder(self, request: Request) -> MessagesDecoder:
+        return MessagesDecoder(self._metadata(request), self.error_inside, request.model or "")
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(unspecific=frozenset(("invalid_request_error",)))
     """A 400 names no parameter: "the compiled grammar is too large" is like any other bad request by its code."""
@@ -109,7 +110,7 @@ class AnthropicBackend(HTTPBackend):
         if (
             wanted is None
             or wanted.schema is None
-            or not self._models.family(request.model or "").facts.get("structured", True)
+            or not self._models.family(request.model or "").quirks.get("structured", True)
         ):
             return None
         try:
@@ -120,12 +121,12 @@ class AnthropicBackend(HTTPBackend):
     def _metadata(self, request: Request) -> Mapping[str, Any]:
         if not request.params:
             return {}
-        refused = self._refused(request)
-        return {KEY: list(refused)} if refused else {}
+        refused = self._unsupported_names(request)
+        return {UNSUPPORTED: list(refused)} if refused else {}
 
-    def _refused(self, request: Request) -> tuple[str, ...]:
+    def _unsupported_names(self, request: Request) -> tuple[str, ...]:
         """The parameters that the model does not take, or not at this point of the conversation."""
-        refused = self._models.family(request.model or "").refused(request.params)
+        refused = self._models.family(request.model or "").unsupported_names(request.params)
         budget = "thinking_budget"
         if budget in request.params and budget not in refused and wire.thinking_was_interrupted(request.messages):
             return (*refused, budget)

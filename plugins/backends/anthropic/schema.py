@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.schema_subset import InexpressibleError, Subset, subset, within
-from complaint_llm.backends.wire.schema_walk import mapped, schemas_in
+from complaint_llm.backends.wire import InexpressibleError, Subset, map_schemas, reduced_schema, schemas_in, subset
 
 KNOWN: Subset = subset(
     ("allOf", "format", "minItems"),
@@ -33,7 +32,7 @@ def strict_schema(schema: Any) -> dict[str, Any]:
     Raises InexpressibleError where that cannot be: objects with free keys, a schema that names no type, references that
     lead outside, into themselves or stand in an ``allOf``.
     """
-    made = _narrowed(within(schema, KNOWN))
+    made = _narrow(reduced_schema(schema, KNOWN))
     parts = {f"#/{word}/{name}": part for word in _DEFINITIONS for name, part in made.get(word, {}).items()}
     followed: set[str] = set()
     for reference in _references({word: value for word, value in made.items() if word not in _DEFINITIONS}):
@@ -41,7 +40,7 @@ def strict_schema(schema: Any) -> dict[str, Any]:
     return made
 
 
-def _narrowed(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _narrow(schema: Mapping[str, Any]) -> dict[str, Any]:
     if any(next(_references(part), None) for part in schema.get("allOf", ())):
         raise InexpressibleError
     kind = schema.get("type")
@@ -50,12 +49,12 @@ def _narrowed(schema: Mapping[str, Any]) -> dict[str, Any]:
             raise InexpressibleError
         shared = {word: schema[word] for word in ("title", "description", *_DEFINITIONS) if word in schema}
         only = {word: value for word, value in schema.items() if word not in shared}
-        return mapped({**shared, "anyOf": [_of_kind(only, one) for one in kind]}, _narrowed)
+        return map_schemas({**shared, "anyOf": [_of_kind(only, one) for one in kind]}, _narrow)
     if kind in _NEEDED and schema.keys().isdisjoint(_NEEDED[kind]):
         raise InexpressibleError
     if kind == "object":
-        return {**mapped(_closed(schema), _narrowed), "additionalProperties": False}
-    return mapped({word: value for word, value in schema.items() if word != "additionalProperties"}, _narrowed)
+        return {**map_schemas(_close_object(schema), _narrow), "additionalProperties": False}
+    return map_schemas({word: value for word, value in schema.items() if word != "additionalProperties"}, _narrow)
 
 
 _NEEDED: Mapping[Any, tuple[str, ...]] = {"array": ("items",), None: ("enum", "const", "$ref", "anyOf", "allOf")}
@@ -71,7 +70,7 @@ def _of_kind(schema: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {**{word: value for word, value in schema.items() if word not in others}, "type": kind}
 
 
-def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _close_object(schema: Mapping[str, Any]) -> dict[str, Any]:
     properties = schema.get("properties")
     free = schema.get("additionalProperties", properties is None)
     if free is not False and (properties is None or isinstance(free, Mapping)):

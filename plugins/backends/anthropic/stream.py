@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.anthropic.wire import BROKEN_ARGUMENTS, PROVIDER, token_usage
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.json_checks import count, known_text, mapping, optional_mapping, text, wrong
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.surrogates import value_without_halves
+from complaint_llm.backends.wire import (
+    Fail,
+    JSONStreamDecoder,
+    StreamAccumulator,
+    as_count,
+    as_object,
+    as_optional_object,
+    as_text,
+    parse_arguments,
+    text_or_empty,
+    value_without_halves,
+    wrong_shape,
+)
 from complaint_llm.exceptions import ResponseFormatError
-from complaint_llm.request import parse_arguments
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput, StreamEvent
@@ -22,7 +30,7 @@ PLAIN = frozenset(("text", "tool_use"))
 """Kinds of blocks that text and tool calls say all of; an answer with any other is kept for the next turn."""
 
 
-class Decoder(JSONStreamDecoder):
+class MessagesDecoder(JSONStreamDecoder):
     """Reads one answer; a whole one is a stream of whole blocks.
 
     Blocks of other kinds, such as those of the provider's own tools (``server_tool_use``, ``mcp_tool_use``), are no
@@ -40,62 +48,62 @@ class Decoder(JSONStreamDecoder):
 
     def read(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
         """The events that this one means. An event of an unknown type means nothing, as the API's versioning asks."""
-        handler = self._handlers.get(text(event.get("type"), "an event's type"))
+        handler = self._handlers.get(as_text(event.get("type"), "an event's type"))
         return handler(self, event) if handler is not None else ()
 
     def end_mark(self) -> Iterable[StreamEvent]:
         # OpenAI's mark, which some servers of this wire send instead of their own last event.
         return self._done() if self._answer.raw_finish_reason else ()
 
-    def whole(self, payload: Any) -> InferenceOutput:
+    def decode(self, payload: Any) -> InferenceOutput:
         """The answer in a body. Raises ResponseFormatError, or ContentFilterError where the model refused."""
         body = self.check_body(payload)
         blocks = body.get("content")
         if not isinstance(blocks, list):
-            raise wrong("content", blocks, "an array")
+            raise wrong_shape("content", blocks, "an array")
         self._head(body)
         for block in blocks:
-            self._end(self._begin(mapping(block, "a content block"))[0])
-        self._stopped(body)
+            self._end(self._begin(as_object(block, "a content block"))[0])
+        self._read_stop(body)
         self._close()
         return self._answer.output()
 
     def _message_start(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        self._head(mapping(event.get("message"), "message"))
+        self._head(as_object(event.get("message"), "message"))
         return ()
 
     def _head(self, message: Mapping[str, Any]) -> None:
-        self._answer.model = known_text(message.get("model"))
+        self._answer.model = text_or_empty(message.get("model"))
         self._count(message)
 
     def _start(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        block, events = self._begin(mapping(event.get("content_block"), "content_block"))
-        self._open[count(event.get("index"), "index")] = block
+        block, events = self._begin(as_object(event.get("content_block"), "content_block"))
+        self._open[as_count(event.get("index"), "index")] = block
         return events
 
     def _begin(self, start: Mapping[str, Any]) -> tuple[_Block, list[StreamEvent]]:
         block = _Block(len(self._blocks), start)
         self._blocks.append(block)
         if block.kind == "tool_use":
-            name = text(start.get("name"), "a tool call's name")
+            name = as_text(start.get("name"), "a tool call's name")
             if not name:
                 raise ResponseFormatError("a tool call without a name")
-            return block, self._answer.tool_call(block.place, text(start.get("id"), "a tool call's id"), name)
+            return block, self._answer.tool_call(block.place, as_text(start.get("id"), "a tool call's id"), name)
         if block.kind in ("text", "thinking"):
-            return block, self._piece(block, text(start.get(block.kind), block.kind))
+            return block, self._piece(block, as_text(start.get(block.kind), block.kind))
         return block, []
 
     def _delta(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        block = self._open.get(count(event.get("index"), "index"))
+        block = self._open.get(as_count(event.get("index"), "index"))
         if block is None:
             raise ResponseFormatError("a piece of a content block that did not begin")
-        delta = mapping(event.get("delta"), "delta")
+        delta = as_object(event.get("delta"), "delta")
         if delta.get("type") == "citations_delta":
             block.citations.append(delta.get("citation"))
-        field = _DELTAS.get(text(delta.get("type"), "delta"))
+        field = _DELTAS.get(as_text(delta.get("type"), "delta"))
         if field is None:
             return ()
-        piece = text(delta.get(field), field)
+        piece = as_text(delta.get(field), field)
         block.add(field, piece)
         return self._piece(block, piece) if field == _PIECES.get(block.kind) else ()
 
@@ -109,19 +117,19 @@ class Decoder(JSONStreamDecoder):
         return self._answer.tool_call(block.place, arguments=piece)
 
     def _block_stop(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
-        block = self._open.pop(count(event.get("index"), "index"), None)
+        block = self._open.pop(as_count(event.get("index"), "index"), None)
         return () if block is None else self._end(block)
 
     def _end(self, block: _Block) -> list[StreamEvent]:
         if block.kind != "tool_use":
             return []
-        whole = block.whole_input()
-        events = [] if whole is None else self._answer.tool_call(block.place, arguments=whole)
+        arguments = block.whole_input()
+        events = [] if arguments is None else self._answer.tool_call(block.place, arguments=arguments)
         return [*events, *self._answer.end_tool_call(block.place)]
 
     def _message_delta(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
         self._count(event)
-        self._stopped(optional_mapping(event.get("delta"), "delta"))
+        self._read_stop(as_optional_object(event.get("delta"), "delta"))
         return ()
 
     def _count(self, event: Mapping[str, Any]) -> None:
@@ -130,12 +138,12 @@ class Decoder(JSONStreamDecoder):
         later = given if isinstance(given, Mapping) or given is None or given == [] else {"input_tokens": [given]}
         self._usage.update({key: value for key, value in (later or {}).items() if value is not None})
 
-    def _stopped(self, delta: Mapping[str, Any]) -> None:
+    def _read_stop(self, delta: Mapping[str, Any]) -> None:
         answer = self._answer
-        answer.raw_finish_reason = known_text(delta.get("stop_reason")) or answer.raw_finish_reason
+        answer.raw_finish_reason = text_or_empty(delta.get("stop_reason")) or answer.raw_finish_reason
         details = delta.get("stop_details")
         if isinstance(details, dict):
-            answer.refusal = known_text(details.get("explanation")) or known_text(details.get("category"))
+            answer.refusal = text_or_empty(details.get("explanation")) or text_or_empty(details.get("category"))
 
     def _message_stop(self, event: Mapping[str, Any]) -> Iterable[StreamEvent]:
         return self._done()
@@ -154,9 +162,9 @@ class Decoder(JSONStreamDecoder):
         elif not answer.refusal:
             answer.refusal = "no reason given"
         if answer.finish_reason == "paused" or any(block.kind not in PLAIN for block in self._blocks):
-            answer.extra = {PROVIDER: [block.whole() for block in self._blocks]}
+            answer.extra = {PROVIDER: [block.as_plain() for block in self._blocks]}
 
-    _handlers: ClassVar[Mapping[str, Callable[[Decoder, Mapping[str, Any]], Iterable[StreamEvent]]]] = {
+    _handlers: ClassVar[Mapping[str, Callable[[MessagesDecoder, Mapping[str, Any]], Iterable[StreamEvent]]]] = {
         "content_block_delta": _delta,
         "content_block_start": _start,
         "content_block_stop": _block_stop,
@@ -200,7 +208,7 @@ class _Block:
         given = self._start.get("input")
         return "{}" if given is None else json.dumps(given, ensure_ascii=False)
 
-    def whole(self) -> dict[str, Any]:
+    def as_plain(self) -> dict[str, Any]:
         """The block as a plain answer would hold it."""
         block = dict(self._start)
         for field, pieces in self._pieces.items():
@@ -215,5 +223,5 @@ class _Block:
         if self.citations:
             begun = block.get("citations")
             block["citations"] = [*(begun if isinstance(begun, list) else ()), *self.citations]
-        whole: dict[str, Any] = value_without_halves(block)
-        return whole
+        plain: dict[str, Any] = value_without_halves(block)
+        return plain

@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.wire.call_ids import IdForm, with_wire_ids
-from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.backends.wire import (
+    IdForm,
+    UsageReader,
+    image_base64,
+    remote_url,
+    tier_of,
+    token_usage_of,
+    with_wire_ids,
+)
 from complaint_llm.messages import ImagePart, Message, TokenUsage
 
 if TYPE_CHECKING:
+    from complaint_llm.backends import Request
     from complaint_llm.messages import Tool
-    from complaint_llm.request import Request
 
 PATH = "/v1/messages"
 MAX_TOKENS = 4096
@@ -97,8 +104,6 @@ def _without_empty_texts(blocks: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
-    from complaint_llm.backends.wire.images import image_base64, remote_url
-
     url = remote_url(part)
     if url is not None:
         return {"type": "image", "source": {"type": "url", "url": url}}
@@ -175,11 +180,11 @@ def token_usage(given: Any) -> TokenUsage:
         written=written,
         written_1h=hour,
         tier="fast" if usage.text("speed") == "fast" else tier_of(usage.text("service_tier")),
-        unpriced=_unpriced(usage),
+        unpriced=_unpriced_part(usage),
     )
 
 
-def _unpriced(usage: UsageReader) -> str | None:
+def _unpriced_part(usage: UsageReader) -> str | None:
     """What was billed besides tokens at the listed prices, as a phrase. Fetched pages cost their tokens alone
     (platform.claude.com/docs/en/about-claude/pricing); a stated region has a surcharge."""
     tools = [name for name, times in usage.fields("server_tool_use").items() if times and name != "web_fetch_requests"]

@@ -9,13 +9,10 @@ from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.claude_cli import wire
 
-from complaint_llm.backends import CommandBackend, CommandLine
-from complaint_llm.backends.command import Failure, Finished
-from complaint_llm.backends.wire.prompts import as_prompt
+from complaint_llm.backends import CommandBackend, CommandLine, Failure, ProgramResult, Request, Secret
+from complaint_llm.backends.wire import as_prompt
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import InferenceOutput
-from complaint_llm.request import Request
-from complaint_llm.secrets import Secret
 
 FLAGS = (
     *("-p", "--output-format", "json", "--tools", "", "--strict-mcp-config"),
@@ -77,14 +74,14 @@ class ClaudeCLIBackend(CommandBackend):
             found["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(request.params["max_tokens"])
         return found
 
-    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput | Failure | None:
-        result = wire.load(finished.stdout)
-        output = None if result is None else wire.decode(result)
-        if isinstance(output, InferenceOutput) and not self._billed():
+    def read_answer(self, result: ProgramResult, folder: Path, request: Request) -> InferenceOutput | Failure | None:
+        event = wire.load(result.stdout)
+        output = None if event is None else wire.decode(event)
+        if isinstance(output, InferenceOutput) and not self._pays_by_key():
             return output._replace(cost=None)
         return output
 
-    def _billed(self) -> bool:
+    def _pays_by_key(self) -> bool:
         """Whether the price that the program tells is the one to pay: a login is not billed by the token, another
         address has its own prices, and those of the config go before all."""
         elsewhere = self.options.base_url or os.environ.get("ANTHROPIC_BASE_URL")

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from complaint_llm import bounded_json
-from complaint_llm.backends import WireError
-from complaint_llm.backends.command import Failure
-from complaint_llm.backends.wire.accumulator import plain_answer
-from complaint_llm.backends.wire.finish_reasons import neutral_finish_reason
-from complaint_llm.backends.wire.json_checks import known_text, text
-from complaint_llm.backends.wire.usage import UsageReader, token_usage_of
+from complaint_llm.backends import Failure, WireError
+from complaint_llm.backends.wire import (
+    UsageReader,
+    as_text,
+    load_json,
+    neutral_finish_reason,
+    plain_answer,
+    text_or_empty,
+    token_usage_of,
+)
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import InferenceOutput
 
@@ -23,7 +26,7 @@ def load(stdout: bytes) -> dict[str, Any] | None:
     if not stdout.strip().startswith(b"{"):
         return None
     try:
-        result = bounded_json.loads(stdout)
+        result = load_json(stdout)
     except ValueError as cause:
         raise ResponseFormatError("claude wrote no valid JSON", maybe_received=True) from cause.with_traceback(None)
     if not isinstance(result, dict) or result.get("type") != "result":
@@ -43,7 +46,7 @@ def decode(result: dict[str, Any]) -> InferenceOutput | Failure:
 def _failure(result: dict[str, Any]) -> Failure:
     status = result.get("api_error_status")
     said = result.get("result") or result.get("errors") or ""
-    code = None if result.get("subtype") == "success" else text(result.get("subtype"), "subtype")
+    code = None if result.get("subtype") == "success" else as_text(result.get("subtype"), "subtype")
     return Failure(status if type(status) is int else None, WireError(str(said), code))
 
 
@@ -57,9 +60,9 @@ def _answer(result: dict[str, Any]) -> InferenceOutput:
         # 0 is what it says where it does not know the model's price.
         cost = None
     models = tuple(UsageReader(result).fields("modelUsage"))
-    stop = known_text(result.get("stop_reason"))
+    stop = text_or_empty(result.get("stop_reason"))
     return plain_answer(
-        text(result.get("result"), "result"),
+        as_text(result.get("result"), "result"),
         token_usage=token_usage_of(
             usage,
             # Anthropic's input_tokens exclude what was read from and written to the cache.

@@ -9,13 +9,10 @@ from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.codex import wire
 
-from complaint_llm.backends import CommandBackend, CommandLine
-from complaint_llm.backends.command import Failure, Finished
-from complaint_llm.backends.wire.prompts import as_prompt
+from complaint_llm.backends import CommandBackend, CommandLine, Failure, ProgramResult, Request, Secret
+from complaint_llm.backends.wire import as_prompt
 from complaint_llm.exceptions import AuthenticationError
 from complaint_llm.messages import InferenceOutput
-from complaint_llm.request import Request
-from complaint_llm.secrets import Secret
 
 FLAGS = (
     *("exec", "--json", "--ephemeral", "--skip-git-repo-check", "--ignore-user-config", "--ignore-rules"),
@@ -84,8 +81,8 @@ class CodexBackend(CommandBackend):
             environment = {"CODEX_API_KEY": self.api_key, "CODEX_HOME": str(home)}
         return CommandLine((*args, *self.args, "-"), as_prompt(request.messages), environment)
 
-    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput | Failure | None:
-        return wire.decode(finished.stdout)
+    def read_answer(self, result: ProgramResult, folder: Path, request: Request) -> InferenceOutput | Failure | None:
+        return wire.decode(result.stdout)
 
     def price_provider(self) -> str | None:
         """OpenAI, where a key of it pays: a login is not billed by the token, another address has its own prices."""

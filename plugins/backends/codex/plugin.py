@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from complaint_llm import hookimpl
-from complaint_llm.backends import BackendType
-from complaint_llm.backends.command import REFUSED
+from complaint_llm.backends import REFUSED_BY_PROGRAMS, BackendType
 
 _HERE = Path(__file__).parent
 
@@ -20,7 +19,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             "OpenAI models through the Codex program",
             schema=_HERE / "options.schema.json",
             key_variables=("CODEX_API_KEY",),
-            refuses=REFUSED,
+            refuses=REFUSED_BY_PROGRAMS,
             example=_HERE / "example.json",
         )
     ]

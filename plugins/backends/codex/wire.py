@@ -10,12 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from complaint_llm import bounded_json
-from complaint_llm.backends import WireError
-from complaint_llm.backends.command import Failure
-from complaint_llm.backends.wire.accumulator import last_message
-from complaint_llm.backends.wire.json_checks import mapping, text
-from complaint_llm.backends.wire.usage import UsageReader, token_usage_of
+from complaint_llm.backends import Failure, WireError
+from complaint_llm.backends.wire import UsageReader, as_object, as_text, last_message, load_json, token_usage_of
 from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendError,
@@ -49,13 +45,13 @@ def decode(stdout: bytes) -> InferenceOutput | Failure | None:
     for event in _events(stdout):
         kind = event.get("type")
         if kind == "item.completed":
-            item = mapping(event.get("item"), "item")
+            item = as_object(event.get("item"), "item")
             if item.get("type") == "agent_message":
-                said.append(text(item.get("text"), "item.text"))
+                said.append(as_text(item.get("text"), "item.text"))
             elif item.get("type") == "reasoning":
-                thought.append(text(item.get("text"), "item.text"))
+                thought.append(as_text(item.get("text"), "item.text"))
         elif kind == "turn.failed":
-            return _failure(text(mapping(event.get("error"), "error").get("message"), "error.message"))
+            return _failure(as_text(as_object(event.get("error"), "error").get("message"), "error.message"))
         elif kind == "turn.completed":
             answer = last_message(said)
             for each in thought[:1] + ["\n\n" + more for more in thought[1:]]:
@@ -70,7 +66,7 @@ def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
         if not line.startswith(b"{"):
             continue  # warnings
         try:
-            event = bounded_json.loads(line)
+            event = load_json(line)
         except ValueError as cause:
             message = "codex wrote a line that is no valid JSON"
             raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)

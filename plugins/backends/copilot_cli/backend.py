@@ -8,12 +8,9 @@ from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.copilot_cli import wire
 
-from complaint_llm.backends import CommandBackend, CommandLine
-from complaint_llm.backends.command import Failure, Finished
-from complaint_llm.backends.wire.prompts import as_prompt
+from complaint_llm.backends import CommandBackend, CommandLine, Failure, ProgramResult, Request, Secret
+from complaint_llm.backends.wire import as_prompt
 from complaint_llm.messages import InferenceOutput
-from complaint_llm.request import Request
-from complaint_llm.secrets import Secret
 
 FLAGS = (
     *("-s", "--output-format", "json", "--stream", "off", "--no-color", "--log-level", "none"),
@@ -62,6 +59,6 @@ class CopilotCLIBackend(CommandBackend):
             found["COPILOT_MODEL"] = request.model
         return found
 
-    def read_answer(self, finished: Finished, folder: Path, request: Request) -> InferenceOutput | Failure | None:
+    def read_answer(self, result: ProgramResult, folder: Path, request: Request) -> InferenceOutput | Failure | None:
         usage = folder / "usage.json"
-        return wire.decode(finished.stdout, usage.read_bytes() if usage.exists() else b"")
+        return wire.decode(result.stdout, usage.read_bytes() if usage.exists() else b"")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from complaint_llm import hookimpl
-from complaint_llm.backends import BackendType
-from complaint_llm.backends.command import REFUSED
+from complaint_llm.backends import REFUSED_BY_PROGRAMS, BackendType
 
 _HERE = Path(__file__).parent
 
@@ -21,7 +20,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             schema=_HERE / "options.schema.json",
             key_variables=("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"),
             needs_key=True,
-            refuses=REFUSED,
+            refuses=REFUSED_BY_PROGRAMS,
             example=_HERE / "example.json",
         )
     ]

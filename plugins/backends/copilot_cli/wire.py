@@ -8,12 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from complaint_llm import bounded_json
-from complaint_llm.backends import WireError
-from complaint_llm.backends.command import Failure
-from complaint_llm.backends.wire.accumulator import last_message
-from complaint_llm.backends.wire.json_checks import count, optional_mapping, text
-from complaint_llm.backends.wire.usage import UsageReader
+from complaint_llm.backends import Failure, WireError
+from complaint_llm.backends.wire import UsageReader, as_count, as_optional_object, as_text, last_message, load_json
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -44,25 +40,25 @@ def decode(stdout: bytes, usage: bytes) -> InferenceOutput | Failure | None:
     model = ""
     ended = False
     for event in _events(stdout):
-        data = optional_mapping(event.get("data"), "data")
+        data = as_optional_object(event.get("data"), "data")
         kind = event.get("type")
         if kind == "assistant.message":
-            content = text(data.get("content"), "assistant.message.content")
-            model = text(data.get("model"), "assistant.message.model") or model
+            content = as_text(data.get("content"), "assistant.message.content")
+            model = as_text(data.get("model"), "assistant.message.model") or model
             if content:
                 said.append(content)
         elif kind == "session.error":
             return _failure(data)
         elif kind == "result":
-            ended = count(event.get("exitCode"), "result.exitCode") == 0
+            ended = as_count(event.get("exitCode"), "result.exitCode") == 0
     if not ended:
         return None
     return last_message(said).output()._replace(token_usage=_usage(usage), model=model)
 
 
 def _failure(data: Mapping[str, Any]) -> Failure:
-    message = text(data.get("message"), "session.error.message")
-    code = text(data.get("errorType"), "session.error.errorType")
+    message = as_text(data.get("message"), "session.error.message")
+    code = as_text(data.get("errorType"), "session.error.errorType")
     status = data.get("statusCode")
     if type(status) is int:
         return Failure(status, WireError(message, code or None))
@@ -74,7 +70,7 @@ def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
         if not line.startswith(b"{"):
             continue  # warnings
         try:
-            event = bounded_json.loads(line)
+            event = load_json(line)
         except ValueError as cause:
             message = "copilot wrote a line that is no valid JSON"
             raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
@@ -84,7 +80,7 @@ def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
 def _usage(written: bytes) -> TokenUsage:
     """The tokens of all models in the usage file; nothing where it was not written or cannot be read."""
     try:
-        report = bounded_json.loads(written or b"{}")
+        report = load_json(written or b"{}")
     except ValueError:
         return TokenUsage()
     metrics = UsageReader(report).fields("modelMetrics").values()

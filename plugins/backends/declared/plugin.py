@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from complaint_llm import hookimpl
-from complaint_llm.backends import BackendType
-from complaint_llm.backends.declared import declared_types
+from complaint_llm.backends import BackendType, declared_types
 
 
 @hookimpl

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from complaint_llm import hookimpl
 from complaint_llm.backends import BackendType
-from complaint_llm.hookspecs import hookimpl
 
 
 @hookimpl

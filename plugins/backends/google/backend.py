@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.google import wire
+from complaint_llm_plugins.backends.google import embeddings, wire
 from complaint_llm_plugins.backends.google.errors import decode_error
 from complaint_llm_plugins.backends.google.schema import KNOWN, sent_schema
-from complaint_llm_plugins.backends.google.stream import Decoder
+from complaint_llm_plugins.backends.google.stream import GeminiDecoder
 
 from complaint_llm.backends import HTTPBackend, WireError, WireRequest
-from complaint_llm.backends.wire.parameters import KEY, ModelTable, UnsupportedParameters
-from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
-from complaint_llm.backends.wire.schema_subset import is_said_whole
+from complaint_llm.backends.wire import (
+    UNSUPPORTED,
+    Means,
+    ModelTable,
+    SchemaRefusals,
+    UnsupportedParameters,
+    is_lossless,
+)
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.base import Capability
+    from complaint_llm.backends import Capability, EmbeddingRequest, Request, Secret
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
-    from complaint_llm.request import EmbeddingRequest, Request
-    from complaint_llm.secrets import Secret
 
 
 class GoogleBackend(HTTPBackend):
@@ -51,20 +54,20 @@ class GoogleBackend(HTTPBackend):
             return "native"
         if sent_schema(wanted.schema) is None:
             return "json"
-        return "native" if is_said_whole(wanted.schema, KNOWN) else "partly"
+        return "native" if is_lossless(wanted.schema, KNOWN) else "partly"
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model or "")
-        refused = family.refused(request.params)
+        refused = family.unsupported_names(request.params)
         if refused:
             self._unsupported.check(refused, request.model or "")
         return wire.encode(request, family)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return self.decoder(request).whole(payload)
+        return self.decoder(request).decode(payload)
 
-    def decoder(self, request: Request) -> Decoder:
-        return Decoder(request, self._metadata(request), self.error_inside)
+    def decoder(self, request: Request) -> GeminiDecoder:
+        return GeminiDecoder(request, self._metadata(request), self.error_inside)
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(
         places=("generation_config.response_json_schema", "generationConfig.responseJsonSchema"),
@@ -75,20 +78,16 @@ class GoogleBackend(HTTPBackend):
         return decode_error(payload)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
-        from complaint_llm_plugins.backends.google.embeddings import encode
-
-        return encode(request)
+        return embeddings.encode(request)
 
     def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
-        from complaint_llm_plugins.backends.google.embeddings import decode
-
-        return decode(payload)
+        return embeddings.decode(payload)
 
     def _metadata(self, request: Request) -> Mapping[str, Any]:
         if not request.params:
             return {}
-        refused = self._models.family(request.model or "").refused(request.params)
-        return {KEY: list(refused)} if refused else {}
+        refused = self._models.family(request.model or "").unsupported_names(request.params)
+        return {UNSUPPORTED: list(refused)} if refused else {}
 
 
 __all__ = ["GoogleBackend"]

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm_plugins.backends.google.names import model_path, resource_name
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.wire.json_checks import items, mapping, number
-from complaint_llm.backends.wire.overlay import overlay
-from complaint_llm.backends.wire.usage import UsageReader
+from complaint_llm.backends.wire import UsageReader, as_array, as_number, as_object, merge_extra_body
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 
 if TYPE_CHECKING:
-    from complaint_llm.request import EmbeddingRequest
+    from complaint_llm.backends import EmbeddingRequest
 
 
 def encode(request: EmbeddingRequest) -> WireRequest:
@@ -30,20 +28,20 @@ def encode(request: EmbeddingRequest) -> WireRequest:
 
 def decode(payload: Any) -> EmbeddingOutput:
     """The vectors in order. Raises ResponseFormatError."""
-    body = mapping(payload, "the body")
+    body = as_object(payload, "the body")
     single = body.get("embedding")
-    found = [single] if single is not None else items(body.get("embeddings"), "embeddings")
-    vectors = tuple(_vector(mapping(one, "an embedding").get("values")) for one in found)
+    found = [single] if single is not None else as_array(body.get("embeddings"), "embeddings")
+    vectors = tuple(_vector(as_object(one, "an embedding").get("values")) for one in found)
     tokens = UsageReader(body.get("usageMetadata")).count("promptTokenCount") or 0
     return EmbeddingOutput(vectors, TokenUsage(tokens, 0, tokens))
 
 
 def _vector(values: Any) -> tuple[float, ...]:
-    return tuple(number(value, "a vector's value") for value in items(values, "values"))
+    return tuple(as_number(value, "a vector's value") for value in as_array(values, "values"))
 
 
 def _one(model: str, text: str, request: EmbeddingRequest) -> dict[str, Any]:
     part: dict[str, Any] = {"model": model, "content": {"parts": [{"text": text}]}}
     if request.extra_body:
-        overlay(part, request.extra_body)
+        merge_extra_body(part, request.extra_body)
     return part

@@ -9,39 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from complaint_llm.backends import WireError
-from complaint_llm.backends.wire.error_bodies import error_fields, error_words
+from complaint_llm.backends.wire import GOOGLE_ERRORS, error_fields, error_words
 from complaint_llm.exceptions import (
-    AuthenticationError,
-    BackendError,
-    InvalidRequestError,
-    ModelNotFoundError,
-    PermissionDeniedError,
     QuotaExceededError,
-    RateLimitError,
-    ServerError,
 )
-
-CODES: Mapping[str, type[BackendError]] = {
-    "API_KEY_INVALID": AuthenticationError,
-    "API_KEY_EXPIRED": AuthenticationError,
-    "API_KEY_SERVICE_BLOCKED": PermissionDeniedError,
-    "SERVICE_DISABLED": PermissionDeniedError,
-    "CONSUMER_INVALID": PermissionDeniedError,
-    "CONSUMER_SUSPENDED": PermissionDeniedError,
-    "BILLING_DISABLED": QuotaExceededError,
-    "UNAUTHENTICATED": AuthenticationError,
-    "PERMISSION_DENIED": PermissionDeniedError,
-    "NOT_FOUND": ModelNotFoundError,
-    "INVALID_ARGUMENT": InvalidRequestError,
-    "FAILED_PRECONDITION": InvalidRequestError,
-    "OUT_OF_RANGE": InvalidRequestError,
-    "RESOURCE_EXHAUSTED": RateLimitError,
-    "INTERNAL": ServerError,
-    "UNKNOWN": ServerError,
-    "UNAVAILABLE": ServerError,
-    "DEADLINE_EXCEEDED": ServerError,
-}
-"""Error classes by ErrorInfo's ``reason``, else by the canonical ``status``. A wrong key comes as a 400."""
 
 
 def decode_error(payload: Any) -> WireError:
@@ -54,7 +25,7 @@ def decode_error(payload: Any) -> WireError:
     message = error_words(error)
     if any("PerDay" in quota for quota in _quotas(details)):
         return WireError(message, known[0] if known else None, QuotaExceededError)
-    kind = next((CODES[name] for name in known if name in CODES), None)
+    kind = next((GOOGLE_ERRORS[name] for name in known if name in GOOGLE_ERRORS), None)
     # 402 is about money, whatever the canonical status says.
     return WireError(
         message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.schema_subset import STRUCTURE, InexpressibleError, Subset, with_root, within
+from complaint_llm.backends.wire import STRUCTURE, InexpressibleError, Subset, reduced_schema, with_root
 
 KNOWN: Subset = Subset(
     (STRUCTURE - {"const", "definitions"})
@@ -20,6 +20,6 @@ def sent_schema(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     if "definitions" in schema:
         return None
     try:
-        return within(with_root(schema), KNOWN)
+        return reduced_schema(with_root(schema), KNOWN)
     except (InexpressibleError, RecursionError):
         return None

@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.google.usage import token_usage
 from complaint_llm_plugins.backends.google.wire import PROVIDER
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.json_checks import items, known_text, mapping, optional_mapping, text
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.surrogates import value_without_halves
+from complaint_llm.backends.wire import (
+    Fail,
+    JSONStreamDecoder,
+    StreamAccumulator,
+    as_array,
+    as_object,
+    as_optional_object,
+    as_text,
+    text_or_empty,
+    value_without_halves,
+)
 from complaint_llm.exceptions import (
     BackendError,
     ContentFilterError,
@@ -25,8 +32,8 @@ from complaint_llm.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from complaint_llm.backends import Request
     from complaint_llm.messages import InferenceOutput, StreamEvent
-    from complaint_llm.request import Request
 
 WITHOUT_ANSWER: Mapping[str, type[BackendError]] = {
     "MISSING_THOUGHT_SIGNATURE": InvalidRequestError,
@@ -35,7 +42,7 @@ WITHOUT_ANSWER: Mapping[str, type[BackendError]] = {
 """Errors of an empty answer by a finish reason that is no neutral one; any other is a ResponseFormatError."""
 
 
-class Decoder(JSONStreamDecoder):
+class GeminiDecoder(JSONStreamDecoder):
     """Puts one answer together: a whole body is a stream of one piece. Used by the one thread that reads it."""
 
     own_keys: ClassVar[frozenset[str]] = frozenset(("candidates", "promptFeedback", "usageMetadata", "modelVersion"))
@@ -60,7 +67,7 @@ class Decoder(JSONStreamDecoder):
         self._close()
         return self._answer.done()
 
-    def whole(self, payload: Any) -> InferenceOutput:
+    def decode(self, payload: Any) -> InferenceOutput:
         """The answer in a body. Raises ResponseFormatError, or the error that the body tells of."""
         self.read(self.check_body(payload))
         self._close()
@@ -70,28 +77,28 @@ class Decoder(JSONStreamDecoder):
         """The events in one body or one piece of a stream."""
         if "usageMetadata" in body:
             self._answer.usage = token_usage(body["usageMetadata"])
-        self._answer.model = known_text(body.get("modelVersion")) or self._answer.model
-        candidates = items(body.get("candidates"), "candidates")
+        self._answer.model = text_or_empty(body.get("modelVersion")) or self._answer.model
+        candidates = as_array(body.get("candidates"), "candidates")
         if not candidates:
-            blocked = optional_mapping(body.get("promptFeedback"), "promptFeedback").get("blockReason")
+            blocked = as_optional_object(body.get("promptFeedback"), "promptFeedback").get("blockReason")
             if blocked is not None:
-                code = text(blocked, "blockReason")
+                code = as_text(blocked, "blockReason")
                 raise ContentFilterError(f"the prompt was blocked: {code}", code=code)
             return []
         for given in candidates:
-            candidate = mapping(given, "a candidate")
+            candidate = as_object(given, "a candidate")
             if not candidate.get("index"):
                 return self._candidate(candidate)
         return []
 
     def _candidate(self, candidate: Mapping[str, Any]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
-        content = optional_mapping(candidate.get("content"), "content")
-        for part in items(content.get("parts"), "parts"):
-            self._part(mapping(part, "a part"), events)
+        content = as_optional_object(candidate.get("content"), "content")
+        for part in as_array(content.get("parts"), "parts"):
+            self._part(as_object(part, "a part"), events)
         answer = self._answer
-        answer.raw_finish_reason = known_text(candidate.get("finishReason")) or answer.raw_finish_reason
-        self._message = known_text(candidate.get("finishMessage")) or self._message
+        answer.raw_finish_reason = text_or_empty(candidate.get("finishReason")) or answer.raw_finish_reason
+        self._message = text_or_empty(candidate.get("finishMessage")) or self._message
         self._grounded = self._grounded or bool(candidate.get("groundingMetadata"))
         if self._wants_confidence:
             self._probabilities(candidate)
@@ -101,11 +108,11 @@ class Decoder(JSONStreamDecoder):
         self._keep(part)
         piece = part.get("text")
         if piece:
-            said = text(piece, "text")
+            said = as_text(piece, "text")
             events.extend(self._answer.reasoning(said) if part.get("thought") else self._answer.text(said))
         call = part.get("functionCall")
         if call is not None:
-            events.extend(self._call(mapping(call, "functionCall")))
+            events.extend(self._call(as_object(call, "functionCall")))
 
     def _keep(self, part: Mapping[str, Any]) -> None:
         """Note the part for the next turn: pieces of one text become one part, as in a whole answer; a signature stays
@@ -124,14 +131,14 @@ class Decoder(JSONStreamDecoder):
             self._parts.append(dict(part))
 
     def _call(self, call: Mapping[str, Any]) -> list[StreamEvent]:
-        name = text(call.get("name"), "a function call's name")
+        name = as_text(call.get("name"), "a function call's name")
         if not name:
             raise ResponseFormatError("a function call without a name")
         arguments = call.get("args")
         raw = json.dumps({} if arguments is None else arguments, ensure_ascii=False)
         key = self._calls
         self._calls += 1
-        id = text(call.get("id"), "a function call's id") or f"call_{key}"
+        id = as_text(call.get("id"), "a function call's id") or f"call_{key}"
         return [*self._answer.tool_call(key, id, name, raw), *self._answer.end_tool_call(key)]
 
     def _probabilities(self, candidate: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.backends.wire import UsageReader, tier_of, token_usage_of
 from complaint_llm.messages import TokenUsage
 
 
@@ -31,7 +31,7 @@ def token_usage(given: Any) -> TokenUsage:
         cached=usage.count("cachedContentTokenCount"),
         reasoning=counts[3],
         tier=tier_of(usage.text("serviceTier")),
-        unpriced=_unpriced(usage),
+        unpriced=_unpriced_part(usage),
     )
 
 
@@ -39,7 +39,7 @@ _AS_TEXT = (None, "MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "VIDEO", "DOCUMENT")
 """Kinds of a prompt's tokens that cost what text does."""
 
 
-def _unpriced(usage: UsageReader) -> str | None:
+def _unpriced_part(usage: UsageReader) -> str | None:
     """What has a price of its own that the counts do not tell apart, as a phrase: audio, and what is no text of an
     answer (ai.google.dev/gemini-api/docs/pricing). Images and video of a prompt cost what text does."""
     for name, usual in (

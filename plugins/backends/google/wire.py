@@ -13,17 +13,24 @@ from complaint_llm_plugins.backends.google.names import model_path
 from complaint_llm_plugins.backends.google.schema import sent_schema
 
 from complaint_llm.backends import WireRequest
-from complaint_llm.backends.wire.call_ids import ANY, with_wire_ids
-from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
+from complaint_llm.backends.wire import (
+    ANY_ID,
+    image_base64,
+    media_type_of_url,
+    merge_extra_body,
+    refuse_several_answers,
+    remote_url,
+    with_wire_ids,
+)
 from complaint_llm.exceptions import (
     InvalidRequestError,
 )
 from complaint_llm.messages import ImagePart, Message, ToolCall
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.wire.parameters import Family
+    from complaint_llm.backends import Request
+    from complaint_llm.backends.wire import Family
     from complaint_llm.messages import Tool
-    from complaint_llm.request import Request
 
 PROVIDER = "google"
 """The key under which signed parts travel in ``Message.extra``."""
@@ -36,7 +43,7 @@ UNSIGNED = "skip_thought_signature_validator"
 
 def encode(request: Request, family: Family) -> WireRequest:
     """The HTTP request; the model's family writes the parameters."""
-    system, contents = encode_messages(request.messages, bool(family.facts.get("signed_calls")))
+    system, contents = encode_messages(request.messages, bool(family.quirks.get("signed_calls")))
     body: dict[str, Any] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}]}
@@ -53,7 +60,7 @@ def encode(request: Request, family: Family) -> WireRequest:
     if thinking and "thinkingLevel" in thinking:
         thinking["thinkingLevel"] = thinking["thinkingLevel"].upper()
     if request.extra_body:
-        overlay(body, request.extra_body)
+        merge_extra_body(body, request.extra_body)
         for name in ("candidateCount", "candidate_count"):
             refuse_several_answers(body, "generationConfig", name)
     method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
@@ -67,12 +74,12 @@ def encode_messages(messages: Sequence[Message], signed_calls: bool) -> tuple[st
     contents: list[dict[str, Any]] = []
     called: dict[str, _Called] = {}
     results: list[tuple[int, dict[str, Any]]] = []
-    for message in with_wire_ids(messages, ANY):
+    for message in with_wire_ids(messages, ANY_ID):
         role = message.role
         if role == "tool":
             if not results:
                 contents.append({"role": "user", "parts": []})
-            call = _answered(message, called)
+            call = _call_answered_by(message, called)
             results.append((call.place, _tool_result(message, call)))
             contents[-1]["parts"] = [part for _, part in sorted(results, key=itemgetter(0))]
             continue
@@ -106,7 +113,7 @@ def _calls(message: Message, parts: Sequence[Mapping[str, Any]], before: int) ->
     }
 
 
-def _answered(message: Message, called: Mapping[str, _Called]) -> _Called:
+def _call_answered_by(message: Message, called: Mapping[str, _Called]) -> _Called:
     found = called.get(message.tool_call_id or "")
     if found is not None:
         return found
@@ -128,8 +135,6 @@ def _parts(content: str | tuple[Any, ...]) -> list[dict[str, Any]]:
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
-    from complaint_llm.backends.wire.images import image_base64, media_type_of_url, remote_url
-
     url = remote_url(part)
     if url is None:
         media_type, data = image_base64(part)

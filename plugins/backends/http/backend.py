@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from complaint_llm_plugins.backends.http.template import UNSET, Template, resolve
+from complaint_llm_plugins.backends.http.template import UNSET, BodyTemplate, resolve
 
-from complaint_llm.backends import HTTPBackend, WireRequest
-from complaint_llm.backends.wire.accumulator import plain_answer
-from complaint_llm.backends.wire.parameters import KEY, UnsupportedParameters
-from complaint_llm.backends.wire.prompts import as_prompt, as_turns
+from complaint_llm.backends import GENERATION_KEYS, HTTPBackend, WireRequest
+from complaint_llm.backends.wire import UNSUPPORTED, UnsupportedParameters, as_prompt, as_turns, plain_answer
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
-from complaint_llm.request import GENERATION_KEYS
 
 if TYPE_CHECKING:
+    from complaint_llm.backends import Request
     from complaint_llm.messages import InferenceOutput
-    from complaint_llm.request import Request
 
 _PLACEHOLDERS = GENERATION_KEYS | {"prompt", "messages", "model", "params"}
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
@@ -38,8 +35,8 @@ class TemplateBackend(HTTPBackend):
     def __init__(self, *, body: Any, text: str, endpoint: str = "", **keys: Any) -> None:
         super().__init__(**keys)
         try:
-            self._template = Template(body, _PLACEHOLDERS)
-            self._path = Template(endpoint, frozenset(("model",)))
+            self._template = BodyTemplate(body, _PLACEHOLDERS)
+            self._path = BodyTemplate(endpoint, frozenset(("model",)))
         except ValueError as cause:
             raise ConfigError(f"{self.id}: {cause}") from cause
         if not _POINTER.fullmatch(text):
@@ -58,7 +55,7 @@ class TemplateBackend(HTTPBackend):
         return bool(self._template.names & {"max_tokens", "params"})
 
     def encode(self, request: Request) -> WireRequest:
-        refused = self._refused(request)
+        refused = self._unsupported_names(request)
         if refused:
             self._unsupported.check(refused, self.id)
         values: dict[str, Any] = {**request.params, "prompt": as_prompt(request.messages)}
@@ -77,10 +74,10 @@ class TemplateBackend(HTTPBackend):
         if not isinstance(found, str):
             what = "nothing" if found is UNSET else "no text"
             raise ResponseFormatError(f"the answer has {what} at {self._pointer}")
-        refused = self._refused(request)
-        return plain_answer(found, metadata={KEY: list(refused)} if refused else {})
+        refused = self._unsupported_names(request)
+        return plain_answer(found, metadata={UNSUPPORTED: list(refused)} if refused else {})
 
-    def _refused(self, request: Request) -> tuple[str, ...]:
+    def _unsupported_names(self, request: Request) -> tuple[str, ...]:
         names = self._template.names
         if not request.params or "params" in names:
             return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +18,7 @@ Fill = Callable[[Mapping[str, Any]], Any]
 _PIECE = re.compile(r"\{\{|\}\}|\{([a-z_]+)\}|[{}]|[^{}]+")
 
 
-class Template:
+class BodyTemplate:
     """A compiled template. Immutable; any thread may use it."""
 
     __slots__ = ("_fill", "names")
@@ -62,17 +63,15 @@ def _text(value: str, known: frozenset[str], names: set[str], place: str) -> Fil
     if len(pieces) == 1 and pieces[0][1]:
         only = pieces[0][0]
         return lambda values: values.get(only, UNSET)
-    return lambda values: "".join(_shown(piece, values) if is_name else piece for piece, is_name in pieces)
+    return lambda values: "".join(_text_of(piece, values) if is_name else piece for piece, is_name in pieces)
 
 
-def _shown(name: str, values: Mapping[str, Any]) -> str:
+def _text_of(name: str, values: Mapping[str, Any]) -> str:
     value = values.get(name, UNSET)
     if value is UNSET:
         raise InvalidRequestError(f"the body's template needs {name}, which is not set", sent=False)
     if isinstance(value, str):
         return value
-    import json
-
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -26,6 +26,7 @@ class HuggingFaceBackend(CompatibleBackend):
 
     def __new__(cls, **keys: Any) -> Any:
         if cls is HuggingFaceBackend and is_local(keys):
+            # cold start: a model on this machine
             from complaint_llm_plugins.backends.huggingface.local import TransformersBackend
 
             return TransformersBackend(**keys)

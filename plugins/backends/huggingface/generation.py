@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.local_model import Turns, go_on
-from complaint_llm.backends.wire.prompts import as_prompt, as_turns
+from complaint_llm.backends import ModelLock, raise_if_over
+from complaint_llm.backends.wire import as_prompt, as_turns
 from complaint_llm.exceptions import BackendError, ContextLengthError
 
 if TYPE_CHECKING:
-    from complaint_llm.request import Request
+    from complaint_llm.backends import Request
 
 INSTALL = "transformers and torch are not installed: pip install 'complaint-llm[huggingface]'"
 
 
-class Settings(NamedTuple):
+class TransformersSettings(NamedTuple):
     """How the model is loaded; the names are transformers'."""
 
     device: str | None = None
@@ -30,17 +30,17 @@ class Settings(NamedTuple):
 def module() -> Any:
     """The transformers library. Raises BackendError if it or torch is not installed."""
     try:
-        import torch  # noqa: F401 - transformers can be imported without it, and then does nothing
-        import transformers
+        import torch  # noqa: F401 - extra; transformers can be imported without it, and then does nothing
+        import transformers  # extra
     except ImportError as cause:
         raise BackendError(INSTALL, sent=False) from cause
     return transformers
 
 
-class Model:
+class TransformersModel:
     """A loaded model, used by one request at a time, for a stream's whole life. Any thread may call it."""
 
-    def __init__(self, name: str, settings: Settings, *, offline: bool) -> None:
+    def __init__(self, name: str, settings: TransformersSettings, *, offline: bool) -> None:
         transformers = module()
         if not sys.stderr.isatty():
             # Its progress bars are drawn into files and pipes too.
@@ -58,7 +58,7 @@ class Model:
             # transformers, torch, tokenizers, safetensors and the Hub each have errors of their own.
             reason = " ".join(str(cause).split())[:300] or type(cause).__name__
             raise BackendError(f"cannot load {name}: {reason}", sent=False) from cause
-        self._turns = Turns(self._free)
+        self._lock = ModelLock(self._free)
 
     @contextmanager
     def generate(self, request: Request) -> Iterator[Generation]:
@@ -66,7 +66,7 @@ class Model:
 
         Raises ContextLengthError, BackendTimeoutError if the turn does not come before the deadline.
         """
-        with self._turns.turn(request.deadline, request.cancel):
+        with self._lock.hold(request.deadline, request.cancel):
             generation = Generation(self._model, self._tokenizer, request)
             try:
                 yield generation
@@ -75,7 +75,7 @@ class Model:
 
     def close(self) -> None:
         """Free the memory, now or when whoever uses the model lets go of it."""
-        self._turns.close()
+        self._lock.close()
 
     def _free(self) -> None:
         self._model = self._tokenizer = None
@@ -91,7 +91,7 @@ class Generation:
         transformers = module()
         self._request = request
         self._tokenizer = tokenizer
-        inputs = _encoded(tokenizer, request).to(model.device)
+        inputs = _tokenize(tokenizer, request).to(model.device)
         self.prompt_tokens = int(inputs["input_ids"].shape[1])
         self.completion_tokens = 0
         self._full = False
@@ -104,7 +104,7 @@ class Generation:
         self._streamer = transformers.TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         criteria = transformers.StoppingCriteriaList([_looker(transformers, self._over)])
         keys = {**inputs, **_sampling(request), "max_new_tokens": self._limit, "stopping_criteria": criteria}
-        self._thread = threading.Thread(target=self._run, args=(model, keys), name="transformers", daemon=True)
+        self._thread = threading.Thread(target=self._generate, args=(model, keys), name="transformers", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[str]:
@@ -125,7 +125,7 @@ class Generation:
         if self._error is not None:
             raise BackendError(f"transformers failed: {self._error}") from self._error
         if not self._cutter.ended:
-            go_on(self._request.deadline, self._request.cancel)
+            raise_if_over(self._request.deadline, self._request.cancel)
 
     @property
     def was_cut(self) -> bool:
@@ -140,8 +140,8 @@ class Generation:
     def _over(self) -> bool:
         return self._enough or self._request.cancel.cancelled or self._request.deadline.remaining() <= 0
 
-    def _run(self, model: Any, keys: dict[str, Any]) -> None:
-        import torch
+    def _generate(self, model: Any, keys: dict[str, Any]) -> None:
+        import torch  # extra
 
         try:
             with ExitStack() as stack:
@@ -191,7 +191,7 @@ def _overlap(text: str, stop: str) -> int:
     return next((size for size in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:size])), 0)
 
 
-def _encoded(tokenizer: Any, request: Request) -> Any:
+def _tokenize(tokenizer: Any, request: Request) -> Any:
     if not tokenizer.chat_template:
         return tokenizer(as_prompt(request.messages), return_tensors="pt")
     turns = as_turns(request.messages)
@@ -224,7 +224,7 @@ def _ends(model: Any) -> tuple[int, ...]:
 
 
 def _looker(transformers: Any, over: Any) -> Any:
-    import torch
+    import torch  # extra
 
     class Looker(transformers.StoppingCriteria):  # type: ignore[misc]
         def __call__(self, input_ids: Any, scores: Any, **keys: Any) -> Any:
@@ -234,7 +234,7 @@ def _looker(transformers: Any, over: Any) -> Any:
 
 
 def _best_device() -> str:
-    import torch
+    import torch  # extra
 
     if torch.cuda.is_available():
         return "cuda"

@@ -6,19 +6,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.huggingface.generation import Model, Settings, module
+from complaint_llm_plugins.backends.huggingface.generation import TransformersModel, TransformersSettings, module
 
-from complaint_llm.backends.local_model import LocalModelBackend
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
+from complaint_llm.backends import LocalModelBackend
+from complaint_llm.backends.wire import StreamAccumulator
 from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.messages import StreamEvent, TokenUsage
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.base import Capability
-    from complaint_llm.request import Request
+    from complaint_llm.backends import Capability, Request
 
 
-class TransformersBackend(LocalModelBackend[Model]):
+class TransformersBackend(LocalModelBackend[TransformersModel]):
     """A causal language model in this process, from a folder or the Hub; loaded at the first request or by ``load()``.
 
     ``device`` is ``cpu``, ``cuda``, ``cuda:1``, ``mps`` (the first that there is, unless given). Code that comes with a
@@ -42,14 +41,14 @@ class TransformersBackend(LocalModelBackend[Model]):
         **keys: Any,
     ) -> None:
         super().__init__(**keys)
-        self._settings = Settings(device, torch_dtype, trust_remote_code, cache_dir)
+        self._settings = TransformersSettings(device, torch_dtype, trust_remote_code, cache_dir)
 
-    def make_model(self, *, embedding: bool, offline: bool) -> Model:
+    def make_model(self, *, embedding: bool, offline: bool) -> TransformersModel:
         name = self.options.model
         if name is None:
             raise InvalidRequestError('no model: set "model"', backend=self.id, sent=False)
         folder = Path(name).expanduser()
-        return Model(str(folder) if folder.is_dir() else name, self._settings, offline=offline)
+        return TransformersModel(str(folder) if folder.is_dir() else name, self._settings, offline=offline)
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raises BackendError if transformers is not installed. Nothing is loaded or fetched."""
@@ -62,7 +61,7 @@ class TransformersBackend(LocalModelBackend[Model]):
         if request.model != self.options.model:
             message = f"only {self.options.model} is loaded here: make a backend for each model"
             raise InvalidRequestError(message, sent=False)
-        answer = StreamAccumulator(self.refused(request), asked=request.model or "")
+        answer = StreamAccumulator(self.unsupported_metadata(request), asked=request.model or "")
         with self.model().generate(request) as generation:
             for piece in generation:
                 yield from answer.text(piece)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
-from complaint_llm.backends import Backend, ComposedBackend, make_strategy
-from complaint_llm.backends.options import check_keys
+from complaint_llm.backends import Backend, ComposedBackend, check_keys, make_parts, make_strategy
 
-Provider = str | Mapping[str, Any] | Backend
+Provider: TypeAlias = str | Mapping[str, Any] | Backend
 
 
 class LLMRouterBackend(ComposedBackend):
@@ -39,8 +38,6 @@ class LLMRouterBackend(ComposedBackend):
         check_keys({**keys, "model": model}, name)
         parts = [provider, *fallback_providers]
         if any(isinstance(part, (str, Mapping)) for part in parts):
-            from complaint_llm.config import make_parts
-
             given = {key: value for key, value in {**keys, "model": model}.items() if value is not None}
             entry = {"id": name, "type": "llm_router", **given, "provider": provider}
             made = make_parts({**entry, "fallback_providers": list(fallback_providers)})

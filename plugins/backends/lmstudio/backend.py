@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from complaint_llm_plugins.backends.openai.compatible import CompatibleBackend
 
-from complaint_llm.transport.origin import parse_origin
+from complaint_llm.backends.wire import parse_origin
 
 
 class LMStudioBackend(CompatibleBackend):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from complaint_llm.testing.mock import MockBackend
+from complaint_llm.testing import MockBackend
 
 __all__ = ["MockBackend"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.openai.compatible import Api, CompatibleBackend
 
-from complaint_llm.secrets import Secret
+from complaint_llm.backends import Secret
 
 
 class OpenAIBackend(CompatibleBackend):

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from complaint_llm_plugins.backends.openai import wire_chat, wire_embeddings
 from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_error
+from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
+from complaint_llm_plugins.backends.openai.strict import sent_schema
 
-from complaint_llm.backends import EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
-from complaint_llm.backends.base import Capability
-from complaint_llm.backends.wire.parameters import Family, ModelTable, UnsupportedParameters
-from complaint_llm.backends.wire.schema_refusal import Means, SchemaRefusals
+from complaint_llm.backends import Capability, EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
+from complaint_llm.backends.wire import EMPTY, Family, Means, ModelTable, SchemaRefusals, UnsupportedParameters
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
-from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
-    from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
     from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
 Api = Literal["chat", "responses"]
 
 
-class Wire(Protocol):
+class ApiModule(Protocol):
     """The requests of one of the two APIs: a module of pure functions."""
 
     PARAMETERS: Mapping[str, Any]
@@ -67,69 +67,57 @@ class CompatibleBackend(HTTPBackend):
             return "json"
         if wanted is None or wanted.schema is None:
             return "native"
-        from complaint_llm_plugins.backends.openai.strict import sent_schema
-
-        sent = sent_schema(wanted, self._family(request).facts)
+        sent = sent_schema(wanted, self._family(request).quirks)
         # A schema beyond what strict mode understands is not held to by the service.
         if sent.schema is None or (wanted.strict and sent.strict is False):
             return "json"
-        return "native" if sent.whole else "partly"
+        return "native" if sent.lossless else "partly"
 
     def sends_max_tokens(self, request: Request) -> bool:
         family = self._models.family(request.model or self.options.model or "")
-        return not family.refused({"max_tokens": 1})
+        return not family.unsupported_names({"max_tokens": 1})
 
     def encode(self, request: Request) -> WireRequest:
         family = self._family(request)
-        refused = family.refused(request.params)
+        refused = family.unsupported_names(request.params)
         if refused:
             self._unsupported.check(refused, request.model or "")
         return self._wire.encode(request, family)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
-        return self.decoder(request).whole(payload)
+        return self.decoder(request).decode(payload)
 
     def decoder(self, request: Request) -> ChatDecoder | ResponsesDecoder:
         if self.api == "responses":
+            # cold start: the other API
             from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
             return ResponsesDecoder(request, self._family(request), self.error_inside)
-        from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
-
         return ChatDecoder(request, self._family(request), self.error_inside)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
-        from complaint_llm_plugins.backends.openai.wire_embeddings import encode
-
-        return encode(request)
+        return wire_embeddings.encode(request)
 
     def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
-        from complaint_llm_plugins.backends.openai.wire_embeddings import decode
-
-        return decode(payload, self.error_inside)
+        return wire_embeddings.decode(payload, self.error_inside)
 
     def _family(self, request: Request) -> Family:
         return self._models.family(request.model or "")
 
 
-def _wire(api: Api) -> Wire:
-    # Imported when wanted: a process that speaks one wire does not pay for the other.
+def _wire(api: Api) -> ApiModule:
     if api == "responses":
-        from complaint_llm_plugins.backends.openai import wire_responses
+        from complaint_llm_plugins.backends.openai import wire_responses  # cold start: the other API
 
         return wire_responses
-    from complaint_llm_plugins.backends.openai import wire_chat
-
     return wire_chat
 
 
 def _read(models: Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(models, Path):
         return models
-    import json
-
     read: Mapping[str, Any] = json.loads(models.read_bytes())
     return read

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from complaint_llm.backends.wire import EMPTY
 from complaint_llm.messages import Message
-from complaint_llm.request import EMPTY
 
 STATE = "chat"
 """The key under which these fields travel in ``Message.extra``."""
@@ -25,40 +25,40 @@ _PIECES = frozenset(("text", "summary", "thinking"))
 """Fields of an entry that a stream gives piece by piece."""
 
 
-def echoed(message: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def echo_of(message: Mapping[str, Any], quirks: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The ``extra`` of an answer: the fields of its message and of its tool calls that the service wants back."""
     # An empty text counts: DeepSeek refuses a tool call that comes back without the reasoning that it had, even none.
-    kept = _fields(message, facts.get("echo", ()))
+    kept = _fields(message, quirks.get("echo", ()))
     if "content" in kept and isinstance(kept["content"], str):
         del kept["content"]
     calls = message.get("tool_calls")
     state: dict[str, Any] = {"message": kept} if kept else {}
     if isinstance(calls, list):
-        in_calls = [_fields(call, facts.get("echo_calls", ())) for call in calls]
+        in_calls = [_fields(call, quirks.get("echo_calls", ())) for call in calls]
         if any(in_calls):
             state["calls"] = in_calls
     return {STATE: state} if state else None
 
 
-def put_back(turn: dict[str, Any], message: Message, facts: Mapping[str, Any]) -> None:
+def put_back(turn: dict[str, Any], message: Message, quirks: Mapping[str, Any]) -> None:
     """Put into the assistant's turn what the service wants back with it, and what it wants of everybody's."""
     state = message.extra.get(STATE) if message.extra is not None else None
     calls: Sequence[dict[str, Any]] = turn.get("tool_calls", ())
     if calls:
-        turn.update(facts.get("calling_turn", EMPTY))
+        turn.update(quirks.get("calling_turn", EMPTY))
     own = False
     if isinstance(state, Mapping):
-        turn.update(_fields(state.get("message"), facts.get("echo", ())))
+        turn.update(_fields(state.get("message"), quirks.get("echo", ())))
         kept = state.get("calls")
         for call, fields in zip(calls, kept if isinstance(kept, list) else (), strict=False):
-            found = _fields(fields, facts.get("echo_calls", ()))
+            found = _fields(fields, quirks.get("echo_calls", ()))
             own = own or bool(found)
             call.update(found)
     if calls and not own:
-        calls[0].update(facts.get("first_call", EMPTY))
+        calls[0].update(quirks.get("first_call", EMPTY))
 
 
-def joined(pieces: Sequence[Any]) -> Any:
+def join_pieces(pieces: Sequence[Any]) -> Any:
     """The pieces of a field as the whole answer has it: texts and objects put together, lists entry by entry."""
     if len(pieces) == 1:
         return pieces[0]
@@ -82,7 +82,7 @@ def _append(entries: list[Any], entry: Any) -> None:
     for key, value in entry.items():
         had = last.get(key)
         if isinstance(had, list) and isinstance(value, list):
-            last[key] = joined([had, value])
+            last[key] = join_pieces([had, value])
         elif key in _PIECES and isinstance(had, str) and isinstance(value, str):
             last[key] = had + value
         elif value is not None:

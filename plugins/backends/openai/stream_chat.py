@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from complaint_llm_plugins.backends.openai.echo import echoed, joined
+from complaint_llm_plugins.backends.openai.echo import echo_of, join_pieces
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_chat import function_arguments, metadata
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.call_fragments import CallFragments
-from complaint_llm.backends.wire.json_checks import items, known_text, mapping, optional_mapping, text, wrong
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.parameters import Family
-from complaint_llm.backends.wire.surrogates import value_without_halves
+from complaint_llm.backends import Request
+from complaint_llm.backends.wire import (
+    CallFragments,
+    Fail,
+    Family,
+    JSONStreamDecoder,
+    StreamAccumulator,
+    as_array,
+    as_object,
+    as_optional_object,
+    as_text,
+    text_or_empty,
+    value_without_halves,
+    wrong_shape,
+)
 from complaint_llm.messages import InferenceOutput, StreamEvent
-from complaint_llm.request import Request
 
 
 class ChatDecoder(JSONStreamDecoder):
@@ -27,14 +35,14 @@ class ChatDecoder(JSONStreamDecoder):
     def __init__(self, request: Request, family: Family, fail: Fail) -> None:
         super().__init__(fail)
         self._answer = StreamAccumulator(asked=request.model or "")
-        self._facts = family.facts
-        self._refused = family.refused(request.params)
+        self._quirks = family.quirks
+        self._refused = family.unsupported_names(request.params)
         self._logprobs = bool(request.params.get("logprobs"))
         self._first: Mapping[str, Any] | None = None
         self._echo: dict[str, list[Any]] = {}
         self._echo_calls: dict[Any, dict[str, Any]] = {}
         # Of a content that goes back as a list of parts no piece may be missing.
-        self._plain = not self._logprobs and "content" not in self._facts.get("echo", ())
+        self._plain = not self._logprobs and "content" not in self._quirks.get("echo", ())
         self._fragments = CallFragments()
 
     def read(self, chunk: Mapping[str, Any]) -> Iterable[StreamEvent]:
@@ -47,7 +55,7 @@ class ChatDecoder(JSONStreamDecoder):
         delta = choice.get("delta")
         if delta is None and not self._answer.content:
             delta = choice.get("message")  # from a server that answers a stream in one piece
-        return self._choice(choice, optional_mapping(delta, "delta"), whole=False)
+        return self._choice(choice, as_optional_object(delta, "delta"), complete=False)
 
     def end_mark(self) -> Iterable[StreamEvent]:
         return self._done()
@@ -56,31 +64,31 @@ class ChatDecoder(JSONStreamDecoder):
         # Services that leave [DONE] out have still told the finish reason by then.
         return self._done() if self._answer.raw_finish_reason else ()
 
-    def whole(self, payload: Any) -> InferenceOutput:
+    def decode(self, payload: Any) -> InferenceOutput:
         """The answer in a body. Raises ResponseFormatError, or the error that the body tells of."""
         choice = self._head(self.check_body(payload))
         if choice is None:
-            raise wrong("choices", None, "an array with an answer")
+            raise wrong_shape("choices", None, "an array with an answer")
         if choice.get("error"):
             raise self.fail(choice)
-        self._choice(choice, mapping(choice.get("message"), "choices[0].message"), whole=True)
+        self._choice(choice, as_object(choice.get("message"), "choices[0].message"), complete=True)
         self._close()
         return self._answer.output()
 
     def _head(self, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What stands beside the answer; the choice that is the answer, if there is one."""
-        choice = _first_choice(items(body.get("choices"), "choices"))
+        choice = _first_choice(as_array(body.get("choices"), "choices"))
         if self._first is None and choice is not None:
             # Azure begins with a chunk about the prompt's filter, which names neither model nor answer.
             self._first = body
-            self._answer.model = known_text(body.get("model"))
+            self._answer.model = text_or_empty(body.get("model"))
         usage = _usage(body, choice)
         if usage is not None:
             self._answer.usage = token_usage(usage, "prompt", "completion", body)
-            self._answer.cost = cost(usage, self._facts)
+            self._answer.cost = cost(usage, self._quirks)
         return choice
 
-    def _choice(self, choice: Mapping[str, Any], message: Mapping[str, Any], *, whole: bool) -> list[StreamEvent]:
+    def _choice(self, choice: Mapping[str, Any], message: Mapping[str, Any], *, complete: bool) -> list[StreamEvent]:
         if choice.get("error"):
             raise self.fail(choice)
         answer = self._answer
@@ -93,25 +101,25 @@ class ChatDecoder(JSONStreamDecoder):
         if content:
             events.extend(answer.text(content))
         for place, call in enumerate(_calls_of(message)):
-            events.extend(self._fragment(place, mapping(call, "tool_calls[]"), whole=whole))
-        answer.refusal += known_text(message.get("refusal"))
+            events.extend(self._fragment(place, as_object(call, "tool_calls[]"), complete=complete))
+        answer.refusal += text_or_empty(message.get("refusal"))
         if self._logprobs:
             self._probabilities(choice.get("logprobs"))
-        for field in self._facts.get("echo", ()):
+        for field in self._quirks.get("echo", ()):
             if message.get(field) is not None:
                 self._echo.setdefault(field, []).append(message[field])
-        answer.raw_finish_reason = known_text(choice.get("finish_reason")) or answer.raw_finish_reason
+        answer.raw_finish_reason = text_or_empty(choice.get("finish_reason")) or answer.raw_finish_reason
         return events
 
-    def _fragment(self, place: int, call: Mapping[str, Any], *, whole: bool) -> list[StreamEvent]:
-        function = optional_mapping(call.get("function"), "tool_calls[].function")
-        id = text(call.get("id"), "tool_calls[].id")
-        name = text(function.get("name"), "tool_calls[].function.name")
+    def _fragment(self, place: int, call: Mapping[str, Any], *, complete: bool) -> list[StreamEvent]:
+        function = as_optional_object(call.get("function"), "tool_calls[].function")
+        id = as_text(call.get("id"), "tool_calls[].id")
+        name = as_text(function.get("name"), "tool_calls[].function.name")
         arguments = function_arguments(function.get("arguments"))
-        if whole:
+        if complete:
             # Each entry is a call of its own, whatever index and id it has.
             if not name:
-                raise wrong("tool_calls[].function.name", None, "a text")
+                raise wrong_shape("tool_calls[].function.name", None, "a text")
             self._keep_call(place, call)
             return self._answer.tool_call(place, id, name, arguments)
         if not (id or name or arguments):
@@ -125,7 +133,7 @@ class ChatDecoder(JSONStreamDecoder):
         return self._answer.tool_call(placed.key, id, placed.name, arguments)
 
     def _keep_call(self, key: Any, call: Mapping[str, Any]) -> None:
-        wanted = self._facts.get("echo_calls", ())
+        wanted = self._quirks.get("echo_calls", ())
         self._echo_calls.setdefault(key, {}).update({field: call[field] for field in wanted if call.get(field)})
 
     def _probabilities(self, given: Any) -> None:
@@ -143,9 +151,9 @@ class ChatDecoder(JSONStreamDecoder):
     def _close(self) -> None:
         answer = self._answer
         answer.metadata.update(metadata(self._refused, self._first or {}))
-        message = {field: joined(pieces) for field, pieces in self._echo.items()}
+        message = {field: join_pieces(pieces) for field, pieces in self._echo.items()}
         kept = value_without_halves({**message, "tool_calls": list(self._echo_calls.values())})
-        answer.extra = echoed(kept, self._facts)
+        answer.extra = echo_of(kept, self._quirks)
 
 
 def _only_text(chunk: Mapping[str, Any]) -> str | None:
@@ -168,26 +176,26 @@ def content_parts(given: Any) -> tuple[str, str]:
     """Text and reasoning of a content that is a list of parts (Mistral's reasoning models), or nothing."""
     texts: list[str] = []
     thoughts: list[str] = []
-    for part in items(given, "content"):
-        part = mapping(part, "content[]")
+    for part in as_array(given, "content"):
+        part = as_object(part, "content[]")
         if part.get("type") == "thinking":
-            for inner in items(part.get("thinking"), "content[].thinking"):
-                piece = mapping(inner, "content[].thinking[]").get("text")
-                thoughts.append(text(piece, "content[].thinking[].text"))
+            for inner in as_array(part.get("thinking"), "content[].thinking"):
+                piece = as_object(inner, "content[].thinking[]").get("text")
+                thoughts.append(as_text(piece, "content[].thinking[].text"))
         else:
-            texts.append(text(part.get("text"), "content[].text"))
+            texts.append(as_text(part.get("text"), "content[].text"))
     return "".join(texts), "".join(thoughts)
 
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
     """Reasoning text under the two names that services use (DeepSeek, vLLM; OpenRouter, Groq, Cerebras)."""
-    return known_text(message.get("reasoning_content")) or known_text(message.get("reasoning"))
+    return text_or_empty(message.get("reasoning_content")) or text_or_empty(message.get("reasoning"))
 
 
 def _first_choice(choices: list[Any]) -> Mapping[str, Any] | None:
     """The choice with index 0, or the first without an index: no other one is the answer, whatever their order."""
     for given in choices:
-        choice = mapping(given, "choices[]")
+        choice = as_object(given, "choices[]")
         index = choice.get("index")
         if type(index) is not int or index == 0:
             return choice
@@ -196,7 +204,7 @@ def _first_choice(choices: list[Any]) -> Mapping[str, Any] | None:
 
 def _calls_of(message: Mapping[str, Any]) -> list[Any]:
     """The tool calls; the old form of a single call among them."""
-    calls = items(message.get("tool_calls"), "tool_calls")
+    calls = as_array(message.get("tool_calls"), "tool_calls")
     old = message.get("function_call")
     return calls if calls or not old else [{"function": old}]
 

@@ -13,14 +13,21 @@ from complaint_llm_plugins.backends.openai.response_items import kept_items
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_responses import metadata
 
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.json_checks import items, known_text, mapping, text, wrong
-from complaint_llm.backends.wire.json_stream import Fail, JSONStreamDecoder
-from complaint_llm.backends.wire.parameters import Family
-from complaint_llm.backends.wire.surrogates import value_without_halves
+from complaint_llm.backends import Request
+from complaint_llm.backends.wire import (
+    Fail,
+    Family,
+    JSONStreamDecoder,
+    StreamAccumulator,
+    as_array,
+    as_object,
+    as_text,
+    text_or_empty,
+    value_without_halves,
+    wrong_shape,
+)
 from complaint_llm.exceptions import BackendError
 from complaint_llm.messages import InferenceOutput, StreamEvent
-from complaint_llm.request import Request
 
 Item = Mapping[str, Any]
 Events = Iterable[StreamEvent]
@@ -35,8 +42,8 @@ class ResponsesDecoder(JSONStreamDecoder):
     def __init__(self, request: Request, family: Family, fail: Fail) -> None:
         super().__init__(fail)
         self._answer = StreamAccumulator(asked=request.model or "")
-        self._facts = family.facts
-        self._refused = family.refused(request.params)
+        self._quirks = family.quirks
+        self._refused = family.unsupported_names(request.params)
         self._logprobs = bool(request.params.get("logprobs"))
         self._items: list[Item] = []  # those that are done
         self._commentary: set[Any] = set()
@@ -50,25 +57,25 @@ class ResponsesDecoder(JSONStreamDecoder):
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         return () if reader is None else reader(self, event)
 
-    def whole(self, payload: Any) -> InferenceOutput:
+    def decode(self, payload: Any) -> InferenceOutput:
         """The answer in a response object. Raises ResponseFormatError, or the error that it tells of."""
         body = self.check_body(payload)
         self._check_status(body)
-        if not items(body.get("output"), "output") and body.get("status") is None:
-            raise wrong("output", None, "an array with an answer")
+        if not as_array(body.get("output"), "output") and body.get("status") is None:
+            raise wrong_shape("output", None, "an array with an answer")
         self._take(body)
         return self._answer.output()
 
     def _text(self, event: Item) -> Events:
         place = _place(event)
         self._probabilities(event.get("logprobs"))
-        piece = text(event.get("delta"), "delta")
+        piece = as_text(event.get("delta"), "delta")
         return self._spoken((place, event.get("content_index")), piece)
 
     def _text_done(self, event: Item) -> Events:
         part = (_place(event), event.get("content_index"))
-        had, whole = "".join(self._said.get(part, ())), known_text(event.get("text"))
-        return self._spoken(part, whole[len(had) :]) if whole.startswith(had) else ()
+        had, complete = "".join(self._said.get(part, ())), text_or_empty(event.get("text"))
+        return self._spoken(part, complete[len(had) :]) if complete.startswith(had) else ()
 
     def _spoken(self, part: Place, piece: str) -> Events:
         if part[0] in self._commentary or not piece:
@@ -77,7 +84,7 @@ class ResponsesDecoder(JSONStreamDecoder):
         return self._answer.text(piece)
 
     def _reasoning(self, event: Item) -> Events:
-        piece = text(event.get("delta"), "delta")
+        piece = as_text(event.get("delta"), "delta")
         part = (_place(event), event.get("summary_index"), event.get("content_index"))
         if not piece:
             return ()
@@ -87,18 +94,18 @@ class ResponsesDecoder(JSONStreamDecoder):
         return self._answer.reasoning("\n\n" + piece if new else piece)
 
     def _item_added(self, event: Item) -> Events:
-        item = mapping(event.get("item"), "item")
+        item = as_object(event.get("item"), "item")
         if item.get("phase") == "commentary":
             self._commentary.add(_name(item.get("id")) or _name(event.get("output_index")))
         if item.get("type") != "function_call":
             return ()
-        return self._answer.tool_call(self._call(event, item), *_head(item), known_text(item.get("arguments")))
+        return self._answer.tool_call(self._call(event, item), *_head(item), text_or_empty(item.get("arguments")))
 
     def _arguments(self, event: Item) -> Events:
-        return self._answer.tool_call(self._call(event, event), arguments=text(event.get("delta"), "delta"))
+        return self._answer.tool_call(self._call(event, event), arguments=as_text(event.get("delta"), "delta"))
 
     def _item_done(self, event: Item) -> Events:
-        item = mapping(event.get("item"), "item")
+        item = as_object(event.get("item"), "item")
         self._items.append(item)
         if item.get("type") != "function_call":
             return ()
@@ -115,12 +122,12 @@ class ResponsesDecoder(JSONStreamDecoder):
         return known
 
     def _call_done(self, key: int, item: Item) -> list[StreamEvent]:
-        arguments = text(item.get("arguments"), "function_call.arguments")
+        arguments = as_text(item.get("arguments"), "function_call.arguments")
         begun = self._answer.tool_call(key, *_head(item))
         return [*begun, *self._answer.set_arguments(key, arguments), *self._answer.end_tool_call(key)]
 
     def _last(self, event: Item) -> Events:
-        body = mapping(event.get("response"), "response")
+        body = as_object(event.get("response"), "response")
         self._check_status(body)
         self.over = True
         return [*self._take(body), *self._answer.done()]
@@ -128,15 +135,15 @@ class ResponsesDecoder(JSONStreamDecoder):
     def _take(self, body: Item) -> list[StreamEvent]:
         """Read the whole response; the events of what did not come before."""
         answer = self._answer
-        given = items(body.get("output"), "output") or self._items
-        output = [mapping(item, "output[]") for item in given]
+        given = as_array(body.get("output"), "output") or self._items
+        output = [as_object(item, "output[]") for item in given]
         events = self._catch_up(output)
         for place, item in enumerate(item for item in output if item.get("type") == "function_call"):
             events += self._call_done(place, item)
         usage = body.get("usage")
-        answer.model = known_text(body.get("model"))
+        answer.model = text_or_empty(body.get("model"))
         answer.usage = token_usage(usage, "input", "output", body)
-        answer.cost = cost(usage, self._facts)
+        answer.cost = cost(usage, self._quirks)
         answer.raw_finish_reason = _finish_word(body)
         answer.metadata.update(metadata(self._refused, body))
         answer.extra = kept_items([value_without_halves(item) for item in output])
@@ -148,14 +155,14 @@ class ResponsesDecoder(JSONStreamDecoder):
         had_text = "".join(map("".join, self._said.values()))
         had_thoughts = "\n\n".join(map("".join, self._thought.values()))
         thoughts = "\n\n".join(filter(None, map(_reasoning_text, output))) or had_thoughts
-        whole = self._message_text(output) if any(item.get("type") == "message" for item in output) else had_text
-        if whole.startswith(had_text) and thoughts.startswith(had_thoughts):
+        complete = self._message_text(output) if any(item.get("type") == "message" for item in output) else had_text
+        if complete.startswith(had_text) and thoughts.startswith(had_thoughts):
             rest = thoughts[len(had_thoughts) :]
-            return [*(answer.reasoning(rest) if rest else ()), *answer.text(whole[len(had_text) :])]
+            return [*(answer.reasoning(rest) if rest else ()), *answer.text(complete[len(had_text) :])]
         answer.forget_text()
         if thoughts:
             answer.reasoning(thoughts)
-        answer.text(whole)
+        answer.text(complete)
         return []
 
     def _message_text(self, output: list[Item]) -> str:
@@ -168,9 +175,9 @@ class ResponsesDecoder(JSONStreamDecoder):
             said: list[str] = []
             for part in _parts(item.get("content"), "output[].content"):
                 if part.get("type") == "refusal":
-                    self._answer.refusal += known_text(part.get("refusal"))
+                    self._answer.refusal += text_or_empty(part.get("refusal"))
                     continue
-                said.append(text(part.get("text"), "output[].content[].text"))
+                said.append(as_text(part.get("text"), "output[].content[].text"))
                 if not counted:
                     self._probabilities(part.get("logprobs"))
             if item.get("phase") == "commentary":
@@ -192,11 +199,11 @@ class ResponsesDecoder(JSONStreamDecoder):
             raise self._failure(body)
 
     def _failure(self, body: Item) -> BackendError:
-        words = {"error": {"message": f"the response's status is {known_text(body.get('status')) or 'unknown'}"}}
+        words = {"error": {"message": f"the response's status is {text_or_empty(body.get('status')) or 'unknown'}"}}
         return self.fail(body if body.get("error") else words)
 
-    def _failed(self, event: Item) -> Events:
-        raise self._failure(mapping(event.get("response"), "response"))
+    def _read_failure(self, event: Item) -> Events:
+        raise self._failure(as_object(event.get("response"), "response"))
 
     _readers: ClassVar[Mapping[str, Callable[[ResponsesDecoder, Item], Events]]] = {
         "response.output_text.delta": _text,
@@ -208,8 +215,8 @@ class ResponsesDecoder(JSONStreamDecoder):
         "response.output_item.done": _item_done,
         "response.completed": _last,
         "response.incomplete": _last,
-        "response.failed": _failed,
-        "response.cancelled": _failed,
+        "response.failed": _read_failure,
+        "response.cancelled": _read_failure,
     }
 
 
@@ -224,12 +231,12 @@ def _name(given: Any) -> int | str | None:
 
 def _head(item: Item) -> tuple[str, str]:
     """Id and name of a call."""
-    id = known_text(item.get("call_id")) or known_text(item.get("id"))
-    return id, text(item.get("name"), "function_call.name")
+    id = text_or_empty(item.get("call_id")) or text_or_empty(item.get("id"))
+    return id, as_text(item.get("name"), "function_call.name")
 
 
 def _parts(given: Any, where: str) -> list[Item]:
-    return [mapping(part, f"{where}[]") for part in items(given, where)]
+    return [as_object(part, f"{where}[]") for part in as_array(given, where)]
 
 
 def _reasoning_text(item: Item) -> str:
@@ -237,12 +244,12 @@ def _reasoning_text(item: Item) -> str:
     if item.get("type") != "reasoning":
         return ""
     shown = _parts(item.get("content"), "reasoning.content") or _parts(item.get("summary"), "reasoning.summary")
-    return "\n\n".join(text(part.get("text"), "reasoning text") for part in shown)
+    return "\n\n".join(as_text(part.get("text"), "reasoning text") for part in shown)
 
 
 def _finish_word(body: Item) -> str:
     """The word for why a response ended: why it is incomplete, else its status."""
-    status = known_text(body.get("status")) or "completed"
+    status = text_or_empty(body.get("status")) or "completed"
     details = body.get("incomplete_details")
-    reason = known_text(details.get("reason")) if isinstance(details, dict) else ""
+    reason = text_or_empty(details.get("reason")) if isinstance(details, dict) else ""
     return reason or status if status == "incomplete" else status

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.json_checks import mapping, number
-from complaint_llm.backends.wire.usage import UsageReader, tier_of, token_usage_of
+from complaint_llm.backends.wire import EMPTY, UsageReader, as_number, as_object, tier_of, token_usage_of
 from complaint_llm.messages import TokenUsage
-from complaint_llm.request import EMPTY
 
 FREE_ITEMS: frozenset[str] = frozenset(
     (
@@ -59,22 +57,22 @@ def token_usage(given: Any, prompt: str, completion: str, body: Mapping[str, Any
         reasoning=reasoning,
         written=written,
         tier=tier_of(body.get("service_tier")),
-        unpriced=_unpriced(usage, inside, outside, body),
+        unpriced=_unpriced_part(usage, inside, outside, body),
     )
 
 
 def log_probability(token: Any, where: str) -> float:
     """The natural logarithm of the probability of one entry of a ``logprobs`` list."""
-    return number(mapping(token, where).get("logprob"), f"{where}.logprob")
+    return as_number(as_object(token, where).get("logprob"), f"{where}.logprob")
 
 
-def cost(usage: Any, facts: Mapping[str, Any]) -> float | None:
+def cost(usage: Any, quirks: Mapping[str, Any]) -> float | None:
     """What the provider itself says the answer cost, in US dollars, where the fact ``usage_cost`` says it does.
 
     None where it says nothing readable. With a key of the caller's own (OpenRouter's ``is_byok``) the provider behind
     it bills the answer, and what it bills is told apart.
     """
-    path = facts.get("usage_cost")
+    path = quirks.get("usage_cost")
     if path is None:
         return None
     found = _dollars(usage, path)
@@ -93,7 +91,7 @@ def _dollars(usage: Any, path: str) -> float | None:
     return float(found)
 
 
-def _unpriced(
+def _unpriced_part(
     usage: UsageReader, inside: Mapping[str, Any], outside: Mapping[str, Any], body: Mapping[str, Any]
 ) -> str | None:
     """What was billed besides text tokens at the listed prices, as a phrase."""

@@ -1,6 +1,6 @@
 """Chat completions: ``POST /chat/completions``. Pure. Source: the openai SDK's types (3.52), chat.
 
-The compatible services differ in data: names and refusals of parameters, and the ``facts`` of a models.json:
+The compatible services differ in data: names and refusals of parameters, and the ``quirks`` of a models.json:
 
 - ``stream_usage`` (true): streams are asked for their usage by ``stream_options``
 - ``call_ids``: the form of tool calls' ids, see complaint_llm.backends.wire.call_ids
@@ -18,15 +18,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm_plugins.backends.openai.echo import put_back
+from complaint_llm_plugins.backends.openai.strict import sent_schema
 
-from complaint_llm.backends import WireRequest
-from complaint_llm.backends.wire.call_ids import with_wire_ids
-from complaint_llm.backends.wire.json_checks import text
-from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
-from complaint_llm.backends.wire.parameters import KEY, Family
+from complaint_llm.backends import Request, ResponseFormat, WireRequest
+from complaint_llm.backends.wire import (
+    UNSUPPORTED,
+    Family,
+    as_text,
+    data_url,
+    merge_extra_body,
+    refuse_several_answers,
+    remote_url,
+    with_wire_ids,
+)
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import ImagePart, Message, Tool
-from complaint_llm.request import Request, ResponseFormat
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -49,8 +55,8 @@ def encode(request: Request, family: Family) -> WireRequest:
         "messages": [
             {"role": message.role, "content": message.content}
             if message.role == "user" and type(message.content) is str and message.name is None
-            else _message(message, family.facts)
-            for message in with_wire_ids(request.messages, family.facts.get("call_ids"))
+            else _message(message, family.quirks)
+            for message in with_wire_ids(request.messages, family.quirks.get("call_ids"))
         ],
     }
     if request.params:
@@ -58,13 +64,13 @@ def encode(request: Request, family: Family) -> WireRequest:
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.response_format is not None:
-        body["response_format"] = _response_format(request.response_format, family.facts)
+        body["response_format"] = _response_format(request.response_format, family.quirks)
     if request.stream:
         body["stream"] = True
-        if family.facts.get("stream_usage", True):
+        if family.quirks.get("stream_usage", True):
             body["stream_options"] = {"include_usage": True}
     if request.extra_body:
-        overlay(body, request.extra_body)
+        merge_extra_body(body, request.extra_body)
         refuse_several_answers(body, "n")
     return WireRequest("/chat/completions", body)
 
@@ -75,16 +81,16 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any
     if "provider" in body:
         found["provider"] = body["provider"]
     if refused:
-        found[KEY] = list(refused)
+        found[UNSUPPORTED] = list(refused)
     return found
 
 
 def function_arguments(given: Any) -> str:
     """A tool call's argument text; some services send the object itself."""
-    return json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else text(given, "function.arguments")
+    return json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else as_text(given, "function.arguments")
 
 
-def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Message, quirks: Mapping[str, Any]) -> dict[str, Any]:
     role = message.role
     found: dict[str, Any] = {"role": role, "content": _content(message)}
     if message.name is not None:
@@ -102,7 +108,7 @@ def _message(message: Message, facts: Mapping[str, Any]) -> dict[str, Any]:
                 }
                 for call in message.tool_calls
             ]
-        put_back(found, message, facts)
+        put_back(found, message, quirks)
     return found
 
 
@@ -124,8 +130,6 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
 
 def image_url(part: ImagePart) -> str:
     """The URL that the provider fetches, or the bytes as a data URL."""
-    from complaint_llm.backends.wire.images import data_url, remote_url
-
     return remote_url(part) or data_url(part)
 
 
@@ -136,17 +140,15 @@ def _tool(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _response_format(wanted: ResponseFormat, facts: Mapping[str, Any]) -> dict[str, Any]:
-    if wanted.kind == "json_object" and facts.get("object_format", True):
+def _response_format(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[str, Any]:
+    if wanted.kind == "json_object" and quirks.get("object_format", True):
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": json_schema(wanted, facts)}
+    return {"type": "json_schema", "json_schema": json_schema(wanted, quirks)}
 
 
-def json_schema(wanted: ResponseFormat, facts: Mapping[str, Any]) -> dict[str, Any]:
+def json_schema(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[str, Any]:
     """Name and schema as both wires take them, in the words that the service knows."""
-    from complaint_llm_plugins.backends.openai.strict import sent_schema
-
-    sent = sent_schema(wanted, facts)
+    sent = sent_schema(wanted, quirks)
     found: dict[str, Any] = {"name": schema_name(wanted.name), "schema": sent.schema or {"type": "object"}}
     if sent.strict is not None:
         found["strict"] = sent.strict

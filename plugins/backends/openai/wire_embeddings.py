@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from complaint_llm.backends import EmbeddingRequest, WireRequest
-from complaint_llm.backends.wire.json_checks import count, items, mapping, number, text, wrong
-from complaint_llm.backends.wire.usage import UsageReader
+from complaint_llm.backends.wire import UsageReader, as_array, as_count, as_number, as_object, as_text, wrong_shape
 from complaint_llm.exceptions import BackendError, ResponseFormatError
 from complaint_llm.messages import EmbeddingOutput, TokenUsage
 
@@ -20,13 +19,13 @@ def encode(request: EmbeddingRequest) -> WireRequest:
 
 def decode(payload: Any, fail: Callable[[Any], BackendError]) -> EmbeddingOutput:
     """The vectors, put into the order of their ``index``. Raises ResponseFormatError, or the body's own error."""
-    body = mapping(payload, "the body")
+    body = as_object(payload, "the body")
     if body.get("error"):
         raise fail(body)
-    rows = [mapping(row, "data[]") for row in items(body.get("data"), "data")]
+    rows = [as_object(row, "data[]") for row in as_array(body.get("data"), "data")]
     placed: list[tuple[float, ...] | None] = [None] * len(rows)
     for place, row in enumerate(rows):
-        index = count(row["index"], "data[].index") if row.get("index") is not None else place
+        index = as_count(row["index"], "data[].index") if row.get("index") is not None else place
         if index >= len(rows) or placed[index] is not None:
             raise ResponseFormatError("the answer has the wrong shape: data[].index is no order of the texts")
         placed[index] = vector(row.get("embedding"), "data[].embedding")
@@ -35,15 +34,15 @@ def decode(payload: Any, fail: Callable[[Any], BackendError]) -> EmbeddingOutput
     return EmbeddingOutput(
         tuple(found for found in placed if found is not None),
         TokenUsage(tokens, 0, tokens),
-        model=text(body.get("model"), "model"),
+        model=as_text(body.get("model"), "model"),
     )
 
 
 def vector(given: Any, where: str) -> tuple[float, ...]:
     """One vector: an array of finite numbers with at least one."""
-    numbers = items(given, where)
+    numbers = as_array(given, where)
     if not numbers:
-        raise wrong(where, None, "an array of numbers")
+        raise wrong_shape(where, None, "an array of numbers")
     if all(type(value) is float for value in numbers) and sum(numbers) - sum(numbers) == 0:
         return tuple(numbers)
-    return tuple(number(value, where) for value in numbers)
+    return tuple(as_number(value, where) for value in numbers)

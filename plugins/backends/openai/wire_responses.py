@@ -12,12 +12,16 @@ from typing import Any
 from complaint_llm_plugins.backends.openai.response_items import items_of
 from complaint_llm_plugins.backends.openai.wire_chat import image_url, json_schema
 
-from complaint_llm.backends import WireRequest
-from complaint_llm.backends.wire.call_ids import IdForm, with_wire_ids
-from complaint_llm.backends.wire.overlay import overlay, refuse_several_answers
-from complaint_llm.backends.wire.parameters import KEY, Family
+from complaint_llm.backends import Request, ResponseFormat, WireRequest
+from complaint_llm.backends.wire import (
+    UNSUPPORTED,
+    Family,
+    IdForm,
+    merge_extra_body,
+    refuse_several_answers,
+    with_wire_ids,
+)
 from complaint_llm.messages import ImagePart, Message, Tool
-from complaint_llm.request import Request, ResponseFormat
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -41,16 +45,16 @@ def encode(request: Request, family: Family) -> WireRequest:
     }
     if request.params:
         family.write(request.params, body)
-    if family.facts.get("reasoning"):
+    if family.quirks.get("reasoning"):
         body["include"] = [*body.get("include", ()), "reasoning.encrypted_content"]
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.response_format is not None:
-        body["text"] = {"format": _format(request.response_format, family.facts)}
+        body["text"] = {"format": _format(request.response_format, family.quirks)}
     if request.stream:
         body["stream"] = True
     if request.extra_body:
-        overlay(body, request.extra_body)
+        merge_extra_body(body, request.extra_body)
         refuse_several_answers(body, "n")
     return WireRequest("/responses", body)
 
@@ -59,7 +63,7 @@ def metadata(refused: tuple[str, ...], body: Mapping[str, Any]) -> dict[str, Any
     """The provider's id of the answer and what was left out."""
     found: dict[str, Any] = {"response_id": body.get("id")}
     if refused:
-        found[KEY] = list(refused)
+        found[UNSUPPORTED] = list(refused)
     return found
 
 
@@ -109,7 +113,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _format(wanted: ResponseFormat, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+def _format(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> Mapping[str, Any]:
     if wanted.kind == "json_object":
         return {"type": "json_object"}
-    return {"type": "json_schema", **json_schema(wanted, facts)}
+    return {"type": "json_schema", **json_schema(wanted, quirks)}

@@ -7,26 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.workstation.hub import fetched, is_fetched, look_on_hub
-from complaint_llm_plugins.backends.workstation.model import Model, Settings, look_at, module
+from complaint_llm_plugins.backends.workstation.hub import fetch_file, is_fetched, look_on_hub
+from complaint_llm_plugins.backends.workstation.model import LlamaModel, LlamaSettings, look_at, module
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 
-from complaint_llm.backends.local_model import LocalModelBackend
-from complaint_llm.backends.wire.accumulator import StreamAccumulator
-from complaint_llm.backends.wire.prompts import as_turns
-from complaint_llm.backends.wire.schema_refusal import Means
-from complaint_llm.backends.wire.schema_subset import is_said_whole
+from complaint_llm.backends import EmbeddingRequest, LocalModelBackend, Request
+from complaint_llm.backends.wire import Means, StreamAccumulator, as_turns, is_lossless
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent, TokenUsage
-from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.base import Capability
+    from complaint_llm.backends import Capability
 
 _REFUSED = "refused"
 
 
-class WorkstationBackend(LocalModelBackend[Model]):
+class WorkstationBackend(LocalModelBackend[LlamaModel]):
     """A GGUF model in this process. Loaded at the first request, outside its deadline, or by ``load()``.
 
     ``model_path`` is the file; or ``repo`` and ``filename`` name it on the Hugging Face Hub. Any thread may call it;
@@ -59,7 +55,14 @@ class WorkstationBackend(LocalModelBackend[Model]):
             raise ConfigError(f"{self.id}: give model_path, or repo and filename")
         self._path = model_path
         self._repo, self._filename = repo, filename
-        self._settings = Settings(n_ctx, n_threads, n_gpu_layers, n_batch, f16_kv, chat_format)
+        self._settings = LlamaSettings(
+            n_ctx=n_ctx,
+            n_threads=n_threads,
+            n_gpu_layers=n_gpu_layers,
+            n_batch=n_batch,
+            f16_kv=f16_kv,
+            chat_format=chat_format,
+        )
 
     def structured_output(self, request: Request) -> Means:
         wanted = request.response_format
@@ -67,7 +70,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
             return "native"
         if sent_schema(wanted.schema) is None:
             return "json"
-        return "native" if is_said_whole(wanted.schema, KNOWN) else "partly"
+        return "native" if is_lossless(wanted.schema, KNOWN) else "partly"
 
     def refuses_schema(self, error: BackendError) -> bool:
         """llama.cpp gives no code with a grammar that it cannot make."""
@@ -75,8 +78,8 @@ class WorkstationBackend(LocalModelBackend[Model]):
 
     # -- loading -------------------------------------------------------------------------------------------------
 
-    def make_model(self, *, embedding: bool, offline: bool) -> Model:
-        return Model(self._file(offline), self._settings, embedding=embedding)
+    def make_model(self, *, embedding: bool, offline: bool) -> LlamaModel:
+        return LlamaModel(self._file(offline), self._settings, embedding=embedding)
 
     def model_name(self) -> str:
         return self.options.model or Path(self._path or self._filename or "").name
@@ -102,7 +105,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
     def answer(self, request: Request) -> InferenceOutput:
         answer = self._accumulator(request)
         model = self.model()
-        with model.turn(request.deadline, request.cancel) as llama:
+        with model.hold(request.deadline, request.cancel) as llama:
             reply = self._complete(llama, request, stream=False)
             choice = reply["choices"][0]
             usage = reply["usage"]
@@ -114,7 +117,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
         answer = self._accumulator(request)
         model = self.model()
-        with model.turn(request.deadline, request.cancel) as llama:
+        with model.hold(request.deadline, request.cancel) as llama:
             for chunk in self._chunks(llama, request):
                 choice = chunk["choices"][0]
                 yield from answer.text(choice["delta"].get("content") or "")
@@ -125,7 +128,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
 
     def _accumulator(self, request: Request) -> StreamAccumulator:
         name = request.model or self.model_name()
-        answer = StreamAccumulator(self.refused(request), asked=name)
+        answer = StreamAccumulator(self.unsupported_metadata(request), asked=name)
         answer.model = name
         return answer
 
@@ -133,7 +136,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
         model = self.model(embedding=True)
         vectors: list[tuple[float, ...]] = []
         tokens = 0
-        with model.turn(request.deadline, request.cancel) as llama:
+        with model.hold(request.deadline, request.cancel) as llama:
             for text in request.texts:
                 llama.check()
                 vector, count = llama.embed(text, normalize=True, return_count=True)
@@ -161,7 +164,7 @@ class WorkstationBackend(LocalModelBackend[Model]):
     def _file(self, offline: bool) -> Path:
         if self._path is not None:
             return Path(self._path).expanduser()
-        return fetched(*self._on_hub(), offline=offline)
+        return fetch_file(*self._on_hub(), offline=offline)
 
     def _on_hub(self) -> tuple[str, str]:
         assert self._repo is not None

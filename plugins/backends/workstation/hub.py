@@ -15,7 +15,7 @@ from complaint_llm.exceptions import BackendError
 INSTALL = "huggingface-hub is not installed: pip install 'complaint-llm[workstation]'"
 
 
-def fetched(repo: str, filename: str, *, offline: bool) -> Path:
+def fetch_file(repo: str, filename: str, *, offline: bool) -> Path:
     """The file, from this machine or fetched now, with a progress bar on a terminal; a fetch that broke off goes on.
 
     What is here is used as it is, without a question to the Hub; with ``offline`` nothing is fetched. Raises
@@ -97,11 +97,11 @@ def _is_whole(path: Path, etag: str) -> bool:
 
 def _module() -> Any:
     try:
-        import huggingface_hub
-        import huggingface_hub.constants
-        import huggingface_hub.errors
-        import huggingface_hub.file_download
-        import huggingface_hub.utils
+        import huggingface_hub  # extra
+        import huggingface_hub.constants  # extra
+        import huggingface_hub.errors  # extra
+        import huggingface_hub.file_download  # extra
+        import huggingface_hub.utils  # extra
     except ImportError as cause:
         raise BackendError(INSTALL, sent=False) from cause
     return huggingface_hub

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.backends.local_model import Turns, go_on
-from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.backends import CancelToken, Deadline, ModelLock, raise_if_over
 from complaint_llm.exceptions import BackendError, ModelNotFoundError
 
 MAGIC = b"GGUF"
 
 
-class Settings(NamedTuple):
+class LlamaSettings(NamedTuple):
     """How the model is loaded; the names are llama-cpp-python's."""
 
     n_ctx: int = 4096
@@ -26,29 +25,29 @@ class Settings(NamedTuple):
     chat_format: str | None = None
 
 
-class Model:
+class LlamaModel:
     """A loaded model, used by one request at a time, for a stream's whole life. Any thread may call it.
 
     llama.cpp aborts the process when two threads use one model, and crashes when one is used after it was freed.
     """
 
-    def __init__(self, path: Path, settings: Settings, *, embedding: bool) -> None:
+    def __init__(self, path: Path, settings: LlamaSettings, *, embedding: bool) -> None:
         self._llama: Any = _load(path, settings, embedding=embedding)
-        self._turns = Turns(self._free)
+        self._lock = ModelLock(self._free)
 
     @contextmanager
-    def turn(self, deadline: Deadline, cancel: CancelToken) -> Iterator[Any]:
+    def hold(self, deadline: Deadline, cancel: CancelToken) -> Iterator[Any]:
         """The llama object for as long as the context lasts; before each step it looks whether it should go on.
 
         Raises BackendTimeoutError if the turn does not come before the deadline, BackendError after ``close``.
         """
-        with self._turns.turn(deadline, cancel):
-            self._llama.check = lambda: go_on(deadline, cancel)
+        with self._lock.hold(deadline, cancel):
+            self._llama.check = lambda: raise_if_over(deadline, cancel)
             yield self._llama
 
     def close(self) -> None:
         """Free the memory, now or when whoever uses the model lets go of it."""
-        self._turns.close()
+        self._lock.close()
 
     def _free(self) -> None:
         llama, self._llama = self._llama, None
@@ -57,7 +56,7 @@ class Model:
             llama.close()
 
 
-def _load(path: Path, settings: Settings, *, embedding: bool) -> Any:
+def _load(path: Path, settings: LlamaSettings, *, embedding: bool) -> Any:
     look_at(path)
     llama_cpp = module()
     kind = _interruptible(llama_cpp)
@@ -97,7 +96,7 @@ def look_at(path: Path) -> None:
 def module() -> Any:
     """llama-cpp-python. Raises BackendError if it is not installed."""
     try:
-        import llama_cpp
+        import llama_cpp  # extra
     except ImportError as cause:
         raise BackendError(
             "llama-cpp-python is not installed: pip install 'complaint-llm[workstation]'", sent=False

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from complaint_llm import hookimpl
-from complaint_llm.backends import BackendType
-from complaint_llm.backends.local_model import REFUSED
+from complaint_llm.backends import REFUSED_BY_LOCAL_MODELS, BackendType
 
 _HERE = Path(__file__).parent
 
@@ -23,7 +22,7 @@ def complaint_llm_backend_types() -> list[BackendType]:
             aliases=("llama.cpp",),
             extra="workstation",
             modules=("llama_cpp",),
-            refuses=REFUSED | {"reasoning_effort", "thinking_budget"},
+            refuses=REFUSED_BY_LOCAL_MODELS | {"reasoning_effort", "thinking_budget"},
             example=_HERE / "example.json",
             location="local",
         )

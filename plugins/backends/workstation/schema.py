@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.backends.wire.schema_subset import InexpressibleError, Subset, subset, within
+from complaint_llm.backends.wire import InexpressibleError, Subset, reduced_schema, subset
 
 KNOWN: Subset = subset(
     (
@@ -21,6 +21,6 @@ anchors, and all with look-arounds, are refused there."""
 def sent_schema(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """The schema in llama.cpp's words, or None where it has none for it."""
     try:
-        return within(schema, KNOWN)
+        return reduced_schema(schema, KNOWN)
     except (InexpressibleError, RecursionError):
         return None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.openai.compatible import Api, CompatibleBackend
 
-from complaint_llm.backends.base import Capability
+from complaint_llm.backends import Capability
 
 
 class XAIBackend(CompatibleBackend):

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.backends import Backend
-from complaint_llm.backends.answers.provider_state import sealed, service_at, with_own_state
+from complaint_llm.backends.answers.provider_state import seal_state, service_at, with_own_state
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, ToolCall
 
 CALLS = (ToolCall("c1", "find", {"n": 1, "m": [1]}, '{"n": 1, "m": [1]}'), ToolCall("c2", "f", None, "{broken"))
-ANSWER = sealed(InferenceOutput("Let me look.", CALLS, extra={"wire": ["state"]}), "api.example.org/v1")
+ANSWER = seal_state(InferenceOutput("Let me look.", CALLS, extra={"wire": ["state"]}), "api.example.org/v1")
 SAID = ANSWER.message()
 
 
@@ -104,7 +104,7 @@ def test_state_stays_here_when_something_else_is_said(change: str) -> None:
 @given(st.text(max_size=5), st.text(max_size=5))
 def test_only_the_very_same_text_fits(text: str, other: str) -> None:
     """Half a surrogate pair and all."""
-    message = sealed(InferenceOutput(text, extra={"w": 1}), "s").message()
+    message = seal_state(InferenceOutput(text, extra={"w": 1}), "s").message()
     assert goes(message, "s")
     assert goes(message._replace(content=other), "s") is (text == other)
 
@@ -112,7 +112,7 @@ def test_only_the_very_same_text_fits(text: str, other: str) -> None:
 def test_answers_and_messages_without_state_are_as_they_were() -> None:
     """Nothing is added to them."""
     output = InferenceOutput("x")
-    assert sealed(output, "s") is output
+    assert seal_state(output, "s") is output
     messages = (Message("user", (TextPart("a"), ImagePart(data=b"x"))), Message("assistant", "b"))
     assert with_own_state(messages, "s") == messages
 

@@ -31,7 +31,7 @@ class Steps:
 
 def fault(schema: Any, value: Any, deadline: Deadline | None = None) -> Any:
     deadline = deadline or Deadline(600)
-    return validator_of(schema, Deadline(600), CancelToken()).fault(value, deadline, CancelToken())
+    return validator_of(schema, Deadline(600), CancelToken()).violation(value, deadline, CancelToken())
 
 
 def doubled(combine: Callable[[Any, Any], Any], last: Any = None, depth: int = 60) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_a_check_ends_when_it_is_cancelled(name: str) -> None:
     cancel = CancelToken()
     cancel.cancel("enough")
     with pytest.raises(CancelledError, match="enough"):
-        validator_of(schema, Deadline(600), CancelToken()).fault(value, Deadline(600), cancel)
+        validator_of(schema, Deadline(600), CancelToken()).violation(value, Deadline(600), cancel)
 
 
 def test_making_a_validator_ends_at_the_deadline_too() -> None:
@@ -91,7 +91,7 @@ def test_making_a_validator_ends_at_the_deadline_too() -> None:
     schema = {"properties": {f"a{number}": {"type": "string", "minLength": 1} for number in range(2000)}}
     with pytest.raises(BackendTimeoutError):
         validator_of(schema, Deadline(1000, Steps()), CancelToken())
-    assert validator_of(schema, Deadline(600), CancelToken()).fault({}, Deadline(600), CancelToken()) is None
+    assert validator_of(schema, Deadline(600), CancelToken()).violation({}, Deadline(600), CancelToken()) is None
 
 
 def test_a_dialect_named_inside_takes_no_step_out_of_the_count() -> None:

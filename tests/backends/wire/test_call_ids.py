@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.wire.call_ids import (
-    ANY,
+    ANY_ID,
     IdForm,
     StreamedNewIds,
     id_form,
@@ -23,7 +23,7 @@ from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import Done, InferenceOutput, Message, ToolCall, ToolCallDelta, ToolCallEnd, ToolCallStart
 
 FORMS = {
-    "any": ANY,
+    "any": ANY_ID,
     "anthropic": IdForm("[a-zA-Z0-9_-]+"),
     "mistral": IdForm("[a-zA-Z0-9]{9}", "{digest:.9}"),
     "kimi": IdForm(r"functions\.[^:]+:[0-9]+", "functions.{name}:{count}"),

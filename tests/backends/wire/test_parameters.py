@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def test_what_a_model_refuses_is_found_and_not_written(
 ) -> None:
     """By name, by value, by what stands beside it; names without a row are refused too."""
     family = TABLE.family(model)
-    assert family.refused(params) == refused
+    assert family.unsupported_names(params) == refused
     body: dict[str, Any] = {}
     family.write(params, body)
     assert len(body) == len(params) - len(refused)
@@ -81,8 +83,8 @@ def test_what_a_model_refuses_is_found_and_not_written(
 def test_a_family_adds_its_names_and_facts_to_the_tables() -> None:
     """What it does not say stays."""
     assert written("small-1", max_tokens=3, temperature=1) == {"limit": 3, "temperature": 1}
-    assert TABLE.family("small-1").facts == {"a": 1, "b": 2}
-    assert TABLE.family("other").facts == {"a": 1, "b": 1}
+    assert TABLE.family("small-1").quirks == {"a": 1, "b": 2}
+    assert TABLE.family("other").quirks == {"a": 1, "b": 1}
 
 
 def test_another_wires_names_do_not_count() -> None:
@@ -91,23 +93,27 @@ def test_another_wires_names_do_not_count() -> None:
     body: dict[str, Any] = {}
     family.write({"max_tokens": 3, "seed": 1}, body)
     assert body == {"max_tokens": 3, "seed": 1}
-    assert family.refused({"top_p": 1}) == ("top_p",)
+    assert family.unsupported_names({"top_p": 1}) == ("top_p",)
 
 
 def test_a_model_is_looked_up_once_and_made_up_names_do_not_pile_up() -> None:
-    """A caller that invents names must not fill the memory."""
+    """A caller that invents names must not fill the memory: what was remembered is let go of."""
     table = ModelTable(DATA, WIRE)
-    assert table.family("a") is table.family("a")
+    family = table.family("a")
+    assert table.family("a") is family
+    alive = weakref.ref(family)
+    del family
     for place in range(10_000):
         table.family(f"made-up-{place}")
-    assert len(table._found) <= 4097
+    gc.collect()
+    assert alive() is None
 
 
 def test_a_table_is_read_from_a_file(tmp_path: Path) -> None:
     """The usual way."""
     file = tmp_path / "models.json"
     file.write_text(json.dumps(DATA))
-    assert ModelTable.read(file, WIRE).family("thinker").refused({"temperature": 0}) == ("temperature",)
+    assert ModelTable.read(file, WIRE).family("thinker").unsupported_names({"temperature": 0}) == ("temperature",)
 
 
 def test_warn_names_each_parameter_once_and_drop_none(caplog: pytest.LogCaptureFixture) -> None:

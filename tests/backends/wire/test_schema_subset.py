@@ -16,10 +16,10 @@ from complaint_llm.backends.wire.schema_subset import (
     STRUCTURE,
     InexpressibleError,
     Subset,
-    is_said_whole,
+    is_lossless,
+    reduced_schema,
     subset,
     with_root,
-    within,
 )
 from complaint_llm.backends.wire.schema_walk import schemas_in, without_extensions
 from tests.sampled import sampled
@@ -69,7 +69,7 @@ VALUES = st.recursive(
 
 def made(schema: Any, known: Subset) -> dict[str, Any]:
     try:
-        return within(schema, known)
+        return reduced_schema(schema, known)
     except InexpressibleError:
         assume(False)
         raise
@@ -100,9 +100,9 @@ def test_no_keyword_leaves_that_is_not_known(schema: Any) -> None:
 @pytest.mark.parametrize("word", sorted(BOUNDS - {"minimum", "format"}))
 def test_a_bound_that_is_not_known_is_said_in_the_description(word: str) -> None:
     """After what stands there already."""
-    left = within({"type": "string", "description": "A name.", word: 3}, SOME)
+    left = reduced_schema({"type": "string", "description": "A name.", word: 3}, SOME)
     assert left == {"type": "string", "description": f"A name.\n{word}: 3"}
-    assert not is_said_whole({"properties": {"a": {"type": "string", word: 3}}}, SOME)
+    assert not is_lossless({"properties": {"a": {"type": "string", word: 3}}}, SOME)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_bound_that_is_not_known_is_said_in_the_description(word: str) -> None
 )
 def test_a_reference_stands_alone(given_: Any, left: Any) -> None:
     """What is said beside it goes around it. Values and names are left as they are."""
-    assert within(given_, SOME) == left
+    assert reduced_schema(given_, SOME) == left
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_reference_stands_alone(given_: Any, left: Any) -> None:
 def test_what_is_built_of_unknown_keywords_is_not_said_in_part(schema: Any) -> None:
     """It is asked for in words."""
     with pytest.raises(InexpressibleError):
-        within(schema, SOME)
+        reduced_schema(schema, SOME)
 
 
 def test_a_root_that_is_a_reference_is_put_in_its_place() -> None:
@@ -181,6 +181,6 @@ def test_the_callers_own_keywords_are_taken_out_of_the_words_too(schema: Any) ->
 def test_a_schema_that_is_known_whole_is_said_so() -> None:
     """Then the provider guarantees all of it."""
     schema: Mapping[str, Any] = {"properties": {"a": {"minimum": 1, "x-a": 1}, "minLength": {"format": "date"}}}
-    assert is_said_whole(schema, SOME)
-    assert not is_said_whole({"items": {"format": "uri"}}, SOME)
-    assert not is_said_whole({"oneOf": []}, SOME)
+    assert is_lossless(schema, SOME)
+    assert not is_lossless({"items": {"format": "uri"}}, SOME)
+    assert not is_lossless({"oneOf": []}, SOME)

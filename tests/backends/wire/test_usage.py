@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm.backends import AnthropicBackend, GoogleBackend, HTTPBackend, OpenAIBackend, OpenRouterBackend
 from complaint_llm.backends.wire.usage import MOST_TOKENS, UsageReader, tier_of, token_count
 from complaint_llm.messages import InferenceOutput, TokenUsage
+from tests.wire_messages import ask, chat, chunk, done, read, sse
 
 CHAT = OpenAIBackend(api_key="k", model="m", api="chat")
 RESPONSES = OpenAIBackend(api_key="k", model="m", api="responses")

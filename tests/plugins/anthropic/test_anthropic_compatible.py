@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from complaint_llm_plugins.backends.anthropic.schema import InexpressibleError, strict_schema
-from wires import ask, done, read
 
 from complaint_llm.backends import AnthropicBackend
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import ToolCallDelta
+from tests.wire_messages import ask, done, read
 
 CLAUDE = AnthropicBackend(api_key="sk-ant-secret", model="claude-sonnet-4-5")
 START = {"type": "message_start", "message": {"model": "local", "usage": {"input_tokens": 3}}}

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from official_types import check_anthropic
 
 from complaint_llm.backends import AnthropicBackend
 from complaint_llm.messages import ImagePart, Message, TextPart, ToolCall
 from complaint_llm.testing import FaultyServer, Reply
+from tests.official_types import check_anthropic
 
 CALL = {"type": "tool_use", "id": "t1", "name": "f", "input": {}}
 THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "S"}

@@ -19,7 +19,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Done, Message, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 TOOL = {
     "name": "search",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from wires import ask
 
 from complaint_llm.backends import CerebrasBackend
 from complaint_llm.exceptions import AuthenticationError
+from tests.wire_messages import ask
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 
 def test_its_parameters_have_its_names() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import agent_cli
 import pytest
+
+from tests import agent_cli
 
 
 @pytest.mark.peer("claude")

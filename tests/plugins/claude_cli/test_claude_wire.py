@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.backends import Request
-from complaint_llm.backends.command import Failure, Finished
+from complaint_llm.backends.command import Failure, ProgramResult
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput, Message, TokenUsage
@@ -57,7 +57,7 @@ def _request(*messages: Message, **keys: Any) -> Request:
 
 def _read(backend: ClaudeCLIBackend, tmp_path: Path, **changes: Any) -> InferenceOutput | Failure | None:
     written = json.dumps({**ANSWER, **changes}).encode()
-    return backend.read_answer(Finished(0, written, b""), tmp_path, _request())
+    return backend.read_answer(ProgramResult(0, written, b""), tmp_path, _request())
 
 
 def test_the_prompt_includes_what_was_read_from_and_written_to_the_cache() -> None:

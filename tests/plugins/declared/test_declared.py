@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from complaint_llm_plugins.backends.declared import plugin
 from complaint_llm_plugins.backends.openai import plugin as openai_plugin
-from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm.backends import BackendType
-from complaint_llm.backends.declared import derived
+from complaint_llm.backends.declared import derive_type
 from complaint_llm.exceptions import ConfigError
+from tests.wire_messages import ask, chat, chunk, done, read, sse
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 FOLDER = Path(plugin.__file__).parent
 DECLARED = {declared.name: declared for declared in plugin.complaint_llm_backend_types()}
@@ -24,7 +24,7 @@ OPENAI = openai_plugin.complaint_llm_backend_types()[0]
 
 
 def complete(name: str) -> BackendType:
-    return derived(DECLARED[name], OPENAI)
+    return derive_type(DECLARED[name], OPENAI)
 
 
 def backend(name: str, **keys: Any) -> Any:

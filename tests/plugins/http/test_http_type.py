@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from complaint_llm_plugins.backends.http.backend import TemplateBackend
-from complaint_llm_plugins.backends.http.template import UNSET, Template, resolve
+from complaint_llm_plugins.backends.http.template import UNSET, BodyTemplate, resolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from complaint_llm.backends.wire.parameters import KEY
+from complaint_llm.backends.wire.parameters import UNSUPPORTED
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
 from complaint_llm.request import Request, as_messages
@@ -69,7 +69,7 @@ def test_a_parameter_without_a_place_in_the_template_is_unsupported() -> None:
     asked = request(params={"temperature": 0.1, "top_k": 3})
     lenient = backend({"q": "{prompt}", "t": "{temperature}"}, unsupported_parameters="drop")
     assert lenient.encode(asked).body == {"q": "hi", "t": 0.1}
-    assert lenient.decode({"answer": "a"}, asked).metadata == {KEY: ["top_k"]}
+    assert lenient.decode({"answer": "a"}, asked).metadata == {UNSUPPORTED: ["top_k"]}
     strict = backend({"q": "{prompt}", "t": "{temperature}"}, unsupported_parameters="error")
     with pytest.raises(InvalidRequestError, match="top_k"):
         strict.encode(asked)
@@ -137,7 +137,7 @@ def test_any_answer_is_a_text_or_a_format_error(payload: Any, pointer: str) -> N
 @given(JSON)
 def test_any_template_is_filled_or_refused_by_its_place(template: Any) -> None:
     try:
-        filled = Template(template, frozenset(("prompt",))).fill({"prompt": "x"})
+        filled = BodyTemplate(template, frozenset(("prompt",))).fill({"prompt": "x"})
     except ValueError as error:
         assert str(error).startswith("/")  # noqa: PT017
     else:

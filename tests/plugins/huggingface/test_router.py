@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wires import ask
 
 from complaint_llm.backends import EmbeddingRequest, HuggingFaceBackend
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, ResponseFormatError
+from tests.wire_messages import ask
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 HUB = HuggingFaceBackend(api_key="hf_secret")
 TEXTS = EmbeddingRequest(("a", "b"), Deadline(60), CancelToken(), "sentence-transformers/all-MiniLM-L6-v2")

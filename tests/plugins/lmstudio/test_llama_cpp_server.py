@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import free_port, need_peer
 
 from complaint_llm import Mediator
 from complaint_llm.backends import LMStudioBackend
 from complaint_llm.exceptions import AuthenticationError
 from complaint_llm.messages import Done
+from tests.peers import free_port, need_peer
 
 KEY = "tok-llama-1"
 SAME = {"max_tokens": 20, "seed": 7, "temperature": 0.5}
@@ -26,7 +26,7 @@ SAME = {"max_tokens": 20, "seed": 7, "temperature": 0.5}
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     need_peer("llama-cpp-server")
-    from tiny_gguf import build
+    from tests.tiny_gguf import build
 
     model = tmp_path_factory.mktemp("model") / "tiny.gguf"
     build(model)

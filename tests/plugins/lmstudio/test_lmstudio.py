@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from wires import ask
 
 from complaint_llm.backends import LMStudioBackend
 from complaint_llm.request import as_response_format
+from tests.wire_messages import ask
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 
 @pytest.mark.parametrize(

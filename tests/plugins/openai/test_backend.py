@@ -6,11 +6,11 @@ import logging
 from typing import Any
 
 import pytest
-from wires import ask, chat
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import ConfigError, InvalidRequestError
 from complaint_llm.request import as_response_format
+from tests.wire_messages import ask, chat
 
 
 @pytest.fixture(autouse=True)

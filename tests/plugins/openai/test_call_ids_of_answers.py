@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from wires import chat, chunk, sse
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.messages import Done, InferenceOutput, Message, ToolCallEnd, ToolCallStart
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_messages import chat, chunk, sse
 
 GIVEN: dict[str, list[str | None]] = {
     "none": [None, None, None],

@@ -21,7 +21,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Done, TextDelta, Tool, ToolCallEnd, ToolCallStart
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 APIS = pytest.mark.parametrize("api", ["chat", "responses"])
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8

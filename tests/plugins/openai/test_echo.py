@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from complaint_llm_plugins.backends.openai.echo import joined
+from complaint_llm_plugins.backends.openai.echo import join_pieces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wires import chat, chunk, sse
 
 from complaint_llm import Mediator, Message
 from complaint_llm.messages import Done
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_messages import chat, chunk, sse
 
 CALLS = [
     {"id": f"abcdefgh{at}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for at in range(2)
@@ -201,11 +201,11 @@ def test_a_text_in_pieces_is_that_text(text: str, data: Any) -> None:
     """In a field of its own, as an entry with an index, and as a part within a part."""
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert joined(pieces) == text
+    assert join_pieces(pieces) == text
     entries = [[{"type": "reasoning.text", "text": piece, "index": 0}] for piece in pieces]
-    assert joined(entries) == [{"type": "reasoning.text", "text": text, "index": 0}]
+    assert join_pieces(entries) == [{"type": "reasoning.text", "text": text, "index": 0}]
     thoughts = [[{"type": "thinking", "thinking": [{"type": "text", "text": piece}]}] for piece in pieces]
-    assert joined(thoughts) == [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+    assert join_pieces(thoughts) == [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
 
 
 @pytest.mark.parametrize(
@@ -226,5 +226,5 @@ def test_a_text_in_pieces_is_that_text(text: str, data: Any) -> None:
 def test_entries_of_their_own_stay_apart(entries: list[Any]) -> None:
     """Another index, id or kind is another entry; what is no text is never put together."""
     wanted = [{"type": "text", "text": entry} if isinstance(entry, str) else entry for entry in entries]
-    assert joined([[entry] for entry in entries]) == wanted
-    assert joined([entries]) == entries, "a whole answer is as it is"
+    assert join_pieces([[entry] for entry in entries]) == wanted
+    assert join_pieces([entries]) == entries, "a whole answer is as it is"

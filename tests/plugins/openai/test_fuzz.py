@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from wires import ask, chat, chunk
 
 from complaint_llm.backends import HuggingFaceBackend, OpenAIBackend, OpenRouterBackend
 from complaint_llm.backends.wire.status_table import WireError
@@ -18,6 +17,7 @@ from complaint_llm.exceptions import BackendError
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.transport import ServerSentEvent
 from tests.sampled import sampled
+from tests.wire_messages import ask, chat, chunk
 
 CHAT = OpenAIBackend(api_key="sk-secret-1", model="m")
 RESPONSES = OpenAIBackend(api_key="sk-secret-1", model="m", api="responses")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from wires import ask
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import RateLimitError
 from complaint_llm.messages import ImagePart, Message
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_messages import ask
 
 
 def test_a_data_url_says_base64_in_any_case() -> None:

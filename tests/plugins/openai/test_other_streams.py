@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm.backends import OpenAIBackend, OpenRouterBackend
 from complaint_llm.exceptions import (
@@ -20,6 +19,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import TextDelta
 from complaint_llm.testing import FaultyServer, Reply
+from tests.wire_messages import ask, chat, chunk, done, read, sse
 
 GPT = OpenAIBackend(api_key="sk-secret-1", model="gpt-5.4")
 JSON = {"Content-Type": "application/json; charset=utf-8"}

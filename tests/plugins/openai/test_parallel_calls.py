@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import ResponseFormatError
 from complaint_llm.messages import ToolCallDelta, ToolCallEnd, ToolCallStart
+from tests.wire_messages import ask, chat, chunk, done, read, sse
 
 GPT = OpenAIBackend(api_key="sk-secret-1", model="m")
 Call = tuple[str, str, str]

@@ -8,12 +8,12 @@ from typing import Any, get_args
 
 import pytest
 from complaint_llm_plugins.backends.openai.response_items import KINDS
-from official_types import check_responses
-from peers import need_peer
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.messages import Done, InferenceOutput, Message
 from complaint_llm.testing import FaultyServer, Reply
+from tests.official_types import check_responses
+from tests.peers import need_peer
 
 Item = dict[str, Any]
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
 import pytest
-from peers import need_peer
-from shapes import SHAPES, DescribedReference, Free, Party, Quoted, Tuple
-from wires import ask, done, read, sse
 
 from complaint_llm.backends import EmbeddingRequest, OpenAIBackend
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.messages import ImagePart, Message, TextPart, Tool, ToolCall
 from complaint_llm.request import Request, as_response_format
+from tests.peers import need_peer
+from tests.pydantic_models import MODELS, DescribedReference, Free, Party, Quoted, Tuple
+from tests.wire_messages import ask, done, read, sse
 
 SCHEMA = {"type": "object", "properties": {"claims": {"type": "array", "items": {"type": "string"}}}}
 CONVERSATION = [
@@ -129,7 +129,7 @@ def faults(schema: Any, place: str = "") -> list[str]:
     return found + (faults(schema["items"], f"{place}/items") if "items" in schema else [])
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("shape", MODELS, ids=lambda shape: shape.__name__)
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_a_schema_made_by_pydantic_leaves_as_strict_mode_takes_it(shape: Any, api: str) -> None:
     """Descriptions beside references, options, defaults, recursion, bounds, x- keywords. What strict mode has no words
@@ -154,7 +154,7 @@ def test_a_schema_made_by_pydantic_leaves_as_strict_mode_takes_it(shape: Any, ap
 
 
 @pytest.mark.parametrize(
-    "shape", [shape for shape in SHAPES if shape not in (Free, Tuple)], ids=lambda shape: shape.__name__
+    "shape", [shape for shape in MODELS if shape not in (Free, Tuple)], ids=lambda shape: shape.__name__
 )
 def test_strict_mode_holds_answers_to_what_the_sdk_would_hold_them_to(shape: Any) -> None:
     """Names and order of all properties, at each level, are those of the SDK's own strict schema."""

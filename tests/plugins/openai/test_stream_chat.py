@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wires import ask, chunk, done, read, sse
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import ContentFilterError, RateLimitError, ResponseFormatError
@@ -22,6 +21,7 @@ from complaint_llm.messages import (
     ToolCallEnd,
     ToolCallStart,
 )
+from tests.wire_messages import ask, chunk, done, read, sse
 
 GPT = OpenAIBackend(api_key="sk-secret-1", model="gpt-5.4")
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}

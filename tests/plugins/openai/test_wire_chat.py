@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import pytest
-from wires import ask, chat
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import (
@@ -22,6 +21,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import ImagePart, Message, TextPart, TokenUsage, Tool, ToolCall
 from complaint_llm.request import Request, as_response_format
+from tests.wire_messages import ask, chat
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wires import ask, done, read, sse
 
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.exceptions import ContentFilterError, QuotaExceededError, ResponseFormatError, ServerError
@@ -28,6 +27,7 @@ from complaint_llm.messages import (
     ToolCallStart,
 )
 from complaint_llm.request import as_response_format
+from tests.wire_messages import ask, done, read, sse
 
 GPT = OpenAIBackend(api_key="sk-secret-1", model="gpt-5.4", api="responses")
 CALL_1 = ToolCall("c1", "f", {"x": 1}, '{"x":1}')

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wires import ask, chat, chunk, done, read, sse
 
 from complaint_llm.backends import OpenRouterBackend
 from complaint_llm.backends.wire.status_table import make_error
@@ -21,9 +20,10 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from complaint_llm.messages import Message, Tool, ToolCallStart
+from tests.wire_messages import ask, chat, chunk, done, read, sse
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 ROUTER = OpenRouterBackend(api_key="sk-or-secret", model="mistralai/mistral-large")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from peers import need_peer
-from tiny_gguf import build
 
 from complaint_llm.testing import BackendConformance
+from tests.peers import need_peer
+from tests.tiny_gguf import build
 
 
 @pytest.mark.peer("llama.cpp")

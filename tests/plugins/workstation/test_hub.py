@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import pytest
 from complaint_llm_plugins.backends.workstation.backend import WorkstationBackend
-from peers import free_port, need_peer
-from tiny_gguf import build
+
+from tests.peers import free_port, need_peer
+from tests.tiny_gguf import build
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 STEP = 10 * 1024 * 1024

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from peers import need_peer
-from tiny_gguf import build
 
 from complaint_llm.backends import WorkstationBackend
 from complaint_llm.exceptions import (
@@ -26,6 +24,8 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
 )
 from complaint_llm.testing.steady_clock import SteadyClock
+from tests.peers import need_peer
+from tests.tiny_gguf import build
 
 pytestmark = pytest.mark.peer("llama.cpp")
 

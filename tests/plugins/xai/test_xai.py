@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wires import ask
 
 from complaint_llm.backends import XAIBackend
 from complaint_llm.backends.wire.status_table import make_error
 from complaint_llm.exceptions import InvalidRequestError
+from tests.wire_messages import ask
 
 if TYPE_CHECKING:
-    from peers import AIMock
+    from tests.peers import AIMock
 
 
 def sent(model: str, **keys: Any) -> dict[str, Any]:

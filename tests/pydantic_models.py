@@ -98,7 +98,7 @@ class Constant(BaseModel):
     on: Literal[True] = True
 
 
-SHAPES: tuple[type[BaseModel], ...] = (
+MODELS: tuple[type[BaseModel], ...] = (
     *(DescribedReference, Defaults, Optionals, Bounds, Comment, Thread, Quoted, Union, Discriminated, Nested),
     *(Free, Tuple, Constant),
 )

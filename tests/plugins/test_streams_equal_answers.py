@@ -9,8 +9,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_answers import WIRES, Said, event, in_one
-from wires import ask, done, read
 
 from complaint_llm.backends import StreamDecoder
 from complaint_llm.exceptions import BackendError
@@ -24,6 +22,8 @@ from complaint_llm.messages import (
     ToolCallStart,
 )
 from tests.sampled import sampled
+from tests.wire_answers import WIRES, Said, event, in_one
+from tests.wire_messages import ask, done, read
 
 TEXT = st.text(st.sampled_from('ab \n<>/think`"{}😀é世'), max_size=30)
 ARGUMENTS = st.dictionaries(st.text("xy😀", max_size=2), st.text('a"}{\\😀\n', max_size=6) | st.integers(), max_size=3)
@@ -71,7 +71,7 @@ def test_a_stream_is_its_whole_answer(name: str, said: Said, data: st.DataObject
     stream = b"".join(wire.events(said, cut))
     places = sorted({0, len(stream), *data.draw(st.lists(st.integers(0, len(stream)), max_size=5))})
     chunks = [stream[a:b] for a, b in pairwise(places)]
-    whole = outcome(lambda: wire.backend.decode(json.loads(json.dumps(wire.whole(said))), ask()))
+    whole = outcome(lambda: wire.backend.decode(json.loads(json.dumps(wire.answer_body(said))), ask()))
     events: list[StreamEvent] = []
     streamed = outcome(lambda: done(events_into(events, wire.backend.decoder(ask(stream=True)), chunks)))
     assert streamed == whole
@@ -141,7 +141,7 @@ def test_heartbeats_mean_nothing(name: str, beat: bytes) -> None:
     events = wire.events(SPOKEN, list)
     stream = beat + beat.join(events) + beat
     assert shown(done(read(wire.backend.decoder(ask(stream=True)), [stream]))) == shown(
-        wire.backend.decode(wire.whole(SPOKEN), ask())
+        wire.backend.decode(wire.answer_body(SPOKEN), ask())
     )
 
 
@@ -192,7 +192,7 @@ def test_an_end_mark_ends_the_answer_or_means_nothing(name: str, mark: bytes) ->
     wire = WIRES[name]
     events = [each for each in wire.events(SPOKEN, in_one) if b"[DONE]" not in each]
     output = done(read(wire.backend.decoder(ask(stream=True)), [b"".join(events) + mark]))
-    assert shown(output) == shown(wire.backend.decode(wire.whole(SPOKEN), ask()))
+    assert shown(output) == shown(wire.backend.decode(wire.answer_body(SPOKEN), ask()))
 
 
 @pytest.mark.parametrize("mark", [mark for mark in MARKS if mark.endswith(b"\n")], ids=repr)

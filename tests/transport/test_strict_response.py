@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from complaint_llm.transport.connection import KeptReader
 from complaint_llm.transport.failures import UnusableAnswer
-from complaint_llm.transport.reply import Reply
+from complaint_llm.transport.strict_response import StrictResponse
 
 
 class Pieces(io.RawIOBase):
@@ -42,7 +42,7 @@ class Wired:
 
 def outcome(data: bytes, size: int) -> tuple[object, ...]:
     """What is read of an answer whose bytes come ``size`` at a time: its parts, or the kind and text of its error."""
-    reply = Reply(Wired(data, size), "POST")  # type: ignore[arg-type]
+    reply = StrictResponse(Wired(data, size), "POST")  # type: ignore[arg-type]
     try:
         reply.begin()
     except (UnusableAnswer, http.client.RemoteDisconnected) as error:
@@ -78,7 +78,7 @@ heads = st.lists(st.tuples(lines, ends), max_size=8).map(lambda parts: b"".join(
 
 @given(heads, st.integers(1, 40))
 def test_a_head_that_comes_at_once_is_read_as_one_that_comes_in_pieces(head: bytes, size: int) -> None:
-    """Cutting up a head that lies in the buffer as a whole is a short way to the same result, errors included."""
+    """However the network cuts a head, the result is the same, errors included."""
     assert outcome(head, 65536) == outcome(head, size)
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import http.client
-import re
 from typing import TYPE_CHECKING
 
 from complaint_llm.transport.connection import BUFFER, Connection
 from complaint_llm.transport.failures import UnusableAnswer
 from complaint_llm.transport.fields import Fields
+from complaint_llm.transport.inflate import Inflater
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from complaint_llm.transport.inflate import Inflater
-
-_BLANK = re.compile(rb"\n\r?\n").search
-
 MAX_HEAD = 256 * 1024
 """Bytes of status line and headers, those of interim answers included."""
 
+MAX_LINES = 1000
+"""Lines of them; the standard library takes 100 headers."""
 
-class Reply(http.client.HTTPResponse):
-    """One answer. The standard library frames the body; the head is read here: its parser is made for mail, takes a
-    third of a request's time, stops at interim answers, and takes a head that is cut off for a whole one.
+
+class StrictResponse(http.client.HTTPResponse):
+    """One answer. The standard library frames the body; the head is read here: its own parser is made for mail, stops
+    at interim answers, and takes a head that is cut off for a whole one.
     """
 
     chunked: bool
@@ -33,6 +32,7 @@ class Reply(http.client.HTTPResponse):
     def __init__(self, connection: Connection, method: str) -> None:
         super().__init__(connection, method=method)  # type: ignore[arg-type]  # only makefile is called
         self._room = MAX_HEAD
+        self._lines_left = MAX_LINES
         self.fields = Fields({})
 
     def begin(self) -> None:
@@ -50,18 +50,9 @@ class Reply(http.client.HTTPResponse):
 
     def _lines(self) -> Iterator[str]:
         """The lines of a head, without their line feeds and without the blank line at its end."""
-        blank = _BLANK(self.fp.peek())
-        if blank is None:
-            return self._lines_as_they_come()
-        # It lies there as a whole, as most heads do: cut up at once.
-        self._take(blank.end())
-        head: bytes = self.fp.read(blank.end())
-        return iter(head[: blank.start()].decode("latin-1").split("\n"))
-
-    def _lines_as_they_come(self) -> Iterator[str]:
         begun = False
         while (line := self.fp.readline(self._room + 1)) not in (b"\r\n", b"\n") or not begun:
-            self._take(len(line))
+            self._count_head(len(line))
             if line[-1:] != b"\n":
                 if line or self._room < MAX_HEAD:
                     raise UnusableAnswer("it is cut off inside the headers")
@@ -69,10 +60,11 @@ class Reply(http.client.HTTPResponse):
             begun = True
             yield line[:-1].decode("latin-1")
 
-    def _take(self, size: int) -> None:
+    def _count_head(self, size: int) -> None:
         self._room -= size
-        if self._room < 0:
-            raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes")
+        self._lines_left -= 1
+        if self._room < 0 or self._lines_left < 0:
+            raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes or {MAX_LINES} lines")
 
     def _frame(self, encoding: str | None, length: str | None) -> None:
         """How the body ends (RFC 9112, 6.3). What could be read in two ways is refused."""
@@ -110,67 +102,63 @@ def _status(line: str) -> tuple[str, int]:
 
 
 def _field_values(lines: Iterator[str]) -> dict[str, str]:
-    values: dict[str, str] = {}
+    """The values of headers by their names in small letters; those of one name are joined as a list (RFC 9110, 5.3)."""
+    values: dict[str, list[str]] = {}
     name = ""
     for line in lines:
         if line[0] in " \t" and name:
-            values[name] += " " + line.strip()  # a folded line belongs to the one before
+            values[name].append(f" {line.strip()}")  # a folded line belongs to the one before
             continue
         name, colon, value = line.partition(":")
         if not colon:
             raise UnusableAnswer("one of its headers has no colon")
         name, value = name.strip().lower(), value.strip()
-        values[name] = f"{values[name]}, {value}" if name in values else value
-    return values
+        if name in values:
+            values[name].append(f", {value}")
+        else:
+            values[name] = [value]
+    return {name: "".join(parts) for name, parts in values.items()}
 
 
 class Body:
     """The bytes of an answer's body, decompressed, at most ``limit`` of them. Used by one thread."""
 
-    __slots__ = ("_got", "_inflater", "_limit", "_reply", "ended")
+    __slots__ = ("_inflater", "_limit", "_received", "_reply", "ended")
 
-    def __init__(self, reply: Reply, limit: int) -> None:
+    def __init__(self, reply: StrictResponse, limit: int) -> None:
         self._reply = reply
         self._limit = limit
-        self._got = 0
+        self._received = 0
         self._inflater: Inflater | None = None
         self.ended = False
         encoding = reply.fields.get("content-encoding")
         if encoding and encoding.lower() != "identity":
-            from complaint_llm.transport.inflate import Inflater
-
             self._inflater = Inflater(encoding.lower(), limit)
 
-    def whole(self) -> bytes:
+    def read_all(self) -> bytes:
         """All that is left. Raises UnusableAnswer if that is too much or damaged, http.client.IncompleteRead if cut."""
         reply = self._reply
         length = reply.length
-        if length is not None and length + self._got > self._limit:
+        if length is not None and length + self._received > self._limit:
             raise self._too_large()
-        if length is None:
-            return self._taken(reply.read(self._limit - self._got + 1), ended=True)
-        # What HTTPResponse.read comes to for a length that is known, without its steps on the way.
-        data: bytes = reply.fp.read(length) if length else b""
-        if len(data) < length:
-            raise http.client.IncompleteRead(data, length - len(data))
-        reply.length = 0
-        return self._taken(data, ended=True)
+        data = reply.read() if length is not None else reply.read(self._limit - self._received + 1)
+        return self._decompress(data, ended=True)
 
-    def piece(self) -> bytes:
-        """What comes next, as soon as it comes; empty at the end. Raises as ``whole``."""
+    def read_piece(self) -> bytes:
+        """What comes next, as soon as it comes; empty at the end. Raises as ``read_all``."""
         reply = self._reply
         while not self.ended:
             data: bytes = reply.read1(BUFFER)
             if not data and reply.length:
                 raise http.client.IncompleteRead(b"", reply.length)
-            data = self._taken(data, ended=not data or reply.length == 0)
+            data = self._decompress(data, ended=not data or reply.length == 0)
             if data:
                 return data
         return b""
 
-    def _taken(self, data: bytes, *, ended: bool) -> bytes:
-        self._got += len(data)
-        if self._got > self._limit:
+    def _decompress(self, data: bytes, *, ended: bool) -> bytes:
+        self._received += len(data)
+        if self._received > self._limit:
             raise self._too_large()
         if self._inflater is not None:
             data = self._inflater.feed(data)
@@ -183,7 +171,7 @@ class Body:
         return UnusableAnswer(f"it is larger than {self._limit} bytes")
 
 
-def is_reusable(reply: Reply, connection: Connection) -> bool:
+def is_reusable(reply: StrictResponse, connection: Connection) -> bool:
     """Whether another request may follow on this connection, the body having been read."""
     return not (reply.will_close or connection.raw.ended or connection.closed or connection.aborted)
 

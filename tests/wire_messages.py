@@ -1,4 +1,4 @@
-"""Requests and answers for tests of wires."""
+"""Requests as a wire gets them, and the bodies and events of OpenAI's chat completions."""
 
 from __future__ import annotations
 

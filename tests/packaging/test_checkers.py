@@ -1,0 +1,101 @@
+"""What checkers know of an installed wheel: the names of the toolkit and the classes of the built-in types."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.test_distributions import LEFT_OUT, ROOT, build
+
+# One worker builds for all of them.
+pytestmark = pytest.mark.xdist_group("distributions")
+
+RIGHT = """
+from complaint_llm import Mediator
+from complaint_llm.backends import AnthropicBackend, HTTPBackend, OpenAIBackend, Request, WireRequest, make_strategy
+from complaint_llm.backends.wire import StreamAccumulator, as_text
+
+
+class Office(HTTPBackend):
+    def encode(self, request: Request) -> WireRequest:
+        return WireRequest("/answer", {"prompt": request.messages[-1].text})
+
+
+openai: OpenAIBackend = OpenAIBackend(api_key="sk-none", model="m")
+said: str = as_text("yes", "text")
+with Mediator([openai, AnthropicBackend(api_key="sk-none"), Office(base_url="http://127.0.0.1:1")]) as mediator:
+    answer: str = mediator.generate("Is it?")
+StreamAccumulator().text(answer)
+"""
+WRONG = [
+    "from complaint_llm.backends import OpenAiBackend",
+    "from complaint_llm.backends import Backends",
+    "from complaint_llm.backends.wire import StreamAcumulator",
+    "from complaint_llm.backends.wire import as_txt",
+    "from complaint_llm.backends import OpenAIBackend; OpenAIBackend(model='m').generat('x')",
+    "from complaint_llm.backends import WireRequest; WireRequest(pth='/x', body=None)",
+    "from complaint_llm.backends import Secret; Secret('x').revel()",
+    "from complaint_llm.backends import Deadline; Deadline('soon')",
+    "from complaint_llm.backends.wire import as_text; as_text('x', 1)",
+    "from complaint_llm.backends.wire import Family; Family({}).facts",
+]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the built wheel in it, and nothing else."""
+    folder = tmp_path_factory.mktemp("checkers")
+    source = folder / "tree"
+    shutil.copytree(ROOT, source, ignore=LEFT_OUT)
+    wheel = build(source, "wheel", folder / "out")
+    made = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], check=True)
+    (site,) = (made / "lib").glob("python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    return made
+
+
+def errors_of_mypy(environment: Path, script: Path) -> set[int]:
+    """The lines of a script in which mypy finds an error."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--no-error-summary"]
+    command += ["--python-executable", str(environment / "bin" / "python"), "--no-color-output", script.name]
+    done = subprocess.run(command, cwd=script.parent, capture_output=True, text=True, check=False)
+    found = [line.split(":", 3) for line in done.stdout.splitlines() if ": error:" in line]
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return {int(line) for name, line, *_ in found if name == script.name}
+
+
+def errors_of_pyright(environment: Path, script: Path) -> set[int]:
+    """The same of pyright."""
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", str(environment / "bin" / "python")]
+    done = subprocess.run(
+        [*command, script.name], cwd=script.parent, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    return {each["range"]["start"]["line"] + 1 for each in found if each["severity"] == "error"}
+
+
+CHECKERS = {"mypy": errors_of_mypy, "pyright": errors_of_pyright}
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_a_checker_knows_the_names_and_refuses_misspelt_ones(checker: str, environment: Path, tmp_path: Path) -> None:
+    """A right script has no error, a wrong one has one for each of its lines."""
+    if importlib.util.find_spec(checker) is None:
+        pytest.skip(f"{checker} is not installed: pip install {checker}")
+    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
+    right.write_text(RIGHT, encoding="utf-8")
+    wrong.write_text("\n".join(WRONG) + "\n", encoding="utf-8")
+    assert CHECKERS[checker](environment, right) == set()
+    assert CHECKERS[checker](environment, wrong) == set(range(1, len(WRONG) + 1))
