@@ -79,7 +79,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Imported when first touched: a script that needs only one name pays for that one.
-    from importlib import import_module
+    from importlib import import_module  # cold start: importlib
 
     if name == "exceptions":
         return import_module("complaint_llm.exceptions")

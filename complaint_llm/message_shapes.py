@@ -122,7 +122,7 @@ def part_fields(given: Any) -> PartFields:
 
 def parse_arguments(raw: str) -> Mapping[str, Any] | None:
     """A tool call's argument text as an object; None if it is no JSON object. An empty text is an empty object."""
-    from complaint_llm import bounded_json
+    from complaint_llm import bounded_json  # cold start: json
 
     if not raw.strip():
         return {}
@@ -144,7 +144,7 @@ def arguments_text(arguments: Mapping[str, Any] | None, raw: str) -> str:
 
 
 def _dumped(arguments: Mapping[str, Any]) -> str:
-    import json
+    import json  # cold start: json
 
     return json.dumps(dict(arguments), ensure_ascii=False)
 
@@ -231,7 +231,7 @@ def _image(given: Mapping[str, Any]) -> PartFields:
 
 def _bytes(text: str) -> bytes:
     """An image as JSON carries it: in base64."""
-    from base64 import b64decode
+    from base64 import b64decode  # cold start: base64
 
     try:
         return b64decode(text, validate=True)

@@ -142,7 +142,7 @@ class Message(NamedTuple):
 def _part_dict(part: Part) -> dict[str, Any]:
     found = {"type": part.type, **{name: value for name, value in part._asdict().items() if value is not None}}
     if isinstance(part, ImagePart) and part.data is not None:
-        from base64 import b64encode
+        from base64 import b64encode  # cold start: base64
 
         found["data"] = b64encode(part.data).decode("ascii")
     return found

@@ -124,17 +124,17 @@ def price_list() -> PriceList:
 def _installed(snapshot: str) -> PriceList | None:
     """The installed genai-prices, imported only if it is newer than what the snapshot was made from: that takes longer
     than most requests' own work."""
-    from importlib.util import find_spec
+    from importlib.util import find_spec  # extra: prices
 
     if find_spec("genai_prices") is None:
         return None
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, version  # extra: prices
 
     try:
         source = f"genai-prices {version('genai-prices')}"
         if _numbers(source) <= _numbers(snapshot):
             return None
-        from complaint_llm import price_package
+        from complaint_llm import price_package  # extra: prices
 
         addresses = price_package.addresses()
         for provider in addresses:

@@ -196,7 +196,7 @@ def _schema_of_model(model: Any) -> dict[str, Any]:
 
     ``model_rebuild`` replaces the core schema by which pydantic validates, so that tells whether it is still right.
     """
-    import json
+    import json  # cold start: json
 
     core = getattr(model, "__pydantic_core_schema__", None)
     known = _MODEL_SCHEMAS.get(model)
@@ -224,7 +224,7 @@ def _tool(item: ToolLike, place: int) -> Tool:
             return Tool(inner["name"], str(inner.get("description", "")), inner.get("parameters"))
         raise _bad(f"tool {place} has no name")
     if callable(item):
-        from complaint_llm.json_schema.from_function import tool_from_function
+        from complaint_llm.json_schema.from_function import tool_from_function  # cold start: inspect
 
         return tool_from_function(item)
     raise _bad(f"tool {place} is a {type(item).__name__}, not a Tool, a dict or a function")

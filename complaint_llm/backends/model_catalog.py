@@ -64,6 +64,7 @@ class ModelCatalog:
     ) -> Bound:
         """The most that an attempt can cost; ``longest`` is the most tokens of an answer without a maximum, where the
         list does not say; see ``bounds.bound_of``."""
+        # cold start: prices
         from complaint_llm.backends.bounds import bound_of
         from complaint_llm.prices import billing_rule
 
@@ -88,7 +89,7 @@ class ModelCatalog:
     def cost(self, model: str, usage: TokenUsage, extra_body: Mapping[str, Any]) -> float | None:
         """US dollars of an answer; None where the request asked for what the answer does not tell the price of."""
         if usage.service_tier is None and extra_body:
-            from complaint_llm.backends.bounds import untold_fee
+            from complaint_llm.backends.bounds import untold_fee  # cold start: prices
 
             if untold_fee(extra_body):
                 return None
@@ -98,7 +99,7 @@ class ModelCatalog:
         provider = self._provider()
         found: ModelInfo | None = None
         if provider is not None:
-            from complaint_llm.prices import model_facts, today
+            from complaint_llm.prices import model_facts, today  # cold start: prices
 
             found = model_facts(provider, model, today())
         info = (found or ModelInfo(model, self._type))._replace(provider=self._type, capabilities=self._capabilities)

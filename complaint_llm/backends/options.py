@@ -83,7 +83,7 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
     key."""
     for key in keys:
         if key not in COMMON_KEYS:
-            from complaint_llm.json_schema.problems import nearest
+            from complaint_llm.json_schema.problems import nearest  # cold start: difflib
 
             meant = nearest(key, sorted(COMMON_KEYS))
             raise TypeError(f"{default_id}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))

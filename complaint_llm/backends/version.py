@@ -13,7 +13,7 @@ def plugin_version(module: str) -> str:
 @lru_cache(maxsize=64)
 def _distribution(package: str) -> str:
     # By the top package alone: finding it looks into every installed distribution, a tenth of a second.
-    from importlib.metadata import packages_distributions, version
+    from importlib.metadata import packages_distributions, version  # cold start: metadata
 
     names = packages_distributions().get(package)
     return f"{names[0]} {version(names[0])}" if names else package
