@@ -23,9 +23,9 @@ from pathlib import Path
 from complaint_llm import hookimpl
 from complaint_llm.backends import Backend, BackendType
 from complaint_llm.messages import InferenceOutput, TokenUsage
-from complaint_llm.routing import shared
+from complaint_llm.routing.redis import connection
 
-shared.TIMEOUT = 30.0  # a busy machine's Redis is slow, not gone
+connection.TIMEOUT = 30.0  # a busy machine's Redis is slow, not gone
 
 
 class Noting(Backend):
