@@ -28,47 +28,47 @@ _Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 def encode_raised(error: BaseException) -> str:
     """An error as JSON, whatever it is and holds: one with a strange value inside is told in words."""
     try:
-        return json.dumps(_described(error))
+        return json.dumps(_error_record(error))
     except Exception:  # noqa: BLE001 - what a foreign value raises when it is looked at must not cost the error
-        return json.dumps(_told_in_words(error))
+        return json.dumps(_record_in_words(error))
 
 
 def decode_raised(text: str) -> Exception:
     """The error of ``encode_raised``. Raises ValueError if the text is none."""
     try:
-        return _made(json.loads(text))
+        return _error_of(json.loads(text))
     except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"not an error of a worker: {error}") from error
 
 
-def _described(error: BaseException) -> dict[str, Any]:
+def _error_record(error: BaseException) -> dict[str, Any]:
     kind = next((kind for kind in type(error).__mro__ if _KINDS.get(kind.__name__) is kind), None)
     if kind is None:
-        return _told_in_words(error)
-    facts: dict[str, Any] = {}
-    for name, (encode, _) in _FACTS.items():
+        return _record_in_words(error)
+    fields: dict[str, Any] = {}
+    for name, (encode, _) in _FIELDS.items():
         value = getattr(error, name, None)
         if value is not None and value != getattr(kind, name, None):
-            facts[name] = encode(value)
-    return {"type": kind.__name__, "args": [pack(each) for each in error.args], "facts": facts}
+            fields[name] = encode(value)
+    return {"type": kind.__name__, "args": [pack(each) for each in error.args], "fields": fields}
 
 
-def _made(described: Any) -> ComplaintLLMError:
-    kind = _KINDS[described["type"]]
+def _error_of(record: Any) -> ComplaintLLMError:
+    kind = _KINDS[record["type"]]
     error = kind.__new__(kind)
-    error.args = tuple(unpack(each) for each in described["args"])
-    for name, value in described["facts"].items():
-        setattr(error, name, _FACTS[name][1](value))
+    error.args = tuple(unpack(each) for each in record["args"])
+    for name, value in record["fields"].items():
+        setattr(error, name, _FIELDS[name][1](value))
     return error
 
 
-def _told_in_words(error: BaseException) -> dict[str, Any]:
+def _record_in_words(error: BaseException) -> dict[str, Any]:
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a foreign error whose text cannot be made is still known by its class
         text = "it has no text"
     said = f"the call ended with {type(error).__name__}: {text}"
-    return {"type": BatchError.__name__, "args": [said], "facts": {"results": [], "errors": []}}
+    return {"type": BatchError.__name__, "args": [said], "fields": {"results": [], "errors": []}}
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 _PLAIN: _Codec = (pack, unpack)
 
-_FACTS: Mapping[str, _Codec] = {
+_FIELDS: Mapping[str, _Codec] = {
     **dict.fromkeys(("message", *(name for name in BackendError.__annotations__ if name != "attempts")), _PLAIN),
     "partial": _PLAIN,
     "problems": (_texts, _texts),
@@ -86,8 +86,8 @@ _FACTS: Mapping[str, _Codec] = {
     "token_usage": (lambda usage: usage._asdict(), lambda usage: TokenUsage(**usage)),
     "output": (encode_output, decode_output),
     "errors": (
-        lambda errors: [[pack(key), _described(each)] for key, each in errors.items()],
-        lambda errors: {unpack(key): _made(each) for key, each in errors},
+        lambda errors: [[pack(key), _error_record(each)] for key, each in errors.items()],
+        lambda errors: {unpack(key): _error_of(each) for key, each in errors},
     ),
     "results": (
         lambda results: [None if each is None else encode_output(each) for each in results],

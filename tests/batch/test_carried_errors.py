@@ -177,7 +177,7 @@ def test_a_time_that_is_no_number_arrives():
     assert math.isnan(carried(RateLimitError("x", retry_after=math.nan)).retry_after)  # type: ignore[attr-defined]
 
 
-GOOD = {"type": "ServerError", "args": ["x"], "facts": {"message": "x"}}
+GOOD = {"type": "ServerError", "args": ["x"], "fields": {"message": "x"}}
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ GOOD = {"type": "ServerError", "args": ["x"], "facts": {"message": "x"}}
         json.dumps({**GOOD, "type": "SystemExit"}),
         json.dumps({**GOOD, "type": "os.system"}),
         json.dumps({**GOOD, "type": ["ServerError"]}),
-        json.dumps({**GOOD, "facts": {"__class__": "x"}}),
-        json.dumps({**GOOD, "facts": {"__cause__": "x"}}),
-        json.dumps({**GOOD, "facts": {"with_traceback": "x"}}),
-        json.dumps({**GOOD, "facts": {"attempts": [["a"]]}}),
-        json.dumps({**GOOD, "facts": {"token_usage": {"dollars": 1}}}),
-        json.dumps({**GOOD, "facts": {"errors": [["a", {"type": "int"}]]}}),
+        json.dumps({**GOOD, "fields": {"__class__": "x"}}),
+        json.dumps({**GOOD, "fields": {"__cause__": "x"}}),
+        json.dumps({**GOOD, "fields": {"with_traceback": "x"}}),
+        json.dumps({**GOOD, "fields": {"attempts": [["a"]]}}),
+        json.dumps({**GOOD, "fields": {"token_usage": {"dollars": 1}}}),
+        json.dumps({**GOOD, "fields": {"errors": [["a", {"type": "int"}]]}}),
         json.dumps({**GOOD, "args": 3}),
         json.dumps({"type": "ServerError"}),
         "cos\nsystem\n(S'true'\ntR.",
