@@ -91,6 +91,7 @@ def _spans(text: str, secret: Secret) -> Iterator[tuple[int, int]]:
 
 def _forms(value: str) -> set[str]:
     """The secret as it is, and as encoders of texts and addresses write it."""
+    # cold start: for errors that show a secret
     from base64 import b64encode
     from html import escape
     from urllib.parse import quote

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from complaint_llm.exceptions import BackendError, StreamInterruptedError
@@ -82,8 +83,6 @@ class AttemptStream:
             self._log_failed_close(error)
 
     def _log_failed_close(self, error: Exception) -> None:
-        import logging
-
         logging.getLogger("complaint_llm.backend").warning("closing a stream failed: %s", self._named(error))
 
 
