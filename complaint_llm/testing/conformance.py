@@ -55,6 +55,7 @@ import socket, sys
 def refuse(*args, **kwargs):
     raise SystemExit("a connection at import")
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+from importlib import import_module
 module = import_module(sys.argv[1])
 for type in module.complaint_llm_backend_types():
     type.own_schema(), type.own_example(), type.factory()

@@ -178,6 +178,9 @@ def test_a_bound_that_is_none_is_refused(limit: float) -> None:
 
 OUT_OF_MEMORY = """
 import json, resource, sys
+from complaint_llm.batch import run_batch
+from complaint_llm.exceptions import BatchError, ComplaintLLMError, EvidenceError
+from complaint_llm.messages import InferenceOutput
 journal, size = sys.argv[1] or None, int(sys.argv[2])
 paid = []
 def ask(prompt, params):
@@ -221,6 +224,8 @@ def test_memory_that_runs_out_ends_a_batch_and_does_not_hang_it(tmp_path: Path, 
 NO_MEMORY = """
 import faulthandler, sys, tempfile, threading
 import _testcapi
+from complaint_llm.batch import run_batch
+from complaint_llm.messages import InferenceOutput
 threading.excepthook = lambda args: None
 sys.unraisablehook = lambda args: None
 def one(first, count, journal):

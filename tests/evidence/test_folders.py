@@ -199,6 +199,7 @@ def unlistable_below(top: Path) -> Path:
 
 PROGRAM = """
 import sys
+from complaint_llm.evidence import EvidenceStore
 from complaint_llm.exceptions import EvidenceError
 with EvidenceStore(sys.argv[1]) as store:
     for path, found in store.submit_evidence_folder(sys.argv[2]):
