@@ -29,7 +29,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta, TokenUsage
 from complaint_llm.testing.steady_clock import SteadyClock
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 
 
 class Fixed(Backend):
@@ -57,9 +57,14 @@ def down(request: Request) -> InferenceOutput:
     raise ServerError("HTTP 500", status=500)
 
 
+asked = threading.Event()
+"""Set by whoever waits."""
+
+
 def waiting(request: Request) -> InferenceOutput:
     """Waits as a socket does: until the deadline or until it is cancelled."""
     woken = threading.Event()
+    asked.set()
     request.cancel.attach(woken.set)
     woken.wait(request.deadline.remaining())
     raise BackendTimeoutError("no answer in time", maybe_received=True)
@@ -385,10 +390,10 @@ def test_close_cancels_what_is_in_flight() -> None:
     for backend, ask in ((Fixed("a", waiting), call), (Streaming("a"), stream)):
         mediator = Mediator([backend], timeout=60)
         errors: list[BaseException] = []
-
+        asked.clear()
         thread = threading.Thread(target=_keep_error, args=(ask, mediator, errors), daemon=True)
         thread.start()
-        time.sleep(0.1)
+        assert asked.wait(30)
         mediator.close()
         thread.join(30)
         assert not thread.is_alive()

@@ -14,7 +14,7 @@ from complaint_llm.backends import Backend, Request
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, EvidenceError, ServerError
 from complaint_llm.messages import InferenceOutput, TokenUsage
 from complaint_llm.testing.steady_clock import SteadyClock
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 
 
 class Fixed(Backend):

@@ -14,7 +14,7 @@ from complaint_llm.backends import FallbackBackend, LLMRouterBackend, MockBacken
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import InvalidRequestError, ServerError
 from complaint_llm.messages import Done
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 
 
 def test_evidence_goes_in_and_comes_out(tmp_path: Path) -> None:
@@ -71,10 +71,13 @@ def records(mediator: Mediator) -> list[dict[str, Any]]:
     return [decode_provenance(name, data) for name, data in rows]
 
 
-def flushed(mediator: Mediator) -> list[dict[str, Any]]:
-    """The records so far."""
-    mediator._records().log.flush()
-    return records(mediator)
+def written(mediator: Mediator, count: int) -> list[dict[str, Any]]:
+    """The first ``count`` records, once they are on disk: a thread of their own writes them."""
+    end = time.monotonic() + 60
+    while len(found := records(mediator)) < count:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    return found
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -89,7 +92,7 @@ def test_answers_of_composed_backends_have_their_records(tmp_path: Path, streame
                 (output,) = (event.output for event in mediator.infer_stream("x") if isinstance(event, Done))
             else:
                 output = mediator.infer("x")
-            (record,) = flushed(mediator)
+            (record,) = written(mediator, 1)
             assert output.provenance is not None
             assert (record["backend"], record["parameters"]) == (name, sent)
 
@@ -105,7 +108,7 @@ def test_what_was_sent_is_recorded_each_time_anew(tmp_path: Path) -> None:
         mediator.infer("x", backend="b")
         mediator.infer("x", backend="b", temperature=0.5)
         mediator.infer("x", backend="b")
-        assert [record["parameters"] for record in flushed(mediator)] == [
+        assert [record["parameters"] for record in written(mediator, 5)] == [
             {"stop": ["END"]},
             {"stop": ["END", "STOP"]},
             {"seed": 7},
@@ -119,5 +122,5 @@ def test_names_with_marks_of_formats_are_kept_as_they_are(tmp_path: Path) -> Non
     backend = MockBackend(id="100%b", model="50%% %s", echo=True)
     with Mediator([backend], provenance="digests", folder=tmp_path) as mediator:
         mediator.infer("x")
-        (record,) = flushed(mediator)
+        (record,) = written(mediator, 1)
     assert (record["backend"], record["model"]) == ("100%b", "50%% %s")

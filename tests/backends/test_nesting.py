@@ -16,7 +16,7 @@ from complaint_llm.backends.base import Capability
 from complaint_llm.exceptions import BackendError, BudgetExceededError, ConfigError, InvalidRequestError, ServerError
 from complaint_llm.messages import InferenceOutput, TokenUsage
 from complaint_llm.testing import MockBackend, MockResponse
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 
 DOLLAR_A_TOKEN = {"pricing": {"input": 1e6, "output": 1e6}, "max_tokens": 10, "model": "m"}
 
@@ -186,7 +186,7 @@ def test_a_composed_part_is_as_busy_as_its_parts() -> None:
 
 def test_a_composed_part_is_as_quick_and_as_dear_as_its_parts() -> None:
     def slow(request: Request) -> InferenceOutput:
-        time.sleep(0.5)
+        time.sleep(0.09)
         return InferenceOutput("slow")
 
     with Mediator([FallbackBackend(Fixed("a", slow), [Fixed("b")]), Fixed("c")], strategy="lowest_latency") as mediator:

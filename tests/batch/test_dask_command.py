@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 from tests.peers import need_peer
 from tests.wire_messages import chat
 

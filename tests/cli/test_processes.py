@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 from tests.faults.modes import ANSWER, GOOD, WELL, failed, said
 from tests.peers import free_port
 from tests.transport.faulty import HANG, REQUEST, FaultyServer, ok

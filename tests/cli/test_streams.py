@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "complaint_llm"]
 MOCK = {"id": "offline", "type": "mock", "echo": True}

@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 from tests.wire_messages import chat, chunk, sse
 
 ANSWER = "said on this machine"

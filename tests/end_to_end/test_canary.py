@@ -16,7 +16,7 @@ import pytest
 
 from complaint_llm import Mediator, load_config
 from complaint_llm.exceptions import ComplaintLLMError
-from tests.end_to_end.whole import everything, files_with, inside, write_config
+from tests.end_to_end.everything import everything, files_with, inside, write_config
 from tests.faults.modes import EVENTS as EVENT_HEAD
 from tests.faults.modes import LONG, MODES, Mode, events, failed, part, said
 from tests.faults.server import server_for

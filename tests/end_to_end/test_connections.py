@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from complaint_llm import Mediator
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 from tests.wire_messages import chat
 
 THREADS = 16

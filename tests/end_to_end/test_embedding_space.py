@@ -37,7 +37,7 @@ from complaint_llm.messages import EmbeddingOutput, TokenUsage
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.routing.strategies import STRATEGIES
 from complaint_llm.testing.server import FaultyServer, Reply
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 
 FAILURES: dict[str, Callable[[], BackendError]] = {
     "500": lambda: ServerError("HTTP 500", status=500),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 
 # One worker builds the package for all of them.
 pytestmark = pytest.mark.xdist_group("four_ways_in")

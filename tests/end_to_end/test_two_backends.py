@@ -10,7 +10,7 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.messages import Done, TextDelta
 from complaint_llm.testing.steady_clock import SteadyClock
-from tests.end_to_end.whole import write_config
+from tests.end_to_end.everything import write_config
 from tests.peers import free_port
 
 if TYPE_CHECKING:
