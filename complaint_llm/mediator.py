@@ -172,6 +172,9 @@ class Mediator(Client):
         """The name by which errors call it."""
         return self._id
 
+    def __enter__(self) -> Mediator:
+        return self
+
     def query_backend(self, prompt: Prompt, **params: Unpack[GenerateParameters]) -> str:
         """The same as ``generate``."""
         return self.generate(prompt, **params)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class EvidenceStatements(TypedDict, total=False):
@@ -18,7 +18,7 @@ class EvidenceStatements(TypedDict, total=False):
     mime_type: str | None
 
 
-class EvidenceRecord(TypedDict, total=False):
+class EvidenceRecord(TypedDict):
     """A record of evidence: what was found out of the content, and what was said of it."""
 
     cid: str
@@ -29,7 +29,7 @@ class EvidenceRecord(TypedDict, total=False):
     mime_type: str
     detected_type: str | None
     record_id: str
-    record_created: bool
+    record_created: NotRequired[bool]
     """Whether this submission made the record; False where the same one was there."""
     created: str
     """UTC, RFC 3339."""
@@ -44,12 +44,12 @@ class EvidenceRecord(TypedDict, total=False):
     metadata: dict[str, Any]
 
 
-class Deletion(TypedDict, total=False):
+class Deletion(TypedDict):
     """What a deletion removed."""
 
     cid: str
     records: int
     blocks: int | None
     """How many were removed; None if they go with the next deletion or ``gc``."""
-    kept_by: list[str]
+    kept_by: NotRequired[list[str]]
     """Folders that still have the content in them."""

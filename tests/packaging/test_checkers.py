@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,45 @@ WRONG = [
     "from complaint_llm.backends.wire import as_text; as_text('x', 1)",
     "from complaint_llm.backends.wire import Family; Family({}).facts",
 ]
+
+# What a script calls, each line with one name misspelt.
+CALLS_WRONG = [
+    "m.generate('x', max_token=5)",
+    "m.generate('x', temprature=0.2)",
+    "m.infer('x', respons_format={})",
+    "m.infer('x', (), 0.2, stopp='.')",
+    "m.stream_generate('x', sytem='be short')",
+    "m.embed('x', modell='m')",
+    "m.batch_generate(['x'], max_worker=4)",
+    "m.batch(['x'], jurnal='night.journal')",
+    "m.submit_evidence(b'x', 'document', descripton='a letter')",
+    "m.infer('x').contents",
+]
+FACE = """
+from complaint_llm import Mediator
+
+
+class Claims:
+    titles: list[str]
+
+
+with Mediator.from_config("config.json") as m:
+    claims: Claims = m.infer("x", response_format=Claims).parsed
+    anything = m.infer("x", response_format={"type": "object"}).parsed["titles"]
+    texts: list[str] = m.batch_generate(["x"], max_workers=2, max_tokens=5, timeout=30)
+    mixed: list[str | Exception] = m.batch_generate(["x"], on_error="return")
+    vector: list[float] = m.embed("x")
+    vectors: list[list[float]] = m.embed(["x", "y"])
+    cid: str = m.submit_evidence(b"x", "document", description="a letter")["cid"]
+    cost: float | None = m.explain("x", max_tokens=5).cost
+"""
+
+
+def readme() -> str:
+    """The code for scripts that README shows, with the names that it takes as given."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = (code for code in re.findall(r"^```python\n(.*?)^```", text, re.S | re.M) if "with Mediator" in code)
+    return f"prompts = ['x']\n{shown}"
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +139,28 @@ def test_a_checker_knows_the_names_and_refuses_misspelt_ones(checker: str, envir
     wrong.write_text("\n".join(WRONG) + "\n", encoding="utf-8")
     assert CHECKERS[checker](environment, right) == set()
     assert CHECKERS[checker](environment, wrong) == set(range(1, len(WRONG) + 1))
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_a_checker_refuses_ten_misspelt_names_of_a_script(checker: str, environment: Path, tmp_path: Path) -> None:
+    """And has nothing against what README shows, or against the types that the methods promise."""
+    if importlib.util.find_spec(checker) is None:
+        pytest.skip(f"{checker} is not installed: pip install {checker}")
+    for name, code in {"readme.py": readme(), "face.py": FACE}.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+        assert CHECKERS[checker](environment, tmp_path / name) == set(), name
+    head = "from complaint_llm import Mediator; m = Mediator.from_config()"
+    (tmp_path / "wrong.py").write_text("\n".join([head, *CALLS_WRONG]) + "\n", encoding="utf-8")
+    assert CHECKERS[checker](environment, tmp_path / "wrong.py") == set(range(2, len(CALLS_WRONG) + 2))
+
+
+def test_an_editor_completes_what_users_need(environment: Path) -> None:
+    """``m.`` offers the calls, without an import that the script does not have."""
+    jedi = pytest.importorskip("jedi", reason="jedi is not installed: pip install jedi")
+    code = 'from complaint_llm import Mediator\nwith Mediator.from_config("config.json") as m:\n    m.'
+    site = next((environment / "lib").glob("python*/site-packages"))
+    project = jedi.Project(path=str(environment), added_sys_path=[str(site)])
+    offered = {each.name for each in jedi.Script(code, project=project).complete()}
+    needed = {"generate", "infer", "infer_stream", "stream_generate", "embed", "batch", "batch_generate", "explain"}
+    needed |= {"submit_evidence", "retrieve_evidence", "backend", "load", "close", "model_info"}
+    assert needed <= offered
