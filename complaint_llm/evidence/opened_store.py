@@ -10,21 +10,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from complaint_llm.evidence.collection import GetBlock
-from complaint_llm.evidence.database import Database, Transaction, key_of
+from complaint_llm.evidence.blocks.file_blocks import BlockStore, FileBlocks
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import Trash
 from complaint_llm.evidence.folder import is_read_only, make_folder
 from complaint_llm.evidence.folder_out import write_folder
-from complaint_llm.evidence.index import bring_up_to_date, read_records
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.tables import bring_up_to_date, read_records
 from complaint_llm.evidence.ipfs.ipfs_pinning import Mirror
 from complaint_llm.evidence.ipfs.node import IpfsNode
-from complaint_llm.evidence.ipld.blocks import BlockStore, FileBlocks
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import PROFILES, read_file
 from complaint_llm.evidence.ipld.unixfs_folder import is_folder, walk_folder
+from complaint_llm.evidence.maintenance.collection import GetBlock
 from complaint_llm.evidence.records import Record
 from complaint_llm.evidence.submission import Submission
-from complaint_llm.evidence.trash import Trash
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 log = logging.getLogger("complaint_llm.evidence")

@@ -10,22 +10,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
 from complaint_llm.evidence.car.car_export import Selection, write_archive
 from complaint_llm.evidence.car.car_import import take_archive
-from complaint_llm.evidence.collection import PATIENCE_OF_DELETE, collect
-from complaint_llm.evidence.database import Database, StoreBusyError, key_of
+from complaint_llm.evidence.chunker import Progress, Readable
 from complaint_llm.evidence.folder_scan import scan
-from complaint_llm.evidence.index import unused
-from complaint_llm.evidence.ipld.chunker import Progress, Readable
+from complaint_llm.evidence.index.database import Database, StoreBusyError, key_of
+from complaint_llm.evidence.index.tables import unused
 from complaint_llm.evidence.ipld.cid import parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
+from complaint_llm.evidence.maintenance.collection import PATIENCE_OF_DELETE, collect
+from complaint_llm.evidence.maintenance.rebuild import Rebuilt, rebuild
+from complaint_llm.evidence.maintenance.removal import Deleted, delete
+from complaint_llm.evidence.maintenance.verification import Verification, verify_store
 from complaint_llm.evidence.media import declared_by
 from complaint_llm.evidence.opened_store import OpenedStore
-from complaint_llm.evidence.rebuild import Rebuilt, rebuild
 from complaint_llm.evidence.records import Given
-from complaint_llm.evidence.removal import Deleted, delete
 from complaint_llm.evidence.submission import Submitted
-from complaint_llm.evidence.verification import Verification, verify_store
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 log = logging.getLogger("complaint_llm.evidence")

@@ -8,16 +8,16 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from complaint_llm.evidence.collection import doom, purge
-from complaint_llm.evidence.database import Database, StoreBusyError, Transaction
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.chunker import Intake, OpenFile, Progress, Readable, groups
 from complaint_llm.evidence.folder_scan import Missing, Scan
-from complaint_llm.evidence.index import GetBlock, insert_record
-from complaint_llm.evidence.ipld.chunker import Intake, OpenFile, Progress, Readable, groups
+from complaint_llm.evidence.index.database import Database, StoreBusyError, Transaction
+from complaint_llm.evidence.index.tables import GetBlock, insert_record
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import Profile
 from complaint_llm.evidence.ipld.unixfs_folder import Entry, folder_blocks, total_of
+from complaint_llm.evidence.maintenance.collection import doom, purge
 from complaint_llm.evidence.media import FOLDER
 from complaint_llm.evidence.records import Content, Given, Record, moment, record_of
 from complaint_llm.exceptions import EvidenceError

@@ -258,7 +258,8 @@ def test_what_a_killed_process_had_in_the_log_only_is_taken_in(tmp_path: Path) -
     """It was about to commit: its record is there, or the place is read over, and the next one is whole."""
     program = f"""
 import os
-from complaint_llm.evidence import EvidenceStore, record_log
+from complaint_llm.evidence import EvidenceStore
+from complaint_llm.evidence.index import record_log
 store = EvidenceStore({str(tmp_path / "e")!r})
 store.submit_evidence(b"before", "letter")
 real = record_log.RecordLog.append

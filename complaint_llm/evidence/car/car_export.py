@@ -13,11 +13,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from complaint_llm.evidence.blocks.file_blocks import sync_folder
 from complaint_llm.evidence.car.car import write_car
-from complaint_llm.evidence.database import Transaction
 from complaint_llm.evidence.folder import for_the_owner
-from complaint_llm.evidence.index import read_records
-from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.index.database import Transaction
+from complaint_llm.evidence.index.tables import read_records
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.unixfs import walk

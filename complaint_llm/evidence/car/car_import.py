@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from complaint_llm.evidence.car.car import CarReader
-from complaint_llm.evidence.collection import doom
-from complaint_llm.evidence.index import insert_provenance, insert_record, insert_text
+from complaint_llm.evidence.index.tables import insert_provenance, insert_record, insert_text
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
+from complaint_llm.evidence.ipld.measure import measure
 from complaint_llm.evidence.ipld.unixfs import read_file
 from complaint_llm.evidence.ipld.unixfs_folder import is_folder, walk_folder
-from complaint_llm.evidence.measure import measure
+from complaint_llm.evidence.maintenance.collection import doom
 from complaint_llm.evidence.media import FOLDER, HEAD, declared_by, detect
 from complaint_llm.evidence.provenance.record import decode_provenance, texts_of
 from complaint_llm.evidence.records import Content, Given, Imported, Record, decode_record, moment, record_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from complaint_llm.evidence.database import Database
+from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.unixfs import walk

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from complaint_llm import bounded_json
-from complaint_llm.evidence.ipld.blocks import MAX_BLOCK
+from complaint_llm.evidence.blocks.file_blocks import MAX_BLOCK
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from complaint_llm.evidence.pasted_cid import cid_text
+from complaint_llm.evidence.ipld.pasted_cid import cid_text
 from complaint_llm.exceptions import EvidenceError
 
 RAW = 0x55

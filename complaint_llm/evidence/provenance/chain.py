@@ -15,8 +15,8 @@ from hashlib import sha256
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 
-from complaint_llm.evidence.database import Database, StoreBusyError
-from complaint_llm.evidence.index import insert_provenance, insert_text
+from complaint_llm.evidence.index.database import Database, StoreBusyError
+from complaint_llm.evidence.index.tables import insert_provenance, insert_text
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, name_of, parse_cid
 from complaint_llm.evidence.ipld.dagcbor import encode_link, link_to
 from complaint_llm.evidence.provenance.record import Draft, Text

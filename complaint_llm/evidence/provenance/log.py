@@ -14,7 +14,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, Literal
 from weakref import finalize
 
-from complaint_llm.evidence.database import Database
+from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.dagcbor import encode
 from complaint_llm.evidence.provenance.chain import Chain, Recorded

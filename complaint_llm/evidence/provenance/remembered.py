@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable
 from hashlib import sha256
 
-from complaint_llm.evidence.database import Transaction, cid_of_key, key_of
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.index.database import Transaction, cid_of_key, key_of
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.provenance.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from complaint_llm.evidence.provenance.record import previous_of
 from complaint_llm.evidence.store import EvidenceStore

@@ -18,7 +18,7 @@ from struct import Struct
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
-from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.blocks.file_blocks import sync_folder
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid
 
 BLOCK, RECORD, PROVENANCE, FOREIGN_PROVENANCE, TEXT = b"b", b"r", b"p", b"q", b"t"

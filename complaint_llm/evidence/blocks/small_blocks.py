@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 
-from complaint_llm.evidence.database import Database, Transaction, key_of
-from complaint_llm.evidence.index import put_short
-from complaint_llm.evidence.ipld.blocks import BlockStore, FileBlocks
+from complaint_llm.evidence.blocks.file_blocks import BlockStore, FileBlocks
+from complaint_llm.evidence.blocks.trash import Trash
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.record_log import BLOCK, RECORD, Frame
+from complaint_llm.evidence.index.tables import put_short
 from complaint_llm.evidence.ipld.cid import RAW, Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.record_log import BLOCK, RECORD, Frame
-from complaint_llm.evidence.trash import Trash
 
 SMALL = 16 * 1024
 """Bytes of the longest leaf that is a row. SQLite keeps blobs of up to some 100 KB faster than files do, by its own

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from complaint_llm.evidence.ipld.blocks import FileBlocks
+from complaint_llm.evidence.blocks.file_blocks import FileBlocks
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 

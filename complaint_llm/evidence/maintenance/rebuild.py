@@ -9,14 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.evidence.collection import GetBlock, purge, take_back
-from complaint_llm.evidence.database import Database, Transaction, key_of
-from complaint_llm.evidence.index import read_records, rewrite_log, take_in
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import Trash
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.tables import read_records, rewrite_log, take_in
 from complaint_llm.evidence.ipld.cid import parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
+from complaint_llm.evidence.maintenance.collection import GetBlock, purge, take_back
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.records import Record, verified
-from complaint_llm.evidence.trash import Trash
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 _UNREADABLE = "parts of the index or of the log could not be read"

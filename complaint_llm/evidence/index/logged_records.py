@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from complaint_llm.evidence.index.record_log import DELETED, FOREIGN_PROVENANCE, PROVENANCE, RECORD, RecordLog
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.record_log import DELETED, FOREIGN_PROVENANCE, PROVENANCE, RECORD, RecordLog
 from complaint_llm.evidence.records import Record, decode_record
 
 

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from complaint_llm.evidence.collection import PATIENCE_OF_DELETE, purge
-from complaint_llm.evidence.database import Database, StoreBusyError, Transaction, cid_of_key, key_of
-from complaint_llm.evidence.index import forget_record
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.index.database import Database, StoreBusyError, Transaction, cid_of_key, key_of
+from complaint_llm.evidence.index.record_log import DELETED, Frame
+from complaint_llm.evidence.index.tables import forget_record
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
-from complaint_llm.evidence.record_log import DELETED, Frame
+from complaint_llm.evidence.maintenance.collection import PATIENCE_OF_DELETE, purge
 from complaint_llm.exceptions import EvidenceError
 
 log = logging.getLogger("complaint_llm.evidence")

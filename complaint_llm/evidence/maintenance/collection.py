@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from complaint_llm.evidence.database import Database, Transaction, key_of
-from complaint_llm.evidence.index import read_records, unused
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import KEPT_DAYS, Trash
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.logged_records import LoggedRecords
+from complaint_llm.evidence.index.record_log import RecordLog
+from complaint_llm.evidence.index.tables import read_records, unused
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import children_of
-from complaint_llm.evidence.logged_records import LoggedRecords
-from complaint_llm.evidence.record_log import RecordLog
 from complaint_llm.evidence.records import Record
-from complaint_llm.evidence.trash import KEPT_DAYS, Trash
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 GetBlock = Callable[[Cid], bytes]

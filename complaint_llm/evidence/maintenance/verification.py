@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from complaint_llm.evidence.database import Database, Transaction, cid_of_key
-from complaint_llm.evidence.index import read_records
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import Trash
+from complaint_llm.evidence.index.database import Database, Transaction, cid_of_key
+from complaint_llm.evidence.index.logged_records import LoggedRecords
+from complaint_llm.evidence.index.tables import read_records
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, DAG_PB, RAW, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import FILE, RAW_DATA, Block, decode_pb
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import decode_node
-from complaint_llm.evidence.logged_records import LoggedRecords
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.records import Record
-from complaint_llm.evidence.trash import Trash
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 REBUILD = "`complaint-llm evidence rebuild`"

@@ -21,10 +21,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from urllib.parse import quote
 
-from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.blocks.file_blocks import sync_folder
+from complaint_llm.evidence.index.record_log import DELETED, Frame, RecordLog
+from complaint_llm.evidence.index.schema import FORMAT, SCHEMA
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.record_log import DELETED, Frame, RecordLog
-from complaint_llm.evidence.schema import FORMAT, SCHEMA
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 _OLDEST = 2

@@ -8,12 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 
-from complaint_llm.evidence.database import Database, Transaction, cid_of_key, key_of
-from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, parse_cid
-from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.ipld.unixfs import children_of
-from complaint_llm.evidence.provenance.record import decode_provenance
-from complaint_llm.evidence.record_log import (
+from complaint_llm.evidence.index.database import Database, Transaction, cid_of_key, key_of
+from complaint_llm.evidence.index.record_log import (
     BLOCK,
     DELETED,
     FOREIGN_PROVENANCE,
@@ -24,8 +20,12 @@ from complaint_llm.evidence.record_log import (
     Found,
     Frame,
 )
+from complaint_llm.evidence.index.schema import FORMAT, add_tables_of_format_3
+from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, parse_cid
+from complaint_llm.evidence.ipld.dag_pb import Block
+from complaint_llm.evidence.ipld.unixfs import children_of
+from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.records import Record, decode_record, verified
-from complaint_llm.evidence.schema import FORMAT, add_tables_of_format_3
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 GetBlock = Callable[[Cid], bytes]
