@@ -98,7 +98,7 @@ def test_items_may_be_added_removed_and_reordered(path):
     list(run_batch(model, [BatchItem(c, c) for c in "dxab"], journal=path))
     assert model.asked == ["x"]
     with Journal(path) as journal:
-        assert [(r.position, r.id, r.output.content) for r in journal.recorded()] == [
+        assert [(r.position, r.id, r.output.content) for r in journal.recorded_items()] == [
             (0, "d", "<d>"),
             (1, "x", "<x>"),
             (2, "a", "<a>"),
@@ -176,16 +176,16 @@ def test_an_id_used_twice_is_an_error_of_the_second(path):
         (2, "x#1", True),
     ]
     with Journal(path) as journal:
-        assert [(r.id, r.error is None) for r in journal.recorded()] == [("x", True), ("x", False), ("x#1", True)]
+        assert [(r.id, r.error is None) for r in journal.recorded_items()] == [("x", True), ("x", False), ("x#1", True)]
 
 
 def test_items_that_cannot_be_read_are_recorded_in_their_place_and_forgotten_by_the_next_run(path):
     list(run_batch(Model(), ["a", ValueError("line 2: not JSON"), 5], journal=path))
     with Journal(path) as journal:
-        assert [r.error and r.error["message"] for r in journal.recorded()][:2] == [None, "line 2: not JSON"]
+        assert [r.error and r.error["message"] for r in journal.recorded_items()][:2] == [None, "line 2: not JSON"]
     list(run_batch(Model(), ["a", "b"], journal=path))
     with Journal(path) as journal:
-        assert [r.error for r in journal.recorded()] == [None, None]
+        assert [r.error for r in journal.recorded_items()] == [None, None]
 
 
 # -- in doubt
@@ -347,7 +347,7 @@ def test_a_path_that_cannot_be_written_is_one_clear_line(tmp_path):
 # -- a journal that fails while it is used
 
 
-def test_when_the_journal_cannot_be_written_sending_stops_and_answers_come_with_the_error(path):
+def test_when_the_journal_cannot_be_written_sending_stops_and_answers_come_with_the_error(path, monkeypatch):
     """The database may grow no further: SQLite says it is full, as on a full disk."""
     gate = threading.Event()
 
@@ -355,8 +355,15 @@ def test_when_the_journal_cannot_be_written_sending_stops_and_answers_come_with_
         gate.wait(5)
         return InferenceOutput("x" * 20000, backend="b")
 
+    connect, opened = sqlite3.connect, []
+
+    def note_opened(*args, **kwargs):
+        opened.append(connect(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", note_opened)
     run = run_batch(ask, map(str, count()), max_workers=4, journal=path)
-    db = run._recorder._journal._db
+    (db,) = opened
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count = {pages + 2}")
     gate.set()
@@ -368,7 +375,7 @@ def test_when_the_journal_cannot_be_written_sending_stops_and_answers_come_with_
     assert all(r.output.metadata["journaled"] is False and len(r.output.content) == 20000 for r in lost)
     assert isinstance(caught.value.__cause__, sqlite3.Error)
     with Journal(path) as journal:
-        recorded = {r.position for r in journal.recorded() if r.output is not None}
+        recorded = {r.position for r in journal.recorded_items() if r.output is not None}
         assert recorded == set(handed_out)
         assert not recorded & {r.index for r in lost}
         assert {r.key for r in lost} <= set(journal.in_doubt())
