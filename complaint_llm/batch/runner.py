@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ class BatchRun(Iterator[BatchResult]):
         self._interrupted = False
         self._over = False
         # The threads know the parts, not the run: one that is dropped can be collected, and stops then.
-        self._finalizer = weakref.finalize(self, _let_finish, flow, executor, recorder)
+        self._finalizer = weakref.finalize(self, partial(_let_finish, flow, executor, recorder))
         self._finalizer.atexit = False
 
     def __iter__(self) -> BatchRun:

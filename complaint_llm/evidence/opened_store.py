@@ -17,7 +17,7 @@ from complaint_llm.evidence.folder import is_read_only, make_folder
 from complaint_llm.evidence.folder_out import write_folder
 from complaint_llm.evidence.index.database import Database, Transaction, key_of
 from complaint_llm.evidence.index.tables import bring_up_to_date, read_records
-from complaint_llm.evidence.ipfs.ipfs_pinning import Mirror
+from complaint_llm.evidence.ipfs.ipfs_pinning import IpfsPinning
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.unixfs import PROFILES, read_file
@@ -75,8 +75,14 @@ class OpenedStore:
         except EvidenceCorruptedError as error:
             log.warning("%s", error)  # so does every use; ``rebuild`` mends it
         self.database.sealed = self.read_only
-        self._submission = Submission(self.database, self.blocks, self.reader_of, PROFILES[profile], clock)
-        self._mirror = None if node is None else Mirror(node, self.database, self.local_block)
+        self._submission = Submission(
+            database=self.database,
+            blocks_of=self.blocks,
+            reader_of=self.reader_of,
+            profile=PROFILES[profile],
+            clock=clock,
+        )
+        self._pinning = None if node is None else IpfsPinning(node, self.database, self.local_block)
 
     def _bring_up_to_date(self, database: Database) -> None:
         bring_up_to_date(database, lambda connection: self.reader_of(self.blocks(connection)))
@@ -95,15 +101,15 @@ class OpenedStore:
         records = self.records_of(parse_cid(cid))
         if not records:
             raise EvidenceNotFoundError(f"no record of {cid} in {self.path}: `complaint-llm evidence list` shows all")
-        return self._shown(records[-1:])[0]
+        return self._as_dicts(records[-1:])[0]
 
     def get_user_evidence(self, user_id: str, damaged: Damaged | None = None) -> list[dict[str, Any]]:
         """All records of a user, oldest first; none is an empty list. ``damaged`` as for ``list_evidence``."""
-        return self._listed("SELECT * FROM records WHERE user_id = ? ORDER BY seq", (user_id,), damaged)
+        return self._list_records("SELECT * FROM records WHERE user_id = ? ORDER BY seq", (user_id,), damaged)
 
     def list_evidence(self, damaged: Damaged | None = None) -> list[dict[str, Any]]:
         """All records, oldest first. Each that is damaged goes to ``damaged``; without one it is a warning."""
-        return self._listed("SELECT * FROM records ORDER BY seq", (), damaged)
+        return self._list_records("SELECT * FROM records ORDER BY seq", (), damaged)
 
     def retrieve_evidence(self, cid: str) -> bytes:
         """The content, verified; from the IPFS node where it is not here. Large content: ``iter_evidence``.
@@ -142,9 +148,9 @@ class OpenedStore:
         try:
             return self.local_block(cid)
         except EvidenceNotFoundError:
-            if self._mirror is None:
+            if self._pinning is None:
                 raise
-        return self._mirror.fetch(cid)
+        return self._pinning.fetch(cid)
 
     def local_block(self, cid: Cid) -> bytes:
         """One block of this store, verified."""
@@ -159,15 +165,15 @@ class OpenedStore:
         """The records about one content, oldest first, verified. Raises EvidenceCorruptedError if none is whole."""
         with self.database.transaction("read") as connection:
             found = list(read_records(connection, "SELECT * FROM records WHERE cid = ? ORDER BY seq", (cid.name,)))
-        whole = [record for record in found if isinstance(record, Record)]
+        intact = [record for record in found if isinstance(record, Record)]
         for error in found:
             if not isinstance(error, Record):
-                if not whole:
+                if not intact:
                     raise error
                 log.warning("%s", error)
-        return whole
+        return intact
 
-    def _listed(self, query: str, values: tuple[str, ...], damaged: Damaged | None) -> list[dict[str, Any]]:
+    def _list_records(self, query: str, values: tuple[str, ...], damaged: Damaged | None) -> list[dict[str, Any]]:
         records = []
         with self.database.transaction("read") as connection:
             for found in read_records(connection, query, values):
@@ -177,12 +183,12 @@ class OpenedStore:
                     damaged(found)
                 else:
                     log.warning("%s", found)
-        return self._shown(records)
+        return self._as_dicts(records)
 
-    def _shown(self, records: list[Record]) -> list[dict[str, Any]]:
-        if self._mirror is None:
+    def _as_dicts(self, records: list[Record]) -> list[dict[str, Any]]:
+        if self._pinning is None:
             return [record.as_dict() for record in records]
-        pinned = self._mirror.pinned()
+        pinned = self._pinning.pinned_names()
         return [{**record.as_dict(), "pinned": record.content.cid.name in pinned} for record in records]
 
     def reader_of(self, blocks: BlockStore) -> GetBlock:
@@ -211,8 +217,8 @@ class OpenedStore:
 
     def close(self) -> None:
         """Close files and connections. May be called again."""
-        if self._mirror is not None:
-            self._mirror.close()
+        if self._pinning is not None:
+            self._pinning.close()
         self._files.close()
         self.database.close()
 

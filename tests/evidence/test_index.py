@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from complaint_llm.evidence import Block, EvidenceStore, ProvenanceLog, RequestFacts, trace
+from complaint_llm.evidence import Block, EvidenceStore, ProvenanceLog, RequestDetails, trace
 from complaint_llm.evidence.ipld.cid import RAW, Cid, cid_of
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput, Message
@@ -78,7 +78,7 @@ def test_provenance_is_made_again_too(tmp_path: Path) -> None:
     """With its texts, in its order; the next answer links to the last one."""
     with EvidenceStore(tmp_path / "e") as store:
         log = ProvenanceLog(store.database, level="full")
-        asked = RequestFacts((Message("user", "a prompt"),))
+        asked = RequestDetails((Message("user", "a prompt"),))
         cids = [log.record(asked, InferenceOutput(f"answer {number}")).cid for number in range(5)]
         log.close()
     lose_index(tmp_path / "e")
@@ -464,7 +464,7 @@ def test_media_that_cannot_be_written_can_be_read(
 
 def answers(store: EvidenceStore, count: int, cited: str) -> list[str]:
     log = ProvenanceLog(store.database, level="full")
-    facts = RequestFacts((Message("user", "a prompt"),), evidence=log.cited([cited]))
+    facts = RequestDetails((Message("user", "a prompt"),), evidence=log.check_evidence([cited]))
     cids = [log.record(facts, InferenceOutput(f"answer {number}")).cid for number in range(count)]
     log.close()
     return cids

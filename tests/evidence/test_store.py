@@ -268,7 +268,7 @@ def test_deleting_does_not_wait_long_for_one_who_is_adding(
     """The records go at once; the blocks wait for gc, and the answer says so."""
     cid = store.submit_evidence(b"x", "document")["cid"]
     with store.database.transaction("shared"):
-        monkeypatch.setattr("complaint_llm.evidence.maintenance.removal.PATIENCE_OF_DELETE", 0.05)
+        monkeypatch.setattr("complaint_llm.evidence.maintenance.removal.DELETE_TIMEOUT", 0.05)
         assert store.delete_evidence(cid) == {"cid": cid, "records": 1, "blocks": None}
     assert store.gc()["purged"] == 1
 
@@ -352,7 +352,7 @@ def test_names_and_texts_are_never_logged(
     caplog.set_level(logging.DEBUG)
     cid = store.submit_evidence(b"SECRETTEXT", "document", description="SECRETNAME", user_id="SECRETNAME")["cid"]
     with store.database.transaction("shared"):
-        monkeypatch.setattr("complaint_llm.evidence.maintenance.removal.PATIENCE_OF_DELETE", 0.05)
+        monkeypatch.setattr("complaint_llm.evidence.maintenance.removal.DELETE_TIMEOUT", 0.05)
         store.delete_evidence(cid)
     assert "until" in caplog.text
     assert "SECRET" not in caplog.text

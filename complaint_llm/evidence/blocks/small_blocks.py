@@ -40,10 +40,10 @@ class SmallBlocks:
         self._longest_row = SMALL if rows else -1
 
     def get(self, cid: Cid) -> bytes | None:
-        data = self.kept(cid)
+        data = self.get_kept(cid)
         return self._trash.get(cid) if data is None else data
 
-    def kept(self, cid: Cid) -> bytes | None:
+    def get_kept(self, cid: Cid) -> bytes | None:
         """As ``get``, the trash left out."""
         row = None
         if cid.codec == RAW:

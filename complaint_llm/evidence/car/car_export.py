@@ -162,7 +162,7 @@ def write_archive(target: Path, selection: Selection) -> Exported:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-            sync_folder(str(target.parent))
+            sync_folder(target.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -170,4 +170,10 @@ def write_archive(target: Path, selection: Selection) -> Exported:
         raise EvidenceError(f"{target} cannot be written: {error.strerror or error}") from error
     records, provenance = len(selection.records), len(selection.provenance)
     blocks = count - records - provenance - len(selection.texts)
-    return Exported(len(selection.roots), blocks, records, provenance, tuple(selection.left_out))
+    return Exported(
+        roots=len(selection.roots),
+        blocks=blocks,
+        records=records,
+        provenance=provenance,
+        left_out=tuple(selection.left_out),
+    )

@@ -19,7 +19,7 @@ class LoggedRecords:
         self.damaged: list[int] = []
         self.names: set[tuple[int, bytes]] = set()
         for at, frame in log.frames():
-            if frame is None or not frame.whole:
+            if frame is None or not frame.is_intact:
                 self.damaged.append(at)
                 continue
             self.names.add((frame.cid.codec, frame.cid.digest))

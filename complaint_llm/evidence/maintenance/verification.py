@@ -59,6 +59,7 @@ def verify_store(
     database: Database,
     blocks: SmallBlocks,
     trash: Trash,
+    *,
     broken: Iterable[str],
     progress: Callable[[int], object] | None,
 ) -> Verification:
@@ -78,7 +79,7 @@ def verify_store(
     count = size = 0
     for cid in blocks.list():
         count += 1
-        data = _read(blocks.kept, cid, faults)
+        data = _read(blocks.get_kept, cid, faults)
         if data is not None:
             size += len(data)
             seen[cid] = _look_at(Block(cid, data))
@@ -98,7 +99,7 @@ def verify_store(
     if lost:
         faults.append(Fault("database", "store.db", f"records were lost: {lost}"))
     provenance = _provenance(connection, faults)
-    return Verification(count, size, len(records), provenance, tuple(faults))
+    return Verification(blocks=count, bytes=size, records=len(records), provenance=provenance, faults=tuple(faults))
 
 
 def _log_faults(connection: Transaction, database: Database, records: list[Record]) -> Iterator[Fault]:
@@ -215,9 +216,9 @@ def _provenance(connection: Transaction, faults: list[Fault]) -> int:
             faults.append(Fault("provenance", str(name), f"the record before it, {before}, is missing"))
     for name, data in connection.execute("SELECT cid, data FROM texts"):
         try:
-            whole = parse_cid(name).matches(data)
+            intact = parse_cid(name).matches(data)
         except EvidenceError:
-            whole = False
-        if not whole:
+            intact = False
+        if not intact:
             faults.append(Fault("provenance", str(name), "the kept text is not what it is named by"))
     return len(rows)

@@ -43,7 +43,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         newest, length, evidence, texts, stamp = decode(body)
     except (TypeError, ValueError):
         return None
-    return Checkpoint(newest, length, tuple(evidence), texts, stamp)
+    return Checkpoint(newest=newest, length=length, evidence=tuple(evidence), texts=texts, stamp=stamp)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -47,7 +47,8 @@ def remember(store: EvidenceStore, newest: Cid, count: int, evidence: Iterable[C
     with store.database.transaction("read") as connection:
         stamp, texts = _stamp(connection, store.blocks(connection), cited, None)
     try:
-        write_checkpoint(path, Checkpoint(newest, count, cited, texts, stamp))
+        checkpoint = Checkpoint(newest=newest, length=count, evidence=cited, texts=texts, stamp=stamp)
+        write_checkpoint(path, checkpoint)
     except OSError as error:
         log.warning("what was verified cannot be remembered in %s: %s", path, error.strerror or error)
 
