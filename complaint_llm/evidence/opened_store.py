@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from typing import Any, Literal, Self
 from complaint_llm.evidence.blocks.file_blocks import BlockStore, FileBlocks
 from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
 from complaint_llm.evidence.blocks.trash import Trash
-from complaint_llm.evidence.folder import is_read_only, make_folder
 from complaint_llm.evidence.folder_out import write_folder
 from complaint_llm.evidence.index.database import Database, Transaction, key_of
 from complaint_llm.evidence.index.tables import bring_up_to_date, read_records
@@ -26,6 +26,7 @@ from complaint_llm.evidence.maintenance.collection import GetBlock
 from complaint_llm.evidence.records import Record
 from complaint_llm.evidence.submission import Submission
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
+from complaint_llm.private_folder import take_private_folder
 
 log = logging.getLogger("complaint_llm.evidence")
 
@@ -58,13 +59,14 @@ class OpenedStore:
         node = IpfsNode(ipfs_api, public=ipfs_public, local_only=privacy_local) if ipfs_api else None
         self._clock = clock
         self._embedded = blocks is None
-        self.read_only = is_read_only(self.path)
+        self.read_only = _is_read_only(self.path)
         files = FileBlocks(self.path / "blocks")
         self._files: BlockStore = files if blocks is None else blocks
         self._trash = Trash(self.path / "trash")
         try:
             if not self.read_only:
-                make_folder(self.path)
+                if not take_private_folder(self.path):
+                    raise EvidenceError(f"{self.path} is in use for something else: give evidence a folder of its own")
                 if blocks is None:
                     files.create()
         except OSError as error:
@@ -227,3 +229,10 @@ class OpenedStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a store that is there cannot be written: its medium or its mode only allows reading."""
+    return path.is_dir() and not all(
+        os.access(each, os.W_OK) for each in (path, path / "store.db", path / "blocks") if each.exists()
+    )

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.output.export import Result, result_values, table_cell
 from complaint_llm.checks.answer_checks import plain
+from complaint_llm.checks.quotes import Quote, standing_count
 from complaint_llm.checks.schema_walk import Place, json_pointer, walk
 
 if TYPE_CHECKING:
-    from complaint_llm.checks.quotes import Quote
     from complaint_llm.tasks.task import Task
 
 BEFORE = ("demo", "id", "state", "row")
@@ -74,13 +74,6 @@ class TaskForm(NamedTuple):
     @property
     def _carried(self) -> tuple[str, ...]:
         return tuple(name for name in self.columns if name != "id")
-
-
-def standing_count(quotes: Sequence[Quote]) -> str:
-    """How many of quotes stand in the text: "2 of 3", those that may stand there by chance apart: "2 of 3, 1 short"."""
-    sure = sum(quote.stands and quote.weak is None for quote in quotes)
-    weak = [(word, sum(quote.stands and quote.weak == word for quote in quotes)) for word in ("short", "repeated")]
-    return ", ".join([f"{sure} of {len(quotes)}", *(f"{count} {word}" for word, count in weak if count)])
 
 
 class _TaskAnswer(NamedTuple):
