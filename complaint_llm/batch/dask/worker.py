@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import distributed as untyped
 
-from complaint_llm.batch.carried_errors import encode_raised
 from complaint_llm.batch.journal.codec import encode_output
+from complaint_llm.batch.remote_errors import encode_raised
 from complaint_llm.exceptions import BatchError, CancelledError, ComplaintLLMError
 from complaint_llm.messages import Prompt
 
@@ -110,7 +110,7 @@ async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:
 
 
 def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Run in a worker: the answer as text; else None and the error as text, see ``carried_errors``.
+    """Run in a worker: the answer as text; else None and the error as text, see ``remote_errors``.
 
     Errors are returned, not raised: Dask logs what is raised, with the prompt beside it.
     """
