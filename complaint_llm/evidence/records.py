@@ -153,7 +153,7 @@ def verify_row(row: tuple[Any, ...]) -> Record:
 
 def rfc3339(seconds: float) -> str:
     """A Unix time as UTC text."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _given_fields(given: Given) -> dict[str, Any]:

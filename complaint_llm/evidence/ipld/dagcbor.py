@@ -47,11 +47,14 @@ def decode(data: bytes) -> Any:
     return value
 
 
+_ONE_BYTE = [bytes((value,)) for value in range(256)]
+
+
 def _head(major: int, number: int) -> bytes:
     """The start of an item: its major type (0 to 7) and its number or length, in the shortest form."""
     first = major << 5
     if number < 24:
-        return bytes((first | number,))
+        return _ONE_BYTE[first | number]
     if number < 0x100:
         return bytes((first | 24, number))
     if number < 0x10000:

@@ -45,7 +45,7 @@ class ProvenanceRef:
     def __init__(self, chain: Chain, draft: Draft) -> None:
         self._chain = chain
         self._draft: Draft | None = draft
-        self._cid: str | None = None
+        self._cid: Cid | None = None
         self._error: Exception | None = None
 
     @property
@@ -55,7 +55,7 @@ class ProvenanceRef:
             self._chain.make_up_to(self)
         if self._cid is None:
             raise EvidenceError(f"the provenance of this answer cannot be recorded: {self._error}") from self._error
-        return self._cid
+        return self._cid.name
 
     @property
     def is_made(self) -> bool:
@@ -76,7 +76,7 @@ class ProvenanceRef:
         except Exception as error:  # noqa: BLE001 - kept: it is raised where this record is asked for, and by flush
             self._error = error
             return None
-        self._cid = made.block.cid.name
+        self._cid = made.block.cid
         return made
 
     @property

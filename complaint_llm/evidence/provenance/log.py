@@ -17,7 +17,7 @@ from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.dagcbor import Encoded, encode
 from complaint_llm.evidence.provenance.chain import GATHER_SECONDS, MAX_UNWRITTEN, Chain, ProvenanceRef
-from complaint_llm.evidence.provenance.record import RequestDetails, draft
+from complaint_llm.evidence.provenance.record import Origin, RequestDetails, draft
 from complaint_llm.exceptions import ConfigError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.secrets import Secret
@@ -56,8 +56,7 @@ class ProvenanceLog:
         self._clock = clock
         self._gather_seconds = gather_seconds
         self._max_unwritten = max_unwritten
-        self._plugins = Encoded(encode(dict(plugins or {})))
-        self._config_sha256 = config_sha256
+        self._origin = Origin(plugins=Encoded(encode(dict(plugins or {}))), config_sha256=config_sha256)
         self._last: tuple[Mapping[str, Any] | None, Encoded] = (None, Encoded())
         self._chain = self._new_chain()
 
@@ -81,14 +80,8 @@ class ProvenanceLog:
         if chain.process != os.getpid():
             chain = self._chain = self._new_chain()
         try:
-            drafted = draft(
-                details,
-                output,
-                time=self._clock(),
-                parameters=self._encode_parameters(details.parameters),
-                plugins=self._plugins,
-                config_sha256=self._config_sha256,
-            )
+            parameters = self._encode_parameters(details.parameters)
+            drafted = draft(details, output, self._clock(), parameters=parameters, origin=self._origin)
         except (TypeError, ValueError) as error:
             raise EvidenceError(f"the provenance of this answer cannot be recorded: {error}") from error
         ref = ProvenanceRef(chain, drafted)

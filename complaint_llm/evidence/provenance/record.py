@@ -30,11 +30,11 @@ class RequestDetails(NamedTuple):
     evidence: Sequence[Cid] = ()
 
 
-class Flags(NamedTuple):
-    """What an answer's ``metadata`` says of how it came about."""
+class Origin(NamedTuple):
+    """What the records of one log have in common: the versions of what took part, and the digest of the config."""
 
-    demo: bool
-    cached: bool
+    plugins: Encoded
+    config_sha256: bytes | None
 
 
 class MadeRecord(NamedTuple):
@@ -47,79 +47,72 @@ class MadeRecord(NamedTuple):
 class Draft(NamedTuple):
     """What a record will say, but for its link to the record before it. Made by ``draft``; nothing in it can change."""
 
-    prompt: Sequence[Message] | bytes
-    """The messages, where they are nothing but texts; else their block."""
+    details: RequestDetails
     output: InferenceOutput
-    tool_calls: bytes | None
-    flags: Flags
+    demo: bool
+    cached: bool
     time: float
     parameters: Encoded
-    evidence: Sequence[Cid]
-    plugins: Encoded
-    config_sha256: bytes | None
+    origin: Origin
+    prompt: bytes | None = None
+    """The block of what was asked, if that is more than texts."""
+    tool_calls: bytes | None = None
 
     def record(self, previous: Cid | None) -> MadeRecord:
         """The record that follows ``previous``. Raises TypeError or ValueError for what has no form in DAG-CBOR."""
         output, usage = self.output, self.output.token_usage
         answer = _block(RAW, _utf8(output.content))
-        prompt = _block(DAG_CBOR, self.prompt if isinstance(self.prompt, bytes) else encode_prompt(self.prompt, ()))
+        prompt = _block(DAG_CBOR, self.prompt or encode_prompt(self.details.messages, ()))
         reasoning = None if output.reasoning is None else _block(RAW, _utf8(output.reasoning))
         calls = None if self.tool_calls is None else _block(DAG_CBOR, self.tool_calls)
         record = {
+            "cost": None if output.cost is None else float(output.cost),
+            "demo": self.demo,
             "kind": KIND,
             "time": rfc3339(self.time),
-            "backend": _clean(output.backend),
             "model": _clean(output.model),
-            "prompt": prompt.cid,
-            "answer": answer.cid,
-            "reasoning": None if reasoning is None else reasoning.cid,
-            "tool_calls": None if calls is None else calls.cid,
-            "parameters": self.parameters,
             "usage": {
-                "prompt_tokens": index(usage.prompt_tokens),
-                "completion_tokens": index(usage.completion_tokens),
                 "total_tokens": index(usage.total_tokens),
                 "cached_tokens": _count(usage.cached_tokens),
+                "prompt_tokens": index(usage.prompt_tokens),
                 "reasoning_tokens": _count(usage.reasoning_tokens),
+                "completion_tokens": index(usage.completion_tokens),
             },
-            "cost": None if output.cost is None else float(output.cost),
-            "finish_reason": output.finish_reason,
-            "demo": self.flags.demo,
-            "cached": self.flags.cached,
-            "config_sha256": self.config_sha256,
-            "plugins": self.plugins,
-            "evidence": self.evidence,
+            "answer": answer.cid,
+            "cached": self.cached,
+            "prompt": prompt.cid,
+            "backend": _clean(output.backend),
+            "plugins": self.origin.plugins,
+            "evidence": self.details.evidence,
             "previous": previous,
+            "reasoning": None if reasoning is None else reasoning.cid,
+            "parameters": self.parameters,
+            "tool_calls": None if calls is None else calls.cid,
+            "config_sha256": self.origin.config_sha256,
+            "finish_reason": output.finish_reason,
         }
         texts = [block for block in (answer, prompt, reasoning, calls) if block is not None]
         return MadeRecord(_block(DAG_CBOR, encode(record)), texts)
 
 
 def draft(
-    details: RequestDetails,
-    output: InferenceOutput,
-    *,
-    time: float,
-    parameters: Encoded,
-    plugins: Encoded,
-    config_sha256: bytes | None,
+    details: RequestDetails, output: InferenceOutput, time: float, *, parameters: Encoded, origin: Origin
 ) -> Draft:
     """The draft of an answer that came at ``time`` (Unix seconds). What its owner may change is encoded at once.
 
     Raises TypeError or ValueError for what has no form in DAG-CBOR.
     """
-    messages, tools = details.messages, details.tools
-    is_fixed = not tools and all(type(each.content) is str and not each.tool_calls for each in messages)
+    metadata = output.metadata
     return Draft(
-        prompt=messages if is_fixed else encode_prompt(messages, tools),
+        details=details,
         output=output,
-        tool_calls=encode([_call(call) for call in output.tool_calls]) if output.tool_calls else None,
-        flags=Flags(demo=bool(output.metadata.get("demo")), cached=bool(output.metadata.get("cached"))),
+        demo=bool(metadata.get("demo")),
+        cached=bool(metadata.get("cached")),
         time=time,
         parameters=parameters,
-        evidence=details.evidence,
-        plugins=plugins,
-        config_sha256=config_sha256,
+        origin=origin,
+        prompt=None if _is_fixed(details) else encode_prompt(details.messages, details.tools),
+        tool_calls=encode([_call(call) for call in output.tool_calls]) if output.tool_calls else None,
     )
 
 
@@ -170,6 +163,14 @@ def previous_of(name: str, data: bytes) -> Cid | None:
 def texts_of(record: Mapping[str, Any]) -> list[Cid]:
     """The blocks of texts that a decoded record names."""
     return [record[key] for key in ("answer", "prompt", "reasoning", "tool_calls") if record[key] is not None]
+
+
+def _is_fixed(details: RequestDetails) -> bool:
+    """Whether what was asked is nothing but texts, which nobody can change."""
+    for message in details.messages:
+        if type(message.content) is not str or message.tool_calls:
+            return False
+    return not details.tools
 
 
 def _block(codec: int, data: bytes) -> Block:

@@ -140,9 +140,7 @@ tools = st.lists(st.builds(Tool, texts, texts, st.just({"type": "object", "prope
 requests = st.builds(RequestDetails, st.lists(messages, max_size=3), parameters, tools, st.just(()))
 
 
-@given(
-    details=st.builds(RequestDetails, st.lists(messages, max_size=3), parameters, tools, st.just(())), output=outputs
-)
+@given(details=requests, output=outputs)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_record_is_in_the_formats_one_form(
     store: EvidenceStore, log: ProvenanceLog, details: RequestDetails, output: InferenceOutput
@@ -161,9 +159,7 @@ def test_every_record_is_in_the_formats_one_form(
     assert record["demo"] == bool(output.metadata.get("demo"))
 
 
-@given(
-    details=st.builds(RequestDetails, st.lists(messages, max_size=3), parameters, tools, st.just(())), output=outputs
-)
+@given(details=requests, output=outputs)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_kept_prompts_are_in_the_formats_one_form(
     store: EvidenceStore, details: RequestDetails, output: InferenceOutput

@@ -9,6 +9,7 @@ import os
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
@@ -16,8 +17,9 @@ import pytest
 
 from complaint_llm.evidence import EvidenceStore, ProvenanceLog, ProvenanceRef, RequestDetails, trace
 from complaint_llm.evidence.provenance.chain import MAX_WAITING
+from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import EvidenceError
-from complaint_llm.messages import InferenceOutput, Message, TextPart, TokenUsage, Tool
+from complaint_llm.messages import InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
 
 ASKED = RequestDetails((Message("user", "a prompt"),))
 ANSWER = InferenceOutput("an answer", backend="b", model="m")
@@ -63,6 +65,46 @@ def test_what_is_changed_after_the_answer_does_not_change_its_record(store: Evid
     )
     assert again.record(details, ANSWER._replace(metadata={"demo": True})).cid == late
     again.close()
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "clear": lambda arguments: arguments.clear(),
+    "pop": lambda arguments: arguments.pop("a"),
+    "set": lambda arguments: arguments.update(a=2),
+    "add": lambda arguments: arguments.update(z=None),
+    "null": lambda arguments: arguments.update(a=None),
+    "inner": lambda arguments: arguments["b"].append(3),
+    "inner pop": lambda arguments: arguments["b"].pop(),
+    "deep": lambda arguments: arguments["c"].update(d="other"),
+    "deep clear": lambda arguments: arguments["c"].clear(),
+    "strange": lambda arguments: arguments.update(a=1 + 2j),
+}
+
+
+@pytest.mark.parametrize("where", ["answer", "prompt"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_tool_calls_are_recorded_as_they_were_when_the_answer_came(
+    store: EvidenceStore, change: Callable[[dict[str, Any]], object], where: str
+) -> None:
+    """Who runs a tool may write on its arguments; the record of the answer that called it stays."""
+
+    def recorded(change: Callable[[dict[str, Any]], object] | None) -> tuple[Any, Any]:
+        arguments: dict[str, Any] = {"a": 1, "b": [1, 2], "c": {"d": "e"}}
+        calls = (ToolCall("1", "look_up", arguments, json.dumps(arguments)),)
+        messages = (*ASKED.messages, Message("assistant", "", calls if where == "prompt" else ()))
+        log = ProvenanceLog(store.database, gather_seconds=LONG)
+        output = InferenceOutput("an answer", calls if where == "answer" else (), backend="b", model="m")
+        ref = log.record(RequestDetails(messages), output)
+        if change is not None:
+            change(arguments)
+        cid = ref.cid
+        log.close()
+        with store.database.transaction("read") as connection:
+            (data,) = connection.execute("SELECT data FROM provenance WHERE cid = ?", (cid,)).fetchone()
+        record = decode_provenance(cid, data)
+        return record["tool_calls"], record["prompt"]
+
+    assert recorded(change) == recorded(None)
 
 
 def test_an_output_shows_the_cid_however_it_is_looked_at(store: EvidenceStore) -> None:
