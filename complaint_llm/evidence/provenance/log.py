@@ -17,7 +17,7 @@ from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.dagcbor import Encoded, encode
 from complaint_llm.evidence.provenance.chain import GATHER_SECONDS, MAX_UNWRITTEN, Chain, ProvenanceRef
-from complaint_llm.evidence.provenance.record import Origin, RequestDetails, draft
+from complaint_llm.evidence.provenance.record import LogSetup, RequestDetails, draft
 from complaint_llm.exceptions import ConfigError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.secrets import Secret
@@ -56,7 +56,7 @@ class ProvenanceLog:
         self._clock = clock
         self._gather_seconds = gather_seconds
         self._max_unwritten = max_unwritten
-        self._origin = Origin(plugins=Encoded(encode(dict(plugins or {}))), config_sha256=config_sha256)
+        self._setup = LogSetup(plugins=Encoded(encode(dict(plugins or {}))), config_sha256=config_sha256)
         self._last: tuple[Mapping[str, Any] | None, Encoded] = (None, Encoded())
         self._chain = self._new_chain()
 
@@ -81,7 +81,7 @@ class ProvenanceLog:
             chain = self._chain = self._new_chain()
         try:
             parameters = self._encode_parameters(details.parameters)
-            drafted = draft(details, output, self._clock(), parameters=parameters, origin=self._origin)
+            drafted = draft(details, output, self._clock(), parameters=parameters, setup=self._setup)
         except (TypeError, ValueError) as error:
             raise EvidenceError(f"the provenance of this answer cannot be recorded: {error}") from error
         ref = ProvenanceRef(chain, drafted)

@@ -30,7 +30,7 @@ class RequestDetails(NamedTuple):
     evidence: Sequence[Cid] = ()
 
 
-class Origin(NamedTuple):
+class LogSetup(NamedTuple):
     """What the records of one log have in common: the versions of what took part, and the digest of the config."""
 
     plugins: Encoded
@@ -53,7 +53,7 @@ class Draft(NamedTuple):
     cached: bool
     time: float
     parameters: Encoded
-    origin: Origin
+    setup: LogSetup
     prompt: bytes | None = None
     """The block of what was asked, if that is more than texts."""
     tool_calls: bytes | None = None
@@ -82,13 +82,13 @@ class Draft(NamedTuple):
             "cached": self.cached,
             "prompt": prompt.cid,
             "backend": _clean(output.backend),
-            "plugins": self.origin.plugins,
+            "plugins": self.setup.plugins,
             "evidence": self.details.evidence,
             "previous": previous,
             "reasoning": None if reasoning is None else reasoning.cid,
             "parameters": self.parameters,
             "tool_calls": None if calls is None else calls.cid,
-            "config_sha256": self.origin.config_sha256,
+            "config_sha256": self.setup.config_sha256,
             "finish_reason": output.finish_reason,
         }
         texts = [block for block in (answer, prompt, reasoning, calls) if block is not None]
@@ -96,7 +96,7 @@ class Draft(NamedTuple):
 
 
 def draft(
-    details: RequestDetails, output: InferenceOutput, time: float, *, parameters: Encoded, origin: Origin
+    details: RequestDetails, output: InferenceOutput, time: float, *, parameters: Encoded, setup: LogSetup
 ) -> Draft:
     """The draft of an answer that came at ``time`` (Unix seconds). What its owner may change is encoded at once.
 
@@ -110,7 +110,7 @@ def draft(
         cached=bool(metadata.get("cached")),
         time=time,
         parameters=parameters,
-        origin=origin,
+        setup=setup,
         prompt=None if _is_fixed(details) else encode_prompt(details.messages, details.tools),
         tool_calls=encode([_call(call) for call in output.tool_calls]) if output.tool_calls else None,
     )
