@@ -166,7 +166,7 @@ def one_run(folder: Path, seed: int, items: int, number: signal.Signals = signal
             kills += 1
             if journal.exists():
                 with Journal(journal) as book:
-                    lines = list(book.recorded(earlier=True))
+                    lines = list(book.recorded_items(earlier=True))
                     doubtful = {f"prompt {key}" for key in book.in_doubt()}
                 recorded = {f"prompt {line.id}" for line in lines if line.output is not None}
                 if len(doubtful) > (2 * WORKERS if number == signal.SIGKILL else 0):

@@ -211,7 +211,7 @@ class Mediator(Client):
         # cold start: batches
         from complaint_llm.batch import item_digest, run_batch
         from complaint_llm.batch.input.task_items import all_for_task
-        from complaint_llm.batch.remote import TravellingAsk
+        from complaint_llm.batch.remote import PicklableAsk
         from complaint_llm.call import CancelToken
         from complaint_llm.tasks.apply import TaskCall
 
@@ -234,7 +234,7 @@ class Mediator(Client):
         ask = self.asker(common, cancel)
         if executor is not None:
             path = None if self.config is None else self.config.path
-            ask = TravellingAsk(ask, type(self).from_config, path, common)
+            ask = PicklableAsk(ask, type(self).from_config, path, common)
         return run_batch(
             ask,
             items,

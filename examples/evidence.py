@@ -7,7 +7,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, Step, trace
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails, Step, trace
 from complaint_llm.messages import InferenceOutput, Message
 
 REVIEW = b"Performance review 2023: meets or exceeds expectations in all areas.\n"
@@ -22,9 +22,9 @@ def main() -> None:
         print(f"stored as {record['cid']}, the CID that `ipfs add --cid-version=1` prints for the same bytes")
 
         log = ProvenanceLog(store.database, level="full")
-        asked = RequestFacts(
+        asked = RequestDetails(
             (Message("user", "Does the review contradict a dismissal for poor performance?"),),
-            evidence=log.cited([record["cid"]]),
+            evidence=log.check_evidence([record["cid"]]),
         )
         cid = log.record(asked, InferenceOutput("It does.", backend="example", model="example")).cid
         log.close()

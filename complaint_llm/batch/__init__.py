@@ -2,7 +2,7 @@
 
 from complaint_llm.batch.executors import BatchExecutor, ExecutorFactory, Work, open_executor
 from complaint_llm.batch.input.items import Ask, BatchItem, BatchResult, LineError, NothingToReadError, item_digest
-from complaint_llm.batch.journal.journal import Journal, Recorded
+from complaint_llm.batch.journal.journal import Journal, RecordedItem
 from complaint_llm.batch.journal.salvage import Salvaged, salvage_journal
 from complaint_llm.batch.journal.settings_change import SettingsChangedError
 from complaint_llm.batch.journal.shape import AnswerSettings, Shape, shape_of
@@ -23,7 +23,7 @@ __all__ = [
     "Journal",
     "LineError",
     "NothingToReadError",
-    "Recorded",
+    "RecordedItem",
     "Salvaged",
     "SettingsChangedError",
     "Shape",

@@ -7,7 +7,9 @@ a provider's batch service names a large one.
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import CancelledError as FutureCancelled
@@ -15,12 +17,14 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from complaint_llm.batch.input.items import Ask
+from complaint_llm.batch.input.items import Ask, BatchResult
 from complaint_llm.exceptions import BackendConnectionError, BatchError, ConfigError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
 if TYPE_CHECKING:
-    from complaint_llm.batch.journal.entries import Entry
+    from complaint_llm.batch.journal.entries import JournalEntry
+
+_log = logging.getLogger("complaint_llm.batch")
 
 
 class Work(NamedTuple):
@@ -34,7 +38,11 @@ class Work(NamedTuple):
     params: Mapping[str, Any]
     digest: str
     named: bool
-    entry: Entry | None = None
+    entry: JournalEntry | None = None
+
+    def result(self, output: InferenceOutput | None, error: Exception | None) -> BatchResult:
+        """The item's result, of which one of ``output`` and ``error`` is set."""
+        return BatchResult(index=self.position, key=self.key, prompt=self.prompt, output=output, error=error)
 
 
 Finished: TypeAlias = Callable[[Work, InferenceOutput | None, Exception | None], None]
@@ -114,7 +122,7 @@ class ThreadExecutor:
                 raise BatchError(f"no thread could be started: {error}") from error
             # The machine has no more to give: those that run do the work, in more time.
             self._most = len(self._threads)
-            _warn(f"a batch goes on with {self._most} of {self.capacity} workers: {error}")
+            _log.warning("a batch goes on with %d of %d workers: %s", self._most, self.capacity, error)
         else:
             self._threads.append(thread)
 
@@ -145,7 +153,7 @@ class ThreadExecutor:
             except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
                 finished(work, None, error)
             except BaseException as error:  # noqa: BLE001 - the same: a worker that dies silently would hang the batch
-                finished(work, None, _wrapped(error))
+                finished(work, None, _wrapped_error(error))
             else:
                 finished(work, output, None)
 
@@ -211,13 +219,13 @@ class FutureExecutor:
             output = future.result()
         except FutureCancelled as error:
             why = "the executor was shut down or cancelled this item"
-            self._tell(work, None, _cancelled(why, error) if self._is_here else lost(why, error))
+            self._tell(work, None, _cancelled_error(why, error) if self._is_here else lost_error(why, error))
         except BrokenExecutor as error:
-            self._tell(work, None, lost(f"the worker process was lost: {error}", error))
+            self._tell(work, None, lost_error(f"the worker process was lost: {error}", error))
         except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
             self._tell(work, None, error)
         except BaseException as error:  # noqa: BLE001 - the same
-            self._tell(work, None, _wrapped(error))
+            self._tell(work, None, _wrapped_error(error))
         else:
             self._tell(work, output, None)
 
@@ -242,7 +250,7 @@ def open_executor(
         return factories[scheme](url, open_ask, max_workers)
     if scheme == "dask":
         try:
-            from complaint_llm.batch.dask.executor import open_dask
+            from complaint_llm.batch.dask.executor import open_dask  # extra
         except ImportError as error:
             raise BatchError(f"{url} needs Dask: pip install complaint-llm[dask]") from error
         return open_dask(url, open_ask, max_workers)
@@ -252,34 +260,26 @@ def open_executor(
 
 def join(threads: list[threading.Thread], wait: float) -> bool:
     """Wait at most ``wait`` seconds for all of them. False if one still runs."""
-    import time
-
     until = time.monotonic() + wait
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     return not any(thread.is_alive() for thread in threads)
 
 
-def lost(why: str, cause: BaseException | None = None) -> BackendConnectionError:
+def lost_error(why: str, cause: BaseException | None = None) -> BackendConnectionError:
     """The error of an item whose worker went away: in doubt, a provider may have been asked."""
     made = BackendConnectionError(why, maybe_received=True)
     made.__cause__ = cause
     return made
 
 
-def _warn(text: str) -> None:
-    import logging
-
-    logging.getLogger("complaint_llm.batch").warning(text)
-
-
-def _cancelled(why: str, cause: BaseException) -> BatchError:
+def _cancelled_error(why: str, cause: BaseException) -> BatchError:
     made = BatchError(f"not asked: {why}")
     made.__cause__ = cause
     return made
 
 
-def _wrapped(error: BaseException) -> BatchError:
+def _wrapped_error(error: BaseException) -> BatchError:
     made = BatchError(f"the call ended with {type(error).__name__}: {error}")
     made.__cause__ = error
     return made

@@ -86,14 +86,14 @@ class Flow:
 
     # -- workers and the journal's writer
 
-    def answered(self, count: int = 1) -> None:
+    def count_answered(self, count: int = 1) -> None:
         """These items need no worker any more."""
         with self._lock:
             self._unanswered -= count
             self._wake_feeder()
 
     def deliver(self, results: Iterable[BatchResult], answered: int = 0) -> None:
-        """Results that may be handed out; ``answered`` items need no worker any more, as in ``answered``."""
+        """Results that may be handed out; ``answered`` items need no worker any more, as in ``count_answered``."""
         with self._lock:
             if answered:
                 self._unanswered -= answered
@@ -116,8 +116,8 @@ class Flow:
     def take(self, timeout: float | None = None) -> BatchResult | None:
         """The next result, in the order of delivery; None when nothing is left.
 
-        It stays in the window until ``handed_out``. Raises TimeoutError if ``timeout`` seconds (at most ``_LOOK``)
-        brought nothing.
+        It stays in the window until ``count_handed_out``. Raises TimeoutError if ``timeout`` seconds (at most
+        ``_LOOK``) brought nothing.
         """
         with self._lock:
             while not self._results:
@@ -127,7 +127,7 @@ class Flow:
                     raise TimeoutError
             return self._results.popleft()
 
-    def handed_out(self) -> None:
+    def count_handed_out(self) -> None:
         """A result that was taken left the window."""
         with self._lock:
             self._in_window -= 1

@@ -1,4 +1,8 @@
-"""A Mediator's way of asking in a form that can go to another process: its config as it was written, no secrets."""
+"""How the workers of a batch ask in other processes: over a Mediator of their own, opened from the same config.
+
+What goes to them is the config as it was written, with references and never with resolved secrets, and the function
+that opens a Mediator from it: ``Mediator.from_config``, handed in by whoever knows it.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,30 @@ import atexit
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from complaint_llm.batch.input.items import Ask
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput, Prompt
+from complaint_llm.request import EMPTY
 
-if TYPE_CHECKING:
-    from complaint_llm.batch import Ask
-    from complaint_llm.mediator import Mediator
 
-Opens: TypeAlias = "Callable[[Path], Mediator]"
-"""``Mediator.from_config``."""
+class AskSource(Protocol):
+    """What a worker opens: a Mediator, or what has these two methods."""
+
+    def asker(self, params: Mapping[str, Any] = EMPTY, /) -> Ask:
+        """The function that asks one prompt, with ``params`` where the prompt has none of its own."""
+        ...
+
+    def close(self) -> None:
+        """Cancel what is in flight and close everything."""
+        ...
+
+
+OpenSource: TypeAlias = Callable[[Path], AskSource]
+"""Opens a source from a config file; can be pickled, as ``Mediator.from_config`` can."""
 
 
 class ConfigText(NamedTuple):
@@ -41,35 +57,41 @@ class ConfigText(NamedTuple):
         return copy
 
 
-class OwnAsk:
-    """Asks over a Mediator of its own; ``close``, or the process' end, closes it and cancels what is in flight."""
+class WorkerAsk:
+    """A worker's ``ask`` over a source of its own; ``close``, or the process' end, closes it and cancels what is in
+    flight."""
 
-    def __init__(self, mediator: Mediator) -> None:
-        self._mediator = mediator
-        self._ask = mediator.asker()
-        atexit.register(mediator.close)
+    def __init__(self, source: AskSource) -> None:
+        self._source = source
+        self._ask = source.asker()
+        atexit.register(source.close)
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
         return self._ask(prompt, params)
 
     def close(self) -> None:
-        atexit.unregister(self._mediator.close)
-        self._mediator.close()
+        atexit.unregister(self._source.close)
+        self._source.close()
 
 
-class TravellingAsk:
-    """Asks over the Mediator that made it; in another process, over one that is opened there from the same config.
+def open_worker_ask(open_source: OpenSource, config: ConfigText) -> WorkerAsk:
+    """The function that asks one prompt in this process, over a source opened from ``config``."""
+    return WorkerAsk(open_source(config.place()))
 
-    The file is read when it first travels. Pickling raises BatchError where there is none: its Mediator was made in
+
+class PicklableAsk:
+    """Asks over the Mediator that made it; pickled, it is a ``RemoteAsk`` over one that is opened from the same config.
+
+    The file is read when it is first pickled. Pickling raises BatchError where there is none: its Mediator was made in
     code, or the file is gone.
     """
 
-    def __init__(self, ask: Ask, opens: Opens, config: Path | None, common: Mapping[str, Any]) -> None:
+    def __init__(self, ask: Ask, open_source: OpenSource, config: Path | None, params: Mapping[str, Any]) -> None:
         self._ask = ask
-        self._opens = opens
+        self._open_source = open_source
         self._config = config
         self._text: ConfigText | None = None
-        self._common = common
+        self._params = params
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
         return self._ask(prompt, params)
@@ -82,25 +104,24 @@ class TravellingAsk:
                 self._text = ConfigText.read(self._config)
             except OSError as error:
                 raise BatchError(f"{self._config} cannot be read for another process: {error.strerror}") from error
-        return AskThere, (self._opens, self._text, dict(self._common))
+        return RemoteAsk, (self._open_source, self._text, dict(self._params))
 
 
-class AskThere(NamedTuple):
-    """What a TravellingAsk is elsewhere. It opens its Mediator when it is called: engines unpickle on the way, too."""
+class RemoteAsk(NamedTuple):
+    """What a PicklableAsk is in another process. It opens its source when it is called: engines unpickle on the way,
+    too."""
 
-    opens: Opens
+    open_source: OpenSource
     config: ConfigText
-    common: Mapping[str, Any]
+    params: Mapping[str, Any]
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
-        return _mediator(self.opens, self.config).asker(self.common)(prompt, params)
+        return _source(self.open_source, self.config).asker(self.params)(prompt, params)
 
 
 @lru_cache(maxsize=4)
-def _mediator(opens: Opens, config: ConfigText) -> Mediator:
+def _source(open_source: OpenSource, config: ConfigText) -> AskSource:
     """One for each config and process; closed when the process ends, a pool's too, which runs no ``atexit``."""
-    from multiprocessing.util import Finalize
-
-    mediator = opens(config.place())
-    Finalize(None, mediator.close, exitpriority=100)
-    return mediator
+    source = open_source(config.place())
+    Finalize(None, source.close, exitpriority=100)
+    return source

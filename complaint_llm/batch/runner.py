@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,11 @@ from complaint_llm.batch.input.items import (
 )
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unrecorded
-from complaint_llm.batch.journal.resume import InDoubt, Judge, Resume
+from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
 from complaint_llm.batch.output.summary import BatchSummary
 from complaint_llm.exceptions import BatchError
+from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +79,7 @@ class BatchRun(Iterator[BatchResult]):
         self._interrupted = False
         self._over = False
         # The threads know the parts, not the run: one that is dropped can be collected, and stops then.
-        self._finalizer = weakref.finalize(self, _let_finish, flow, executor, recorder)
+        self._finalizer = weakref.finalize(self, partial(_let_finish, flow, executor, recorder))
         self._finalizer.atexit = False
 
     def __iter__(self) -> BatchRun:
@@ -103,7 +105,7 @@ class BatchRun(Iterator[BatchResult]):
                 self.stop()
                 continue
             if result is not None:
-                self._flow.handed_out()
+                self._flow.count_handed_out()
                 self.summary.add(result)
                 if self._max_cost is not None and self.summary.cost >= self._max_cost and not self.stopped_because:
                     self.stopped_because = f"the cost reached ${self._max_cost:g}"
@@ -115,7 +117,7 @@ class BatchRun(Iterator[BatchResult]):
     def stop(self) -> None:
         """Send nothing more; the iteration ends with the results of what is under way."""
         self._flow.stop()
-        self._recorder.withdrawn(self._executor.withdraw())
+        self._recorder.on_withdrawn(self._executor.withdraw())
 
     def close(self) -> None:
         """Stop, cancel what is under way, and end the threads. What was answered until now is recorded."""
@@ -228,7 +230,7 @@ def run_batch(
     capacity = runs_work.capacity
     ahead = capacity if in_doubt == "resend" else 0
     flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4))
-    book, resume = None, Resume(in_doubt, accept_changes, only_failed, response_format=response_format)
+    book, resume = None, ResumeOptions(in_doubt, accept_changes, only_failed, response_format=response_format)
     try:
         if journal is not None:
             book, stale = _open(journal, settings, resume, fresh=fresh, keep=keep)
@@ -244,15 +246,15 @@ def run_batch(
         recorder = Unrecorded(flow, runs_work)
         hint = "give a journal to be able to go on where it stopped"
     else:
-        recorder = JournalRecorder(flow, runs_work, book, Judge(book, resume), settings)
+        recorder = JournalRecorder(flow, runs_work, book, ResumePolicy(book, resume), settings=settings)
         hint = f"the same call with journal {journal} goes on"
     try:
-        runs_work.start(recorder.finished)
+        runs_work.start(recorder.on_finished)
     except BaseException:
         _let_finish(flow, runs_work, recorder)
         raise
     feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)
-    run = BatchRun(
+    results = BatchRun(
         flow,
         runs_work,
         recorder,
@@ -264,7 +266,7 @@ def run_batch(
         max_cost=max_cost,
     )
     feeder.start()
-    return run
+    return results
 
 
 def _executor(ask: Ask, max_workers: int, given: Executor | BatchExecutor | None) -> BatchExecutor:
@@ -276,7 +278,7 @@ def _executor(ask: Ask, max_workers: int, given: Executor | BatchExecutor | None
 
 
 def _open(
-    path: str | Path, settings: AnswerSettings | None, resume: Resume, *, fresh: bool, keep: bool
+    path: str | Path, settings: AnswerSettings | None, resume: ResumeOptions, *, fresh: bool, keep: bool
 ) -> tuple[Journal, frozenset[str]]:
     """The journal with a run begun, and the shapes whose answers are to be asked again."""
     book = Journal(path)
@@ -321,7 +323,7 @@ def _read_all(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest:
             return error
         if not flow.enter():
             break
-        recorder.read(*_work(next(numbers), given, digest))
+        recorder.on_read(*_work(next(numbers), given, digest))
     return None
 
 
@@ -338,13 +340,15 @@ def _work(position: int, given: ItemLike, digest: Digest) -> tuple[Work, Excepti
         check_prompt(prompt)
         found = digest(item)
     except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
-        return Work(position, key, prompt, {}, "", named), error
-    return Work(position, key if named else found, prompt, item.params, found, named), None
+        work = Work(position=position, key=key, prompt=prompt, params=EMPTY, digest="", named=named)
+        return work, error
+    key = key if named else found
+    return Work(position=position, key=key, prompt=prompt, params=item.params, digest=found, named=named), None
 
 
 def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None:
     """Send nothing more, and let threads and journal end on their own once what is under way has finished."""
     flow.stop()
-    recorder.withdrawn(executor.withdraw())
+    recorder.on_withdrawn(executor.withdraw())
     executor.close()
     recorder.end()

@@ -26,8 +26,8 @@ def batch_generate(
         raise ValueError(f"on_error is {on_error!r}; it is 'raise' or 'return'")
     texts: list[Any] = []
     errors: dict[int, Exception] = {}
-    with run_batch(ask, prompts, max_workers=max_workers, ordered=True, digest=_unused) as run:
-        for result in run:
+    with run_batch(ask, prompts, max_workers=max_workers, ordered=True, digest=_no_digest) as results:
+        for result in results:
             texts.append(result.output.content if result.output is not None else None)
             if result.error is not None:
                 errors[result.index] = result.error
@@ -41,6 +41,6 @@ def batch_generate(
     return texts
 
 
-def _unused(item: object) -> str:
+def _no_digest(item: object) -> str:
     """No journal and no keys: digests would be work for nothing."""
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from complaint_llm.checks.quote_search import SearchableText, State, Weakness, find_quote
 from complaint_llm.checks.schema_walk import walk
@@ -54,6 +54,22 @@ def find_quotes(
                 known[place.value] = find_quote(place.value, texts, searchable=searchable)
             quotes.append(Quote(place.value, place.pointer, *known[place.value]))
     return tuple(quotes)
+
+
+class Standing(Protocol):
+    """What of a quote is counted: whether it stands in the text, and why it may do so by chance."""
+
+    @property
+    def stands(self) -> bool: ...
+    @property
+    def weak(self) -> str | None: ...
+
+
+def standing_count(quotes: Sequence[Standing]) -> str:
+    """How many of quotes stand in the text: "2 of 3", those that may stand there by chance apart: "2 of 3, 1 short"."""
+    sure = sum(quote.stands and not quote.weak for quote in quotes)
+    weak = [(word, sum(quote.stands and quote.weak == word for quote in quotes)) for word in ("short", "repeated")]
+    return ", ".join([f"{sure} of {len(quotes)}", *(f"{count} {word}" for word, count in weak if count)])
 
 
 def check_quotes(parsed: Any, context: CheckContext) -> Sequence[Finding]:

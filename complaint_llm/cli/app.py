@@ -125,9 +125,10 @@ class App:
         """What another process opens its own Mediator with: the config as it was written, secrets unresolved."""
         from functools import partial
 
-        from complaint_llm.batch_asks import ConfigText, asks_of
+        from complaint_llm.batch.remote import ConfigText, open_worker_ask
+        from complaint_llm.mediator import Mediator
 
-        return partial(asks_of, ConfigText.read(self.load_config().path))
+        return partial(open_worker_ask, Mediator.from_config, ConfigText.read(self.load_config().path))
 
 
 def _choose_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:

@@ -365,17 +365,18 @@ def _write(lines: Lines, again: Callable[[], Lines], options: Options, *, cut_sh
     assert options.journal is not None
     reread = _prepared(again().items, options) if lines.columns else None
     with Journal(options.journal) as journal:
-        results = with_columns(journal.recorded(earlier=cut_short), reread, lambda line: _carried(line, lines, options))
+        items = journal.recorded_items(earlier=cut_short)
+        results = with_columns(items, reread, lambda line: _carried(line, lines, options))
         if options.to_table:
             pieces = csv_lines(_form(lines, options), results)
         else:
             pieces = (json_line(result) + "\n" for result in results)
         if options.known_task is not None:
-            journal.keep_fact(f"task {options.task}", json.dumps(options.known_task.for_readers()))
+            journal.set_metadata(f"task {options.task}", json.dumps(options.known_task.for_readers()))
         out.write(Path(options.output), pieces, journal)
     if options.table and options.known_task is not None:
         with Journal(options.journal) as journal:
-            print_found(options.known_task, with_columns(journal.recorded(earlier=cut_short), None, lambda _: {}))
+            print_found(options.known_task, with_columns(journal.recorded_items(earlier=cut_short), None, lambda _: {}))
 
 
 def _form(lines: Lines, options: Options) -> Form:

@@ -16,7 +16,7 @@ from complaint_llm.batch.output.export import Result
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
-    from complaint_llm.batch import Recorded
+    from complaint_llm.batch import RecordedItem
     from complaint_llm.batch.input.lines import Line
 
 
@@ -63,7 +63,7 @@ def count_lines(source: str, limit: int | None) -> int | None:
 
 
 def with_columns(
-    recorded: Iterable[Recorded], lines: Iterable[Line] | None, carried: Callable[[Line], Mapping[str, str]]
+    recorded: Iterable[RecordedItem], lines: Iterable[Line] | None, carried: Callable[[Line], Mapping[str, str]]
 ) -> Iterator[Result]:
     """What a journal holds, each with the cells of its row in the input, which is read again for that.
 
@@ -88,7 +88,7 @@ def with_columns(
         )
 
 
-def _is_of(line: Line, recorded: Recorded) -> bool:
+def _is_of(line: Line, recorded: RecordedItem) -> bool:
     item = line.item
     if item.id != recorded.id:
         return False

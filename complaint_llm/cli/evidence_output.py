@@ -69,13 +69,13 @@ def fail_if(left_out: Sequence[str], what: str) -> None:
 
 def write_file(path: Path, pieces: Iterator[bytes]) -> None:
     """Write a file, for its owner alone, that appears when it is whole. Raises EvidenceError."""
-    from complaint_llm.evidence.folder import for_the_owner
+    from complaint_llm.private_folder import open_private
 
     path = Path(os.path.realpath(path))  # where a link leads: the link stays
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
-            with open(temporary, "xb", opener=for_the_owner) as file:
+            with open(temporary, "xb", opener=open_private) as file:
                 for piece in pieces:
                     file.write(piece)
             temporary.replace(path)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.evidence import ProvenanceLog, Recorded, RequestFacts, parse_cid
+from complaint_llm.evidence import ProvenanceLog, ProvenanceRef, RequestDetails, parse_cid
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
@@ -21,12 +21,12 @@ class Provenance(NamedTuple):
 
     def check(self, cids: Sequence[str]) -> None:
         """Raise EvidenceError for evidence that cannot be cited, before anything is sent."""
-        self.log.cited(cids)
+        self.log.check_evidence(cids)
 
-    def record(self, sent: Request, output: InferenceOutput) -> Recorded:
+    def record(self, sent: Request, output: InferenceOutput) -> ProvenanceRef:
         """This answer's record, which gives its CID; ``sent`` is the request with the backend's own defaults."""
         cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
-        return self.log.record(RequestFacts(sent.messages, _parameters(sent), sent.tools, cited), output)
+        return self.log.record(RequestDetails(sent.messages, _parameters(sent), sent.tools, cited), output)
 
     def close(self) -> None:
         """Write what waits."""
@@ -38,14 +38,14 @@ def _parameters(sent: Request) -> Mapping[str, Any]:
     shape, checks = sent.response_format, sent.checks
     if shape is None and (checks is None or checks.task is None):
         return sent.params
-    told = dict(sent.params)
+    described = dict(sent.params)
     if shape is not None:
-        told["response_format"] = shape.kind
+        described["response_format"] = shape.kind
         if shape.schema is not None:
-            told["schema_sha256"] = schema_digest(shape.schema)
+            described["schema_sha256"] = schema_digest(shape.schema)
     if checks is not None and checks.task is not None:
-        told |= {"task": checks.task, "task_sha256": checks.task_digest}
-    return told
+        described |= {"task": checks.task, "task_sha256": checks.task_digest}
+    return described
 
 
 def schema_digest(schema: Mapping[str, Any]) -> str:

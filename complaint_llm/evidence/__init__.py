@@ -3,15 +3,15 @@
 ``EvidenceStore`` is the door for evidence, ``ProvenanceLog`` for answers; ``BlockStore`` is what a plugin may replace.
 """
 
-from complaint_llm.evidence.ipld.blocks import BlockStore
+from complaint_llm.evidence.blocks.file_blocks import BlockStore
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.provenance.chain import Recorded
+from complaint_llm.evidence.maintenance.verification import Fault, Verification
+from complaint_llm.evidence.provenance.chain import ProvenanceRef
 from complaint_llm.evidence.provenance.log import ProvenanceLog, config_digest
-from complaint_llm.evidence.provenance.record import RequestFacts
+from complaint_llm.evidence.provenance.record import RequestDetails
 from complaint_llm.evidence.provenance.trace import Step, trace
 from complaint_llm.evidence.store import EvidenceStore
-from complaint_llm.evidence.verification import Fault, Verification
 
 __all__ = [
     "Block",
@@ -20,8 +20,8 @@ __all__ = [
     "EvidenceStore",
     "Fault",
     "ProvenanceLog",
-    "Recorded",
-    "RequestFacts",
+    "ProvenanceRef",
+    "RequestDetails",
     "Step",
     "Verification",
     "config_digest",

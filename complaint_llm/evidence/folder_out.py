@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from complaint_llm.evidence.folder import for_the_owner
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.ipld.unixfs import read_file
 from complaint_llm.evidence.ipld.unixfs_folder import is_folder, walk_folder
 from complaint_llm.exceptions import EvidenceError
+from complaint_llm.private_folder import open_private
 
 _FORBIDDEN = frozenset(("", ".", ".."))
 _SEPARATORS = frozenset("/\\\0")
@@ -42,7 +42,7 @@ def write_folder(root: Cid, get: Callable[[Cid], bytes], target: Path) -> list[s
                 elif path.exists():
                     left_out.append(f"{item.path} is there a second time")
                 else:
-                    with open(path, "xb", opener=for_the_owner) as file:
+                    with open(path, "xb", opener=open_private) as file:
                         file.writelines(read_file(item.cid, get))
             temporary.rename(target)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,22 +11,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from complaint_llm.evidence.collection import GetBlock
-from complaint_llm.evidence.database import Database, Transaction, key_of
-from complaint_llm.evidence.folder import is_read_only, make_folder
+from complaint_llm.evidence.blocks.file_blocks import BlockStore, FileBlocks
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import Trash
 from complaint_llm.evidence.folder_out import write_folder
-from complaint_llm.evidence.index import bring_up_to_date, read_records
-from complaint_llm.evidence.ipfs.ipfs_pinning import Mirror
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.tables import bring_up_to_date, read_records
+from complaint_llm.evidence.ipfs.ipfs_pinning import IpfsPinning
 from complaint_llm.evidence.ipfs.node import IpfsNode
-from complaint_llm.evidence.ipld.blocks import BlockStore, FileBlocks
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import PROFILES, read_file
 from complaint_llm.evidence.ipld.unixfs_folder import is_folder, walk_folder
+from complaint_llm.evidence.maintenance.collection import GetBlock
 from complaint_llm.evidence.records import Record
 from complaint_llm.evidence.submission import Submission
-from complaint_llm.evidence.trash import Trash
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
+from complaint_llm.private_folder import take_private_folder
 
 log = logging.getLogger("complaint_llm.evidence")
 
@@ -58,13 +59,14 @@ class OpenedStore:
         node = IpfsNode(ipfs_api, public=ipfs_public, local_only=privacy_local) if ipfs_api else None
         self._clock = clock
         self._embedded = blocks is None
-        self.read_only = is_read_only(self.path)
+        self.read_only = _is_read_only(self.path)
         files = FileBlocks(self.path / "blocks")
         self._files: BlockStore = files if blocks is None else blocks
         self._trash = Trash(self.path / "trash")
         try:
             if not self.read_only:
-                make_folder(self.path)
+                if not take_private_folder(self.path):
+                    raise EvidenceError(f"{self.path} is in use for something else: give evidence a folder of its own")
                 if blocks is None:
                     files.create()
         except OSError as error:
@@ -75,8 +77,14 @@ class OpenedStore:
         except EvidenceCorruptedError as error:
             log.warning("%s", error)  # so does every use; ``rebuild`` mends it
         self.database.sealed = self.read_only
-        self._submission = Submission(self.database, self.blocks, self.reader_of, PROFILES[profile], clock)
-        self._mirror = None if node is None else Mirror(node, self.database, self.local_block)
+        self._submission = Submission(
+            database=self.database,
+            blocks_of=self.blocks,
+            reader_of=self.reader_of,
+            profile=PROFILES[profile],
+            clock=clock,
+        )
+        self._pinning = None if node is None else IpfsPinning(node, self.database, self.local_block)
 
     def _bring_up_to_date(self, database: Database) -> None:
         bring_up_to_date(database, lambda connection: self.reader_of(self.blocks(connection)))
@@ -95,15 +103,15 @@ class OpenedStore:
         records = self.records_of(parse_cid(cid))
         if not records:
             raise EvidenceNotFoundError(f"no record of {cid} in {self.path}: `complaint-llm evidence list` shows all")
-        return self._shown(records[-1:])[0]
+        return self._as_dicts(records[-1:])[0]
 
     def get_user_evidence(self, user_id: str, damaged: Damaged | None = None) -> list[dict[str, Any]]:
         """All records of a user, oldest first; none is an empty list. ``damaged`` as for ``list_evidence``."""
-        return self._listed("SELECT * FROM records WHERE user_id = ? ORDER BY seq", (user_id,), damaged)
+        return self._list_records("SELECT * FROM records WHERE user_id = ? ORDER BY seq", (user_id,), damaged)
 
     def list_evidence(self, damaged: Damaged | None = None) -> list[dict[str, Any]]:
         """All records, oldest first. Each that is damaged goes to ``damaged``; without one it is a warning."""
-        return self._listed("SELECT * FROM records ORDER BY seq", (), damaged)
+        return self._list_records("SELECT * FROM records ORDER BY seq", (), damaged)
 
     def retrieve_evidence(self, cid: str) -> bytes:
         """The content, verified; from the IPFS node where it is not here. Large content: ``iter_evidence``.
@@ -142,9 +150,9 @@ class OpenedStore:
         try:
             return self.local_block(cid)
         except EvidenceNotFoundError:
-            if self._mirror is None:
+            if self._pinning is None:
                 raise
-        return self._mirror.fetch(cid)
+        return self._pinning.fetch(cid)
 
     def local_block(self, cid: Cid) -> bytes:
         """One block of this store, verified."""
@@ -159,15 +167,15 @@ class OpenedStore:
         """The records about one content, oldest first, verified. Raises EvidenceCorruptedError if none is whole."""
         with self.database.transaction("read") as connection:
             found = list(read_records(connection, "SELECT * FROM records WHERE cid = ? ORDER BY seq", (cid.name,)))
-        whole = [record for record in found if isinstance(record, Record)]
+        intact = [record for record in found if isinstance(record, Record)]
         for error in found:
             if not isinstance(error, Record):
-                if not whole:
+                if not intact:
                     raise error
                 log.warning("%s", error)
-        return whole
+        return intact
 
-    def _listed(self, query: str, values: tuple[str, ...], damaged: Damaged | None) -> list[dict[str, Any]]:
+    def _list_records(self, query: str, values: tuple[str, ...], damaged: Damaged | None) -> list[dict[str, Any]]:
         records = []
         with self.database.transaction("read") as connection:
             for found in read_records(connection, query, values):
@@ -177,12 +185,12 @@ class OpenedStore:
                     damaged(found)
                 else:
                     log.warning("%s", found)
-        return self._shown(records)
+        return self._as_dicts(records)
 
-    def _shown(self, records: list[Record]) -> list[dict[str, Any]]:
-        if self._mirror is None:
+    def _as_dicts(self, records: list[Record]) -> list[dict[str, Any]]:
+        if self._pinning is None:
             return [record.as_dict() for record in records]
-        pinned = self._mirror.pinned()
+        pinned = self._pinning.pinned_names()
         return [{**record.as_dict(), "pinned": record.content.cid.name in pinned} for record in records]
 
     def reader_of(self, blocks: BlockStore) -> GetBlock:
@@ -211,8 +219,8 @@ class OpenedStore:
 
     def close(self) -> None:
         """Close files and connections. May be called again."""
-        if self._mirror is not None:
-            self._mirror.close()
+        if self._pinning is not None:
+            self._pinning.close()
         self._files.close()
         self.database.close()
 
@@ -221,3 +229,10 @@ class OpenedStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a store that is there cannot be written: its medium or its mode only allows reading."""
+    return path.is_dir() and not all(
+        os.access(each, os.W_OK) for each in (path, path / "store.db", path / "blocks") if each.exists()
+    )

@@ -34,7 +34,7 @@ class Given(NamedTuple):
     file_name: str | None = None
     declared_type: str | None = None
 
-    def checked(self) -> Given:
+    def check(self) -> Given:
         """This, if it can be recorded: TypeError or ValueError naming the field if not."""
         for name, value in self._asdict().items():
             kind = Mapping if name == "metadata" else str
@@ -87,7 +87,7 @@ class Record(NamedTuple):
         found = {"content": content.cid, "size": content.size, "sha256": content.sha256}
         rest = {"detected_type": content.detected_type, "created": self.created, "kind": KIND}
         origin = {} if self.imported is None else {"imported": self.imported._asdict()}
-        return encode({**_filled(self.given), **found, **rest, **origin})
+        return encode({**_given_fields(self.given), **found, **rest, **origin})
 
     def as_dict(self) -> dict[str, Any]:
         """The record as users see it: JSON values only."""
@@ -108,7 +108,7 @@ class Record(NamedTuple):
 
 def record_of(given: Given, content: Content, created: str) -> Record:
     """The record, named by the CID of what was given."""
-    name = cid_of(DAG_CBOR, encode({"content": content.cid, **_filled(given)})).name
+    name = cid_of(DAG_CBOR, encode({"content": content.cid, **_given_fields(given)})).name
     return Record(given, content, created, name)
 
 
@@ -127,12 +127,12 @@ def decode_record(body: bytes) -> Record:
         imported = None if origin is None else Imported(**origin)
         if imported is not None and not all(isinstance(value, (str, type(None))) for value in imported):
             raise ValueError("it is no complete record: where it came from is no text")
-        return record_of(Given(**data).checked(), content, created)._replace(imported=imported)
+        return record_of(Given(**data).check(), content, created)._replace(imported=imported)
     except TypeError as error:
         raise ValueError(f"it is no complete record: {error}") from error
 
 
-def verified(row: tuple[Any, ...]) -> Record:
+def verify_row(row: tuple[Any, ...]) -> Record:
     """The record of a row of the table if every bit of it is as it was written.
 
     Raises EvidenceCorruptedError naming the record.
@@ -151,11 +151,11 @@ def verified(row: tuple[Any, ...]) -> Record:
     return record
 
 
-def moment(seconds: float) -> str:
+def rfc3339(seconds: float) -> str:
     """A Unix time as UTC text."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _filled(given: Given) -> dict[str, Any]:
+def _given_fields(given: Given) -> dict[str, Any]:
     """What was given, without what was left out: a field that later versions add does not rename older records."""
     return {key: value for key, value in given._asdict().items() if value not in (None, "", {})}

@@ -10,22 +10,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
 from complaint_llm.evidence.car.car_export import Selection, write_archive
 from complaint_llm.evidence.car.car_import import take_archive
-from complaint_llm.evidence.collection import PATIENCE_OF_DELETE, collect
-from complaint_llm.evidence.database import Database, StoreBusyError, key_of
+from complaint_llm.evidence.chunker import Progress, Readable
 from complaint_llm.evidence.folder_scan import scan
-from complaint_llm.evidence.index import unused
-from complaint_llm.evidence.ipld.chunker import Progress, Readable
+from complaint_llm.evidence.index.database import Database, StoreBusyError, key_of
+from complaint_llm.evidence.index.tables import unused_blocks
 from complaint_llm.evidence.ipld.cid import parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
+from complaint_llm.evidence.maintenance.collection import DELETE_TIMEOUT, collect
+from complaint_llm.evidence.maintenance.rebuild import Rebuilt, rebuild
+from complaint_llm.evidence.maintenance.removal import Deleted, delete
+from complaint_llm.evidence.maintenance.verification import Verification, verify_store
 from complaint_llm.evidence.media import declared_by
 from complaint_llm.evidence.opened_store import OpenedStore
-from complaint_llm.evidence.rebuild import Rebuilt, rebuild
 from complaint_llm.evidence.records import Given
-from complaint_llm.evidence.removal import Deleted, delete
 from complaint_llm.evidence.submission import Submitted
-from complaint_llm.evidence.verification import Verification, verify_store
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 log = logging.getLogger("complaint_llm.evidence")
@@ -69,8 +69,15 @@ class EvidenceStore(OpenedStore):
             raise TypeError(f"evidence is bytes, not {type(data).__name__}; encode a text first: text.encode()")
         declared = mime_type or (declared_by(file_name) if file_name else None)
         given = Given(
-            evidence_type, description, claim_type, claim_element, user_id, metadata, file_name, declared
-        ).checked()
+            evidence_type=evidence_type,
+            description=description,
+            claim_type=claim_type,
+            claim_element=claim_element,
+            user_id=user_id,
+            metadata=metadata,
+            file_name=file_name,
+            declared_type=declared,
+        ).check()
         return self._answer(self._submission.submit([(BytesIO(data), given)], None)[0])
 
     def submit_evidence_file(
@@ -93,8 +100,15 @@ class EvidenceStore(OpenedStore):
         ordinary file or cannot be read.
         """
         given = Given(
-            evidence_type, description, claim_type, claim_element, user_id, metadata, file_name, mime_type
-        ).checked()
+            evidence_type=evidence_type,
+            description=description,
+            claim_type=claim_type,
+            claim_element=claim_element,
+            user_id=user_id,
+            metadata=metadata,
+            file_name=file_name,
+            declared_type=mime_type,
+        ).check()
         ((_, outcome),) = self._answers(self._submission.submit_files([Path(path)], given, progress))
         if isinstance(outcome, EvidenceError):
             raise outcome
@@ -113,7 +127,7 @@ class EvidenceStore(OpenedStore):
 
         Small files go in groups that wait for the disk together: several times faster than one by one.
         """
-        given = Given(evidence_type, declared_type=mime_type, **statements).checked()
+        given = Given(evidence_type, declared_type=mime_type, **statements).check()
         yield from self._answers(self._submission.submit_files(map(Path, paths), given, progress))
 
     def submit_evidence_folder(
@@ -131,7 +145,7 @@ class EvidenceStore(OpenedStore):
         cannot be read, is a link, vanished, was changed while it was read) is also named in the folder's record, in
         ``metadata["missing"]``.
         """
-        given = Given(evidence_type, declared_type=mime_type, **statements).checked()
+        given = Given(evidence_type, declared_type=mime_type, **statements).check()
         top = Path(path)
         yield from self._answers(self._submission.submit_folder(top, scan(top), given, progress))
 
@@ -145,7 +159,7 @@ class EvidenceStore(OpenedStore):
         **statements: Any,
     ) -> dict[str, Any]:
         """Store what a binary stream gives until its end; ``statements`` as for ``submit_evidence``."""
-        given = Given(evidence_type, declared_type=mime_type, **statements).checked()
+        given = Given(evidence_type, declared_type=mime_type, **statements).check()
         return self._answer(self._submission.submit([(stream, given)], progress)[0])
 
     def _answers(
@@ -157,8 +171,8 @@ class EvidenceStore(OpenedStore):
     def _answer(self, submitted: Submitted) -> dict[str, Any]:
         record, created = submitted
         found = {**record.as_dict(), "record_created": created}
-        if self._mirror is not None:
-            found["pinned"] = self._mirror.settled(record.content.cid.name)
+        if self._pinning is not None:
+            found["pinned"] = self._pinning.try_settle(record.content.cid.name)
         return found
 
     # Removing
@@ -174,7 +188,7 @@ class EvidenceStore(OpenedStore):
         done = delete(self.database, self.blocks, "cid", root.name)
         if not done.records:
             raise EvidenceNotFoundError(f"no record of {cid} in {self.path}")
-        return {"cid": root.name, **self._deleted(done)}
+        return {"cid": root.name, **self._deletion_result(done)}
 
     def delete_user_evidence(self, user_id: str) -> dict[str, Any]:
         """Delete all records of a user in one go, as ``delete_evidence`` does; contents that others handed in too stay.
@@ -184,12 +198,12 @@ class EvidenceStore(OpenedStore):
         done = delete(self.database, self.blocks, "user_id", user_id)
         if not done.records:
             raise EvidenceNotFoundError(f"no record of this user in {self.path}: `evidence list` shows all")
-        return {"user_id": user_id, "cids": [cid.name for cid in done.contents], **self._deleted(done)}
+        return {"user_id": user_id, "cids": [cid.name for cid in done.contents], **self._deletion_result(done)}
 
-    def _deleted(self, done: Deleted) -> dict[str, Any]:
-        if self._mirror is not None:
+    def _deletion_result(self, done: Deleted) -> dict[str, Any]:
+        if self._pinning is not None:
             for cid in done.contents:
-                self._mirror.settled(cid.name)
+                self._pinning.try_settle(cid.name)
         kept_by = {"kept_by": [cid.name for cid in done.kept_by]} if done.kept_by else {}
         return {"records": done.records, "blocks": done.blocks, **kept_by}
 
@@ -202,7 +216,9 @@ class EvidenceStore(OpenedStore):
         with self.disk("remove blocks"), self.database.transaction("exclusive") as connection:
             blocks = self.blocks(connection)
             now = self._clock()
-            return collect(connection, self.database, blocks, self._trash, self.reader_of(blocks), now, force=force)
+            return collect(
+                connection, self.database, blocks, self._trash, get=self.reader_of(blocks), now=now, force=force
+            )
 
     def rebuild(self) -> Rebuilt:
         """Make the index again from the log, and the log again from both. Waits until no one is adding."""
@@ -218,9 +234,9 @@ class EvidenceStore(OpenedStore):
 
         Raises EvidenceError if it is still away, or if no node is configured.
         """
-        if self._mirror is None:
+        if self._pinning is None:
             raise EvidenceError('no IPFS node is configured: set "ipfs_api" in the EVIDENCE section')
-        return self._mirror.sync()
+        return self._pinning.sync()
 
     # Verification, and archives
 
@@ -234,25 +250,25 @@ class EvidenceStore(OpenedStore):
         except EvidenceCorruptedError as error:
             broken = [str(error)]
         if not broken:
-            return self._confirmed(self._verified(self.database, broken, progress))
+            return self._drop_blocks_being_added(self._verify_index(self.database, broken, progress))
         with closing(Database(self.path, read_only=True, from_log=True)) as private:
             self._bring_up_to_date(private)
-            return self._verified(private, broken, progress)
+            return self._verify_index(private, broken, progress)
 
-    def _verified(self, database: Database, broken: list[str], progress: Progress | None) -> Verification:
+    def _verify_index(self, database: Database, broken: list[str], progress: Progress | None) -> Verification:
         kind: Literal["read", "shared"] = "read" if database.read_only else "shared"
         with self.disk("be read"), database.transaction(kind) as connection:
             blocks = SmallBlocks(database, connection, self._files, self._trash, rows=self._embedded)
-            return verify_store(connection, database, blocks, self._trash, broken, progress)
+            return verify_store(connection, database, blocks, self._trash, broken=broken, progress=progress)
 
-    def _confirmed(self, found: Verification) -> Verification:
+    def _drop_blocks_being_added(self, found: Verification) -> Verification:
         """Without those orphans that are blocks of somebody who is adding just now."""
         orphans = {fault.name for fault in found.faults if fault.kind == "orphan"}
         if not orphans or self.read_only:
             return found
         try:
-            with self.database.transaction("exclusive", PATIENCE_OF_DELETE) as connection:
-                used = {name for name in orphans if not unused(connection, [key_of(parse_cid(name))])}
+            with self.database.transaction("exclusive", DELETE_TIMEOUT) as connection:
+                used = {name for name in orphans if not unused_blocks(connection, [key_of(parse_cid(name))])}
         except StoreBusyError:
             log.warning("%d blocks have no record yet: others are adding, verify again later", len(orphans))
             used = orphans
@@ -275,16 +291,16 @@ class EvidenceStore(OpenedStore):
             selection = Selection(connection, self.block)
             for cid in cids:
                 selection.add(parse_cid(cid), with_chain=with_chain)
-            return self._written(selection, target, with_records)
+            return self._write_selection(selection, target, with_records)
 
     def export_all(self, target: str | PathLike[str], *, with_records: bool = True) -> dict[str, Any]:
         """Write the whole store, provenance included, as ``export_car`` does; damaged evidence is ``left_out``."""
         with self.database.transaction("read") as connection:
             selection = Selection(connection, self.block)
             selection.add_everything()
-            return self._written(selection, target, with_records)
+            return self._write_selection(selection, target, with_records)
 
-    def _written(self, selection: Selection, target: str | PathLike[str], with_records: bool) -> dict[str, Any]:
+    def _write_selection(self, selection: Selection, target: str | PathLike[str], with_records: bool) -> dict[str, Any]:
         if with_records:
             selection.add_records()
         done = write_archive(Path(target), selection)
@@ -306,7 +322,7 @@ class EvidenceStore(OpenedStore):
         time is kept apart. ``max_size`` bounds the bytes of all contents; otherwise 256 MiB and 100 times the file, at
         most 64 GiB, because a small file can describe a huge one. Raises EvidenceCorruptedError naming what is wrong.
         """
-        given = Given(evidence_type, **statements).checked()
+        given = Given(evidence_type, **statements).check()
         done = take_archive(self._submission, Path(source), given, max_size)
         return {**done._asdict(), "records": [self._answer(each) for each in done.records]}
 

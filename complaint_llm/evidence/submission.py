@@ -8,22 +8,22 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from complaint_llm.evidence.collection import doom, purge
-from complaint_llm.evidence.database import Database, StoreBusyError, Transaction
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.chunker import ContentChunker, OpenFile, Progress, Readable, groups
 from complaint_llm.evidence.folder_scan import Missing, Scan
-from complaint_llm.evidence.index import GetBlock, insert_record
-from complaint_llm.evidence.ipld.chunker import Intake, OpenFile, Progress, Readable, groups
+from complaint_llm.evidence.index.database import Database, StoreBusyError, Transaction
+from complaint_llm.evidence.index.tables import GetBlock, insert_record
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import Profile
-from complaint_llm.evidence.ipld.unixfs_folder import Entry, folder_blocks, total_of
+from complaint_llm.evidence.ipld.unixfs_folder import FolderEntry, folder_blocks, total_of
+from complaint_llm.evidence.maintenance.collection import doom, purge
 from complaint_llm.evidence.media import FOLDER
-from complaint_llm.evidence.records import Content, Given, Record, moment, record_of
+from complaint_llm.evidence.records import Content, Given, Record, record_of, rfc3339
 from complaint_llm.exceptions import EvidenceError
 
 log = logging.getLogger("complaint_llm.evidence")
-_PATIENCE_OF_CLEANING = 0.05
+_CLEANING_TIMEOUT = 0.05
 
 Submitted = tuple[Record, bool]
 """The record that is there, and whether it is new."""
@@ -40,18 +40,18 @@ class Submission(NamedTuple):
 
     def submit(self, sources: Sequence[tuple[Readable, Given]], progress: Progress | None) -> list[Submitted]:
         """Store contents together, or none of them. Raises EvidenceError."""
-        intakes = [(Intake(source, self.profile, progress), given) for source, given in sources]
+        chunkers = [(ContentChunker(source, self.profile, progress), given) for source, given in sources]
 
         def names() -> list[Cid]:
-            return [name for intake, _ in intakes for name in intake.names]
+            return [name for chunker, _ in chunkers for name in chunker.names]
 
         with self.cleaned_up(names), self.database.transaction("shared") as connection:
             with self.disk("store evidence"):
-                self.blocks_of(connection).put(block for intake, _ in intakes for block in intake.blocks())
-            now = moment(self.clock())
+                self.blocks_of(connection).put(block for chunker, _ in chunkers for block in chunker.blocks())
+            now = rfc3339(self.clock())
             return [
-                insert_record(connection, record_of(given, intake.content, now), intake.names)
-                for intake, given in intakes
+                insert_record(connection, record_of(given, chunker.content, now), chunker.names)
+                for chunker, given in chunkers
             ]
 
     def submit_files(
@@ -86,7 +86,7 @@ class Submission(NamedTuple):
         What is missing is an error beside its path, and named in the folder's record.
         """
         places = {file.path: file.place for file in scan.files}
-        entries: dict[tuple[str, ...], dict[str, Entry]] = {place: {} for place in scan.folders}
+        entries: dict[tuple[str, ...], dict[str, FolderEntry]] = {place: {} for place in scan.folders}
         missing = list(scan.missing)
         size = 0
         for path, outcome in self.submit_files(places, given, progress):
@@ -101,7 +101,7 @@ class Submission(NamedTuple):
             else:
                 with self.database.transaction("read") as connection:
                     total = total_of(cid, self.reader_of(self.blocks_of(connection)))
-                entries[tuple(folder)][name] = Entry(name, cid, total)
+                entries[tuple(folder)][name] = FolderEntry(name, cid, total)
             yield path, outcome
         yield from ((each.path, each.error) for each in missing)
         if not entries:
@@ -115,7 +115,9 @@ class Submission(NamedTuple):
         except EvidenceError as error:
             yield top, error
 
-    def _submit_nodes(self, entries: dict[tuple[str, ...], dict[str, Entry]], given: Given, size: int) -> Submitted:
+    def _submit_nodes(
+        self, entries: dict[tuple[str, ...], dict[str, FolderEntry]], given: Given, size: int
+    ) -> Submitted:
         nodes: list[Block] = []
         # Those that are deepest first: a folder is an entry of the one above it.
         for place in sorted(entries, key=len, reverse=True):
@@ -124,10 +126,10 @@ class Submission(NamedTuple):
             root = made[-1].cid
             if place:
                 have = {block.cid: block.data for block in made}
-                entry = Entry(place[-1], root, total_of(root, have.__getitem__))
+                entry = FolderEntry(place[-1], root, total_of(root, have.__getitem__))
                 entries[place[:-1]][place[-1]] = entry
         content = Content(root, size, root.digest, FOLDER)
-        record = record_of(given, content, moment(self.clock()))
+        record = record_of(given, content, rfc3339(self.clock()))
         names = [node.cid for node in nodes]
         with self.cleaned_up(lambda: names), self.database.transaction("shared") as connection:
             with self.disk("store evidence"):
@@ -147,7 +149,7 @@ class Submission(NamedTuple):
     def purge(self) -> None:
         """Remove what is noted as not needed, unless others are adding: then it goes with the next deletion."""
         try:
-            with self.database.transaction("exclusive", _PATIENCE_OF_CLEANING) as connection:
+            with self.database.transaction("exclusive", _CLEANING_TIMEOUT) as connection:
                 purge(connection, self.blocks_of(connection))
         except StoreBusyError:
             return

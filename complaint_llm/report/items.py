@@ -63,7 +63,7 @@ def read_items(out: Path) -> Iterator[ReportItem]:
 
 def _recorded(path: Path) -> Iterator[ReportItem]:
     with Journal(path) as journal:
-        for number, each in enumerate(journal.recorded(), 1):
+        for number, each in enumerate(journal.recorded_items(), 1):
             result = Result(each.id, each.output, each.error, content=each.content, task=each.task, matter=each.matter)
             yield ReportItem(number, result_values(result), getattr(each, "material", None))
 

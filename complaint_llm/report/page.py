@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.output.states import STATES
+from complaint_llm.checks.quotes import standing_count
 from complaint_llm.exceptions import BatchError, ConfigError
 from complaint_llm.report.answer import Findings, any_answer, words_of
 from complaint_llm.report.claims import claims_of, is_claims
 from complaint_llm.report.items import ReportItem
 from complaint_llm.report.marked_text import SHOWN_WHOLE, marked_lines
-from complaint_llm.report.quoted import WEAK_WORDS, WORDS, page_quotes, standing
+from complaint_llm.report.quoted import WEAK_WORDS, WORDS, page_quotes
 from complaint_llm.report.visible import visible
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _body(template: Any, item: ReportItem) -> _Body:
         "types": sorted({claim.type for claim in claims.claims}) if claims else [],
         "claims": [(claim.heading, "; ".join(claim.respondents)) for claim in claims.claims] if claims else [],
         "line": _line(item, parsed),
-        "standing": "" if item.demo else standing(quotes),
+        "standing": "" if item.demo or not quotes else standing_count(quotes),
         "lost": any(quote.state == "not_found" for quote in quotes),
     }
     return _Body(_STATE_ORDER.index(state), item.number, head, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from complaint_llm.report.marked_text import Span
@@ -62,12 +62,3 @@ def page_quotes(values: Mapping[str, Any]) -> tuple[PageQuote, ...]:
         given = {name: quote.get(name) for name in PageQuote._fields[1:]}
         found.append(PageQuote(number, **{**given, "elided": bool(given["elided"])}))
     return tuple(found)
-
-
-def standing(quotes: Sequence[PageQuote]) -> str:
-    """How many stand in the text: "2 of 3", weak ones apart: "2 of 3, 1 short"; empty without any quote."""
-    if not quotes:
-        return ""
-    sure = sum(quote.stands and not quote.weak for quote in quotes)
-    weak = [(word, sum(quote.stands and quote.weak == word for quote in quotes)) for word in WEAK_WORDS]
-    return ", ".join([f"{sure} of {len(quotes)}", *(f"{count} {word}" for word, count in weak if count)])

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from complaint_llm import Mediator
 from complaint_llm.batch import Ask
-from complaint_llm.batch_asks import ConfigText, asks_of
+from complaint_llm.batch.remote import ConfigText, open_worker_ask
 from complaint_llm.messages import InferenceOutput
 
 PLUGIN = '''
@@ -64,20 +65,20 @@ def write_config(folder: Path, mediator: dict[str, Any], **keys: Any) -> ConfigT
 
 def elsewhere(config: ConfigText) -> ConfigText:
     """The same config on a machine that does not have the file: each process keeps its own state beside its copy."""
-    return config._replace(path="/nowhere/config.json")
+    return ConfigText("/nowhere/config.json", config.data)
 
 
 def process_that_opened(config: ConfigText) -> int:
     """The process that this is called in, once it can ask."""
-    asks_of(config)
+    open_worker_ask(Mediator.from_config, config)
     return os.getpid()
 
 
-class AskThere:
+class WorkerAsker:
     """Asks over the Mediator of the process that it is called in; pickled as the config's text."""
 
     def __init__(self, config: ConfigText) -> None:
-        self._open = partial(asks_of, config)
+        self._open = partial(open_worker_ask, Mediator.from_config, config)
 
     def __call__(self, prompt: Any, params: Any) -> InferenceOutput:
         ask: Ask = self._open()

@@ -351,7 +351,7 @@ def test_results_can_be_exported_from_the_journal_alone(run):
     os.remove("in.txt")
     os.remove("out.jsonl")
     with Journal("out.jsonl.journal") as journal:
-        assert [r.output.content for r in journal.recorded()] == ["<a>", "<b>"]
+        assert [r.output.content for r in journal.recorded_items()] == ["<a>", "<b>"]
 
 
 def test_a_terminal_sees_counts_tokens_and_cost_while_it_runs(monkeypatch):
@@ -385,6 +385,6 @@ def test_answers_that_the_journal_cannot_take_come_on_standard_output(tmp_path):
     assert "the journal cannot be written" in done.stderr
     printed = {json.loads(line)["text"].split()[0] for line in done.stdout.splitlines()}
     with Journal(tmp_path / "out.jsonl.journal") as journal:
-        recorded = {r.output.content.split()[0] for r in journal.recorded() if r.output}
+        recorded = {r.output.content.split()[0] for r in journal.recorded_items() if r.output}
     assert printed
     assert not printed & recorded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -12,17 +11,15 @@ import pytest
 
 from complaint_llm.batch import BatchItem, Journal, open_executor, run_batch
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError, ServerError
+from tests.batch.dask_asks import OpenAsk
 from tests.peers import need_peer
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dask_asks import OpenAsk  # Dask's worker processes import it by this name
 
 
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
-    """Makes executors whose worker processes can import ``dask_asks``."""
+    """Makes executors whose worker processes can import ``tests``."""
     need_peer("distributed")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
     return lambda url, workers, seconds=0.0: open_executor(url, OpenAsk(tmp_path, seconds), workers, {})
 
 
@@ -39,7 +36,7 @@ def test_a_killed_worker_costs_no_item(opened, tmp_path):
     assert len({r.output.metadata["pid"] for r in results}) >= 2
     with Journal(tmp_path / "run.journal") as journal:
         assert journal.counts() == (1000, 0, 0)
-        assert [r.output for r in journal.recorded()] == [r.output for r in results]
+        assert [r.output for r in journal.recorded_items()] == [r.output for r in results]
     assert run.summary.resent >= 1  # what the killed worker held was run again, and is counted
     assert list(tmp_path.glob("closed-*"))  # each surviving worker closed what it had opened
 

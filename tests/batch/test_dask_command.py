@@ -14,12 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.batch.dask_relay import Relay
 from tests.end_to_end.everything import write_config
 from tests.peers import need_peer
 from tests.wire_messages import chat
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dask_wire import Relay
 
 pytestmark = [
     pytest.mark.peer("distributed"),

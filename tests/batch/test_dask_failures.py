@@ -19,13 +19,11 @@ import pytest
 from complaint_llm.batch import Journal, open_executor, run_batch
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput
+from tests.batch.dask_asks import OpenAsk
+from tests.batch.executor_asks import write_config
 from tests.peers import free_port, need_peer
 from tests.transport.faulty import FaultyServer
 from tests.usual_signals import usual_signals
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dask_asks import OpenAsk  # Dask's worker processes import it by this name
-from executor_asks import write_config
 
 TLS = Path(__file__).parents[1] / "transport" / "tls"
 
@@ -41,7 +39,7 @@ class Machines:
     def __init__(self) -> None:
         port = str(free_port())
         self.url = f"dask://127.0.0.1:{port}"
-        path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path.cwd())])}
+        path = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         common = ["--host", "127.0.0.1", "--no-dashboard"]
         self.scheduler = self._start(path, "scheduler", "--port", port, *common)
         self._wait_until_it_listens(int(port))
@@ -152,14 +150,13 @@ def test_a_cluster_that_lacks_the_code_is_refused_before_anything_is_read(
     assert left_behind(cluster) == []
 
 
-def test_dask_s_own_configuration_says_that_the_way_there_is_tls(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dask_s_own_configuration_says_that_the_way_there_is_tls(tmp_path: Path) -> None:
     """``dask://`` names no transport: where Dask is set to TLS, the first thing that is sent is a TLS greeting."""
     need_peer("distributed")
     import dask.config
 
-    monkeypatch.setattr("complaint_llm.batch.dask.executor._CONNECT", 1.0)
+    from complaint_llm.batch.dask.executor import open_dask
+
     first: list[bytes] = []
     comm = {
         "distributed.comm.default-scheme": "tls",
@@ -171,15 +168,16 @@ def test_dask_s_own_configuration_says_that_the_way_there_is_tls(
         dask.config.set(comm),
         pytest.raises(BatchError, match="no Dask scheduler answers there"),
     ):
-        open_executor(f"dask://127.0.0.1:{server.port}", OpenAsk(tmp_path, 0.0), 2, {})
+        open_dask(f"dask://127.0.0.1:{server.port}", OpenAsk(tmp_path, 0.0), 2, connect_timeout=3.0)
     assert first[0][:2] == b"\x16\x03"
 
 
-def test_a_port_where_no_scheduler_is_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_where_no_scheduler_is_is_one_error(tmp_path: Path) -> None:
     need_peer("distributed")
-    monkeypatch.setattr("complaint_llm.batch.dask.executor._CONNECT", 0.3)
+    from complaint_llm.batch.dask.executor import open_dask
+
     with pytest.raises(BatchError, match="no Dask scheduler answers there"):
-        open_executor(f"dask://127.0.0.1:{free_port()}", OpenAsk(tmp_path, 0.0), 2, {})
+        open_dask(f"dask://127.0.0.1:{free_port()}", OpenAsk(tmp_path, 0.0), 2, connect_timeout=0.3)
 
 
 def test_ctrl_c_lets_what_is_under_way_finish(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_never_a_wrong_done(fiu, tmp_path, call, probability, errno):
         assert len(child["handed_out"]) < ITEMS  # the faults did strike
     assert sorted(child["asked"]) == sorted(child["handed_out"] + child["unrecorded"])
     with Journal(path) as journal:
-        recorded = {line.id: line.output.content for line in journal.recorded() if line.output is not None}
+        recorded = {line.id: line.output.content for line in journal.recorded_items() if line.output is not None}
         doubtful = set(journal.in_doubt())
     assert recorded.keys() >= set(child["handed_out"])
     assert all(text == answer(key) for key, text in recorded.items())

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import threading
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +13,7 @@ from complaint_llm.batch import BatchItem, Journal, Work, open_executor, run_bat
 from complaint_llm.batch.executors import ThreadExecutor
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError, ServerError
 from complaint_llm.messages import InferenceOutput
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dask_asks import OpenAsk  # a worker process imports it by this name
+from tests.batch.dask_asks import OpenAsk
 
 
 @pytest.mark.parametrize("journaled", [False, True])
@@ -217,10 +213,10 @@ def test_what_its_owner_cancels_was_not_asked(tmp_path):
         gate.wait(5)
         return InferenceOutput(prompt)
 
-    pool = ThreadPoolExecutor(1)
+    pool = Pool(1)
     run = run_batch(ask, ["a", "b", "c"], max_workers=4, executor=pool, ordered=True)
     assert begun.wait(5)
-    while pool._work_queue.qsize() < 2:  # both others are in the pool's hands
+    while pool.submitted < 3:  # all are in the pool's hands
         threading.Event().wait(0.01)
     pool.shutdown(wait=False, cancel_futures=True)
     gate.set()
@@ -230,6 +226,17 @@ def test_what_its_owner_cancels_was_not_asked(tmp_path):
         "not asked: the executor was shut down or cancelled this item"
     ] * 2
     assert run.summary.in_doubt == 0
+
+
+class Pool(ThreadPoolExecutor):
+    """Counts what was submitted to it."""
+
+    submitted = 0
+
+    def submit(self, call, /, *args, **kwargs):
+        future = super().submit(call, *args, **kwargs)
+        self.submitted += 1
+        return future
 
 
 class Unknown(Executor):
@@ -262,7 +269,7 @@ def test_threads_that_have_ended_take_no_work():
     executor.start(lambda work, output, error: None)
     executor.close(1.0)
     with pytest.raises(BatchError, match="have ended"):
-        executor.submit(Work(0, "k", "p", {}, "d", False))
+        executor.submit(Work(position=0, key="k", prompt="p", params={}, digest="d", named=False))
 
 
 def test_in_doubt_policies_need_threads_of_our_own(tmp_path):

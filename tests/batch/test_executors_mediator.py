@@ -14,7 +14,7 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import MockBackend
-from complaint_llm.batch_asks import ConfigText, asks_of
+from complaint_llm.batch.remote import ConfigText, open_worker_ask
 from complaint_llm.exceptions import BackendError, BatchError, ConfigError
 from tests.peers import need_peer
 
@@ -70,7 +70,7 @@ def test_what_travels_holds_the_reference_and_not_the_key(mediator: Mediator) ->
 def test_a_worker_s_ask_closes_the_mediator_that_it_opened(mediator: Mediator) -> None:
     """So nothing of a batch stays open on a cluster that goes on."""
     assert mediator.config is not None
-    ask: Any = asks_of(ConfigText.read(mediator.config.path))
+    ask: Any = open_worker_ask(Mediator.from_config, ConfigText.read(mediator.config.path))
     assert ask("a", {}).content == "a"
     ask.close()
     with pytest.raises(BackendError, match="is closed"):

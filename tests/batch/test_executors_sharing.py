@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -13,21 +12,20 @@ from typing import Any
 
 import pytest
 
+from complaint_llm import Mediator
 from complaint_llm.batch import BatchResult, open_executor, run_batch
-from complaint_llm.batch_asks import ConfigText, asks_of
+from complaint_llm.batch.remote import ConfigText, open_worker_ask
 from complaint_llm.exceptions import BudgetExceededError
-from tests.peers import need_peer
-from tests.routing.redis_peer import RedisPeer
-
-sys.path.insert(0, str(Path(__file__).parent))
-from executor_asks import (
+from tests.batch.executor_asks import (
     Admissions,
-    AskThere,
+    WorkerAsker,
     elsewhere,
     most_in_any,
     process_that_opened,
     write_config,
-)  # workers import it by this name
+)
+from tests.peers import need_peer
+from tests.routing.redis_peer import RedisPeer
 
 LIMIT, WINDOW = 12, 1.5
 TICK = 0.01
@@ -50,7 +48,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def on_dask(cluster: str, config: ConfigText, count: int, workers: int = 8) -> list[BatchResult]:
-    executor = open_executor(cluster, partial(asks_of, config), workers, {})
+    executor = open_executor(cluster, partial(open_worker_ask, Mediator.from_config, config), workers, {})
     with run_batch(None, (f"p{i}" for i in range(count)), executor=executor, ordered=True) as run:
         return list(run)
 
@@ -101,7 +99,7 @@ def test_the_processes_of_a_pool_keep_one_limit(redis_server: RedisPeer, tmp_pat
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         while len(set(pool.map(process_that_opened, [config] * 8))) < 2:
             """One of them is not up yet."""
-        run = run_batch(AskThere(config), map(str, range(2 * LIMIT)), max_workers=8, executor=pool)
+        run = run_batch(WorkerAsker(config), map(str, range(2 * LIMIT)), max_workers=8, executor=pool)
         results = list(run)
     check_one_limit(results, admissions.close())
 

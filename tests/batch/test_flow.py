@@ -37,7 +37,7 @@ def test_nothing_is_admitted_beyond_the_window_until_something_is_handed_out():
     assert flow.take().index == 0
     waiting.join(0.05)
     assert waiting.is_alive(), "a result that was taken still stands in the window"
-    flow.handed_out()
+    flow.count_handed_out()
     waiting.join(30)
     assert not waiting.is_alive()
 
@@ -47,7 +47,7 @@ def test_nothing_is_admitted_beyond_the_workers_until_something_is_answered():
     read(flow, 1)
     waiting = blocked(flow.admit)
     assert waiting
-    flow.answered()
+    flow.count_answered()
     waiting.join(30)
     assert not waiting.is_alive()
 

@@ -151,23 +151,28 @@ def test_a_batch_that_is_dropped_ends_its_threads():
     assert threading.active_count() == before
 
 
-def test_ctrl_c_hands_out_what_is_under_way_then_says_how_to_go_on(monkeypatch):
+class Interrupted(threading.Event):
+    """Whoever looks at it the first time is interrupted, as by Ctrl-C; it is never set."""
+
+    def __init__(self, on_interrupt):
+        super().__init__()
+        self.interrupt = iter([on_interrupt])
+
+    def is_set(self):
+        for on_interrupt in self.interrupt:
+            on_interrupt()
+            raise KeyboardInterrupt
+        return False
+
+
+def test_ctrl_c_hands_out_what_is_under_way_then_says_how_to_go_on():
     gate = threading.Event()
 
     def ask(prompt, params):
         gate.wait(5)
         return echo(prompt, params)
 
-    run = run_batch(ask, map(str, count()), max_workers=3)
-    real, presses = run._flow.take, iter([KeyboardInterrupt()])
-
-    def take(timeout=None):
-        for press in presses:
-            gate.set()
-            raise press
-        return real(timeout)
-
-    monkeypatch.setattr(run._flow, "take", take)
+    run = run_batch(ask, map(str, count()), max_workers=3, stop=Interrupted(gate.set))
     got = []
     with pytest.raises(KeyboardInterrupt, match="stopped after"):
         got.extend(result.index for result in run)

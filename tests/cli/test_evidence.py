@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from complaint_llm.cli.evidence import evidence
 from complaint_llm.cli.verify import verify
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails
 from complaint_llm.messages import InferenceOutput, Message
 
 HELLO = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
@@ -224,7 +224,7 @@ def test_the_tree_of_an_answer(run: Run, opener: Opener) -> None:
     with opener.open_store() as store:
         cited = store.submit_evidence(b"hello world\n", "letter")["cid"]
         log = ProvenanceLog(store.database)
-        facts = RequestFacts((Message("user", "a prompt"),), evidence=log.cited([cited]))
+        facts = RequestDetails((Message("user", "a prompt"),), evidence=log.check_evidence([cited]))
         cids = [
             log.record(facts, InferenceOutput(f"answer {number}", backend="b", model="m")).cid for number in range(3)
         ]

@@ -16,6 +16,8 @@ import pytest
 
 from complaint_llm.evidence import EvidenceStore
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
+from tests.evidence.clock import Clock
+from tests.evidence.fake_node import FakeNode
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ipfs-unixfs-importer", "ipfs-unixfs-exporter", "@ipld/car", "@ipld/dag-cbor", "multiformats")
@@ -80,6 +82,12 @@ def peer() -> Iterator[Peer]:
     found = Peer(modules)
     yield found
     found.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Unix seconds that the test sets."""
+    return Clock()
 
 
 @pytest.fixture
@@ -160,10 +168,8 @@ def run_as_anyone() -> Callable[..., str]:
 
 
 @pytest.fixture
-def node() -> Iterator[Any]:
+def node() -> Iterator[FakeNode]:
     """A node on loopback that keeps what it is given."""
-    import runpy
-
-    made = runpy.run_path(str(Path(__file__).with_name("fake_node.py")))["FakeNode"]()
+    made = FakeNode()
     yield made
     made.stop()

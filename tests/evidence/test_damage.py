@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, trace
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails, trace
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput, Message
 
@@ -21,7 +21,7 @@ def filled(path: Path, content: Callable[[int], bytes]) -> tuple[EvidenceStore, 
     ]
     store.submit_evidence(b"small", "document", user_id="u")
     log = ProvenanceLog(store.database, level="full")
-    facts = RequestFacts((Message("user", "a prompt"),), {"seed": 1}, evidence=log.cited([cid]))
+    facts = RequestDetails((Message("user", "a prompt"),), {"seed": 1}, evidence=log.check_evidence([cid]))
     answers = [
         log.record(facts, InferenceOutput(f"answer {number}", model="m", backend="b")).cid for number in range(3)
     ]
@@ -164,7 +164,7 @@ def test_a_record_that_was_written_anew(tmp_path: Path, content: Callable[[int],
     with store.database.transaction("exclusive") as connection:
         connection.execute("DELETE FROM provenance")
     log = ProvenanceLog(store.database)
-    log.record(RequestFacts((Message("user", "another prompt"),)), InferenceOutput("another answer"))
+    log.record(RequestDetails((Message("user", "another prompt"),)), InferenceOutput("another answer"))
     log.close()
     with pytest.raises(EvidenceNotFoundError, match=answers[2]):
         trace(store, answers[2])

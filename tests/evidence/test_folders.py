@@ -15,7 +15,7 @@ from complaint_llm.evidence import EvidenceStore
 from complaint_llm.evidence.car.car import write_car
 from complaint_llm.evidence.ipld.cid import RAW, Cid, cid_of
 from complaint_llm.evidence.ipld.dag_pb import Block, Link, encode_pb
-from complaint_llm.evidence.ipld.unixfs_folder import Entry, folder_blocks
+from complaint_llm.evidence.ipld.unixfs_folder import FolderEntry, folder_blocks
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 Tree = dict[str, bytes | None]
@@ -319,7 +319,7 @@ def test_a_hostile_name_in_a_folder_leads_nowhere_else(store: EvidenceStore, tmp
     """It is left out and said; nothing is written beside the folder."""
     good, bad = b"good", b"bad"
     blocks = [Block(cid_of(RAW, data), data) for data in (good, bad)]
-    folder = folder_blocks([Entry("good", blocks[0].cid, 4), Entry(name, blocks[1].cid, 3)])[-1]
+    folder = folder_blocks([FolderEntry("good", blocks[0].cid, 4), FolderEntry(name, blocks[1].cid, 3)])[-1]
     with (tmp_path / "in.car").open("wb") as file:
         write_car(file, [folder.cid], [*blocks, folder])
     store.import_car(tmp_path / "in.car")
@@ -332,7 +332,7 @@ def test_a_hostile_name_in_a_folder_leads_nowhere_else(store: EvidenceStore, tmp
 def test_links_of_other_tools_are_left_out(store: EvidenceStore, tmp_path: Path) -> None:
     """A symbolic link in an archive is no file, and is not made."""
     link = encode_pb([], b"\x08\x04\x12\x0b/etc/passwd")
-    folder = folder_blocks([Entry("passwd", link.cid, len(link.data))])[-1]
+    folder = folder_blocks([FolderEntry("passwd", link.cid, len(link.data))])[-1]
     with (tmp_path / "in.car").open("wb") as file:
         write_car(file, [folder.cid], [link, folder])
     assert "passwd" in store.import_archive(tmp_path / "in.car")["left_out"][0]
@@ -369,7 +369,7 @@ def test_folders_in_one_another_without_end_are_refused(store: EvidenceStore, tm
     """An archive may nest them deeper than any disk."""
     blocks = [folder_blocks([])[-1]]
     for _ in range(500):
-        blocks.append(folder_blocks([Entry("x", blocks[-1].cid, 1)])[-1])
+        blocks.append(folder_blocks([FolderEntry("x", blocks[-1].cid, 1)])[-1])
     with (tmp_path / "deep.car").open("wb") as file:
         write_car(file, [blocks[-1].cid], blocks)
     with pytest.raises(EvidenceCorruptedError, match="folders in one another"):

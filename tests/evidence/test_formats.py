@@ -111,12 +111,12 @@ def test_a_migration_that_is_killed_begins_again(old: Path, known: dict[str, Any
     """It is one transaction: afterwards the store is of the one format or the other, and whole."""
     program = """
 import os, sys
-from complaint_llm.evidence import index
-real = index.rewrite_log
+from complaint_llm.evidence.index import tables
+real = tables.rewrite_log
 def killed(*arguments):
     real(*arguments)
     os._exit(9)
-index.rewrite_log = killed
+tables.rewrite_log = killed
 from complaint_llm.evidence import EvidenceStore
 EvidenceStore(sys.argv[1])
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, trace
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails, trace
 from complaint_llm.messages import InferenceOutput, Message
 
 KILLING = Path(__file__).resolve().parents[2] / "benchmarks" / "evidence_kill.py"
@@ -70,7 +70,7 @@ def test_a_process_that_is_killed_while_adding_loses_nothing_that_it_returned(se
 
 RECORDING = """
 import sys
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails
 from complaint_llm.messages import InferenceOutput, Message
 
 store = EvidenceStore(sys.argv[1])
@@ -78,7 +78,7 @@ log = ProvenanceLog(store.database, level="full")
 number = 0
 while True:
     number += 1
-    cid = log.record(RequestFacts((Message("user", str(number)),)), InferenceOutput(f"answer {number}")).cid
+    cid = log.record(RequestDetails((Message("user", str(number)),)), InferenceOutput(f"answer {number}")).cid
     if number % 50 == 0:
         log.flush()
         print(cid, flush=True)
@@ -120,7 +120,7 @@ def test_a_forked_child_has_connections_and_a_chain_of_its_own(
     """SQLite handles do not cross a fork; parent and child go on adding and recording."""
     cid = store.submit_evidence(content(300_000), "document")["cid"]
     log = ProvenanceLog(store.database)
-    facts = RequestFacts((Message("user", "a prompt"),))
+    facts = RequestDetails((Message("user", "a prompt"),))
     first = log.record(facts, InferenceOutput("before")).cid
     log.flush()
     child = os.fork()

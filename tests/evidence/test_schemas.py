@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from complaint_llm.evidence import Cid, EvidenceStore, ProvenanceLog, RequestFacts, config_digest
+from complaint_llm.evidence import Cid, EvidenceStore, ProvenanceLog, RequestDetails, config_digest
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.messages import InferenceOutput, Message, TokenUsage, ToolCall
 
@@ -50,11 +50,11 @@ def test_provenance_records_fit_their_schema(store: EvidenceStore) -> None:
     schema = validator("provenance.schema.json")
     cited = store.submit_evidence(b"x", "document")["cid"]
     log = ProvenanceLog(store.database, config_sha256=config_digest({}), plugins={"openai": "1"})
-    log.record(RequestFacts((Message("user", "a"),)), InferenceOutput("b"))
+    log.record(RequestDetails((Message("user", "a"),)), InferenceOutput("b"))
     output = InferenceOutput(
         "b", (ToolCall("1", "t", {}),), "r", token_usage=TokenUsage(1, 2, 3, 4, 5), finish_reason="stop", cost=0.5
     )
-    log.record(RequestFacts((Message("user", "a"),), {"seed": 1}, (), log.cited([cited])), output)
+    log.record(RequestDetails((Message("user", "a"),), {"seed": 1}, (), log.check_evidence([cited])), output)
     log.close()
     with store.database.transaction("read") as connection:
         records = [decode_provenance(*row) for row in connection.execute("SELECT cid, data FROM provenance")]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -15,16 +12,17 @@ from typing import Any
 
 import pytest
 
-from complaint_llm.evidence import Block, EvidenceStore
-from complaint_llm.evidence.ipld.cid import RAW, Cid, cid_of
+from complaint_llm.evidence import EvidenceStore
+from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.exceptions import (
-    ConfigError,
     EvidenceCorruptedError,
     EvidenceError,
     EvidenceNotFoundError,
 )
 
 HELLO = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
+
+
 BIG = 600_000
 
 
@@ -207,28 +205,6 @@ def test_what_is_no_cid_is_said(store: EvidenceStore) -> None:
         store.retrieve_evidence("../../etc/passwd")
 
 
-def test_deleting_removes_only_what_nothing_else_needs(store: EvidenceStore, content: Callable[[int], bytes]) -> None:
-    """Blocks that other evidence shares stay; the rest is gone from the disk at once."""
-    short = store.submit_evidence(content(300_000), "document")
-    long = store.submit_evidence(content(BIG), "document")
-    assert store.delete_evidence(long["cid"]) == {"cid": long["cid"], "records": 1, "blocks": 3}
-    assert store.retrieve_evidence(short["cid"]) == content(300_000)
-    with pytest.raises(EvidenceNotFoundError):
-        store.retrieve_evidence(long["cid"])
-    assert store.verify().ok
-    assert store.gc()["blocks"] == 0
-
-
-def test_what_is_deleted_is_nowhere_in_the_folder(store: EvidenceStore) -> None:
-    """Neither in a block, nor in a free page of the database, nor in its log."""
-    kept = store.submit_evidence(b"kept", "document")
-    cid = store.submit_evidence(b"SECRETTEXT", "document", description="SECRETNAME", user_id="SECRETNAME")["cid"]
-    store.delete_evidence(cid)
-    for path in store.path.rglob("*"):
-        assert not path.is_file() or b"SECRET" not in path.read_bytes()
-    assert store.retrieve_evidence(kept["cid"]) == b"kept"
-
-
 def test_many_files_are_stored_in_groups_and_each_has_its_answer(
     store: EvidenceStore, tmp_path: Path, content: Callable[[int], bytes]
 ) -> None:
@@ -254,53 +230,6 @@ def test_many_files_are_stored_in_groups_and_each_has_its_answer(
     assert store.verify().ok
 
 
-def test_deleting_deletes_every_record_about_the_content(store: EvidenceStore) -> None:
-    """Also those of other users: the content is what is deleted."""
-    cid = store.submit_evidence(b"x", "document", user_id="u")["cid"]
-    store.submit_evidence(b"x", "document", user_id="v")
-    assert store.delete_evidence(cid)["records"] == 2
-    assert store.get_user_evidence("v") == []
-
-
-def test_deleting_does_not_wait_long_for_one_who_is_adding(
-    store: EvidenceStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The records go at once; the blocks wait for gc, and the answer says so."""
-    cid = store.submit_evidence(b"x", "document")["cid"]
-    with store.database.transaction("shared"):
-        monkeypatch.setattr("complaint_llm.evidence.removal.PATIENCE_OF_DELETE", 0.05)
-        assert store.delete_evidence(cid) == {"cid": cid, "records": 1, "blocks": None}
-    assert store.gc()["purged"] == 1
-
-
-def test_gc_takes_what_interrupted_writes_left(store: EvidenceStore) -> None:
-    """Unfinished files and blocks without a record; nothing that a record needs, and no one else's files."""
-    kept = store.submit_evidence(b"kept", "document")
-    with store.database.transaction("shared") as connection:
-        store.blocks(connection).put([Block(cid_of(RAW, b"lost" * size), b"lost" * size) for size in (1, 10_000)])
-    (store.path / "blocks" / "unfinished" / "1-2-3").write_bytes(b"half")
-    (store.path / "blocks" / "a" / "Thumbs.db").write_bytes(b"not ours")
-    done = store.gc()
-    assert (done["blocks"], done["unfinished"]) == (2, 1)
-    assert store.retrieve_evidence(kept["cid"]) == b"kept"
-    assert (store.path / "blocks" / "a" / "Thumbs.db").exists()
-
-
-def test_gc_removes_nothing_while_it_does_not_know_what_is_needed(
-    store: EvidenceStore, content: Callable[[int], bytes], blocks_of: Callable[[EvidenceStore], list[Cid]]
-) -> None:
-    """A missing node hides what is below it: then nothing goes until that evidence is deleted."""
-    record = store.submit_evidence(content(BIG), "document")
-    before = set(blocks_of(store))
-    root = next(cid for cid in before if str(cid) == record["cid"])
-    next(store.path.glob(f"blocks/?/{root}")).unlink()
-    with pytest.raises(EvidenceCorruptedError, match="nothing was moved"):
-        store.gc()
-    assert set(blocks_of(store)) == before - {root}
-    assert store.delete_evidence(record["cid"])["blocks"] == 4
-    assert blocks_of(store) == []
-
-
 @pytest.mark.parametrize("size", [1, 2000], ids=["row", "file"])
 def test_submitting_again_mends_a_damaged_block(
     store: EvidenceStore, flip: Callable[..., None], flip_row: Callable[..., None], size: int
@@ -317,157 +246,3 @@ def test_submitting_again_mends_a_damaged_block(
     store.submit_evidence(original, "document")
     assert store.retrieve_evidence(cid) == original
     assert store.verify().ok
-
-
-def test_the_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:
-    """Clients' data: for the owner alone, never committed by accident; a mode that was chosen later stays."""
-    folder = tmp_path / "deep" / "evidence"
-    EvidenceStore(folder).close()
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert (folder / ".gitignore").read_text() == "*\n"
-    folder.chmod(0o750)
-    EvidenceStore(folder).close()
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
-
-
-def test_a_folder_that_is_in_use_is_not_taken_over(tmp_path: Path) -> None:
-    """A project's folder keeps its mode and its .gitignore; an empty folder is fine."""
-    (tmp_path / "project").mkdir(mode=0o755)
-    (tmp_path / "project" / ".gitignore").write_text("*.pyc\n")
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "a letter").write_text("")
-    for name in ("project", "home"):
-        with pytest.raises(EvidenceError, match="is in use for something else"):
-            EvidenceStore(tmp_path / name)
-    assert stat.S_IMODE((tmp_path / "project").stat().st_mode) == 0o755
-    (tmp_path / "empty").mkdir()
-    EvidenceStore(tmp_path / "empty").close()
-    assert stat.S_IMODE((tmp_path / "empty").stat().st_mode) == 0o700
-
-
-def test_names_and_texts_are_never_logged(
-    store: EvidenceStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At DEBUG too, and when something fails."""
-    caplog.set_level(logging.DEBUG)
-    cid = store.submit_evidence(b"SECRETTEXT", "document", description="SECRETNAME", user_id="SECRETNAME")["cid"]
-    with store.database.transaction("shared"):
-        monkeypatch.setattr("complaint_llm.evidence.removal.PATIENCE_OF_DELETE", 0.05)
-        store.delete_evidence(cid)
-    assert "until" in caplog.text
-    assert "SECRET" not in caplog.text
-
-
-def test_settings_that_cannot_be_used_are_config_errors(tmp_path: Path) -> None:
-    """The config's own key is named."""
-    with pytest.raises(ConfigError, match="/EVIDENCE/profile: 'v3' is none of unixfs-v1, unixfs-v1-2025"):
-        EvidenceStore(tmp_path, profile="v3")
-
-
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    """A file stands where the folder should be."""
-    (tmp_path / "file").write_text("")
-    with pytest.raises(EvidenceError, match="cannot be made a store"):
-        EvidenceStore(tmp_path / "file" / "evidence")
-
-
-def test_a_store_of_another_format_is_refused(store: EvidenceStore) -> None:
-    """A later version's files are not guessed at."""
-    with store.database.transaction("exclusive") as connection:
-        connection.execute("PRAGMA store.user_version = 9")
-    with pytest.raises(EvidenceError, match="has format 9, this version reads up to 3"):
-        EvidenceStore(store.path)
-
-
-def test_the_chosen_profile_makes_the_cid(tmp_path: Path, content: Callable[[int], bytes]) -> None:
-    """One megabyte is one block in the profile of 2025."""
-    with EvidenceStore(tmp_path / "e", profile="unixfs-v1-2025") as store:
-        record = store.submit_evidence(content(1_048_576), "document")
-        assert record["cid"] == "bafkreiczaxfyqkyu2jxzaofikq7xjexknkieebuukrysmcoehk4natzpxu"
-
-
-def test_a_plugins_block_store_takes_the_files_place(tmp_path: Path, content: Callable[[int], bytes]) -> None:
-    """Any object with the protocol's methods; what it gives back is verified like a file."""
-
-    class InMemory:
-        def __init__(self) -> None:
-            self.kept: dict[str, bytes] = {}
-            self.closed = False
-
-        def get(self, cid: Any) -> bytes | None:
-            return self.kept.get(cid.name)
-
-        def put(self, blocks: Any) -> None:
-            self.kept.update((cid.name, data) for cid, data in blocks)
-
-        def has(self, cid: Any) -> bool:
-            return cid.name in self.kept
-
-        def delete(self, cid: Any) -> None:
-            self.kept.pop(cid.name, None)
-
-        def list(self) -> Any:
-            from complaint_llm.evidence import parse_cid
-
-            return iter([parse_cid(name) for name in self.kept])
-
-        def sweep(self) -> int:
-            return 0
-
-        def close(self) -> None:
-            self.closed = True
-
-    blocks = InMemory()
-    with EvidenceStore(tmp_path / "e", blocks=blocks) as store:
-        cid = store.submit_evidence(content(BIG), "document")["cid"]
-        assert store.retrieve_evidence(cid) == content(BIG)
-        assert store.verify().ok
-        blocks.kept[cid] = b"a lie"
-        with pytest.raises(EvidenceCorruptedError, match=cid):
-            store.retrieve_evidence(cid)
-        assert store.delete_evidence(cid)["blocks"] == 4
-        assert blocks.kept == {}
-    assert blocks.closed
-    assert not (tmp_path / "e" / "blocks").exists()
-
-
-def test_a_closed_store_says_so(tmp_path: Path) -> None:
-    """And closing again is fine."""
-    store = EvidenceStore(tmp_path / "e")
-    store.close()
-    store.close()
-    with pytest.raises(EvidenceError, match="is closed"):
-        store.submit_evidence(b"x", "document")
-
-
-def test_threads_share_one_store(store: EvidenceStore, content: Callable[[int], bytes]) -> None:
-    """Overlapping submissions from many threads: each record once, all content whole."""
-    failures: list[BaseException] = []
-
-    def work(name: str) -> None:
-        try:
-            for number in range(6):
-                shared = store.submit_evidence(content(300_000 + number), "document", user_id="all")
-                own = store.submit_evidence(f"{name} {number}".encode(), "document", user_id=name)
-                assert store.retrieve_evidence(own["cid"]) == f"{name} {number}".encode()
-                assert store.retrieve_evidence(shared["cid"]) == content(300_000 + number)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(f"t{number}",)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    assert len(store.get_user_evidence("all")) == 6
-    assert len(store.list_evidence()) == 6 + 8 * 6
-    assert store.verify().ok
-
-
-def test_folders_that_are_made_for_the_store_are_private_too(tmp_path: Path) -> None:
-    """``.complaint_llm`` above it has mode 0700 and is never committed; what was there stays as it is."""
-    with EvidenceStore(tmp_path / "there" / ".complaint_llm" / "evidence"):
-        for name in ("there", "there/.complaint_llm", "there/.complaint_llm/evidence"):
-            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
-            assert (tmp_path / name / ".gitignore").read_text() == "*\n"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails
 from complaint_llm.exceptions import EvidenceError
 from complaint_llm.messages import InferenceOutput, Message
 
@@ -39,9 +39,9 @@ def fill(store: EvidenceStore, source: random.Random, known: Known, number: int)
         known.contents[cid] = data
         known.described.setdefault(cid, set()).add(description)
     log = ProvenanceLog(store.database, level="full")
-    cited = log.cited(source.sample(sorted(known.contents), 2))
+    cited = log.check_evidence(source.sample(sorted(known.contents), 2))
     for step in range(3):
-        log.record(RequestFacts((Message("user", f"p{step}"),), evidence=cited), InferenceOutput(f"a{number}-{step}"))
+        log.record(RequestDetails((Message("user", f"p{step}"),), evidence=cited), InferenceOutput(f"a{number}-{step}"))
     log.close()
 
 

@@ -149,9 +149,9 @@ def test_lines_have_quotes_findings_and_the_task(server: FaultyServer, run: Run)
     assert (line["task"], line["demo"], line["findings"], line["reasked"]) == ("claims", False, [], None)
     assert {TEXT[quote["start"] : quote["end"]] for quote in line["quotes"]} == {"owes me $400 for two weeks"}
     with Journal("out.jsonl.journal") as journal:
-        (recorded,) = journal.recorded()
+        (recorded,) = journal.recorded_items()
         assert (recorded.material, recorded.task) == (TEXT, "claims")
-        told = json.loads(journal.fact("task claims") or "")
+        told = json.loads(journal.metadata("task claims") or "")
     assert told["digest"] == line["task_digest"]
     assert told["notice"]
 

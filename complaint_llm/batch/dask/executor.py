@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 import distributed as untyped
 
-from complaint_llm.batch.carried_errors import decode_raised
-from complaint_llm.batch.dask.worker import Asking, Reruns, ask_here, leave
-from complaint_llm.batch.executors import lost
+from complaint_llm.batch.dask.worker import AskPlugin, Reruns, ask_here, leave
+from complaint_llm.batch.executors import lost_error
 from complaint_llm.batch.journal.codec import decode_output
+from complaint_llm.batch.remote_errors import decode_raised
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 dask: Any = untyped  # its types are incomplete, and it may be missing where types are checked
 
-_CONNECT = 10.0
+CONNECT_TIMEOUT = 10.0
 """Seconds to reach a scheduler."""
 _LEAVE = 5.0
 """Seconds for the workers to close what they have opened, and for the connection to close."""
@@ -40,7 +40,9 @@ _LEAVE = 5.0
 _log = logging.getLogger("complaint_llm.batch")
 
 
-def open_dask(url: str, open_ask: Callable[[], Ask], max_workers: int) -> DaskExecutor:
+def open_dask(
+    url: str, open_ask: Callable[[], Ask], max_workers: int, *, connect_timeout: float = CONNECT_TIMEOUT
+) -> DaskExecutor:
     """The executor of a ``dask://`` URL, known to all its workers.
 
     Raises BatchError if the URL is none, nobody answers there, or a machine of the cluster lacks this package.
@@ -50,7 +52,7 @@ def open_dask(url: str, open_ask: Callable[[], Ask], max_workers: int) -> DaskEx
     if isinstance(target, int):
         cluster = _local_cluster(url, target, math.ceil(max_workers / target))
     try:
-        client = dask.Client(cluster or target, timeout=_CONNECT, set_as_default=False)
+        client = dask.Client(cluster or target, timeout=connect_timeout, set_as_default=False)
     except Exception as error:
         if cluster is not None:
             cluster.close()
@@ -89,10 +91,10 @@ class DaskExecutor:
 
     def join_cluster(self) -> None:
         """Bring the factory to the workers, those that join later too. Raises what the cluster says against it."""
-        self._client.subscribe_topic(self._name, self._heard)
+        self._client.subscribe_topic(self._name, self._log_event)
         self._client.register_plugin(Reruns(self._name), name=self._name)
         self._joined = True
-        self._client.register_plugin(Asking(self._open_ask, ours=self._cluster is not None), name=self._name)
+        self._client.register_plugin(AskPlugin(self._open_ask, ours=self._cluster is not None), name=self._name)
 
     def start(self, finished: Finished) -> None:
         self._finished = finished
@@ -114,7 +116,7 @@ class DaskExecutor:
             self._client.loop.add_callback(self._follow, key, future)
         except Exception as error:  # noqa: BLE001 - what cannot be brought to a worker is this item's error
             with self._settled:
-                if self._open.pop(key, None) is None:  # told meanwhile, because the connection was lost
+                if self._open.pop(key, None) is None:  # settled meanwhile, because the connection was lost
                     return
             self._check_connection()
             problem = BatchError(f"this item cannot be brought to a worker: {error}")
@@ -153,13 +155,13 @@ class DaskExecutor:
         except ImportError as problem:
             error = BatchError(f"a worker lacks what this item needs: {problem}")
             error.__cause__ = problem
-        except BaseException as problem:  # noqa: BLE001 - whatever it is: an item that is never told would hang the batch
-            error = lost(f"the Dask cluster lost it: {str(problem).partition(chr(10))[0]}", problem)
+        except BaseException as problem:  # noqa: BLE001 - whatever it is: an item that nobody settles would hang the batch
+            error = lost_error(f"the Dask cluster lost it: {str(problem).partition(chr(10))[0]}", problem)
         self._settle(key, output, error)
         if self._client.status != "running":
             self._lose()
 
-    def _heard(self, event: tuple[float, str]) -> None:
+    def _log_event(self, event: tuple[float, str]) -> None:
         _log.warning("Dask scheduler: %s", event[1])
 
     # -- anywhere
@@ -193,7 +195,7 @@ class DaskExecutor:
             works = list(self._open.values())
             self._open.clear()
         for work in works:
-            self._tell(work, None, lost(why))
+            self._tell(work, None, lost_error(why))
         with self._settled:
             self._settled.notify_all()
 

@@ -1,4 +1,4 @@
-"""What runs inside a Dask cluster for a batch: in its workers, and in its scheduler. See ``dask_executor``.
+"""What runs inside a Dask cluster for a batch: in its workers, and in its scheduler. See ``executor``.
 
 Answers and errors go back as JSON, and nothing here unpickles. Dask itself does: calls reach the workers as pickles,
 and its messages to the client have pickles in them. Who can connect to a scheduler can run code on every machine of the
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import distributed as untyped
 
-from complaint_llm.batch.carried_errors import encode_raised
 from complaint_llm.batch.journal.codec import encode_output
+from complaint_llm.batch.remote_errors import encode_raised
 from complaint_llm.exceptions import BatchError, CancelledError, ComplaintLLMError
 from complaint_llm.messages import Prompt
 
@@ -29,7 +29,7 @@ dask: Any = untyped  # its types are incomplete, and it may be missing where typ
 _log = logging.getLogger("complaint_llm.batch")
 
 
-class Asking(dask.WorkerPlugin):  # type: ignore[misc]
+class AskPlugin(dask.WorkerPlugin):  # type: ignore[misc]
     """Opens ``ask`` once in a worker process, when first used, and closes it with the batch or the worker.
 
     ``ours`` says that the process was started for this batch alone.
@@ -101,24 +101,24 @@ async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:
     count: int = dask_scheduler.plugins[batch].count
     dask_scheduler.remove_plugin(name=batch)
     dask_scheduler.worker_plugins.pop(batch, None)
-    told = dask_scheduler.broadcast(msg={"op": "plugin-remove", "name": batch}, on_error="ignore")
+    ended = dask_scheduler.broadcast(msg={"op": "plugin-remove", "name": batch}, on_error="ignore")
     try:
-        await asyncio.wait_for(told, seconds)
+        await asyncio.wait_for(ended, seconds)
     except TimeoutError:
         _log.warning("a worker did not end its batch within %.0f s", seconds)
     return count
 
 
 def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Run in a worker: the answer as text; else None and the error as text, see ``carried_errors``.
+    """Run in a worker: the answer as text; else None and the error as text, see ``remote_errors``.
 
     Errors are returned, not raised: Dask logs what is raised, with the prompt beside it.
     """
     try:
-        asking = dask.get_worker().plugins.get(batch)
-        if asking is None:
+        plugin = dask.get_worker().plugins.get(batch)
+        if plugin is None:
             raise _over()
-        return encode_output(asking.ask()(prompt, params)), ""
+        return encode_output(plugin.ask()(prompt, params)), ""
     except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
         return None, encode_raised(error)
 

@@ -14,7 +14,7 @@ from complaint_llm.exceptions import BatchError
 _CHUNK = 1 << 20
 _SAMPLE = 4096
 
-_MARKS = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -42,7 +42,7 @@ def find_encoding(source: BinaryIO) -> str:
     """
     seekable = source.seekable()
     head = _peek(source)
-    for mark, name in _MARKS:
+    for mark, name in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return name
     zeros = [head[:_SAMPLE][part::2].count(0) for part in (0, 1)]
@@ -50,7 +50,7 @@ def find_encoding(source: BinaryIO) -> str:
         return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
     start = source.tell() if seekable else 0
     try:
-        return _utf_8_or_not(iter(lambda: source.read(_CHUNK), b"") if seekable else iter((head,)), whole=seekable)
+        return _utf_8_or_not(iter(lambda: source.read(_CHUNK), b"") if seekable else iter((head,)), to_its_end=seekable)
     finally:
         if seekable:
             source.seek(start)
@@ -85,12 +85,12 @@ def _peek(source: BinaryIO) -> bytes:
     return source.peek(_SAMPLE) if isinstance(source, io.BufferedReader) else b""
 
 
-def _utf_8_or_not(chunks: Iterator[bytes], *, whole: bool) -> str:
+def _utf_8_or_not(chunks: Iterator[bytes], *, to_its_end: bool) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     damaged = False
     for chunk in chain(chunks, (b"",)):
         # What is cut at the end of a file is damaged; at the end of what a pipe has brought until now it is not.
-        text = decoder.decode(chunk, not chunk and whole)
+        text = decoder.decode(chunk, not chunk and to_its_end)
         if text.isascii():
             continue
         damaged = damaged or is_undecoded(text)

@@ -5,6 +5,7 @@ A line that cannot be read becomes a ``LineError`` in its place, with its id whe
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn
@@ -13,7 +14,7 @@ from complaint_llm.batch.input.encodings import check_encoding, find_encoding, i
 from complaint_llm.batch.input.items import BatchItem, LineError, check_id, check_prompt, is_blank
 from complaint_llm.batch.input.line_rules import LineRules
 from complaint_llm.batch.input.tables import BadRow, Row, Table, read_table
-from complaint_llm.batch.input.templates import Template
+from complaint_llm.batch.input.templates import PromptTemplate
 from complaint_llm.exceptions import BatchError, ComplaintLLMError
 from complaint_llm.request import CALL_KEYS, EMPTY, GENERATION_KEYS, as_messages
 
@@ -75,14 +76,14 @@ def read_lines(source: BinaryIO, reading: Reading) -> Lines:
     if reading.form == "jsonl" and reading.encoding is None and encoding == "windows-1252":
         encoding = "utf-8"  # JSON is UTF-8: what is not, is damaged
     decoded = encoding in ("utf-8", "utf-8-sig", "ascii")
-    texts = _decoded(source) if decoded else _by_line_feed(source, encoding)
+    texts = _decode_lines(source) if decoded else _by_line_feed(source, encoding)
     if reading.form == "txt":
         return Lines(encoding, _each(texts, _text_item, reading.rules))
     fields = reading.fields or frozenset()
     return Lines(encoding, _each(texts, lambda text: _json_item(text, fields), reading.rules))
 
 
-def _decoded(source: Iterable[bytes]) -> Iterator[str | LineError]:
+def _decode_lines(source: Iterable[bytes]) -> Iterator[str | LineError]:
     for number, raw in enumerate(source, 1):
         try:
             yield raw.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").decode("utf-8")
@@ -176,19 +177,25 @@ def _id(given: Any) -> str | None:
 def _table(source: BinaryIO, encoding: str, reading: Reading) -> Lines:
     if reading.template is None and reading.fields is None:
         raise BatchError('CSV needs a prompt template, such as "Extract claims from: {narrative}"')
-    template = None if reading.template is None else Template.read(reading.template)
+    template = None if reading.template is None else PromptTemplate.read(reading.template)
     needed = () if template is None else template.fields
     try:
         table = read_table(text_lines(source, encoding), reading.delimiter, needed)
     except UnicodeDecodeError as error:
         raise BatchError(f"line 1: not {encoding}: {error.reason}; --encoding says another") from error
     if template is None:
-        template = Template.read(f"{{{_material_column(table.columns, reading.fields or frozenset())}}}")
+        template = PromptTemplate.read(f"{{{_material_column(table.columns, reading.fields or frozenset())}}}")
     absent = sorted((reading.fields or frozenset()) - {*table.columns, *_LINE_KEYS})
     if absent:
         raise BatchError(f"the task needs a column {absent[0]!r}; there are: {', '.join(table.columns)}")
     unused = tuple(name for name in table.columns if name not in template.fields and name != "id")
-    return Lines(encoding, _table_items(table, template, encoding), table.columns, unused, table.delimiter)
+    return Lines(
+        encoding=encoding,
+        items=_table_items(table, template, encoding),
+        columns=table.columns,
+        unused=unused,
+        delimiter=table.delimiter,
+    )
 
 
 def _material_column(columns: tuple[str, ...], fields: frozenset[str]) -> str:
@@ -201,7 +208,7 @@ def _material_column(columns: tuple[str, ...], fields: frozenset[str]) -> str:
     raise BatchError(f'which column is the task to read? Say it by --prompt-template "{{NAME}}": {", ".join(others)}')
 
 
-def _table_items(table: Table, template: Template, encoding: str) -> Iterator[Line]:
+def _table_items(table: Table, template: PromptTemplate, encoding: str) -> Iterator[Line]:
     place = table.columns.index("id") if "id" in table.columns else None
     number = 0
     try:
@@ -213,16 +220,20 @@ def _table_items(table: Table, template: Template, encoding: str) -> Iterator[Li
                 yield Line(LineError(row.line, row.problem, id_), {"id": known["id"]} if "id" in known else EMPTY)
             else:
                 values = dict(zip(table.columns, row.cells, strict=True))
-                yield Line(_table_item(row, values, template, encoding, id_), values)
+                item: BatchItem | LineError
+                if any(map(is_undecoded, row.cells)):
+                    problem = f"not {encoding}: save the file as UTF-8, or give --encoding"
+                    item = LineError(row.line, problem, id_)
+                else:
+                    item = _table_item(row, values, template, id_)
+                yield Line(item, values)
     except UnicodeDecodeError as error:
         yield Line(LineError(number + 1, f"not {encoding} from here on: {error.reason}"))
 
 
 def _table_item(
-    row: Row, values: Mapping[str, str], template: Template, encoding: str, id_: str | None
+    row: Row, values: Mapping[str, str], template: PromptTemplate, id_: str | None
 ) -> BatchItem | LineError:
-    if any(map(is_undecoded, row.cells)):
-        return LineError(row.line, f"not {encoding}: save the file as UTF-8, or give --encoding", id_)
     if "id" in values and id_ is None:
         return LineError(row.line, "the id is empty")
     empty = next((name for name in template.fields if is_blank(values[name])), None)
@@ -240,8 +251,6 @@ def _readable_id(cells: list[str], place: int | None) -> str | None:
 def _refuse_unknown(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:
     unknown = given.keys() - known
     if unknown:
-        import difflib
-
         name = min(unknown)
         near = difflib.get_close_matches(name, known, 1)
         raise ValueError(f"unknown {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))

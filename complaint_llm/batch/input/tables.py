@@ -132,7 +132,7 @@ def _rows(lines: _Lines, columns: tuple[str, ...], delimiter: str) -> Iterator[R
         try:
             cells, more = _parse(line, lines, delimiter)
         except _UnsureError as unsure:
-            yield from _unsure(lines, number, unsure, columns, delimiter)
+            yield from _bad_rows(lines, number, unsure, columns=columns, delimiter=delimiter)
             continue
         inside = _rows_inside([line, *more], cells, columns, delimiter) if more else []
         if inside:
@@ -142,10 +142,10 @@ def _rows(lines: _Lines, columns: tuple[str, ...], delimiter: str) -> Iterator[R
             yield BadRow(number, said, cells[: _first_long(cells)])
             yield from _below(more, number, columns, delimiter)
         else:
-            yield _sized(number, cells, columns)
+            yield _row_of_width(number, cells, columns)
 
 
-def _sized(number: int, cells: list[str], columns: tuple[str, ...]) -> Row | BadRow:
+def _row_of_width(number: int, cells: list[str], columns: tuple[str, ...]) -> Row | BadRow:
     wanted = len(columns)
     if len(cells) > wanted and not any(cells[wanted:]):
         cells = cells[:wanted]
@@ -162,68 +162,76 @@ def _parse(line: str, lines: _Lines, delimiter: str) -> tuple[list[str], list[st
 
     Raises _UnsureError; the further lines are given back then.
     """
-    if '"' not in line:
-        return line.rstrip(_ENDS).split(delimiter), []
-    more: list[str] = []
-    cells: list[str] = []
-    text, at = line, 0
+    row = _RowParser(line, lines, delimiter)
     try:
-        while True:
-            if text.startswith('"', at):
-                cell, text, at = _quoted(text, at, lines, more, delimiter, cells)
-            else:
-                cell, at = _unquoted(text, at, delimiter, cells)
-            cells.append(cell)
-            if not text.startswith(delimiter, at):
-                return cells, more
-            at += len(delimiter)
+        return row.parse(), row.more
     except _UnsureError:
-        lines.give_back(more)
+        lines.give_back(row.more)
         raise
 
 
-def _unquoted(text: str, at: int, delimiter: str, cells: list[str]) -> tuple[str, int]:
-    end = text.find(delimiter, at)
-    if end < 0:
-        end = max(at, len(text.rstrip(_ENDS)))
-    cell = text[at:end]
-    if '"' in cell:
-        raise _UnsureError("a quote in the middle of a cell: quote the whole cell and double it", cells, quoted=False)
-    return cell, end
+class _RowParser:
+    """One row: ``more`` are the further lines that it has taken for a quoted cell."""
+
+    def __init__(self, line: str, lines: _Lines, delimiter: str) -> None:
+        self.more: list[str] = []
+        self._cells: list[str] = []
+        self._text = line
+        self._at = 0
+        self._lines = lines
+        self._delimiter = delimiter
+
+    def parse(self) -> list[str]:
+        """The cells. Raises _UnsureError."""
+        while True:
+            self._cells.append(self._quoted_cell() if self._text.startswith('"', self._at) else self._plain_cell())
+            if not self._text.startswith(self._delimiter, self._at):
+                return self._cells
+            self._at += len(self._delimiter)
+
+    def _plain_cell(self) -> str:
+        end = self._text.find(self._delimiter, self._at)
+        if end < 0:
+            end = max(self._at, len(self._text.rstrip(_ENDS)))
+        cell = self._text[self._at : end]
+        if '"' in cell:
+            raise self._unsure("a quote in the middle of a cell: quote the whole cell and double it", quoted=False)
+        self._at = end
+        return cell
+
+    def _quoted_cell(self) -> str:
+        parts: list[str] = []
+        begin, size = self._at + 1, 0
+        while True:
+            text = self._text
+            quote = text.find('"', begin)
+            if quote < 0:
+                size += len(text)
+                line = self._lines.take() if size < MAX_ROW else None
+                if line is None:
+                    raise self._unsure("a quote is not closed")
+                self.more.append(line)
+                parts.append(text[begin:])
+                self._text, begin = line, 0
+                continue
+            if quote > 0 and text[quote - 1] == "\\":
+                raise self._unsure("a backslash before a quote: it is doubled in a table")
+            parts.append(text[begin:quote])
+            if text.startswith('"', quote + 1):
+                parts.append('"')
+                begin = quote + 2
+                continue
+            self._at = quote + 1
+            if text.startswith(self._delimiter, self._at) or not text[self._at :].strip(_ENDS):
+                return "".join(parts)
+            raise self._unsure("a quote in the middle of a quoted cell: it is doubled there")
+
+    def _unsure(self, problem: str, *, quoted: bool = True) -> _UnsureError:
+        return _UnsureError(problem, self._cells, quoted=quoted)
 
 
-def _quoted(
-    text: str, at: int, lines: _Lines, more: list[str], delimiter: str, cells: list[str]
-) -> tuple[str, str, int]:
-    """The cell that is quoted from ``at``, the text of the row until now, and the place behind the cell."""
-    parts: list[str] = []
-    begin, size = at + 1, 0
-    while True:
-        quote = text.find('"', begin)
-        if quote < 0:
-            size += len(text)
-            line = lines.take() if size < MAX_ROW else None
-            if line is None:
-                raise _UnsureError("a quote is not closed", cells, quoted=True)
-            more.append(line)
-            parts.append(text[begin:])
-            text, begin = line, 0
-            continue
-        if quote > 0 and text[quote - 1] == "\\":
-            raise _UnsureError("a backslash before a quote: it is doubled in a table", cells, quoted=True)
-        parts.append(text[begin:quote])
-        if text.startswith('"', quote + 1):
-            parts.append('"')
-            begin = quote + 2
-            continue
-        end = quote + 1
-        if text.startswith(delimiter, end) or not text[end:].strip(_ENDS):
-            return "".join(parts), text, end
-        raise _UnsureError("a quote in the middle of a quoted cell: it is doubled there", cells, quoted=True)
-
-
-def _unsure(
-    lines: _Lines, number: int, unsure: _UnsureError, columns: tuple[str, ...], delimiter: str
+def _bad_rows(
+    lines: _Lines, number: int, unsure: _UnsureError, *, columns: tuple[str, ...], delimiter: str
 ) -> Iterator[BadRow]:
     """The bad row, with the lines below it that may belong to its open cell."""
     region = _open_region(lines, delimiter) if unsure.quoted else []

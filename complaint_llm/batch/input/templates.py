@@ -9,13 +9,13 @@ from typing import NamedTuple
 from complaint_llm.exceptions import BatchError
 
 
-class Template(NamedTuple):
+class PromptTemplate(NamedTuple):
     """Pieces of text, each with the column behind it (None: none). Only plain ``{name}``: no attributes, no formats."""
 
     pieces: tuple[tuple[str, str | None], ...]
 
     @classmethod
-    def read(cls, text: str) -> Template:
+    def read(cls, text: str) -> PromptTemplate:
         """Raises BatchError for a text that is not well formed or names no column."""
         try:
             parts = list(string.Formatter().parse(text))

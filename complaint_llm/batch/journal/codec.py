@@ -2,9 +2,9 @@
 
 Plain JSON, plus three tagged objects for what JSON lacks: ``{"$tuple": [...]}``, ``{"$bytes": "base64"}`` and
 ``{"$dict": [[key, value], ...]}`` (keys that are no texts, or that would look like a tag). ASCII only, so that
-any text, unpaired surrogates included, can be stored. A pydantic ``parsed`` comes back as its plain JSON (``restored``
-makes it an object again), and an object that is none of these as its repr: a strange value in ``metadata`` must not
-cost the answer.
+any text, unpaired surrogates included, can be stored. A pydantic ``parsed`` comes back as its plain JSON
+(``restore_types`` makes it an object again), and an object that is none of these as its repr: a strange value in
+``metadata`` must not cost the answer.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def decode_output(text: str) -> InferenceOutput:
         raise ValueError(f"not a recorded answer: {error}") from error
 
 
-def restored(output: InferenceOutput, response_format: Any) -> InferenceOutput:
+def restore_types(output: InferenceOutput, response_format: Any) -> InferenceOutput:
     """A recorded answer with the types that it was first handed out with: ``parsed`` as an object of the class that is
     the response format. Raises ValueError if it does not fit that class any more."""
     model = response_format if hasattr(response_format, "model_validate") else getattr(response_format, "model", None)

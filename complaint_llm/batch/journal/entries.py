@@ -17,14 +17,14 @@ MARK = b"CLJ2"
 """What a checksum begins with: it is found by these bytes where the tables around it are damaged."""
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """A row of ``items``; see ``SCHEMA``."""
 
     row: int
     key: str
     digest: str = ""
     copies: int = 1
-    run: int = 0
+    run_number: int = 0
     position: int = 0
     sends: int = 0
     settled: int = 0
@@ -96,10 +96,13 @@ CREATE TABLE IF NOT EXISTS runs (run INTEGER PRIMARY KEY, started TEXT NOT NULL)
 """
 # An item is in doubt if its last send has no result: `sends` is above `settled`. Taking back a send counts it down.
 
-COLUMNS = ("row", "checksum", *Entry._fields[1:])
-"""The columns of ``items`` in their order."""
+COLUMNS = (
+    "row", "checksum", "key", "digest", "copies", "run", "position", "sends", "settled", "kind", "doubt", "shape",
+    "task", "documents", "guard", "matter", "record",
+)  # fmt: skip
+"""The columns of ``items`` in their order: the fields of an entry in theirs, with the checksum behind the row."""
 
-_COPIES = Entry._fields.index("copies")
+_COPIES = JournalEntry._fields.index("copies")
 
 
 def checksum(values: Sequence[Any]) -> bytes:
@@ -107,15 +110,15 @@ def checksum(values: Sequence[Any]) -> bytes:
     return MARK + hashlib.blake2b(repr(tuple(values)).encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
-def to_row(entry: Entry) -> tuple[Any, ...]:
+def to_row(entry: JournalEntry) -> tuple[Any, ...]:
     """The entry as it is stored."""
     row, *values = entry
     return (row, checksum(values[: _COPIES - 1] + values[_COPIES:]), *values)
 
 
-def from_row(values: Sequence[Any]) -> Entry:
+def from_row(values: Sequence[Any]) -> JournalEntry:
     """The entry that ``to_row`` made. Raises ValueError if anything in it was changed since."""
     row, stored, *rest = values
     if stored != checksum(rest[: _COPIES - 1] + rest[_COPIES:]):
         raise ValueError(f"the record of item {rest[0]!r} was changed since it was written")
-    return Entry(row, *rest)
+    return JournalEntry(row, *rest)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from complaint_llm.batch.journal.codec import decode_output, material_in
-from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, FAILED, Entry, checksum, from_row, to_row
+from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, FAILED, JournalEntry, checksum, from_row, to_row
 from complaint_llm.batch.journal.shape import Shape
 from complaint_llm.batch.journal.versions import APPLICATION_ID, VERSION, upgrade
 from complaint_llm.exceptions import BatchError
@@ -42,7 +42,7 @@ _MAX_NOTED = 1000
 _MAX_ROWS = 500
 
 
-class Recorded(NamedTuple):
+class RecordedItem(NamedTuple):
     """An item of a past run. ``error`` holds plain values, see ``codec.describe_error``.
 
     ``content`` is the digest of what was asked (see ``item_digest``), empty where the item could not be read.
@@ -72,18 +72,18 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._noted: dict[str, Entry] = {}
-        self._shapes: set[str] = set()
+        self._noted: dict[str, JournalEntry] = {}
+        self._known_shapes: set[str] = set()
         self.blind = False
         _create(self.path)
-        with self._translated("opened"):
+        with self._translate_errors("opened"):
             # The thread that opens it hands it to the thread that writes.
             self._db = sqlite3.connect(self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
         try:
-            with self._translated("opened"):
+            with self._translate_errors("opened"):
                 self._prepare()
-                self.run: int
-                (self.run,) = self._db.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+                self.run_number: int
+                (self.run_number,) = self._db.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
                 # A group is one statement where it can be: each gives up the interpreter lock and waits to get it back.
                 self._rows_at_once = min(
                     _MAX_ROWS, self._db.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(COLUMNS)
@@ -117,7 +117,7 @@ class Journal:
 
     def begin_run(self, *, fresh: bool = False) -> None:
         """Number a new run; ``fresh`` forgets everything recorded."""
-        with self._translated("written"):
+        with self._translate_errors("written"):
             with self._transaction():
                 if fresh:
                     self._db.execute("DELETE FROM items")
@@ -126,8 +126,8 @@ class Journal:
                     self._db.execute("DELETE FROM items WHERE kind = 2 OR (kind IS NULL AND sends = 0)")
                 # In an empty file a key can only be one of this run; that is left to the UNIQUE constraint to find.
                 self.blind = self._db.execute("SELECT 1 FROM items LIMIT 1").fetchone() is None
-                self.run += 1
-                self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run,))
+                self.run_number += 1
+                self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run_number,))
             if fresh:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -138,16 +138,16 @@ class Journal:
         self._last_row += 1
         return self._last_row
 
-    def find(self, keys: Sequence[str]) -> dict[str, Entry]:
+    def find(self, keys: Sequence[str]) -> dict[str, JournalEntry]:
         """What is known of these keys; while ``blind``, only of those not yet written.
 
         Raises BatchError if the record of one of them was changed from outside.
         """
-        found: dict[str, Entry] = {}
+        found: dict[str, JournalEntry] = {}
         if self.blind:
             return {key: self._noted[key] for key in keys if key in self._noted} if self._noted else found
         for part in range(0, len(keys), self._rows_at_once):
-            some = _padded(keys[part : part + self._rows_at_once], self._rows_at_once)
+            some = _pad(keys[part : part + self._rows_at_once], self._rows_at_once)
             query = f"SELECT {_COLUMNS} FROM items WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608 - marks only
             for values in self._db.execute(query, some).fetchall():
                 entry = self._entry(values)
@@ -156,13 +156,13 @@ class Journal:
             found.update((key, self._noted[key]) for key in keys if key in self._noted)
         return found
 
-    def note(self, entries: Iterable[Entry]) -> None:
+    def note(self, entries: Iterable[JournalEntry]) -> None:
         """Entries that may be lost in a crash (only places in the input changed): they go with the next ``write``."""
         self._noted.update((entry.key, entry) for entry in entries)
         if len(self._noted) > _MAX_NOTED:
             self.write(())
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[JournalEntry]) -> None:
         """Add or replace entries, the later of two with one row counts; they are on disk when this returns."""
         entries = [*self._noted.values(), *entries]
         if len(entries) <= self._rows_at_once:
@@ -173,9 +173,9 @@ class Journal:
                     self._write(entries[part : part + self._rows_at_once])
         self._noted.clear()
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, entries: Sequence[JournalEntry]) -> None:
         if entries:
-            entries = _padded(entries, self._rows_at_once)
+            entries = _pad(entries, self._rows_at_once)
             rows = ",".join([_ROW] * len(entries))
             self._db.execute(
                 f"INSERT INTO items ({_COLUMNS}) VALUES {rows}{_REPLACE}",  # noqa: S608 - marks only
@@ -198,49 +198,49 @@ class Journal:
     def add_shape(self, shape: Shape) -> str:
         """Note what shapes answers, once; its digest is what entries carry."""
         digest = shape.digest
-        if digest not in self._shapes:
+        if digest not in self._known_shapes:
             values = (digest, shape.backend, json.dumps(dict(shape.parts)))
             self._db.execute(
                 "INSERT INTO shapes (checksum, shape, backend, parts) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (checksum(values), *values),
             )
-            self._shapes.add(digest)
+            self._known_shapes.add(digest)
         return digest
 
     def answer_shapes(self) -> list[Shape]:
         """What shaped the answers that are recorded, each once."""
-        with self._translated("read"):
+        with self._translate_errors("read"):
             found = self._db.execute(
                 "SELECT checksum, shape, backend, parts FROM shapes"
                 " WHERE EXISTS (SELECT 1 FROM items WHERE items.shape = shapes.shape AND kind = ?)",
                 (ANSWERED,),
             ).fetchall()
-            shapes = []
+            shaped = []
             for stored, *values in found:
                 if stored != checksum(values):
                     raise ValueError("what shaped some answers was changed since it was written")
-                shapes.append(Shape(values[1], json.loads(values[2])))
-            return shapes
+                shaped.append(Shape(values[1], json.loads(values[2])))
+            return shaped
 
-    def count_answers(self, shapes: Iterable[str]) -> int:
-        """How many recorded answers are of these shapes, by digest."""
-        with self._translated("read"):
+    def count_answers(self, digests: Iterable[str]) -> int:
+        """How many recorded answers are of shapes with these digests."""
+        with self._translate_errors("read"):
             query = "SELECT count(*) FROM items WHERE shape = ? AND kind = ?"
-            return sum(self._db.execute(query, (shape, ANSWERED)).fetchone()[0] for shape in shapes)
+            return sum(self._db.execute(query, (digest, ANSWERED)).fetchone()[0] for digest in digests)
 
     # -- the whole
 
-    def fact(self, name: str) -> str | None:
-        """What was kept under this name with ``keep_fact``."""
-        with self._translated("read"):
+    def metadata(self, name: str) -> str | None:
+        """What was kept under this name with ``set_metadata``."""
+        with self._translate_errors("read"):
             found = self._db.execute("SELECT checksum, value FROM facts WHERE name = ?", (name,)).fetchone()
             if found is None or found[0] != checksum((name, found[1])):
                 return None
             return str(found[1])
 
-    def keep_fact(self, name: str, value: str) -> None:
+    def set_metadata(self, name: str, value: str) -> None:
         """Keep a text about the whole batch."""
-        with self._translated("written"):
+        with self._translate_errors("written"):
             self._db.execute(
                 "INSERT OR REPLACE INTO facts (checksum, name, value) VALUES (?, ?, ?)",
                 (checksum((name, value)), name, value),
@@ -248,7 +248,7 @@ class Journal:
 
     def counts(self) -> Counts:
         """How many items are in which state, over all runs. It reads everything."""
-        with self._translated("read"):
+        with self._translate_errors("read"):
             found = self._db.execute(
                 "SELECT coalesce(sum(kind = ? AND sends = settled), 0), coalesce(sum(kind = ? AND sends = settled), 0),"
                 " coalesce(sum(sends > settled OR doubt), 0) FROM items",
@@ -258,35 +258,41 @@ class Journal:
 
     def in_doubt(self, limit: int = 1000) -> list[str]:
         """Keys of items that were sent and have neither an answer nor a certain failure."""
-        with self._translated("read"):
+        with self._translate_errors("read"):
             found = self._db.execute(
                 "SELECT key FROM items WHERE sends > settled OR doubt ORDER BY position LIMIT ?", (limit,)
             )
             return [key[2:] for (key,) in found]
 
-    def answer(self, entry: Entry) -> InferenceOutput:
+    def answer(self, entry: JournalEntry) -> InferenceOutput:
         """The answer that an entry holds. Raises BatchError if it is damaged."""
-        with self._translated("read"):
+        with self._translate_errors("read"):
             return decode_output(entry.record or "")
 
-    def recorded(self, *, earlier: bool = False) -> Iterator[Recorded]:
+    def recorded_items(self, *, earlier: bool = False) -> Iterator[RecordedItem]:
         """The items of the last run that have a result or are in doubt, in the order of its input.
 
         ``earlier``: also items that the last run did not read (it was cut short), each at its last known place.
         Raises BatchError at a record that was changed from outside.
         """
-        with self._translated("read"):
+        with self._translate_errors("read"):
             # Only row numbers are sorted (8 bytes each): sorting whole records would go through temporary files.
             rows = array("q")
             for (row,) in self._db.execute(
-                "SELECT row FROM items WHERE run >= ? ORDER BY position, run", (0 if earlier else self.run,)
+                "SELECT row FROM items WHERE run >= ? ORDER BY position, run", (0 if earlier else self.run_number,)
             ):
                 rows.append(row)
             query = f"SELECT {_COLUMNS} FROM items WHERE row = ?"  # noqa: S608 - names of columns
             for row in rows:
                 entry = self._entry(self._db.execute(query, (row,)).fetchone())
-                found = Recorded(
-                    entry.position, entry.id, None, None, entry.content, task=entry.task, matter=entry.matter
+                found = RecordedItem(
+                    position=entry.position,
+                    id=entry.id,
+                    output=None,
+                    error=None,
+                    content=entry.content,
+                    task=entry.task,
+                    matter=entry.matter,
                 )
                 if entry.task is not None and entry.record is not None:
                     found = found._replace(material=material_in(entry.record))
@@ -309,12 +315,12 @@ class Journal:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _entry(self, values: Sequence[Any]) -> Entry:
-        with self._translated("read"):
+    def _entry(self, values: Sequence[Any]) -> JournalEntry:
+        with self._translate_errors("read"):
             return from_row(values)
 
     @contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
+    def _translate_errors(self, doing: str) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -353,7 +359,7 @@ _ADVICE = (
 _SIZES = tuple(sorted({size for power in range(9) for size in (1 << power, 3 << power >> 1)}))
 
 
-def _padded(values: Sequence[T], most: int) -> Sequence[T]:
+def _pad(values: Sequence[T], most: int) -> Sequence[T]:
     """The values, the last one repeated up to one of a few lengths: preparing a statement takes longer than running it.
 
     To look for a key twice or to write an entry twice changes nothing.

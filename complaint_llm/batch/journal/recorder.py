@@ -1,7 +1,7 @@
 """What happens to an item between being read, being asked and being handed out: with a journal or without one.
 
-Both kinds are told ``read`` by the feeder, ``finished`` by workers and ``withdrawn`` by whoever stops the batch, all of
-them from any thread; both hand work to the executor and results to the ``Flow``.
+``on_read`` is called by the feeder, ``on_finished`` by workers and ``on_withdrawn`` by whoever stops the batch, each
+from any thread; work goes to the executor and results to the ``Flow``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.input.items import BatchResult
 from complaint_llm.batch.input.task_items import material_of, task_id
 from complaint_llm.batch.journal.codec import encode_error, encode_output, in_doubt
-from complaint_llm.batch.journal.entries import ANSWERED, FAILED, Entry
+from complaint_llm.batch.journal.entries import ANSWERED, FAILED, JournalEntry
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.exceptions import BatchError, EvidenceError
 
 if TYPE_CHECKING:
     from complaint_llm.batch.flow import Flow
-    from complaint_llm.batch.journal.resume import Judge, Verdict
+    from complaint_llm.batch.journal.resume import Decision, ResumePolicy
     from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.messages import InferenceOutput
 
@@ -33,9 +33,9 @@ MAX_GROUP = 256
 class Recorder(Protocol):
     """See the module."""
 
-    def read(self, work: Work, error: Exception | None) -> None: ...
-    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None: ...
-    def withdrawn(self, works: list[Work]) -> None: ...
+    def on_read(self, work: Work, error: Exception | None) -> None: ...
+    def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None: ...
+    def on_withdrawn(self, works: list[Work]) -> None: ...
     def end(self) -> None: ...
     def join(self, wait: float | None) -> bool: ...
     def failure(self) -> BatchError | None: ...
@@ -48,24 +48,24 @@ class Unrecorded:
         self._flow = flow
         self._executor = executor
 
-    def read(self, work: Work, error: Exception | None) -> None:
+    def on_read(self, work: Work, error: Exception | None) -> None:
         if error is not None:
-            self.finished(work, None, error)
+            self.on_finished(work, None, error)
         elif self._flow.stopped:
-            self.withdrawn([work])
+            self.on_withdrawn([work])
         else:
             submit(self._flow, self._executor, work, self)
 
-    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+    def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         try:
-            output, error = _paid(output, error)
-            self._flow.deliver((BatchResult(work.position, work.key, work.prompt, output, error),), answered=1)
+            output, error = _answer_without_provenance(output, error)
+            self._flow.deliver((work.result(output, error),), answered=1)
         except BaseException as error:
             self._flow.fault = error
             raise
 
-    def withdrawn(self, works: list[Work]) -> None:
-        self._flow.answered(len(works))
+    def on_withdrawn(self, works: list[Work]) -> None:
+        self._flow.count_answered(len(works))
         self._flow.drop(len(works))
 
     def end(self) -> None:
@@ -94,7 +94,7 @@ class _Finished:
         self.output = output
         self.error = error
 
-    def entry(self) -> Entry:
+    def entry(self) -> JournalEntry:
         """The entry that records it. An answer that cannot be recorded becomes an error."""
         sent = _entry(self.work)
         kind, doubt = FAILED, False
@@ -113,7 +113,7 @@ class _Finished:
         return sent._replace(settled=sent.sends, kind=kind, doubt=int(doubt), task=task, record=record)
 
     def result(self) -> BatchResult:
-        return BatchResult(self.work.position, self.work.key, self.work.prompt, self.output, self.error)
+        return self.work.result(self.output, self.error)
 
 
 _Message: TypeAlias = _Read | _Finished | list[Work] | None
@@ -131,16 +131,16 @@ class JournalRecorder:
         flow: Flow,
         executor: BatchExecutor,
         journal: Journal,
-        judge: Judge,
+        policy: ResumePolicy,
         settings: AnswerSettings | None = None,
     ) -> None:
         self._flow = flow
         self._executor = executor
         self._journal = journal
-        self._judgement = judge
+        self._policy = policy
         self._settings = settings
         self._inbox: SimpleQueue[_Message] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="batch-journal", daemon=True)
+        self._thread = threading.Thread(target=self._write_groups, name="batch-journal", daemon=True)
         # What follows is the thread's own; others read it after join().
         self._broken: BatchError | None = None
         self._unrecorded: list[BatchResult] = []
@@ -152,21 +152,21 @@ class JournalRecorder:
         self.recorded = 0
         self._thread.start()
 
-    def read(self, work: Work, error: Exception | None) -> None:
+    def on_read(self, work: Work, error: Exception | None) -> None:
         self._inbox.put(_Read(work, error))
 
-    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+    def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         try:
-            output, error = _paid(output, error)
-            self._flow.answered()
+            output, error = _answer_without_provenance(output, error)
+            self._flow.count_answered()
             self._inbox.put(_Finished(work, output, error))
         except BaseException as error:
             self._flow.fault = error
             raise
 
-    def withdrawn(self, works: list[Work]) -> None:
+    def on_withdrawn(self, works: list[Work]) -> None:
         if works:
-            self._flow.answered(len(works))
+            self._flow.count_answered(len(works))
             self._inbox.put(works)
 
     def end(self) -> None:
@@ -193,7 +193,7 @@ class JournalRecorder:
             )
         return None
 
-    def _run(self) -> None:
+    def _write_groups(self) -> None:
         ending = False
         try:
             while not (ending and self._flow.settled):
@@ -201,7 +201,7 @@ class JournalRecorder:
                 ending = ending or None in group
                 if self._broken is None:
                     try:
-                        verdicts = self._commit(group)
+                        decisions = self._commit(group)
                     except sqlite3.Error as error:
                         self._break(self._journal.failure(error, "written"), error)
                     except BatchError as error:
@@ -209,7 +209,7 @@ class JournalRecorder:
                     except Exception as error:  # noqa: BLE001 - whatever it is, the batch must stop and say so
                         self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
                 if self._broken is None:
-                    self._hand_on(group, verdicts)
+                    self._hand_on(group, decisions)
                 else:
                     self._keep(group)
         except BaseException as error:
@@ -227,56 +227,56 @@ class JournalRecorder:
             pass
         return group
 
-    def _commit(self, group: list[_Message]) -> list[Verdict]:
+    def _commit(self, group: list[_Message]) -> list[Decision]:
         """Write a group and make it last; what becomes of the items in it that were read."""
         read = [message for message in group if isinstance(message, _Read)]
         finished = [message for message in group if isinstance(message, _Finished)]
         withdrawn = [work for message in group if isinstance(message, list) for work in message]
         self._compared += len(read)
         try:
-            verdicts = self._store(read, finished, withdrawn)
+            decisions = self._store(read, finished, withdrawn)
         except sqlite3.IntegrityError:
             if not self._journal.blind:
                 raise
             self._journal.blind = False  # an item of this very run came again: from now on keys are looked up
-            verdicts = self._store(read, finished, withdrawn)
+            decisions = self._store(read, finished, withdrawn)
         if None in group:
             self._journal.write(())
-        return verdicts
+        return decisions
 
-    def _hand_on(self, group: list[_Message], verdicts: list[Verdict]) -> None:
+    def _hand_on(self, group: list[_Message], decisions: list[Decision]) -> None:
         """Let a group's results and work go. It is on disk: an error in here is no error of the journal's."""
         read = sum(isinstance(message, _Read) for message in group)
         withdrawn = sum(len(message) for message in group if isinstance(message, list))
-        asked = [verdict.work for verdict in verdicts if verdict.asked]
+        asked = [decision.work for decision in decisions if decision.asked]
         if self._flow.stopped:
-            self.withdrawn(asked)
+            self.on_withdrawn(asked)
         else:
             for work in asked:
                 submit(self._flow, self._executor, work, self)
-        judged = [
-            BatchResult(work.position, work.key, work.prompt, output, error)
-            for work, output, error, *_ in verdicts
+        decided = [
+            work.result(output, error)
+            for work, output, error, *_ in decisions
             if output is not None or error is not None
         ]
-        self.resent += sum(verdict.resent for verdict in verdicts)
-        self.recorded += sum(verdict.output is not None for verdict in verdicts)
+        self.resent += sum(decision.resent for decision in decisions)
+        self.recorded += sum(decision.output is not None for decision in decisions)
         results = [message.result() for message in group if isinstance(message, _Finished)]
-        self._flow.deliver([*judged, *results], answered=read - len(asked))
-        self._flow.drop(withdrawn + read - len(asked) - len(judged))
+        self._flow.deliver([*decided, *results], answered=read - len(asked))
+        self._flow.drop(withdrawn + read - len(asked) - len(decided))
 
-    def _store(self, read: list[_Read], finished: list[_Finished], withdrawn: list[Work]) -> list[Verdict]:
-        """Judge what was read, and put all of it on disk, or, where only places in the input change, note it."""
-        verdicts, entries = self._judge(read) if read else ([], [])
-        if finished or withdrawn or any(verdict.asked for verdict in verdicts):
-            entries += [self._shaped(message, message.entry()) for message in finished]
-            entries += [_taken_back(work) for work in withdrawn]
+    def _store(self, read: list[_Read], finished: list[_Finished], withdrawn: list[Work]) -> list[Decision]:
+        """Decide on what was read, and put all of it on disk, or, where only places in the input change, note it."""
+        decisions, entries = self._decide(read) if read else ([], [])
+        if finished or withdrawn or any(decision.asked for decision in decisions):
+            entries += [self._with_shape(message, message.entry()) for message in finished]
+            entries += [_take_back_send(work) for work in withdrawn]
             self._journal.write(entries)
         else:
             self._journal.note(entries)
-        return verdicts
+        return decisions
 
-    def _shaped(self, message: _Finished, entry: Entry) -> Entry:
+    def _with_shape(self, message: _Finished, entry: JournalEntry) -> JournalEntry:
         """The entry of an answer with what shaped it; a demonstration's has nothing that need be compared."""
         output = message.output
         if self._settings is None or output is None or output.metadata.get("demo"):
@@ -284,17 +284,17 @@ class JournalRecorder:
         shape = self._settings.shape(output.backend, message.work.prompt, message.work.params)
         return entry._replace(shape=None if shape is None else self._journal.add_shape(shape))
 
-    def _judge(self, read: list[_Read]) -> tuple[list[Verdict], list[Entry]]:
-        """What becomes of items, and their entries; those without a verdict are dropped: nothing more is sent."""
+    def _decide(self, read: list[_Read]) -> tuple[list[Decision], list[JournalEntry]]:
+        """What becomes of items, and their entries; those without a decision are dropped: nothing more is sent."""
         if self._flow.stopped:
             return [], []
-        verdicts: list[Verdict] = []
-        entries: list[Entry] = []
+        decisions: list[Decision] = []
+        entries: list[JournalEntry] = []
         if self._changed:
-            changes = self._judgement.changes([message.work for message in read if message.error is None])
+            changes = self._policy.changes([message.work for message in read if message.error is None])
         else:
-            verdicts, entries = self._judgement.judge([(message.work, message.error) for message in read])
-            changes = [(each.work.key, each.change) for each in verdicts if each.change is not None]
+            decisions, entries = self._policy.decide([(message.work, message.error) for message in read])
+            changes = [(each.work.key, each.change) for each in decisions if each.change is not None]
         if changes and not self._changed:
             self._first_change = changes[0]
         self._changed += len(changes)
@@ -303,39 +303,39 @@ class JournalRecorder:
                 self._known = sum(self._journal.counts()[:2])
             if self._compared >= self._known:
                 self._flow.stop()  # an endless input must not be read for ever to count the changes
-        return verdicts, entries
+        return decisions, entries
 
     def _break(self, error: BatchError, cause: BaseException | None) -> None:
         error.__cause__ = cause
         self._broken = error
         self._flow.stop(error)
-        self.withdrawn(self._executor.withdraw())
+        self.on_withdrawn(self._executor.withdraw())
 
     def _keep(self, group: list[_Message]) -> None:
         """Without a journal to write to: what was not sent is dropped, what was answered is kept for ``failure``."""
         for message in group:
             if isinstance(message, _Read):
-                self._flow.answered()
+                self._flow.count_answered()
                 self._flow.drop(1)
             elif isinstance(message, _Finished):
-                self._unrecorded.append(_marked(message.result()))
+                self._unrecorded.append(_mark_unjournaled(message.result()))
                 self._flow.drop(1)
             elif message is not None:
                 self._flow.drop(len(message))
 
 
-def _entry(work: Work) -> Entry:
+def _entry(work: Work) -> JournalEntry:
     if work.entry is None:
         raise BatchError(f"item {work.position} was never noted; this is a fault of the batch's own")
     return work.entry
 
 
-def _taken_back(work: Work) -> Entry:
+def _take_back_send(work: Work) -> JournalEntry:
     entry = _entry(work)
     return entry._replace(sends=entry.sends - 1)
 
 
-def _paid(
+def _answer_without_provenance(
     output: InferenceOutput | None, error: Exception | None
 ) -> tuple[InferenceOutput | None, Exception | None]:
     """An answer whose record of provenance could not be written is an answer: its metadata says what is missing."""
@@ -346,7 +346,7 @@ def _paid(
     return error.output._replace(metadata=metadata, provenance=None), None
 
 
-def _marked(result: BatchResult) -> BatchResult:
+def _mark_unjournaled(result: BatchResult) -> BatchResult:
     if result.output is None:
         return result
     metadata = {**result.output.metadata, "journaled": False}
@@ -361,4 +361,4 @@ def submit(flow: Flow, executor: BatchExecutor, work: Work, recorder: Recorder) 
         problem = BatchError(f"the executor takes no more work: {error}")
         problem.__cause__ = error
         flow.stop(problem)
-        recorder.finished(work, None, problem)
+        recorder.on_finished(work, None, problem)

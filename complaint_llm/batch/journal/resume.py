@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from complaint_llm.batch.executors import Work
 from complaint_llm.batch.input.items import differing_part
-from complaint_llm.batch.journal.codec import encode_error, restored
-from complaint_llm.batch.journal.entries import ANSWERED, FAILED, REFUSED, Entry
+from complaint_llm.batch.journal.codec import encode_error, restore_types
+from complaint_llm.batch.journal.entries import ANSWERED, FAILED, REFUSED, JournalEntry
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _NOT_ASKED = "not asked: it did not fail before, and only failed items are asked
 _NOT_RESENT = "in doubt: sent by an earlier run, no answer recorded; not sent again"
 
 
-class Resume(NamedTuple):
+class ResumeOptions(NamedTuple):
     """What is done with items that an earlier run left behind; see ``run_batch``.
 
     Answers of ``stale`` shapes (by digest) are asked again, and so are those of a demonstration if ``has_model``.
@@ -36,7 +36,7 @@ class Resume(NamedTuple):
     response_format: Any = None
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What becomes of an item: it is asked (nothing else set), or has its answer or its error.
 
     ``change`` describes content that changed under its id. ``resent`` says that it is asked although it was in doubt.
@@ -54,37 +54,37 @@ class Verdict(NamedTuple):
         return self.output is None and self.error is None and self.change is None
 
 
-class Judge:
-    """Judges groups of items by what the journal knows. It belongs to the journal's thread."""
+class ResumePolicy:
+    """Decides on groups of items by what the journal knows. It belongs to the journal's thread."""
 
-    def __init__(self, journal: Journal, resume: Resume) -> None:
+    def __init__(self, journal: Journal, resume: ResumeOptions) -> None:
         self._journal = journal
         self._resume = resume
 
-    def judge(self, group: Sequence[tuple[Work, Exception | None]]) -> tuple[list[Verdict], list[Entry]]:
-        """A verdict for each item, and the entries to be written before those that are asked are sent.
+    def decide(self, group: Sequence[tuple[Work, Exception | None]]) -> tuple[list[Decision], list[JournalEntry]]:
+        """A decision for each item, and the entries to be written before those that are asked are sent.
 
         An exception refuses its item.
         """
-        verdicts: list[Verdict] = []
-        entries: dict[int, Entry] = {}
+        decisions: list[Decision] = []
+        entries: dict[int, JournalEntry] = {}
         waiting = []
         for work, error in group:
             if error is None:
                 waiting.append(work)
             else:
-                self._refuse(work, error, verdicts, entries)
+                self._refuse(work, error, decisions, entries)
         while waiting:
             again: list[Work] = []  # copies of an item of this run, under names of their own
             found = self._journal.find([key_of(work) for work in waiting])
             for work in waiting:
                 known = found.get(key_of(work))
-                if known is None or known.run != self._journal.run:
-                    verdict, entry = self._decide(work, known)
-                    verdicts.append(verdict)
+                if known is None or known.run_number != self._journal.run_number:
+                    decision, entry = self._decide_one(work, known)
+                    decisions.append(decision)
                 elif work.named:
                     twice = BatchError(f"id {work.key!r} was already used in this input; ids must differ")
-                    self._refuse(work, twice, verdicts, entries)
+                    self._refuse(work, twice, decisions, entries)
                     continue
                 else:
                     entry = known._replace(copies=known.copies + 1)
@@ -92,7 +92,7 @@ class Judge:
                 if entry is not None:
                     entries[entry.row] = found[entry.key] = entry
             waiting = again
-        return verdicts, list(entries.values())
+        return decisions, list(entries.values())
 
     def changes(self, works: Sequence[Work]) -> list[tuple[str, str]]:
         """Ids whose content is not the recorded one, with what differs."""
@@ -103,66 +103,68 @@ class Judge:
             if (known := found.get(key_of(work))) is not None and known.digest not in ("", work.digest)
         ]
 
-    def _decide(self, work: Work, known: Entry | None) -> tuple[Verdict, Entry | None]:
-        """The verdict on an item that this run has not met yet, and its new entry."""
+    def _decide_one(self, work: Work, known: JournalEntry | None) -> tuple[Decision, JournalEntry | None]:
+        """The decision on an item that this run has not met yet, and its new entry."""
         resume = self._resume
         if known is None:
             if resume.only_failed:
-                return Verdict(work, error=BatchError(_NOT_ASKED)), None
-            return self._ask(work, Entry(self._journal.new_row(), key_of(work)), resent=False)
+                return Decision(work, error=BatchError(_NOT_ASKED)), None
+            return self._ask(work, JournalEntry(self._journal.new_row(), key_of(work)), resent=False)
         if work.named and known.digest not in ("", work.digest):
             if not resume.accept_changes:
-                return Verdict(work, change=differing_part(known.digest, work.digest)), None
+                return Decision(work, change=differing_part(known.digest, work.digest)), None
             # Another question than the one recorded: what is known of that one says nothing of this.
-            return self._ask(work, Entry(known.row, known.key), resent=False)
-        entry = known._replace(copies=1, run=self._journal.run, position=work.position)
+            return self._ask(work, JournalEntry(known.row, known.key), resent=False)
+        entry = known._replace(copies=1, run_number=self._journal.run_number, position=work.position)
         if known.kind == ANSWERED and known.record is not None:
             if known.shape in resume.stale:
-                return self._ask(work, Entry(known.row, known.key), resent=False)
+                return self._ask(work, JournalEntry(known.row, known.key), resent=False)
             output = self._journal.answer(known)
             if not (resume.has_model and output.metadata.get("demo")):
                 return self._hand_out(work, output), entry
             if not resume.only_failed:
-                return self._ask(work, Entry(known.row, known.key), resent=False)
+                return self._ask(work, JournalEntry(known.row, known.key), resent=False)
         if resume.only_failed and not (known.kind == FAILED and known.sends == known.settled):
-            return Verdict(work, error=BatchError(_NOT_ASKED)), entry
+            return Decision(work, error=BatchError(_NOT_ASKED)), entry
         if known.in_doubt and resume.in_doubt == "skip":
-            return Verdict(work, error=BatchError(_NOT_RESENT)), entry
+            return Decision(work, error=BatchError(_NOT_RESENT)), entry
         return self._ask(work, entry, resent=known.in_doubt)
 
-    def _hand_out(self, work: Work, output: InferenceOutput) -> Verdict:
+    def _hand_out(self, work: Work, output: InferenceOutput) -> Decision:
         wanted = work.params.get("response_format", self._resume.response_format)
         try:
-            return Verdict(work, output=restored(output, wanted))
+            return Decision(work, output=restore_types(output, wanted))
         except ValueError as cause:
             error = BatchError(
                 "the recorded answer does not fit the class that is the response format now: accept the changes to ask "
                 "again, or give the class of before"
             )
             error.__cause__ = cause
-            return Verdict(work, error=error)
+            return Decision(work, error=error)
 
-    def _ask(self, work: Work, entry: Entry, *, resent: bool) -> tuple[Verdict, Entry]:
+    def _ask(self, work: Work, entry: JournalEntry, *, resent: bool) -> tuple[Decision, JournalEntry]:
         entry = entry._replace(
             digest=work.digest if work.named else "",
-            run=self._journal.run,
+            run_number=self._journal.run_number,
             position=work.position,
             sends=entry.sends + 1,
         )
-        return Verdict(work._replace(entry=entry), resent=resent), entry
+        return Decision(work._replace(entry=entry), resent=resent), entry
 
-    def _refuse(self, work: Work, error: Exception, verdicts: list[Verdict], entries: dict[int, Entry]) -> None:
-        entry = Entry(
+    def _refuse(
+        self, work: Work, error: Exception, decisions: list[Decision], entries: dict[int, JournalEntry]
+    ) -> None:
+        entry = JournalEntry(
             self._journal.new_row(),
             f"r:{work.position}",
             digest=work.key if work.named else "",
-            run=self._journal.run,
+            run_number=self._journal.run_number,
             position=work.position,
             kind=REFUSED,
             record=encode_error(error),
         )
         entries[entry.row] = entry
-        verdicts.append(Verdict(work, error=error))
+        decisions.append(Decision(work, error=error))
 
 
 def key_of(work: Work) -> str:

@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.batch.journal.entries import COLUMNS, MARK, Entry, checksum, from_row
+from complaint_llm.batch.journal.entries import COLUMNS, MARK, JournalEntry, checksum, from_row
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.shape import Shape
 from complaint_llm.exceptions import BatchError
@@ -28,7 +28,7 @@ PAGE = 4096
 
 _WAL_HEAD, _FRAME_HEAD = 32, 24
 _LONGEST_HEAD = 64
-_SHAPE_COLUMNS, _FACT_COLUMNS = 5, 4
+_SHAPE_COLUMNS, _METADATA_COLUMNS = 5, 4
 _SIZES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
 """Bytes of the values of SQLite's serial types that journals use."""
 
@@ -59,11 +59,11 @@ def salvage_journal(path: str | os.PathLike[str]) -> Salvaged:
     with tempfile.TemporaryDirectory(prefix=".salvage-", dir=place.parent) as folder:
         made = Path(folder) / place.name
         with Journal(made) as journal:
-            for shape in _shapes(rows):
+            for shape in _found_shapes(rows):
                 journal.add_shape(shape)
-            for name, value in _facts(rows):
-                journal.keep_fact(name, value)
-            journal.run = max(entry.run for entry in entries) - 1
+            for name, value in _metadata(rows):
+                journal.set_metadata(name, value)
+            journal.run_number = max(entry.run_number for entry in entries) - 1
             journal.begin_run()
             journal.write([entry._replace(row=journal.new_row()) for entry in entries])
         for suffix in ("", "-wal", "-shm"):
@@ -124,7 +124,7 @@ def _rows(pages: _Pages) -> Iterator[tuple[Any, ...]]:
 
 def _values(pages: _Pages, page: bytes, start: int, head: int) -> Iterator[tuple[Any, ...]]:
     types = _types(page[start + 1 : start + head])
-    if types is None or len(types) not in (len(COLUMNS), _SHAPE_COLUMNS, _FACT_COLUMNS):
+    if types is None or len(types) not in (len(COLUMNS), _SHAPE_COLUMNS, _METADATA_COLUMNS):
         return
     sizes = [_SIZES[kind] if kind < 12 else (kind - 12) // 2 for kind in types]
     total = head + sum(sizes)
@@ -189,7 +189,7 @@ def _chain(pages: _Pages, begun: bytes, number: int, total: int) -> Iterator[byt
             yield bytes(payload)
 
 
-def _entries(rows: Sequence[tuple[Any, ...]]) -> Iterator[Entry]:
+def _entries(rows: Sequence[tuple[Any, ...]]) -> Iterator[JournalEntry]:
     for values in rows:
         if len(values) == len(COLUMNS):
             try:
@@ -198,36 +198,36 @@ def _entries(rows: Sequence[tuple[Any, ...]]) -> Iterator[Entry]:
                 continue
 
 
-def _shapes(rows: Sequence[tuple[Any, ...]]) -> Iterator[Shape]:
+def _found_shapes(rows: Sequence[tuple[Any, ...]]) -> Iterator[Shape]:
     for values in rows:
         if len(values) == _SHAPE_COLUMNS and values[1] == checksum(values[2:]):
             yield Shape(values[3], json.loads(values[4]))
 
 
-def _facts(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+def _metadata(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
     for values in rows:
-        if len(values) == _FACT_COLUMNS and values[1] == checksum(values[2:]):
+        if len(values) == _METADATA_COLUMNS and values[1] == checksum(values[2:]):
             yield values[2], values[3]
 
 
-def _newest(entries: Iterator[Entry]) -> list[Entry]:
+def _newest(entries: Iterator[JournalEntry]) -> list[JournalEntry]:
     """One entry for each key: of those that a file and its log still hold, the last that was written."""
-    kept: dict[str, Entry] = {}
+    kept: dict[str, JournalEntry] = {}
     for entry in entries:
         known = kept.get(entry.key)
         if known is None or _age(known) <= _age(entry):
             kept[entry.key] = entry
-    return sorted(kept.values(), key=lambda entry: (entry.run, entry.position))
+    return sorted(kept.values(), key=lambda entry: (entry.run_number, entry.position))
 
 
-def _age(entry: Entry) -> tuple[int, int, int]:
-    return entry.run, entry.sends, entry.settled
+def _age(entry: JournalEntry) -> tuple[int, int, int]:
+    return entry.run_number, entry.sends, entry.settled
 
 
-def _first_version(path: Path) -> list[Entry]:
+def _first_version(path: Path) -> list[JournalEntry]:
     """The answers of a journal of the first version, which has no checksums, as far as its tables can be read."""
     columns = "key, digest, copies, run, position, sends, settled, kind, doubt, record"
-    found: list[Entry] = []
+    found: list[JournalEntry] = []
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             (last,) = db.execute("SELECT max(row) FROM items").fetchone()
@@ -238,13 +238,13 @@ def _first_version(path: Path) -> list[Entry]:
     return found
 
 
-def _first_version_row(db: sqlite3.Connection, columns: str, row: int) -> list[Entry]:
+def _first_version_row(db: sqlite3.Connection, columns: str, row: int) -> list[JournalEntry]:
     try:
         values = db.execute(f"SELECT {columns} FROM items WHERE row = ?", (row,)).fetchone()  # noqa: S608
         *known, record = values
         if record is not None:
             json.loads(record)
-        return [Entry._make((row, *known, *[None] * 5, record))]
+        return [JournalEntry._make((row, *known, *[None] * 5, record))]
     except (sqlite3.Error, ValueError, TypeError):
         return []
 

@@ -35,10 +35,10 @@ def changed_shapes(journal: Journal, settings: AnswerSettings, *, accept: bool) 
         if parts:
             stale.add(shape.digest)
             changed[shape.backend].update(parts)
-    for backend, shapes in gone.items():
+    for backend, digests in gone.items():
         logging.getLogger("complaint_llm.batch").warning(
             "%d recorded answers are kept though their backend %r is not there to compare settings with",
-            journal.count_answers(shapes),
+            journal.count_answers(digests),
             backend,
         )
     if stale and not accept:

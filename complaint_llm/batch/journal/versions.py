@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from complaint_llm.batch.journal.entries import COLUMNS, SCHEMA, Entry, to_row
+from complaint_llm.batch.journal.entries import COLUMNS, SCHEMA, JournalEntry, to_row
 
 APPLICATION_ID = 0x434C4A31  # "CLJ1"
 VERSION = 2
@@ -27,7 +27,7 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
             "SELECT row, key, digest, copies, run, position, sends, settled, kind, doubt, record FROM items_1"
         )
         for *known, record in old:
-            db.execute(insert, to_row(Entry._make((*known, *[None] * 5, record))))
+            db.execute(insert, to_row(JournalEntry._make((*known, *[None] * 5, record))))
         db.execute("DROP TABLE items_1")
     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
     db.execute(f"PRAGMA user_version={VERSION}")

@@ -39,7 +39,7 @@ def result_values(result: Result) -> dict[str, Any]:
     """The values of a line, by the names of schemas/batch-line.schema.json."""
     output, error = result.output, result.error
     if output is None:
-        described = _described(error) if isinstance(error, Exception) else dict(error or {})
+        described = _describe(error) if isinstance(error, Exception) else dict(error or {})
         attempts = described.pop("attempts", [])
         given: dict[str, Any] = {"error": described, "state": state_of_error(described)}
         given |= {"backend": described.get("backend"), "model": described.get("model")}
@@ -186,7 +186,7 @@ def _attempt(backend: str, error: str | None, seconds: float, maybe_received: bo
     }
 
 
-def _described(error: Exception) -> dict[str, Any]:
+def _describe(error: Exception) -> dict[str, Any]:
     described: dict[str, Any] = json.loads(encode_error(error))
     return described
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from complaint_llm.batch.journal.codec import encode_output
-from complaint_llm.batch.journal.entries import ANSWERED, Entry
+from complaint_llm.batch.journal.entries import ANSWERED, JournalEntry
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.output.export import RESULT_COLUMNS, CsvForm, as_written
 from complaint_llm.checks.check import Finding
@@ -45,7 +45,7 @@ def claim(out: Path, journal: Path, *, fresh: bool = False, raw_csv: bool = Fals
         return 0
     if journal.exists():
         with Journal(journal) as book:
-            written = {book.fact(_WRITTEN), book.fact(_TO_BE_WRITTEN)} - {None}
+            written = {book.metadata(_WRITTEN), book.metadata(_TO_BE_WRITTEN)} - {None}
             if _digest(out) in written or (not written and _agrees(out, book, raw_csv=raw_csv)):
                 return 0
         raise OutFileError(
@@ -84,9 +84,9 @@ def write(out: Path, pieces: Iterable[str], journal: Journal) -> None:
                 file.write(data)
             file.flush()
             os.fsync(number)
-        journal.keep_fact(_TO_BE_WRITTEN, hashed.hexdigest())
+        journal.set_metadata(_TO_BE_WRITTEN, hashed.hexdigest())
         part.replace(target)
-        journal.keep_fact(_WRITTEN, hashed.hexdigest())
+        journal.set_metadata(_WRITTEN, hashed.hexdigest())
     except OSError as error:
         part.unlink(missing_ok=True)
         raise BatchError(f"{out}: cannot be written: {error.strerror}; the journal has the results") from error
@@ -106,7 +106,7 @@ def _agrees(out: Path, journal: Journal, *, raw_csv: bool) -> bool:
     if lines is None:
         return False
     recorded = Counter(
-        (each.id, hash(each.output.content)) for each in journal.recorded(earlier=True) if each.output is not None
+        (each.id, hash(each.output.content)) for each in journal.recorded_items(earlier=True) if each.output is not None
     )
     given = Counter((line["id"], hash(line["text"])) for line in lines if line["text"] is not None)
     return given <= recorded
@@ -175,11 +175,11 @@ def _adopt(lines: list[Mapping[str, Any]], out: Path, journal: Path) -> int:
             digest = line.get("digest") or ""
             copies[digest] += line["id"] is None
             entries.append(
-                Entry(
+                JournalEntry(
                     book.new_row(),
                     f"i:{line['id']}" if line["id"] is not None else _unnamed_key(digest, copies[digest]),
                     digest=digest if line["id"] is not None else "",
-                    run=book.run,
+                    run_number=book.run_number,
                     position=place,
                     sends=1,
                     settled=1,
@@ -188,7 +188,7 @@ def _adopt(lines: list[Mapping[str, Any]], out: Path, journal: Path) -> int:
                 )
             )
         book.write(entries)
-        book.keep_fact(_WRITTEN, _digest(out))
+        book.set_metadata(_WRITTEN, _digest(out))
     return len(answers)
 
 

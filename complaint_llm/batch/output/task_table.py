@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.output.export import Result, result_values, table_cell
 from complaint_llm.checks.answer_checks import plain
+from complaint_llm.checks.quotes import Quote, standing_count
 from complaint_llm.checks.schema_walk import Place, json_pointer, walk
 
 if TYPE_CHECKING:
-    from complaint_llm.checks.quotes import Quote
     from complaint_llm.tasks.task import Task
 
 BEFORE = ("demo", "id", "state", "row")
@@ -42,10 +42,10 @@ class TaskForm(NamedTuple):
     def properties(self) -> tuple[str, ...]:
         """The properties of an entry, but for the number that it goes by."""
         schema = self.task.schema or {}
-        listed = _resolved(schema.get("properties", {}).get(self.task.rows or "", {}), schema)
-        entry = _resolved(listed.get("items", {}), schema)
+        listed = _resolve(schema.get("properties", {}).get(self.task.rows or "", {}), schema)
+        entry = _resolve(listed.get("items", {}), schema)
         named = entry.get("properties", {})
-        return tuple(name for name in named if _resolved(named[name], schema).get("x-ref") != "declares")
+        return tuple(name for name in named if _resolve(named[name], schema).get("x-ref") != "declares")
 
     def rows(self, result: Result) -> Iterator[list[str]]:
         """The rows of one result."""
@@ -60,7 +60,7 @@ class TaskForm(NamedTuple):
             *(values[name] for name in ("backend", "model", "cost", "digest")),
             self.task.notice,
         ]
-        answer = _Answer.of(result, self.task)
+        answer = _TaskAnswer.of(result, self.task)
         if answer is None or not answer.entries:
             empty = [""] * len(self.properties)
             yield [*before, "", *carried, *empty, "", *map(table_cell, after)]
@@ -76,14 +76,7 @@ class TaskForm(NamedTuple):
         return tuple(name for name in self.columns if name != "id")
 
 
-def standing_count(quotes: Sequence[Quote]) -> str:
-    """How many of quotes stand in the text: "2 of 3", those that may stand there by chance apart: "2 of 3, 1 short"."""
-    sure = sum(quote.stands and quote.weak is None for quote in quotes)
-    weak = [(word, sum(quote.stands and quote.weak == word for quote in quotes)) for word in ("short", "repeated")]
-    return ", ".join([f"{sure} of {len(quotes)}", *(f"{count} {word}" for word, count in weak if count)])
-
-
-class _Answer(NamedTuple):
+class _TaskAnswer(NamedTuple):
     """A parsed answer, with what its schema says of each place."""
 
     entries: Sequence[Mapping[str, Any]]
@@ -93,7 +86,7 @@ class _Answer(NamedTuple):
     quotes: Sequence[Quote]
 
     @classmethod
-    def of(cls, result: Result, task: Task) -> _Answer | None:
+    def of(cls, result: Result, task: Task) -> _TaskAnswer | None:
         """None where there is no answer with such a list."""
         if result.output is None or result.output.parsed is None or task.schema is None:
             return None
@@ -135,10 +128,10 @@ class _Answer(NamedTuple):
         """What an entry is called: its first words that are no choice, no number and, if there are others, no quote."""
         quote = ""
         for key, value in entry.value.items():
-            marks = self.places[f"{entry.pointer}/{key}"].marks
-            if not isinstance(value, str) or not value or "enum" in marks or "x-ref" in marks:
+            keywords = self.places[f"{entry.pointer}/{key}"].marks
+            if not isinstance(value, str) or not value or "enum" in keywords or "x-ref" in keywords:
                 continue
-            if marks.get("x-quote") is not True:
+            if keywords.get("x-quote") is not True:
                 return value
             quote = quote or f'"{value}"'
         return quote
@@ -151,7 +144,7 @@ def _count_by_check(findings: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
-def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
     """A schema's keywords, through references into the same schema."""
     for _ in range(32):
         reference = schema.get("$ref") if isinstance(schema, Mapping) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from complaint_llm.evidence.ipld.blocks import MAX_BLOCK
+from complaint_llm.evidence.blocks.file_blocks import MAX_BLOCK
 from complaint_llm.evidence.ipld.cid import Cid, read_cid, read_varint, write_varint
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.dagcbor import decode, encode

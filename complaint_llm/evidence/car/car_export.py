@@ -13,11 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from complaint_llm.evidence.blocks.file_blocks import sync_folder
 from complaint_llm.evidence.car.car import write_car
-from complaint_llm.evidence.database import Transaction
-from complaint_llm.evidence.folder import for_the_owner
-from complaint_llm.evidence.index import read_records
-from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.index.database import Transaction
+from complaint_llm.evidence.index.tables import read_records
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.unixfs import walk
@@ -25,6 +24,7 @@ from complaint_llm.evidence.ipld.unixfs_folder import is_folder, walk_folder
 from complaint_llm.evidence.provenance.record import decode_provenance, texts_of
 from complaint_llm.evidence.records import Record
 from complaint_llm.exceptions import EvidenceError, EvidenceNotFoundError
+from complaint_llm.private_folder import open_private
 
 GetBlock = Callable[[Cid], bytes]
 
@@ -157,12 +157,12 @@ def write_archive(target: Path, selection: Selection) -> Exported:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         try:
-            with open(temporary, "xb", opener=for_the_owner) as file:
+            with open(temporary, "xb", opener=open_private) as file:
                 count = write_car(file, list(selection.roots), selection.blocks())
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-            sync_folder(str(target.parent))
+            sync_folder(target.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -170,4 +170,10 @@ def write_archive(target: Path, selection: Selection) -> Exported:
         raise EvidenceError(f"{target} cannot be written: {error.strerror or error}") from error
     records, provenance = len(selection.records), len(selection.provenance)
     blocks = count - records - provenance - len(selection.texts)
-    return Exported(len(selection.roots), blocks, records, provenance, tuple(selection.left_out))
+    return Exported(
+        roots=len(selection.roots),
+        blocks=blocks,
+        records=records,
+        provenance=provenance,
+        left_out=tuple(selection.left_out),
+    )

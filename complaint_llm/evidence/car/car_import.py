@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from complaint_llm.evidence.car.car import CarReader
-from complaint_llm.evidence.collection import doom
-from complaint_llm.evidence.index import insert_provenance, insert_record, insert_text
+from complaint_llm.evidence.index.tables import insert_provenance, insert_record, insert_text
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
+from complaint_llm.evidence.ipld.measure import measure
 from complaint_llm.evidence.ipld.unixfs import read_file
 from complaint_llm.evidence.ipld.unixfs_folder import is_folder, walk_folder
-from complaint_llm.evidence.measure import measure
+from complaint_llm.evidence.maintenance.collection import doom
 from complaint_llm.evidence.media import FOLDER, HEAD, declared_by, detect
 from complaint_llm.evidence.provenance.record import decode_provenance, texts_of
-from complaint_llm.evidence.records import Content, Given, Imported, Record, decode_record, moment, record_of
+from complaint_llm.evidence.records import Content, Given, Imported, Record, decode_record, record_of, rfc3339
 from complaint_llm.evidence.submission import Submission, Submitted
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
@@ -104,7 +104,7 @@ class ArchiveReader:
         origin = Imported(self._source.name, None)
         left_out: list[str] = []
         records = []
-        for cid, named in self._contents(roots, foreign, given, get, left_out).items():
+        for cid, named in self._contents(roots, foreign, given, get, left_out=left_out).items():
             content = _content(cid, get)
             for record in foreign.get(cid, ()):
                 if record.content != content:
@@ -120,6 +120,7 @@ class ArchiveReader:
         foreign: Mapping[Cid, list[Record]],
         given: Given,
         get: GetBlock,
+        *,
         left_out: list[str],
     ) -> dict[Cid, list[Given]]:
         """The contents of the file, each with what is to be said of it where no record of the file does."""
@@ -160,12 +161,12 @@ def _content(cid: Cid, get: GetBlock) -> Content:
     if is_folder(cid, get):
         files = [item.cid for item in walk_folder(cid, get) if item.kind == "file"]
         return Content(cid, measure(files, get).size, cid.digest, FOLDER)
-    whole, size, head = sha256(), 0, b""
+    hashed, size, head = sha256(), 0, b""
     for piece in read_file(cid, get):
         head = head or piece[:HEAD]
-        whole.update(piece)
+        hashed.update(piece)
         size += len(piece)
-    return Content(cid, size, whole.digest(), detect(head))
+    return Content(cid, size, hashed.digest(), detect(head))
 
 
 def _record(data: bytes) -> Record | None:
@@ -205,7 +206,7 @@ def take_archive(into: Submission, source: Path, given: Given, max_size: int | N
             raise EvidenceError(f"{source} cannot be imported: {error.strerror or error}") from error
         with into.database.transaction("read") as reading:
             get = into.reader_of(into.blocks_of(reading))
-            archive = reader.archive(get, given, moment(into.clock()))
+            archive = reader.archive(get, given, rfc3339(into.clock()))
             answers = [(cid, get(cid)) for cid in archive.provenance]
             doom(connection, reader.names)
             records = tuple(insert_record(connection, record, get) for record in archive.records)

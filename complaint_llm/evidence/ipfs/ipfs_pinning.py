@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from complaint_llm.evidence.database import Database
+from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.unixfs import walk
@@ -14,7 +14,7 @@ from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, Evid
 log = logging.getLogger("complaint_llm.evidence")
 
 
-class Mirror:
+class IpfsPinning:
     """Keeps a node equal to the store, at once or with the next ``sync``. Any thread may call it.
 
     The table ``pins`` has what the node pinned for us; ``get`` gives the store's own blocks, verified.
@@ -29,12 +29,12 @@ class Mirror:
         """Pin what is not pinned, unpin what was deleted; how many of each. EvidenceError if the node is away."""
         with self._database.transaction("read") as connection:
             wanted = {name for (name,) in connection.execute("SELECT DISTINCT cid FROM records")}
-        pinned = self.pinned()
+        pinned = self.pinned_names()
         for name in sorted(wanted ^ pinned):
             self._settle(name)
         return {"pinned": len(wanted - pinned), "unpinned": len(pinned - wanted)}
 
-    def settled(self, name: str) -> bool:
+    def try_settle(self, name: str) -> bool:
         """Whether the node has this content now exactly if there is a record about it; tries to make it so.
 
         A node that is away or refuses is a warning; one that calls a block otherwise is an EvidenceCorruptedError.
@@ -48,7 +48,7 @@ class Mirror:
             return False
         return True
 
-    def pinned(self) -> set[str]:
+    def pinned_names(self) -> set[str]:
         """The contents that the node has pinned for us."""
         with self._database.transaction("read") as connection:
             return {name for (name,) in connection.execute("SELECT cid FROM pins")}

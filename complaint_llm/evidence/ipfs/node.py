@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from complaint_llm import bounded_json
-from complaint_llm.evidence.ipld.blocks import MAX_BLOCK
+from complaint_llm.evidence.blocks.file_blocks import MAX_BLOCK
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError
@@ -99,7 +99,7 @@ class IpfsNode:
             self._idle.pop().close()
 
     def _call(self, command: str, params: dict[str, str], files: Any = None) -> bytes:
-        import requests
+        import requests  # cold start: requests
 
         session = self._session()
         try:
@@ -111,7 +111,7 @@ class IpfsNode:
                 allow_redirects=False,
                 stream=True,
             )
-            body = b"".join(_bounded(answer.iter_content(65536)))
+            body = b"".join(_limit_size(answer.iter_content(65536)))
         except requests.RequestException as error:
             session.close()
             raise NodeAwayError(f"the IPFS node {self.where} does not answer ({type(error).__name__})") from error
@@ -133,7 +133,7 @@ class IpfsNode:
         try:
             return self._idle.pop()
         except IndexError:
-            import requests
+            import requests  # cold start: requests
 
             session = requests.Session()
             session.trust_env = not self._loopback
@@ -192,7 +192,7 @@ def _lines(body: bytes) -> Iterator[dict[str, Any]]:
             yield found if isinstance(found, dict) else {}
 
 
-def _bounded(parts: Iterable[bytes]) -> Iterator[bytes]:
+def _limit_size(parts: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     for part in parts:
         size += len(part)

@@ -6,12 +6,12 @@ The format is https://github.com/multiformats/cid; the only hash here is sha2-25
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator, Mapping
+from base64 import b32encode, urlsafe_b64decode
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from complaint_llm.evidence.pasted_cid import cid_text
+from complaint_llm.evidence.ipld.pasted_cid import cid_text
 from complaint_llm.exceptions import EvidenceError
 
 RAW = 0x55
@@ -23,22 +23,9 @@ _SHA2_256 = b"\x12\x20"
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_LETTERS = (_BASE32 * 8).encode()
 _VALUES = {letter: value for value, letter in enumerate(_BASE32)}
 _PREFIX = {codec: bytes((1, codec)) + _SHA2_256 for codec in CODEC_NAMES}
 _MAX_TEXT = 128
-
-
-def _halves() -> Iterator[tuple[int, int, int]]:
-    """For 64 groups of five bits, then 32, and so on: the masks of each lower and upper half, and how far apart to put
-    them so that in the end there is room for eight bits a group."""
-    for half in (32, 16, 8, 4, 2, 1):
-        bits = (1 << 5 * half) - 1
-        low = sum(bits << 16 * half * field for field in range(32 // half))
-        yield low, low << 5 * half, 3 * half
-
-
-_HALVES = tuple(_halves())
 
 
 class Cid(NamedTuple):
@@ -60,7 +47,7 @@ class Cid(NamedTuple):
     @property
     def name(self) -> str:
         """The CIDv1 in base32, whatever the version."""
-        return name_of(self.codec, self.digest)
+        return "b" + b32encode(_PREFIX[self.codec] + self.digest).decode().rstrip("=").lower()
 
     def __str__(self) -> str:
         return self.name if self.version else _to_base(_BASE58, self.binary)
@@ -68,16 +55,6 @@ class Cid(NamedTuple):
     def matches(self, data: bytes) -> bool:
         """Whether ``data`` is the block of this name."""
         return sha256(data).digest() == self.digest
-
-
-def name_of(codec: int, digest: bytes) -> str:
-    """The name of a block, CIDv1 in base32, from its parts."""
-    # Five bits a letter: halved again and again until each five are in a byte of their own. A loop over the letters
-    # takes twice as long, base64.b32encode too, and an answer waits for this.
-    bits = int.from_bytes(_PREFIX[codec] + digest, "big") << 2
-    for low, high, shift in _HALVES:
-        bits = bits & low | (bits & high) << shift
-    return "b" + bits.to_bytes(58, "big").translate(_LETTERS).decode()
 
 
 def cid_of(codec: int, data: bytes) -> Cid:

@@ -60,7 +60,7 @@ def decode_pb(block: Block) -> PbNode:
             raise ValueError(f"UnixFS type {kind}")
     except ValueError as error:
         raise EvidenceCorruptedError(f"{block.cid} is no dag-pb node of a file or folder: {error}") from error
-    return PbNode(links, kind, data, size, sizes, fanout)
+    return PbNode(links=links, kind=kind, data=data, size=size, sizes=sizes, fanout=fanout)
 
 
 def bytes_field(number: int, value: bytes) -> bytes:
@@ -131,14 +131,14 @@ def _decode_unixfs(data: bytes) -> tuple[int | None, bytes, int, tuple[int, ...]
         elif number == 3 and isinstance(value, int):
             size = value
         elif number == 4:
-            sizes.extend([value] if isinstance(value, int) else _packed(value))
+            sizes.extend([value] if isinstance(value, int) else _read_packed(value))
         elif number == 6 and isinstance(value, int):
             fanout = value
         # Others (mode, mtime, the kind of hash) say nothing about the content.
     return kind, content, len(content) + sum(sizes) if size is None else size, tuple(sizes), fanout
 
 
-def _packed(data: bytes) -> Iterator[int]:
+def _read_packed(data: bytes) -> Iterator[int]:
     at = 0
     while at < len(data):
         number, at = read_varint(data, at)

@@ -14,15 +14,18 @@ from operator import itemgetter
 from struct import Struct
 from typing import Any
 
-from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid, read_cid
+from complaint_llm.evidence.ipld.cid import Cid, read_cid
 
 MAX_DEPTH = 200
 _LINK = b"\xd8\x2a\x58"
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
-_LINKS = {codec: _LINK + b"\x25\0" + bytes((1, codec, 0x12, 0x20)) for codec in CODEC_NAMES}
 _first = itemgetter(0)
 _float = Struct(">d")
 _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
+
+
+class Encoded(bytes):
+    """A value that ``encode`` has made bytes of already; inside another value it stands as it is."""
 
 
 def encode(value: Any) -> bytes:
@@ -38,20 +41,20 @@ def encode(value: Any) -> bytes:
 
 def decode(data: bytes) -> Any:
     """The value of these bytes, in lists, dicts and Cids. Raises ValueError unless they are its one valid form."""
-    value, end = _Reader(data).value(0, MAX_DEPTH)
+    value, end = _CborReader(data).value(0, MAX_DEPTH)
     if end != len(data):
         raise ValueError(f"{len(data) - end} bytes follow the value")
     return value
 
 
-_BYTE = [bytes((value,)) for value in range(256)]
+_ONE_BYTE = [bytes((value,)) for value in range(256)]
 
 
-def head(major: int, number: int) -> bytes:
+def _head(major: int, number: int) -> bytes:
     """The start of an item: its major type (0 to 7) and its number or length, in the shortest form."""
     first = major << 5
     if number < 24:
-        return _BYTE[first | number]
+        return _ONE_BYTE[first | number]
     if number < 0x100:
         return bytes((first | 24, number))
     if number < 0x10000:
@@ -61,12 +64,7 @@ def head(major: int, number: int) -> bytes:
     return bytes((first | 27,)) + number.to_bytes(8, "big")
 
 
-def link_to(codec: int, digest: bytes) -> bytes:
-    """A link to the block of this codec and sha2-256, CIDv1."""
-    return _LINKS[codec] + digest
-
-
-def encode_link(cid: Cid) -> bytes:
+def _encode_link(cid: Cid) -> bytes:
     """A link: tag 42 around a zero byte and the binary CID."""
     binary = cid.binary
     return _LINK + bytes((len(binary) + 1, 0)) + binary
@@ -76,33 +74,33 @@ def _write(value: Any, put: Callable[[bytes], None], depth: int) -> None:
     kind = type(value)
     if kind is str:
         text = value.encode()
-        put(head(3, len(text)))
+        put(_head(3, len(text)))
         put(text)
     elif kind is int:
         if not -(1 << 64) <= value < 1 << 64:
             raise ValueError("an integer beyond 64 bits")
-        put(head(0, value) if value >= 0 else head(1, -1 - value))
+        put(_head(0, value) if value >= 0 else _head(1, -1 - value))
     elif value is None or kind is bool:
         put(b"\xf6" if value is None else b"\xf5" if value else b"\xf4")
     elif kind is float:
         if not isfinite(value):
             raise ValueError("a number that is not finite")
         put(b"\xfb" + _float.pack(value))
-    elif kind is Cid:
-        put(encode_link(value))
+    elif kind is Cid or kind is Encoded:
+        put(_encode_link(value) if kind is Cid else value)
     elif kind is bytes:
-        put(head(2, len(value)))
+        put(_head(2, len(value)))
         put(value)
     elif not depth:
         raise ValueError(f"more than {MAX_DEPTH} levels")
     elif kind is dict or isinstance(value, Mapping):
-        put(head(5, len(value)))
+        put(_head(5, len(value)))
         # A shorter key's head sorts before a longer one's, so that the encoded keys are in the format's order.
         for key, item in sorted([(_key(key), item) for key, item in value.items()], key=_first):
             put(key)
             _write(item, put, depth - 1)
     elif isinstance(value, (list, tuple)):
-        put(head(4, len(value)))
+        put(_head(4, len(value)))
         for item in value:
             _write(item, put, depth - 1)
     else:
@@ -114,10 +112,10 @@ def _key(key: Any) -> bytes:
     if not isinstance(key, str):
         raise TypeError(f"a key of type {type(key).__name__}; keys are text")
     text = key.encode()
-    return head(3, len(text)) + text
+    return _head(3, len(text)) + text
 
 
-class _Reader:
+class _CborReader:
     """Reads one value from bytes that anyone may have written."""
 
     __slots__ = ("_data",)

@@ -35,7 +35,7 @@ _MAX_DEPTH = 100
 GetBlock = Callable[[Cid], bytes]
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """What a folder has: a name, the content, and the bytes of all blocks of it."""
 
     name: str
@@ -56,7 +56,7 @@ class Item(NamedTuple):
         return "/".join(self.names)
 
 
-def folder_blocks(entries: Iterable[Entry]) -> Sequence[Block]:
+def folder_blocks(entries: Iterable[FolderEntry]) -> Sequence[Block]:
     """The blocks of a folder, the folder's own last. Names are different ones."""
     links = sorted((Link(cid, name.encode(), total) for name, cid, total in entries), key=lambda link: link.name)
     if sum(len(link.name) + len(link.cid.binary) for link in links) < SHARD_FROM:
@@ -113,7 +113,7 @@ def kind_of(cid: Cid, get: GetBlock) -> Literal["file", "folder", "link"]:
     raise EvidenceCorruptedError(f"{cid} is neither a file nor a folder")
 
 
-def entries_of(root: Cid, get: GetBlock) -> Iterator[Entry]:
+def entries_of(root: Cid, get: GetBlock) -> Iterator[FolderEntry]:
     """What is directly in a folder, in order of names. Raises EvidenceCorruptedError if it is none."""
     node = _folder_node(root, get)
     if node.kind == FOLDER:
@@ -121,7 +121,7 @@ def entries_of(root: Cid, get: GetBlock) -> Iterator[Entry]:
     else:
         found = list(_shard_entries(root, node, get, 0))
     for name, link in sorted(found, key=lambda each: each[0]):
-        yield Entry(name.decode("utf-8", "replace"), link.cid, link.total)
+        yield FolderEntry(name.decode("utf-8", "replace"), link.cid, link.total)
 
 
 def _folder_node(cid: Cid, get: GetBlock) -> PbNode:

@@ -1,7 +1,6 @@
 """The provenance records of one process in their order: each is linked to the one before it, then written in a group.
 
-Both happen after the answer was given: an answer's caller pays for putting its record in line, and for more only when
-it asks for the record's name.
+Both happen after the answer was given: an answer's caller waits for its record only if it asks for the record's name.
 """
 
 from __future__ import annotations
@@ -9,56 +8,81 @@ from __future__ import annotations
 import atexit
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 
-from complaint_llm.evidence.database import Database, StoreBusyError
-from complaint_llm.evidence.index import insert_provenance, insert_text
-from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, name_of, parse_cid
-from complaint_llm.evidence.ipld.dagcbor import encode_link, link_to
-from complaint_llm.evidence.provenance.record import Draft, Text
+from complaint_llm.evidence.index.database import Database, StoreBusyError
+from complaint_llm.evidence.index.tables import insert_provenance, insert_text
+from complaint_llm.evidence.ipld.cid import Cid, parse_cid
+from complaint_llm.evidence.provenance.record import Draft, MadeRecord
 from complaint_llm.exceptions import EvidenceError
 
 GATHER_SECONDS = 0.05
 """How long the writer collects records before it commits them together; a crash can lose those."""
 
+MAX_UNWRITTEN = 10_000
+"""Records made but unwritten beyond which whoever adds one waits: a bound for memory."""
+
+MAX_WAITING = 256
+"""Records in line beyond which whoever adds one helps to make them."""
+
 _INHERITED_SECONDS = 1.0
 """How long a forked child waits for a record of its parent, whose threads it does not have."""
 
-_MOST_WAITING = 256
-_MOST_LINKED = 10_000
-"""Records in line, and made but unwritten, beyond which whoever adds one helps or waits: a bound for memory."""
-
 _CLOSED = "the provenance log is closed"
 
-_Linked = tuple[bytes, bytes, Sequence[Text]]
 
-
-class Recorded:
-    """One record in line. ``cid``, or calling it, gives its name, and makes it if it was not yet. Any thread may.
+class ProvenanceRef:
+    """One answer's record. ``cid``, or calling it, gives its name, and makes it if it was not yet. Any thread may.
 
     It compares, prints and pickles as its CID does.
     """
 
-    __slots__ = ("_chain", "error", "make", "name")
+    __slots__ = ("_chain", "_cid", "_draft", "_error")
 
-    def __init__(self, chain: Chain, make: Callable[[], Draft]) -> None:
+    def __init__(self, chain: Chain, draft: Draft) -> None:
         self._chain = chain
-        self.make: Callable[[], Draft] | None = make
-        self.name: str | None = None
-        self.error: Exception | None = None
+        self._draft: Draft | None = draft
+        self._cid: Cid | None = None
+        self._error: Exception | None = None
 
     @property
     def cid(self) -> str:
         """The record's CID. Raises EvidenceError if it could not be made."""
-        if self.name is None and self.error is None:
-            self._chain.link(self)
-        if self.name is None:
-            raise EvidenceError(f"the provenance of this answer cannot be recorded: {self.error}") from self.error
-        return self.name
+        if not self.is_made and self._error is None:
+            self._chain.make_up_to(self)
+        if self._cid is None:
+            raise EvidenceError(f"the provenance of this answer cannot be recorded: {self._error}") from self._error
+        return self._cid.name
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the record has its name already."""
+        return self._cid is not None
+
+    @property
+    def is_in_line(self) -> bool:
+        """Whether nobody has begun to make it yet."""
+        return self._draft is not None
+
+    def make(self, previous: Cid | None) -> MadeRecord | None:
+        """Make the record, which follows ``previous``; None if it cannot be made, which ``error`` says then."""
+        draft, self._draft = self._draft, None
+        assert draft is not None
+        try:
+            made = draft.record(previous)
+        except Exception as error:  # noqa: BLE001 - kept: it is raised where this record is asked for, and by flush
+            self._error = error
+            return None
+        self._cid = made.block.cid
+        return made
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the record could not be made."""
+        return self._error
 
     def __call__(self) -> str:
         return self.cid
@@ -70,7 +94,7 @@ class Recorded:
         return repr(self.cid)
 
     def __eq__(self, other: object) -> bool:
-        return self.cid == (other.cid if isinstance(other, Recorded) else other)
+        return self.cid == (other.cid if isinstance(other, ProvenanceRef) else other)
 
     def __hash__(self) -> int:
         return hash(self.cid)
@@ -82,48 +106,55 @@ class Recorded:
 class Chain:
     """Links and writes the records of one process. Any thread may call it.
 
-    ``_lock`` guards the linking, what was linked and not yet written, and the start of the thread; it is not held over
+    ``_lock`` guards the linking, what was made and not yet written, and the start of the thread; it is not held over
     the disk. ``_waiting`` grows at one end without it: what is in line first is linked first. The thread starts with
     the first record, and also ends when the program does.
     """
 
-    def __init__(self, database: Database, full: bool) -> None:
+    def __init__(self, database: Database, *, full: bool, gather_seconds: float, max_unwritten: int) -> None:
         with database.transaction("read") as connection:
             own = "SELECT cid FROM provenance WHERE source IS NULL ORDER BY seq DESC LIMIT 1"
             newest = connection.execute(own).fetchone()
         self.process = os.getpid()
         self._database = database
         self._full = full
-        self._previous = b"\xf6" if newest is None else encode_link(parse_cid(newest[0]))
+        self._gather_seconds = gather_seconds
+        self._max_unwritten = max_unwritten
+        self._previous = None if newest is None else parse_cid(newest[0])
         self._lock = Lock()
-        self._waiting: deque[Recorded] = deque()
-        self._linked: list[_Linked] = []
+        self._waiting: deque[ProvenanceRef] = deque()
+        self._made: list[MadeRecord] = []
         self._flushes: list[Event] = []
         # Says whether to hurry. A queue, and not an Event, for ``end``: its put may come while it is in another put.
-        self._signals: SimpleQueue[bool] = SimpleQueue()
-        self._told = False
+        self._wake_ups: SimpleQueue[bool] = SimpleQueue()
+        self._woken = False
         self._thread: Thread | None = None
         self._closed = False
-        self._unwritten: Exception | None = None
-        self._unmade: Exception | None = None
+        self._write_error: Exception | None = None
+        self._make_error: Exception | None = None
 
-    def append(self, recorded: Recorded) -> None:
+    @property
+    def queue_length(self) -> int:
+        """Records in line, and made but not taken by the writer."""
+        return len(self._waiting) + len(self._made)
+
+    def append(self, ref: ProvenanceRef) -> None:
         """Put a record in line. Raises EvidenceError if the log is closed or could not write an earlier one."""
         thread = self._thread
-        if thread is None or self._unwritten is not None or self._closed:
+        if thread is None or self._write_error is not None or self._closed:
             thread = self._begin()
-        self._waiting.append(recorded)
-        if not self._told:
-            self._told = True
-            self._signals.put(False)
-        if len(self._waiting) > _MOST_WAITING:
+        self._waiting.append(ref)
+        if not self._woken:
+            self._woken = True
+            self._wake_ups.put(False)
+        if len(self._waiting) > MAX_WAITING:
             self._catch_up()
         if self._closed:
             thread.join()
-            if recorded.make is not None:
+            if ref.is_in_line:
                 raise EvidenceError(_CLOSED)  # closed in between, after the thread looked for the last time
 
-    def link(self, last: Recorded | None = None) -> None:
+    def make_up_to(self, last: ProvenanceRef | None = None) -> None:
         """Make what is in line up to ``last``, or all of it."""
         inherited = self.process != os.getpid()
         if not self._lock.acquire(timeout=_INHERITED_SECONDS if inherited else -1):
@@ -132,7 +163,7 @@ class Chain:
             # Not what comes meanwhile: others want the lock, too.
             for _ in range(len(self._waiting)):
                 self._make(self._waiting.popleft())
-                if last is not None and last.make is None:
+                if last is not None and not last.is_in_line:
                     break
         finally:
             self._lock.release()
@@ -150,34 +181,27 @@ class Chain:
         with self._lock:
             self._closed = True
         if self._thread is not None:
-            self._signals.put(True)
+            self._wake_ups.put(True)
             self._thread.join()
         self._check()
 
     def end(self) -> None:
         """Let the thread write what waits and end, without waiting for it. For the garbage collector: takes no lock."""
         self._closed = True
-        self._signals.put(True)
+        self._wake_ups.put(True)
 
-    def _make(self, recorded: Recorded) -> None:
-        make, recorded.make = recorded.make, None
-        assert make is not None
-        try:
-            template, before, after, texts = make()
-            data = template % (*before, self._previous, *after)
-        except Exception as error:  # noqa: BLE001 - kept: it is raised where this record is asked for, and by flush
-            recorded.error = error
-            self._unmade = self._unmade or error
+    def _make(self, ref: ProvenanceRef) -> None:
+        made = ref.make(self._previous)
+        if made is None:
+            self._make_error = self._make_error or ref.error
             return
-        digest = sha256(data).digest()
-        self._previous = link_to(DAG_CBOR, digest)
-        self._linked.append((digest, data, texts if self._full else ()))
-        recorded.name = name_of(DAG_CBOR, digest)
+        self._previous = made.block.cid
+        self._made.append(made)
 
     def _catch_up(self) -> None:
-        """For those who record faster than the thread links and writes: help it, or wait for it."""
-        self.link()
-        if len(self._linked) > _MOST_LINKED:
+        """For those who record faster than the thread makes and writes: help it, or wait for it."""
+        self.make_up_to()
+        if len(self._made) > self._max_unwritten:
             self._wait()
 
     def _wait(self) -> None:
@@ -186,52 +210,52 @@ class Chain:
             written = Event()
             with self._lock:
                 self._flushes.append(written)
-            self._signals.put(True)
+            self._wake_ups.put(True)
             while not written.wait(1) and thread.is_alive():
                 pass
 
     def _begin(self) -> Thread:
         with self._lock:
-            if self._unwritten is not None:
-                raise _failure(self._unwritten)
+            if self._write_error is not None:
+                raise _failure(self._write_error)
             if self._closed:
                 raise EvidenceError(_CLOSED)
             if self._thread is None:
-                thread = Thread(target=self._run, name="complaint_llm-provenance", daemon=True)
+                thread = Thread(target=self._write_groups, name="complaint_llm-provenance", daemon=True)
                 thread.start()
                 atexit.register(self.close)
                 self._thread = thread
             return self._thread
 
     def _check(self) -> None:
-        error = self._unwritten or self._unmade
+        error = self._write_error or self._make_error
         if error is not None:
             raise _failure(error)
 
-    def _run(self) -> None:
+    def _write_groups(self) -> None:
         ending = False
         while not ending:
-            if not self._signals.get():
+            if not self._wake_ups.get():
                 with suppress(Empty):
-                    self._signals.get(timeout=GATHER_SECONDS)
-            self._told = False
+                    self._wake_ups.get(timeout=self._gather_seconds)
+            self._woken = False
             ending = self._closed
-            self.link()
+            self.make_up_to()
             with self._lock:
-                linked, self._linked = self._linked, []
+                made, self._made = self._made, []
                 flushes, self._flushes = self._flushes, []
             try:
-                self._write(linked)
+                self._write(made)
             except Exception as error:  # noqa: BLE001 - kept: every later call of the log raises it
-                self._unwritten = error
+                self._write_error = error
             for written in flushes:
                 written.set()
         atexit.unregister(self.close)
 
-    def _write(self, entries: Sequence[_Linked]) -> None:
-        while entries and self._unwritten is None:
+    def _write(self, records: Sequence[MadeRecord]) -> None:
+        while records and self._write_error is None:
             try:
-                self._commit(entries)
+                self._commit(records)
             except StoreBusyError:
                 # A long collection is no reason to lose records; whoever closes does not wait for it twice.
                 if self._closed:
@@ -239,12 +263,12 @@ class Chain:
             else:
                 return
 
-    def _commit(self, entries: Sequence[_Linked]) -> None:
+    def _commit(self, records: Sequence[MadeRecord]) -> None:
         with self._database.transaction("shared") as connection:
-            for digest, data, texts in entries:
-                insert_provenance(connection, Cid(DAG_CBOR, digest), data, None)
-                for codec, text_digest, text in texts:
-                    insert_text(connection, Cid(codec, text_digest), text)
+            for block, texts in records:
+                insert_provenance(connection, block.cid, block.data, None)
+                for text in texts if self._full else ():
+                    insert_text(connection, text.cid, text.data)
 
 
 def _failure(error: Exception) -> EvidenceError:

@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from complaint_llm.evidence.folder import for_the_owner
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.ipld.dagcbor import decode, encode
+from complaint_llm.private_folder import open_private
 
 _DIGEST = 32
 
@@ -43,13 +43,13 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         newest, length, evidence, texts, stamp = decode(body)
     except (TypeError, ValueError):
         return None
-    return Checkpoint(newest, length, tuple(evidence), texts, stamp)
+    return Checkpoint(newest=newest, length=length, evidence=tuple(evidence), texts=texts, stamp=stamp)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Keep a checkpoint. Raises OSError."""
     body = encode([*checkpoint])
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(temporary, "wb", opener=for_the_owner) as file:
+    with open(temporary, "wb", opener=open_private) as file:
         file.write(body + sha256(body).digest())
     temporary.replace(path)

@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from hashlib import sha256
 from types import MappingProxyType, NoneType
 from typing import Any, Literal
 from weakref import finalize
 
-from complaint_llm.evidence.database import Database
+from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
-from complaint_llm.evidence.ipld.dagcbor import encode
-from complaint_llm.evidence.provenance.chain import Chain, Recorded
-from complaint_llm.evidence.provenance.record import Draft, RequestFacts, all_text, draft, field, marks
+from complaint_llm.evidence.ipld.dagcbor import Encoded, encode
+from complaint_llm.evidence.provenance.chain import GATHER_SECONDS, MAX_UNWRITTEN, Chain, ProvenanceRef
+from complaint_llm.evidence.provenance.record import LogSetup, RequestDetails, draft
 from complaint_llm.exceptions import ConfigError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.secrets import Secret
@@ -35,7 +34,8 @@ class ProvenanceLog:
 
     The first record links to the newest that the store has. ``level`` is ``"digests"`` or ``"full"`` (prompts and
     answers are kept too); ``config_sha256`` is the digest of the config without secrets (``config_digest``);
-    ``plugins`` are the versions of what took part; ``clock`` gives Unix seconds.
+    ``plugins`` are the versions of what took part; ``clock`` gives Unix seconds. The writer gathers records for
+    ``gather_seconds``; with ``max_unwritten`` of them made and not on disk, whoever adds one waits.
     """
 
     def __init__(
@@ -46,18 +46,21 @@ class ProvenanceLog:
         config_sha256: bytes | None = None,
         plugins: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
+        gather_seconds: float = GATHER_SECONDS,
+        max_unwritten: int = MAX_UNWRITTEN,
     ) -> None:
         if level not in ("digests", "full"):
             raise ConfigError(f'/MEDIATOR/provenance: {level!r} is none of false, "digests", "full"')
         self._database = database
         self._full = level == "full"
         self._clock = clock
-        self._plugins = field("plugins", dict(plugins or {}))
-        self._config = field("config_sha256", config_sha256)
-        self._last: tuple[Mapping[str, Any] | None, bytes] = (None, b"")
+        self._gather_seconds = gather_seconds
+        self._max_unwritten = max_unwritten
+        self._setup = LogSetup(plugins=Encoded(encode(dict(plugins or {}))), config_sha256=config_sha256)
+        self._last: tuple[Mapping[str, Any] | None, Encoded] = (None, Encoded())
         self._chain = self._new_chain()
 
-    def cited(self, cids: Iterable[str]) -> tuple[Cid, ...]:
+    def check_evidence(self, cids: Iterable[str]) -> tuple[Cid, ...]:
         """The evidence that a request cites, checked before it is sent. Raises EvidenceError for what is not here."""
         cited = tuple(parse_cid(cid) for cid in cids)
         with self._database.transaction("read") as connection:
@@ -66,23 +69,24 @@ class ProvenanceLog:
                     raise EvidenceNotFoundError(f"{cid} is not in the evidence store: submit it before it is cited")
         return cited
 
-    def record(self, facts: RequestFacts, output: InferenceOutput) -> Recorded:
+    @property
+    def queue_length(self) -> int:
+        """Records that nobody has begun to write yet."""
+        return self._chain.queue_length
+
+    def record(self, details: RequestDetails, output: InferenceOutput) -> ProvenanceRef:
         """Record this answer; the result gives the CID. Raises EvidenceError if it cannot be recorded."""
         chain = self._chain
         if chain.process != os.getpid():
             chain = self._chain = self._new_chain()
         try:
-            sent = self._sent(facts.parameters)
-            make = partial(draft, facts, output, marks(output), self._clock(), sent, self._plugins, self._config)
-            if not all_text(facts):
-                # What its owner may change, or what may have no form: now.
-                drafted = make()
-                make = partial(_same, drafted)
+            parameters = self._encode_parameters(details.parameters)
+            drafted = draft(details, output, self._clock(), parameters=parameters, setup=self._setup)
         except (TypeError, ValueError) as error:
             raise EvidenceError(f"the provenance of this answer cannot be recorded: {error}") from error
-        recorded = Recorded(chain, make)
-        chain.append(recorded)
-        return recorded
+        ref = ProvenanceRef(chain, drafted)
+        chain.append(ref)
+        return ref
 
     def flush(self) -> None:
         """Wait until all that was recorded is on disk. Raises EvidenceError if it could not be written."""
@@ -92,24 +96,25 @@ class ProvenanceLog:
         """Write what waits and end the thread. May be called again. Raises EvidenceError if it could not be written."""
         self._chain.close()
 
-    def _sent(self, parameters: Mapping[str, Any]) -> bytes:
-        """The parameters as an encoded field. A backend's own are the same object in every request: encoded once, if
-        nothing in them can change."""
+    def _encode_parameters(self, parameters: Mapping[str, Any]) -> Encoded:
+        """A backend's own parameters are the same object in every request: encoded once, if nothing in them can
+        change."""
         last, encoded = self._last
         if parameters is not last:
-            encoded = field("parameters", parameters)
+            encoded = Encoded(encode(parameters))
             if isinstance(parameters, MappingProxyType) and all(isinstance(v, _FIXED) for v in parameters.values()):
                 self._last = (parameters, encoded)
         return encoded
 
     def _new_chain(self) -> Chain:
-        chain = Chain(self._database, self._full)
+        chain = Chain(
+            self._database,
+            full=self._full,
+            gather_seconds=self._gather_seconds,
+            max_unwritten=self._max_unwritten,
+        )
         finalize(self, chain.end).atexit = False  # a chain with a thread closes itself when the program ends
         return chain
-
-
-def _same(drafted: Draft) -> Draft:
-    return drafted
 
 
 def config_digest(config: Any) -> bytes:

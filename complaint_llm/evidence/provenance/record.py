@@ -1,35 +1,27 @@
 """The record of one answer: a DAG-CBOR map of fixed keys (schemas/provenance.schema.json says what they mean).
 
 ``answer`` and ``reasoning`` link to raw blocks of the text in UTF-8, so that ``sha256sum`` of a saved answer shows the
-same digest; ``prompt`` and ``tool_calls`` to DAG-CBOR blocks. The keys' order is the format's, so that a record is
-joined from pieces: the general encoder takes four times as long, and an answer waits for this.
+same digest; ``prompt`` and ``tool_calls`` to DAG-CBOR blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from hashlib import sha256
-from struct import pack
+from operator import index
 from typing import Any, NamedTuple
 
-from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, parse_cid
-from complaint_llm.evidence.ipld.dagcbor import decode, encode, head, link_to
-from complaint_llm.evidence.records import moment
+from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, cid_of, parse_cid
+from complaint_llm.evidence.ipld.dag_pb import Block
+from complaint_llm.evidence.ipld.dagcbor import Encoded, decode, encode
+from complaint_llm.evidence.records import rfc3339
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, Tool, ToolCall
 from complaint_llm.request import EMPTY
 
 KIND = "complaint_llm/provenance/1"
 
-_NULL, _EMPTY = b"\xf6", b"\x80"
-_NOTHING = type(None)
 
-
-Text = tuple[int, bytes, bytes]
-
-
-class RequestFacts(NamedTuple):
+class RequestDetails(NamedTuple):
     """What was asked. ``parameters`` are those that were sent, without secrets; ``evidence`` is what is cited."""
 
     messages: Sequence[Message]
@@ -38,115 +30,98 @@ class RequestFacts(NamedTuple):
     evidence: Sequence[Cid] = ()
 
 
+class LogSetup(NamedTuple):
+    """What the records of one log have in common: the versions of what took part, and the digest of the config."""
+
+    plugins: Encoded
+    config_sha256: bytes | None
+
+
+class MadeRecord(NamedTuple):
+    """A record as a block, and the blocks of the texts that it names."""
+
+    block: Block
+    texts: Sequence[Block]
+
+
 class Draft(NamedTuple):
-    """A record but for its link to the one before: ``template % (*before, link, *after)``.
+    """What a record will say, but for its link to the record before it. Made by ``draft``; nothing in it can change."""
 
-    ``texts`` are what it names by digest: codec, digest, bytes.
-    """
+    details: RequestDetails
+    output: InferenceOutput
+    demo: bool
+    cached: bool
+    time: float
+    parameters: Encoded
+    setup: LogSetup
+    prompt: bytes | None = None
+    """The block of what was asked, if that is more than texts."""
+    tool_calls: bytes | None = None
 
-    template: bytes
-    before: Sequence[bytes]
-    after: Sequence[bytes]
-    texts: Sequence[Text]
-
-
-def field(key: str, value: Any) -> bytes:
-    """A key and its value, encoded."""
-    return _text(key) + encode(value)
-
-
-def marks(output: InferenceOutput) -> tuple[bool, bool]:
-    """What ``metadata`` says of an answer (demo, cached), taken from it at once: its owner may change it."""
-    given = output.metadata
-    return bool(given.get("demo")), bool(given.get("cached"))
-
-
-def all_text(facts: RequestFacts) -> bool:
-    """Whether nothing that was asked can change later, or lack a form in DAG-CBOR: texts, no parts and no tools."""
-    for message in facts.messages:
-        if type(message.content) is not str:
-            return False
-    return not facts.tools
+    def record(self, previous: Cid | None) -> MadeRecord:
+        """The record that follows ``previous``. Raises TypeError or ValueError for what has no form in DAG-CBOR."""
+        output, usage = self.output, self.output.token_usage
+        answer = _block(RAW, _utf8(output.content))
+        prompt = _block(DAG_CBOR, self.prompt or encode_prompt(self.details.messages, ()))
+        reasoning = None if output.reasoning is None else _block(RAW, _utf8(output.reasoning))
+        calls = None if self.tool_calls is None else _block(DAG_CBOR, self.tool_calls)
+        record = {
+            "cost": None if output.cost is None else float(output.cost),
+            "demo": self.demo,
+            "kind": KIND,
+            "time": rfc3339(self.time),
+            "model": _clean(output.model),
+            "usage": {
+                "total_tokens": index(usage.total_tokens),
+                "cached_tokens": _count(usage.cached_tokens),
+                "prompt_tokens": index(usage.prompt_tokens),
+                "reasoning_tokens": _count(usage.reasoning_tokens),
+                "completion_tokens": index(usage.completion_tokens),
+            },
+            "answer": answer.cid,
+            "cached": self.cached,
+            "prompt": prompt.cid,
+            "backend": _clean(output.backend),
+            "plugins": self.setup.plugins,
+            "evidence": self.details.evidence,
+            "previous": previous,
+            "reasoning": None if reasoning is None else reasoning.cid,
+            "parameters": self.parameters,
+            "tool_calls": None if calls is None else calls.cid,
+            "config_sha256": self.setup.config_sha256,
+            "finish_reason": output.finish_reason,
+        }
+        texts = [block for block in (answer, prompt, reasoning, calls) if block is not None]
+        return MadeRecord(_block(DAG_CBOR, encode(record)), texts)
 
 
 def draft(
-    facts: RequestFacts,
-    output: InferenceOutput,
-    marked: tuple[bool, bool],
-    when: float,
-    parameters: bytes,
-    plugins: bytes,
-    config: bytes,
+    details: RequestDetails, output: InferenceOutput, time: float, *, parameters: Encoded, setup: LogSetup
 ) -> Draft:
-    """The record of an answer that ``marks`` marked and that came ``when`` (Unix seconds); the rest are encoded fields.
+    """The draft of an answer that came at ``time`` (Unix seconds). What its owner may change is encoded at once.
 
-    Raises TypeError or ValueError if a tool has no form in DAG-CBOR.
+    Raises TypeError or ValueError for what has no form in DAG-CBOR.
     """
-    cost, usage, reasoning = output.cost, output.token_usage, _NULL
-    answer, prompt, calls = _utf8(output.content), _prompt(facts), _NULL
-    answer_digest, prompt_digest = sha256(answer).digest(), sha256(prompt).digest()
-    texts = [(RAW, answer_digest, answer), (DAG_CBOR, prompt_digest, prompt)]
-    if output.reasoning is not None:
-        reasoning = _linked(RAW, _utf8(output.reasoning), texts)
-    if output.tool_calls:
-        calls = _linked(DAG_CBOR, encode([_call(call) for call in output.tool_calls]), texts)
-    before = (
-        _NULL if cost is None else b"\xfb" + pack(">d", cost),
-        _time(when),
-        head(0, usage.total_tokens),
-        _NULL if usage.cached_tokens is None else head(0, usage.cached_tokens),
-        head(0, usage.prompt_tokens),
-        _NULL if usage.reasoning_tokens is None else head(0, usage.reasoning_tokens),
-        head(0, usage.completion_tokens),
-        answer_digest,
-        prompt_digest,
-        encode(facts.evidence) if facts.evidence else _EMPTY,
+    metadata = output.metadata
+    return Draft(
+        details=details,
+        output=output,
+        demo=bool(metadata.get("demo")),
+        cached=bool(metadata.get("cached")),
+        time=time,
+        parameters=parameters,
+        setup=setup,
+        prompt=None if _is_fixed(details) else encode_prompt(details.messages, details.tools),
+        tool_calls=encode([_call(call) for call in output.tool_calls]) if output.tool_calls else None,
     )
-    template = _template(output.model, output.backend, output.finish_reason, *marked, plugins, config)
-    return Draft(template, before, (reasoning, parameters, calls), texts)
 
 
-@lru_cache(maxsize=256)
-def _template(
-    model: str, backend: str, finish: str | None, demo: bool, cached: bool, plugins: bytes, config: bytes
-) -> bytes:
-    """What is the same in every record of one model, in the format's order of keys, and places for the rest."""
-    fixed = (
-        head(5, len(_TYPES)) + _text("cost"),
-        field("demo", demo) + field("kind", KIND) + _text("time"),
-        _text("model") + _text(model) + _text("usage") + head(5, 5) + _text("total_tokens"),
-        _text("cached_tokens"),
-        _text("prompt_tokens"),
-        _text("reasoning_tokens"),
-        _text("completion_tokens"),
-        _text("answer") + link_to(RAW, b""),
-        field("cached", cached) + _text("prompt") + link_to(DAG_CBOR, b""),
-        _text("backend") + _text(backend) + plugins + _text("evidence"),
-        _text("previous"),
-        _text("reasoning"),
-        b"",  # the parameters bring their key
-        _text("tool_calls"),
-        config + field("finish_reason", finish),
-    )
-    return b"%b".join(part.replace(b"%", b"%%") for part in fixed)
-
-
-def _time(when: float) -> bytes:
-    """A moment as an encoded text."""
-    whole = int(when)
-    return b"%b%06dZ" % (_second(whole), int((when - whole) * 1e6))
-
-
-@lru_cache(maxsize=4)
-def _second(whole: int) -> bytes:
-    """The part of an encoded moment that changes once a second."""
-    return encode(moment(whole))[:-7]
-
-
-def _linked(codec: int, data: bytes, texts: list[Text]) -> bytes:
-    digest = sha256(data).digest()
-    texts.append((codec, digest, data))
-    return link_to(codec, digest)
+def encode_prompt(messages: Sequence[Message], tools: Sequence[Tool]) -> bytes:
+    """The block of what was asked: a map of messages, and of tools where there are any."""
+    prompt: dict[str, Any] = {"messages": [_message(message) for message in messages]}
+    if tools:
+        prompt["tools"] = [tool._asdict() for tool in tools]
+    return encode(prompt)
 
 
 def decode_provenance(name: str, data: bytes) -> dict[str, Any]:
@@ -190,34 +165,31 @@ def texts_of(record: Mapping[str, Any]) -> list[Cid]:
     return [record[key] for key in ("answer", "prompt", "reasoning", "tool_calls") if record[key] is not None]
 
 
-def _prompt(facts: RequestFacts) -> bytes:
-    """The block of what was asked: a map of messages, and of tools where there are any."""
-    parts = [_PROMPT_TOOLS, encode([tool._asdict() for tool in facts.tools])] if facts.tools else [b"\xa1"]
-    parts.append(_messages(len(facts.messages)))
-    for role, content, calls, call_id, name, _extra in facts.messages:
-        parts.append(_opening(role, name, 2 + bool(calls) + (call_id is not None) + (name is not None)))
-        if isinstance(content, str):
-            text = _utf8(content)
-            parts += (head(3, len(text)), text)
-        else:
-            parts.append(encode([_part(part) for part in content]))
-        if calls:
-            parts += (_TOOL_CALLS, encode([_call(call) for call in calls]))
-        if call_id is not None:
-            parts += (_TOOL_CALL_ID, _text(call_id))
-    return b"".join(parts)
+def _is_fixed(details: RequestDetails) -> bool:
+    """Whether what was asked is nothing but texts, which nobody can change."""
+    for message in details.messages:
+        if type(message.content) is not str or message.tool_calls:
+            return False
+    return not details.tools
 
 
-@lru_cache(maxsize=256)
-def _messages(count: int) -> bytes:
-    return _MESSAGES + head(4, count)
+def _block(codec: int, data: bytes) -> Block:
+    return Block(cid_of(codec, data), data)
 
 
-@lru_cache(maxsize=256)
-def _opening(role: str, name: str | None, fields: int) -> bytes:
-    """A message up to its content."""
-    named = b"" if name is None else _NAME + _text(name)
-    return head(5, fields) + named + _ROLE + _text(role) + _CONTENT
+def _message(message: Message) -> dict[str, Any]:
+    content = message.content
+    plain: dict[str, Any] = {
+        "role": _clean(message.role),
+        "content": _clean(content) if isinstance(content, str) else [_part(part) for part in content],
+    }
+    if message.name is not None:
+        plain["name"] = _clean(message.name)
+    if message.tool_calls:
+        plain["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        plain["tool_call_id"] = _clean(message.tool_call_id)
+    return plain
 
 
 def _part(part: TextPart | ImagePart) -> dict[str, Any]:
@@ -228,6 +200,10 @@ def _part(part: TextPart | ImagePart) -> dict[str, Any]:
 
 def _call(call: ToolCall) -> dict[str, str]:
     return {"id": call.id, "name": call.name, "arguments": _clean(call.arguments_text)}
+
+
+def _count(tokens: int | None) -> int | None:
+    return None if tokens is None else index(tokens)
 
 
 def _clean(text: str) -> str:
@@ -242,31 +218,25 @@ def _utf8(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def _text(text: str) -> bytes:
-    data = _utf8(text)
-    return head(3, len(data)) + data
-
-
+_NONE = type(None)
 _TYPES: Mapping[str, tuple[type, ...]] = {
-    "cost": (float, _NOTHING),
-    "demo": (bool,),
     "kind": (str,),
     "time": (str,),
-    "model": (str,),
-    "usage": (dict,),
-    "answer": (Cid,),
-    "cached": (bool,),
-    "prompt": (Cid,),
     "backend": (str,),
+    "model": (str,),
+    "prompt": (Cid,),
+    "answer": (Cid,),
+    "reasoning": (Cid, _NONE),
+    "tool_calls": (Cid, _NONE),
+    "parameters": (dict,),
+    "usage": (dict,),
+    "cost": (float, _NONE),
+    "finish_reason": (str, _NONE),
+    "demo": (bool,),
+    "cached": (bool,),
+    "config_sha256": (bytes, _NONE),
     "plugins": (dict,),
     "evidence": (list,),
-    "previous": (Cid, _NOTHING),
-    "reasoning": (Cid, _NOTHING),
-    "parameters": (dict,),
-    "tool_calls": (Cid, _NOTHING),
-    "config_sha256": (bytes, _NOTHING),
-    "finish_reason": (str, _NOTHING),
+    "previous": (Cid, _NONE),
 }
-_NAME, _ROLE, _CONTENT, _TOOL_CALL_ID = _text("name"), _text("role"), _text("content"), _text("tool_call_id")
-_TOOL_CALLS, _MESSAGES, _PROMPT_TOOLS = _text("tool_calls"), _text("messages"), b"\xa2" + _text("tools")
-_PREVIOUS, _LINK = _text("previous"), link_to(DAG_CBOR, b"")
+_PREVIOUS, _NULL, _LINK = encode("previous"), encode(None), encode(Cid(DAG_CBOR, bytes(32)))[:-32]

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable
 from hashlib import sha256
 
-from complaint_llm.evidence.database import Transaction, cid_of_key, key_of
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.index.database import Transaction, cid_of_key, key_of
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.provenance.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from complaint_llm.evidence.provenance.record import previous_of
 from complaint_llm.evidence.store import EvidenceStore
@@ -47,7 +47,8 @@ def remember(store: EvidenceStore, newest: Cid, count: int, evidence: Iterable[C
     with store.database.transaction("read") as connection:
         stamp, texts = _stamp(connection, store.blocks(connection), cited, None)
     try:
-        write_checkpoint(path, Checkpoint(newest, count, cited, texts, stamp))
+        checkpoint = Checkpoint(newest=newest, length=count, evidence=cited, texts=texts, stamp=stamp)
+        write_checkpoint(path, checkpoint)
     except OSError as error:
         log.warning("what was verified cannot be remembered in %s: %s", path, error.strerror or error)
 

@@ -13,7 +13,7 @@ from complaint_llm.evidence.store import EvidenceStore
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 State = Literal["verified", "digest only", "missing", "damaged"]
-_FACTS = ("time", "backend", "model", "parameters", "finish_reason", "usage", "cost", "config_sha256", "plugins")
+_DETAILS = ("time", "backend", "model", "parameters", "finish_reason", "usage", "cost", "config_sha256", "plugins")
 
 
 class Step(NamedTuple):
@@ -87,7 +87,7 @@ class _Tracer:
         for cid, record in reversed(shown):
             parts = tuple(self._parts(record)) + (() if last is None else (last,))
             what = "answer's record" if cid == root else "previous record"
-            last = Step(what, cid.name, "verified", str(record["time"]), parts)
+            last = Step(what, cid.name, "verified", detail=str(record["time"]), parts=parts)
         assert last is not None
         return last
 
@@ -107,13 +107,9 @@ class _Tracer:
             record, foreign = found
             fault = next((fault for part in self._parts(record) if (fault := part.fault)), None)
             if fault is not None:
-                return Step(
-                    "previous records",
-                    cid.name,
-                    "verified",
-                    f"{count} verified, then one is not",
-                    (Step("previous record", at.name, "verified", str(record["time"]), (fault,)),),
-                )
+                above = Step("previous record", at.name, "verified", detail=str(record["time"]), parts=(fault,))
+                detail = f"{count} verified, then one is not"
+                return Step("previous records", cid.name, "verified", detail=detail, parts=(above,))
             count += 1
             evidence.update(record["evidence"])
             if record["previous"] is None:
@@ -144,8 +140,8 @@ class _Tracer:
             yield Step("demo", None, "verified", "answered by a mock, not by a model")
         if record["cached"]:
             yield Step("cached", None, "verified", "given from the cache")
-        for name in _FACTS:
-            yield Step(name.replace("_", " "), None, "verified", _shown(record[name]))
+        for name in _DETAILS:
+            yield Step(name.replace("_", " "), None, "verified", _value_text(record[name]))
         for cid in record["evidence"]:
             if cid not in self._seen:
                 self._seen[cid] = _evidence(self._store, cid)
@@ -176,7 +172,7 @@ def _evidence(store: EvidenceStore, cid: Cid) -> Step:
     if not parts:
         return Step("evidence", str(cid), "missing", "its bytes are here but no record about them")
     detail = f"{size} bytes" if what == "file" else f"a folder, {size} bytes"
-    return Step("evidence", str(cid), "verified", detail, parts)
+    return Step("evidence", str(cid), "verified", detail=detail, parts=parts)
 
 
 def _origin(record: Record) -> str:
@@ -187,11 +183,11 @@ def _origin(record: Record) -> str:
     return f", imported from {record.imported.source}{made}"
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None:
         return "unknown"
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items()) or "none"
+        return ", ".join(f"{key} {_value_text(item)}" for key, item in value.items()) or "none"
     return str(value)

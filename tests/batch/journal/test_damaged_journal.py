@@ -37,7 +37,7 @@ def test_a_run_over_it_stops_and_says_that_it_is_damaged(path: Path) -> None:
 def test_its_results_end_with_the_same_error(path: Path) -> None:
     """What comes before the damage is handed out."""
     with Journal(path) as journal:
-        recorded = journal.recorded()
+        recorded = journal.recorded_items()
         assert next(recorded).output == answer("a", {})
         with pytest.raises(BatchError, match="it is damaged"):
             next(recorded)

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_journal_of_the_first_format_has_all_that_it_had(path: Path) -> None:
     with Journal(path) as journal:
         assert journal.counts() == (8, 2, 2)
-        found = list(journal.recorded())
+        found = list(journal.recorded_items())
     assert [(each.position, each.id, each.output.content if each.output else None) for each in found] == [
         (0, "a", "<one>"),
         (1, None, "<two>"),
@@ -76,12 +76,12 @@ def test_a_batch_goes_on_with_a_journal_of_the_first_format(path: Path) -> None:
 
 def test_it_opens_again_and_only_once_is_changed(path: Path) -> None:
     with Journal(path) as journal:
-        first = list(journal.recorded(earlier=True))
+        first = list(journal.recorded_items(earlier=True))
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with Journal(path) as journal:
-        assert list(journal.recorded(earlier=True)) == first
+        assert list(journal.recorded_items(earlier=True)) == first
 
 
 def test_a_journal_of_a_later_release_is_left_alone(path: Path) -> None:
@@ -123,7 +123,7 @@ def test_nothing_that_is_done_at_the_start_of_a_run_reads_all_rows(
         journal.answer_shapes()
         journal.count_answers(["x"])
         journal.in_doubt(1)
-        journal.fact("out")
+        journal.metadata("out")
         journal.find(["d:x"])
     with closing(connect(path)) as db:
         for statement in statements:

@@ -122,7 +122,7 @@ def test_a_changed_byte_of_an_answer_a_key_or_a_state_is_seen(tmp_path: Path) ->
             db.execute(f"UPDATE items SET {column} = {value} WHERE key = 'i:id4'")
         if column == "key":  # under its id it is unknown, and asked again; under the wrong one it is not handed out
             with pytest.raises(BatchError, match="damaged"), Journal(path) as journal:
-                list(journal.recorded())
+                list(journal.recorded_items())
             continue
         with pytest.raises(BatchError, match=r"damaged.*--salvage.*'i:id4' was changed"):
             answers(path)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, trace
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails, trace
 from complaint_llm.evidence.car.car import write_car
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, cid_of, write_varint
 from complaint_llm.evidence.ipld.dag_pb import Block, Link, bytes_field, encode_pb
 from complaint_llm.evidence.ipld.dagcbor import encode
-from complaint_llm.evidence.ipld.unixfs_folder import Entry, folder_blocks
+from complaint_llm.evidence.ipld.unixfs_folder import FolderEntry, folder_blocks
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput, Message
 
@@ -57,7 +57,7 @@ def folder_tower(links: int, levels: int, bottom: Block | None = None) -> list[B
     """Folders in which each entry is the same folder."""
     blocks = [bottom or leaf(b"x")]
     for _ in range(levels):
-        blocks.extend(folder_blocks([Entry(f"{n:04}", blocks[-1].cid, 1) for n in range(links)]))
+        blocks.extend(folder_blocks([FolderEntry(f"{n:04}", blocks[-1].cid, 1) for n in range(links)]))
     return blocks
 
 
@@ -72,11 +72,11 @@ BOMBS: dict[str, Callable[[], list[Block]]] = {
     "folders of nothing": lambda: folder_tower(2, 60, folder_blocks([])[-1]),
     "a folder with one huge file": lambda: [
         *(blocks := tower(leaf(b"x" * 1000), 1000, 1000, 3)),
-        *folder_blocks([Entry("a.txt", blocks[-1].cid, 1)]),
+        *folder_blocks([FolderEntry("a.txt", blocks[-1].cid, 1)]),
     ],
     "a folder with the same large file many times": lambda: [
         *(blocks := tower(leaf(b"x" * 100_000), 100_000, 1000, 1)),
-        *folder_blocks([Entry(f"{n}.txt", blocks[-1].cid, 1) for n in range(5000)]),
+        *folder_blocks([FolderEntry(f"{n}.txt", blocks[-1].cid, 1) for n in range(5000)]),
     ],
     "a file of its own bytes, often": lambda: [
         *(blocks := [node([], b"x" * 50_000)]),
@@ -212,9 +212,9 @@ def answered(store: EvidenceStore, count: int = 3, level: str = "full") -> tuple
     """Evidence, and answers of which the last one cites it."""
     cited = store.submit_evidence(b"a letter", "letter", "CITED")["cid"]
     log = ProvenanceLog(store.database, level=level)  # type: ignore[arg-type]
-    facts = RequestFacts((Message("user", "EARLIER PROMPT"),))
+    facts = RequestDetails((Message("user", "EARLIER PROMPT"),))
     cids = [log.record(facts, InferenceOutput(f"EARLIER {number}", model="m")).cid for number in range(count - 1)]
-    last = RequestFacts((Message("user", "what is it?"),), evidence=log.cited([cited]))
+    last = RequestDetails((Message("user", "what is it?"),), evidence=log.check_evidence([cited]))
     cids.append(log.record(last, InferenceOutput("an answer", model="m", reasoning="because")).cid)
     log.close()
     return cited, cids
@@ -268,7 +268,7 @@ def test_what_was_imported_is_no_part_of_our_own_chain(
     store.export_all(tmp_path / "x.car")
     other.import_archive(tmp_path / "x.car")
     log = ProvenanceLog(other.database)
-    new = log.record(RequestFacts((Message("user", "p"),)), InferenceOutput("a")).cid
+    new = log.record(RequestDetails((Message("user", "p"),)), InferenceOutput("a")).cid
     log.close()
     assert trace(other, new, 2).parts[-1].cid == ours[0]
     other.rebuild()

@@ -13,13 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multiformats import CID
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestFacts, Step, config_digest, parse_cid, trace
+from complaint_llm.evidence import Cid, EvidenceStore, ProvenanceLog, RequestDetails, Step, config_digest, trace
+from complaint_llm.evidence.index.database import Database
+from complaint_llm.evidence.ipld.cid import DAG_CBOR
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
 from complaint_llm.secrets import Secret
 
-ASKED = RequestFacts((Message("system", "be brief"), Message("user", "Extract the claims: é")), {"temperature": 0.2})
+ASKED = RequestDetails((Message("system", "be brief"), Message("user", "Extract the claims: é")), {"temperature": 0.2})
 ANSWERED = InferenceOutput(
     "Three claims.",
     reasoning="first, second, third",
@@ -66,7 +68,7 @@ def raw(text: str) -> str:
 def test_a_record_says_what_was_asked_and_answered(store: EvidenceStore, log: ProvenanceLog) -> None:
     """Each part of the contract, readable by any DAG-CBOR tool."""
     cited = store.submit_evidence(b"hello world\n", "document")["cid"]
-    cid = log.record(ASKED._replace(evidence=log.cited([cited])), ANSWERED).cid
+    cid = log.record(ASKED._replace(evidence=log.check_evidence([cited])), ANSWERED).cid
     record = kept(store, log, cid)
     prompt: Any = {
         "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "Extract the claims: é"}]
@@ -135,16 +137,17 @@ parameters = st.dictionaries(
     texts, st.none() | st.booleans() | counts | st.floats(0, 9) | texts | st.lists(texts, max_size=3), max_size=4
 )
 tools = st.lists(st.builds(Tool, texts, texts, st.just({"type": "object", "properties": {}})), max_size=2)
+requests = st.builds(RequestDetails, st.lists(messages, max_size=3), parameters, tools, st.just(()))
 
 
-@given(facts=st.builds(RequestFacts, st.lists(messages, max_size=3), parameters, tools, st.just(())), output=outputs)
+@given(details=requests, output=outputs)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_record_is_in_the_formats_one_form(
-    store: EvidenceStore, log: ProvenanceLog, facts: RequestFacts, output: InferenceOutput
+    store: EvidenceStore, log: ProvenanceLog, details: RequestDetails, output: InferenceOutput
 ) -> None:
-    """Records are joined from pieces: whatever they hold, the oracle decodes them and would write the same bytes."""
-    record = kept(store, log, log.record(facts, output).cid)
-    assert record["parameters"] == dict(facts.parameters)
+    """Whatever a record holds, the oracle decodes it and would write the same bytes."""
+    record = kept(store, log, log.record(details, output).cid)
+    assert record["parameters"] == dict(details.parameters)
     assert record["usage"] == {name: getattr(output.token_usage, name) for name in record["usage"]}
     assert {"prompt_tokens", "completion_tokens", "total_tokens"} <= set(record["usage"])
     assert (record["model"], record["cost"], record["finish_reason"]) == (
@@ -156,14 +159,14 @@ def test_every_record_is_in_the_formats_one_form(
     assert record["demo"] == bool(output.metadata.get("demo"))
 
 
-@given(facts=st.builds(RequestFacts, st.lists(messages, max_size=3), parameters, tools, st.just(())), output=outputs)
+@given(details=requests, output=outputs)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_kept_prompts_are_in_the_formats_one_form(
-    store: EvidenceStore, facts: RequestFacts, output: InferenceOutput
+    store: EvidenceStore, details: RequestDetails, output: InferenceOutput
 ) -> None:
     """With "full", the prompt's block is the DAG-CBOR of its messages and tools, and everything verifies."""
     log = ProvenanceLog(store.database, level="full")
-    cid = log.record(facts, output).cid
+    cid = log.record(details, output).cid
     log.close()
     with store.database.transaction("read") as connection:
         (data,) = connection.execute("SELECT data FROM provenance WHERE cid = ?", (cid,)).fetchone()
@@ -171,8 +174,8 @@ def test_kept_prompts_are_in_the_formats_one_form(
         (block,) = connection.execute("SELECT data FROM texts WHERE cid = ?", (name,)).fetchone()
     prompt: Any = dag_cbor.decode(block)
     assert dag_cbor.encode(prompt) == block
-    assert [message["role"] for message in prompt["messages"]] == [message.role for message in facts.messages]
-    assert ("tools" in prompt) == bool(facts.tools)
+    assert [message["role"] for message in prompt["messages"]] == [message.role for message in details.messages]
+    assert ("tools" in prompt) == bool(details.tools)
     assert trace(store, cid).ok
 
 
@@ -210,7 +213,7 @@ def test_threads_make_one_chain(store: EvidenceStore) -> None:
 
 def test_digests_keep_no_text(store: EvidenceStore, log: ProvenanceLog) -> None:
     """Neither prompt nor answer is anywhere in the folder."""
-    cid = log.record(RequestFacts((Message("user", "SECRETPROMPT"),)), InferenceOutput("SECRETANSWER")).cid
+    cid = log.record(RequestDetails((Message("user", "SECRETPROMPT"),)), InferenceOutput("SECRETANSWER")).cid
     log.flush()
     states = {part.what: part.state for part in trace(store, cid).parts}
     assert (states["answer"], states["prompt"]) == ("digest only", "digest only")
@@ -232,7 +235,9 @@ def test_the_tree_shows_every_part_and_follows_evidence(store: EvidenceStore, lo
     """Answer, prompt, model, backend, parameters, config, plugins, price, evidence with its records, previous."""
     cited = store.submit_evidence(b"x" * 300_000, "document")["cid"]
     log.record(ASKED, ANSWERED)
-    cid = log.record(ASKED._replace(evidence=log.cited([cited])), ANSWERED._replace(metadata={"demo": True})).cid
+    cid = log.record(
+        ASKED._replace(evidence=log.check_evidence([cited])), ANSWERED._replace(metadata={"demo": True})
+    ).cid
     log.flush()
     tree = trace(store, cid)
     parts = {part.what: part for part in tree.parts}
@@ -268,9 +273,9 @@ def test_evidence_has_a_tree_too(store: EvidenceStore) -> None:
 def test_evidence_is_checked_before_anything_is_sent(log: ProvenanceLog) -> None:
     """What is no CID, and what is not here."""
     with pytest.raises(EvidenceError, match="is no CID"):
-        log.cited(["a letter"])
+        log.check_evidence(["a letter"])
     with pytest.raises(EvidenceNotFoundError, match="submit it before it is cited"):
-        log.cited(["bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"])
+        log.check_evidence(["bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"])
 
 
 def test_the_configs_digest_has_no_secret_in_it() -> None:
@@ -283,7 +288,7 @@ def test_the_configs_digest_has_no_secret_in_it() -> None:
 
 def test_text_without_a_utf8_form_is_recorded(store: EvidenceStore, log: ProvenanceLog) -> None:
     """A lone surrogate in a prompt or answer does not cost an answer its record."""
-    cid = log.record(RequestFacts((Message("user", "a\ud800b"),)), InferenceOutput("c\udfffd")).cid
+    cid = log.record(RequestDetails((Message("user", "a\ud800b"),)), InferenceOutput("c\udfffd")).cid
     assert shown(kept(store, log, cid)["answer"]) == raw("c\ufffdd")
 
 
@@ -295,8 +300,9 @@ def test_a_parameter_without_a_form_is_one_error(log: ProvenanceLog, value: Any)
     log.record(ASKED, ANSWERED)
 
 
-def test_a_write_that_fails_stops_the_log(store: EvidenceStore, log: ProvenanceLog) -> None:
+def test_a_write_that_fails_stops_the_log(store: EvidenceStore) -> None:
     """It is raised by flush, by every later call and by close: no answer goes unrecorded in silence."""
+    log = ProvenanceLog(store.database)
     log.record(ASKED, ANSWERED)
     log.flush()
     with store.database.transaction("exclusive") as connection:
@@ -307,13 +313,12 @@ def test_a_write_that_fails_stops_the_log(store: EvidenceStore, log: ProvenanceL
             call()
     with store.database.transaction("exclusive") as connection:
         connection.execute("ALTER TABLE elsewhere RENAME TO provenance")
-    log._chain._unwritten = None  # the fixture closes it once more
 
 
-def test_a_long_collection_only_delays_records(store: EvidenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_collection_only_delays_records(store: EvidenceStore) -> None:
     """A busy store is waited for, as often as it takes."""
-    monkeypatch.setattr(store.database, "_patience", 0.05)
-    log = ProvenanceLog(store.database)
+    hasty = Database(store.path, busy_timeout=0.05)
+    log = ProvenanceLog(hasty)
     with store.database.transaction("exclusive"):
         cid = log.record(ASKED, ANSWERED).cid
         waiting = threading.Thread(target=log.flush)
@@ -323,6 +328,7 @@ def test_a_long_collection_only_delays_records(store: EvidenceStore, monkeypatch
     waiting.join(30)
     assert trace(store, cid).ok
     log.close()
+    hasty.close()
 
 
 def test_a_closed_log_says_so(store: EvidenceStore) -> None:
@@ -344,4 +350,4 @@ def test_any_bytes_are_a_record_or_the_error(data: bytes) -> None:
     with pytest.raises(EvidenceCorruptedError, match=name):
         decode_provenance(name, data)
     with pytest.raises(EvidenceCorruptedError, match="not what it is named by"):
-        decode_provenance(parse_cid(name)._replace(digest=b"\0" * 32).name, data)
+        decode_provenance(Cid(DAG_CBOR, b"\0" * 32).name, data)

@@ -9,52 +9,48 @@ import os
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
 import pytest
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, Recorded, RequestFacts, trace
-from complaint_llm.evidence.provenance import chain as chains
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, ProvenanceRef, RequestDetails, trace
+from complaint_llm.evidence.provenance.chain import MAX_WAITING
+from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import EvidenceError
-from complaint_llm.messages import InferenceOutput, Message, TextPart, TokenUsage, Tool
+from complaint_llm.messages import InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
 
-ASKED = RequestFacts((Message("user", "a prompt"),))
+ASKED = RequestDetails((Message("user", "a prompt"),))
 ANSWER = InferenceOutput("an answer", backend="b", model="m")
+LONG = 60
+"""Seconds of gathering after which no test lasts: nothing is made but what is asked for, until the log is closed."""
 
 
-@pytest.fixture
-def admission_outside_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The writer collects until it is told to hurry: nothing is made but what is asked for."""
-    monkeypatch.setattr(chains, "GATHER_SECONDS", 60)
-
-
-@pytest.mark.usefixtures("admission_outside_deadline")
 def test_the_order_of_records_is_that_of_the_answers(store: EvidenceStore) -> None:
     """Whoever asks for a CID first, each record links to the answer before it."""
-    log = ProvenanceLog(store.database)
+    log = ProvenanceLog(store.database, gather_seconds=LONG)
     made = [log.record(ASKED, InferenceOutput(str(number))) for number in range(5)]
-    assert made[4].make is not None
+    assert not made[4].is_made
     last, second = made[3].cid, made[1].cid
-    assert made[4].make is not None  # nobody asked for it
+    assert not made[4].is_made  # nobody asked for it
     log.close()
     chain = [made[4].cid, last, made[2].cid, second, made[0].cid]
-    assert made[4].make is None
+    assert made[4].is_made
     found = trace(store, chain[0], depth=5)
     for cid in chain:
         assert (found.cid, found.ok) == (cid, True)
         found = next((part for part in found.parts if part.cid in chain), found)
 
 
-@pytest.mark.usefixtures("admission_outside_deadline")
 def test_what_is_changed_after_the_answer_does_not_change_its_record(store: EvidenceStore) -> None:
     """A record says what was sent and answered, not what its owner makes of it afterwards."""
-    marks, properties = {"demo": True}, {"x": {"type": "string"}}
+    metadata, properties = {"demo": True}, {"x": {"type": "string"}}
     parts, parameters = [TextPart("look")], {"stop": ["x"]}
-    facts = RequestFacts((Message("user", tuple(parts)),), parameters, (Tool("f", "", {"properties": properties}),))
-    with_parts = ProvenanceLog(store.database, clock=lambda: 1e9)
-    recorded = with_parts.record(facts, ANSWER._replace(metadata=marks))
-    marks.clear()
+    details = RequestDetails((Message("user", tuple(parts)),), parameters, (Tool("f", "", {"properties": properties}),))
+    with_parts = ProvenanceLog(store.database, clock=lambda: 1e9, gather_seconds=LONG)
+    recorded = with_parts.record(details, ANSWER._replace(metadata=metadata))
+    metadata.clear()
     properties.clear()
     parameters.clear()
     late = recorded.cid
@@ -62,13 +58,53 @@ def test_what_is_changed_after_the_answer_does_not_change_its_record(store: Evid
     with store.database.transaction("exclusive") as connection:
         connection.execute("DELETE FROM provenance")
     again = ProvenanceLog(store.database, clock=lambda: 1e9)
-    facts = RequestFacts(
+    details = RequestDetails(
         (Message("user", (TextPart("look"),)),),
         {"stop": ["x"]},
         (Tool("f", "", {"properties": {"x": {"type": "string"}}}),),
     )
-    assert again.record(facts, ANSWER._replace(metadata={"demo": True})).cid == late
+    assert again.record(details, ANSWER._replace(metadata={"demo": True})).cid == late
     again.close()
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "clear": lambda arguments: arguments.clear(),
+    "pop": lambda arguments: arguments.pop("a"),
+    "set": lambda arguments: arguments.update(a=2),
+    "add": lambda arguments: arguments.update(z=None),
+    "null": lambda arguments: arguments.update(a=None),
+    "inner": lambda arguments: arguments["b"].append(3),
+    "inner pop": lambda arguments: arguments["b"].pop(),
+    "deep": lambda arguments: arguments["c"].update(d="other"),
+    "deep clear": lambda arguments: arguments["c"].clear(),
+    "strange": lambda arguments: arguments.update(a=1 + 2j),
+}
+
+
+@pytest.mark.parametrize("where", ["answer", "prompt"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_tool_calls_are_recorded_as_they_were_when_the_answer_came(
+    store: EvidenceStore, change: Callable[[dict[str, Any]], object], where: str
+) -> None:
+    """Who runs a tool may write on its arguments; the record of the answer that called it stays."""
+
+    def recorded(change: Callable[[dict[str, Any]], object] | None) -> tuple[Any, Any]:
+        arguments: dict[str, Any] = {"a": 1, "b": [1, 2], "c": {"d": "e"}}
+        calls = (ToolCall("1", "look_up", arguments, json.dumps(arguments)),)
+        messages = (*ASKED.messages, Message("assistant", "", calls if where == "prompt" else ()))
+        log = ProvenanceLog(store.database, gather_seconds=LONG)
+        output = InferenceOutput("an answer", calls if where == "answer" else (), backend="b", model="m")
+        ref = log.record(RequestDetails(messages), output)
+        if change is not None:
+            change(arguments)
+        cid = ref.cid
+        log.close()
+        with store.database.transaction("read") as connection:
+            (data,) = connection.execute("SELECT data FROM provenance WHERE cid = ?", (cid,)).fetchone()
+        record = decode_provenance(cid, data)
+        return record["tool_calls"], record["prompt"]
+
+    assert recorded(change) == recorded(None)
 
 
 def test_an_output_shows_the_cid_however_it_is_looked_at(store: EvidenceStore) -> None:
@@ -113,19 +149,19 @@ def test_a_record_that_cannot_be_made_is_no_silence(store: EvidenceStore) -> Non
 def test_a_tool_without_a_form_is_refused_with_the_answer(store: EvidenceStore) -> None:
     """What can be found at once is said at once."""
     log = ProvenanceLog(store.database)
-    facts = ASKED._replace(tools=(Tool("f", "", {"default": 1 + 2j}),))
+    details = ASKED._replace(tools=(Tool("f", "", {"default": 1 + 2j}),))
     with pytest.raises(EvidenceError, match="cannot be recorded"):
-        log.record(facts, ANSWER)
+        log.record(details, ANSWER)
     log.close()
 
 
 def test_a_log_that_is_dropped_writes_what_it_has(store: EvidenceStore) -> None:
     """A script that forgets to close loses no record, and no thread stays."""
+    before = set(threading.enumerate())
     log = ProvenanceLog(store.database)
     made = [log.record(ASKED, InferenceOutput(str(number))) for number in range(20)]
     dropped = ref(log)
-    thread = log._chain._thread
-    assert thread is not None
+    (thread,) = set(threading.enumerate()) - before
     del log
     gc.collect()
     assert dropped() is None
@@ -139,7 +175,7 @@ class Recorders:
 
     def __init__(self, log: ProvenanceLog) -> None:
         self._log = log
-        self.kept: list[Recorded] = []
+        self.kept: list[ProvenanceRef] = []
         self.errors: list[str] = []
         self._threads = [threading.Thread(target=self._record) for _ in range(3)]
         for thread in self._threads:
@@ -172,34 +208,47 @@ def test_whatever_was_recorded_while_another_thread_closed_is_written(store: Evi
         assert {each.cid for each in recorders.kept} <= written
 
 
-def test_those_who_record_faster_than_is_written_are_held_back(
-    store: EvidenceStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_those_who_record_faster_than_is_written_are_held_back(store: EvidenceStore) -> None:
     """What waits in memory is bounded, whoever is faster."""
-    monkeypatch.setattr(chains, "_MOST_LINKED", 1000)
-    log = ProvenanceLog(store.database)
+    log = ProvenanceLog(store.database, max_unwritten=1000)
+    closed = threading.Event()
     most = 0
 
     def look() -> None:
         nonlocal most
-        while not log._chain._closed:
-            most = max(most, len(log._chain._waiting) + len(log._chain._linked))
+        while not closed.is_set():
+            most = max(most, log.queue_length)
 
     looking = threading.Thread(target=look)
     looking.start()
     recorders = Recorders(log)
     recorders.close_after(5000)
+    closed.set()
     looking.join()
-    assert most <= 1000 + 3 * chains._MOST_WAITING
+    assert 0 < most <= 1000 + 3 * MAX_WAITING
+
+
+class SlowText(str):
+    """A text that takes its time to become bytes."""
+
+    __slots__ = ("begun", "go_on")
+
+    def __init__(self, text: str) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def encode(self, *arguments: Any) -> bytes:
+        self.begun.set()
+        assert self.go_on.wait(10)
+        return super().encode(*arguments)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.usefixtures("admission_outside_deadline")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_reads_the_cid_of_its_parents_answer(store: EvidenceStore) -> None:
     """The name does not depend on who makes it; in a fork in the middle of making one, it is an error, not a hang."""
-    log = ProvenanceLog(store.database)
-    recorded = [log.record(ASKED, InferenceOutput(str(number))) for number in range(3)]
+    log = ProvenanceLog(store.database, gather_seconds=LONG)
+    slow = SlowText("a long answer")
+    recorded = [log.record(ASKED, InferenceOutput(text)) for text in ("one", "two", slow)]
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -207,15 +256,19 @@ def test_a_forked_child_reads_the_cid_of_its_parents_answer(store: EvidenceStore
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(reading, 100).decode() == recorded[1].cid
-    with log._chain._lock:
-        child = os.fork()
-        if child == 0:
-            try:
-                recorded[2].cid  # noqa: B018
-            except EvidenceError as error:
-                os.write(writing, str(error).encode())
-            os._exit(0)
-        os.waitpid(child, 0)
+    making = threading.Thread(target=lambda: recorded[2].cid)
+    making.start()
+    assert slow.begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        try:
+            recorded[2].cid  # noqa: B018
+        except EvidenceError as error:
+            os.write(writing, str(error).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    slow.go_on.set()
+    making.join()
     assert b"ask it there" in os.read(reading, 200)
     for end in (reading, writing):
         os.close(end)

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from complaint_llm.evidence.database import Database, Transaction, cid_of_key
-from complaint_llm.evidence.index import read_records
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import Trash
+from complaint_llm.evidence.index.database import Database, Transaction, cid_of_key
+from complaint_llm.evidence.index.logged_records import LoggedRecords
+from complaint_llm.evidence.index.tables import read_records
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, DAG_PB, RAW, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import FILE, RAW_DATA, Block, decode_pb
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import decode_node
-from complaint_llm.evidence.logged_records import LoggedRecords
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.records import Record
-from complaint_llm.evidence.trash import Trash
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 REBUILD = "`complaint-llm evidence rebuild`"
@@ -59,6 +59,7 @@ def verify_store(
     database: Database,
     blocks: SmallBlocks,
     trash: Trash,
+    *,
     broken: Iterable[str],
     progress: Callable[[int], object] | None,
 ) -> Verification:
@@ -78,7 +79,7 @@ def verify_store(
     count = size = 0
     for cid in blocks.list():
         count += 1
-        data = _read(blocks.kept, cid, faults)
+        data = _read(blocks.get_kept, cid, faults)
         if data is not None:
             size += len(data)
             seen[cid] = _look_at(Block(cid, data))
@@ -98,7 +99,7 @@ def verify_store(
     if lost:
         faults.append(Fault("database", "store.db", f"records were lost: {lost}"))
     provenance = _provenance(connection, faults)
-    return Verification(count, size, len(records), provenance, tuple(faults))
+    return Verification(blocks=count, bytes=size, records=len(records), provenance=provenance, faults=tuple(faults))
 
 
 def _log_faults(connection: Transaction, database: Database, records: list[Record]) -> Iterator[Fault]:
@@ -215,9 +216,9 @@ def _provenance(connection: Transaction, faults: list[Fault]) -> int:
             faults.append(Fault("provenance", str(name), f"the record before it, {before}, is missing"))
     for name, data in connection.execute("SELECT cid, data FROM texts"):
         try:
-            whole = parse_cid(name).matches(data)
+            intact = parse_cid(name).matches(data)
         except EvidenceError:
-            whole = False
-        if not whole:
+            intact = False
+        if not intact:
             faults.append(Fault("provenance", str(name), "the kept text is not what it is named by"))
     return len(rows)

@@ -29,7 +29,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class Intake:
+class ContentChunker:
     """One content: ``blocks()`` gives its blocks once; ``names`` are theirs so far, ``content`` is known after that."""
 
     def __init__(self, source: Readable, profile: Profile, progress: Progress | None) -> None:
@@ -38,7 +38,7 @@ class Intake:
         self._chunk = profile.chunk
         self._progress = progress
         self._tree = FileTree(profile)
-        self._whole = sha256()
+        self._hash = sha256()
         self._head = b""
 
     def blocks(self) -> Iterator[Block]:
@@ -53,12 +53,12 @@ class Intake:
     def content(self) -> Content:
         """What was found out about it."""
         assert self._tree.root is not None
-        return Content(self._tree.root, self._tree.size, self._whole.digest(), detect(self._head))
+        return Content(self._tree.root, self._tree.size, self._hash.digest(), detect(self._head))
 
     def _chunks(self) -> Iterator[bytes]:
         for chunk in chunks_of(self._source.read, self._chunk):
             self._head = self._head or chunk[:HEAD]
-            self._whole.update(chunk)
+            self._hash.update(chunk)
             yield chunk
             if self._progress is not None:
                 self._progress(len(chunk))

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from complaint_llm.evidence.collection import PATIENCE_OF_DELETE, purge
-from complaint_llm.evidence.database import Database, StoreBusyError, Transaction, cid_of_key, key_of
-from complaint_llm.evidence.index import forget_record
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.index.database import Database, StoreBusyError, Transaction, cid_of_key, key_of
+from complaint_llm.evidence.index.record_log import DELETED, Frame
+from complaint_llm.evidence.index.tables import forget_record
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
-from complaint_llm.evidence.record_log import DELETED, Frame
+from complaint_llm.evidence.maintenance.collection import DELETE_TIMEOUT, purge
 from complaint_llm.exceptions import EvidenceError
 
 log = logging.getLogger("complaint_llm.evidence")
@@ -43,14 +43,14 @@ def delete(database: Database, blocks_of: Callable[[Transaction], SmallBlocks], 
         for cid in contents:
             roots = connection.execute("SELECT root FROM uses WHERE block = ?", (key_of(cid),)).fetchall()
             kept_by.update((bytes(root), None) for (root,) in roots if root != key_of(cid))
-    blocks = _purged(database, blocks_of) if rows else 0
+    blocks = _purge_noted(database, blocks_of) if rows else 0
     database.overwrite_deleted()
     return Deleted(len(rows), contents, blocks, tuple(map(cid_of_key, kept_by)))
 
 
-def _purged(database: Database, blocks_of: Callable[[Transaction], SmallBlocks]) -> int | None:
+def _purge_noted(database: Database, blocks_of: Callable[[Transaction], SmallBlocks]) -> int | None:
     try:
-        with database.transaction("exclusive", PATIENCE_OF_DELETE) as connection:
+        with database.transaction("exclusive", DELETE_TIMEOUT) as connection:
             try:
                 return purge(connection, blocks_of(connection))
             except OSError as error:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from complaint_llm import exceptions
-from complaint_llm.batch.carried_errors import decode_raised, encode_raised
+from complaint_llm.batch.remote_errors import decode_raised, encode_raised
 from complaint_llm.checks.check import Finding
 from complaint_llm.exceptions import (
     AllBackendsFailedError,

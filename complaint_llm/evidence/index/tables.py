@@ -8,12 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 
-from complaint_llm.evidence.database import Database, Transaction, cid_of_key, key_of
-from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, parse_cid
-from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.ipld.unixfs import children_of
-from complaint_llm.evidence.provenance.record import decode_provenance
-from complaint_llm.evidence.record_log import (
+from complaint_llm.evidence.index.database import Database, Transaction, cid_of_key, key_of
+from complaint_llm.evidence.index.record_log import (
     BLOCK,
     DELETED,
     FOREIGN_PROVENANCE,
@@ -21,11 +17,15 @@ from complaint_llm.evidence.record_log import (
     RECORD,
     START,
     TEXT,
-    Found,
     Frame,
+    PlacedFrame,
 )
-from complaint_llm.evidence.records import Record, decode_record, verified
-from complaint_llm.evidence.schema import FORMAT, add_tables_of_format_3
+from complaint_llm.evidence.index.schema import FORMAT, add_tables_of_format_3
+from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, parse_cid
+from complaint_llm.evidence.ipld.dag_pb import Block
+from complaint_llm.evidence.ipld.unixfs import children_of
+from complaint_llm.evidence.provenance.record import decode_provenance
+from complaint_llm.evidence.records import Record, decode_record, verify_row
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 GetBlock = Callable[[Cid], bytes]
@@ -51,7 +51,7 @@ def insert_record(connection: Transaction, record: Record, uses: Iterable[Cid] |
         return record, True
     row = connection.execute("SELECT * FROM records WHERE record_id = ?", (record.record_id,)).fetchone()
     try:
-        return verified(row), False
+        return verify_row(row), False
     except EvidenceCorruptedError:
         # What is submitted again mends what was damaged.
         _mend(connection, record, digest)
@@ -63,9 +63,9 @@ def add_uses(connection: Transaction, root: Cid, uses: Iterable[Cid] | GetBlock)
     """Note which blocks a content has: these, or those that are found under its root."""
     name = key_of(root)
     if callable(uses):
-        found, whole = blocks_under(root, uses)
+        found, complete = blocks_under(root, uses)
         connection.execute("DELETE FROM unknown_uses WHERE root = ?", (name,))
-        if not whole:
+        if not complete:
             connection.execute("INSERT INTO unknown_uses VALUES (?)", (name,))
         uses = found
     rows = [(name, key_of(cid)) for cid in uses]
@@ -76,7 +76,7 @@ def add_uses(connection: Transaction, root: Cid, uses: Iterable[Cid] | GetBlock)
 def blocks_under(root: Cid, get: GetBlock) -> tuple[list[Cid], bool]:
     """The blocks of a content, once each, and whether these are all: a node that cannot be read hides what is below."""
     found: dict[Cid, None] = {}
-    whole = True
+    complete = True
     waiting = [root]
     while waiting:
         cid = waiting.pop()._replace(version=1)
@@ -87,8 +87,8 @@ def blocks_under(root: Cid, get: GetBlock) -> tuple[list[Cid], bool]:
             try:
                 waiting.extend(children_of(Block(cid, get(cid))))
             except EvidenceError:
-                whole = False
-    return list(found), whole
+                complete = False
+    return list(found), complete
 
 
 def insert_provenance(connection: Transaction, cid: Cid, data: bytes, source: str | None) -> None:
@@ -129,7 +129,7 @@ def read_records(
     """The records of a query on the table, each verified, or what is wrong with it: one hides no other."""
     for row in connection.execute(query, tuple(values)).fetchall():
         try:
-            yield verified(row)
+            yield verify_row(row)
         except EvidenceCorruptedError as error:
             yield error
 
@@ -174,12 +174,12 @@ def rewrite_log(connection: Transaction, database: Database) -> None:
     """Write the log anew from the index. The transaction is an exclusive one."""
     names: list[tuple[bytes, bytes]] = []
 
-    def noted() -> Iterator[Frame]:
+    def note_names() -> Iterator[Frame]:
         for frame in frames_of(connection):
             names.append((key_of(frame.cid), frame.kind))
             yield frame
 
-    places = database.log.replace(noted())
+    places = database.log.replace(note_names())
     connection.execute("DELETE FROM logged")
     rows = [(*name, place) for name, place in zip(names, places, strict=True)]
     connection.executemany("INSERT OR IGNORE INTO logged VALUES (?, ?, ?)", rows)
@@ -190,7 +190,7 @@ def rewrite_log(connection: Transaction, database: Database) -> None:
 def frames_of(connection: Transaction) -> Iterator[Frame]:
     """All that the index has and the log should have, as far as it is whole: blocks before the records about them."""
     for frame in _all_frames(connection):
-        if frame.whole:
+        if frame.is_intact:
             yield frame
 
 
@@ -202,12 +202,12 @@ def _all_frames(connection: Transaction) -> Iterator[Frame]:
             body = record.encode()
             yield Frame(RECORD, Cid(DAG_CBOR, sha256(body).digest()), body)
     for name, data, source in connection.execute("SELECT cid, data, source FROM provenance ORDER BY seq"):
-        yield Frame(PROVENANCE if source is None else FOREIGN_PROVENANCE, _named(name), bytes(data))
+        yield Frame(PROVENANCE if source is None else FOREIGN_PROVENANCE, _cid_or_nothing(name), bytes(data))
     for name, data in connection.execute("SELECT cid, data FROM texts"):
-        yield Frame(TEXT, _named(name), bytes(data))
+        yield Frame(TEXT, _cid_or_nothing(name), bytes(data))
 
 
-def _named(name: str) -> Cid:
+def _cid_or_nothing(name: str) -> Cid:
     try:
         return parse_cid(name)
     except EvidenceError:
@@ -231,11 +231,11 @@ def take_in(connection: Transaction, database: Database, get: GetBlock, *, all_o
     return back
 
 
-def apply(connection: Transaction, found: Iterable[Found], get: GetBlock) -> int:
+def apply(connection: Transaction, found: Iterable[PlacedFrame], get: GetBlock) -> int:
     """Do what the frames say, those left out that are damaged; the number of records that came back."""
     records: dict[str, tuple[Record, bytes]] = {}
     for at, frame in found:
-        if frame is None or not frame.whole:
+        if frame is None or not frame.is_intact:
             continue
         kind, cid, data = frame
         if kind == DELETED:
@@ -284,7 +284,7 @@ def _put_back(connection: Transaction, record: Record, digest: bytes, get: GetBl
     if row is not None:
         add_uses(connection, record.content.cid, get)
         try:
-            verified(row)
+            verify_row(row)
         except EvidenceCorruptedError:
             _mend(connection, record, digest)
             return True
@@ -309,7 +309,7 @@ def _mend(connection: Transaction, record: Record, digest: bytes) -> None:
     )
 
 
-def unused(connection: Transaction, blocks: Iterable[bytes]) -> list[Cid]:
+def unused_blocks(connection: Transaction, blocks: Iterable[bytes]) -> list[Cid]:
     """Those of these blocks (names in the tables) that no content uses and no record is."""
     return [
         cid_of_key(block)

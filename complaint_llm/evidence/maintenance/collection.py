@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from complaint_llm.evidence.database import Database, Transaction, key_of
-from complaint_llm.evidence.index import read_records, unused
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import KEPT_DAYS, Trash
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.logged_records import LoggedRecords
+from complaint_llm.evidence.index.record_log import RecordLog
+from complaint_llm.evidence.index.tables import read_records, unused_blocks
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
 from complaint_llm.evidence.ipld.unixfs import children_of
-from complaint_llm.evidence.logged_records import LoggedRecords
-from complaint_llm.evidence.record_log import RecordLog
 from complaint_llm.evidence.records import Record
-from complaint_llm.evidence.trash import KEPT_DAYS, Trash
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 GetBlock = Callable[[Cid], bytes]
-PATIENCE_OF_DELETE = 2.0
+DELETE_TIMEOUT = 2.0
 """Seconds that deleting one piece of evidence waits for those who are adding; `gc` waits longer."""
 
 
@@ -34,7 +34,7 @@ def purge(connection: Transaction, blocks: SmallBlocks) -> int:
     if connection.execute("SELECT 1 FROM unknown_uses").fetchone() is not None:
         return 0
     noted = [block for (block,) in connection.execute("SELECT block FROM doomed").fetchall()]
-    gone = unused(connection, noted)
+    gone = unused_blocks(connection, noted)
     blocks.delete_all(gone)
     connection.execute("DELETE FROM doomed")
     # Records are blocks too, but not of a content.
@@ -46,9 +46,9 @@ def collect(
     database: Database,
     blocks: SmallBlocks,
     trash: Trash,
+    *,
     get: GetBlock,
     now: float,
-    *,
     force: bool = False,
 ) -> dict[str, object]:
     """Move every block that no record reaches to the trash, and empty that of what came 30 days ago.
@@ -58,21 +58,21 @@ def collect(
     left. Raises EvidenceCorruptedError, having moved nothing, where it is not known what is needed: a record or a node
     is damaged, or (unless ``force``) records were lost. The transaction is an exclusive one.
     """
-    kept = _needed(connection, get)
+    kept = _needed_digests(connection, get)
     restored = take_back(blocks, trash, lambda cid: cid.digest in kept)
     purged = purge(connection, blocks)
-    candidates = [cid for cid in blocks.list() if cid.digest not in kept]
-    if candidates and not force:
+    unneeded = [cid for cid in blocks.list() if cid.digest not in kept]
+    if unneeded and not force:
         _check_nothing_is_lost(connection, database.log)
-    trash.put(_read(blocks.kept, candidates), now)
-    blocks.move_out(candidates)
+    trash.put(_read(blocks.get_kept, unneeded), now)
+    blocks.move_out(unneeded)
     connection.execute("UPDATE meta SET value = '' WHERE name = 'lost'")
-    expired = trash.expired(now)
+    expired = trash.expired_blocks(now)
     for cid in expired:
         trash.delete(cid)
     return {
-        "blocks": len(candidates),
-        "moved": [cid.name for cid in candidates],
+        "blocks": len(unneeded),
+        "moved": [cid.name for cid in unneeded],
         "restored": restored,
         "purged": purged,
         "expired": len(expired),
@@ -108,7 +108,7 @@ def _check_nothing_is_lost(connection: Transaction, log: RecordLog) -> None:
 _REMEDY = "`complaint-llm evidence rebuild` puts back what can be; `gc --force` moves what then has no record"
 
 
-def _needed(connection: Transaction, get: GetBlock) -> set[bytes]:
+def _needed_digests(connection: Transaction, get: GetBlock) -> set[bytes]:
     """The digests of all blocks under the contents of records. Only nodes are read: leaves have nothing below them."""
     kept: set[bytes] = set()
     for record in read_records(connection, "SELECT * FROM records ORDER BY seq"):

@@ -18,7 +18,7 @@ from struct import Struct
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
-from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.blocks.file_blocks import sync_folder
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid
 
 BLOCK, RECORD, PROVENANCE, FOREIGN_PROVENANCE, TEXT = b"b", b"r", b"p", b"q", b"t"
@@ -45,12 +45,12 @@ class Frame(NamedTuple):
     data: bytes
 
     @property
-    def whole(self) -> bool:
+    def is_intact(self) -> bool:
         """Whether the data are what the name says."""
         return self.kind == DELETED or self.cid.matches(self.data)
 
 
-class Found(NamedTuple):
+class PlacedFrame(NamedTuple):
     """What stands at a place of the file: a frame, or None for bytes that are none."""
 
     at: int
@@ -90,7 +90,7 @@ class RecordLog:
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         try:
             end = os.fstat(handle).st_size
-            data, places = _encoded(key, frames, end)
+            data, places = _encode_frames(key, frames, end)
             try:
                 _write(handle, data)
                 os.fsync(handle)
@@ -112,7 +112,7 @@ class RecordLog:
                 places = []
                 end = START
                 for frame in frames:
-                    data, (place,) = _encoded(key, (frame,), end)
+                    data, (place,) = _encode_frames(key, (frame,), end)
                     places.append(place)
                     end += len(data)
                     _write(handle, data)
@@ -123,15 +123,15 @@ class RecordLog:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(str(self.path.parent))
+        sync_folder(self.path.parent)
         return places
 
-    def frames(self, start: int = START) -> Iterator[Found]:
+    def frames(self, start: int = START) -> Iterator[PlacedFrame]:
         """What stands from ``start`` on, in order; erased frames are left out. Raises OSError."""
         key = self.key()
         if not key:
             if self.size():
-                yield Found(0, None)
+                yield PlacedFrame(0, None)
             return
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -139,11 +139,11 @@ class RecordLog:
             while at < size:
                 frame, end = _read(file, key, at)
                 if frame is None:
-                    yield Found(at, None)
+                    yield PlacedFrame(at, None)
                     at = _next_key(file, key, at + 1)
                 else:
                     if frame.kind != _ERASED:
-                        yield Found(at, frame)
+                        yield PlacedFrame(at, frame)
                     at = end
 
     def erase(self, places: Iterable[tuple[Cid, int]]) -> None:
@@ -157,11 +157,11 @@ class RecordLog:
                 if frame is not None and frame.cid.digest == cid.digest and frame.kind != DELETED:
                     blank = Frame(_ERASED, Cid(cid.codec, bytes(32)), bytes(len(frame.data)))
                     file.seek(at)
-                    file.write(_encoded(key, (blank,), at)[0])
+                    file.write(_encode_frames(key, (blank,), at)[0])
             os.fsync(file.fileno())
 
 
-def _encoded(key: bytes, frames: Iterable[Frame], at: int) -> tuple[bytes, list[int]]:
+def _encode_frames(key: bytes, frames: Iterable[Frame], at: int) -> tuple[bytes, list[int]]:
     parts: list[bytes] = []
     places: list[int] = []
     for kind, cid, data in frames:

@@ -9,14 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.evidence.collection import GetBlock, purge, take_back
-from complaint_llm.evidence.database import Database, Transaction, key_of
-from complaint_llm.evidence.index import read_records, rewrite_log, take_in
+from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.trash import Trash
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.tables import read_records, rewrite_log, take_in
 from complaint_llm.evidence.ipld.cid import parse_cid
-from complaint_llm.evidence.ipld.small_blocks import SmallBlocks
+from complaint_llm.evidence.maintenance.collection import GetBlock, purge, take_back
 from complaint_llm.evidence.provenance.record import decode_provenance
-from complaint_llm.evidence.records import Record, verified
-from complaint_llm.evidence.trash import Trash
+from complaint_llm.evidence.records import Record, verify_row
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 _UNREADABLE = "parts of the index or of the log could not be read"
@@ -50,7 +50,7 @@ def rebuild(
         if aside is not None:
             _salvage(connection, aside)
         blocks = blocks_of(connection)
-        log_was_damaged = any(frame is None or not frame.whole for _, frame in database.log.frames())
+        log_was_damaged = any(frame is None or not frame.is_intact for _, frame in database.log.frames())
         back = take_in(connection, database, reader_of(blocks), all_of_it=True)
         found = list(read_records(connection, "SELECT * FROM records ORDER BY seq"))
         damaged = tuple(str(each) for each in found if not isinstance(each, Record))
@@ -63,7 +63,14 @@ def rebuild(
             lost = lost or _UNREADABLE
         # Damaged rows stay as they are: a copy of the store may still have what they said.
         connection.execute("UPDATE meta SET value = ? WHERE name = 'lost'", (lost if orphans else "",))
-    return Rebuilt(len(found) - len(damaged), back, restored, damaged, orphans, None if aside is None else str(aside))
+    return Rebuilt(
+        records=len(found) - len(damaged),
+        back=back,
+        restored=restored,
+        damaged=damaged,
+        orphans=orphans,
+        aside=None if aside is None else str(aside),
+    )
 
 
 def _is_used(connection: Transaction, block: bytes) -> bool:
@@ -82,7 +89,7 @@ def _salvage(connection: Transaction, aside: Path) -> None:
     with closing(sqlite3.connect(aside)) as old:
         for row in _rows(old, "SELECT seq, record_id, cid, user_id, body, body_sha256 FROM records", "seq"):
             try:
-                verified(row)
+                verify_row(row)
             except EvidenceCorruptedError:
                 continue
             connection.execute("INSERT OR IGNORE INTO records VALUES (NULL, ?, ?, ?, ?, ?)", row[1:])

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 
-from complaint_llm.evidence.database import Database, Transaction, key_of
-from complaint_llm.evidence.index import put_short
-from complaint_llm.evidence.ipld.blocks import BlockStore, FileBlocks
+from complaint_llm.evidence.blocks.file_blocks import BlockStore, FileBlocks
+from complaint_llm.evidence.blocks.trash import Trash
+from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.record_log import BLOCK, RECORD, Frame
+from complaint_llm.evidence.index.tables import put_short
 from complaint_llm.evidence.ipld.cid import RAW, Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
-from complaint_llm.evidence.record_log import BLOCK, RECORD, Frame
-from complaint_llm.evidence.trash import Trash
 
 SMALL = 16 * 1024
 """Bytes of the longest leaf that is a row. SQLite keeps blobs of up to some 100 KB faster than files do, by its own
@@ -40,10 +40,10 @@ class SmallBlocks:
         self._longest_row = SMALL if rows else -1
 
     def get(self, cid: Cid) -> bytes | None:
-        data = self.kept(cid)
+        data = self.get_kept(cid)
         return self._trash.get(cid) if data is None else data
 
-    def kept(self, cid: Cid) -> bytes | None:
+    def get_kept(self, cid: Cid) -> bytes | None:
         """As ``get``, the trash left out."""
         row = None
         if cid.codec == RAW:

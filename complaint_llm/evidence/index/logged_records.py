@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from complaint_llm.evidence.index.record_log import DELETED, FOREIGN_PROVENANCE, PROVENANCE, RECORD, RecordLog
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.record_log import DELETED, FOREIGN_PROVENANCE, PROVENANCE, RECORD, RecordLog
 from complaint_llm.evidence.records import Record, decode_record
 
 
@@ -19,7 +19,7 @@ class LoggedRecords:
         self.damaged: list[int] = []
         self.names: set[tuple[int, bytes]] = set()
         for at, frame in log.frames():
-            if frame is None or not frame.whole:
+            if frame is None or not frame.is_intact:
                 self.damaged.append(at)
                 continue
             self.names.add((frame.cid.codec, frame.cid.digest))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from complaint_llm.evidence.ipld.blocks import FileBlocks
+from complaint_llm.evidence.blocks.file_blocks import FileBlocks
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 
@@ -29,12 +29,12 @@ class Trash:
         """Take blocks, durably; their names. ``now`` is in Unix seconds."""
         taken: list[Cid] = []
 
-        def noted() -> Iterator[Block]:
+        def note_names() -> Iterator[Block]:
             for block in blocks:
                 taken.append(block.cid)
                 yield block
 
-        self._files.put(noted())
+        self._files.put(note_names())
         for cid in taken:
             os.utime(self._files.path(cid), (now, now))
         return taken
@@ -47,6 +47,6 @@ class Trash:
         """The names of all blocks here."""
         return list(self._files.list())
 
-    def expired(self, now: float) -> list[Cid]:
+    def expired_blocks(self, now: float) -> list[Cid]:
         """The blocks that came 30 days before ``now`` or earlier."""
         return [cid for cid in self.names() if self._files.path(cid).stat().st_mtime <= now - _KEPT_SECONDS]

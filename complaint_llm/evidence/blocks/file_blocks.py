@@ -6,6 +6,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,6 @@ from complaint_llm.exceptions import EvidenceError
 
 MAX_BLOCK = 16 * 1024 * 1024
 """The longest block that is read from anywhere; other tools stop at 2 MiB."""
-
 
 _WRITERS = 4
 _NAME = re.compile("b[a-z2-7]{58}")
@@ -62,17 +62,16 @@ class FileBlocks:
     """
 
     def __init__(self, folder: Path) -> None:
-        # Names as plain texts: building Path objects takes longer than the system calls that they are for.
-        self._folder = str(folder)
+        self._folder = folder
         self._unfinished = folder / "unfinished"
         self._numbers = count()
 
     def create(self) -> None:
         """Make the folders, if they are not there. Raises OSError."""
         if not self._unfinished.exists():  # made last, so the others are there too
-            Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for letter in "abcdefghijklmnopqrstuvwxyz234567":
-                Path(self._folder, letter).mkdir(mode=0o700, exist_ok=True)
+                (self._folder / letter).mkdir(mode=0o700, exist_ok=True)
             self._unfinished.mkdir(mode=0o700, exist_ok=True)
             sync_folder(self._folder)
 
@@ -90,7 +89,7 @@ class FileBlocks:
         self.create()
         source = iter(blocks)
         begun = list(islice(source, 2))
-        folders = map(self._keep, begun) if len(begun) < 2 else self._kept_by_threads(chain(begun, source))
+        folders = map(self._keep, begun) if len(begun) < 2 else self._keep_by_threads(chain(begun, source))
         for folder in set(folders):
             sync_folder(folder)
 
@@ -101,7 +100,7 @@ class FileBlocks:
         self.path(cid).unlink(missing_ok=True)
 
     def list(self) -> Iterator[Cid]:
-        for folder in sorted(Path(self._folder).iterdir()) if Path(self._folder).exists() else ():
+        for folder in sorted(self._folder.iterdir()) if self._folder.exists() else ():
             if len(folder.name) == 1:
                 for path in folder.iterdir():
                     # Other names are not ours: what a desktop or a backup left is neither read nor removed.
@@ -120,13 +119,11 @@ class FileBlocks:
     def path(self, cid: Cid) -> Path:
         """Where this block's file is or would be."""
         name = cid.name
-        return Path(self._folder, name[-2], name)
+        return self._folder / name[-2] / name
 
-    def _kept_by_threads(self, blocks: Iterable[Block]) -> Iterator[str]:
+    def _keep_by_threads(self, blocks: Iterable[Block]) -> Iterator[Path]:
         """As ``_keep`` for many blocks: while some wait for the disk, the next are read and hashed by the caller."""
-        from concurrent.futures import Future, ThreadPoolExecutor
-
-        under_way: deque[Future[str]] = deque()
+        under_way: deque[Future[Path]] = deque()
         with ThreadPoolExecutor(_WRITERS, "complaint_llm-evidence") as threads:
             for block in blocks:
                 if len(under_way) == 2 * _WRITERS:
@@ -135,18 +132,16 @@ class FileBlocks:
             for each in under_way:
                 yield each.result()
 
-    def _keep(self, block: Block) -> str:
+    def _keep(self, block: Block) -> Path:
         """Keep a block; the folder that has to be synced before it counts as kept."""
-        name = block.cid.name
-        folder = f"{self._folder}{os.sep}{name[-2]}"
-        path = f"{folder}{os.sep}{name}"
-        if not _holds(Path(path), block.data):
+        path = self.path(block.cid)
+        if not _holds(path, block.data):
             self._write(path, block.data)
         # Also if it was there: whoever renamed it may not have come to sync its folder yet.
-        return folder
+        return path.parent
 
-    def _write(self, path: str, data: bytes) -> None:
-        temporary = f"{self._unfinished}{os.sep}{os.getpid()}-{id(self):x}-{next(self._numbers)}"
+    def _write(self, path: Path, data: bytes) -> None:
+        temporary = self._unfinished / f"{os.getpid()}-{id(self):x}-{next(self._numbers)}"
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             try:
@@ -157,17 +152,17 @@ class FileBlocks:
             finally:
                 os.close(handle)
             try:
-                Path(temporary).replace(path)
+                temporary.replace(path)
             except FileNotFoundError:
                 # Its folder is gone, with what was in it.
-                Path(path).parent.mkdir(mode=0o700, exist_ok=True)
-                Path(temporary).replace(path)
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
-def sync_folder(folder: str) -> None:
+def sync_folder(folder: Path) -> None:
     """Make new names in a folder durable (where folders can be synced: not on Windows, which needs no such call)."""
     if os.name != "posix":
         return

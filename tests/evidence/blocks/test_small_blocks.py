@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.evidence import Block, EvidenceStore
+from complaint_llm.evidence.blocks.small_blocks import SMALL
 from complaint_llm.evidence.car.car import write_car
 from complaint_llm.evidence.ipld.cid import DAG_PB, RAW, Cid, cid_of
-from complaint_llm.evidence.ipld.small_blocks import SMALL
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 CHUNK = 262_144

@@ -21,10 +21,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from urllib.parse import quote
 
-from complaint_llm.evidence.ipld.blocks import sync_folder
+from complaint_llm.evidence.blocks.file_blocks import sync_folder
+from complaint_llm.evidence.index.record_log import DELETED, Frame, RecordLog
+from complaint_llm.evidence.index.schema import FORMAT, SCHEMA
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.record_log import DELETED, Frame, RecordLog
-from complaint_llm.evidence.schema import FORMAT, SCHEMA
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 _OLDEST = 2
@@ -55,21 +55,21 @@ class StoreBusyError(EvidenceError):
 class Database:
     """Connections to one store. Any thread may call it; each transaction has a connection to itself.
 
-    ``patience`` is how long to wait for other processes, in seconds. ``read_only`` is for a folder that cannot be
+    ``busy_timeout`` is how long to wait for other processes, in seconds. ``read_only`` is for a folder that cannot be
     written: it is read where it is, or, where that takes writing, from a private copy that ends with ``close``;
     ``from_log`` makes that copy an empty index, and once it is ``sealed`` nothing is written to the copy either. An
     index that is damaged shows with the first transaction, so that the store can be opened and mended.
     """
 
     def __init__(
-        self, folder: Path, patience: float = 60.0, *, read_only: bool = False, from_log: bool = False
+        self, folder: Path, busy_timeout: float = 60.0, *, read_only: bool = False, from_log: bool = False
     ) -> None:
         self.folder = folder
         self.log = RecordLog(folder / "records.log")
         self.read_only = read_only
         self.sealed = False
         self.made_anew = from_log or not (folder / "store.db").exists()
-        self._patience = patience
+        self._busy_timeout = busy_timeout
         self._copy: TemporaryDirectory[str] | None = None
         self._immutable = False
         self._path = folder / "store.db"
@@ -91,7 +91,7 @@ class Database:
         """Go on with a copy of the index in a private folder: what is done to it stays there."""
         if self._copy is not None:
             return
-        with self._worded(), self._disk():
+        with self._translate_errors(), self._disk():
             copy = TemporaryDirectory(prefix="complaint_llm-")
             for name in () if self.made_anew else ("store.db", "store.db-wal"):
                 if (self.folder / name).exists():
@@ -106,12 +106,12 @@ class Database:
         """Put the files of the index aside and begin an empty one, while nobody is adding; where the old one is now."""
         while self._idle:
             self._idle.pop().close()
-        with self._worded(), self._disk():
+        with self._translate_errors(), self._disk():
             lock = self._path.with_name("lock.db")
             if not _is_database(lock):
                 lock.unlink(missing_ok=True)  # it holds nothing but locks
                 _create(lock, _LOCK)
-            with closing(sqlite3.connect(lock, timeout=self._patience, isolation_level=None)) as connection:
+            with closing(sqlite3.connect(lock, timeout=self._busy_timeout, isolation_level=None)) as connection:
                 connection.execute("BEGIN EXCLUSIVE")
                 aside = self._put_aside()
                 self._create()
@@ -130,7 +130,7 @@ class Database:
         return aside
 
     def _create(self) -> None:
-        with self._worded(), self._disk():
+        with self._translate_errors(), self._disk():
             for name, script in (("lock.db", _LOCK), ("store.db", SCHEMA)):
                 _create(self._path.with_name(name), script)
             if not self.read_only:
@@ -150,19 +150,19 @@ class Database:
 
     @contextmanager
     def transaction(
-        self, kind: Literal["read", "shared", "exclusive"], patience: float | None = None
+        self, kind: Literal["read", "shared", "exclusive"], busy_timeout: float | None = None
     ) -> Iterator[Transaction]:
         """A connection inside a transaction that commits at the end, durably, or rolls back on an error.
 
         ``shared`` keeps collectors out, ``exclusive`` all other writers, in all processes. Raises StoreBusyError
-        if that is not to be had for ``patience`` seconds, EvidenceError where the files cannot be used or written.
+        if that is not to be had for ``busy_timeout`` seconds, EvidenceError where the files cannot be used or written.
         """
         if kind != "read" and self.read_only and (self.sealed or self._copy is None):
             raise EvidenceError(f"{self.folder} cannot be written: its medium or its mode only allows reading")
-        connection = self._begun(kind, patience)
+        connection = self._begun(kind, busy_timeout)
         try:
             try:
-                with self._worded():
+                with self._translate_errors():
                     yield connection
                     with self._disk():
                         self._say_to_the_log(connection)
@@ -172,20 +172,20 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            if patience is not None:
-                connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+            if busy_timeout is not None:
+                connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
         except BaseException:
             connection.close()
             raise
         self._release(connection)
 
-    def _begun(self, kind: Literal["read", "shared", "exclusive"], patience: float | None) -> Transaction:
+    def _begun(self, kind: Literal["read", "shared", "exclusive"], busy_timeout: float | None) -> Transaction:
         while True:
             connection = self._connection()
             try:
-                with self._worded():
-                    if patience is not None:
-                        connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+                with self._translate_errors():
+                    if busy_timeout is not None:
+                        connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
                     for statement in _BEGIN[kind]:
                         connection.execute(statement).fetchall()
                     with self._disk():
@@ -225,10 +225,10 @@ class Database:
     def overwrite_deleted(self) -> None:
         """Take deleted rows out of the write-ahead log too, unless others are reading it just now."""
         connection = self._connection()
-        with self._worded():
+        with self._translate_errors():
             connection.execute("PRAGMA busy_timeout = 0")
             connection.execute("PRAGMA store.wal_checkpoint(TRUNCATE)").fetchall()
-            connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+            connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
         self._release(connection)
 
     def close(self) -> None:
@@ -257,10 +257,10 @@ class Database:
     def _open(self) -> Transaction:
         locks = ":memory:" if self._immutable else str(self._path.with_name("lock.db"))
         store = f"file:{quote(str(self._path.absolute()))}?immutable=1" if self._immutable else str(self._path)
-        with self._worded(), self._disk():
+        with self._translate_errors(), self._disk():
             connection = sqlite3.connect(
                 locks,
-                timeout=self._patience,
+                timeout=self._busy_timeout,
                 isolation_level=None,
                 check_same_thread=False,
                 factory=Transaction,
@@ -304,7 +304,7 @@ class Database:
             raise EvidenceError(f"{self.folder} cannot be used: {error.strerror or error}") from error
 
     @contextmanager
-    def _worded(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -368,4 +368,4 @@ def _create(path: Path, script: str) -> None:
         pass
     finally:
         temporary.unlink()
-    sync_folder(str(path.parent))
+    sync_folder(path.parent)

@@ -1,0 +1,1 @@
+"""Where blocks are kept: rows, files, and the trash."""

@@ -1,0 +1,1 @@
+"""Verifying a store, removing from it, and making its index again."""
