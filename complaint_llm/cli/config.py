@@ -54,7 +54,7 @@ def add(app: App, id: str, type: str, pairs: tuple[str, ...], by_id_only: bool) 
     if len(pairs) % 2:
         raise click.UsageError(f"{pairs[-1]!r} has no value: give KEY VALUE pairs")
     keys = {key: _value(text) for key, text in zip(pairs[::2], pairs[1::2], strict=True)}
-    with _changed(app) as loaded:
+    with _config_to_save(app) as loaded:
         loaded.add_backend(id=id, type=type, **keys)
         chosen = loaded.as_written().get("MEDIATOR", {}).get("backends")
         if chosen is not None and not by_id_only:
@@ -69,7 +69,7 @@ def remove(app: App, id: str) -> None:
 
     Example: complaint-llm config remove local
     """
-    with _changed(app) as loaded:
+    with _config_to_save(app) as loaded:
         loaded.remove_backend(id)
 
 
@@ -85,12 +85,12 @@ def set_value(app: App, where: str, key: str, value: str) -> None:
 
     Example: complaint-llm config set gpt temperature 0.2
     """
-    with _changed(app) as loaded:
+    with _config_to_save(app) as loaded:
         loaded.set_key(where, key, _value(value))
 
 
 @contextmanager
-def _changed(app: App) -> Iterator[Config]:
+def _config_to_save(app: App) -> Iterator[Config]:
     """The config, saved afterwards; what saving warns of is told in a line each."""
     loaded = app.load_config()
     yield loaded

@@ -23,6 +23,7 @@ from complaint_llm.cli.evidence_output import (
 )
 from complaint_llm.cli.options import OutputFile
 from complaint_llm.cli.terminal import write_bytes
+from complaint_llm.evidence.folder_scan import scan
 from complaint_llm.exceptions import EvidenceError
 
 if TYPE_CHECKING:
@@ -340,11 +341,11 @@ def _outcomes(
     store: EvidenceStore, paths: tuple[str, ...], given: Mapping[str, Any], advance: Callable[[int], object] | None
 ) -> Iterator[tuple[str | Path, dict[str, Any] | EvidenceError]]:
     """What came of each path: standard input, folders, and files, these together."""
-    for kind, run in groupby(paths, _kind):
+    for kind, together in groupby(paths, _kind):
         if kind == "files":
-            yield from store.submit_evidence_files(run, progress=advance, **given)
+            yield from store.submit_evidence_files(together, progress=advance, **given)
             continue
-        for path in run:
+        for path in together:
             if kind == "input":
                 yield path, _from_stdin(store, given)
             else:
@@ -361,8 +362,6 @@ def _bytes_in(paths: tuple[str, ...]) -> int:
     """Bytes of all files, for a bar: what cannot be looked at counts nothing."""
     if not _is_terminal():
         return 0
-    from complaint_llm.evidence.folder_scan import scan
-
     total = 0
     for path in map(Path, paths):
         with suppress(OSError):

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.evidence.folder import for_the_owner
 from complaint_llm.exceptions import EvidenceError
 
 
@@ -21,8 +23,6 @@ def say(text: str, *, err: bool = False) -> None:
 
 def print_records(records: list[dict[str, Any]], as_json: bool) -> None:
     """Print records as a table, or as JSON."""
-    from complaint_llm.cli.table import print_table
-
     if as_json:
         say(json.dumps(records, ensure_ascii=False, indent=2))
         return
@@ -69,8 +69,6 @@ def fail_if(left_out: Sequence[str], what: str) -> None:
 
 def write_file(path: Path, pieces: Iterator[bytes]) -> None:
     """Write a file, for its owner alone, that appears when it is whole. Raises EvidenceError."""
-    from complaint_llm.evidence.folder import for_the_owner
-
     path = Path(os.path.realpath(path))  # where a link leads: the link stays
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

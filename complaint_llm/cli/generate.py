@@ -31,7 +31,7 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
 
     Example: complaint-llm generate --task claims < intake.txt
     """
-    text = joined(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
+    text = join_input(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
     if not text.strip():
         raise click.UsageError("the prompt is empty: nothing was asked")
     params = call_params(given)
@@ -54,7 +54,7 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
             tell(usage_line(output))
 
 
-def joined(piped: str, argument: str) -> str:
+def join_input(piped: str, argument: str) -> str:
     """What was piped in, an empty line, the argument; one alone as it is."""
     return "\n\n".join(part for part in (piped.rstrip("\n"), argument) if part.strip())
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from complaint_llm.backends.base import Backend
 from complaint_llm.config.environment import is_secret_name
-from complaint_llm.config.problems import Path as DocumentPath
+from complaint_llm.config.problems import Place
 from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
+    from complaint_llm.host import PluginHost
 
 Schema = Mapping[str, Any]
 
@@ -53,9 +55,7 @@ class Parameters(NamedTuple):
     @classmethod
     def of(cls, factory: Callable[..., Any]) -> Parameters:
         """Read from the signature."""
-        import inspect
-
-        from complaint_llm.backends.base import Backend
+        import inspect  # cold start: only for types without a schema
 
         given = inspect.signature(factory).parameters.values()
         named = [one for one in given if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
@@ -79,13 +79,13 @@ class Parameters(NamedTuple):
         return frozenset(common.keys() - self.names - {"id", "type", "optional"})
 
 
-def composed_schema(types: Iterator[BackendType]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a config with these backend types, for editors and for people."""
-    whole, common = read_schema("config"), read_schema("backend")
+def composed_schema(host: PluginHost) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a config with every backend type that the host can load, for editors and people."""
+    config, common = read_schema("config"), read_schema("backend")
     definitions: dict[str, Any] = {}
     branches: list[dict[str, Any]] = []
     names: list[str] = []
-    for type in types:
+    for type in host.backend_types():
         part = entry_schema(type, common)
         # A part with references of its own becomes a resource of its own, so that "#/..." means the part.
         definitions[type.name] = {"$id": f"urn:complaint_llm:type:{type.name}", "description": type.summary, **part}
@@ -98,17 +98,17 @@ def composed_schema(types: Iterator[BackendType]) -> dict[str, Any]:
             }
         )
     kind = {**common["properties"]["type"], "enum": sorted(names)}
-    whole["properties"]["BACKENDS"]["items"] = {
+    config["properties"]["BACKENDS"]["items"] = {
         "type": "object",
         "required": common["required"],
         "properties": {"id": common["properties"]["id"], "type": kind},
         "allOf": branches,
     }
-    whole["$defs"] = definitions
-    return whole
+    config["$defs"] = definitions
+    return config
 
 
-def part_of(schema: Schema, path: DocumentPath) -> Schema:
+def part_of(schema: Schema, path: Place) -> Schema:
     """What a schema says of the value at a path, as far as plain nesting leads; nothing if it does not lead there."""
     part = schema
     for step in path:
@@ -137,6 +137,6 @@ def _schema(given: Any, root: Schema) -> Schema:
     return found if isinstance(found, Mapping) and found is not given else {}
 
 
-def is_secret(schema: Schema, path: DocumentPath) -> bool:
+def is_secret(schema: Schema, path: Place) -> bool:
     """Whether the value at a path is marked ``writeOnly``, itself or by what it lies in."""
     return any(part_of(schema, path[:n]).get("writeOnly") for n in range(len(path) + 1))

@@ -117,7 +117,7 @@ def sentences(text: str) -> list[Sentence]:
 
 def _claims(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     said = [each.text for each in sentences(text) if each.tells][:_MOST_FACTS]
-    facts = [
+    found_facts = [
         {"ref": f"F{number}", "statement": f"The text says: {one_line(each)}", "known_from": "unclear", "quote": each}
         for number, each in enumerate(said, 1)
     ]
@@ -142,7 +142,7 @@ def _claims(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "languages": [_language(text)],
         "people": people,
-        "facts": facts,
+        "facts": found_facts,
         "claims": claims,
         "amounts": [
             {

@@ -275,7 +275,7 @@ class BackendConformance:
 
     def test_its_schema_is_honest(self) -> None:
         """The example validates and makes a backend; the schema is one; an unknown key is refused."""
-        from jsonschema.validators import Draft202012Validator
+        from jsonschema.validators import Draft202012Validator  # cold start
 
         kind = self.backend_type()
         example = dict(kind.own_example() or {"id": "example", "type": self.type_name})

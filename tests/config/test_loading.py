@@ -34,9 +34,9 @@ def load(folder: Path, *entries: dict[str, Any], environ: dict[str, str] | None 
 
 @pytest.fixture
 def types(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, BackendType]]:
-    offered: dict[str, BackendType] = {}
-    monkeypatch.setattr(registered, "_registered", offered)
-    return offered  # type: ignore[return-value]
+    all_offers: dict[str, BackendType] = {}
+    monkeypatch.setattr(registered, "_registered", all_offers)
+    return all_offers  # type: ignore[return-value]
 
 
 def test_the_file_is_the_given_one_then_the_environments_then_the_first_default(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from complaint_llm.tasks.task import Task
 
 
-class Explanation(Protocol):
+class CallEstimate(Protocol):
     """What asking one prompt would take. ``cost`` in US dollars at most, None where unknown; ``first`` is who would be
     asked, None where nobody is."""
 
@@ -38,7 +38,7 @@ class Asker(Protocol):
     def asker(self) -> Ask: ...
     def task(self, id: str, /) -> Task: ...
     def batch_settings(self, common: Mapping[str, Any], /) -> AnswerSettings: ...
-    def explain(self, prompt: Prompt, /, **params: Any) -> Explanation: ...
+    def explain(self, prompt: Prompt, /, **params: Any) -> CallEstimate: ...
     def close(self) -> None: ...
 
 
@@ -62,7 +62,7 @@ class NothingReadError(BatchError):
     """Nobody could read the items; nothing was sent."""
 
 
-class Options(NamedTuple):
+class BatchOptions(NamedTuple):
     """The command's options, as given. ``known_task`` is what ``task`` names."""
 
     source: str
@@ -130,7 +130,7 @@ class Options(NamedTuple):
             params["task"] = TaskCall(self.task or "", demonstration=True).as_param()
         return params
 
-    def as_demonstration(self) -> Options:
+    def as_demonstration(self) -> BatchOptions:
         """The same where plain rules answer: OUT has ``.demo`` before its suffix."""
         named = self.output if self.output == "-" else demo_name(self.output)
         return self._replace(output=named, demonstration=self.task is not None)
