@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from complaint_llm.backends.options import backend_schema
 from complaint_llm.cli.app import App
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
+
+_KEYS_OF_BACKENDS = f"Keys of every backend: {', '.join(backend_schema()['properties'])}."
+_KEYS_OF_MEDIATOR = f"Of MEDIATOR: {', '.join(read_schema('config')['properties']['MEDIATOR']['properties'])}."
 
 
 @click.group()
@@ -40,7 +45,7 @@ def show(app: App, where: str | None) -> None:
     write(json.dumps(document if where is None else parts[where], ensure_ascii=False, indent=2))
 
 
-@config.command(context_settings={"ignore_unknown_options": True})
+@config.command(context_settings={"ignore_unknown_options": True}, epilog=_KEYS_OF_BACKENDS)
 @click.argument("id")
 @click.argument("type")
 @click.argument("pairs", nargs=-1, metavar="[KEY VALUE]...")
@@ -73,7 +78,9 @@ def remove(app: App, id: str) -> None:
         loaded.remove_backend(id)
 
 
-@config.command("set", context_settings={"ignore_unknown_options": True})
+@config.command(
+    "set", context_settings={"ignore_unknown_options": True}, epilog=f"{_KEYS_OF_BACKENDS} {_KEYS_OF_MEDIATOR}"
+)
 @click.argument("where")
 @click.argument("key")
 @click.argument("value")

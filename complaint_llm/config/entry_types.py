@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.options import ALIASES
+from complaint_llm.backends.options import ALIASES, backend_schema
 from complaint_llm.config.environment import Environment, Filled, fill
 from complaint_llm.config.problems import Place, Problem
 from complaint_llm.config.schema import entry_schema
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import PluginError
-from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
@@ -94,7 +93,7 @@ class EntryTypes:
         self._host = host
         self._environment = environment
         self._known: dict[str, EntryType | PluginError] = {}
-        self.common = read_schema("backend")
+        self.common = backend_schema()
         """The schema of the keys that every backend takes."""
 
     def find(self, name: str) -> EntryType | PluginError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.options import backend_schema
 from complaint_llm.config.environment import is_secret_name
 from complaint_llm.config.problems import Place
 from complaint_llm.json_schema.files import read_schema
@@ -81,7 +82,7 @@ class Parameters(NamedTuple):
 
 def composed_schema(host: PluginHost) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a config with every backend type that the host can load, for editors and people."""
-    config, common = read_schema("config"), read_schema("backend")
+    config, common = read_schema("config"), backend_schema()
     definitions: dict[str, Any] = {}
     branches: list[dict[str, Any]] = []
     names: list[str] = []
