@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.config.entry_types import EntryType, EntryTypes
+from complaint_llm.config.entry_types import Draft, EntryType, EntryTypes
 from complaint_llm.config.environment import Environment, Filled, fill, process_environment
 from complaint_llm.config.parts import (
     MAX_DEPTH,
@@ -19,16 +19,14 @@ from complaint_llm.config.parts import (
     LeftOut,
     Lent,
     Member,
-    is_backend,
     lent_keys,
     takes_entries,
     undeclared_text,
     with_parts,
 )
-from complaint_llm.config.problems import Place, Problem, json_pointer, nearest
+from complaint_llm.config.problems import Place, Problem, nearest
 from complaint_llm.config.readiness import Lack, Readiness
-from complaint_llm.config.schema import is_secret
-from complaint_llm.config.validation import Validator
+from complaint_llm.config.validation import Validator, is_secret
 from complaint_llm.exceptions import PluginError
 from complaint_llm.json_schema.check import Unset
 from complaint_llm.json_schema.problems import kind_of
@@ -110,26 +108,25 @@ class EntryReader:
     def _problems_without_type(self, entry: Filled, site: Site) -> tuple[Problem, ...]:
         if site.owner is not None:
             entry = entry._replace(value={"id": "part", **entry.value})
-        found = [*entry.problems, *_unset_problems(entry), *self._without_type.problems(entry.value, entry)]
+        found = [*entry.problems, *_unset_problems(entry), *self._without_type.read(entry).problems]
         return _in_document(found, site, {})
 
-    def _read_as(self, kind: EntryType, entry: Filled, site: Site) -> Read:
-        entry, origins, doubles = kind.rename(entry)
-        id = self._claim_id(entry.value, kind, site)
-        entry, inline = _cut_members(entry, kind)
-        given = entry.value.keys()
-        lent = {key: value for key, value in site.lent.keys.items() if key not in given and kind.takes(key)}
-        entry = entry.over(kind.presets)
-        entry = entry._replace(value={"id": id, **entry.value, **lent} if id is not None else {**entry.value, **lent})
-        places = {key: (*site.place, *place) for key, place in origins.items()}
-        places |= dict.fromkeys(given, site.place) if site.bare else {}
+    def _read_as(self, kind: EntryType, written: Filled, site: Site) -> Read:
+        draft = kind.draft(written)
+        id = self._claim_id(draft, kind, site)
+        lent = {key: value for key, value in site.lent.keys.items() if key not in draft.given and kind.takes(key)}
+        places = {key: site.place if site.bare else (*site.place, *at) for key, at in draft.given.items()}
         places |= {key: site.lent.places[key] for key in lent}
+        own = {} if id is None else {"id": id}
+        entry = draft.entry._replace(value={**own, **draft.entry.value, **lent})
 
-        keys = kind.validator.value_of(entry)
-        found = [*doubles, *entry.problems, *self._rule_problems(kind, keys, entry)]
-        at = {key: places.get(key, (*site.place, key)) for key in (*given, *lent)}
-        lends = _lent_by(kind, keys, at, found)
-        keys, inside = self._read_members(keys, inline, kind, site._replace(owner=id or "backend", lent=lends))
+        keys, broken = kind.validator.read(entry)
+        found = [*draft.problems, *entry.problems, *self._explain_refused(broken, kind)]
+        inside: list[Problem] = []
+        if kind.type.parts:
+            lends = _lent_by(keys, places, found) if kind.type.lends else NOTHING_LENT
+            members = site._replace(owner=id or "backend", lent=lends)
+            keys, inside = self._read_members(keys, draft.inline, kind, members)
 
         lack = self._lack(kind.type, keys, entry)
         optional = keys.get("optional") is True
@@ -144,37 +141,33 @@ class EntryReader:
 
     # -- the steps -----------------------------------------------------------------------------------------------
 
-    def _claim_id(self, keys: Mapping[str, Any], kind: EntryType, site: Site) -> str | None:
+    def _claim_id(self, draft: Draft, kind: EntryType, site: Site) -> str | None:
         """The id that the entry has, or that is made for a member without one; None where it is no text."""
-        id = _text_or_none(keys.get("id"))
+        id = _text_or_none(draft.entry.value.get("id"))
         if site.owner is None:
             return id
-        if "id" not in keys:
+        if "id" not in draft.given:
             names = (f"{site.owner[:150]}/{kind.type.name}" + (f"-{n}" if n > 1 else "") for n in count(1))
             id = next(name for name in names if name not in self._ids and name not in self._taken)
         if id is not None:
             self._taken.setdefault(id, site.place)
         return id
 
-    def _rule_problems(self, kind: EntryType, keys: Mapping[str, Any], entry: Filled) -> list[Problem]:
-        """What breaks the type's rules. Of a common key that the type cannot honour just that is said."""
-        try:
-            found = kind.validator.problems(keys, entry)
-        except PluginError as error:
-            return [Problem(("type",), str(error))]
+    def _explain_refused(self, broken: list[Problem], kind: EntryType) -> list[Problem]:
+        """Says of a common key that the type cannot honour just that, instead of calling it unknown."""
+        if not broken:
+            return []
         refused = self.types.common["properties"].keys() - kind.validator.schema["properties"].keys()
         text = f"the type {kind.type.name} cannot do this: remove the key"
         return [
             problem._replace(text=text) if len(problem.path) == 1 and problem.path[0] in refused else problem
-            for problem in found
+            for problem in broken
         ]
 
     def _read_members(
         self, keys: dict[str, Any], inline: Mapping[Place, Any], kind: EntryType, owner: Site
     ) -> tuple[dict[str, Any], list[Problem]]:
         """The keys with their members read, and what is wrong with those. ``owner`` says what holds for them."""
-        if not kind.type.parts:
-            return keys, []
         inside: list[Problem] = []
         lent = owner.lent
 
@@ -251,32 +244,10 @@ def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _cut_members(entry: Filled, kind: EntryType) -> tuple[Filled, Mapping[Place, Any]]:
-    """The entry with a text in the place of each member that is written in it, and those by their places: mappings as
-    entries to be read, backends that code made as they are."""
-    if not kind.type.parts:
-        return entry, {}
-    inline: dict[Place, Any] = {}
-
-    def cut(place: Place, member: Any) -> Any:
-        if isinstance(member, dict) and takes_entries(kind.validator.schema, place):
-            inline[place] = entry.below(place)
-        elif is_backend(member):
-            inline[place] = member
-        else:
-            return member
-        return json_pointer(place)
-
-    keys = with_parts(entry.value, kind.type.parts, cut)
-    return entry.without(inline)._replace(value=keys), inline
-
-
-def _lent_by(kind: EntryType, keys: Mapping[str, Any], given: Mapping[str, Place], found: Iterable[Problem]) -> Lent:
+def _lent_by(keys: Mapping[str, Any], places: Mapping[str, Place], found: Iterable[Problem]) -> Lent:
     """What an entry lends to its members: of the keys that were given, those that nothing is wrong with."""
-    if not kind.type.lends:
-        return NOTHING_LENT
     wrong = {problem.path[0] for problem in found if problem.path}
-    return lent_keys(keys, frozenset(given.keys() - wrong), given)
+    return lent_keys(keys, frozenset(places.keys() - wrong), places)
 
 
 def _lack_problems(lack: Lack, entry: Filled) -> list[Problem]:

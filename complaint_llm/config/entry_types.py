@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.options import ALIASES, backend_schema
 from complaint_llm.config.environment import Environment, Filled, fill
-from complaint_llm.config.problems import Place, Problem
+from complaint_llm.config.parts import is_backend, takes_entries, with_parts
+from complaint_llm.config.problems import Place, Problem, json_pointer
 from complaint_llm.config.schema import entry_schema
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import PluginError
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
 _FREE = {"input": 0, "output": 0}
 
 
-class Renamed(NamedTuple):
-    """An entry by the names that its keys have here."""
+class Draft(NamedTuple):
+    """An entry by the names that its keys have here, over the presets of its type, not checked yet."""
 
     entry: Filled
-    origins: Mapping[str, Place]
-    """Where a key stands in the entry as it was written, if that is elsewhere than under its name."""
+    """With a text in the place of each member that is written in it."""
+    given: Mapping[str, Place]
+    """Where each key that was given stands in the entry as it was written."""
+    inline: Mapping[Place, Any]
+    """The members that are written in it, by their places: Filled for entries, backends that code made as they are."""
     problems: tuple[Problem, ...] = ()
-    """Keys that are given twice, at their places as they were written."""
+    """Keys that are given twice."""
 
 
 class EntryType(NamedTuple):
@@ -51,31 +55,47 @@ class EntryType(NamedTuple):
             return self.place_here(place[1:])
         return place if new is None else (new, *place[1:])
 
-    def rename(self, entry: Filled) -> Renamed:
-        """The entry by the names that its keys have here; of a key that is given twice the first stays."""
-        if self.renames.keys().isdisjoint(entry.value):
-            return Renamed(entry, {})
+    def draft(self, written: Filled) -> Draft:
+        """The entry as this type has it; of a key that is given twice the first stays."""
         keys: dict[str, Any] = {}
-        origins: dict[str, Place] = {}
-        doubles: list[Place] = []
-        for place, value in self._written_keys(entry.value):
-            (name,) = self.place_here(place)
-            if name in keys:
-                doubles.append(place)
-                continue
-            keys[str(name)] = value
-            if place != (name,):
-                origins[str(name)] = place
-        kept = entry.without(doubles)
-        found = [
+        given: dict[str, Place] = {}
+        doubles: dict[Place, str] = {}
+        for place, value in self._written_keys(written.value):
+            name = str(self.place_here(place)[0])
+            if name in given:
+                doubles[place] = name
+            else:
+                keys[name], given[name] = value, place
+        if given.keys() != written.value.keys():
+            written = written.without(doubles).move(self.place_here)
+        entry, inline = self._cut_members(written._replace(value=keys))
+        found = (
             Problem(place, f'means the same as "{name}", which is given too: keep one of them', at_key=True)
-            for place in doubles
-            for (name,) in [self.place_here(place)]
-        ]
-        return Renamed(kept.move(self.place_here)._replace(value=keys), origins, tuple(found))
+            for place, name in doubles.items()
+        )
+        return Draft(entry.over(self.presets), given=given, inline=inline, problems=tuple(found))
+
+    def _cut_members(self, entry: Filled) -> tuple[Filled, Mapping[Place, Any]]:
+        if not self.type.parts:
+            return entry, {}
+        inline: dict[Place, Any] = {}
+
+        def cut(place: Place, member: Any) -> Any:
+            if isinstance(member, dict) and takes_entries(self.validator.schema, place):
+                inline[place] = entry.below(place)
+            elif is_backend(member):
+                inline[place] = member
+            else:
+                return member
+            return json_pointer(place)
+
+        keys = with_parts(entry.value, self.type.parts, cut)
+        return entry.without(inline)._replace(value=keys), inline
 
     def _written_keys(self, entry: Mapping[str, Any]) -> list[tuple[Place, Any]]:
         """The keys of an entry with their places, those that stand in a mapping of their own last."""
+        if self.renames.keys().isdisjoint(entry):
+            return [((key,), value) for key, value in entry.items()]
         outer: list[tuple[Place, Any]] = []
         inner: list[tuple[Place, Any]] = []
         for key, value in entry.items():
@@ -128,7 +148,7 @@ class EntryTypes:
             presets = {"pricing": _FREE, **presets}  # no model, no price: that is known
         return EntryType(
             type,
-            validator=Validator(schema),
+            validator=Validator(schema, blame=("type",)),
             paths=frozenset(paths),
             renames=renames,
             presets=fill(dict(presets), self._environment),

@@ -141,8 +141,9 @@ def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[li
     if "TASKS" in ours:
         ours["TASKS"] = _without_schemas(ours["TASKS"])
     filled = fill(ours, environment)
-    sections = validator.value_of(filled)
-    found = [*filled.problems, *validator.problems({**document, **sections}, filled)]
+    checked = validator.read(filled._replace(value={**document, **filled.value}))
+    sections = {key: value for key, value in checked.value.items() if key in ours}
+    found = [*filled.problems, *checked.problems]
     found += [
         Problem(path, f"${name} is not set: set it, or write ${{{name}:-default}}") for path, name in filled.unset
     ]

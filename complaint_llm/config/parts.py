@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 from complaint_llm.backends.options import COMMON_KEYS
 from complaint_llm.config.problems import Place, nearest
-from complaint_llm.config.schema import part_of
+from complaint_llm.config.validation import part_of
 from complaint_llm.json_schema.check import Unset
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def is_entry(part: Member) -> TypeGuard[BackendEntry]:
 def entries_within(entries: Sequence[BackendEntry]) -> Iterator[BackendEntry]:
     """The entries that are written inline in these, and in those in turn."""
     for entry in entries:
+        if not entry.type.parts:
+            continue
         inner = [part for _, part in part_items(entry.keys, entry.type.parts) if is_entry(part)]
         yield from inner
         yield from entries_within(inner)

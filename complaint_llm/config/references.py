@@ -59,10 +59,11 @@ class Remaining:
         self._entries = {entry.id: entry for entry in entries}
         self.left_out = dict(left_out)
         """The ids that are left out, with the reason: also of composed backends of which nothing is left."""
+        composed = [entry for entry in self._entries.values() if entry.type.parts]
         before = -1
         while len(self.left_out) != before:
             before = len(self.left_out)
-            for entry in self._entries.values():
+            for entry in composed:
                 gone = self._gone(entry)
                 if gone is not None and entry.id not in self.left_out:
                     self.left_out[entry.id] = gone
@@ -71,7 +72,8 @@ class Remaining:
 
     def entries(self) -> tuple[BackendEntry, ...]:
         """The backends that can be made, without the parts that were left out."""
-        return tuple(self._without_gone(entry) for entry in self._entries.values() if entry.id not in self.left_out)
+        kept = (entry for entry in self._entries.values() if entry.id not in self.left_out)
+        return tuple(self._without_gone(entry) if entry.type.parts else entry for entry in kept)
 
     def _gone(self, entry: BackendEntry) -> str | None:
         """Why nothing is left of a composed backend; None if something is, or if it is made of nothing."""
@@ -94,8 +96,6 @@ class Remaining:
         A part that was left out inline stays, to be told of in the attempts, but never as what keeps a mock silent.
         """
         parts = entry.type.parts
-        if not parts:
-            return entry
         keys = with_parts(entry.keys, parts, lambda _, part: self._left_part(part))
         mocks_only = all(self._is_mock(part) for _, part in part_items(keys, parts) if not self._is_gone(part))
 

@@ -16,8 +16,8 @@ from complaint_llm.config.environment import is_secret_name
 from complaint_llm.config.json_edit import edit_json
 from complaint_llm.config.parts import part_items
 from complaint_llm.config.problems import Place, json_pointer
-from complaint_llm.config.schema import is_secret, part_of
 from complaint_llm.config.source import Source, is_yaml
+from complaint_llm.config.validation import is_secret, part_of
 from complaint_llm.config.yaml_edit import edit_yaml
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.files import read_schema

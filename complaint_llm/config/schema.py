@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.options import backend_schema
 from complaint_llm.config.environment import is_secret_name
-from complaint_llm.config.problems import Place
 from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
@@ -107,37 +106,3 @@ def composed_schema(host: PluginHost) -> dict[str, Any]:
     }
     config["$defs"] = definitions
     return config
-
-
-def part_of(schema: Schema, path: Place) -> Schema:
-    """What a schema says of the value at a path, as far as plain nesting leads; nothing if it does not lead there."""
-    part = schema
-    for step in path:
-        if isinstance(step, int):
-            part = _schema(part.get("items"), schema)
-        else:
-            branches = [
-                part,
-                *(_schema(branch, schema) for word in ("anyOf", "oneOf") for branch in part.get(word, ())),
-            ]
-            named = (branch["properties"][step] for branch in branches if step in branch.get("properties", {}))
-            part = _schema(next(named, part.get("additionalProperties")), schema)
-    return part
-
-
-def _schema(given: Any, root: Schema) -> Schema:
-    """A part of a schema, through a reference within the same document."""
-    if not isinstance(given, Mapping):
-        return {}
-    reference = given.get("$ref")
-    if not isinstance(reference, str) or not reference.startswith("#/"):
-        return given
-    found: Any = root
-    for step in reference[2:].split("/"):
-        found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
-    return found if isinstance(found, Mapping) and found is not given else {}
-
-
-def is_secret(schema: Schema, path: Place) -> bool:
-    """Whether the value at a path is marked ``writeOnly``, itself or by what it lies in."""
-    return any(part_of(schema, path[:n]).get("writeOnly") for n in range(len(path) + 1))

@@ -183,7 +183,7 @@ SCHEMA = {
 )
 def test_a_whole_reference_becomes_what_the_schema_asks_for(value: Any, path: Any, converted: Any) -> None:
     given = Filled.of(value)._replace(by_reference={path: "VARIABLE"})
-    result = Validator(SCHEMA).value_of(given)
+    result = Validator(SCHEMA).read(given).value
     assert result == converted
     assert repr(result) == repr(converted)
 
@@ -198,7 +198,7 @@ def test_write_only_strings_become_secrets_wherever_they_are() -> None:
         }
     }
     value = {"k": {"a": ["x", 1]}, "h": {"X": "y", "plain": "p"}, "l": [{"k": "z"}], "o": "open"}
-    assert Validator(schema).value_of(Filled.of(value)) == {
+    assert Validator(schema).read(Filled.of(value)).value == {
         "k": {"a": [Secret("x"), 1]},
         "h": {"X": Secret("y"), "plain": "p"},
         "l": [{"k": Secret("z")}],
