@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from complaint_llm.cli import terminal
 from complaint_llm.cli.evidence_output import (
     deletion_text,
     fail_if,
@@ -360,7 +361,7 @@ def _kind(path: str) -> str:
 
 def _bytes_in(paths: tuple[str, ...]) -> int:
     """Bytes of all files, for a bar: what cannot be looked at counts nothing."""
-    if not _is_terminal():
+    if not terminal.shows_progress():
         return 0
     total = 0
     for path in map(Path, paths):
@@ -372,12 +373,8 @@ def _bytes_in(paths: tuple[str, ...]) -> int:
 @contextmanager
 def _progress(total: int | None, what: str) -> Iterator[Callable[[int], object] | None]:
     """A bar of bytes on a terminal; None elsewhere, so that nothing is counted for no one."""
-    if not _is_terminal():
+    if not terminal.shows_progress():
         yield None
         return
     with click.progressbar(length=total or 0, label=what, file=sys.stderr, show_pos=False) as bar:
         yield bar.update if total else None
-
-
-def _is_terminal() -> bool:
-    return sys.stderr.isatty()

@@ -34,6 +34,11 @@ def tell_if_open(text: str) -> None:
         tell(text)
 
 
+def shows_progress() -> bool:
+    """Whether somebody sees a bar on standard error."""
+    return sys.stderr.isatty()
+
+
 def write_bytes(pieces: Iterable[bytes]) -> None:
     """Write a file's content to standard output: its bytes, or on a terminal what of it is text."""
     if not sys.stdout.isatty():
