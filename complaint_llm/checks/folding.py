@@ -108,7 +108,13 @@ def fold(text: str) -> Fold:
             else:
                 put(_replacement(found), at + start, at + end)
         put(part[done:], at + done, at + len(part))
-    return Fold("".join(pieces), tuple(run_at), tuple(run_source), tuple(hyphens), tuple(breaks))
+    return Fold(
+        text="".join(pieces),
+        run_at=tuple(run_at),
+        run_source=tuple(run_source),
+        hyphens=tuple(hyphens),
+        breaks=tuple(breaks),
+    )
 
 
 def _replacement(found: re.Match[str]) -> str:

@@ -50,7 +50,7 @@ class SearchableText(NamedTuple):
         cls, text: str, source: str = "prompt", source_kind: str = "prompt", pages: Sequence[int] = ()
     ) -> SearchableText:
         """The text, folded."""
-        return cls(source, text, fold(text), source_kind, tuple(pages))
+        return cls(source=source, text=text, folded=fold(text), source_kind=source_kind, pages=tuple(pages))
 
     def page_of(self, place: int) -> int | None:
         """The page, from 1, of a place in ``text``."""

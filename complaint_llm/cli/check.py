@@ -89,7 +89,9 @@ def _findings(mediator: Mediator, connect: bool) -> list[CheckedBackend]:
     config = mediator.config
     if config is None:
         return []
-    findings = [CheckedBackend(id, "", "", "left out", reason) for id, reason in config.left_out]
+    findings = [
+        CheckedBackend(id=id, type="", model="", state="left out", note=reason) for id, reason in config.left_out
+    ]
     with ThreadPoolExecutor(8) as pool:
         asked = pool.map(lambda entry: _finding(mediator, entry.id, entry.type.name, connect), config.backends)
         findings += asked
@@ -102,10 +104,16 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBa
         member = mediator.as_member().member(id)
         info = member.model_info()
     except (ComplaintLLMError, TypeError) as error:
-        return CheckedBackend(id, type, "", "broken", str(error))
+        return CheckedBackend(id=id, type=type, model="", state="broken", note=str(error))
     if mediator.config is not None and mediator.config.mediator.get("privacy") == "local" and not member.local:
         # Nor is it contacted: an address and a key would leave this machine.
-        return CheckedBackend(id, type, info.name, "left out", 'not local: privacy "local" keeps everything on this machine')
+        return CheckedBackend(
+            id=id,
+            type=type,
+            model=info.name,
+            state="left out",
+            note='not local: privacy "local" keeps everything on this machine',
+        )
     note = "; ".join(filter(None, (_retirement(info.retires), *_budgets(member))))
     if not info.name and _needs_model(member):
         note = 'no model: set "model", or name one in each call'
@@ -114,9 +122,13 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBa
     try:
         member.check(CONNECT_SECONDS, connect=connect)
     except ComplaintLLMError as error:
-        return CheckedBackend(id, type, info.name, "unreachable" if connect else "broken", str(error))
+        return CheckedBackend(
+            id=id, type=type, model=info.name, state="unreachable" if connect else "broken", note=str(error)
+        )
     private = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
-    return CheckedBackend(id, type, info.name, "ready", note, leaving(member, private=private))
+    return CheckedBackend(
+        id=id, type=type, model=info.name, state="ready", note=note, goes_to=leaving(member, private=private)
+    )
 
 
 def _retirement(day: str | None) -> str:
@@ -131,10 +143,7 @@ def _retirement(day: str | None) -> str:
 
 def _needs_model(member: Member) -> bool:
     """Whether a backend cannot be asked as long as no call names a model."""
-    return all(
-        route.client.needs_model and not route.target.options.embedding_model
-        for route in member.leaves()
-    )
+    return all(route.client.needs_model and not route.target.options.embedding_model for route in member.leaves())
 
 
 def _budgets(member: Member) -> list[str]:

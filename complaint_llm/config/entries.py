@@ -173,7 +173,13 @@ class EntryReader:
 
         def read(path: Place, member: Any) -> Member:
             nonlocal lent
-            site = Site((*owner.place, *path), owner.owner, lent, path not in inline, owner.depth + 1)
+            site = Site(
+                place=(*owner.place, *path),
+                owner=owner.owner,
+                lent=lent,
+                bare=path not in inline,
+                depth=owner.depth + 1,
+            )
             lent = lent.but_for_the_first()
             if path in inline:
                 if not isinstance(inline[path], Filled):

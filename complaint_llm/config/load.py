@@ -73,7 +73,7 @@ def load(path: Path, environment: Environment, host: PluginHost | None) -> Confi
     if isinstance(opened, list):
         return opened
     source, widened = opened
-    return assemble(source, source.document, widened, host, source.lines)
+    return assemble(source, document=source.document, environment=widened, host=host, describe=source.lines)
 
 
 def _open(path: Path, environment: Environment) -> tuple[Source, Environment] | list[str]:

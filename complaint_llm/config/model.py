@@ -209,7 +209,9 @@ class Config:
             document = edit_document(self._document, edits)
         except (KeyError, IndexError, TypeError):
             return [f"{called}: there is no such key"]
-        return self._assemble(self._source, document, self._environment, self.host, describe)
+        return self._assemble(
+            self._source, document=document, environment=self._environment, host=self.host, describe=describe
+        )
 
 
 def _secrets(value: Any, path: Place) -> Iterator[tuple[Place, Secret]]:

@@ -181,7 +181,13 @@ class _Cleaning:
             return self._place_in(entry, path[2:], str(entry["id"]))
         if path[:1] == ("APPLICATION",) or (path and str(path[0]).startswith("x-")):
             return None
-        return _PlaceRules(path, part_of(self._schema, path), is_secret(self._schema, path), "COMPLAINT_LLM", ())
+        return _PlaceRules(
+            path=path,
+            part=part_of(self._schema, path),
+            secret=is_secret(self._schema, path),
+            owner="COMPLAINT_LLM",
+            usual=(),
+        )
 
     def _place_in(self, entry: Mapping[str, Any], own: Place, owner: str) -> _PlaceRules:
         """The same inside an entry, or in a part of it that is written inline."""
@@ -191,7 +197,9 @@ class _Cleaning:
                 return self._place_in(part, own[len(path) :], str(part.get("id", f"{owner}_{part['type']}")))
         schema, named = kind.validator.schema, kind.place_here(own)
         usual = kind.type.key_variables[:1] if named == ("api_key",) else ()
-        return _PlaceRules(own, part_of(schema, named), is_secret(schema, named), owner, usual)
+        return _PlaceRules(
+            path=own, part=part_of(schema, named), secret=is_secret(schema, named), owner=owner, usual=usual
+        )
 
     def _reference(self, value: Secret, place: _PlaceRules) -> str:
         path, owner, usual = place.path, place.owner, place.usual

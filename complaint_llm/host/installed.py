@@ -106,7 +106,13 @@ def _parse(text: str, distribution: str, version: str) -> Iterator[EntryPoint]:
         elif group == header and "=" in line and not line.startswith(("#", ";")):
             name, _, value = line.partition("=")
             module, _, attribute = value.partition("[")[0].strip().partition(":")
-            yield EntryPoint(name.strip(), module.strip(), attribute.strip(), distribution, version)
+            yield EntryPoint(
+                name=name.strip(),
+                module=module.strip(),
+                attribute=attribute.strip(),
+                distribution=distribution,
+                version=version,
+            )
 
 
 def _everywhere() -> Iterator[EntryPoint]:
@@ -115,7 +121,13 @@ def _everywhere() -> Iterator[EntryPoint]:
     for point in entry_points(group=PROJECT):
         if point.dist is not None:
             name = point.dist.name.replace("_", "-")
-            yield EntryPoint(point.name, point.module, point.attr or "", name, point.dist.version)
+            yield EntryPoint(
+                name=point.name,
+                module=point.module,
+                attribute=point.attr or "",
+                distribution=name,
+                version=point.dist.version,
+            )
 
 
 def _by_name(points: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:

@@ -33,7 +33,7 @@ def annotated_values(value: Any, schema: Mapping[str, Any]) -> Iterator[Annotate
     References into the same schema are followed, siblings of a reference kept; of ``anyOf``, ``oneOf`` and ``allOf``
     every branch counts that has something to say of the place.
     """
-    yield from _annotated_values(value, [schema], schema, (), None)
+    yield from _annotated_values(value, schemas=[schema], root=schema, path=(), parent=None)
 
 
 def _annotated_values(
@@ -47,10 +47,14 @@ def _annotated_values(
     yield AnnotatedValue(path, value, annotations, parent)
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _annotated_values(item, _property_schemas(flat, key), root, (*path, key), value)
+            yield from _annotated_values(
+                item, schemas=_property_schemas(flat, key), root=root, path=(*path, key), parent=value
+            )
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _annotated_values(item, _item_schemas(flat, index), root, (*path, index), value)
+            yield from _annotated_values(
+                item, schemas=_item_schemas(flat, index), root=root, path=(*path, index), parent=value
+            )
 
 
 def _subschemas(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Iterator[Mapping[str, Any]]:

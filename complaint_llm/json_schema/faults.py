@@ -53,7 +53,7 @@ def _broken(error: ValidationError) -> Broken:
         rule, path = "propertyNames", (*path, str(error.instance))
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     parts = tuple(_broken(part) for part in error.context or ())
-    return Broken(path, rule, given, schema, error.instance, missing, parts)
+    return Broken(path=path, rule=rule, given=given, schema=schema, value=error.instance, missing=missing, parts=parts)
 
 
 def _of_strings(keyword: str) -> Callable[..., Any]:

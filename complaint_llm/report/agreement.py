@@ -71,12 +71,12 @@ def _compare(item: ReportItem, other: ReportItem) -> ItemAgreement:
         if one or two:
             differences.append(Difference(name, tuple(one), tuple(two)))
     return ItemAgreement(
-        item.id,
-        (item.state, other.state),
-        (item.values.get("cost"), other.values.get("cost")),
-        (item.values.get("seconds") or 0.0, other.values.get("seconds") or 0.0),
-        names,
-        tuple(differences),
+        id=item.id,
+        states=(item.state, other.state),
+        costs=(item.values.get("cost"), other.values.get("cost")),
+        seconds=(item.values.get("seconds") or 0.0, other.values.get("seconds") or 0.0),
+        fields=names,
+        differences=tuple(differences),
     )
 
 

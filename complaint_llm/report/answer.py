@@ -143,7 +143,7 @@ def entry_of(
         elif key == "ref" and isinstance(part, str):
             ref = part
         elif isinstance(part, (Mapping, list)) and any(each.startswith(f"{place}/") for each in quotes):
-            below = entry_of(part, (*path, key), quotes, findings, depth + 1)
+            below = entry_of(part, path=(*path, key), quotes=quotes, findings=findings, depth=depth + 1)
             own += [] if below.supported else [quote for quote in all_quotes(below) if quote.state == "not_found"]
             inner.append(below._replace(title=below.title or heading_of(str(key))))
         elif part not in (None, "", [], {}):
@@ -151,7 +151,15 @@ def entry_of(
                 title = part
             else:
                 values.append((heading_of(str(key)), value_words(part)))
-    return AnswerEntry(pointer, ref, title, tuple(values), tuple(own), tuple(inner), findings.at(pointer))
+    return AnswerEntry(
+        pointer=pointer,
+        ref=ref,
+        title=title,
+        values=tuple(values),
+        quotes=tuple(own),
+        entries=tuple(inner),
+        findings=findings.at(pointer),
+    )
 
 
 def all_quotes(entry: AnswerEntry) -> Iterator[PageQuote]:

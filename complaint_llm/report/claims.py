@@ -104,14 +104,14 @@ def claims_of(parsed: Mapping[str, Any], quotes: Sequence[PageQuote], findings: 
     places += [entry.pointer for entry in facts_by_ref] + [claim.pointer for claim in found]
     places += [each.entry.pointer for each in unsupported]
     return Claims(
-        tuple(kept),
-        tuple(entry for entry in facts_by_ref if entry.supported and entry.pointer not in named),
-        tuple(
+        claims=tuple(kept),
+        other_facts=tuple(entry for entry in facts_by_ref if entry.supported and entry.pointer not in named),
+        questions=tuple(
             (value_words(each.get("ask")), value_words(each.get("settles"))) for _, each in reader.objects_in("missing")
         ),
-        words_of(value_words(parsed.get("no_claims_because"))),
-        value_words(parsed.get("languages")),
-        Answer(tuple(each for each in sections if each.entries), tuple(unsupported), findings.elsewhere(places)),
+        no_claims_because=words_of(value_words(parsed.get("no_claims_because"))),
+        languages=value_words(parsed.get("languages")),
+        rest=Answer(tuple(each for each in sections if each.entries), tuple(unsupported), findings.elsewhere(places)),
     )
 
 
@@ -149,16 +149,16 @@ class _ClaimsReader:
             ref for name in entries for ref in refs[name] if ref not in facts_by_ref or not facts_by_ref[ref].supported
         ]
         return Claim(
-            pointer,
-            value_words(claim.get("type")),
-            value_words(claim.get("label")),
-            words_of(value_words(claim.get("support"))),
-            tuple(names.get(ref, ref) for ref in refs["claimants"]),
-            tuple(names.get(ref, ref) for ref in refs["respondents"]),
-            entries["facts_for"],
-            entries["facts_against"],
-            tuple(dict.fromkeys(lost)),
-            self._findings.at(pointer),
+            pointer=pointer,
+            type=value_words(claim.get("type")),
+            label=value_words(claim.get("label")),
+            support=words_of(value_words(claim.get("support"))),
+            claimants=tuple(names.get(ref, ref) for ref in refs["claimants"]),
+            respondents=tuple(names.get(ref, ref) for ref in refs["respondents"]),
+            facts_for=entries["facts_for"],
+            facts_against=entries["facts_against"],
+            lost=tuple(dict.fromkeys(lost)),
+            findings=self._findings.at(pointer),
         )
 
 

@@ -221,7 +221,7 @@ def _people(text: str) -> list[dict[str, Any]]:
     first = next(iter(sentences(text)), None)
     if first is None:
         return []
-    people = [_person("P1", None, "person", "client", first.text)]
+    people = [_person("P1", name=None, kind="person", role="client", quote=first.text)]
     seen: set[str] = set()
     for each in sentences(text):
         for found in _OTHER_SIDE.finditer(each.text):
@@ -229,7 +229,7 @@ def _people(text: str) -> list[dict[str, Any]]:
             if name not in seen and len(seen) < 4:
                 seen.add(name)
                 kind = "person" if "." in name[:4] else "business"
-                people.append(_person(f"P{len(people) + 1}", name, kind, "other_side", each.text))
+                people.append(_person(f"P{len(people) + 1}", name=name, kind=kind, role="other_side", quote=each.text))
     return people
 
 

@@ -118,7 +118,14 @@ class BatchOptions(NamedTuple):
         rules = LineRules(self.files_below or beside, self.trust_lines)
         fields = None if self.known_task is None else self.known_task.fields
         form = "txt" if self.form == "folder" else self.form
-        return Reading(form, self.prompt_template, self.encoding, self.delimiter, rules, fields)
+        return Reading(
+            form=form,
+            template=self.prompt_template,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            rules=rules,
+            fields=fields,
+        )
 
     @property
     def common(self) -> dict[str, Any]:
