@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from complaint_llm.checks.answer_checks import AnswerChecks
 
 
-class GenerationKeys(TypedDict, total=False):
-    """Parameters that shape an answer, by their neutral names; a backend of a config has all but ``logprobs``."""
+class SamplingKeys(TypedDict, total=False):
+    """Parameters that shape an answer, but for ``temperature``, by their neutral names, each defined here alone.
 
-    temperature: Annotated[float, config_key("Sampling temperature. None is preset.", basic=True, minimum=0, maximum=2)]
+    A call takes them, and a backend of a config all but ``logprobs``.
+    """
+
     max_tokens: Annotated[
-        int, config_key("The longest answer, in tokens.", aliases=("max_output_tokens",), basic=True, minimum=1)
+        int | None, config_key("The longest answer, in tokens.", aliases=("max_output_tokens",), basic=True, minimum=1)
     ]
-    top_p: Annotated[float, config_key("Nucleus sampling.", minimum=0, maximum=1)]
-    top_k: Annotated[int, config_key("Sample from the k likeliest tokens.", minimum=1)]
+    top_p: Annotated[float | None, config_key("Nucleus sampling.", minimum=0, maximum=1)]
+    top_k: Annotated[int | None, config_key("Sample from the k likeliest tokens.", minimum=1)]
     stop: Annotated[
-        str | Sequence[str],
+        str | Sequence[str] | None,
         config_key(
             "A text, or several, at which the answer ends.",
             anyOf=[
@@ -36,18 +38,28 @@ class GenerationKeys(TypedDict, total=False):
             ],
         ),
     ]
-    seed: Annotated[int, config_key("Seed for repeatable sampling, where the provider has one.")]
-    frequency_penalty: Annotated[float, config_key("Penalty for frequent tokens.", minimum=-2, maximum=2)]
-    presence_penalty: Annotated[float, config_key("Penalty for tokens that already appeared.", minimum=-2, maximum=2)]
+    seed: Annotated[int | None, config_key("Seed for repeatable sampling, where the provider has one.")]
+    frequency_penalty: Annotated[float | None, config_key("Penalty for frequent tokens.", minimum=-2, maximum=2)]
+    presence_penalty: Annotated[
+        float | None, config_key("Penalty for tokens that already appeared.", minimum=-2, maximum=2)
+    ]
     reasoning_effort: Annotated[
-        str,
+        str | None,
         config_key(
             "How much a reasoning model thinks: none, minimal, low, medium, high, ... as the provider has them.",
             minLength=1,
         ),
     ]
-    thinking_budget: Annotated[int, config_key("Tokens that a reasoning model may think.", minimum=0)]
-    logprobs: bool | int
+    thinking_budget: Annotated[int | None, config_key("Tokens that a reasoning model may think.", minimum=0)]
+    logprobs: bool | None
+
+
+class GenerationKeys(SamplingKeys, total=False):
+    """All parameters that shape an answer."""
+
+    temperature: Annotated[
+        float | None, config_key("Sampling temperature. None is preset.", basic=True, minimum=0, maximum=2)
+    ]
 
 
 GENERATION_KEYS: frozenset[str] = frozenset(GenerationKeys.__annotations__)

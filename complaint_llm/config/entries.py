@@ -11,14 +11,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.config.entry_types import Draft, EntryType, EntryTypes
+from complaint_llm.config.entry_types import EntryDraft, EntryType, EntryTypes
 from complaint_llm.config.environment import Environment, Filled, fill, process_environment
 from complaint_llm.config.parts import (
     MAX_DEPTH,
     NOTHING_LENT,
+    EntryMember,
     LeftOut,
     Lent,
-    Member,
     lent_keys,
     takes_entries,
     undeclared_text,
@@ -141,7 +141,7 @@ class EntryReader:
 
     # -- the steps -----------------------------------------------------------------------------------------------
 
-    def _claim_id(self, draft: Draft, kind: EntryType, site: Site) -> str | None:
+    def _claim_id(self, draft: EntryDraft, kind: EntryType, site: Site) -> str | None:
         """The id that the entry has, or that is made for a member without one; None where it is no text."""
         id = _text_or_none(draft.entry.value.get("id"))
         if site.owner is None:
@@ -171,7 +171,7 @@ class EntryReader:
         inside: list[Problem] = []
         lent = owner.lent
 
-        def read(path: Place, member: Any) -> Member:
+        def read(path: Place, member: Any) -> EntryMember:
             nonlocal lent
             site = Site(
                 place=(*owner.place, *path),

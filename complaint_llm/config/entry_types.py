@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from complaint_llm.backends.base import Backend
 from complaint_llm.backends.options import ALIASES, backend_schema
-from complaint_llm.config.environment import Environment, Filled, fill
+from complaint_llm.config.environment import Environment, Filled, fill, is_secret_name
 from complaint_llm.config.parts import is_backend, takes_entries, with_parts
 from complaint_llm.config.problems import Place, Problem, json_pointer
-from complaint_llm.config.schema import entry_schema
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import PluginError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FREE = {"input": 0, "output": 0}
 
 
-class Draft(NamedTuple):
+class EntryDraft(NamedTuple):
     """An entry by the names that its keys have here, over the presets of its type, not checked yet."""
 
     entry: Filled
@@ -55,7 +55,7 @@ class EntryType(NamedTuple):
             return self.place_here(place[1:])
         return place if new is None else (new, *place[1:])
 
-    def draft(self, written: Filled) -> Draft:
+    def draft(self, written: Filled) -> EntryDraft:
         """The entry as this type has it; of a key that is given twice the first stays."""
         keys: dict[str, Any] = {}
         given: dict[str, Place] = {}
@@ -73,7 +73,7 @@ class EntryType(NamedTuple):
             Problem(place, f'means the same as "{name}", which is given too: keep one of them', at_key=True)
             for place, name in doubles.items()
         )
-        return Draft(entry.over(self.presets), given=given, inline=inline, problems=tuple(found))
+        return EntryDraft(entry.over(self.presets), given=given, inline=inline, problems=tuple(found))
 
     def _cut_members(self, entry: Filled) -> tuple[Filled, Mapping[Place, Any]]:
         if not self.type.parts:
@@ -153,3 +153,65 @@ class EntryTypes:
             renames=renames,
             presets=fill(dict(presets), self._environment),
         )
+
+
+def entry_schema(type: BackendType, common: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a whole BACKENDS entry of this type: the common keys it honours and its own. Raises PluginError."""
+    own = type.own_schema()
+    refused = type.refuses
+    if type.honours is not None:
+        refused |= common["properties"].keys() - type.honours - {"id", "type"}
+    if own is None:
+        takes = Parameters.of(type.factory())
+        own = takes.schema(common["properties"])
+        refused |= takes.refuses(common["properties"])
+    keys = {key: part for key, part in common["properties"].items() if key not in refused}
+    preset = type.presets.keys()
+    required = [*common["required"], *(key for key in own.get("required", ()) if key not in preset)]
+    kept = {word: part for word, part in own.items() if word not in ("properties", "required", "$schema", "title")}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        **kept,
+        "properties": {**keys, **own.get("properties", {})},
+        "required": list(dict.fromkeys(required)),
+    }
+
+
+class Parameters(NamedTuple):
+    """What the class or factory of a type without a schema takes by name.
+
+    ``any`` says that it takes every keyword, ``foreign`` that it is a class which does not derive from Backend: it
+    stands behind a backend of ours, which honours the common keys in its place.
+    """
+
+    names: frozenset[str]
+    required: tuple[str, ...]
+    any: bool
+    foreign: bool
+
+    @classmethod
+    def of(cls, factory: Callable[..., Any]) -> Parameters:
+        """Read from the signature."""
+        import inspect  # cold start: only for types without a schema
+
+        given = inspect.signature(factory).parameters.values()
+        named = [one for one in given if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        return cls(
+            frozenset(one.name for one in named),
+            tuple(one.name for one in named if one.default is one.empty and one.name != "id"),
+            any(one.kind is one.VAR_KEYWORD for one in given),
+            isinstance(factory, type) and not issubclass(factory, Backend),
+        )
+
+    def schema(self, common: Mapping[str, Any]) -> dict[str, Any]:
+        """The schema of its own keys; what a common key may hold is said elsewhere."""
+        own = sorted(self.names - common.keys())
+        parts: dict[str, Any] = {name: {"writeOnly": True} if is_secret_name(name) else {} for name in own}
+        return {"type": "object", "properties": parts, "required": list(self.required)}
+
+    def refuses(self, common: Mapping[str, Any]) -> frozenset[str]:
+        """The common keys that nobody would honour: it neither takes them nor passes them on."""
+        if self.any or self.foreign:
+            return frozenset()
+        return frozenset(common.keys() - self.names - {"id", "type", "optional"})

@@ -30,7 +30,7 @@ class LeftOut(NamedTuple):
     lacks: str
 
 
-Member: TypeAlias = Any
+EntryMember: TypeAlias = Any
 """The id of a declared backend (a str), a BackendEntry, a LeftOut, or a backend that code made itself."""
 
 
@@ -82,7 +82,7 @@ def with_parts(keys: Mapping[str, Any], parts: tuple[str, ...], change: Callable
     return changed
 
 
-def is_entry(part: Member) -> TypeGuard[BackendEntry]:
+def is_entry(part: EntryMember) -> TypeGuard[BackendEntry]:
     """Whether a part is an entry that was written inline."""
     return hasattr(part, "place")
 
@@ -113,7 +113,7 @@ def undeclared_text(id: str, known: Sequence[str]) -> str:
 def as_mapping(entry: BackendEntry) -> dict[str, Any]:
     """An entry as plain mappings, its inline parts too: what it is, without what makes it."""
 
-    def plain(path: Place, part: Member) -> Any:
+    def plain(path: Place, part: EntryMember) -> Any:
         if isinstance(part, LeftOut):
             return {"id": part.id, "type": part.type.name}
         return as_mapping(part) if is_entry(part) else part

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from complaint_llm.config.entries import BackendEntry, Read
-from complaint_llm.config.parts import LeftOut, Member, part_items, undeclared_text, with_parts
+from complaint_llm.config.parts import EntryMember, LeftOut, part_items, undeclared_text, with_parts
 from complaint_llm.config.problems import Place, Problem
 
 
@@ -82,7 +82,7 @@ class Remaining:
             return None
         return f"all of its parts were left out ({', '.join(map(str, reasons))})"
 
-    def _reason(self, part: Member) -> str | None:
+    def _reason(self, part: EntryMember) -> str | None:
         if isinstance(part, LeftOut):
             return f"{part.id}: {part.reason}"
         if isinstance(part, BackendEntry):
@@ -99,7 +99,7 @@ class Remaining:
         keys = with_parts(entry.keys, parts, lambda _, part: self._left_part(part))
         mocks_only = all(self._is_mock(part) for _, part in part_items(keys, parts) if not self._is_gone(part))
 
-        def stays(part: Member) -> bool:
+        def stays(part: EntryMember) -> bool:
             return not self._is_gone(part) or (isinstance(part, LeftOut) and not mocks_only)
 
         lists = [key for key in parts if isinstance(keys.get(key), list)]
@@ -111,7 +111,7 @@ class Remaining:
                 keys[key], *keys[spare] = keys[spare]
         return entry._replace(keys=keys)
 
-    def _left_part(self, part: Member) -> Member:
+    def _left_part(self, part: EntryMember) -> EntryMember:
         if isinstance(part, BackendEntry):
             gone = self._gone(part)
             part = self._without_gone(part) if gone is None else LeftOut(part.id, part.type, gone, "parts")
@@ -119,10 +119,10 @@ class Remaining:
             self.inline[part.id] = part.reason
         return part
 
-    def _is_gone(self, part: Member) -> bool:
+    def _is_gone(self, part: EntryMember) -> bool:
         return isinstance(part, LeftOut) or (isinstance(part, str) and part in self.left_out)
 
-    def _is_mock(self, part: Member) -> bool:
+    def _is_mock(self, part: EntryMember) -> bool:
         entry = self._entries.get(part) if isinstance(part, str) else part
         if not isinstance(entry, BackendEntry):
             return bool(getattr(part, "demo", False))

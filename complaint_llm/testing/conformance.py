@@ -331,8 +331,8 @@ def _raises(kind: type[BackendError], act: Any) -> BackendError:
     return error
 
 
-def _until(what: Any, patience: float = 30.0) -> None:
-    end = time.monotonic() + patience
+def _until(what: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)
