@@ -146,10 +146,8 @@ class PluginHost:
     def offer_names(self, hook: str) -> list[str]:
         """The names that drop-in plugins say that they offer by a hook, and those that loaded plugins do."""
         with self._lock:
-            names: set[str] = set()
-            for drop_in in self._ready_drop_ins():
-                if self._bar_reason(drop_in) is None:
-                    names |= drop_in.provided.of(hook)
+            drop_ins = (each for each in self._ready_drop_ins() if self._bar_reason(each) is None)
+            names = {name for each in drop_ins for name in each.provided.of(hook)}
             for _, provided in self._registry.hook_results(hook):
                 names |= set() if isinstance(provided, PluginError) else provided.keys()
             return sorted(names)
@@ -398,6 +396,3 @@ class PluginHost:
             return record._replace(types=(self._from_entry_point(point).name,))
         except PluginError as error:
             return record._replace(state="error", error=str(error))
-
-
-__all__ = ["PluginHost"]
