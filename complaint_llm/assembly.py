@@ -211,14 +211,14 @@ def evidence_store(
 def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], config: Config | None) -> Provenance:
     """The log in ``store``; records carry the digest of ``config`` without secrets, and the plugins' versions."""
     from complaint_llm.client.provenance import Provenance  # cold start: evidence
-    from complaint_llm.config.parts import described
+    from complaint_llm.config.parts import as_mapping
     from complaint_llm.evidence import ProvenanceLog, config_digest
 
     plugins = {"complaint-llm": __version__}
     digest = None
     if config is not None:
         document: dict[str, Any] = {
-            "BACKENDS": [described(entry) for entry in config.backends],
+            "BACKENDS": [as_mapping(entry) for entry in config.backends],
             "MEDIATOR": dict(config.mediator),
         }
         digest = config_digest(document)

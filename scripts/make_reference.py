@@ -1,4 +1,5 @@
-"""Writes the tables of docs/configuration.md and docs/errors.md: ``python scripts/make_reference.py``.
+"""Writes schemas/backend.schema.json and the tables of docs/configuration.md and docs/errors.md:
+``python scripts/make_reference.py``.
 
 They come from the schemas and the code. A table stands between a comment that names it and ``<!-- end -->``; what is
 between is replaced.
@@ -13,25 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from complaint_llm import exceptions
+from complaint_llm.backends.options import BASIC_KEYS, backend_schema
 from complaint_llm.backends.wire import ANTHROPIC_ERRORS, GOOGLE_ERRORS, OPENAI_CODES, OPENAI_TYPES
 from complaint_llm.backends.wire.status_table import STATUSES
 from complaint_llm.routing.retry_table import TABLE
 
 ROOT = Path(__file__).resolve().parents[1]
+BACKEND_SCHEMA = ROOT / "schemas" / "backend.schema.json"
 DOCUMENTS = (ROOT / "docs" / "configuration.md", ROOT / "docs" / "errors.md")
-FIRST_LINE = (
-    "id",
-    "type",
-    "model",
-    "api_key",
-    "base_url",
-    "temperature",
-    "max_tokens",
-    "timeout",
-    "optional",
-    "rate_limit",
-    "max_retries",
-)
 _BLOCK = re.compile(r"(<!-- (\w+): made by scripts/make_reference\.py -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -80,13 +70,18 @@ def _table(lines: Iterator[str]) -> str:
 
 
 def _first() -> str:
-    properties = _schema("backend")["properties"]
-    return _table(_keys({key: properties[key] for key in FIRST_LINE}))
+    properties = backend_schema()["properties"]
+    return _table(_keys({key: properties[key] for key in BASIC_KEYS}))
 
 
 def _advanced() -> str:
-    properties = _schema("backend")["properties"]
-    return _table(_keys({key: value for key, value in properties.items() if key not in FIRST_LINE}))
+    properties = backend_schema()["properties"]
+    return _table(_keys({key: value for key, value in properties.items() if key not in BASIC_KEYS}))
+
+
+def schema_text() -> str:
+    """The text of ``BACKEND_SCHEMA``: the keys of every backend, for editors that follow a config's ``$schema``."""
+    return json.dumps(backend_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _section(name: str) -> Callable[[], str]:
@@ -144,6 +139,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 
 def main() -> None:
+    BACKEND_SCHEMA.write_text(schema_text(), encoding="utf-8")
     for document in DOCUMENTS:
         document.write_text(filled(document.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.offers import fault_of
-from complaint_llm.backends.type import BackendType
+from complaint_llm.backends.type import BackendType, type_fault
 from complaint_llm.exceptions import PluginError
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def register_backend(name: str, backend: Callable[..., Any], *, schema: Mapping[
     PluginError if the name is taken by another class, or if one of the three cannot be used. Any thread may call it.
     """
     offered = backend_type_of(name, backend, schema)
-    fault = fault_of(offered)
+    fault = type_fault(offered)
     if fault is not None:
         raise PluginError(f"register_backend was given {fault}")
     with _lock:

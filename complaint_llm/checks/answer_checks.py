@@ -81,7 +81,7 @@ def marks_quotes(schema: Any) -> bool:
     return isinstance(schema, list) and any(marks_quotes(part) for part in schema)
 
 
-def told(findings: Sequence[Finding]) -> str:
+def correction_prompt(findings: Sequence[Finding]) -> str:
     """What is said to a model of what was found: places and reasons, nothing of the answer's or the client's words."""
     lines = [f"- {each.pointer or '/'}: {each.message}" for each in findings[:_MOST_TOLD]]
     if len(findings) > _MOST_TOLD:

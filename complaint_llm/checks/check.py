@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from complaint_llm.checks.finding import Finding as Finding
 from complaint_llm.checks.quote_search import SearchableText
 from complaint_llm.checks.quotes import Quote
-from complaint_llm.checks.schema_walk import Place, walk
-
-
-class Finding(NamedTuple):
-    """Something that a check found wrong."""
-
-    check: str
-    pointer: str
-    """The place in the answer, as a JSON pointer."""
-    message: str
-    """What is wrong there, in a sentence that the model and a reader can act on; no text of the client's."""
+from complaint_llm.json_schema.annotations import AnnotatedValue, annotated_values
 
 
 class CheckContext(NamedTuple):
@@ -29,9 +20,9 @@ class CheckContext(NamedTuple):
     quotes: Sequence[Quote]
     """Every string that the schema marks ``"x-quote": true``, looked up."""
 
-    def places(self, parsed: Any) -> Sequence[Place]:
+    def places(self, parsed: Any) -> Sequence[AnnotatedValue]:
         """Every value of the answer with what the schema says of it."""
-        return tuple(walk(parsed, self.schema))
+        return tuple(annotated_values(parsed, self.schema))
 
 
 Check = Callable[[Any, CheckContext], Sequence[Finding]]

@@ -60,10 +60,10 @@ class Fold(NamedTuple):
 
     def source_of(self, place: int) -> tuple[int, int]:
         """Start and end in the source of the character at ``place``."""
-        run = bisect_right(self.run_at, place) - 1
-        begins = self.run_at[run]
-        ends = self.run_at[run + 1] if run + 1 < len(self.run_at) else len(self.text)
-        start, end = self.run_source[run]
+        piece = bisect_right(self.run_at, place) - 1
+        begins = self.run_at[piece]
+        ends = self.run_at[piece + 1] if piece + 1 < len(self.run_at) else len(self.text)
+        start, end = self.run_source[piece]
         if end - start != ends - begins:
             return start, end
         return start + place - begins, start + place - begins + 1
@@ -90,7 +90,7 @@ def fold(text: str) -> Fold:
             pieces.append(piece)
             length += len(piece)
 
-    for at, part, size in _composed(text):
+    for at, part, size in _normalised_parts(text):
         part = part.translate(_ONE_FOR_ONE)
         if size != len(part):
             put(part, at, at + size)
@@ -108,7 +108,13 @@ def fold(text: str) -> Fold:
             else:
                 put(_replacement(found), at + start, at + end)
         put(part[done:], at + done, at + len(part))
-    return Fold("".join(pieces), tuple(run_at), tuple(run_source), tuple(hyphens), tuple(breaks))
+    return Fold(
+        text="".join(pieces),
+        run_at=tuple(run_at),
+        run_source=tuple(run_source),
+        hyphens=tuple(hyphens),
+        breaks=tuple(breaks),
+    )
 
 
 def _replacement(found: re.Match[str]) -> str:
@@ -133,7 +139,7 @@ def _inside(places: tuple[int, ...], start: int, end: int) -> frozenset[int]:
     return frozenset(place - start for place in places[bisect_right(places, start) : bisect_left(places, end)])
 
 
-def _composed(text: str) -> list[tuple[int, str, int]]:
+def _normalised_parts(text: str) -> list[tuple[int, str, int]]:
     """The text in parts (place, part in NFC, its length in the source): whole where it is in NFC already."""
     if unicodedata.is_normalized("NFC", text):
         return [(0, text, len(text))]

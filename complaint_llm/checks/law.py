@@ -38,8 +38,8 @@ def check_no_law(parsed: Any, context: CheckContext) -> Sequence[Finding]:
     material = [" ".join(text.text.casefold().split()) for text in context.texts]
     findings = []
     for place in context.places(parsed):
-        free = isinstance(place.value, str) and not place.marks.get("x-quote") and "enum" not in place.marks
-        if not free or place.marks.get("x-ref"):
+        free = isinstance(place.value, str) and not place.annotations.get("x-quote") and "enum" not in place.annotations
+        if not free or place.annotations.get("x-ref"):
             continue
         for found in _LAW.finditer(place.value):
             named = " ".join(found[0].casefold().split())

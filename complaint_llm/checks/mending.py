@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from complaint_llm.checks.check import Finding
 from complaint_llm.checks.quotes import MARK
-from complaint_llm.checks.schema_walk import Path, json_pointer, walk
+from complaint_llm.json_schema.annotations import annotated_values
+from complaint_llm.json_schema.places import Place, json_pointer
 
 
 def only_mended(first: Any, second: Any, schema: Mapping[str, Any], findings: Sequence[Finding]) -> bool:
@@ -23,7 +24,7 @@ def only_mended(first: Any, second: Any, schema: Mapping[str, Any], findings: Se
 
 
 class _Comparison(NamedTuple):
-    marks: Mapping[str, Mapping[str, Any]]
+    annotations: Mapping[str, Mapping[str, Any]]
     """What the schema says of each place of the first answer, by its pointer."""
     failed: frozenset[str]
     droppable: frozenset[str]
@@ -31,37 +32,37 @@ class _Comparison(NamedTuple):
 
     @classmethod
     def of(cls, first: Any, schema: Mapping[str, Any], findings: Sequence[Finding]) -> _Comparison:
-        marks = {place.pointer: place.marks for place in walk(first, schema)}
+        annotations = {place.pointer: place.annotations for place in annotated_values(first, schema)}
         failed = frozenset(finding.pointer for finding in findings)
         declared = [
             (place.value, json_pointer(place.path[:-1]))
-            for place in walk(first, schema)
-            if place.marks.get("x-ref") == "declares" and isinstance(place.value, str)
+            for place in annotated_values(first, schema)
+            if place.annotations.get("x-ref") == "declares" and isinstance(place.value, str)
         ]
         numbers = frozenset(number for number, entry in declared if _concerns(failed, entry))
-        return cls(marks, failed, numbers)
+        return cls(annotations, failed, numbers)
 
-    def allows(self, first: Any, second: Any, path: Path) -> bool:
+    def allows(self, first: Any, second: Any, path: Place) -> bool:
         """Whether the value at ``path`` may have become ``second``."""
         if isinstance(first, Mapping):
             return isinstance(second, Mapping) and self._object(first, second, path)
         if isinstance(first, (list, tuple)):
             return isinstance(second, (list, tuple)) and self._list(first, second, path)
-        if isinstance(first, str) and isinstance(second, str) and self._said(path).get(MARK) is True:
+        if isinstance(first, str) and isinstance(second, str) and self._annotations_of(path).get(MARK) is True:
             return True
         return type(first) is type(second) and bool(first == second)
 
-    def _object(self, first: Mapping[str, Any], second: Mapping[str, Any], path: Path) -> bool:
+    def _object(self, first: Mapping[str, Any], second: Mapping[str, Any], path: Place) -> bool:
         if first.keys() != second.keys():
             return False
         emptied = any(isinstance(first[key], list) and first[key] and second[key] == [] for key in first)
         return all(
             self.allows(first[key], second[key], (*path, key))
-            or (emptied and first[key] is None and "enum" in self._said((*path, key)))
+            or (emptied and first[key] is None and "enum" in self._annotations_of((*path, key)))
             for key in first
         )
 
-    def _list(self, first: Sequence[Any], second: Sequence[Any], path: Path) -> bool:
+    def _list(self, first: Sequence[Any], second: Sequence[Any], path: Place) -> bool:
         """Whether the entries of ``second`` are those of ``first`` in order, but for ones that may be left out."""
         coming = iter(enumerate(first))
         for entry in second:
@@ -74,23 +75,23 @@ class _Comparison(NamedTuple):
                 return False
         return all(self._may_go(old, (*path, index)) for index, old in coming)
 
-    def _may_go(self, entry: Any, path: Path) -> bool:
+    def _may_go(self, entry: Any, path: Place) -> bool:
         return _concerns(self.failed, json_pointer(path)) or any(
-            number in self.droppable for number in self._named(entry, path)
+            number in self.droppable for number in self._named_references(entry, path)
         )
 
-    def _named(self, entry: Any, path: Path) -> Iterator[str]:
-        if isinstance(entry, str) and self._said(path).get("x-ref") == "names":
+    def _named_references(self, entry: Any, path: Place) -> Iterator[str]:
+        if isinstance(entry, str) and self._annotations_of(path).get("x-ref") == "names":
             yield entry
         elif isinstance(entry, Mapping):
             for key, value in entry.items():
-                yield from self._named(value, (*path, key))
+                yield from self._named_references(value, (*path, key))
         elif isinstance(entry, (list, tuple)):
             for index, value in enumerate(entry):
-                yield from self._named(value, (*path, index))
+                yield from self._named_references(value, (*path, index))
 
-    def _said(self, path: Path) -> Mapping[str, Any]:
-        return self.marks.get(json_pointer(path), {})
+    def _annotations_of(self, path: Place) -> Mapping[str, Any]:
+        return self.annotations.get(json_pointer(path), {})
 
 
 def _concerns(failed: frozenset[str], entry: str) -> bool:

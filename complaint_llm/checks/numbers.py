@@ -21,11 +21,15 @@ def check_numbers(parsed: Any, context: CheckContext) -> Sequence[Finding]:
     quotes = {
         id(place.parent): place.value
         for place in places
-        if place.marks.get("x-quote") is True and isinstance(place.value, str)
+        if place.annotations.get("x-quote") is True and isinstance(place.value, str)
     }
     findings = []
     for place in places:
-        if place.marks.get("x-in-quote") is not True or place.value is None or isinstance(place.value, (bool, Mapping)):
+        if (
+            place.annotations.get("x-in-quote") is not True
+            or place.value is None
+            or isinstance(place.value, (bool, Mapping))
+        ):
             continue
         quote = quotes.get(id(place.parent))
         if quote is None or not holds_number(quote, str(place.value)):

@@ -50,14 +50,14 @@ class SearchableText(NamedTuple):
         cls, text: str, source: str = "prompt", source_kind: str = "prompt", pages: Sequence[int] = ()
     ) -> SearchableText:
         """The text, folded."""
-        return cls(source, text, fold(text), source_kind, tuple(pages))
+        return cls(source=source, text=text, folded=fold(text), source_kind=source_kind, pages=tuple(pages))
 
     def page_of(self, place: int) -> int | None:
         """The page, from 1, of a place in ``text``."""
         return bisect_right(self.pages, place) if self.pages else None
 
 
-class Found(NamedTuple):
+class QuotePlace(NamedTuple):
     """Where a quote stands, or that it does not."""
 
     state: State
@@ -79,21 +79,21 @@ class Found(NamedTuple):
         return self.state in ("verbatim", "normalised")
 
 
-def find_quote(quote: str, texts: Sequence[SearchableText], *, searchable: bool = True) -> Found:
+def find_quote(quote: str, texts: Sequence[SearchableText], *, searchable: bool = True) -> QuotePlace:
     """Where ``quote`` stands in ``texts``; ``searchable`` is false where something without text was shown, too."""
     wanted = quote.strip()
     spans = _all_places(wanted, texts) if wanted else []
     elided = False
     if wanted and not spans:
-        spans = [(text, span) for text in texts if (span := _elided(wanted, text))]
+        spans = [(text, span) for text in texts if (span := _span_with_ellipses(wanted, text))]
         elided = bool(spans)
     if not spans:
-        return Found("not_found" if searchable else "not_searchable")
+        return QuotePlace("not_found" if searchable else "not_searchable")
     text, (start, end) = spans[0]
     weak: Weakness | None = "repeated" if len(spans) > 1 else None
     if count_words(wanted) < FEWEST_WORDS and not any(map(str.isdigit, wanted)):
         weak = "short"
-    return Found(
+    return QuotePlace(
         state="verbatim" if not elided and text.text[start:end] == wanted else "normalised",
         weak=weak,
         source=text.source,
@@ -139,7 +139,7 @@ def _same_hyphens(wanted: Fold, folded: Fold, start: int, end: int) -> bool:
     return (hyphens ^ own_hyphens) <= (breaks | own_breaks)
 
 
-def _elided(quote: str, text: SearchableText) -> tuple[int, int] | None:
+def _span_with_ellipses(quote: str, text: SearchableText) -> tuple[int, int] | None:
     """The span from the first to the last part of a quote with ellipses, if all stand in order on one page."""
     parts = [part for part in _ELLIPSIS.split(quote) if part]
     if len(parts) < 2 or any(count_words(part) < FEWEST_PART_WORDS for part in parts):

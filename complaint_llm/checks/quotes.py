@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from complaint_llm.checks.finding import Finding
 from complaint_llm.checks.quote_search import SearchableText, State, Weakness, find_quote
-from complaint_llm.checks.schema_walk import walk
+from complaint_llm.json_schema.annotations import annotated_values
 
 if TYPE_CHECKING:
-    from complaint_llm.checks.check import CheckContext, Finding
+    from complaint_llm.checks.check import CheckContext
 
 MARK = "x-quote"
 
@@ -48,8 +49,8 @@ def find_quotes(
     """
     known: dict[str, Any] = {}
     quotes = []
-    for place in walk(parsed, schema):
-        if place.marks.get(MARK) is True and isinstance(place.value, str):
+    for place in annotated_values(parsed, schema):
+        if place.annotations.get(MARK) is True and isinstance(place.value, str):
             if place.value not in known:
                 known[place.value] = find_quote(place.value, texts, searchable=searchable)
             quotes.append(Quote(place.value, place.pointer, *known[place.value]))
@@ -74,8 +75,6 @@ def standing_count(quotes: Sequence[Standing]) -> str:
 
 def check_quotes(parsed: Any, context: CheckContext) -> Sequence[Finding]:
     """A finding for each quote that does not stand in the text."""
-    from complaint_llm.checks.check import Finding
-
     return [
         Finding("quotes", quote.pointer, "these words do not stand in the material: copy them letter by letter")
         for quote in context.quotes

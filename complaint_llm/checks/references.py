@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from complaint_llm.checks.check import CheckContext, Finding
-from complaint_llm.checks.schema_walk import json_pointer
+from complaint_llm.json_schema.places import json_pointer
 
 NAME = "references"
 
@@ -23,16 +23,16 @@ def check_references(parsed: Any, context: CheckContext) -> Sequence[Finding]:
     declared: dict[str, str] = {}
     findings = []
     for place in places:
-        if place.marks.get("x-ref") == "declares" and isinstance(place.value, str):
+        if place.annotations.get("x-ref") == "declares" and isinstance(place.value, str):
             if place.value in declared:
                 findings.append(Finding(NAME, place.pointer, "another entry has this number: number each once"))
             else:
                 declared[place.value] = json_pointer(place.path[:-1])
     standing = [quote.pointer for quote in context.quotes if quote.stands]
     for place in places:
-        if place.marks.get("x-ref") == "names" and isinstance(place.value, str) and place.value not in declared:
+        if place.annotations.get("x-ref") == "names" and isinstance(place.value, str) and place.value not in declared:
             findings.append(Finding(NAME, place.pointer, "no entry has this number"))
-        if place.marks.get("x-rests-on") is True and isinstance(place.value, (list, tuple)):
+        if place.annotations.get("x-rests-on") is True and isinstance(place.value, (list, tuple)):
             entries = [declared[ref] for ref in place.value if ref in declared]
             if not any(pointer.startswith(f"{entry}/") for entry in entries for pointer in standing):
                 findings.append(Finding(NAME, place.pointer, "it rests on no entry whose quote stands in the material"))

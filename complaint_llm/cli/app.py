@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "generate": ("complaint_llm.cli.generate:generate", "Ask one prompt and print the answer."),
-    "batch": ("complaint_llm.cli.batch:batch", "Ask many prompts from a file or folder; resumes where it stopped."),
+    "batch": (
+        "complaint_llm.cli.batch.command:batch",
+        "Ask many prompts from a file or folder; resumes where it stopped.",
+    ),
     "embed": ("complaint_llm.cli.embed:embed", "Print the vectors of texts."),
     "check": ("complaint_llm.cli.check:check", "Show which backends are ready and why others are not."),
     "explain": ("complaint_llm.cli.explain:explain", "Show what would be asked, at what price; sends nothing."),
@@ -56,7 +60,7 @@ class App:
     def load_config(self) -> Config:
         """The config that ``-c``, the environment or the working directory names. Raises ConfigError."""
         if self._config is None:
-            from complaint_llm.config import load_config
+            from complaint_llm.config import load_config  # cold start
 
             self._config = load_config(self.config_path)
             if not self.debug:
@@ -65,7 +69,7 @@ class App:
 
     def find_config(self) -> Path | None:
         """The config file's path, None where none is named and none is in the working directory."""
-        from complaint_llm.config.source import find
+        from complaint_llm.config.source import find  # cold start
 
         try:
             return find(self.config_path, os.environ.get("COMPLAINT_LLM_CONFIG"))
@@ -74,8 +78,8 @@ class App:
 
     def open_host(self) -> PluginHost:
         """The plugins of the config, whatever else is wrong in it; without a config those that are installed."""
-        from complaint_llm.config import load_host
-        from complaint_llm.host import PluginHost
+        from complaint_llm.config import load_host  # cold start
+        from complaint_llm.host import PluginHost  # cold start
 
         path = self.find_config()
         return PluginHost() if path is None else load_host(path)
@@ -87,19 +91,19 @@ class App:
 
     def find_task(self, id: str) -> Task:
         """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
-        from complaint_llm.tasks.load import built_in
+        from complaint_llm.tasks.load import built_in  # cold start
 
         return self.load_config().tasks.get(id) or built_in(id)
 
     def open_mediator(self) -> Mediator:
         """A Mediator over that config; the command closes it."""
-        from complaint_llm.mediator import Mediator
+        from complaint_llm.mediator import Mediator  # cold start
 
         return Mediator.from_loaded(self.load_config())
 
     def open_store(self) -> EvidenceStore:
         """The store of evidence that the config names, or that of the working directory without a config."""
-        from complaint_llm.assembly import evidence_store
+        from complaint_llm.assembly import evidence_store  # cold start
 
         if self.find_config() is None:
             return evidence_store(Path(), {})
@@ -119,11 +123,11 @@ class App:
             return {}
         found = host.offer("complaint_llm_batch_executors", scheme)
         # Only where nobody has it are all asked, to name what there is.
-        return host.offered("complaint_llm_batch_executors") if found is None else {scheme: found}
+        return host.all_offers("complaint_llm_batch_executors") if found is None else {scheme: found}
 
     def ask_factory(self) -> Callable[[], Ask]:
         """What another process opens its own Mediator with: the config as it was written, secrets unresolved."""
-        from functools import partial
+        # cold start
 
         from complaint_llm.batch.remote import ConfigText, open_worker_ask
         from complaint_llm.mediator import Mediator
@@ -187,7 +191,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from difflib import get_close_matches
+            from difflib import get_close_matches  # cold start
 
             near = get_close_matches(name, COMMANDS, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(COMMANDS)}"

@@ -125,7 +125,7 @@ def _value(text: str) -> Any:
 
 
 def _nearest(name: str) -> str:
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # cold start
 
     near = get_close_matches(name, sorted(GENERATION_KEYS | CALL_KEYS), 1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from complaint_llm import prices
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.cli.app import App
 from complaint_llm.cli.leaving import Leaving, leaving
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.config.precautions import precautions
+from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.request import Request, as_messages
+from complaint_llm.routing.policies.budget import Budget
 
 if TYPE_CHECKING:
     from complaint_llm.client.group import Member
@@ -29,7 +32,7 @@ TYPICAL_PROMPT = 4000
 """Bytes of an intake of two pages."""
 
 
-class Finding(NamedTuple):
+class CheckedBackend(NamedTuple):
     """One backend's line. ``state`` is ready, left out, broken or unreachable; ``goes_to`` what could leave by it."""
 
     id: str
@@ -78,17 +81,17 @@ def _check_node(mediator: Mediator) -> None:
     """Raise ConfigError where evidence would go to an IPFS node beyond this machine that nobody agreed to."""
     settings = mediator.config.evidence if mediator.config is not None else {}
     if settings.get("ipfs_api"):
-        from complaint_llm.evidence.ipfs.node import IpfsNode
-
         local_only = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
         IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=local_only)
 
 
-def _findings(mediator: Mediator, connect: bool) -> list[Finding]:
+def _findings(mediator: Mediator, connect: bool) -> list[CheckedBackend]:
     config = mediator.config
     if config is None:
         return []
-    findings = [Finding(id, "", "", "left out", reason) for id, reason in config.left_out]
+    findings = [
+        CheckedBackend(id=id, type="", model="", state="left out", note=reason) for id, reason in config.left_out
+    ]
     with ThreadPoolExecutor(8) as pool:
         asked = pool.map(lambda entry: _finding(mediator, entry.id, entry.type.name, connect), config.backends)
         findings += asked
@@ -96,15 +99,21 @@ def _findings(mediator: Mediator, connect: bool) -> list[Finding]:
     return sorted(findings, key=lambda finding: order.get(finding.id, len(order)))
 
 
-def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
+def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBackend:
     try:
         member = mediator.as_member().member(id)
         info = member.model_info()
     except (ComplaintLLMError, TypeError) as error:
-        return Finding(id, type, "", "broken", str(error))
+        return CheckedBackend(id=id, type=type, model="", state="broken", note=str(error))
     if mediator.config is not None and mediator.config.mediator.get("privacy") == "local" and not member.local:
         # Nor is it contacted: an address and a key would leave this machine.
-        return Finding(id, type, info.name, "left out", 'not local: privacy "local" keeps everything on this machine')
+        return CheckedBackend(
+            id=id,
+            type=type,
+            model=info.name,
+            state="left out",
+            note='not local: privacy "local" keeps everything on this machine',
+        )
     note = "; ".join(filter(None, (_retirement(info.retires), *_budgets(member))))
     if not info.name and _needs_model(member):
         note = 'no model: set "model", or name one in each call'
@@ -113,17 +122,19 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> Finding:
     try:
         member.check(CONNECT_SECONDS, connect=connect)
     except ComplaintLLMError as error:
-        return Finding(id, type, info.name, "unreachable" if connect else "broken", str(error))
+        return CheckedBackend(
+            id=id, type=type, model=info.name, state="unreachable" if connect else "broken", note=str(error)
+        )
     private = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
-    return Finding(id, type, info.name, "ready", note, leaving(member, private=private))
+    return CheckedBackend(
+        id=id, type=type, model=info.name, state="ready", note=note, goes_to=leaving(member, private=private)
+    )
 
 
 def _retirement(day: str | None) -> str:
     if day is None:
         return ""
-    from complaint_llm.prices import today
-
-    now = today()
+    now = prices.today()
     if day <= now:
         return f"RETIRED on {day}: choose another model"
     soon = (date.fromisoformat(now) + timedelta(days=ENDS_SOON)).isoformat()
@@ -132,16 +143,11 @@ def _retirement(day: str | None) -> str:
 
 def _needs_model(member: Member) -> bool:
     """Whether a backend cannot be asked as long as no call names a model."""
-    return all(
-        route.client.needs_model and not route.target.options.embedding_model
-        for route in member.leaves()
-    )
+    return all(route.client.needs_model and not route.target.options.embedding_model for route in member.leaves())
 
 
 def _budgets(member: Member) -> list[str]:
     """The state of each budget that holds for a backend, for a prompt of ``TYPICAL_PROMPT`` bytes."""
-    from complaint_llm.routing.policies.budget import Budget
-
     request = Request(as_messages("x" * TYPICAL_PROMPT), Deadline(CONNECT_SECONDS), CancelToken())
     policies = (policy for route in member.leaves() for policy in route.policies)
     states = [policy.state(request) for policy in policies if isinstance(policy, Budget)]

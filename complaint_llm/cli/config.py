@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from complaint_llm.backends.options import backend_schema
 from complaint_llm.cli.app import App
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
+
+_KEYS_OF_BACKENDS = f"Keys of every backend: {', '.join(backend_schema()['properties'])}."
+_KEYS_OF_MEDIATOR = f"Of MEDIATOR: {', '.join(read_schema('config')['properties']['MEDIATOR']['properties'])}."
 
 
 @click.group()
@@ -40,7 +45,7 @@ def show(app: App, where: str | None) -> None:
     write(json.dumps(document if where is None else parts[where], ensure_ascii=False, indent=2))
 
 
-@config.command(context_settings={"ignore_unknown_options": True})
+@config.command(context_settings={"ignore_unknown_options": True}, epilog=_KEYS_OF_BACKENDS)
 @click.argument("id")
 @click.argument("type")
 @click.argument("pairs", nargs=-1, metavar="[KEY VALUE]...")
@@ -54,7 +59,7 @@ def add(app: App, id: str, type: str, pairs: tuple[str, ...], by_id_only: bool) 
     if len(pairs) % 2:
         raise click.UsageError(f"{pairs[-1]!r} has no value: give KEY VALUE pairs")
     keys = {key: _value(text) for key, text in zip(pairs[::2], pairs[1::2], strict=True)}
-    with _changed(app) as loaded:
+    with _config_to_save(app) as loaded:
         loaded.add_backend(id=id, type=type, **keys)
         chosen = loaded.as_written().get("MEDIATOR", {}).get("backends")
         if chosen is not None and not by_id_only:
@@ -69,11 +74,13 @@ def remove(app: App, id: str) -> None:
 
     Example: complaint-llm config remove local
     """
-    with _changed(app) as loaded:
+    with _config_to_save(app) as loaded:
         loaded.remove_backend(id)
 
 
-@config.command("set", context_settings={"ignore_unknown_options": True})
+@config.command(
+    "set", context_settings={"ignore_unknown_options": True}, epilog=f"{_KEYS_OF_BACKENDS} {_KEYS_OF_MEDIATOR}"
+)
 @click.argument("where")
 @click.argument("key")
 @click.argument("value")
@@ -85,12 +92,12 @@ def set_value(app: App, where: str, key: str, value: str) -> None:
 
     Example: complaint-llm config set gpt temperature 0.2
     """
-    with _changed(app) as loaded:
+    with _config_to_save(app) as loaded:
         loaded.set_key(where, key, _value(value))
 
 
 @contextmanager
-def _changed(app: App) -> Iterator[Config]:
+def _config_to_save(app: App) -> Iterator[Config]:
     """The config, saved afterwards; what saving warns of is told in a line each."""
     loaded = app.load_config()
     yield loaded

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from complaint_llm.cli import terminal
 from complaint_llm.cli.evidence_output import (
     deletion_text,
     fail_if,
@@ -23,6 +24,7 @@ from complaint_llm.cli.evidence_output import (
 )
 from complaint_llm.cli.options import OutputFile
 from complaint_llm.cli.terminal import write_bytes
+from complaint_llm.evidence.folder_scan import scan
 from complaint_llm.exceptions import EvidenceError
 
 if TYPE_CHECKING:
@@ -340,11 +342,11 @@ def _outcomes(
     store: EvidenceStore, paths: tuple[str, ...], given: Mapping[str, Any], advance: Callable[[int], object] | None
 ) -> Iterator[tuple[str | Path, dict[str, Any] | EvidenceError]]:
     """What came of each path: standard input, folders, and files, these together."""
-    for kind, run in groupby(paths, _kind):
+    for kind, together in groupby(paths, _kind):
         if kind == "files":
-            yield from store.submit_evidence_files(run, progress=advance, **given)
+            yield from store.submit_evidence_files(together, progress=advance, **given)
             continue
-        for path in run:
+        for path in together:
             if kind == "input":
                 yield path, _from_stdin(store, given)
             else:
@@ -359,10 +361,8 @@ def _kind(path: str) -> str:
 
 def _bytes_in(paths: tuple[str, ...]) -> int:
     """Bytes of all files, for a bar: what cannot be looked at counts nothing."""
-    if not _is_terminal():
+    if not terminal.shows_progress():
         return 0
-    from complaint_llm.evidence.folder_scan import scan
-
     total = 0
     for path in map(Path, paths):
         with suppress(OSError):
@@ -373,12 +373,8 @@ def _bytes_in(paths: tuple[str, ...]) -> int:
 @contextmanager
 def _progress(total: int | None, what: str) -> Iterator[Callable[[int], object] | None]:
     """A bar of bytes on a terminal; None elsewhere, so that nothing is counted for no one."""
-    if not _is_terminal():
+    if not terminal.shows_progress():
         yield None
         return
     with click.progressbar(length=total or 0, label=what, file=sys.stderr, show_pos=False) as bar:
         yield bar.update if total else None
-
-
-def _is_terminal() -> bool:
-    return sys.stderr.isatty()

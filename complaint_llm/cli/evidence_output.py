@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import EvidenceError
 
@@ -21,8 +22,6 @@ def say(text: str, *, err: bool = False) -> None:
 
 def print_records(records: list[dict[str, Any]], as_json: bool) -> None:
     """Print records as a table, or as JSON."""
-    from complaint_llm.cli.table import print_table
-
     if as_json:
         say(json.dumps(records, ensure_ascii=False, indent=2))
         return

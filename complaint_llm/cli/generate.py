@@ -9,7 +9,7 @@ import click
 
 from complaint_llm.cli.app import App
 from complaint_llm.cli.call_options import call_options, call_params, usage_line
-from complaint_llm.cli.options import SECONDS, Finite
+from complaint_llm.cli.options import SECONDS, generation_option
 from complaint_llm.cli.streams import read_piped
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.messages import InferenceOutput
@@ -18,8 +18,8 @@ from complaint_llm.messages import InferenceOutput
 @click.command()
 @click.argument("prompt", required=False)
 @call_options
-@click.option("--max-tokens", type=click.IntRange(1), help="The longest answer, in tokens.")
-@click.option("--temperature", type=Finite(0, 2), help="Sampling temperature.")
+@generation_option("max_tokens")
+@generation_option("temperature")
 @click.option("--timeout", type=SECONDS, help="Seconds for the whole call.")
 @click.option("--stream", is_flag=True, help="Print the answer as it comes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole output as JSON.")
@@ -31,7 +31,7 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
 
     Example: complaint-llm generate --task claims < intake.txt
     """
-    text = joined(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
+    text = join_input(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
     if not text.strip():
         raise click.UsageError("the prompt is empty: nothing was asked")
     params = call_params(given)
@@ -54,7 +54,7 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
             tell(usage_line(output))
 
 
-def joined(piped: str, argument: str) -> str:
+def join_input(piped: str, argument: str) -> str:
     """What was piped in, an empty line, the argument; one alone as it is."""
     return "\n\n".join(part for part in (piped.rstrip("\n"), argument) if part.strip())
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+
+from complaint_llm.json_schema.keys import defined_keys
+from complaint_llm.request import GenerationKeys
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Finite(click.FloatRange):
@@ -53,3 +59,11 @@ def _is_special(path: Path) -> bool:
 
 
 SECONDS = Finite(0, min_open=True)
+
+
+def generation_option(name: str) -> Callable[[_Command], _Command]:
+    """The option for one of ``request.GenerationKeys``, with the bounds and the meaning that are defined there."""
+    rules = defined_keys(GenerationKeys)[name].schema
+    kind = click.IntRange if rules["type"] == "integer" else Finite
+    bounded = kind(min=rules.get("minimum"), max=rules.get("maximum"))
+    return click.option(f"--{name.replace('_', '-')}", type=bounded, help=rules["description"])

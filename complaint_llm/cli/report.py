@@ -11,6 +11,11 @@ import click
 
 from complaint_llm.cli.options import OutputFile
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.exceptions import ConfigError
+from complaint_llm.report import read_items, render_page, write_page
+from complaint_llm.report.agreement import agreement_lines, compare_runs
+from complaint_llm.report.expected import compare_expected, expected_lines, read_expected
+from complaint_llm.tasks.load import BUILT_IN, built_in
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
@@ -59,8 +64,6 @@ def report(
 
     Example: complaint-llm report claims.csv -o page.html
     """
-    from complaint_llm.report import read_items, render_page, write_page
-
     if expect is not None:
         _compare_expected(out, expect, as_json)
     if against is not None:
@@ -76,9 +79,6 @@ def report(
 
 
 def _compare_expected(out: Path, expect: Path, as_json: bool) -> None:
-    from complaint_llm.report import read_items
-    from complaint_llm.report.expected import compare_expected, expected_lines, read_expected
-
     expected = read_expected(expect)
     comparison = compare_expected(read_items(out), expected)
     if as_json:
@@ -89,9 +89,6 @@ def _compare_expected(out: Path, expect: Path, as_json: bool) -> None:
 
 
 def _compare_runs(out: Path, against: Path, as_json: bool) -> None:
-    from complaint_llm.report import read_items
-    from complaint_llm.report.agreement import agreement_lines, compare_runs
-
     agreement = compare_runs(read_items(out), read_items(against))
     if as_json:
         items = [
@@ -110,9 +107,6 @@ def _print(lines: Iterable[str]) -> None:
 
 def _tasks(app: ReadsTasks) -> Mapping[str, Task]:
     """The tasks whose notices a page shows: the package's, and those of the config where there is one."""
-    from complaint_llm.exceptions import ConfigError
-    from complaint_llm.tasks.load import BUILT_IN, built_in
-
     tasks: dict[str, Task] = {id: built_in(id) for id in BUILT_IN}
     if app.find_config() is not None:
         try:

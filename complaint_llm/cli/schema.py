@@ -8,6 +8,7 @@ import click
 
 from complaint_llm.cli.app import App
 from complaint_llm.cli.terminal import write
+from complaint_llm.config import composed_schema
 
 
 @click.command()
@@ -18,6 +19,4 @@ def schema(app: App) -> None:
 
     Example: complaint-llm schema > config.schema.json
     """
-    from complaint_llm.config import composed_schema
-
     write(json.dumps(composed_schema(app.open_host()), ensure_ascii=False, indent=2))

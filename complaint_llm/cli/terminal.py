@@ -6,9 +6,11 @@ control and bidi characters are shown as escapes; into a file or pipe it goes as
 
 from __future__ import annotations
 
+import io
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TextIO
 
 import click
@@ -24,6 +26,17 @@ def write(text: str = "", *, end: str = "\n") -> None:
 def tell(text: str, *, end: str = "\n") -> None:
     """Write what is no result to standard error."""
     _write(sys.stderr, text, end)
+
+
+def tell_if_open(text: str) -> None:
+    """Write a line to standard error. The terminal may be gone: that must cost no answer."""
+    with suppress(OSError):
+        tell(text)
+
+
+def shows_progress() -> bool:
+    """Whether somebody sees a bar on standard error."""
+    return sys.stderr.isatty()
 
 
 def write_bytes(pieces: Iterable[bytes]) -> None:
@@ -48,8 +61,6 @@ def write_cells(text: str, *, bold: bool = False) -> None:
 
 def tell_error(error: click.ClickException) -> None:
     """Write an error of usage to standard error, with its usage line."""
-    import io
-
     shown = io.StringIO()
     error.show(file=shown)
     tell(shown.getvalue(), end="")

@@ -10,11 +10,12 @@ import click
 
 from complaint_llm.cli.evidence import OpensStore
 from complaint_llm.cli.evidence_output import say
+from complaint_llm.evidence import trace
 
 if TYPE_CHECKING:
     from complaint_llm.evidence import Step
 
-MARKS = {"verified": "ok", "digest only": "--", "missing": "MISSING", "damaged": "DAMAGED"}
+STATE_WORDS = {"verified": "ok", "digest only": "--", "missing": "MISSING", "damaged": "DAMAGED"}
 
 
 @click.command()
@@ -35,8 +36,6 @@ def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool
 
     Example: complaint-llm verify bafyrei...
     """
-    from complaint_llm.evidence import trace
-
     with app.open_store() as store:
         tree = trace(store, cid, depth, all_of_it=all_of_it)
     fault = tree.fault
@@ -53,7 +52,7 @@ def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool
 
 
 def _lines(step: Step, first: str, rest: str) -> Iterator[str]:
-    mark = MARKS[step.state]
+    mark = STATE_WORDS[step.state]
     named = step.what if step.cid is None else f"{step.what} {step.cid}"
     yield f"{first}{named}: {mark} {step.detail}".rstrip()
     for place, part in enumerate(step.parts):

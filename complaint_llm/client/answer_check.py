@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from complaint_llm.checks.answer_checks import AnswerChecks, plain, told
+from complaint_llm.checks.answer_checks import AnswerChecks, correction_prompt, plain
 from complaint_llm.checks.mending import only_mended
 from complaint_llm.exceptions import CheckFailedError
 from complaint_llm.messages import InferenceOutput, Message
@@ -31,7 +31,7 @@ def check_answer(given: Request, output: InferenceOutput) -> InferenceOutput:
     if checks.earlier is not None:
         output = _better(checks, checks.earlier, output)
     elif output.findings and output.finish_reason in (None, "stop") and not output.metadata.get("demo"):
-        turns = (Message("assistant", output.content), Message("user", told(output.findings)))
+        turns = (Message("assistant", output.content), Message("user", correction_prompt(output.findings)))
         again = given._replace(messages=(*given.messages, *turns), checks=checks._replace(earlier=output))
         raise ReAsk("checks", again, failure(output), output)
     if output.findings and checks.on_failed == "next":

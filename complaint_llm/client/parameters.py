@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from complaint_llm.messages import ToolLike
+from complaint_llm.request import SamplingKeys
 
 
-class _Parameters(TypedDict, total=False):
+class _Parameters(SamplingKeys, total=False):
     model: str | None
     """Another model than the backend's own."""
     backend: str | None
@@ -22,16 +23,6 @@ class _Parameters(TypedDict, total=False):
     """The id of a task, or ``{"id", "item", "fields"}``."""
     extra_body: Mapping[str, Any] | None
     """Laid over the request's body as it is sent."""
-    max_tokens: int | None
-    top_p: float | None
-    top_k: int | None
-    stop: str | Sequence[str] | None
-    seed: int | None
-    frequency_penalty: float | None
-    presence_penalty: float | None
-    reasoning_effort: str | None
-    thinking_budget: int | None
-    logprobs: bool | None
 
 
 class CallParameters(_Parameters, total=False):

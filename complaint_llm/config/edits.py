@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from complaint_llm.config.problems import Path, pointer
+from complaint_llm.config.problems import Place, json_pointer
 
 
 class Removed:
@@ -18,39 +18,22 @@ REMOVED = Removed()
 class Edit(NamedTuple):
     """The value at ``path`` becomes ``value``, or goes. An index one past the end of a list adds an entry to it."""
 
-    path: Path
+    path: Place
     value: Any
 
     def __repr__(self) -> str:
         # The value may be a key.
-        return f"<Edit of {pointer(self.path)}>"
+        return f"<Edit of {json_pointer(self.path)}>"
 
 
 def edit_document(document: Any, edits: Iterable[Edit]) -> Any:
     """A copy of the document with the edits. Raises KeyError, IndexError or TypeError where a path leads nowhere."""
     for edit in edits:
-        document = _edited(document, edit.path, edit.value)
+        document = _with_value(document, edit.path, edit.value)
     return document
 
 
-def edit_text(text: str, edits: Iterable[Edit], *, yaml: bool) -> str:
-    """The text of a valid file with the edits, everything else as it was. Raises KeyError for a path to nowhere."""
-    for edit in edits:
-        text = _edit_of(yaml)(text, edit.path, edit.value)
-    return text
-
-
-def _edit_of(yaml: bool) -> Callable[[str, Path, Any], str]:
-    if yaml:
-        from complaint_llm.config.yaml_edit import edited_yaml
-
-        return edited_yaml
-    from complaint_llm.config.json_edit import edited_json
-
-    return edited_json
-
-
-def _edited(value: Any, path: Path, new: Any) -> Any:
+def _with_value(value: Any, path: Place, new: Any) -> Any:
     if not path:
         return new
     rest = path[1:]
@@ -68,7 +51,7 @@ def _edited(value: Any, path: Path, new: Any) -> Any:
     if not rest and new is REMOVED:
         del copy[step]
     elif rest:
-        copy[step] = _edited(copy[step] if isinstance(copy, list) or step in copy else {}, rest, new)
+        copy[step] = _with_value(copy[step] if isinstance(copy, list) or step in copy else {}, rest, new)
     else:
         copy[step] = new
     return copy

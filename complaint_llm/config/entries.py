@@ -1,33 +1,34 @@
-"""One entry of BACKENDS after another: from what the file says to the keys that a backend is made of."""
+"""One entry after another, declared or inline: from what the file says to the keys that a backend is made of.
+
+An entry comes with its references filled (``environment.fill``) and goes through these steps, in this order: names,
+members, presets and lent keys, rules, the entries of its members, what it needs to work.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends.options import ALIASES
-from complaint_llm.config import problems
-from complaint_llm.config.environment import Environment, fill, process_environment
+from complaint_llm.config.entry_types import EntryDraft, EntryType, EntryTypes
+from complaint_llm.config.environment import Environment, Filled, fill, process_environment
 from complaint_llm.config.parts import (
     MAX_DEPTH,
     NOTHING_LENT,
+    EntryMember,
     LeftOut,
     Lent,
-    Part,
-    is_backend,
     lent_keys,
     takes_entries,
-    undeclared,
+    undeclared_text,
     with_parts,
 )
-from complaint_llm.config.problems import Problem, nearest
-from complaint_llm.config.readiness import Readiness
-from complaint_llm.config.schema import entry_schema, is_secret
-from complaint_llm.config.validation import Validator
+from complaint_llm.config.problems import Place, Problem, nearest
+from complaint_llm.config.readiness import Lack, Readiness
+from complaint_llm.config.validation import Validator, is_secret
 from complaint_llm.exceptions import PluginError
-from complaint_llm.json_schema.files import read_schema
+from complaint_llm.json_schema.check import Unset
 from complaint_llm.json_schema.problems import kind_of
 from complaint_llm.secrets import Secret
 
@@ -40,14 +41,14 @@ class BackendEntry(NamedTuple):
     """A backend that the config declares and that can be made.
 
     ``keys`` are those of the type's factory but for the id: presets under what the file says, references filled,
-    aliases resolved, secrets as Secret; of a composed type the parts are as ``parts.Part`` says. ``place`` is where it
-    stands in the document: in BACKENDS, or inline in another entry.
+    aliases resolved, secrets as Secret; of a composed type the members are as ``parts.Member`` says. ``place`` is where
+    it stands in the document: in BACKENDS, or inline in another entry.
     """
 
     id: str
     type: BackendType
     keys: Mapping[str, Any]
-    place: problems.Path
+    place: Place
 
 
 class Read(NamedTuple):
@@ -62,39 +63,15 @@ class Read(NamedTuple):
 class Site(NamedTuple):
     """Where an entry stands, and what holds there.
 
-    ``owner`` is the id of the composed entry that it is a part of, None in BACKENDS. ``bare`` says that it is written
+    ``owner`` is the id of the composed entry that it is a member of, None in BACKENDS. ``bare`` says that it is written
     as the name of a type alone.
     """
 
-    here: problems.Path
+    place: Place
     owner: str | None = None
     lent: Lent = NOTHING_LENT
     bare: bool = False
     depth: int = 0
-
-
-class Kind(NamedTuple):
-    """A backend type with what is prepared once for all its entries."""
-
-    type: BackendType
-    validator: Validator
-    paths: frozenset[str]
-    renames: Mapping[str, str]
-    presets: Mapping[str, Any]
-
-    def takes(self, key: str) -> bool:
-        """Whether an entry of this type may have this key."""
-        return key in self.validator.schema["properties"]
-
-    def named(self, path: problems.Path) -> problems.Path:
-        """A path in the file's entry by the names of the keys here."""
-        new = self.renames.get(str(path[0])) if path else None
-        if new == "":
-            return self.named(path[1:])
-        return path if new is None else (new, *path[1:])
-
-
-_FREE = {"input": 0, "output": 0}
 
 
 class EntryReader:
@@ -103,199 +80,153 @@ class EntryReader:
     def __init__(
         self, host: PluginHost, environment: Environment, folder: Path, ids: Collection[str] = frozenset()
     ) -> None:
-        """``ids`` are those of all entries: a part of this name is that backend, not a type."""
-        self._host = host
+        """``ids`` are those of all entries: a member of this name is that backend, not a type."""
+        self.types = EntryTypes(host, environment)
         self._environment = environment
         self._folder = folder
         self._ids = ids
-        self._taken: dict[str, problems.Path] = {}
+        self._taken: dict[str, Place] = {}
         self._readiness = Readiness(environment)
-        self._common = read_schema("backend")
-        self._nameless = Validator({**self._common, "additionalProperties": True})
-        self._kinds: dict[str, Kind | PluginError] = {}
+        self._without_type = Validator({**self.types.common, "additionalProperties": True})
 
-    def read(self, raw: Any, site: Site) -> Read:
+    def read(self, entry: Filled, site: Site) -> Read:
         """The entry at a place of the document. Raises nothing for what a config may contain."""
-        here = site.here
-        if not isinstance(raw, dict):
-            return Read(None, problems=(Problem(here, f"a backend is a mapping with id and type, not {kind_of(raw)}"),))
-        head = {key: raw[key] for key in ("id", "type") if key in raw}
-        filled = fill(head, self._environment)
-        given_id = filled.value.get("id")
-        id = given_id if isinstance(given_id, str) and given_id else None
-        name = filled.value.get("type")
-        if not isinstance(name, str) or not name:
-            return self._without_type(id, raw, site)
-        kind = self.kind(name)
+        if not isinstance(entry.value, dict):
+            given = "" if isinstance(entry.value, Unset) else entry.value
+            text = f"a backend is a mapping with id and type, not {kind_of(given)}"
+            return Read(None, problems=_in_document(entry.problems or [Problem((), text)], site, {}))
+        id = _text_or_none(entry.value.get("id"))
+        name = _text_or_none(entry.value.get("type"))
+        if name is None:
+            return Read(id, problems=self._problems_without_type(entry, site))
+        kind = self.types.find(name)
         if isinstance(kind, PluginError):
-            found = fill(raw, self._environment).problems
-            return Read(id, problems=(Problem((*here, "type"), str(kind)), *_placed(here, found, {})))
-        return self._read(id, site, kind, raw)
+            found = [Problem(("type",), str(kind)), *entry.problems]
+            return Read(id, problems=_in_document(found, site, {}))
+        return self._read_as(kind, entry, site)
 
-    def _without_type(self, id: str | None, raw: dict[str, Any], site: Site) -> Read:
-        filled = fill(raw if site.owner is None else {"id": "part", **raw}, self._environment)
-        found = [*filled.problems, *_unset_problems(filled.unset), *self._nameless.misplaced(filled.secret)]
-        found += self._nameless.problems(filled.value, filled.unknown)
-        return Read(id, problems=tuple(_placed(site.here, found, {})))
+    def _problems_without_type(self, entry: Filled, site: Site) -> tuple[Problem, ...]:
+        if site.owner is not None:
+            entry = entry._replace(value={"id": "part", **entry.value})
+        found = [*entry.problems, *_unset_problems(entry), *self._without_type.read(entry).problems]
+        return _in_document(found, site, {})
 
-    def kind(self, name: str) -> Kind | PluginError:
-        """The type of a name, or why there is none."""
-        known = self._kinds.get(name)
-        if known is None:
-            try:
-                known = self._prepared(self._host.backend_type(name))
-            except PluginError as error:
-                known = error
-            self._kinds[name] = known
-        return known
-
-    def part_keys(self, name: str) -> tuple[str, ...]:
-        """The keys of a type that hold its parts."""
-        kind = self.kind(name)
-        return () if isinstance(kind, PluginError) else kind.type.parts
-
-    def kind_of_entry(self, entry: Mapping[str, Any]) -> Kind:
-        """The type of an entry that was read before. Raises PluginError."""
-        kind = self.kind(fill(entry["type"], self._environment).value)
-        if isinstance(kind, PluginError):
-            raise kind
-        return kind
-
-    def _prepared(self, type: BackendType) -> Kind:
-        schema = entry_schema(type, self._common)
-        own = schema["properties"]
-        renames = {old: new for old, new in ALIASES.items() if old not in own}
-        if "path" not in own:
-            renames["path"] = "model_path" if "model_path" in own else "model"
-        if "parameters" not in own:
-            renames["parameters"] = ""
-        paths = frozenset(key for key, part in own.items() if isinstance(part, dict) and part.get("format") == "path")
-        presets = type.presets
-        if type.demo and "pricing" in own:
-            presets = {"pricing": _FREE, **presets}  # no model, no price: that is known
-        return Kind(type, Validator(schema), paths, renames, presets)
-
-    def _read(self, id: str | None, site: Site, kind: Kind, raw: dict[str, Any]) -> Read:
-        here = site.here
-        named, origins, found = _renamed(raw, kind.renames)
-        places = {key: (*here, *path) for key, path in origins.items()}
-        if site.bare:
-            places = dict.fromkeys(named, here)
-        if site.owner is not None and "id" not in named:
-            id = self._made_up_id(site.owner, kind.type.name)
-            named = {"id": id, **named}
-        if site.owner is not None and id is not None:
-            self._taken.setdefault(id, here)
-        written, inline = _without_inline(named, kind)
-        filled = fill({**kind.presets, **written} if kind.presets else written, self._environment)
-        check = kind.validator
-        lent = {key: value for key, value in site.lent.keys.items() if key not in named and kind.takes(key)}
+    def _read_as(self, kind: EntryType, written: Filled, site: Site) -> Read:
+        draft = kind.draft(written)
+        id = self._claim_id(draft, kind, site)
+        lent = {key: value for key, value in site.lent.keys.items() if key not in draft.given and kind.takes(key)}
+        places = {key: site.place if site.bare else (*site.place, *at) for key, at in draft.given.items()}
         places |= {key: site.lent.places[key] for key in lent}
-        keys = check.convert(check.hide({**filled.value, **lent}), filled.whole)
-        found += filled.problems
-        found += check.misplaced(filled.secret)
-        try:
-            found += (_traced(problem, filled.whole) for problem in check.problems(keys, filled.unknown))
-        except PluginError as error:
-            found.append(Problem(("type",), str(error)))
-        self._name_refused(found, kind)
-        keys, inside = self._with_parts(keys, inline, frozenset((*named, *lent)), kind, site, id, places, found)
-        reason = self._reason(kind.type, keys, filled.unset)
-        if reason is not None and not found and not inside and keys.get("optional") is True and id is not None:
-            return Read(id, left_out=LeftOut(id, kind.type, reason[1], reason[0]))
-        # What an optional backend lacks only leaves it out: of one with other faults, those are the ones to mend.
-        required = keys.get("optional") is not True
-        if required and filled.unset:
-            found += _unset_problems(filled.unset)
-        elif required and reason is not None and reason[0] != "silent":
-            at = ("type",) if reason[0] == "modules" else ()
-            found.append(Problem(at, f'{reason[1]}, or mark the backend "optional": true'))
-        if found or inside or id is None:
-            return Read(id, problems=(*_placed(here, found, places), *inside))
-        return Read(id, BackendEntry(id, kind.type, self._made_of(kind, keys), here))
+        own = {} if id is None else {"id": id}
+        entry = draft.entry._replace(value={**own, **draft.entry.value, **lent})
 
-    def _with_parts(
-        self,
-        keys: dict[str, Any],
-        inline: Mapping[problems.Path, Any],
-        given: frozenset[str],
-        kind: Kind,
-        site: Site,
-        id: str | None,
-        places: Mapping[str, problems.Path],
-        found: Sequence[Problem],
-    ) -> tuple[dict[str, Any], list[Problem]]:
-        """The keys with their parts read, and what is wrong with those."""
-        if not kind.type.parts:
-            return keys, []
-        lent = NOTHING_LENT
-        if kind.type.lends:
-            wrong = {problem.path[0] for problem in found if problem.path}
-            at = {key: places.get(key, (*site.here, key)) for key in given}
-            lent = lent_keys(keys, given - wrong, at)
+        keys, broken = kind.validator.read(entry)
+        found = [*draft.problems, *entry.problems, *self._explain_refused(broken, kind)]
         inside: list[Problem] = []
+        if kind.type.parts:
+            lends = _lent_by(keys, places, found) if kind.type.lends else NOTHING_LENT
+            members = site._replace(owner=id or "backend", lent=lends)
+            keys, inside = self._read_members(keys, draft.inline, kind, members)
 
-        def read(path: problems.Path, part: Any) -> Part:
+        lack = self._lack(kind.type, keys, entry)
+        optional = keys.get("optional") is True
+        if lack is not None and optional and not found and not inside and id is not None:
+            return Read(id, left_out=LeftOut(id, kind.type, lack.reason, lack.kind))
+        # What an optional backend lacks only leaves it out: of one with other faults, those are the ones to mend.
+        if lack is not None and not optional:
+            found += _lack_problems(lack, entry)
+        if found or inside or id is None:
+            return Read(id, problems=(*_in_document(found, site, places), *inside))
+        return Read(id, BackendEntry(id, kind.type, self._made_keys(kind, keys), site.place))
+
+    # -- the steps -----------------------------------------------------------------------------------------------
+
+    def _claim_id(self, draft: EntryDraft, kind: EntryType, site: Site) -> str | None:
+        """The id that the entry has, or that is made for a member without one; None where it is no text."""
+        id = _text_or_none(draft.entry.value.get("id"))
+        if site.owner is None:
+            return id
+        if "id" not in draft.given:
+            names = (f"{site.owner[:150]}/{kind.type.name}" + (f"-{n}" if n > 1 else "") for n in count(1))
+            id = next(name for name in names if name not in self._ids and name not in self._taken)
+        if id is not None:
+            self._taken.setdefault(id, site.place)
+        return id
+
+    def _explain_refused(self, broken: list[Problem], kind: EntryType) -> list[Problem]:
+        """Says of a common key that the type cannot honour just that, instead of calling it unknown."""
+        if not broken:
+            return []
+        refused = self.types.common["properties"].keys() - kind.validator.schema["properties"].keys()
+        text = f"the type {kind.type.name} cannot do this: remove the key"
+        return [
+            problem._replace(text=text) if len(problem.path) == 1 and problem.path[0] in refused else problem
+            for problem in broken
+        ]
+
+    def _read_members(
+        self, keys: dict[str, Any], inline: Mapping[Place, Any], kind: EntryType, owner: Site
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """The keys with their members read, and what is wrong with those. ``owner`` says what holds for them."""
+        inside: list[Problem] = []
+        lent = owner.lent
+
+        def read(path: Place, member: Any) -> EntryMember:
             nonlocal lent
-            mine, lent = lent, lent.but_for_the_first()
-            place = (*site.here, *path)
-            if path in inline and not isinstance(inline[path], dict):
-                return inline[path]
-            if path not in inline and (not isinstance(part, str) or part in self._ids):
-                return part
-            of = Site(place, id or "backend", mine, path not in inline, site.depth + 1)
-            done = self._inline(inline[path], of) if path in inline else self._bare(part, of, kind, path)
+            site = Site(
+                place=(*owner.place, *path),
+                owner=owner.owner,
+                lent=lent,
+                bare=path not in inline,
+                depth=owner.depth + 1,
+            )
+            lent = lent.but_for_the_first()
+            if path in inline:
+                if not isinstance(inline[path], Filled):
+                    return inline[path]
+                done = self._read_inline(inline[path], site)
+            elif not isinstance(member, str) or member in self._ids:
+                return member
+            else:
+                done = self._read_bare(member, site, takes_entries(kind.validator.schema, path))
             inside.extend(done.problems)
             return done.entry or done.left_out
 
         return with_parts(keys, kind.type.parts, read), inside
 
-    def _inline(self, raw: dict[str, Any], site: Site) -> Read:
+    def _read_inline(self, entry: Filled, site: Site) -> Read:
         if site.depth > MAX_DEPTH:
-            return Read(None, problems=(Problem(site.here, f"nested deeper than {MAX_DEPTH}: declare it in BACKENDS"),))
-        done = self.read(raw, site)
+            text = f"nested deeper than {MAX_DEPTH}: declare it in BACKENDS"
+            return Read(None, problems=(Problem(site.place, text),))
+        done = self.read(entry, site)
         id = done.id
-        if "id" in raw and id is not None and (id in self._ids or self._taken.get(id) != site.here):
-            found = Problem((*site.here, "id"), f'the id "{id}" is taken: choose another')
+        if "id" in entry.value and id is not None and (id in self._ids or self._taken.get(id) != site.place):
+            found = Problem((*site.place, "id"), f'the id "{id}" is taken: choose another')
             return done._replace(entry=None, left_out=None, problems=(*done.problems, found))
         return done
 
-    def _bare(self, name: str, site: Site, composed: Kind, path: problems.Path) -> Read:
-        """A part that is no id of BACKENDS: the name of a type, where such a part may be written inline."""
-        if not takes_entries(composed.validator.schema, path):
-            return Read(None, problems=(Problem(site.here, undeclared(name, tuple(self._ids))),))
-        kind = self.kind(name)
-        if not isinstance(kind, PluginError):
-            return self._read(None, site, kind, {"type": name, "optional": True})
-        meant = nearest(name, tuple(self._ids))
-        text = undeclared(name, tuple(self._ids)) if meant else f'no backend "{name}" in BACKENDS; {kind}'
-        return Read(None, problems=(Problem(site.here, text if self._ids else str(kind)),))
+    def _read_bare(self, name: str, site: Site, may_be_inline: bool) -> Read:
+        """A member that is no id of BACKENDS: the name of a type, where such a member may be written inline."""
+        text = undeclared_text(name, tuple(self._ids))
+        kind = self.types.find(name) if may_be_inline else None
+        if isinstance(kind, EntryType):
+            return self._read_as(kind, Filled.of({"type": name, "optional": True}), site)
+        if kind is not None and nearest(name, tuple(self._ids)) is None:
+            text = f'no backend "{name}" in BACKENDS; {kind}' if self._ids else str(kind)
+        return Read(None, problems=(Problem(site.place, text),))
 
-    def _made_up_id(self, owner: str, type: str) -> str:
-        """The id of a part that has none: of its owner and its type, with a number from the second on."""
-        names = (f"{owner[:150]}/{type}" + (f"-{n}" if n > 1 else "") for n in count(1))
-        return next(name for name in names if name not in self._ids and name not in self._taken)
-
-    def _name_refused(self, found: list[Problem], kind: Kind) -> None:
-        """Says of a common key that the type cannot honour just that, instead of calling it unknown."""
-        refused = self._common["properties"].keys() - kind.validator.schema["properties"].keys()
-        text = f"the type {kind.type.name} cannot do this: remove the key"
-        for at, problem in enumerate(found):
-            if len(problem.path) == 1 and problem.path[0] in refused:
-                found[at] = problem._replace(text=text)
-
-    def _reason(
-        self, type: BackendType, keys: Mapping[str, Any], unset: tuple[tuple[problems.Path, str], ...]
-    ) -> tuple[str, str] | None:
-        if unset:
-            names = list(dict.fromkeys(name for _, name in unset))
+    def _lack(self, type: BackendType, keys: Mapping[str, Any], entry: Filled) -> Lack | None:
+        """What the backend needs and does not have here."""
+        if entry.unset:
+            names = list(dict.fromkeys(name for _, name in entry.unset))
             listed = " and ".join(f"${name}" for name in names)
-            return "unset", f"{listed} {'is' if len(names) == 1 else 'are'} not set"
-        return self._readiness.reason(type, keys)
+            return Lack("unset", f"{listed} {'is' if len(names) == 1 else 'are'} not set")
+        return self._readiness.lack(type, keys)
 
-    def _made_of(self, kind: Kind, keys: dict[str, Any]) -> Mapping[str, Any]:
+    def _made_keys(self, kind: EntryType, keys: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The keys of the factory: left out ones from the type's usual variables, paths from the config's folder."""
         made = {key: value for key, value in keys.items() if key not in ("id", "type")}
-        for key, variable in self._usual(kind).items():
+        for key, variable in self._usual_variables(kind).items():
             value = self._environment.get(variable)
             # What the process has set, the backend finds by itself, and may know more about it than that it is a key.
             if key not in made and value is not None and process_environment().get(variable) != value:
@@ -305,7 +236,7 @@ class EntryReader:
                 made[key] = str(self._folder / Path(made[key]).expanduser())
         return made
 
-    def _usual(self, kind: Kind) -> Mapping[str, str]:
+    def _usual_variables(self, kind: EntryType) -> Mapping[str, str]:
         """The variables to fill left out keys from: of several for the key the first that is set."""
         variables = dict(kind.type.variables)
         others = tuple(name for name in kind.type.key_variables if name not in variables.values())
@@ -315,70 +246,48 @@ class EntryReader:
         return variables
 
 
-def _renamed(
-    raw: dict[str, Any], renames: Mapping[str, str]
-) -> tuple[dict[str, Any], dict[str, problems.Path], list[Problem]]:
-    """The entry by the keys' names here, where each renamed key stands in the file, and what is given twice."""
-    if renames.keys().isdisjoint(raw):
-        return raw, {}, []
-    named: dict[str, Any] = {}
-    origins: dict[str, problems.Path] = {}
-    found: list[Problem] = []
-
-    def take(key: str, value: Any, path: problems.Path) -> None:
-        name = renames.get(key) or key
-        if name in named:
-            found.append(
-                Problem(path, f'means the same as "{name}", which is given too: keep one of them', at_key=True)
-            )
-            return
-        named[name] = value
-        if path != (name,):
-            origins[name] = path
-
-    nested = raw.get("parameters") if "parameters" in renames else None
-    for key, value in raw.items():
-        if key != "parameters" or not isinstance(nested, dict):
-            take(key, value, (key,))
-    if isinstance(nested, dict):
-        for key, value in nested.items():
-            take(key, value, ("parameters", key))
-    return named, origins, found
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
-def _traced(problem: Problem, whole: Mapping[problems.Path, str]) -> Problem:
-    variable = whole.get(problem.path)
-    return problem if variable is None else problem._replace(text=f"{problem.text} (it is filled from ${variable})")
+def _lent_by(keys: Mapping[str, Any], places: Mapping[str, Place], found: Iterable[Problem]) -> Lent:
+    """What an entry lends to its members: of the keys that were given, those that nothing is wrong with."""
+    wrong = {problem.path[0] for problem in found if problem.path}
+    return lent_keys(keys, frozenset(places.keys() - wrong), places)
 
 
-def _unset_problems(unset: tuple[tuple[problems.Path, str], ...]) -> list[Problem]:
+def _lack_problems(lack: Lack, entry: Filled) -> list[Problem]:
+    if lack.kind == "unset":
+        return _unset_problems(entry)
+    if lack.kind == "silent":
+        return []
+    at = ("type",) if lack.kind == "modules" else ()
+    return [Problem(at, f'{lack.reason}, or mark the backend "optional": true')]
+
+
+def _unset_problems(entry: Filled) -> list[Problem]:
     return [
         Problem(path, f'${name} is not set: set it, write ${{{name}:-default}}, or mark the backend "optional": true')
-        for path, name in unset
+        for path, name in entry.unset
     ]
 
 
-def _placed(here: problems.Path, found: Any, places: Mapping[str, problems.Path]) -> list[Problem]:
+def _in_document(found: Iterable[Problem], site: Site, places: Mapping[str, Place]) -> tuple[Problem, ...]:
+    """Problems of an entry at their places in the document; ``places`` are those of keys that stand elsewhere."""
     placed = []
     for problem in found:
         first = problem.path[:1]
-        origin = places.get(first[0], (*here, *first)) if first else here
+        origin = places.get(str(first[0]), (*site.place, *first)) if first else site.place
         placed.append(problem._replace(path=(*origin, *problem.path[1:])))
-    return placed
+    return tuple(placed)
 
 
-def _without_inline(named: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Mapping[problems.Path, Any]]:
-    """The entry with a text in the place of each part that stands in it whole, and those parts by their places."""
-    inline: dict[problems.Path, Any] = {}
-
-    def cut(path: problems.Path, part: Any) -> Any:
-        whole = takes_entries(kind.validator.schema, path) if isinstance(part, dict) else is_backend(part)
-        if not whole:
-            return part
-        inline[path] = part
-        return problems.pointer(path)
-
-    return (with_parts(named, kind.type.parts, cut), inline) if kind.type.parts else (named, inline)
+def read_entries(host: PluginHost, environment: Environment, folder: Path, entries: Iterable[Any]) -> list[Read]:
+    """What came of each entry of BACKENDS, as it stands in the document; every value is filled once."""
+    filled = [fill(entry, environment) for entry in entries]
+    ids = (entry.value.get("id") for entry in filled if isinstance(entry.value, dict))
+    reader = EntryReader(host, environment, folder, frozenset(id for id in ids if isinstance(id, str)))
+    return [reader.read(entry, Site(("BACKENDS", index))) for index, entry in enumerate(filled)]
 
 
-__all__ = ["BackendEntry", "EntryReader", "Kind", "Read", "Site"]
+__all__ = ["BackendEntry", "EntryReader", "Read", "Site", "read_entries"]

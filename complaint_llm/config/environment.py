@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.config.problems import Path as DocumentPath
-from complaint_llm.config.problems import Problem
+from complaint_llm.config.problems import Place, Problem
 from complaint_llm.json_schema.check import UNSET
-from complaint_llm.json_schema.problems import NOT_FINITE
+from complaint_llm.json_schema.problems import NOT_FINITE, not_finite
 from complaint_llm.secrets import Secret
 
 _REFERENCE = re.compile(
@@ -52,7 +51,7 @@ def with_dotenv(environment: Environment, folder: Path) -> Environment | str:
     file = folder / ".env"
     if not file.is_file():
         return environment
-    from dotenv import dotenv_values
+    from dotenv import dotenv_values  # cold start
 
     try:
         read = dotenv_values(file, encoding="utf-8")
@@ -89,37 +88,88 @@ class Filled(NamedTuple):
     """A tree whose references are replaced, and what was seen on the way (paths from where the walk began)."""
 
     value: Any
-    unset: tuple[tuple[DocumentPath, str], ...]
-    whole: Mapping[DocumentPath, str]
+    unset: tuple[tuple[Place, str], ...]
+    by_reference: Mapping[Place, str]
     """Strings that are one whole reference, and the variable."""
-    secret: Mapping[DocumentPath, str]
+    by_secret: Mapping[Place, str]
     """Strings that are secrets because of this variable."""
     problems: tuple[Problem, ...]
 
+    @classmethod
+    def of(cls, value: Any) -> Filled:
+        """A tree in which a dollar sign is no reference."""
+        return cls(value, unset=(), by_reference={}, by_secret={}, problems=tuple(not_finite(value)))
+
     @property
-    def unknown(self) -> frozenset[DocumentPath]:
+    def unknown(self) -> frozenset[Place]:
         """Where UNSET stands: nothing more can be said of these."""
         return frozenset((*(path for path, _ in self.unset), *(problem.path for problem in self.problems)))
 
+    def below(self, place: Place) -> Filled:
+        """The tree at a place of this one, with its paths from there."""
+        value = self.value
+        for step in place:
+            value = value[step]
+        size = len(place)
+        return self.move(lambda path: path[size:] if path[:size] == place else None)._replace(value=value)
 
-def fill(tree: Any, environment: Environment, at: DocumentPath = ()) -> Filled:
+    def without(self, places: Iterable[Place]) -> Filled:
+        """What was seen outside of these places; the tree itself stays as it is."""
+        left_out = tuple(places)
+        if not left_out:
+            return self
+        return self.move(lambda path: None if any(path[: len(place)] == place for place in left_out) else path)
+
+    def over(self, under: Filled) -> Filled:
+        """A mapping with the keys of another where it has none of its own."""
+        if not under.value:
+            return self
+        beneath = under.without((key,) for key in self.value)
+        return Filled(
+            {**under.value, **self.value},
+            unset=beneath.unset + self.unset,
+            by_reference={**beneath.by_reference, **self.by_reference},
+            by_secret={**beneath.by_secret, **self.by_secret},
+            problems=beneath.problems + self.problems,
+        )
+
+    def move(self, move: Callable[[Place], Place | None]) -> Filled:
+        """What was seen at other paths: those that ``move`` gives for them, or nowhere where it gives None."""
+        return Filled(
+            self.value,
+            unset=tuple((new, name) for path, name in self.unset if (new := move(path)) is not None),
+            by_reference={new: name for path, name in self.by_reference.items() if (new := move(path)) is not None},
+            by_secret={new: name for path, name in self.by_secret.items() if (new := move(path)) is not None},
+            problems=tuple(
+                problem._replace(path=new) for problem in self.problems if (new := move(problem.path)) is not None
+            ),
+        )
+
+
+def fill(tree: Any, environment: Environment) -> Filled:
     """Replace ``$NAME``, ``${NAME}``, ``$<NAME>``, ``${NAME:-default}`` and ``$$`` in every string of a tree."""
     walk = _Walk(environment)
-    value = walk.visit(tree, at)
-    return Filled(value, tuple(walk.unset), walk.whole, walk.secret, tuple(walk.problems))
+    value = walk.visit(tree, ())
+    return Filled(
+        value,
+        unset=tuple(walk.unset),
+        by_reference=walk.by_reference,
+        by_secret=walk.by_secret,
+        problems=tuple(walk.problems),
+    )
 
 
 class _Walk:
-    __slots__ = ("_environment", "problems", "secret", "unset", "whole")
+    __slots__ = ("_environment", "by_reference", "by_secret", "problems", "unset")
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self.unset: list[tuple[DocumentPath, str]] = []
-        self.whole: dict[DocumentPath, str] = {}
-        self.secret: dict[DocumentPath, str] = {}
+        self.unset: list[tuple[Place, str]] = []
+        self.by_reference: dict[Place, str] = {}
+        self.by_secret: dict[Place, str] = {}
         self.problems: list[Problem] = []
 
-    def visit(self, value: Any, path: DocumentPath) -> Any:
+    def visit(self, value: Any, path: Place) -> Any:
         if isinstance(value, str):
             return self._text(value, path) if "$" in value else value
         if isinstance(value, dict):
@@ -131,11 +181,11 @@ class _Walk:
             return UNSET
         return value
 
-    def _text(self, text: str, path: DocumentPath) -> Any:
+    def _text(self, text: str, path: Place) -> Any:
         broken: list[str] = []
         unset: list[str] = []
 
-        def replaced(match: re.Match[str]) -> str:
+        def value_of(match: re.Match[str]) -> str:
             if match["dollar"]:
                 return "$"
             if match["broken"]:
@@ -149,10 +199,10 @@ class _Walk:
                 unset.append(name)
                 return ""
             if is_secret_name(name):
-                self.secret[path] = name
+                self.by_secret[path] = name
             return value
 
-        filled = Secret(_REFERENCE.sub(replaced, text))
+        filled = Secret(_REFERENCE.sub(value_of, text))
         if broken:
             close = "}" if broken[0] == "{" else ">"
             self.problems.append(
@@ -162,10 +212,10 @@ class _Walk:
         if unset:
             self.unset.extend((path, name) for name in unset)
             return UNSET
-        whole = _REFERENCE.fullmatch(text)
-        if whole is not None and not whole["dollar"]:
-            self.whole[path] = whole["bare"] or whole["braced"] or whole["angled"]
-        return Secret(filled.reveal(), self.whole.get(path)) if path in self.secret else filled.reveal()
+        reference = _REFERENCE.fullmatch(text)
+        if reference is not None and not reference["dollar"]:
+            self.by_reference[path] = reference["bare"] or reference["braced"] or reference["angled"]
+        return Secret(filled.reveal(), self.by_reference.get(path)) if path in self.by_secret else filled.reveal()
 
 
 def process_environment() -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from complaint_llm.config.edits import REMOVED
-from complaint_llm.config.problems import Path
+from complaint_llm.config.problems import Place
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
@@ -31,9 +31,9 @@ class _Child(NamedTuple):
     node: _Node
 
 
-def edited_json(text: str, path: Path, value: Any) -> str:
+def edit_json(text: str, path: Place, value: Any) -> str:
     """The valid JSON ``text`` with ``value`` at ``path``, or without it. Raises KeyError for a path to nowhere."""
-    node, missing = _parsed(text), list(path)
+    node, missing = _parse(text), list(path)
     while missing:
         child = node.child(missing[0])
         if child is None:
@@ -45,13 +45,13 @@ def edited_json(text: str, path: Path, value: Any) -> str:
     if value is REMOVED or (text[node.start] not in "{[" and missing):
         raise KeyError(path)
     if not missing:
-        return text[: node.start] + _written(value, text, node.start) + text[node.end :]
+        return text[: node.start] + _json_at(value, text, node.start) + text[node.end :]
     for step in reversed(missing[1:]):
         value = {step: value}
     return _with(text, node, missing[0], value)
 
 
-def _parsed(text: str) -> _Node:
+def _parse(text: str) -> _Node:
     pieces = [(found[0], found.start(), found.end()) for found in _PIECE.finditer(text)]
     node, _ = _value(pieces, 0)
     return node
@@ -90,7 +90,7 @@ def _with(text: str, parent: _Node, key: str | int, value: Any) -> str:
     if len(parent.children) > 1 and (between := text[parent.children[-2].node.end : last.start]).strip() == ",":
         gap = between.partition(",")[2]
     compact = "\n" not in text[last.node.start : last.node.end] and text[last.node.start] in "{["
-    written = _written(value, text, last.start, compact=compact or "\n" not in gap)
+    written = _json_at(value, text, last.start, compact=compact or "\n" not in gap)
     return f"{text[: last.node.end]},{gap}{name}{written}{text[last.node.end :]}"
 
 
@@ -103,7 +103,7 @@ def _without(text: str, parent: _Node, child: _Child) -> str:
     return text[: parent.start + 1] + text[parent.end - 1 :]
 
 
-def _written(value: Any, text: str, at: int, *, compact: bool = False) -> str:
+def _json_at(value: Any, text: str, at: int, *, compact: bool = False) -> str:
     if compact:
         return json.dumps(value, ensure_ascii=False)
     return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", f"\n{_indent_of(text, at)}")

@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any
 
-from complaint_llm.config.problems import Fault, Path
+from complaint_llm.config.problems import Place, TextFault
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _TOO_DEEP = "nested too deeply: a config has no more than a few levels"
 
 
-def parse(text: str) -> Any | Fault:
+def parse(text: str) -> Any | TextFault:
     """The document, or the fault of the text. A value, not an exception: a decoder's error holds the whole text, and
     with it the keys that someone wrote into it."""
     repeated: list[bool] = []
@@ -31,33 +31,33 @@ def parse(text: str) -> Any | Fault:
         at = error.pos + 1 if error.msg.startswith("Illegal trailing comma") else error.pos
         return _fault(text, at, error.msg)
     except RecursionError:
-        return Fault(1, 1, _TOO_DEEP)
+        return TextFault(1, 1, _TOO_DEEP)
     except ValueError:  # the interpreter's limit on the digits of a number
         found = re.search(r"\d{4000,}", text)
-        return Fault(
+        return TextFault(
             *_line_column(text, found.start() if found else 0), "a number with thousands of digits: shorten it"
         )
     if constants:
         at = next(m.start() for m in _PIECE.finditer(text) if m.group() in {"NaN", "Infinity", "-Infinity"})
-        return Fault(*_line_column(text, at), f"{constants[0]} is no JSON: write a number or leave the key out")
+        return TextFault(*_line_column(text, at), f"{constants[0]} is no JSON: write a number or leave the key out")
     if repeated:
-        return _repeated(text)
+        return _repetition(text)
     return document
 
 
-def places(text: str) -> dict[Path, tuple[tuple[int, int], tuple[int, int]]]:
+def places(text: str) -> dict[Place, tuple[tuple[int, int], tuple[int, int]]]:
     """For each value its place and the place of its key, (line, column) from 1. The text must be valid JSON."""
     return _scan(text)[0]
 
 
-def _repeated(text: str) -> Fault:
+def _repetition(text: str) -> TextFault:
     _, (name, first, again) = _scan(text)
     line, column = again
-    return Fault(line, column, f"the key {name!r} is here twice (first in line {first[0]}): keep one of them")
+    return TextFault(line, column, f"the key {name!r} is here twice (first in line {first[0]}): keep one of them")
 
 
-def _scan(text: str) -> tuple[dict[Path, Any], tuple[str, tuple[int, int], tuple[int, int]]]:
-    found: dict[Path, Any] = {}
+def _scan(text: str) -> tuple[dict[Place, Any], tuple[str, tuple[int, int], tuple[int, int]]]:
+    found: dict[Place, Any] = {}
     repeated: tuple[str, tuple[int, int], tuple[int, int]] = ("", (1, 1), (1, 1))
     path: list[str | int] = []
     kinds: list[str] = []
@@ -100,13 +100,13 @@ def _scan(text: str) -> tuple[dict[Path, Any], tuple[str, tuple[int, int], tuple
     return found, repeated
 
 
-def _fault(text: str, at: int, message: str) -> Fault:
+def _fault(text: str, at: int, message: str) -> TextFault:
     if not message.startswith(("Invalid control", "Unterminated")):
         at += len(text[at:]) - len(text[at:].lstrip())
     rest = text[at:]
     before = text[:at].rstrip()
     if not text.strip():
-        return Fault(1, 1, "the file is empty: a config needs at least BACKENDS")
+        return TextFault(1, 1, "the file is empty: a config needs at least BACKENDS")
     if message.startswith(("Invalid control", "Unterminated")):
         end = text.find("\n", at)
         if message.startswith("Unterminated") and end < 0:
@@ -134,7 +134,7 @@ def _fault(text: str, at: int, message: str) -> Fault:
         what = f"a {'comma or a closing bracket' if sign == ',' else 'colon'} is missing before this"
     else:
         what = "no value in JSON: a text needs double quotes; otherwise a number, true, false, null, [ or {"
-    return Fault(*_line_column(text, at), f"not valid JSON: {what}")
+    return TextFault(*_line_column(text, at), f"not valid JSON: {what}")
 
 
 def _line_column(text: str, at: int) -> tuple[int, int]:

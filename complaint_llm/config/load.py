@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config import references
-from complaint_llm.config.entries import EntryReader, Site
+from complaint_llm.config.entries import read_entries
 from complaint_llm.config.environment import Environment, fill, process_environment, with_dotenv
 from complaint_llm.config.model import Config
 from complaint_llm.config.problems import Problem, nearest
 from complaint_llm.config.source import Source, find, read
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import ConfigError, PluginError
+from complaint_llm.host import PluginHost, unknown_plugin
 from complaint_llm.json_schema.files import read_schema
+from complaint_llm.routing.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from complaint_llm.checks.check import Check
-    from complaint_llm.host import PluginHost
     from complaint_llm.tasks.task import Task
 
 
@@ -52,7 +53,7 @@ def load_host(path: Path, *, environ: Mapping[str, str] | None = None) -> Plugin
 
 
 def _host_alone(path: Path, environment: Environment) -> PluginHost | list[str]:
-    opened = _opened(path, environment)
+    opened = _open(path, environment)
     if isinstance(opened, list):
         return opened
     source, widened = opened
@@ -68,14 +69,14 @@ def _host_alone(path: Path, environment: Environment) -> PluginHost | list[str]:
 
 def load(path: Path, environment: Environment, host: PluginHost | None) -> Config | list[str]:
     """The config, or a line for each fault."""
-    opened = _opened(path, environment)
+    opened = _open(path, environment)
     if isinstance(opened, list):
         return opened
     source, widened = opened
-    return assemble(source, source.document, widened, host, source.lines)
+    return assemble(source, document=source.document, environment=widened, host=host, describe=source.lines)
 
 
-def _opened(path: Path, environment: Environment) -> tuple[Source, Environment] | list[str]:
+def _open(path: Path, environment: Environment) -> tuple[Source, Environment] | list[str]:
     """The file, and the environment with what a ``.env`` beside it adds."""
     source = read(path)
     if not isinstance(source, Source):
@@ -99,9 +100,7 @@ def assemble(
     except PluginError as error:
         return describe([Problem(("PLUGINS",), str(error)), *found])
     listed = document.get("BACKENDS")
-    raws: list[Any] = listed if isinstance(listed, list) else []
-    reader = EntryReader(chosen, environment, folder, _ids(raws, environment))
-    reads = [reader.read(raw, Site(("BACKENDS", index))) for index, raw in enumerate(raws)]
+    reads = read_entries(chosen, environment, folder, listed if isinstance(listed, list) else ())
     found += [problem for one in reads for problem in one.problems]
     found += references.check_ids(reads)
     order = tuple(one.id for one in reads if one.id is not None)
@@ -129,13 +128,8 @@ def assemble(
         tasks=tasks,
         checks=checks,
         log=sections.get("LOG", {}),
+        assemble=assemble,
     )
-
-
-def _ids(entries: list[Any], environment: Environment) -> frozenset[str]:
-    """The ids that the entries of BACKENDS have."""
-    given = (fill(entry.get("id"), environment).value for entry in entries if isinstance(entry, dict))
-    return frozenset(id for id in given if isinstance(id, str))
 
 
 def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[list[Problem], dict[str, Any]]:
@@ -147,12 +141,12 @@ def _sections(document: Mapping[str, Any], environment: Environment) -> tuple[li
     if "TASKS" in ours:
         ours["TASKS"] = _without_schemas(ours["TASKS"])
     filled = fill(ours, environment)
-    sections = validator.convert(validator.hide(filled.value), filled.whole)
-    found = [*filled.problems, *validator.misplaced(filled.secret)]
+    checked = validator.read(filled._replace(value={**document, **filled.value}))
+    sections = {key: value for key, value in checked.value.items() if key in ours}
+    found = [*filled.problems, *checked.problems]
     found += [
         Problem(path, f"${name} is not set: set it, or write ${{{name}:-default}}") for path, name in filled.unset
     ]
-    found += validator.problems({**document, **sections}, filled.unknown)
     tasks = sections.get("TASKS")
     if isinstance(tasks, list) and not any(problem.path[:1] == ("TASKS",) for problem in found):
         sections["TASKS"] = _schemas_back(tasks, document["TASKS"])
@@ -181,8 +175,8 @@ def _tasks(
     entries: Any, folder: Path, host: PluginHost, found: list[Problem]
 ) -> tuple[Mapping[str, Task], Mapping[str, Check]]:
     """The tasks, and all checks by name, those of plugins too."""
-    from complaint_llm.checks.answer_checks import BUILT_IN, SCHEMA
-    from complaint_llm.tasks.load import load_tasks
+    from complaint_llm.checks.answer_checks import BUILT_IN, SCHEMA  # cold start: regex
+    from complaint_llm.tasks.load import load_tasks  # cold start: as the checks
 
     if not entries:
         return {}, BUILT_IN
@@ -205,8 +199,6 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
     """What is wrong with MEDIATOR.strategy; the schema cannot know what plugins offer."""
     if name == "fallback" or not isinstance(name, str) or not name:
         return []
-    from complaint_llm.routing.strategies import STRATEGIES
-
     if name in STRATEGIES:
         return []
     at = ("MEDIATOR", "strategy")
@@ -215,7 +207,7 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
             return []
     except PluginError as error:
         return [Problem(at, str(error))]
-    known = sorted({*STRATEGIES, *host.offered_names("complaint_llm_strategies")})
+    known = sorted({*STRATEGIES, *host.offer_names("complaint_llm_strategies")})
     meant = nearest(name, known)
     hint = f'; did you mean "{meant}"?' if meant else ""
     return [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
@@ -225,8 +217,6 @@ _FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS")
 
 
 def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:
-    from complaint_llm.host import PluginHost, unknown_plugin
-
     if not said or any(problem.path[:1] == ("PLUGINS",) for problem in found):
         return given or PluginHost()
     written = said.get("paths", ())
@@ -235,7 +225,7 @@ def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem
         if not path.is_dir():
             text = f"no folder {written[index]}: make it, or remove it here"
             found.append(Problem(("PLUGINS", "paths", index), text))
-    host = (given or PluginHost()).extended(
+    host = (given or PluginHost()).with_plugins(
         paths=[path for path in paths if path.is_dir()],
         enable=said.get("enable", ()),
         block=said.get("block", ()),

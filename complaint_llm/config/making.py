@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
+from complaint_llm.backends.foreign import adapt
 from complaint_llm.backends.options import COMMON_KEYS, read_options
 from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.client.route import Route
 from complaint_llm.client.target import LeftOutTarget
-from complaint_llm.config.parts import LeftOut, Part, is_entry, with_parts
-from complaint_llm.config.schema import Parameters
+from complaint_llm.config.entry_types import Parameters
+from complaint_llm.config.parts import EntryMember, LeftOut, is_entry, with_parts
 from complaint_llm.exceptions import AuthenticationError, BackendError
 from complaint_llm.secrets import Secret
 
@@ -40,12 +41,10 @@ def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:
         given: Any = factory(**taken)
     else:
         given = factory(**{key: value.reveal() if isinstance(value, Secret) else value for key, value in taken.items()})
-    from complaint_llm.backends.foreign import adapt
-
     return adapt(given, **{key: value for key, value in keys.items() if key in COMMON_KEYS})
 
 
-def make_part(part: Part) -> Any:
+def make_part(part: EntryMember) -> Any:
     """A part that is written inline, as a backend; one that was left out answers every attempt with the reason."""
     if isinstance(part, LeftOut):
         return route_to_left_out(part)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config.edits import REMOVED, Edit, edit_document
-from complaint_llm.config.entries import BackendEntry, EntryReader
-from complaint_llm.config.problems import Path, Problem, pointer
+from complaint_llm.config.embedding import declared_space
+from complaint_llm.config.entries import BackendEntry
+from complaint_llm.config.entry_types import EntryTypes
+from complaint_llm.config.making import make
+from complaint_llm.config.parts import entries_within, undeclared_text
+from complaint_llm.config.problems import Place, Problem, json_pointer
+from complaint_llm.config.saving import SavedConfig, as_document, render, without_secrets, write, written_out
 from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.request import EMPTY
@@ -33,12 +38,14 @@ class Config:
     ids in the order of the file. ``mediator``, ``evidence`` and ``log`` hold what their sections say (paths are
     absolute, times in seconds, money in US dollars), ``application`` is handed over as it was written. ``host`` knows
     the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read;
-    ``add_backend`` and ``save`` are for one thread at a time.
+    ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed document.
     """
 
     __slots__ = (
+        "_assemble",
         "_document",
         "_edits",
+        "_entries",
         "_environment",
         "_on_disk",
         "_source",
@@ -70,9 +77,11 @@ class Config:
         log: Mapping[str, Any],
         tasks: Mapping[str, Task] = EMPTY,
         checks: Mapping[str, Check] = EMPTY,
+        assemble: Callable[..., Config | list[str]],
     ) -> None:
         self.path = source.path
         self.backends = backends
+        self._entries = {entry.id: entry for entry in (*backends, *entries_within(backends))}
         self.left_out = left_out
         self.order = order
         self.mediator: Mapping[str, Any] = MappingProxyType(dict(mediator))
@@ -85,6 +94,7 @@ class Config:
         self._source = source
         self._document = document
         self._environment = environment
+        self._assemble = assemble
         self._edits: tuple[Edit, ...] = ()
         self._on_disk = text_digest(source.text)
 
@@ -94,28 +104,21 @@ class Config:
     def entry(self, id: str) -> BackendEntry:
         """The backend of this id, declared or inline. Raises ConfigError if it was left out (with the reason) or is not
         there."""
-        from complaint_llm.config.parts import entries_within, undeclared
-
-        for entry in (*self.backends, *entries_within(self.backends)):
-            if entry.id == id:
-                return entry
-
+        entry = self._entries.get(id)
+        if entry is not None:
+            return entry
         reason = dict(self.left_out).get(id)
-        said = undeclared(id, self.order) if reason is None else f'the backend "{id}" was left out: {reason}'
-        raise ConfigError(f"{self.path}: {said}")
+        text = undeclared_text(id, self.order) if reason is None else f'the backend "{id}" was left out: {reason}'
+        raise ConfigError(f"{self.path}: {text}")
 
     def embedding_space(self) -> DeclaredSpace | None:
         """The embedding model that the Mediator's backends declare first, left out or not; see ``config.embedding``."""
-        from complaint_llm.config.embedding import declared_space
-
         named = self.mediator.get("backends") or self.order
         return declared_space(self._document["BACKENDS"], named, self._environment, self.host)
 
     def make_backend(self, id: str, parts: Mapping[str, Any] | None = None) -> Backend:
         """A new backend of this id, which the caller closes; ``parts`` replaces the ids that a composed type names by
         backends. Raises ConfigError, PluginError, or what the type's class raises."""
-        from complaint_llm.config.making import make
-
         return make(self.entry(id), parts or {})
 
     def add_backend(self, *, id: str, type: str, **keys: Any) -> None:
@@ -123,8 +126,6 @@ class Config:
 
         Raises ConfigError, and then nothing is changed.
         """
-        from complaint_llm.config.saving import as_document
-
         place = ("BACKENDS", len(self._document["BACKENDS"]))
         edit = Edit(place, as_document({"id": id, "type": type, **keys}))
         # What was given may hold a key: it must not stand in the frame of an error.
@@ -142,16 +143,14 @@ class Config:
 
         ``None`` takes the key out. Raises ConfigError, and then nothing is changed.
         """
-        from complaint_llm.config.saving import as_document
-
         section = where.isupper() and where not in self.order
-        base: Path = (where,) if section else ("BACKENDS", self._place_of(where))
+        base: Place = (where,) if section else ("BACKENDS", self._place_of(where))
         path = (*base, *key.split("."))
         self.change(Edit(path, REMOVED if value is None else as_document(value)), called="set_key")
 
     def change(self, *edits: Edit, called: str = "change") -> None:
         """Apply edits of the document. Raises ConfigError with every fault they make; then nothing is changed."""
-        changed = self._edited(edits, called)
+        changed = self._apply(edits, called)
         if not isinstance(changed, Config):
             raise ConfigError("\n".join(changed), changed)
         made, on_disk = (*self._edits, *edits), self._on_disk
@@ -161,19 +160,13 @@ class Config:
 
     def as_written(self) -> dict[str, Any]:
         """What the file says now: references as references, ``***`` where a secret is written out."""
-        from complaint_llm.config.saving import without_secrets
+        return without_secrets(self._document, EntryTypes(self.host, self._environment), self.path)
 
-        return without_secrets(self._document, EntryReader(self.host, self._environment, self.path.parent), self.path)
-
-    def secret_places(self) -> Iterator[tuple[Path, Secret, bool]]:
+    def secret_places(self) -> Iterator[tuple[Place, Secret, bool]]:
         """Each secret that is in use: its place, its value, and whether the file has a reference there."""
-        from complaint_llm.config.saving import written_out
-
-        reader = EntryReader(self.host, self._environment, self.path.parent)
-        literal = set(written_out(self._document, reader, self.path))
-        from complaint_llm.config.parts import entries_within
-
-        for entry in (*self.backends, *entries_within(self.backends)):
+        types = EntryTypes(self.host, self._environment)
+        literal = set(written_out(self._document, types, self.path))
+        for entry in self._entries.values():
             for path, value in _secrets(entry.keys, entry.place):
                 yield path, value, path not in literal
         for path, value in _secrets(self.mediator, ("MEDIATOR",)):
@@ -187,11 +180,9 @@ class Config:
         was given in code is written as its type's usual ``$VARIABLE`` with a warning. Relative paths mean the same as
         before. Raises ConfigError, also where the file was changed by somebody else since it was read.
         """
-        from complaint_llm.config.saving import SavedConfig, render, write
-
         target = type(self.path)(path) if path is not None else self.path
-        reader = EntryReader(self.host, self._environment, self.path.parent)
-        text, replaced = render(SavedConfig(self._source, self._edits, reader), target)
+        types = EntryTypes(self.host, self._environment)
+        text, replaced = render(SavedConfig(self._source, self._edits, types), target)
         if target == self.path:
             self._check_unchanged()
         for line in replaced:
@@ -208,24 +199,22 @@ class Config:
         for place, entry in enumerate(self._document["BACKENDS"]):
             if entry.get("id") == id:
                 return place
-        from complaint_llm.config.parts import undeclared
+        raise ConfigError(f"{self.path}: {undeclared_text(id, self.order)}")
 
-        raise ConfigError(f"{self.path}: {undeclared(id, self.order)}")
-
-    def _edited(self, edits: Sequence[Edit], called: str) -> Config | list[str]:
-        from complaint_llm.config.load import assemble
-
+    def _apply(self, edits: Sequence[Edit], called: str) -> Config | list[str]:
         def describe(found: list[Problem]) -> list[str]:
-            return [f"{called}: {pointer(problem.path)}: {problem.text}" for problem in found]
+            return [f"{called}: {json_pointer(problem.path)}: {problem.text}" for problem in found]
 
         try:
             document = edit_document(self._document, edits)
         except (KeyError, IndexError, TypeError):
             return [f"{called}: there is no such key"]
-        return assemble(self._source, document, self._environment, self.host, describe)
+        return self._assemble(
+            self._source, document=document, environment=self._environment, host=self.host, describe=describe
+        )
 
 
-def _secrets(value: Any, path: Path) -> Iterator[tuple[Path, Secret]]:
+def _secrets(value: Any, path: Place) -> Iterator[tuple[Place, Secret]]:
     if isinstance(value, Secret):
         yield path, value
     elif isinstance(value, Mapping):

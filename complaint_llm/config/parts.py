@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 from complaint_llm.backends.options import COMMON_KEYS
-from complaint_llm.config.problems import Path, nearest
-from complaint_llm.config.schema import part_of
+from complaint_llm.config.problems import Place, nearest
+from complaint_llm.config.validation import part_of
 from complaint_llm.json_schema.check import Unset
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class LeftOut(NamedTuple):
     lacks: str
 
 
-Part: TypeAlias = Any
+EntryMember: TypeAlias = Any
 """The id of a declared backend (a str), a BackendEntry, a LeftOut, or a backend that code made itself."""
 
 
@@ -38,7 +38,7 @@ class Lent(NamedTuple):
     """Common keys of a composed backend that hold for a part which gives none of its own, and where they stand."""
 
     keys: Mapping[str, Any]
-    places: Mapping[str, Path]
+    places: Mapping[str, Place]
 
     def but_for_the_first(self) -> Lent:
         """Those that hold for every part: a key and the address that it is for belong to the first alone."""
@@ -48,19 +48,19 @@ class Lent(NamedTuple):
 NOTHING_LENT = Lent({}, {})
 
 
-def lent_keys(keys: Mapping[str, Any], given: frozenset[str], places: Mapping[str, Path]) -> Lent:
+def lent_keys(keys: Mapping[str, Any], given: frozenset[str], places: Mapping[str, Place]) -> Lent:
     """What an entry lends to its inline parts: the common keys among those that it was given."""
     lent = (COMMON_KEYS & given) - _OF_ITS_OWN
     return Lent({key: keys[key] for key in lent if key in keys and not isinstance(keys[key], Unset)}, places)
 
 
-def takes_entries(schema: Mapping[str, Any], path: Path) -> bool:
+def takes_entries(schema: Mapping[str, Any], path: Place) -> bool:
     """Whether a part may be written inline: a type's name will do then, too."""
     part = part_of(schema, path)
     return any(branch.get("type") == "object" for word in ("anyOf", "oneOf") for branch in part.get(word, ()))
 
 
-def part_items(keys: Mapping[str, Any], parts: tuple[str, ...]) -> Iterator[tuple[Path, Any]]:
+def part_items(keys: Mapping[str, Any], parts: tuple[str, ...]) -> Iterator[tuple[Place, Any]]:
     """Each part that an entry's keys have, with its place among them."""
     for key in parts:
         value = keys.get(key)
@@ -70,7 +70,7 @@ def part_items(keys: Mapping[str, Any], parts: tuple[str, ...]) -> Iterator[tupl
             yield (key,), value
 
 
-def with_parts(keys: Mapping[str, Any], parts: tuple[str, ...], change: Callable[[Path, Any], Any]) -> dict[str, Any]:
+def with_parts(keys: Mapping[str, Any], parts: tuple[str, ...], change: Callable[[Place, Any], Any]) -> dict[str, Any]:
     """The keys with each part changed."""
     changed = dict(keys)
     for key in parts:
@@ -82,7 +82,7 @@ def with_parts(keys: Mapping[str, Any], parts: tuple[str, ...], change: Callable
     return changed
 
 
-def is_entry(part: Part) -> TypeGuard[BackendEntry]:
+def is_entry(part: EntryMember) -> TypeGuard[BackendEntry]:
     """Whether a part is an entry that was written inline."""
     return hasattr(part, "place")
 
@@ -90,6 +90,8 @@ def is_entry(part: Part) -> TypeGuard[BackendEntry]:
 def entries_within(entries: Sequence[BackendEntry]) -> Iterator[BackendEntry]:
     """The entries that are written inline in these, and in those in turn."""
     for entry in entries:
+        if not entry.type.parts:
+            continue
         inner = [part for _, part in part_items(entry.keys, entry.type.parts) if is_entry(part)]
         yield from inner
         yield from entries_within(inner)
@@ -100,7 +102,7 @@ def is_backend(part: Any) -> bool:
     return not isinstance(part, (str, int, float, dict, list, Unset, type(None)))
 
 
-def undeclared(id: str, known: Sequence[str]) -> str:
+def undeclared_text(id: str, known: Sequence[str]) -> str:
     """What to say of an id that no backend has."""
     meant = nearest(id, known)
     return f'no backend "{id}" in BACKENDS' + (
@@ -108,12 +110,12 @@ def undeclared(id: str, known: Sequence[str]) -> str:
     )
 
 
-def described(entry: BackendEntry) -> dict[str, Any]:
+def as_mapping(entry: BackendEntry) -> dict[str, Any]:
     """An entry as plain mappings, its inline parts too: what it is, without what makes it."""
 
-    def plain(path: Path, part: Part) -> Any:
+    def plain(path: Place, part: EntryMember) -> Any:
         if isinstance(part, LeftOut):
             return {"id": part.id, "type": part.type.name}
-        return described(part) if is_entry(part) else part
+        return as_mapping(part) if is_entry(part) else part
 
     return {"id": entry.id, "type": entry.type.name, **with_parts(entry.keys, entry.type.parts, plain)}

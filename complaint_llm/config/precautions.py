@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from complaint_llm.config.problems import pointer
+from complaint_llm.config.problems import json_pointer
 
 if TYPE_CHECKING:
     from complaint_llm.config.model import Config
@@ -42,7 +42,7 @@ def _changeable(config: Config) -> Iterator[str]:
 
 def _keys(config: Config) -> Iterator[str]:
     for path, value, is_reference in config.secret_places():
-        where = pointer(path)
+        where = json_pointer(path)
         if not is_reference:
             yield f"{where}: a key is written into the file: put it into a variable and write $NAME here"
         text = value.reveal()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from complaint_llm.json_schema.problems import Path, Problem, nearest, pointer
+from complaint_llm.json_schema.places import Place, json_pointer
+from complaint_llm.json_schema.problems import Problem, nearest
 
 
-class Fault(NamedTuple):
+class TextFault(NamedTuple):
     """A fault of the text itself, which has no pointer: a line and a column, both from 1."""
 
     line: int
@@ -15,4 +16,4 @@ class Fault(NamedTuple):
     text: str
 
 
-__all__ = ["Fault", "Path", "Problem", "nearest", "pointer"]
+__all__ = ["Place", "Problem", "TextFault", "json_pointer", "nearest"]

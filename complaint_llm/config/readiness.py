@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from complaint_llm.config.environment import Environment
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 0.2
 
 
+class Lack(NamedTuple):
+    """Why a backend cannot work here: the kind of what it lacks, and a line for people."""
+
+    kind: Literal["unset", "modules", "key", "silent"]
+    reason: str
+
+
 class Readiness:
     """Asks each question once per config. Used by one thread."""
 
@@ -23,21 +30,21 @@ class Readiness:
         self._listening: dict[tuple[str, int], bool] = {}
         self._missing: dict[tuple[str, ...], list[str]] = {}
 
-    def reason(self, type: BackendType, keys: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Why a backend of this type and these keys cannot work now: a word for the kind, and a line."""
+    def lack(self, type: BackendType, keys: Mapping[str, Any]) -> Lack | None:
+        """What a backend of this type and these keys needs and does not have now."""
         missing = self._missing_modules(type.modules)
         if missing:
             install = f"pip install 'complaint-llm[{type.extra}]'" if type.extra else f"pip install {' '.join(missing)}"
-            return "modules", f"{', '.join(missing)} is not installed: {install}"
+            return Lack("modules", f"{', '.join(missing)} is not installed: {install}")
         needed = type.needs_key(keys) if callable(type.needs_key) else type.needs_key
         if needed and not keys.get("api_key") and self._environment.first(type.key_variables) is None:
             wanted = " or ".join(f"${name}" for name in type.key_variables) or "api_key"
-            return "key", f"there is no key: set {wanted}"
+            return Lack("key", f"there is no key: set {wanted}")
         base_url = keys.get("base_url")
         if keys.get("optional") is True and isinstance(base_url, str):
             at = _loopback(base_url)
             if at is not None and not self._listens(at):
-                return "silent", f"nothing listens at {at[0]}:{at[1]}"
+                return Lack("silent", f"nothing listens at {at[0]}:{at[1]}")
         return None
 
     def _missing_modules(self, modules: tuple[str, ...]) -> list[str]:
@@ -49,7 +56,7 @@ class Readiness:
 
     def _listens(self, at: tuple[str, int]) -> bool:
         if at not in self._listening:
-            import socket
+            import socket  # cold start
 
             try:
                 socket.create_connection(at, CONNECT_SECONDS).close()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.config import problems
-from complaint_llm.config.edits import REMOVED, Edit, edit_document, edit_text
-from complaint_llm.config.entries import EntryReader
+from complaint_llm.config import json_text, yaml_text
+from complaint_llm.config.edits import REMOVED, Edit, edit_document
+from complaint_llm.config.entry_types import EntryTypes
 from complaint_llm.config.environment import is_secret_name
+from complaint_llm.config.json_edit import edit_json
 from complaint_llm.config.parts import part_items
-from complaint_llm.config.schema import is_secret, part_of
+from complaint_llm.config.problems import Place, json_pointer
 from complaint_llm.config.source import Source, is_yaml
+from complaint_llm.config.validation import is_secret, part_of
+from complaint_llm.config.yaml_edit import edit_yaml
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.files import read_schema
 from complaint_llm.secrets import Secret
@@ -40,42 +42,49 @@ def render(config: SavedConfig, target: Path) -> tuple[str, list[str]]:
     What the file says stays as it is, literals included; another file gets references for them, and where it is of the
     other format no comments.
     """
-    cleaning = _Cleaning(config.reader, config.source.path.absolute().parent, target.absolute().parent)
+    cleaning = _Cleaning(config.types, config.source.path.absolute().parent, target.absolute().parent)
     edits, document = [], config.source.document
     for edit in config.edits:
         document = edit_document(document, [edit])
-        edits.append(cleaning.given(edit, document))
+        edits.append(cleaning.without_secrets_of(edit, document))
     if target.absolute() != config.source.path.absolute():
-        edits += cleaning.copied(document)
+        edits += cleaning.edits_for_copy(document)
     yaml = is_yaml(config.source.path)
     if yaml == is_yaml(target):
         text = edit_text(config.source.text, edits, yaml=yaml)
-        if _parsed(text, target) == edit_document(config.source.document, edits):
+        if _parse(text, target) == edit_document(config.source.document, edits):
             return text, cleaning.replaced
         raise ConfigError(f"{config.source.name}: anchors or merge keys stand where this changes it: edit it by hand")
     written = edit_document(config.source.document, edits)
     if is_yaml(target):
-        from complaint_llm.config import yaml_text
-
         return yaml_text.dump(written), cleaning.replaced
     return json.dumps(written, ensure_ascii=False, indent=2) + "\n", cleaning.replaced
 
 
-def written_out(document: Mapping[str, Any], reader: EntryReader, path: Path) -> list[problems.Path]:
+def edit_text(text: str, edits: Iterable[Edit], *, yaml: bool) -> str:
+    """The text of a valid file with the edits, everything else as it was. Raises KeyError for a path to nowhere."""
+    for edit in edits:
+        text = (edit_yaml if yaml else edit_json)(text, edit.path, edit.value)
+    return text
+
+
+def written_out(document: Mapping[str, Any], types: EntryTypes, path: Path) -> list[Place]:
     """Where secrets stand in the document as they are, instead of as references."""
-    return [edit.path for edit in _Cleaning(reader, path, path).copied(document)]
+    return [edit.path for edit in _Cleaning(types, path, path).edits_for_copy(document)]
 
 
-def without_secrets(document: Mapping[str, Any], reader: EntryReader, path: Path) -> dict[str, Any]:
+def without_secrets(document: Mapping[str, Any], types: EntryTypes, path: Path) -> dict[str, Any]:
     """A copy of the document with ``***`` where a secret is written out."""
     hidden: dict[str, Any] = edit_document(
-        document, [Edit(place, "***") for place in written_out(document, reader, path)]
+        document, [Edit(place, "***") for place in written_out(document, types, path)]
     )
     return hidden
 
 
 def write(target: Path, text: str) -> None:
     """Put the text into the file, whole or not at all; its mode is kept. Raises ConfigError."""
+    import tempfile  # cold start: a config is seldom written
+
     file = Path(os.path.realpath(target))
     if file.exists() and not file.is_file():
         raise ConfigError(f"{target}: is no file: give the name of one")
@@ -97,8 +106,8 @@ def write(target: Path, text: str) -> None:
         raise ConfigError(f"{target}: cannot be written: {cause.strerror or cause}") from cause
 
 
-class _Place(NamedTuple):
-    path: problems.Path
+class _PlaceRules(NamedTuple):
+    path: Place
     part: Mapping[str, Any]
     secret: bool
     owner: str
@@ -110,35 +119,35 @@ class SavedConfig(NamedTuple):
 
     source: Source
     edits: Sequence[Edit]
-    reader: EntryReader
+    types: EntryTypes
 
 
 class _Cleaning:
     """Replaces secrets that were given in code by references, and moves relative paths. For one file."""
 
-    def __init__(self, reader: EntryReader, source: Path, target: Path) -> None:
-        self._reader = reader
+    def __init__(self, types: EntryTypes, source: Path, target: Path) -> None:
+        self._types = types
         self._source = source
         self._target = target
         self._taken: dict[str, Secret] = {}
         self._schema = read_schema("config")
         self.replaced: list[str] = []
 
-    def given(self, edit: Edit, document: Mapping[str, Any]) -> Edit:
+    def without_secrets_of(self, edit: Edit, document: Mapping[str, Any]) -> Edit:
         """The edit with references for the secrets in it."""
         if edit.value is REMOVED:
             return edit
 
-        def clean(value: Any, path: problems.Path) -> Any:
+        def clean(value: Any, path: Place) -> Any:
             return self._without_secret(value, self._place(path, document))
 
         return edit._replace(value=_visit(edit.value, edit.path, clean))
 
-    def copied(self, document: Mapping[str, Any]) -> list[Edit]:
+    def edits_for_copy(self, document: Mapping[str, Any]) -> list[Edit]:
         """Edits for another file: references for its secrets, and relative paths that mean the same from there."""
         edits: list[Edit] = []
 
-        def look(value: Any, path: problems.Path) -> Any:
+        def look(value: Any, path: Place) -> Any:
             place = self._place(path, document)
             changed = self._without_secret(value, place)
             is_path = isinstance(value, str) and place is not None and place.part.get("format") == "path"
@@ -151,7 +160,7 @@ class _Cleaning:
         _visit(document, (), look)
         return edits
 
-    def _without_secret(self, value: Any, place: _Place | None) -> Any:
+    def _without_secret(self, value: Any, place: _PlaceRules | None) -> Any:
         if place is None:
             return _SAME
         if isinstance(value, Secret):
@@ -163,7 +172,7 @@ class _Cleaning:
         # A default is a text in the file too.
         return _DEFAULT.sub(r"${\1}", value)
 
-    def _place(self, path: problems.Path, document: Mapping[str, Any]) -> _Place | None:
+    def _place(self, path: Place, document: Mapping[str, Any]) -> _PlaceRules | None:
         """What the schema says of a place; None where it is the user's own or a container of entries."""
         if path[:1] == ("BACKENDS",):
             entry = document["BACKENDS"][path[1]] if len(path) > 2 else None
@@ -172,19 +181,27 @@ class _Cleaning:
             return self._place_in(entry, path[2:], str(entry["id"]))
         if path[:1] == ("APPLICATION",) or (path and str(path[0]).startswith("x-")):
             return None
-        return _Place(path, part_of(self._schema, path), is_secret(self._schema, path), "COMPLAINT_LLM", ())
+        return _PlaceRules(
+            path=path,
+            part=part_of(self._schema, path),
+            secret=is_secret(self._schema, path),
+            owner="COMPLAINT_LLM",
+            usual=(),
+        )
 
-    def _place_in(self, entry: Mapping[str, Any], own: problems.Path, owner: str) -> _Place:
+    def _place_in(self, entry: Mapping[str, Any], own: Place, owner: str) -> _PlaceRules:
         """The same inside an entry, or in a part of it that is written inline."""
-        kind = self._reader.kind_of_entry(entry)
+        kind = self._types.of_entry(entry)
         for path, part in part_items(entry, kind.type.parts):
             if isinstance(part, dict) and own[: len(path)] == path and len(own) > len(path):
                 return self._place_in(part, own[len(path) :], str(part.get("id", f"{owner}_{part['type']}")))
-        schema, named = kind.validator.schema, kind.named(own)
+        schema, named = kind.validator.schema, kind.place_here(own)
         usual = kind.type.key_variables[:1] if named == ("api_key",) else ()
-        return _Place(own, part_of(schema, named), is_secret(schema, named), owner, usual)
+        return _PlaceRules(
+            path=own, part=part_of(schema, named), secret=is_secret(schema, named), owner=owner, usual=usual
+        )
 
-    def _reference(self, value: Secret, place: _Place) -> str:
+    def _reference(self, value: Secret, place: _PlaceRules) -> str:
         path, owner, usual = place.path, place.owner, place.usual
         own = re.sub(r"[^A-Za-z0-9]+", "_", "_".join([owner, *map(str, path)])).strip("_").upper()
         own = own if is_secret_name(own) else f"{own}_SECRET"
@@ -192,14 +209,14 @@ class _Cleaning:
         # Two backends of one type with different keys cannot share the usual variable.
         name = next(name for name in (*usual, own) if name == own or self._taken.get(name, value) == value)
         self._taken[name] = value
-        self.replaced.append(f"{problems.pointer(path)} of {owner} is written as ${name}: set that variable")
+        self.replaced.append(f"{json_pointer(path)} of {owner} is written as ${name}: set that variable")
         return f"${name}"
 
 
 _SAME = object()
 
 
-def _visit(value: Any, path: problems.Path, clean: Any) -> Any:
+def _visit(value: Any, path: Place, clean: Any) -> Any:
     """A copy of a tree in which ``clean(value, path)`` stands for each value, unless that is ``_SAME``."""
     cleaned = clean(value, path)
     if cleaned is not _SAME:
@@ -211,7 +228,5 @@ def _visit(value: Any, path: problems.Path, clean: Any) -> Any:
     return value
 
 
-def _parsed(text: str, path: Path) -> Any:
-    from complaint_llm.config import json_text, yaml_text
-
+def _parse(text: str, path: Path) -> Any:
     return yaml_text.parse(text) if is_yaml(path) else json_text.parse(text)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from complaint_llm.config import problems
-from complaint_llm.config.problems import Fault, Problem, pointer
+from complaint_llm.config import json_text, yaml_text
+from complaint_llm.config.problems import Problem, TextFault, json_pointer
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.problems import kind_of
 
@@ -33,14 +33,14 @@ class Source:
 
     def lines(self, found: Iterable[Problem]) -> list[str]:
         """``file:line:column: /pointer: what`` for each problem, in the order of the file."""
-        places = (_yaml_places if is_yaml(self.path) else _json_places)(self.text)
+        places = (yaml_text if is_yaml(self.path) else json_text).places(self.text)
         placed: list[tuple[tuple[int, int], str]] = []
         for problem in found:
             # A key that is missing, or came in by an alias, is placed at what should hold it.
             known = next((problem.path[:n] for n in range(len(problem.path), 0, -1) if problem.path[:n] in places), ())
             value_at, key_at = places.get(known, ((1, 1), (1, 1)))
             at = key_at if problem.at_key and known == problem.path else value_at
-            where = f"{pointer(problem.path)}: " if problem.path else ""
+            where = f"{json_pointer(problem.path)}: " if problem.path else ""
             placed.append((at, f"{self.name}:{at[0]}:{at[1]}: {where}{problem.text}"))
         return [line for _, line in sorted(dict.fromkeys(placed))]
 
@@ -83,8 +83,8 @@ def read(path: Path) -> Source | list[str]:
         start = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[start : error.start].decode("utf-8", "replace")) + 1
         return [f"{name}:{line}:{column}: not UTF-8: save the file as UTF-8"]
-    parsed = _parse_yaml(text) if is_yaml(path) else _parse_json(text)
-    if isinstance(parsed, Fault):
+    parsed = (yaml_text if is_yaml(path) else json_text).parse(text)
+    if isinstance(parsed, TextFault):
         return [f"{name}:{parsed.line}:{parsed.column}: {parsed.text}"]
     if not isinstance(parsed, dict):
         return [f"{name}:1:1: a config is a mapping with BACKENDS, not {kind_of(parsed)}"]
@@ -102,27 +102,3 @@ def digest_on_disk(path: Path) -> str | None:
         return text_digest(path.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _parse_json(text: str) -> Any:
-    from complaint_llm.config import json_text
-
-    return json_text.parse(text)
-
-
-def _parse_yaml(text: str) -> Any:
-    from complaint_llm.config import yaml_text
-
-    return yaml_text.parse(text)
-
-
-def _json_places(text: str) -> dict[problems.Path, Any]:
-    from complaint_llm.config import json_text
-
-    return json_text.places(text)
-
-
-def _yaml_places(text: str) -> dict[problems.Path, Any]:
-    from complaint_llm.config import yaml_text
-
-    return yaml_text.places(text)

@@ -2,44 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from complaint_llm.config.problems import Path, Problem
-from complaint_llm.config.schema import is_secret, part_of
+from complaint_llm.config.environment import Filled
+from complaint_llm.config.problems import Place, Problem
+from complaint_llm.exceptions import PluginError
 from complaint_llm.json_schema.check import Check, compile_check
-from complaint_llm.json_schema.problems import converted, explained, kinds_of
+from complaint_llm.json_schema.problems import as_kind, kinds_of, problems_of
 from complaint_llm.secrets import Secret
 
 Hide: TypeAlias = Callable[[Any], Any]
 
 
+class Checked(NamedTuple):
+    """A value by its schema, and everything that is wrong with it."""
+
+    value: Any
+    problems: list[Problem]
+
+
 class Validator:
-    """One schema, prepared once for many values. Immutable after it was made; any thread may use it."""
+    """One schema, prepared once for many values. Immutable after it was made; any thread may use it.
 
-    __slots__ = ("_check", "_hidden", "schema")
+    ``blame`` is the place in a value that a schema which cannot be used is shown at.
+    """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    __slots__ = ("_blame", "_check", "_hidden", "schema")
+
+    def __init__(self, schema: Mapping[str, Any], *, blame: Place = ()) -> None:
         self.schema = schema
+        self._blame = blame
         self._check: Check = compile_check(schema)
-        self._hidden = _hidden(schema)
+        self._hidden = _hiding(schema)
 
-    def hide(self, value: Any) -> Any:
-        """The value with every string that the schema marks ``writeOnly`` made a Secret."""
-        return self._hidden(value) if self._hidden else value
+    def read(self, filled: Filled) -> Checked:
+        """The filled value as the schema wants it, and what is wrong with it beside what ``filled`` says itself.
 
-    def convert(self, value: Any, whole: Iterable[Path]) -> Any:
-        """The value with the strings at these paths made the number or boolean that the schema asks for."""
-        for path in whole:
-            kinds = kinds_of(part_of(self.schema, path))
+        Every string that the schema marks ``writeOnly`` is a Secret, and what one whole reference was replaced by the
+        number or boolean that is asked for. Nothing is said of what lies where a variable is unset.
+        """
+        value = self._hidden(filled.value) if self._hidden else filled.value
+        for place in filled.by_reference:
+            kinds = kinds_of(part_of(self.schema, place))
             if kinds and "string" not in kinds:
-                value = _replaced(value, path, partial(converted, kinds=kinds))
-        return value
+                value = _with_change(value, place, partial(as_kind, kinds=kinds))
+        found = list(self._misplaced_secrets(filled.by_secret))
+        return Checked(value, found if self._check(value) else [*found, *self._broken_rules(value, filled)])
 
-    def misplaced(self, secret: Mapping[Path, str]) -> Iterator[Problem]:
+    def _broken_rules(self, value: Any, filled: Filled) -> Iterator[Problem]:
+        skipped = filled.unknown
+        try:
+            found = problems_of(self.schema, value)
+        except PluginError as error:
+            yield Problem(self._blame, str(error))
+            return
+        for problem in found:
+            if not any(_meet(problem.path, place) for place in skipped):
+                variable = filled.by_reference.get(problem.path)
+                note = "" if variable is None else f" (it is filled from ${variable})"
+                yield problem._replace(text=problem.text + note)
+
+    def _misplaced_secrets(self, by_secret: Mapping[Place, str]) -> Iterator[Problem]:
         """A problem for each secret variable in a place that is shown in messages and logs."""
-        for path, name in secret.items():
+        for path, name in by_secret.items():
             if not is_secret(self.schema, path):
                 yield Problem(
                     path,
@@ -47,39 +74,29 @@ class Validator:
                     "use one that is made for secrets (api_key, custom_headers), or rename the variable",
                 )
 
-    def problems(self, value: Any, skip: frozenset[Path] = frozenset()) -> list[Problem]:
-        """Everything wrong with a value but for what lies at the paths to skip (their variables are unset).
 
-        Raises PluginError if the schema itself is wrong.
-        """
-        if self._check(value):
-            return []
-        found = explained(self.schema, value)
-        return [problem for problem in found if not any(_meet(problem.path, path) for path in skip)]
-
-
-def _meet(one: Path, other: Path) -> bool:
+def _meet(one: Place, other: Place) -> bool:
     """Whether one of the paths leads to the other."""
     return one[: len(other)] == other or other[: len(one)] == one
 
 
-def _replaced(tree: Any, path: Path, change: Any) -> Any:
+def _with_change(tree: Any, path: Place, change: Any) -> Any:
     if not path:
         return change(tree) if isinstance(tree, str) else tree
     copy = tree.copy()
-    copy[path[0]] = _replaced(tree[path[0]], path[1:], change)
+    copy[path[0]] = _with_change(tree[path[0]], path[1:], change)
     return copy
 
 
-def _hidden(schema: Any) -> Hide | None:
+def _hiding(schema: Any) -> Hide | None:
     """A function that hides, made for one schema; None where it hides nothing."""
     if not isinstance(schema, Mapping):
         return None
     if schema.get("writeOnly"):
         return _all_secret
-    named = {key: hides for key, part in schema.get("properties", {}).items() if (hides := _hidden(part))}
-    rest = _hidden(schema.get("additionalProperties"))
-    each = _hidden(schema.get("items"))
+    named = {key: hides for key, part in schema.get("properties", {}).items() if (hides := _hiding(part))}
+    rest = _hiding(schema.get("additionalProperties"))
+    each = _hiding(schema.get("items"))
     if each is not None:
         return partial(_hide_items, each)
     if not named and not rest:
@@ -109,3 +126,37 @@ def _all_secret(value: Any) -> Any:
     if isinstance(value, list):
         return [_all_secret(item) for item in value]
     return value
+
+
+def part_of(schema: Mapping[str, Any], path: Place) -> Mapping[str, Any]:
+    """What a schema says of the value at a path, as far as plain nesting leads; nothing if it does not lead there."""
+    part = schema
+    for step in path:
+        if isinstance(step, int):
+            part = _schema(part.get("items"), schema)
+        else:
+            branches = [
+                part,
+                *(_schema(branch, schema) for word in ("anyOf", "oneOf") for branch in part.get(word, ())),
+            ]
+            named = (branch["properties"][step] for branch in branches if step in branch.get("properties", {}))
+            part = _schema(next(named, part.get("additionalProperties")), schema)
+    return part
+
+
+def _schema(given: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part of a schema, through a reference within the same document."""
+    if not isinstance(given, Mapping):
+        return {}
+    reference = given.get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return given
+    found: Any = root
+    for step in reference[2:].split("/"):
+        found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) and found is not given else {}
+
+
+def is_secret(schema: Mapping[str, Any], path: Place) -> bool:
+    """Whether the value at a path is marked ``writeOnly``, itself or by what it lies in."""
+    return any(part_of(schema, path[:n]).get("writeOnly") for n in range(len(path) + 1))

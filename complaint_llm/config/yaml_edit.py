@@ -10,12 +10,12 @@ from typing import Any
 
 from complaint_llm.config import yaml_text
 from complaint_llm.config.edits import REMOVED
-from complaint_llm.config.problems import Path
+from complaint_llm.config.problems import Place
 
 
-def edited_yaml(text: str, path: Path, value: Any) -> str:
+def edit_yaml(text: str, path: Place, value: Any) -> str:
     """The valid YAML ``text`` with ``value`` at ``path``, or without it. Raises KeyError for a path to nowhere."""
-    import yaml
+    import yaml  # cold start
 
     node: Any = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     missing = list(path)
@@ -35,11 +35,11 @@ def edited_yaml(text: str, path: Path, value: Any) -> str:
     if not missing and above:
         parent, place = above[-1]
         if value is not REMOVED:
-            return _replaced(text, parent, place, value)
+            return _with_replacement(text, parent, place, value)
         if len(parent.value) > 1:
             return _without(text, parent, place)
         empty: Any = [] if parent.id == "sequence" else {}
-        return edited_yaml(text, path[:-1], empty) if path[:-1] else yaml_text.dump(empty)
+        return edit_yaml(text, path[:-1], empty) if path[:-1] else yaml_text.dump(empty)
     if value is REMOVED or not isinstance(node.value, list):
         raise KeyError(path)
     for step in reversed(missing[1:]):
@@ -83,16 +83,16 @@ def _line_end(text: str, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _replaced(text: str, parent: Any, place: int, value: Any) -> str:
+def _with_replacement(text: str, parent: Any, place: int, value: Any) -> str:
     node = _child(parent, place)
     start, end = int(node.start_mark.index), _end(text, node)
     if parent.id == "mapping":
         key = parent.value[place][0]
-        nothing = node.id == "scalar" and start == end
-        if nothing or (isinstance(node.value, list) and not node.flow_style):
+        is_empty = node.id == "scalar" and start == end
+        if is_empty or (isinstance(node.value, list) and not node.flow_style):
             # What follows the colon, also on the lines below it.
             start = text.index(":", int(key.end_mark.index)) + 1
-            end = start if nothing else end
+            end = start if is_empty else end
             return f"{text[:start]} {_flow(value)}{text[end:]}"
     return text[:start] + _flow(value) + text[end:]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from complaint_llm.config.problems import Fault, Path
+from complaint_llm.config.problems import Place, TextFault
 
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
@@ -33,7 +33,7 @@ _TAGS = {
     "tag:yaml.org,2002:null": None,
 }
 
-Places = dict[Path, tuple[tuple[int, int], tuple[int, int]]]
+Places = dict[Place, tuple[tuple[int, int], tuple[int, int]]]
 
 
 class _Anchored(NamedTuple):
@@ -41,7 +41,7 @@ class _Anchored(NamedTuple):
     size: int
 
 
-_NOTHING = _Anchored(None, 0)
+_NO_ANCHOR = _Anchored(None, 0)
 
 
 class _Open:
@@ -59,11 +59,11 @@ class _Open:
 
 
 class _Stop(Exception):  # noqa: N818 - carries a fault out of the builder, within this module only
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: TextFault) -> None:
         self.fault = fault
 
 
-def parse(text: str) -> Any | Fault:
+def parse(text: str) -> Any | TextFault:
     """The document, or the fault of the text (a value, not an exception: see ``json_text.parse``)."""
     return _parse(text, None)
 
@@ -77,7 +77,7 @@ def places(text: str) -> Places:
 
 def dump(document: Any, *, flow: bool = False) -> str:
     """YAML that ``parse`` reads back as the same document; ``flow`` puts it on one line, without a line break."""
-    import yaml
+    import yaml  # cold start
 
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
@@ -94,8 +94,8 @@ def dump(document: Any, *, flow: bool = False) -> str:
     return text.removesuffix("\n").removesuffix("\n...") if flow else text
 
 
-def _parse(text: str, found: Places | None) -> Any | Fault:
-    import yaml
+def _parse(text: str, found: Places | None) -> Any | TextFault:
+    import yaml  # cold start
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -108,12 +108,12 @@ def _parse(text: str, found: Places | None) -> Any | Fault:
         what = " ".join(filter(None, (error.context, error.problem)))
         if "cannot start any token" in what and "\t" in _line(text, line):
             what = "a tab: YAML is indented by spaces"
-        return Fault(line, column, f"not valid YAML: {what}")
+        return TextFault(line, column, f"not valid YAML: {what}")
     except yaml.YAMLError:  # a character that YAML does not allow; its text would show what is around it
         bad = re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
         at = bad.start() if bad else 0
         line = text.count("\n", 0, at) + 1
-        return Fault(line, at - text.rfind("\n", 0, at), "not valid YAML: a control character: remove it")
+        return TextFault(line, at - text.rfind("\n", 0, at), "not valid YAML: a control character: remove it")
 
 
 def _line(text: str, number: int) -> str:
@@ -132,8 +132,8 @@ class _Builder:
         self._root: Any = None
         self._documents = 0
 
-    def build(self, events: Any) -> Any | Fault:
-        import yaml
+    def build(self, events: Any) -> Any | TextFault:
+        import yaml  # cold start
 
         for event in events:
             if isinstance(event, yaml.ScalarEvent):
@@ -149,7 +149,7 @@ class _Builder:
                 if self._documents > 1:
                     _stop(event, "a second document begins here: a config is one document")
         if not self._documents:
-            return Fault(1, 1, "the file is empty: a config needs at least BACKENDS")
+            return TextFault(1, 1, "the file is empty: a config needs at least BACKENDS")
         return self._root
 
     def _open(self, event: Any, mapping: bool) -> None:
@@ -176,8 +176,8 @@ class _Builder:
         self._put(closed.value, closed.size, closed.anchor)
 
     def _alias(self, event: Any) -> None:
-        anchored = self._anchors.get(event.anchor, _NOTHING)
-        if anchored is _NOTHING:
+        anchored = self._anchors.get(event.anchor, _NO_ANCHOR)
+        if anchored is _NO_ANCHOR:
             within = any(opened.anchor == event.anchor for opened in self._stack)
             _stop(event, f"*{event.anchor} {'contains itself' if within else 'has no anchor before it'}")
         self._take(anchored.value, anchored.size, event, None)
@@ -221,7 +221,7 @@ class _Builder:
             many = value if isinstance(value, list) else [value]
             if not all(isinstance(one, dict) for one in many):
                 line, column = top.key_at
-                raise _Stop(Fault(line, column, "<< takes a mapping, or a list of mappings"))
+                raise _Stop(TextFault(line, column, "<< takes a mapping, or a list of mappings"))
             top.merges.extend(many)
             top.key = None
         else:
@@ -267,4 +267,4 @@ def _place(event: Any) -> tuple[int, int]:
 
 
 def _stop(event: Any, text: str) -> Any:
-    raise _Stop(Fault(*_place(event), text))
+    raise _Stop(TextFault(*_place(event), text))

@@ -1,6 +1,6 @@
 """Finds plugins and loads those that a config needs."""
 
 from complaint_llm.host.host import PluginHost
-from complaint_llm.host.record import PluginRecord, unknown_plugin
+from complaint_llm.host.registry import PluginRecord, unknown_plugin
 
 __all__ = ["PluginHost", "PluginRecord", "unknown_plugin"]

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from complaint_llm.backends.declared import read_declared
 from complaint_llm.exceptions import PluginError
-from complaint_llm.host.dropped import Dropped, find_dropped
-from complaint_llm.host.record import PluginRecord
-from complaint_llm.host.source_offers import BACKEND_TYPES, Offers, read_offers
+from complaint_llm.host.drop_in_files import DropInFile, find_drop_in_files
+from complaint_llm.host.registry import PluginRecord
+from complaint_llm.host.source_names import BACKEND_TYPES, ProvidedNames, read_provided_names
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
@@ -21,14 +22,14 @@ class DropIn:
     ``types`` are its backend types once it was loaded; of a provider that is only data they are known at once.
     """
 
-    __slots__ = ("_offers", "error", "is_loaded", "plugin", "types")
+    __slots__ = ("_provided_names", "error", "is_loaded", "plugin", "types")
 
-    def __init__(self, plugin: Dropped) -> None:
+    def __init__(self, plugin: DropInFile) -> None:
         self.plugin = plugin
         self.types: tuple[BackendType, ...] = ()
         self.error: str | None = None
         self.is_loaded = False
-        self._offers: Offers | None = None
+        self._provided_names: ProvidedNames | None = None
         if plugin.kind == "declared":
             self._read()
 
@@ -38,25 +39,25 @@ class DropIn:
         return self.plugin.name
 
     @property
-    def offers(self) -> Offers:
+    def provided(self) -> ProvidedNames:
         """What it offers: what was loaded, else what its source says."""
-        if self._offers is None:
+        if self._provided_names is None:
             path = self.plugin.path
-            self._offers = read_offers(path / "plugin.py" if self.plugin.kind == "folder" else path)
-        return self._offers
+            self._provided_names = read_provided_names(path / "plugin.py" if self.plugin.kind == "folder" else path)
+        return self._provided_names
 
-    def loaded(self, types: Sequence[BackendType]) -> None:
+    def set_types(self, types: Sequence[BackendType]) -> None:
         """It was loaded and offers these types; by its other hooks it offers what its source says."""
         self.is_loaded = True
         self.types = tuple(types)
         names = frozenset(name for found in types for name in (found.name, *found.aliases))
-        self._offers = self.offers._replace(names={**self.offers.names, BACKEND_TYPES: names})
+        self._provided_names = self.provided._replace(names={**self.provided.names, BACKEND_TYPES: names})
 
-    def failed(self, error: PluginError) -> None:
+    def set_error(self, error: PluginError) -> None:
         """It cannot be loaded: it offers nothing."""
         self.is_loaded = True
         self.error = str(error)
-        self._offers = Offers()
+        self._provided_names = ProvidedNames()
 
     def record(self, barred: str | None) -> PluginRecord:
         """What is to be told of it."""
@@ -68,19 +69,17 @@ class DropIn:
         return record._replace(types=tuple(found.name for found in self.types))
 
     def _read(self) -> None:
-        from complaint_llm.backends.declared import read_declared
-
         try:
-            self.loaded((read_declared(self.plugin.path),))
+            self.set_types((read_declared(self.plugin.path),))
         except PluginError as error:
-            self.failed(error)
+            self.set_error(error)
 
 
 def find_drop_ins(folders: Sequence[Path]) -> Iterator[DropIn]:
     """The plugins in these folders. Raises PluginError for a folder that cannot be read."""
     # By their real paths: a folder that is named twice, or once by a link, is one.
-    found: dict[Path, Dropped] = {}
+    found: dict[Path, DropInFile] = {}
     for folder in folders:
-        for plugin in find_dropped(folder):
+        for plugin in find_drop_in_files(folder):
             found.setdefault(plugin.path.resolve(), plugin)
     yield from map(DropIn, found.values())

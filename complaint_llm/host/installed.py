@@ -39,11 +39,11 @@ class Installed:
     asked for what is not found so (packages in zip files, other finders), and where all plugins are wanted.
     """
 
-    __slots__ = ("_in_folders", "_whole")
+    __slots__ = ("_complete", "_in_folders")
 
     def __init__(self) -> None:
         self._in_folders = _by_name(_in_folders())
-        self._whole: dict[str, list[EntryPoint]] | None = None
+        self._complete: dict[str, list[EntryPoint]] | None = None
 
     def names(self) -> list[str]:
         """Every name."""
@@ -68,9 +68,9 @@ class Installed:
         return points[0]
 
     def _all(self) -> dict[str, list[EntryPoint]]:
-        if self._whole is None:
-            self._whole = _by_name(_everywhere())
-        return self._whole
+        if self._complete is None:
+            self._complete = _by_name(_everywhere())
+        return self._complete
 
 
 def _in_folders() -> Iterator[EntryPoint]:
@@ -91,10 +91,10 @@ def _in_folders() -> Iterator[EntryPoint]:
                 text = Path(folder, name, "entry_points.txt").read_text(encoding="utf-8")
             except OSError:
                 continue
-            yield from _parsed(text, distribution.replace("_", "-"), version)
+            yield from _parse(text, distribution.replace("_", "-"), version)
 
 
-def _parsed(text: str, distribution: str, version: str) -> Iterator[EntryPoint]:
+def _parse(text: str, distribution: str, version: str) -> Iterator[EntryPoint]:
     header = f"[{PROJECT}]"
     if header not in text:
         return
@@ -106,16 +106,28 @@ def _parsed(text: str, distribution: str, version: str) -> Iterator[EntryPoint]:
         elif group == header and "=" in line and not line.startswith(("#", ";")):
             name, _, value = line.partition("=")
             module, _, attribute = value.partition("[")[0].strip().partition(":")
-            yield EntryPoint(name.strip(), module.strip(), attribute.strip(), distribution, version)
+            yield EntryPoint(
+                name=name.strip(),
+                module=module.strip(),
+                attribute=attribute.strip(),
+                distribution=distribution,
+                version=version,
+            )
 
 
 def _everywhere() -> Iterator[EntryPoint]:
-    from importlib.metadata import entry_points
+    from importlib.metadata import entry_points  # cold start
 
     for point in entry_points(group=PROJECT):
         if point.dist is not None:
             name = point.dist.name.replace("_", "-")
-            yield EntryPoint(point.name, point.module, point.attr or "", name, point.dist.version)
+            yield EntryPoint(
+                name=point.name,
+                module=point.module,
+                attribute=point.attr or "",
+                distribution=name,
+                version=point.dist.version,
+            )
 
 
 def _by_name(points: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:

@@ -1,15 +1,35 @@
-"""Loaded plugins and their hooks: pluggy, with each plugin's faults kept apart from the others."""
+"""Loaded plugins, their hooks and what is known of each: pluggy, with each plugin's faults kept apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import pluggy
 
 from complaint_llm import hookspecs
-from complaint_llm.backends.type import BackendType
+from complaint_llm.backends.type import BackendType, type_fault
 from complaint_llm.exceptions import PluginError
+
+
+class PluginRecord(NamedTuple):
+    """One plugin, for people: ``complaint-llm plugins`` prints these.
+
+    ``source`` is a distribution with its version, or a path. ``types`` are the backend types it offers, as far as it
+    was loaded. ``error`` is one line about why it cannot be used.
+    """
+
+    name: str
+    kind: Literal["entry point", "folder", "file", "declared", "registered"]
+    source: str
+    state: Literal["ok", "error", "blocked"] = "ok"
+    types: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def unknown_plugin(name: str, near: str | None) -> str:
+    """What to say of a name that no plugin has."""
+    return f'no plugin "{name}"' + (f'; did you mean "{near}"?' if near else ": `complaint-llm plugins` lists them")
 
 
 class Registry:
@@ -19,7 +39,7 @@ class Registry:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
 
-    def offers(self, hook: str) -> Iterator[tuple[str, dict[str, Any] | PluginError]]:
+    def hook_results(self, hook: str) -> Iterator[tuple[str, dict[str, Any] | PluginError]]:
         """What each plugin offers by a hook that returns a mapping, or why that failed, with the plugin's name."""
         for name, plugin in self._manager.list_name_plugin():
             try:
@@ -38,9 +58,7 @@ class Registry:
             types = tuple(found for offered in caller() if offered is not None for found in offered)
             self._check_marks(plugin, owner)
             if not own:
-                from complaint_llm.backends.offers import fault_of
-
-                fault = next(filter(None, map(fault_of, types)), None)
+                fault = next(filter(None, map(type_fault, types)), None)
                 if fault is not None:
                     raise PluginError(f"the plugin {owner} offers {fault}")
         except (Exception, SystemExit) as cause:  # hooks are foreign code
@@ -61,8 +79,8 @@ class Registry:
             return {}
         others = [other for other in self._manager.get_plugins() if other is not plugin]
         try:
-            offers = self._manager.subset_hook_caller(hook, others)()
-            return {key: value for offer in offers for key, value in offer.items()}
+            hook_results = self._manager.subset_hook_caller(hook, others)()
+            return {key: value for offer in hook_results for key, value in offer.items()}
         except (Exception, SystemExit) as cause:  # hooks are foreign code
             first = next(iter(str(cause).splitlines()), "")
             raise PluginError(f"the plugin {name} fails in {hook}: {type(cause).__name__}: {first}") from cause

@@ -14,7 +14,7 @@ from complaint_llm.json_schema.check import TYPES, Check, plain
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
-    from complaint_llm.json_schema.problems import Path
+    from complaint_llm.json_schema.places import Place
 
 
 class Broken(NamedTuple):
@@ -24,7 +24,7 @@ class Broken(NamedTuple):
     ``parts`` are the broken rules of each branch of ``anyOf``.
     """
 
-    path: Path
+    path: Place
     rule: str
     given: Any
     schema: Mapping[str, Any]
@@ -48,22 +48,22 @@ def _broken(error: ValidationError) -> Broken:
     given: Any = error.validator_value
     # jsonschema reports each missing key on its own, with the whole list and the key's name in front of the message.
     missing = next((key for key in given if error.message.startswith(repr(key))), "") if rule == "required" else ""
-    path: Path = tuple(error.absolute_path)
+    path: Place = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         rule, path = "propertyNames", (*path, str(error.instance))
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     parts = tuple(_broken(part) for part in error.context or ())
-    return Broken(path, rule, given, schema, error.instance, missing, parts)
+    return Broken(path=path, rule=rule, given=given, schema=schema, value=error.instance, missing=missing, parts=parts)
 
 
 def _of_strings(keyword: str) -> Callable[..., Any]:
-    judge = Draft202012Validator.VALIDATORS[keyword]
+    rule_check = Draft202012Validator.VALIDATORS[keyword]
 
-    def judged(validator: Any, given: Any, instance: Any, schema: Any) -> Any:
+    def check_text(validator: Any, given: Any, instance: Any, schema: Any) -> Any:
         # The instance of the error stays the secret itself: its text is only looked at.
-        return judge(validator, given, plain(instance), schema)
+        return rule_check(validator, given, plain(instance), schema)
 
-    return judged
+    return check_text
 
 
 def _as_type(check: Check) -> Any:

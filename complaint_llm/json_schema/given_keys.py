@@ -10,6 +10,7 @@ from typing import Any
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.check import Check, compile_check
 from complaint_llm.json_schema.files import read_schema
+from complaint_llm.json_schema.problems import not_finite, problems_of
 
 
 class KeyRules:
@@ -24,13 +25,11 @@ class KeyRules:
 
     def check(self, keys: Mapping[str, Any], owner: str) -> None:
         """Raise ConfigError, a line for each, if a config would refuse one of these values. None is not given."""
-        from complaint_llm.json_schema.problems import explained, not_finite
-
         known = self._schema["properties"]
         given = {key: as_json(value) for key, value in keys.items() if value is not None and key in known}
         found = list(not_finite(given))
         if not self._check(given):
-            found += explained(self._schema, given)
+            found += problems_of(self._schema, given)
         lines = [f"{owner}: {'/'.join(map(str, problem.path))}: {problem.text}" for problem in found]
         if lines:
             raise ConfigError("\n".join(dict.fromkeys(lines)), list(dict.fromkeys(lines)))

@@ -6,23 +6,22 @@ The everyday value is recognised by ``schema_check``; jsonschema is imported onl
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.json_schema.check import plain
+from complaint_llm.json_schema.places import Place
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
     from complaint_llm.json_schema.faults import Broken
 
-Path: TypeAlias = tuple[str | int, ...]
-"""The way to a value from the document's root: keys and indices."""
-
 
 class Problem(NamedTuple):
     """One fault. ``at_key`` places it at the key (unknown, repeated) rather than at the value."""
 
-    path: Path
+    path: Place
     text: str
     at_key: bool = False
 
@@ -30,14 +29,14 @@ class Problem(NamedTuple):
 NOT_FINITE = "no number that can be used: too large or not a number"
 
 
-def explained(schema: Mapping[str, Any], value: Any) -> list[Problem]:
+def problems_of(schema: Mapping[str, Any], value: Any) -> list[Problem]:
     """Everything wrong with a value. Raises PluginError if the schema itself is wrong."""
-    from complaint_llm.json_schema.faults import faults
+    from complaint_llm.json_schema.faults import faults  # cold start: jsonschema
 
-    return [problem for broken in faults(schema, value) for problem in _explained(broken)]
+    return [problem for broken in faults(schema, value) for problem in _problems_of(broken)]
 
 
-def not_finite(value: Any, path: Path = ()) -> Iterator[Problem]:
+def not_finite(value: Any, path: Place = ()) -> Iterator[Problem]:
     """A problem for each number of a value that JSON has no form for: infinite, or not a number."""
     if isinstance(value, float) and not math.isfinite(value):
         yield Problem(path, NOT_FINITE)
@@ -49,14 +48,9 @@ def not_finite(value: Any, path: Path = ()) -> Iterator[Problem]:
             yield from not_finite(item, (*path, index))
 
 
-def pointer(path: Sequence[str | int]) -> str:
-    """The JSON Pointer (RFC 6901) of a path."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
 def nearest(name: str, known: Sequence[str]) -> str | None:
     """The known name that ``name`` was probably meant to be."""
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # cold start
 
     exact = [other for other in known if other.lower() == name.lower()]
     return next(iter(exact or get_close_matches(name, known, 1, 0.7)), None)
@@ -80,7 +74,7 @@ def kinds_of(schema: Mapping[str, Any]) -> list[str]:
     return [kind] if isinstance(kind, str) else list(kind)
 
 
-def converted(text: str, kinds: Sequence[str]) -> Any:
+def as_kind(text: str, kinds: Sequence[str]) -> Any:
     """The number or boolean that a text spells, if one of these types is wanted; else the text itself."""
     word = text.strip().lower()
     if "boolean" in kinds and word in ("true", "false"):
@@ -109,7 +103,7 @@ _WORDS = {
 }
 
 
-def _explained(broken: Broken) -> Iterator[Problem]:
+def _problems_of(broken: Broken) -> Iterator[Problem]:
     path, rule, given, value = broken.path, broken.rule, broken.given, broken.value
     note = broken.schema.get("patternErrorMessage")
     if rule == "additionalProperties" and given is False:
@@ -145,12 +139,10 @@ _LIMITS = {
 
 
 def _unknown_keys(broken: Broken) -> Iterator[Problem]:
-    from re import search
-
     named = tuple(broken.schema.get("properties", ()))
     patterns = tuple(broken.schema.get("patternProperties", ()))
     for key in broken.value:
-        if key in named or any(search(pattern, key) for pattern in patterns):
+        if key in named or any(re.search(pattern, key) for pattern in patterns):
             continue
         meant = nearest(key, named)
         text = f'unknown key; did you mean "{meant}"?' if meant else "unknown key: remove it"
@@ -161,7 +153,7 @@ def _branches(broken: Broken) -> Iterator[Problem]:
     # The branch that is meant is the one whose type fits; its own fault says more than that no branch fits.
     meant = next((part for part in broken.parts if part.rule != "type" or part.path != broken.path), None)
     if meant is not None:
-        yield from _explained(meant)
+        yield from _problems_of(meant)
         return
     kinds = [kind for part in broken.given for kind in kinds_of(part)]
     if kinds:
@@ -174,7 +166,7 @@ def _wrong_kind(kinds: list[str], value: Any) -> str:
     wanted = " or ".join(dict.fromkeys(_WORDS.get(kind, kind) for kind in kinds))
     is_text = isinstance(value, (str, Secret))
     hint = ": leave the key out" if value is None else ""
-    if is_text and not isinstance(value, Secret) and converted(value, kinds) is not value:
+    if is_text and not isinstance(value, Secret) and as_kind(value, kinds) is not value:
         hint = ": remove the quotes"
     elif not is_text and kinds == ["string"] and not isinstance(value, (dict, list)) and value is not None:
         hint = ": put it in quotes"

@@ -71,12 +71,12 @@ def _compare(item: ReportItem, other: ReportItem) -> ItemAgreement:
         if one or two:
             differences.append(Difference(name, tuple(one), tuple(two)))
     return ItemAgreement(
-        item.id,
-        (item.state, other.state),
-        (item.values.get("cost"), other.values.get("cost")),
-        (item.values.get("seconds") or 0.0, other.values.get("seconds") or 0.0),
-        names,
-        tuple(differences),
+        id=item.id,
+        states=(item.state, other.state),
+        costs=(item.values.get("cost"), other.values.get("cost")),
+        seconds=(item.values.get("seconds") or 0.0, other.values.get("seconds") or 0.0),
+        fields=names,
+        differences=tuple(differences),
     )
 
 
@@ -91,12 +91,12 @@ def fields_of(values: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
     if is_claims(parsed):
         return {
             "claims": tuple(sorted(claim.words() for claim in claims_in(values))),
-            "people": _sorted(" ".join(sorted(name_words(str(each.get("name") or each.get("quote") or ""))))
+            "people": _in_order(" ".join(sorted(name_words(str(each.get("name") or each.get("quote") or ""))))
                               for _, each in entries_in(values, "people")),
-            "amounts": _sorted(amount_value(each.get("value")) for _, each in entries_in(values, "amounts")),
-            "dates": _sorted(date_words(each) for _, each in entries_in(values, "dates")),
-            "facts": _sorted(" ".join(str(each.get("quote")).split()) for _, each in entries_in(values, "facts")),
-            "stated_deadlines": _sorted(
+            "amounts": _in_order(amount_value(each.get("value")) for _, each in entries_in(values, "amounts")),
+            "dates": _in_order(date_words(each) for _, each in entries_in(values, "dates")),
+            "facts": _in_order(" ".join(str(each.get("quote")).split()) for _, each in entries_in(values, "facts")),
+            "stated_deadlines": _in_order(
                 str(each.get("limit_as_written")) for _, each in entries_in(values, "stated_deadlines")
             ),
         }  # fmt: skip
@@ -107,7 +107,7 @@ def fields_of(values: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
 
 def _things(value: Any) -> tuple[str, ...]:
     if isinstance(value, list):
-        return _sorted(_as_text(each) for each in value)
+        return _in_order(_as_text(each) for each in value)
     return () if value is None else (_as_text(value),)
 
 
@@ -115,7 +115,7 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _sorted(words: Iterable[str]) -> tuple[str, ...]:
+def _in_order(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(words))
 
 
@@ -135,24 +135,26 @@ def agreement_lines(agreement: Agreement, here: str, there: str) -> Iterator[str
             having = [each for each in agreement.items if name in each.fields]
             same = sum(all(found.field != name for found in each.differences) for each in having)
             yield f"{words_of(name)}: the same in {same} of {len(having)}"
-    for place, run in enumerate((here, there)):
+    for place, out_file in enumerate((here, there)):
         costs = [each.costs[place] for each in agreement.items]
         known = sum(cost for cost in costs if cost is not None)
         unknown = sum(cost is None for cost in costs)
         seconds = sum(each.seconds[place] for each in agreement.items)
-        yield f"{run}: ${known:.4f}" + (f" and {unknown} of unknown cost" if unknown else "") + f", {seconds:.1f} s"
+        yield (
+            f"{out_file}: ${known:.4f}" + (f" and {unknown} of unknown cost" if unknown else "") + f", {seconds:.1f} s"
+        )
     for each in agreement.items:
         states = "" if each.states[0] == each.states[1] else f" ({each.states[0]}, there {each.states[1]})"
         differing = ", ".join(words_of(found.field) for found in each.differences)
         yield f"  {each.id}{states}: " + (f"differs in {differing}" if differing else "agrees")
-    for ids, run in ((agreement.only_here, here), (agreement.only_there, there)):
+    for ids, out_file in ((agreement.only_here, here), (agreement.only_there, there)):
         if ids:
-            yield f"only in {run}: {', '.join(ids)}"
+            yield f"only in {out_file}: {', '.join(ids)}"
 
 
 def _sides(difference: Difference, here: str, there: str) -> Iterator[str]:
-    for run, words in ((here, difference.only_here), (there, difference.only_there)):
+    for out_file, words in ((here, difference.only_here), (there, difference.only_there)):
         for each in words[:_MOST_SHOWN]:
-            yield f"  only in {run}: {' '.join(each.split())[:200]}"
+            yield f"  only in {out_file}: {' '.join(each.split())[:200]}"
         if len(words) > _MOST_SHOWN:
-            yield f"  only in {run}: {len(words) - _MOST_SHOWN} more"
+            yield f"  only in {out_file}: {len(words) - _MOST_SHOWN} more"

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from complaint_llm.checks.schema_walk import json_pointer
+from complaint_llm.json_schema.places import json_pointer
 from complaint_llm.report.quoted import PageQuote
 
 _MOST_DEPTH = 12
 
 
-class Entry(NamedTuple):
+class AnswerEntry(NamedTuple):
     """One thing that an answer lists: its own values in words, and its quotes."""
 
     pointer: str
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     title: str = ""
     values: tuple[tuple[str, str], ...] = ()
     quotes: tuple[PageQuote, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[AnswerEntry, ...] = ()
     findings: tuple[str, ...] = ()
 
     @property
@@ -35,14 +35,14 @@ class Section(NamedTuple):
     """Entries under a heading."""
 
     heading: str
-    entries: tuple[Entry, ...]
+    entries: tuple[AnswerEntry, ...]
 
 
 class Unsupported(NamedTuple):
     """An entry that its text does not support, the heading that it was listed under, and what named it."""
 
     heading: str
-    entry: Entry
+    entry: AnswerEntry
     named_by: tuple[str, ...] = ()
 
 
@@ -117,7 +117,7 @@ def any_answer(parsed: Any, quotes: Sequence[PageQuote], findings: Findings) -> 
         elif value not in (None, ""):
             single.append((heading, value_words(value)))
     if single:
-        sections.insert(0, Section("Answer", (Entry("", values=tuple(single)),)))
+        sections.insert(0, Section("Answer", (AnswerEntry("", values=tuple(single)),)))
     known = [entry.pointer for section in sections for entry in section.entries if entry.pointer]
     known += [each.entry.pointer for each in unsupported]
     return Answer(tuple(each for each in sections if each.entries), tuple(unsupported), findings.elsewhere(known))
@@ -125,16 +125,16 @@ def any_answer(parsed: Any, quotes: Sequence[PageQuote], findings: Findings) -> 
 
 def entry_of(
     value: Any, path: tuple[str | int, ...], quotes: Mapping[str, PageQuote], findings: Findings, depth: int = 0
-) -> Entry:
+) -> AnswerEntry:
     """An entry of any shape. What lies deeper than a page can show is left as JSON-like words."""
     pointer = json_pointer(path)
     if not isinstance(value, (Mapping, list)) or depth >= _MOST_DEPTH:
         quote = quotes.get(pointer)
         title = "" if quote else value_words(value)
-        return Entry(pointer, title=title, quotes=(quote,) if quote else (), findings=findings.at(pointer))
+        return AnswerEntry(pointer, title=title, quotes=(quote,) if quote else (), findings=findings.at(pointer))
     values: list[tuple[str, str]] = []
     own: list[PageQuote] = []
-    inner: list[Entry] = []
+    inner: list[AnswerEntry] = []
     ref, title = None, ""
     for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
         place = json_pointer((*path, key))
@@ -143,7 +143,7 @@ def entry_of(
         elif key == "ref" and isinstance(part, str):
             ref = part
         elif isinstance(part, (Mapping, list)) and any(each.startswith(f"{place}/") for each in quotes):
-            below = entry_of(part, (*path, key), quotes, findings, depth + 1)
+            below = entry_of(part, path=(*path, key), quotes=quotes, findings=findings, depth=depth + 1)
             own += [] if below.supported else [quote for quote in all_quotes(below) if quote.state == "not_found"]
             inner.append(below._replace(title=below.title or heading_of(str(key))))
         elif part not in (None, "", [], {}):
@@ -151,10 +151,18 @@ def entry_of(
                 title = part
             else:
                 values.append((heading_of(str(key)), value_words(part)))
-    return Entry(pointer, ref, title, tuple(values), tuple(own), tuple(inner), findings.at(pointer))
+    return AnswerEntry(
+        pointer=pointer,
+        ref=ref,
+        title=title,
+        values=tuple(values),
+        quotes=tuple(own),
+        entries=tuple(inner),
+        findings=findings.at(pointer),
+    )
 
 
-def all_quotes(entry: Entry) -> Iterator[PageQuote]:
+def all_quotes(entry: AnswerEntry) -> Iterator[PageQuote]:
     """The quotes of an entry and of those inside of it."""
     yield from entry.quotes
     for below in entry.entries:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from complaint_llm.report.answer import Answer, Entry, Findings, Section, Unsupported, entry_of, value_words, words_of
+from complaint_llm.report.answer import (
+    Answer,
+    AnswerEntry,
+    Findings,
+    Section,
+    Unsupported,
+    entry_of,
+    value_words,
+    words_of,
+)
 from complaint_llm.report.quoted import PageQuote
 
 _SECTIONS = (
@@ -35,8 +44,8 @@ class Claim(NamedTuple):
     support: str
     claimants: tuple[str, ...]
     respondents: tuple[str, ...]
-    facts_for: tuple[Entry, ...]
-    facts_against: tuple[Entry, ...]
+    facts_for: tuple[AnswerEntry, ...]
+    facts_against: tuple[AnswerEntry, ...]
     lost: tuple[str, ...]
     """Facts that it names and that do not stand in the text, or are not there, by number."""
     findings: tuple[str, ...] = ()
@@ -51,7 +60,7 @@ class Claims(NamedTuple):
     """An answer of the task, what the text does not support apart."""
 
     claims: tuple[Claim, ...]
-    other_facts: tuple[Entry, ...]
+    other_facts: tuple[AnswerEntry, ...]
     """Facts that no claim names."""
     questions: tuple[tuple[str, str], ...]
     no_claims_because: str
@@ -66,19 +75,19 @@ def is_claims(parsed: Any) -> bool:
 
 def claims_of(parsed: Mapping[str, Any], quotes: Sequence[PageQuote], findings: Findings) -> Claims:
     """The answer in sections. Raises nothing: what has another shape than the task's is left out or shown as it is."""
-    reader = _Reader(parsed, quotes, findings)
-    facts, people = reader.entries("facts"), reader.entries("people")
-    by_ref = {entry.ref: entry for entry in facts if entry.ref}
+    reader = _ClaimsReader(parsed, quotes, findings)
+    facts_by_ref, people = reader.entries("facts"), reader.entries("people")
+    by_ref = {entry.ref: entry for entry in facts_by_ref if entry.ref}
     names = {entry.ref: _name(entry) for entry in people if entry.ref}
-    found = [reader.claim(number, claim, by_ref, names) for number, claim in reader.listed("claims")]
+    found = [reader.claim(number, claim, by_ref, names) for number, claim in reader.objects_in("claims")]
     kept = [claim for claim in found if any(entry.supported for entry in claim.facts_for)]
     named = {entry.pointer for claim in kept for entry in (*claim.facts_for, *claim.facts_against)}
     unsupported = [
-        Unsupported("Claim", Entry(claim.pointer, title=claim.label or claim.heading, values=_parties(claim)))
+        Unsupported("Claim", AnswerEntry(claim.pointer, title=claim.label or claim.heading, values=_parties(claim)))
         for claim in found
         if claim not in kept
     ]
-    for entry in facts:
+    for entry in facts_by_ref:
         if not entry.supported:
             naming = tuple(
                 claim.label or claim.heading for claim in found if entry.ref is not None and entry.ref in claim.lost
@@ -92,31 +101,33 @@ def claims_of(parsed: Mapping[str, Any], quotes: Sequence[PageQuote], findings: 
         sections.append(Section(heading, tuple(entry for entry in entries if entry.supported)))
         unsupported += [Unsupported(heading, entry) for entry in entries if not entry.supported]
     places = [entry.pointer for section in sections for entry in section.entries]
-    places += [entry.pointer for entry in facts] + [claim.pointer for claim in found]
+    places += [entry.pointer for entry in facts_by_ref] + [claim.pointer for claim in found]
     places += [each.entry.pointer for each in unsupported]
     return Claims(
-        tuple(kept),
-        tuple(entry for entry in facts if entry.supported and entry.pointer not in named),
-        tuple((value_words(each.get("ask")), value_words(each.get("settles"))) for _, each in reader.listed("missing")),
-        words_of(value_words(parsed.get("no_claims_because"))),
-        value_words(parsed.get("languages")),
-        Answer(tuple(each for each in sections if each.entries), tuple(unsupported), findings.elsewhere(places)),
+        claims=tuple(kept),
+        other_facts=tuple(entry for entry in facts_by_ref if entry.supported and entry.pointer not in named),
+        questions=tuple(
+            (value_words(each.get("ask")), value_words(each.get("settles"))) for _, each in reader.objects_in("missing")
+        ),
+        no_claims_because=words_of(value_words(parsed.get("no_claims_because"))),
+        languages=value_words(parsed.get("languages")),
+        rest=Answer(tuple(each for each in sections if each.entries), tuple(unsupported), findings.elsewhere(places)),
     )
 
 
-class _Reader:
+class _ClaimsReader:
     def __init__(self, parsed: Mapping[str, Any], quotes: Sequence[PageQuote], findings: Findings) -> None:
         self._parsed = parsed
         self._quotes = {quote.pointer: quote for quote in quotes}
         self._findings = findings
 
-    def listed(self, name: str) -> list[tuple[int, Mapping[str, Any]]]:
+    def objects_in(self, name: str) -> list[tuple[int, Mapping[str, Any]]]:
         value = self._parsed.get(name)
         if not isinstance(value, list):
             return []
         return [(number, each) for number, each in enumerate(value) if isinstance(each, Mapping)]
 
-    def entries(self, name: str) -> list[Entry]:
+    def entries(self, name: str) -> list[AnswerEntry]:
         value = self._parsed.get(name)
         if not isinstance(value, list):
             return []
@@ -126,26 +137,28 @@ class _Reader:
         ]
 
     def claim(
-        self, number: int, claim: Mapping[str, Any], facts: Mapping[str, Entry], names: Mapping[str, str]
+        self, number: int, claim: Mapping[str, Any], facts_by_ref: Mapping[str, AnswerEntry], names: Mapping[str, str]
     ) -> Claim:
         pointer = f"/claims/{number}"
         refs = {name: _refs(claim.get(name)) for name in ("claimants", "respondents", "facts_for", "facts_against")}
         entries = {
-            name: tuple(facts[ref] for ref in refs[name] if ref in facts and facts[ref].supported)
+            name: tuple(facts_by_ref[ref] for ref in refs[name] if ref in facts_by_ref and facts_by_ref[ref].supported)
             for name in ("facts_for", "facts_against")
         }
-        lost = [ref for name in entries for ref in refs[name] if ref not in facts or not facts[ref].supported]
+        lost = [
+            ref for name in entries for ref in refs[name] if ref not in facts_by_ref or not facts_by_ref[ref].supported
+        ]
         return Claim(
-            pointer,
-            value_words(claim.get("type")),
-            value_words(claim.get("label")),
-            words_of(value_words(claim.get("support"))),
-            tuple(names.get(ref, ref) for ref in refs["claimants"]),
-            tuple(names.get(ref, ref) for ref in refs["respondents"]),
-            entries["facts_for"],
-            entries["facts_against"],
-            tuple(dict.fromkeys(lost)),
-            self._findings.at(pointer),
+            pointer=pointer,
+            type=value_words(claim.get("type")),
+            label=value_words(claim.get("label")),
+            support=words_of(value_words(claim.get("support"))),
+            claimants=tuple(names.get(ref, ref) for ref in refs["claimants"]),
+            respondents=tuple(names.get(ref, ref) for ref in refs["respondents"]),
+            facts_for=entries["facts_for"],
+            facts_against=entries["facts_against"],
+            lost=tuple(dict.fromkeys(lost)),
+            findings=self._findings.at(pointer),
         )
 
 
@@ -153,7 +166,7 @@ def _refs(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: AnswerEntry) -> str:
     quoted = next((quote.text for quote in entry.quotes), "")
     if len(quoted) > _MOST_NAME:
         quoted = f"{quoted[:_MOST_NAME].rsplit(' ', 1)[0]} ..."
@@ -171,15 +184,15 @@ def _parties(claim: Claim) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in values if value)
 
 
-def _trigger(entry: Entry, facts: Mapping[str, Entry]) -> Entry:
+def _trigger(entry: AnswerEntry, facts_by_ref: Mapping[str, AnswerEntry]) -> AnswerEntry:
     values = dict(entry.values)
-    fact = facts.get(values.get("Fact", ""))
+    fact = facts_by_ref.get(values.get("Fact", ""))
     if fact is None or not fact.supported:
         return entry
     return entry._replace(quotes=fact.quotes, values=tuple((k, v) for k, v in entry.values if k != "Fact"))
 
 
-def _in_words(name: str, given: Any, entry: Entry) -> Entry:
+def _in_words(name: str, given: Any, entry: AnswerEntry) -> AnswerEntry:
     """The entry with its values put together as people write them."""
     if not isinstance(given, Mapping):
         return entry

@@ -93,11 +93,11 @@ def compare_expected(items: Iterable[ReportItem], expected: Expected) -> Compari
 def _compare(item: ReportItem, wanted: Mapping[str, Any]) -> ItemComparison:
     parts = {"claims": _claims(item, wanted), "amounts": _amounts(item, wanted), "dates": _dates(item, wanted)}
     return ItemComparison(
-        item.id,
-        item.state,
-        {kind: tuple(part[0]) for kind, part in parts.items()},
-        {kind: part[1] for kind, part in parts.items()},
-        {kind: tuple(part[2]) for kind, part in parts.items()},
+        id=item.id,
+        state=item.state,
+        missed={kind: tuple(part[0]) for kind, part in parts.items()},
+        matched={kind: part[1] for kind, part in parts.items()},
+        further={kind: tuple(part[2]) for kind, part in parts.items()},
     )
 
 

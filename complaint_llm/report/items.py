@@ -52,7 +52,7 @@ def read_items(out: Path) -> Iterator[ReportItem]:
     """
     journal = journal_beside(out)
     if journal.exists():
-        yield from _recorded(journal)
+        yield from _journal_items(journal)
     elif not out.exists():
         raise BatchError(f"{out}: is not there, and neither is its journal {journal.name}")
     elif out.suffix.lower() == ".csv":
@@ -61,7 +61,7 @@ def read_items(out: Path) -> Iterator[ReportItem]:
         yield from _lines(out)
 
 
-def _recorded(path: Path) -> Iterator[ReportItem]:
+def _journal_items(path: Path) -> Iterator[ReportItem]:
     with Journal(path) as journal:
         for number, each in enumerate(journal.recorded_items(), 1):
             result = Result(each.id, each.output, each.error, content=each.content, task=each.task, matter=each.matter)

@@ -32,28 +32,28 @@ class Segment(NamedTuple):
     """Whether none but weak quotes stand here."""
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line of the text, or a gap where ``skipped`` characters are not shown."""
 
     segments: tuple[Segment, ...]
     skipped: int = 0
 
 
-def marked_lines(text: str, spans: Sequence[Span]) -> tuple[Line, ...]:
+def marked_lines(text: str, spans: Sequence[Span]) -> tuple[TextLine, ...]:
     """The text in lines, each in segments; overlapping quotes share segments.
 
     Spans outside of the text, or empty ones, are left out. Of a text over SHOWN_WHOLE, passages around the quotes.
     """
     spans = [span for span in spans if 0 <= span.start < span.end <= len(text)]
-    lines: list[Line] = []
+    lines: list[TextLine] = []
     shown = 0
     for start, end in _passages(text, spans):
         if start > shown:
-            lines.append(Line((), start - shown))
+            lines.append(TextLine((), start - shown))
         lines += _lines(text, start, end, [span for span in spans if span.start < end and span.end > start])
         shown = end
     if shown < len(text):
-        lines.append(Line((), len(text) - shown))
+        lines.append(TextLine((), len(text) - shown))
     return tuple(lines)
 
 
@@ -87,7 +87,7 @@ def _forward(text: str, place: int) -> int:
     return line if line >= 0 else space if space >= 0 else wanted
 
 
-def _lines(text: str, start: int, end: int, spans: Sequence[Span]) -> list[Line]:
+def _lines(text: str, start: int, end: int, spans: Sequence[Span]) -> list[TextLine]:
     edges = {start, end, *(span.start for span in spans), *(span.end for span in spans)}
     cuts = sorted(edge for edge in edges if start <= edge <= end)
     lines: list[list[Segment]] = [[]]
@@ -101,4 +101,4 @@ def _lines(text: str, start: int, end: int, spans: Sequence[Span]) -> list[Line]
                 lines.append([])
             if piece or (begins and not place):
                 lines[-1].append(Segment(piece, numbers, begins if not place else (), weak))
-    return [Line(tuple(segments)) for segments in lines]
+    return [TextLine(tuple(segments)) for segments in lines]

@@ -70,18 +70,18 @@ def claims_in(values: Mapping[str, Any]) -> list[ClaimParties]:
         said = given[int(claim.pointer.rpartition("/")[2])] if isinstance(given, list) else {}
         sides = (
             frozenset(names.get(ref, name_words(ref)) for ref in refs if isinstance(ref, str))
-            for refs in (_listed(said.get("claimants")), _listed(said.get("respondents")))
+            for refs in (_as_list(said.get("claimants")), _as_list(said.get("respondents")))
         )
         claims.append(ClaimParties(claim.type, *sides))
     return claims
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
 def entries_in(values: Mapping[str, Any], name: str) -> list[tuple[int, Mapping[str, Any]]]:
     """The objects of a list of the answer, with their places in it."""
     parsed = values.get("parsed")
-    listed = _listed(parsed.get(name)) if isinstance(parsed, Mapping) else []
+    listed = _as_list(parsed.get(name)) if isinstance(parsed, Mapping) else []
     return [(number, each) for number, each in enumerate(listed) if isinstance(each, Mapping)]

@@ -59,16 +59,16 @@ def render_page(items: Iterable[ReportItem], tasks: Mapping[str, Task], title: s
     """The page of these items; ``tasks`` by id are asked for their notices. Raises ConfigError without Jinja2."""
     environment = _environment()
     template = environment.get_template("item.html")
-    bodies = [_body(template, item) for item in items]
-    bodies.sort(key=lambda body: (body.rank, body.number))
-    heads = [body.head for body in bodies]
+    rendered = [_body(template, item) for item in items]
+    rendered.sort(key=lambda body: (body.rank, body.number))
+    heads = [body.head for body in rendered]
     demo = any(head["demo"] for head in heads)
     pieces: list[str] = []
-    if sum(len(body.text) for body in bodies) > MOST_UNPACKED:
-        pieces = list(_pieces([body.text for body in bodies]))
+    if sum(len(body.text) for body in rendered) > MOST_UNPACKED:
+        pieces = list(_pieces([body.text for body in rendered]))
     shown = [
         {**body.head, "place": place, "body": None if pieces else environment.filters["html"](body.text)}
-        for place, body in enumerate(bodies)
+        for place, body in enumerate(rendered)
     ]
     states = Counter(head["state"] for head in heads)
     types = Counter(type for head in heads for type in head["types"])
@@ -114,8 +114,8 @@ def write_page(path: Path, page: Page) -> None:
 
 def _environment() -> Environment:
     try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from markupsafe import Markup
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # extra
+        from markupsafe import Markup  # extra
     except ImportError as error:
         raise ConfigError("a page needs Jinja2: pip install 'complaint-llm[report]'") from error
     environment = Environment(

@@ -117,7 +117,7 @@ def sentences(text: str) -> list[Sentence]:
 
 def _claims(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     said = [each.text for each in sentences(text) if each.tells][:_MOST_FACTS]
-    facts = [
+    found_facts = [
         {"ref": f"F{number}", "statement": f"The text says: {one_line(each)}", "known_from": "unclear", "quote": each}
         for number, each in enumerate(said, 1)
     ]
@@ -142,7 +142,7 @@ def _claims(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "languages": [_language(text)],
         "people": people,
-        "facts": facts,
+        "facts": found_facts,
         "claims": claims,
         "amounts": [
             {
@@ -221,7 +221,7 @@ def _people(text: str) -> list[dict[str, Any]]:
     first = next(iter(sentences(text)), None)
     if first is None:
         return []
-    people = [_person("P1", None, "person", "client", first.text)]
+    people = [_person("P1", name=None, kind="person", role="client", quote=first.text)]
     seen: set[str] = set()
     for each in sentences(text):
         for found in _OTHER_SIDE.finditer(each.text):
@@ -229,7 +229,7 @@ def _people(text: str) -> list[dict[str, Any]]:
             if name not in seen and len(seen) < 4:
                 seen.add(name)
                 kind = "person" if "." in name[:4] else "business"
-                people.append(_person(f"P{len(people) + 1}", name, kind, "other_side", each.text))
+                people.append(_person(f"P{len(people) + 1}", name=name, kind=kind, role="other_side", quote=each.text))
     return people
 
 

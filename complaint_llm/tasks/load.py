@@ -76,7 +76,7 @@ def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = 
     ``folder`` is what relative paths of schema files mean. Raises TaskError: unknown task, a circle of ``extends``, a
     list or placeholder that is not there, a schema that cannot be read.
     """
-    merged = _merged(id, entries, ())
+    merged = _merge(id, entries, ())
     for key in merged.keys() - _KEYS:
         raise TaskError(id, (key,), f"unknown key; a task has {', '.join(sorted(_KEYS))}")
     if "prompt" not in merged:
@@ -103,7 +103,7 @@ def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = 
     return task
 
 
-def _merged(id: str, entries: Mapping[str, Mapping[str, Any]], through: tuple[str, ...]) -> dict[str, Any]:
+def _merge(id: str, entries: Mapping[str, Mapping[str, Any]], through: tuple[str, ...]) -> dict[str, Any]:
     if id in through and not (id in BUILT_IN and through[-1] == id):
         raise TaskError(through[0], ("extends",), f"goes round: {' > '.join((*through, id))}")
     # A task of an office that has the name of a built-in one extends that.
@@ -116,10 +116,10 @@ def _merged(id: str, entries: Mapping[str, Mapping[str, Any]], through: tuple[st
             )
         return dict(built_in_task(id))
     base_id = entry.get("extends", id if id in BUILT_IN and "prompt" not in entry else None)
-    base = _merged(base_id, entries, (*through, id)) if base_id is not None else {}
+    base = _merge(base_id, entries, (*through, id)) if base_id is not None else {}
     own = {key: value for key, value in entry.items() if key != "extends"}
     lists = dict(base.get("lists", {}))
-    lists |= {name: _extended(lists.get(name), choices) for name, choices in own.get("lists", {}).items()}
+    lists |= {name: _with_choices(lists.get(name), choices) for name, choices in own.get("lists", {}).items()}
     merged = {**base, **own, "id": id}
     if lists:
         merged["lists"] = lists
@@ -128,7 +128,7 @@ def _merged(id: str, entries: Mapping[str, Mapping[str, Any]], through: tuple[st
     return merged
 
 
-def _extended(base: Any, own: Any) -> Any:
+def _with_choices(base: Any, own: Any) -> Any:
     """A list of choices with an office's added; ``null`` takes a choice out."""
     if not isinstance(base, Mapping) or not isinstance(own, Mapping):
         return own

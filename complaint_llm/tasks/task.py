@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from complaint_llm.tasks.template import fill, placeholders
 
 OnFailedCheck = Literal["mark", "error", "next"]
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 NAMES_OF_ITS_OWN = frozenset(("input", "id", "nonce", "answer_language"))
 """What a template may name beside ``lists.x`` and the item's own fields."""
@@ -27,12 +27,12 @@ class Task(NamedTuple):
     notice: str | None = None
     """What a reader of the answers must know; it is on the page, in the CSV and in the docs."""
     answer_language: str = "English"
-    lists: Mapping[str, Mapping[str, str]] = _NOTHING
+    lists: Mapping[str, Mapping[str, str]] = _EMPTY
     """Choices by list: each value and what it means. Templates name them, enums of the schema are filled from them."""
     schema: Mapping[str, Any] | None = None
     checks: tuple[str, ...] = ()
     on_failed_check: OnFailedCheck = "mark"
-    params: Mapping[str, Any] = _NOTHING
+    params: Mapping[str, Any] = _EMPTY
     rows: str | None = None
     """The list of the answer that a table has a row for each entry of."""
 

@@ -23,7 +23,7 @@ __all__ = ["BackendConformance", "FaultyServer", "MessageMatcher", "MockBackend"
 
 def __getattr__(name: str) -> Any:
     # Imported when first touched: a demo with the mock pays for neither the server nor the suite.
-    from importlib import import_module
+    from importlib import import_module  # cold start
 
     home = _HOMES.get(name)
     if home is None:

@@ -275,7 +275,7 @@ class BackendConformance:
 
     def test_its_schema_is_honest(self) -> None:
         """The example validates and makes a backend; the schema is one; an unknown key is refused."""
-        from jsonschema.validators import Draft202012Validator
+        from jsonschema.validators import Draft202012Validator  # cold start
 
         kind = self.backend_type()
         example = dict(kind.own_example() or {"id": "example", "type": self.type_name})
@@ -331,8 +331,8 @@ def _raises(kind: type[BackendError], act: Any) -> BackendError:
     return error
 
 
-def _until(what: Any, patience: float = 30.0) -> None:
-    end = time.monotonic() + patience
+def _until(what: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)

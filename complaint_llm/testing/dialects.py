@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 Call = tuple[str, Mapping[str, Any]]
 
 
-class Content(NamedTuple):
+class AnswerContent(NamedTuple):
     """What an answer says: a text, calls of tools (name and arguments), or both."""
 
     text: str
@@ -43,11 +43,11 @@ class Dialect(Protocol):
         """The last user message of a request."""
         ...
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         """The JSON of a whole answer; of an embedding request, its vectors."""
         ...
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         """The server-sent events of a streamed answer, each with its blank line."""
         ...
 
@@ -87,7 +87,7 @@ class OpenAIDialect:
     def prompt(self, body: Mapping[str, Any]) -> str:
         return next((_plain(m["content"]) for m in reversed(body.get("messages", ())) if m["role"] == "user"), "")
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         if path.endswith("/embeddings"):
             texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
             rows = [{"object": "embedding", "index": at, "embedding": vector(text)} for at, text in enumerate(texts)]
@@ -109,13 +109,16 @@ class OpenAIDialect:
             "usage": self._usage(),
         }
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
         deltas += [{"content": piece} for piece in content.pieces]
         for at, (name, arguments) in enumerate(content.calls):
-            whole = json.dumps(arguments)
+            text_of_arguments = json.dumps(arguments)
             start = {"index": at, "id": f"call_{at}", "type": "function", "function": {"name": name, "arguments": ""}}
-            parts = [{"index": at, "function": {"arguments": part}} for part in (whole[:3], whole[3:])]
+            parts = [
+                {"index": at, "function": {"arguments": part}}
+                for part in (text_of_arguments[:3], text_of_arguments[3:])
+            ]
             deltas += [{"tool_calls": [call]} for call in (start, *parts)]
         reason = "tool_calls" if content.calls else "stop"
         chunks = [self._chunk([{"index": 0, "delta": delta, "finish_reason": None}]) for delta in deltas]
@@ -152,10 +155,10 @@ class ResponsesDialect:
             return given
         return next((_plain(item["content"]) for item in reversed(given) if item.get("role") == "user"), "")
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         return self._response("completed", self._items(content))
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         events: list[dict[str, Any]] = [{"type": "response.created", "response": self._response("in_progress", [])}]
         for at, item in enumerate(self._items(content)):
             place = {"item_id": item["id"], "output_index": at}
@@ -165,9 +168,12 @@ class ResponsesDialect:
                 deltas = [("response.output_text.delta", piece) for piece in content.pieces]
                 last = {"type": "response.output_text.done", **place, "content_index": 0, "text": content.text}
             else:
-                whole = item["arguments"]
-                deltas = [("response.function_call_arguments.delta", part) for part in (whole[:3], whole[3:])]
-                last = {"type": "response.function_call_arguments.done", **place, "arguments": whole}
+                text_of_arguments = item["arguments"]
+                deltas = [
+                    ("response.function_call_arguments.delta", part)
+                    for part in (text_of_arguments[:3], text_of_arguments[3:])
+                ]
+                last = {"type": "response.function_call_arguments.done", **place, "arguments": text_of_arguments}
             events += [{"type": kind, **place, "content_index": 0, "delta": delta} for kind, delta in deltas]
             events += [last, {"type": "response.output_item.done", "output_index": at, "item": item}]
         events.append({"type": "response.completed", "response": self._response("completed", self._items(content))})
@@ -177,7 +183,7 @@ class ResponsesDialect:
         return {"error": {"message": message, "type": "error", "param": None, "code": code}}
 
     @staticmethod
-    def _items(content: Content) -> list[dict[str, Any]]:
+    def _items(content: AnswerContent) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
         if content.text:
             said = [{"type": "output_text", "text": content.text, "annotations": []}]
@@ -210,13 +216,13 @@ class AnthropicDialect:
     def prompt(self, body: Mapping[str, Any]) -> str:
         return next((_plain(m["content"]) for m in reversed(body.get("messages", ())) if m["role"] == "user"), "")
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         blocks: list[dict[str, Any]] = [{"type": "text", "text": content.text}] if content.text else []
         for at, (name, arguments) in enumerate(content.calls):
             blocks.append({"type": "tool_use", "id": f"toolu_{at}", "name": name, "input": dict(arguments)})
         return {**self._message(), "content": blocks, "stop_reason": self._reason(content)}
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         start = {**self._message(), "content": [], "stop_reason": None}
         events: list[dict[str, Any]] = [{"type": "message_start", "message": start}, {"type": "ping"}]
         index = 0
@@ -226,9 +232,9 @@ class AnthropicDialect:
             events.append({"type": "content_block_stop", "index": index})
             index += 1
         for at, (name, arguments) in enumerate(content.calls):
-            whole = json.dumps(arguments)
+            text_of_arguments = json.dumps(arguments)
             events.append(self._block(index, {"type": "tool_use", "id": f"toolu_{at}", "name": name, "input": {}}))
-            for part in (whole[:3], whole[3:]):
+            for part in (text_of_arguments[:3], text_of_arguments[3:]):
                 events.append(self._delta(index, {"type": "input_json_delta", "partial_json": part}))
             events.append({"type": "content_block_stop", "index": index})
             index += 1
@@ -251,7 +257,7 @@ class AnthropicDialect:
         return {"id": "msg_1", "type": "message", "role": "assistant", "model": "test-model", "usage": usage}
 
     @staticmethod
-    def _reason(content: Content) -> str:
+    def _reason(content: AnswerContent) -> str:
         return "tool_use" if content.calls else "end_turn"
 
     @staticmethod
@@ -277,7 +283,7 @@ class GeminiDialect:
     def prompt(self, body: Mapping[str, Any]) -> str:
         return next((_plain(c["parts"]) for c in reversed(body.get("contents", ())) if c["role"] == "user"), "")
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         if path.endswith(":batchEmbedContents"):
             return {"embeddings": [{"values": vector(_plain(one["content"]["parts"]))} for one in body["requests"]]}
         if path.endswith(":embedContent"):
@@ -285,11 +291,11 @@ class GeminiDialect:
         parts: list[dict[str, Any]] = [{"text": content.text}] if content.text else []
         return self._body([*parts, *self._calls(content)], "STOP", self._usage())
 
-    def events(self, content: Content) -> list[bytes]:
-        bodies = [self._body([{"text": piece}]) for piece in content.pieces]
-        bodies += [self._body([call]) for call in self._calls(content)]
-        bodies.append(self._body([{"text": ""}], "STOP", self._usage()))
-        return [data_event(body) for body in bodies]
+    def events(self, content: AnswerContent) -> list[bytes]:
+        chunks = [self._body([{"text": piece}]) for piece in content.pieces]
+        chunks += [self._body([call]) for call in self._calls(content)]
+        chunks.append(self._body([{"text": ""}], "STOP", self._usage()))
+        return [data_event(body) for body in chunks]
 
     def error(self, status: int, code: str | None, message: str) -> Any:
         names = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
@@ -300,7 +306,7 @@ class GeminiDialect:
         return {"error": error}
 
     @staticmethod
-    def _calls(content: Content) -> list[dict[str, Any]]:
+    def _calls(content: AnswerContent) -> list[dict[str, Any]]:
         return [{"functionCall": {"name": name, "args": dict(arguments)}} for name, arguments in content.calls]
 
     @staticmethod
@@ -309,10 +315,10 @@ class GeminiDialect:
 
     @staticmethod
     def _body(parts: list[Any], reason: str | None = None, usage: Any = None) -> dict[str, Any]:
-        candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
+        choice: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
         if reason is not None:
-            candidate["finishReason"] = reason
-        body: dict[str, Any] = {"candidates": [candidate], "modelVersion": "test-model"}
+            choice["finishReason"] = reason
+        body: dict[str, Any] = {"candidates": [choice], "modelVersion": "test-model"}
         return body if usage is None else {**body, "usageMetadata": usage}
 
 

@@ -94,15 +94,15 @@ class MessageMatcher:
 
         A search that takes longer than five seconds is a BackendTimeoutError.
         """
-        from complaint_llm.backends.answers.patterns import is_found
+        from complaint_llm.backends.answers.patterns import is_found  # cold start: regex
 
         re.compile(pattern)
         return cls(lambda text: is_found(pattern, text, Deadline(_MATCH_SECONDS), CancelToken()))
 
     @classmethod
-    def exact(cls, whole: str) -> MessageMatcher:
+    def exact(cls, expected: str) -> MessageMatcher:
         """Exactly this text."""
-        return cls(lambda text: text == whole)
+        return cls(lambda text: text == expected)
 
     def __call__(self, text: str) -> bool:
         return self._matches(text)
@@ -214,7 +214,7 @@ class MockBackend(Backend):
             token_usage=usage,
             finish_reason=reason,
             model=request.model or "mock",
-            metadata={"demo": True} if isinstance(response, _Demonstrated) else {},
+            metadata={"demo": True} if isinstance(response, _DemoResponse) else {},
         )
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
@@ -246,7 +246,7 @@ class MockBackend(Backend):
                 # What is down stays down: a retry must not put another error in the place of the scripted one.
                 response = self._script[-1]
             if response is None and self._echo:
-                response = _echoed(request, asked)
+                response = _echo_response(request, asked)
             if response is None:
                 raise BackendError(
                     f"the mock's script is exhausted: {len(self._script)} responses, this is request {self._count}; "
@@ -267,23 +267,23 @@ class MockBackend(Backend):
             raise BackendTimeoutError("no answer within the time", maybe_received=True)
 
 
-def _echoed(request: Request, asked: str) -> MockResponse:
+def _echo_response(request: Request, asked: str) -> MockResponse:
     """The last user message; of a task, what the demonstration's rules make of its material, where they may."""
     checks = request.checks
     if checks is None or checks.task is None:
         return MockResponse(asked)
     if not checks.demonstration:
         raise InvalidRequestError(NOBODY_READS, sent=False)
-    from complaint_llm.tasks.demonstration import DemonstrationError, demonstrate
+    from complaint_llm.tasks.demonstration import DemonstrationError, demonstrate  # cold start
 
     try:
         made = demonstrate(checks.schema, checks.texts[-1])
     except DemonstrationError as error:
         raise InvalidRequestError(str(error), sent=False) from error
-    return _Demonstrated(json.dumps(made, ensure_ascii=False))
+    return _DemoResponse(json.dumps(made, ensure_ascii=False))
 
 
-class _Demonstrated(MockResponse):
+class _DemoResponse(MockResponse):
     """An answer by the demonstration's rules."""
 
     __slots__ = ()

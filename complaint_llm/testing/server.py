@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from complaint_llm.request import EMPTY
-from complaint_llm.testing.dialects import WIRES, Call, Content, Dialect
+from complaint_llm.testing.dialects import WIRES, AnswerContent, Call, Dialect
 
 DRIP = 0.05
 """Seconds between the bytes of a dripped answer."""
@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
             error = wire.error(reply.status, reply.code, reply.text or "no")
             self._send(reply.status, reply.headers, json.dumps(error).encode(), reply)
         else:
-            content = Content(
+            content = AnswerContent(
                 wire.prompt(body) if reply.text is None and not reply.calls else reply.text or "", reply.calls
             )
             if wire.streams(self.path, body):

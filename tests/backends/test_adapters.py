@@ -20,7 +20,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Done, TextDelta
 from complaint_llm.testing import FaultyServer, Reply
-from complaint_llm.testing.dialects import Content
+from complaint_llm.testing.dialects import AnswerContent
 
 
 class Client:
@@ -300,10 +300,10 @@ class Intranet:
     def prompt(self, body: Any) -> str:
         return str(body["text"])
 
-    def answer(self, path: str, body: Any, content: Content) -> Any:
+    def answer(self, path: str, body: Any, content: AnswerContent) -> Any:
         return {"generated_text": content.text} if content.text else {"nothing": "here"}
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         return []
 
     def error(self, status: int, code: str | None, message: str) -> Any:

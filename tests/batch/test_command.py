@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from complaint_llm.batch import BatchItem, BatchResult, BatchSummary, Journal, item_digest
-from complaint_llm.cli.batch import batch
-from complaint_llm.cli.batch_progress import bar
+from complaint_llm.cli.batch.command import batch
+from complaint_llm.cli.batch.progress import bar
 from complaint_llm.exceptions import ServerError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage
 

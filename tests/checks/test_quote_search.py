@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from complaint_llm.checks.quote_search import MEANING, Found, SearchableText, find_quote
+from complaint_llm.checks.quote_search import MEANING, QuotePlace, SearchableText, find_quote
 from tests.checks.generated_texts import GeneratedText, generated_texts
 from tests.sampled import sampled
 
@@ -17,7 +17,7 @@ TEXTS = 40
 IN_THE_SUITE = 1_500
 
 
-def found_in(text: str, quote: str) -> Found:
+def found_in(text: str, quote: str) -> QuotePlace:
     return find_quote(quote, [SearchableText.of(text)])
 
 

@@ -213,7 +213,7 @@ def test_a_terminal_sees_progress(run: Run, letters: Path, monkeypatch: pytest.M
     """A bar on stderr there, nothing in a pipe; standard output is the same."""
     piped = run("add", letters)
     assert "adding" not in piped.stderr
-    monkeypatch.setattr("complaint_llm.cli.evidence._is_terminal", lambda: True)
+    monkeypatch.setattr("complaint_llm.cli.terminal.shows_progress", lambda: True)
     shown = run("add", letters)
     assert "adding" in shown.stderr
     assert shown.stdout == piped.stdout

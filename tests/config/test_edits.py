@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.config import json_text, yaml_text
-from complaint_llm.config.edits import REMOVED, Edit, edit_document, edit_text
+from complaint_llm.config.edits import REMOVED, Edit, edit_document
+from complaint_llm.config.saving import edit_text
 from tests.sampled import sampled
 
 JSON_TEXT = """\

@@ -14,6 +14,7 @@ import pytest
 from complaint_llm.backends import Backend, BackendType, registered
 from complaint_llm.config import Config, load_config
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.host import PluginHost
 from complaint_llm.secrets import Secret
 
 CANARY = "sk-canary-7f3a9c1e"
@@ -73,8 +74,7 @@ FAILING = {
 
 
 @pytest.fixture(params=["environment", "dotenv"])
-def environ(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setattr(registered, "_registered", {})
+def environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     registered.register_backend("odd", Backend, schema={"properties": {"x": {"$ref": "#/$defs/nowhere"}}})
     if request.param == "environment":
         return {"OPENAI_API_KEY": CANARY, "A_KEY": CANARY}
@@ -131,13 +131,12 @@ def test_a_loaded_config_shows_no_key_and_still_has_it(tmp_path: Path) -> None:
     assert config.mediator["shared"]["redis"] == Secret(f"redis://:{CANARY}@h/0")
 
 
-def test_a_class_that_fails_in_its_init_shows_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_that_fails_in_its_init_shows_no_key(tmp_path: Path) -> None:
     class Failing(Backend):
         def __init__(self, **keys: Any) -> None:
             super().__init__(**keys)
             raise ConfigError("cannot")
 
-    monkeypatch.setattr(registered, "_registered", {})
     registered.register_backend("failing", Failing)
     config = load_config(
         write(tmp_path, '{"BACKENDS": [{"id": "f", "type": "failing", "api_key": "$A_KEY"}]}'),
@@ -177,11 +176,13 @@ def test_a_saved_file_holds_no_key(name: str, tmp_path: Path) -> None:
     assert CANARY not in (tmp_path / name).read_text()
 
 
-def test_a_broken_plugin_type_shows_no_key_of_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registered, "_registered", {"odd": BackendType("odd", "no_such_module_at_all:X")})
+def test_a_broken_plugin_type_shows_no_key_of_the_entry(tmp_path: Path) -> None:
+    host = PluginHost(registered=lambda: {"odd": BackendType("odd", "no_such_module_at_all:X")})
     with pytest.raises(ConfigError) as caught:
         load_config(
-            write(tmp_path, json.dumps({"BACKENDS": [{"id": "a", "type": "odd", "api_key": CANARY}]})), environ={}
+            write(tmp_path, json.dumps({"BACKENDS": [{"id": "a", "type": "odd", "api_key": CANARY}]})),
+            environ={},
+            host=host,
         )
     assert "cannot import no_such_module_at_all:X" in str(caught.value)
     assert CANARY not in shown(caught.value)

@@ -6,37 +6,15 @@ import importlib.util
 import json
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from complaint_llm.backends import Backend, BackendType, registered
-from complaint_llm.config import Config, composed_schema, load_config
+from complaint_llm.config import composed_schema, load_config
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.host import PluginHost
 from complaint_llm.secrets import Secret
-
-
-def write(folder: Path, *entries: dict[str, Any], name: str = "config.json", **sections: Any) -> Path:
-    file = folder / name
-    file.write_text(json.dumps({"BACKENDS": list(entries), **sections}))
-    return file
-
-
-MOCK = {"id": "m", "type": "mock", "echo": True}
-
-
-def load(folder: Path, *entries: dict[str, Any], environ: dict[str, str] | None = None, **sections: Any) -> Config:
-    return load_config(write(folder, *entries, **sections), environ=environ or {})
-
-
-@pytest.fixture
-def types(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, BackendType]]:
-    offered: dict[str, BackendType] = {}
-    monkeypatch.setattr(registered, "_registered", offered)
-    return offered  # type: ignore[return-value]
+from tests.config.configs import MOCK, load, write
 
 
 def test_the_file_is_the_given_one_then_the_environments_then_the_first_default(
@@ -89,24 +67,6 @@ def test_a_dotenv_that_is_not_utf8_is_one_line(tmp_path: Path) -> None:
         load(tmp_path, MOCK)
 
 
-def test_paths_are_relative_to_the_file(tmp_path: Path, types: dict[str, BackendType]) -> None:
-    schema = {"properties": {"model_path": {"type": "string", "format": "path"}}}
-    types["files"] = BackendType("files", Backend, schema=schema)
-    (tmp_path / "drop").mkdir()
-    config = load(
-        tmp_path,
-        {"id": "f", "type": "files", "path": "models/a.gguf"},
-        {"id": "g", "type": "files", "model_path": "/abs/b.gguf"},
-        MEDIATOR={"cache": {"path": "c.db"}},
-        EVIDENCE={"path": "ev"},
-        PLUGINS={"paths": ["drop"]},
-    )
-    assert [entry.keys["model_path"] for entry in config.backends] == [str(tmp_path / "models/a.gguf"), "/abs/b.gguf"]
-    assert config.mediator["cache"]["path"] == str(tmp_path / "c.db")
-    assert config.evidence["path"] == str(tmp_path / "ev")
-    assert config.host.paths == (tmp_path / "drop",)
-
-
 def test_a_usual_key_variable_fills_the_key_and_a_given_one_wins(tmp_path: Path) -> None:
     entries = [{"id": "a", "type": "anthropic"}, {"id": "b", "type": "anthropic", "api_key": "$OTHER_KEY"}]
     config = load(tmp_path, *entries, environ={"ANTHROPIC_API_KEY": "k-usual", "OTHER_KEY": "k-other"})
@@ -141,62 +101,6 @@ def test_a_bearer_token_is_one_wherever_it_was_read(
     assert "x-api-key" not in headers
 
 
-def test_a_class_that_does_not_look_for_its_key_gets_it(
-    tmp_path: Path, types: dict[str, BackendType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    types["own"] = BackendType("own", Backend, schema={}, key_variables=("OWN_KEY", "OTHER_OWN_KEY"), needs_key=True)
-    monkeypatch.delenv("OWN_KEY", raising=False)
-    monkeypatch.setenv("OTHER_OWN_KEY", "k-own")
-    with load_config(write(tmp_path, {"id": "a", "type": "own"})).make_backend("a") as backend:
-        assert backend.options.api_key == Secret("k-own")
-
-
-def test_usual_variables_of_other_keys_are_filled_from_dotenv_too(
-    tmp_path: Path, types: dict[str, BackendType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("FAST_URL", raising=False)
-    schema = {"properties": {"token": {"type": "string", "writeOnly": True}}}
-    variables = {"base_url": "FAST_URL", "token": "FAST_TOKEN"}
-    types["fast"] = BackendType("fast", Backend, schema=schema, variables=variables, key_variables=("FAST_TOKEN",))
-    (tmp_path / ".env").write_text("FAST_URL=https://fast.example\nFAST_TOKEN=k-fast\n")
-    config = load_config(
-        write(tmp_path, {"id": "a", "type": "fast"}, {"id": "b", "type": "fast", "base_url": "https://b.example"})
-    )
-    assert config.entry("a").keys == {"base_url": "https://fast.example", "token": Secret("k-fast")}
-    assert config.entry("b").keys["base_url"] == "https://b.example"
-
-
-def test_an_optional_backend_without_its_variable_key_or_extra_is_left_out_with_the_reason(
-    tmp_path: Path, types: dict[str, BackendType]
-) -> None:
-    types["extra"] = BackendType("extra", Backend, schema={}, extra="tools", modules=("no_such_module_at_all", "json"))
-    config = load(
-        tmp_path,
-        {"id": "variable", "type": "openai", "api_key": "$UNSET_KEY", "model": "$UNSET_MODEL", "optional": True},
-        {"id": "key", "type": "anthropic", "optional": True},
-        {"id": "extra", "type": "extra", "optional": True},
-        MOCK,
-    )
-    assert dict(config.left_out) == {
-        "variable": "$UNSET_KEY and $UNSET_MODEL are not set",
-        "key": "there is no key: set $ANTHROPIC_API_KEY or $ANTHROPIC_AUTH_TOKEN",
-        "extra": "no_such_module_at_all is not installed: pip install 'complaint-llm[tools]'",
-    }
-    assert config.order == ("variable", "key", "extra", "m")
-    with pytest.raises(ConfigError, match='the backend "key" was left out: there is no key'):
-        config.make_backend("key")
-
-
-def test_what_is_missing_is_an_error_where_the_backend_is_not_optional(
-    tmp_path: Path, types: dict[str, BackendType]
-) -> None:
-    types["extra"] = BackendType("extra", Backend, schema={}, extra="tools", modules=("no_such_module_at_all",))
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, {"id": "e", "type": "extra"})
-    (line,) = caught.value.problems
-    assert "/BACKENDS/0/type: no_such_module_at_all is not installed: pip install 'complaint-llm[tools]'" in line
-
-
 def test_an_optional_backend_is_checked_all_the_same(tmp_path: Path) -> None:
     entry = {"id": "o", "type": "openai", "api_key": "$UNSET_KEY", "temperature": 7, "optional": True}
     with pytest.raises(ConfigError, match="/BACKENDS/0/temperature: must be at most 2, not 7"):
@@ -225,53 +129,6 @@ def test_remote_addresses_are_never_connected_to_at_load(tmp_path: Path, monkeyp
     monkeypatch.setattr(socket, "create_connection", refuse)
     entry = {"id": "l", "type": "openai", "api_key": "x", "base_url": "http://127.0.0.1.example/v1", "optional": True}
     assert load(tmp_path, entry).left_out == ()
-
-
-def test_a_class_without_a_schema_takes_its_named_parameters(tmp_path: Path, types: dict[str, BackendType]) -> None:
-    class Custom(Backend):
-        def __init__(self, flavour: str, size: int = 3, **keys: Any) -> None:
-            super().__init__(**keys)
-            self.flavour = flavour
-
-    registered.register_backend("custom", Custom)
-    config = load(tmp_path, {"id": "c", "type": "custom", "flavour": "sweet", "rate_limit": 5, "optional": True})
-    with config.make_backend("c") as backend:
-        assert isinstance(backend, Custom)
-        assert (backend.flavour, backend.options.rate_limit) == ("sweet", 5)
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, {"id": "c", "type": "custom", "flavor": "sweet"})
-    assert len(caught.value.problems) == 2
-    assert 'the key "flavour" is missing' in caught.value.problems[0]
-    assert 'did you mean "flavour"?' in caught.value.problems[1]
-
-
-def test_a_class_that_would_ignore_a_common_key_refuses_it(tmp_path: Path, types: dict[str, BackendType]) -> None:
-    class Narrow(Backend):
-        def __init__(self, id: str, model: str = "m") -> None:
-            super().__init__(id=id, model=model)
-
-    registered.register_backend("narrow", Narrow)
-    with load(tmp_path, {"id": "n", "type": "narrow", "model": "x", "optional": True}).make_backend("n") as backend:
-        assert backend.options.model == "x"
-    with pytest.raises(ConfigError, match="/BACKENDS/0/rate_limit: the type narrow cannot do this"):
-        load(tmp_path, {"id": "n", "type": "narrow", "rate_limit": 5})
-
-
-def test_a_foreign_class_gets_its_key_as_a_text_and_the_common_keys_are_kept_for_it(
-    tmp_path: Path, types: dict[str, BackendType]
-) -> None:
-    class Foreign:
-        def __init__(self, api_key: str, flavour: str = "plain") -> None:
-            self.header = f"Bearer {api_key}"
-
-        def generate(self, prompt: str) -> str:
-            return self.header
-
-    registered.register_backend("foreign", Foreign)
-    entry = {"id": "f", "type": "foreign", "api_key": "$A_KEY", "flavour": "sweet", "rate_limit": 5}
-    with load(tmp_path, entry, environ={"A_KEY": "k-foreign"}).make_backend("f") as backend:
-        assert backend.generate("x") == "Bearer k-foreign"
-        assert (backend.id, backend.options.rate_limit) == ("f", 5)
 
 
 def test_all_faults_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -306,18 +163,6 @@ def test_a_given_host_brings_plugins_and_the_file_adds_its_own(tmp_path: Path) -
         (tmp_path / name / f"{name}.json").write_text(json.dumps({"type": name, "like": "mock"}))
     file = write(tmp_path, {"id": "a", "type": "one"}, {"id": "b", "type": "two"}, PLUGINS={"paths": ["two"]})
     assert load_config(file, environ={}, host=PluginHost(paths=[tmp_path / "one"])).order == ("a", "b")
-
-
-def test_a_broken_schema_of_a_plugin_is_one_line_of_the_entries_that_need_it(
-    tmp_path: Path, types: dict[str, BackendType]
-) -> None:
-    schema = {"properties": {"x": {"$ref": "#/$defs/nowhere"}}}
-    types["odd"] = BackendType("odd", Backend, schema=schema)
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, {"id": "o", "type": "odd", "x": 1}, MOCK)
-    (line,) = caught.value.problems
-    assert "/BACKENDS/0/type: its schema cannot be used" in line
-    assert importlib.util.find_spec("jsonschema") is not None
 
 
 def test_the_composed_schema_is_valid_and_judges_as_the_loader_does() -> None:

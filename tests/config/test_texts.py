@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.config import json_text, yaml_text
-from complaint_llm.config.problems import Fault, nearest, pointer
+from complaint_llm.config.problems import TextFault, json_pointer, nearest
 
 texts = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff\u2028\u2029\x85"), max_size=12
@@ -77,7 +77,7 @@ def test_every_yaml_value_has_a_place(document: Any) -> None:
 def test_any_text_is_a_document_or_a_fault_within_the_text(text: str) -> None:
     for module in (json_text, yaml_text):
         found = module.parse(text)
-        if isinstance(found, Fault):
+        if isinstance(found, TextFault):
             assert 1 <= found.line <= text.count("\n") + text.count("\r") + text.count("\x85") + 3
             assert found.column >= 1
             assert "\n" not in found.text
@@ -88,7 +88,7 @@ def test_any_text_is_a_document_or_a_fault_within_the_text(text: str) -> None:
 def test_a_cut_document_is_never_read_as_another_one(document: Any, data: st.DataObject) -> None:
     text = json.dumps([document], indent=1)
     cut = text[: data.draw(st.integers(0, len(text) - 1))]
-    assert isinstance(json_text.parse(cut), Fault)
+    assert isinstance(json_text.parse(cut), TextFault)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_the_shared_value_of_an_alias_is_read_once_and_a_bomb_is_refused_at_once
     levels = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 12))
     begun = time.process_time()
     found = yaml_text.parse(f"x0: &x0 [{', '.join('0' * 10)}]\n{levels}")
-    assert isinstance(found, Fault)
+    assert isinstance(found, TextFault)
     assert "aliases make the document grow" in found.text
     assert time.process_time() - begun < 1
     assert yaml_text.parse("a: &a [1]\nb: [*a, *a]") == {"a": [1], "b": [[1], [1]]}
@@ -152,15 +152,15 @@ def test_the_shared_value_of_an_alias_is_read_once_and_a_bomb_is_refused_at_once
 def test_depth_is_bounded_before_any_parser_runs_out_of_stack(text: str) -> None:
     """Whoever notices it first, the parser or its reader: the words are then the parser's own."""
     found = yaml_text.parse(text)
-    assert isinstance(found, Fault)
+    assert isinstance(found, TextFault)
     assert found.line == 1
     assert found.text
     assert "\n" not in found.text
 
 
 def test_pointers_escape_as_the_standard_says() -> None:
-    assert pointer(("a/b", 0, "m~n")) == "/a~1b/0/m~0n"
-    assert pointer(()) == ""
+    assert json_pointer(("a/b", 0, "m~n")) == "/a~1b/0/m~0n"
+    assert json_pointer(()) == ""
 
 
 def test_the_nearest_name_ignores_case_and_far_ones_are_none() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from complaint_llm.config.environment import Environment, fill, is_secret_name
+from complaint_llm.config.environment import Environment, Filled, fill, is_secret_name
 from complaint_llm.config.validation import Validator
 from complaint_llm.json_schema.check import UNSET, compile_check
 from complaint_llm.json_schema.faults import faults
@@ -138,7 +138,7 @@ def test_a_string_filled_from_a_variable_with_a_secret_name_is_a_secret(name: st
     assert is_secret_name(name)
     filled = fill({"a": f"pre-${name}", "b": "$OTHER"}, Environment({name: "canary", "OTHER": "o"}))
     assert filled.value == {"a": Secret("pre-canary"), "b": "o"}
-    assert filled.secret == {("a",): name}
+    assert filled.by_secret == {("a",): name}
 
 
 @pytest.mark.parametrize("name", ["KEY_ID", "TOKENS", "MODEL", "SECRET_NAME"])
@@ -182,7 +182,8 @@ SCHEMA = {
     ],
 )
 def test_a_whole_reference_becomes_what_the_schema_asks_for(value: Any, path: Any, converted: Any) -> None:
-    result = Validator(SCHEMA).convert(value, [path])
+    given = Filled.of(value)._replace(by_reference={path: "VARIABLE"})
+    result = Validator(SCHEMA).read(given).value
     assert result == converted
     assert repr(result) == repr(converted)
 
@@ -197,7 +198,7 @@ def test_write_only_strings_become_secrets_wherever_they_are() -> None:
         }
     }
     value = {"k": {"a": ["x", 1]}, "h": {"X": "y", "plain": "p"}, "l": [{"k": "z"}], "o": "open"}
-    assert Validator(schema).hide(value) == {
+    assert Validator(schema).read(Filled.of(value)).value == {
         "k": {"a": [Secret("x"), 1]},
         "h": {"X": Secret("y"), "plain": "p"},
         "l": [{"k": Secret("z")}],

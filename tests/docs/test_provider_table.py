@@ -23,7 +23,7 @@ from complaint_llm.backends import Backend
 from complaint_llm.exceptions import BackendError, ConfigError, ResponseFormatError
 from complaint_llm.messages import Done, TextDelta, TokenUsage
 from complaint_llm.testing import FaultyServer, Reply
-from complaint_llm.testing.dialects import WIRES, Content, OpenAIDialect, vector
+from complaint_llm.testing.dialects import WIRES, AnswerContent, OpenAIDialect, vector
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT: Mapping[str, Any] = runpy.run_path(str(ROOT / "scripts" / "make_provider_table.py"))
@@ -62,7 +62,7 @@ class Described(OpenAIDialect):
     def prompt(self, body: Mapping[str, Any]) -> str:
         return str(body["prompt"])
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         return {"text": content.text}
 
 
@@ -72,7 +72,7 @@ class Features(OpenAIDialect):
     def speaks(self, path: str) -> bool:
         return path.endswith("/pipeline/feature-extraction")
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         return [vector(text) for text in body["inputs"]]
 
 

@@ -22,7 +22,7 @@ from complaint_llm.backends import (
 )
 from complaint_llm.exceptions import RateLimitError, ServerError
 from complaint_llm.testing import FaultyServer, Reply
-from complaint_llm.testing.dialects import Content
+from complaint_llm.testing.dialects import AnswerContent
 
 SHOWN: dict[str, tuple[Callable[[], Backend], str, str, str]] = {
     "openai": (
@@ -242,10 +242,10 @@ class Wire:
     def prompt(self, body: Any) -> str:
         return str(body["text"])
 
-    def answer(self, path: str, body: Any, content: Content) -> Any:
+    def answer(self, path: str, body: Any, content: AnswerContent) -> Any:
         return {"generated_text": content.text}
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         return []
 
     def error(self, status: int, code: str | None, message: str) -> Any:

@@ -132,13 +132,12 @@ def test_declared_on_declared_inherits_presets_and_refusals(folder: Path) -> Non
     assert found.key_variables == ()
 
 
-def test_a_class_without_a_schema_can_be_liked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_without_a_schema_can_be_liked(tmp_path: Path) -> None:
     class Base(Backend):
         def __init__(self, flavour: str, **keys: object) -> None:
             super().__init__(**keys)
             self.flavour = flavour
 
-    monkeypatch.setattr(registered, "_registered", {})
     registered.register_backend("base", Base)
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "sweet.json").write_text('{"type": "sweet", "like": "base", "presets": {"flavour": "sweet"}}')

@@ -116,7 +116,7 @@ def test_two_plugins_with_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("one.py", "two.py"):
         (tmp_path / name).write_text(LAST_FIRST, encoding="utf-8")
     with pytest.raises(PluginError, match=r"'last_first' is offered by .* and by .*"):
-        PluginHost(paths=[tmp_path]).offered("complaint_llm_strategies")
+        PluginHost(paths=[tmp_path]).all_offers("complaint_llm_strategies")
 
 
 def test_a_hook_that_fails_names_its_plugin(tmp_path: Path) -> None:
@@ -124,14 +124,14 @@ def test_a_hook_that_fails_names_its_plugin(tmp_path: Path) -> None:
     broken = "from complaint_llm import hookimpl\n@hookimpl\ndef complaint_llm_batch_executors():\n    return 1 / 0\n"
     (tmp_path / "broken.py").write_text(broken, encoding="utf-8")
     with pytest.raises(PluginError, match=r"broken.py fails in complaint_llm_batch_executors: ZeroDivisionError"):
-        PluginHost(paths=[tmp_path]).offered("complaint_llm_batch_executors")
+        PluginHost(paths=[tmp_path]).all_offers("complaint_llm_batch_executors")
 
 
 def test_without_plugins_nothing_is_offered(tmp_path: Path) -> None:
     """The built-in backends' plugins are not imported to find that out."""
     path = tmp_path / "config.json"
     path.write_text('{"BACKENDS": [{"id": "a", "type": "mock", "echo": true}]}', encoding="utf-8")
-    assert load_config(path).host.offered("complaint_llm_strategies") == {}
+    assert load_config(path).host.all_offers("complaint_llm_strategies") == {}
 
 
 LOCAL = """

@@ -44,12 +44,11 @@ def plugin_text(name: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_traces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_traces() -> Iterator[None]:
     before = set(sys.modules)
-    monkeypatch.setattr(registered, "_registered", {})
     yield
     for name in set(sys.modules) - before:
-        if "dropped" in name or name.startswith("acme"):
+        if name.startswith(("complaint_llm_drop_in_", "acme")):
             del sys.modules[name]
 
 
@@ -72,16 +71,16 @@ def write_config(folder: Path, types: list[str], plugins: str = "") -> Path:
 
 
 def test_the_four_ways_in_answer_through_the_same_config_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dropped = tmp_path / "dropped"
-    (dropped / "infolder").mkdir(parents=True)
-    (dropped / "infolder" / "plugin.py").write_text(
+    folder = tmp_path / "dropped"
+    (folder / "infolder").mkdir(parents=True)
+    (folder / "infolder" / "plugin.py").write_text(
         "from .code import *\n" + plugin_text("infolder").split("class Toy")[0] + "from .code import Toy\n"
         "@hookimpl\ndef complaint_llm_backend_types():\n    return [BackendType('infolder', Toy)]\n"
     )
-    (dropped / "infolder" / "code.py").write_text(plugin_text("infolder").split("@hookimpl")[0])
-    (dropped / "single.py").write_text(plugin_text("single"))
-    (dropped / "declared.yaml").write_text("type: declared\nlike: single\npresets: {greeting: declared}\n")
-    (dropped / "broken.py").write_text("import no_such_module_at_all\n")
+    (folder / "infolder" / "code.py").write_text(plugin_text("infolder").split("@hookimpl")[0])
+    (folder / "single.py").write_text(plugin_text("single"))
+    (folder / "declared.yaml").write_text("type: declared\nlike: single\npresets: {greeting: declared}\n")
+    (folder / "broken.py").write_text("import no_such_module_at_all\n")
     install(tmp_path / "site", "acme-llm", "acme_llm", plugin_text("acme"), "acme")
     monkeypatch.syspath_prepend(tmp_path / "site")
 
@@ -164,7 +163,9 @@ def test_a_plugin_that_breaks_at_import_is_one_line_and_leaves_nothing_behind(
     states = {record.name: (record.state, record.error) for record in host.plugins()}
     assert states["good"] == ("ok", None)
     assert states["bad"][0] == states["worse"][0] == states["bad-installed"][0] == "error"
-    assert not [name for name in sys.modules if "dropped" in name and ("bad" in name or "worse" in name)]
+    assert not [
+        name for name in sys.modules if name.startswith("complaint_llm_drop_in_") and ("bad" in name or "worse" in name)
+    ]
     assert caplog.records == [], "a warning of what nobody named would be noise: `plugins` is where to look"
 
 
@@ -265,11 +266,11 @@ def test_registering_a_taken_name_is_refused_and_the_same_class_again_is_not() -
 def test_extended_hosts_look_in_both_and_nothing_new_is_the_same_host(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(plugin_text("mine"))
     host = PluginHost(block=["openai"])
-    wider = host.extended(paths=[tmp_path])
+    wider = host.with_plugins(paths=[tmp_path])
     assert wider.backend_type("mine").name == "mine"
     with pytest.raises(PluginError):
         wider.backend_type("openai")
-    assert wider.extended(paths=[tmp_path]) is wider
+    assert wider.with_plugins(paths=[tmp_path]) is wider
 
 
 def test_a_dropped_plugin_does_not_touch_sys_path_and_two_of_one_name_live_side_by_side(tmp_path: Path) -> None:

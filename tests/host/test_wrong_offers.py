@@ -83,7 +83,7 @@ def test_an_offer_that_cannot_be_used_is_that_plugins_fault_alone(tmp_path: Path
     (record,) = [record for record in host.plugins() if record.source == str(wrong)]
     assert record.state == "error"
     assert said in str(record.error)
-    assert host.offered("complaint_llm_strategies").keys() == {"mine"}, "the good one's, and no clash with the wrong"
+    assert host.all_offers("complaint_llm_strategies").keys() == {"mine"}, "the good one's, and no clash with the wrong"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_folder_that_is_named_twice_is_one(tmp_path: Path, again: str) -> None
     host = PluginHost(paths=[tmp_path / "drop", tmp_path / again])
     assert host.backend_type("toy").name == "toy"
     assert [(r.name, r.state) for r in host.plugins() if r.kind == "file"] == [("toy", "ok")]
-    assert host.offered("complaint_llm_strategies").keys() == {"mine"}
+    assert host.all_offers("complaint_llm_strategies").keys() == {"mine"}
 
 
 def test_two_hosts_that_load_one_plugin_at_the_same_time_both_get_it_whole(tmp_path: Path) -> None:

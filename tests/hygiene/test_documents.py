@@ -42,6 +42,12 @@ def test_the_tables_are_those_of_the_schemas_and_the_code(document: str) -> None
     assert written == made, "run: python scripts/make_reference.py"
 
 
+def test_the_schema_for_editors_is_that_of_the_options() -> None:
+    """An editor that follows a config's ``$schema`` knows the keys that a backend is made with."""
+    written = (ROOT / "schemas" / "backend.schema.json").read_text(encoding="utf-8")
+    assert written == runpy.run_path(str(REFERENCE))["schema_text"](), "run: python scripts/make_reference.py"
+
+
 @pytest.mark.parametrize("code", [each for each in named("json") if '"BACKENDS"' in each.values[0]])
 def test_a_json_config_in_a_document_loads(code: str, tmp_path: Path) -> None:
     """A reader who copies a config gets a config that works."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from complaint_llm.testing import BackendConformance
-from complaint_llm.testing.dialects import Content
+from complaint_llm.testing.dialects import AnswerContent
 
 
 class TestOpenAI(BackendConformance):
@@ -80,10 +80,10 @@ class Described:
     def prompt(self, body: Any) -> str:
         return str(body["prompt"])
 
-    def answer(self, path: str, body: Any, content: Content) -> Any:
+    def answer(self, path: str, body: Any, content: AnswerContent) -> Any:
         return {"choices": [{"text": content.text}]}
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         return []
 
     def error(self, status: int, code: str | None, message: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.testing import FaultyServer, Reply
-from complaint_llm.testing.dialects import WIRES, Content
+from complaint_llm.testing.dialects import WIRES, AnswerContent
 from complaint_llm.testing.steady_clock import SteadyClock
 
 
@@ -120,7 +120,7 @@ def test_closing_it_ends_hanging_requests_and_leaves_no_thread(steady_clock: Ste
 
 @pytest.mark.parametrize("wire", list(WIRES))
 def test_the_events_of_a_wire_hold_the_whole_content(wire: str) -> None:
-    content = Content("one two three", [("search", {"q": "rent"})])
+    content = AnswerContent("one two three", [("search", {"q": "rent"})])
     stream = b"".join(WIRES[wire].events(content)).decode()
     assert all(word in stream for word in ("one ", "two ", "three", "search"))
     assert stream.endswith("\n\n")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from complaint_llm.batch.output.export import Result, result_values, table_cell
 from complaint_llm.checks.answer_checks import plain
 from complaint_llm.checks.quotes import Quote, standing_count
-from complaint_llm.checks.schema_walk import Place, json_pointer, walk
+from complaint_llm.json_schema.annotations import AnnotatedValue, annotated_values
+from complaint_llm.json_schema.places import json_pointer
 
 if TYPE_CHECKING:
     from complaint_llm.tasks.task import Task
@@ -80,8 +81,8 @@ class _TaskAnswer(NamedTuple):
     """A parsed answer, with what its schema says of each place."""
 
     entries: Sequence[Mapping[str, Any]]
-    places: Mapping[str, Place]
-    declared: Mapping[str, Place]
+    places: Mapping[str, AnnotatedValue]
+    declared: Mapping[str, AnnotatedValue]
     """The numbered entries by their number."""
     quotes: Sequence[Quote]
 
@@ -94,10 +95,10 @@ class _TaskAnswer(NamedTuple):
         listed = parsed.get(task.rows) if isinstance(parsed, Mapping) else None
         if not isinstance(listed, list) or not all(isinstance(entry, Mapping) for entry in listed):
             return None
-        places = {place.pointer: place for place in walk(parsed, task.schema)}
-        declared: dict[str, Place] = {}
+        places = {place.pointer: place for place in annotated_values(parsed, task.schema)}
+        declared: dict[str, AnnotatedValue] = {}
         for place in places.values():
-            if place.marks.get("x-ref") == "declares" and isinstance(place.value, str):
+            if place.annotations.get("x-ref") == "declares" and isinstance(place.value, str):
                 declared.setdefault(place.value, places[json_pointer(place.path[:-1])])
         return cls(listed, places, declared, result.output.quotes)
 
@@ -108,7 +109,7 @@ class _TaskAnswer(NamedTuple):
         if isinstance(value, Mapping):
             return "; ".join(self.cell(each, (*path, key)) for key, each in value.items() if each is not None)
         place = self.places.get(json_pointer(path))
-        if place is not None and place.marks.get("x-ref") == "names" and value in self.declared:
+        if place is not None and place.annotations.get("x-ref") == "names" and value in self.declared:
             return self._words_for(self.declared[value])
         return table_cell(value)
 
@@ -116,7 +117,7 @@ class _TaskAnswer(NamedTuple):
         """Of the quotes that an entry rests on (where the schema says ``x-rests-on``), else of those in it."""
         base = json_pointer(path)
         inside = [place for pointer, place in self.places.items() if pointer.startswith(f"{base}/")]
-        resting = [place for place in inside if place.marks.get("x-rests-on") is True]
+        resting = [place for place in inside if place.annotations.get("x-rests-on") is True]
         roots = {base}
         if resting:
             named = {ref for place in resting if isinstance(place.value, list) for ref in place.value}
@@ -124,14 +125,14 @@ class _TaskAnswer(NamedTuple):
         found = [quote for quote in self.quotes if any(quote.pointer.startswith(f"{root}/") for root in roots)]
         return standing_count(found)
 
-    def _words_for(self, entry: Place) -> str:
+    def _words_for(self, entry: AnnotatedValue) -> str:
         """What an entry is called: its first words that are no choice, no number and, if there are others, no quote."""
         quote = ""
         for key, value in entry.value.items():
-            keywords = self.places[f"{entry.pointer}/{key}"].marks
-            if not isinstance(value, str) or not value or "enum" in keywords or "x-ref" in keywords:
+            annotations = self.places[f"{entry.pointer}/{key}"].annotations
+            if not isinstance(value, str) or not value or "enum" in annotations or "x-ref" in annotations:
                 continue
-            if keywords.get("x-quote") is not True:
+            if annotations.get("x-quote") is not True:
                 return value
             quote = quote or f'"{value}"'
         return quote

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.testing import BackendConformance
-from complaint_llm.testing.dialects import Content, OpenAIDialect, vector
+from complaint_llm.testing.dialects import AnswerContent, OpenAIDialect, vector
 
 
 class HubDialect(OpenAIDialect):
@@ -15,7 +15,7 @@ class HubDialect(OpenAIDialect):
     def speaks(self, path: str) -> bool:
         return path.endswith(("/v1/chat/completions", "/pipeline/feature-extraction"))
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         return [vector(text) for text in body["inputs"]] if "inputs" in body else super().answer(path, body, content)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from complaint_llm.testing import BackendConformance
-from complaint_llm.testing.dialects import Content, OpenAIDialect, data_event
+from complaint_llm.testing.dialects import AnswerContent, OpenAIDialect, data_event
 
 
 class ResponsesDialect(OpenAIDialect):
@@ -20,10 +20,10 @@ class ResponsesDialect(OpenAIDialect):
         content = next(item["content"] for item in reversed(body["input"]) if item.get("role") == "user")
         return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
-    def answer(self, path: str, body: Mapping[str, Any], content: Content) -> Any:
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
         return super().answer(path, body, content) if path.endswith("/embeddings") else _response(content)
 
-    def events(self, content: Content) -> list[bytes]:
+    def events(self, content: AnswerContent) -> list[bytes]:
         events: list[dict[str, Any]] = [{"type": "response.created", "response": {"status": "in_progress"}}]
         events += [
             {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": piece}
@@ -40,7 +40,7 @@ class ResponsesDialect(OpenAIDialect):
         return [data_event(event, event["type"]) for event in events]
 
 
-def _calls(content: Content) -> list[dict[str, Any]]:
+def _calls(content: AnswerContent) -> list[dict[str, Any]]:
     return [
         {
             "type": "function_call",
@@ -53,7 +53,7 @@ def _calls(content: Content) -> list[dict[str, Any]]:
     ]
 
 
-def _response(content: Content) -> dict[str, Any]:
+def _response(content: AnswerContent) -> dict[str, Any]:
     text = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": content.text}]}
     return {
         "id": "resp_1",

@@ -7,29 +7,37 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 _NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "TERM", "SIGHUP": "HUP"}
 
 
+class Interruption(NamedTuple):
+    """``stop`` is set once a signal came; ``names`` are those that came."""
+
+    stop: threading.Event
+    names: list[str]
+
+
 @contextmanager
-def stopping(stop: threading.Event, go_on: str) -> Iterator[list[str]]:
-    """Signals set ``stop``; the same one again raises KeyboardInterrupt. Yields the names of those that came.
+def interrupts(go_on: str) -> Iterator[Interruption]:
+    """Signals set ``stop``; the same one again raises KeyboardInterrupt.
 
     One that is ignored (``nohup``) stays ignored. ``go_on`` says how the batch goes on later.
     """
-    came: list[str] = []
+    interruption = Interruption(threading.Event(), [])
 
     def receive(number: int, frame: object) -> None:
         name = _NAMES[signal.Signals(number).name]
-        if name in came:
+        if name in interruption.names:
             raise KeyboardInterrupt
-        came.append(name)
-        stop.set()
+        interruption.names.append(name)
+        interruption.stop.set()
         with suppress(OSError):  # the terminal may be gone: that is what HUP says
             os.write(2, f"\nstopping: waiting for what is under way ({name} again: cancel); {go_on}\n".encode())
 
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield interruption
         return
     before = {}
     for name in _NAMES:
@@ -37,7 +45,7 @@ def stopping(stop: threading.Event, go_on: str) -> Iterator[list[str]]:
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, receive)
     try:
-        yield came
+        yield interruption
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from complaint_llm.tasks.task import Task
 
 
-class Explanation(Protocol):
+class CallEstimate(Protocol):
     """What asking one prompt would take. ``cost`` in US dollars at most, None where unknown; ``first`` is who would be
     asked, None where nobody is."""
 
@@ -38,7 +38,7 @@ class Asker(Protocol):
     def asker(self) -> Ask: ...
     def task(self, id: str, /) -> Task: ...
     def batch_settings(self, common: Mapping[str, Any], /) -> AnswerSettings: ...
-    def explain(self, prompt: Prompt, /, **params: Any) -> Explanation: ...
+    def explain(self, prompt: Prompt, /, **params: Any) -> CallEstimate: ...
     def close(self) -> None: ...
 
 
@@ -62,7 +62,7 @@ class NothingReadError(BatchError):
     """Nobody could read the items; nothing was sent."""
 
 
-class Options(NamedTuple):
+class BatchOptions(NamedTuple):
     """The command's options, as given. ``known_task`` is what ``task`` names."""
 
     source: str
@@ -118,7 +118,14 @@ class Options(NamedTuple):
         rules = LineRules(self.files_below or beside, self.trust_lines)
         fields = None if self.known_task is None else self.known_task.fields
         form = "txt" if self.form == "folder" else self.form
-        return Reading(form, self.prompt_template, self.encoding, self.delimiter, rules, fields)
+        return Reading(
+            form=form,
+            template=self.prompt_template,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            rules=rules,
+            fields=fields,
+        )
 
     @property
     def common(self) -> dict[str, Any]:
@@ -130,7 +137,7 @@ class Options(NamedTuple):
             params["task"] = TaskCall(self.task or "", demonstration=True).as_param()
         return params
 
-    def as_demonstration(self) -> Options:
+    def as_demonstration(self) -> BatchOptions:
         """The same where plain rules answer: OUT has ``.demo`` before its suffix."""
         named = self.output if self.output == "-" else demo_name(self.output)
         return self._replace(output=named, demonstration=self.task is not None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from complaint_llm.batch import BatchItem
 from complaint_llm.batch.input.task_items import for_task
-from complaint_llm.cli.batch_options import Asker, BatchApp, NothingReadError, Options
+from complaint_llm.cli.batch.options import Asker, BatchApp, BatchOptions, NothingReadError
 from complaint_llm.cli.terminal import tell
 
 
-def with_demonstration(app: BatchApp, options: Options) -> Options:
+def with_demonstration(app: BatchApp, options: BatchOptions) -> BatchOptions:
     """The options where ``--demo`` was given: OUT gets another name if no model is there."""
     mediator = app.open_mediator()
     try:
@@ -21,7 +21,7 @@ def with_demonstration(app: BatchApp, options: Options) -> Options:
     return shown
 
 
-def see_that_somebody_reads(mediator: Asker, options: Options) -> None:
+def see_that_somebody_reads(mediator: Asker, options: BatchOptions) -> None:
     """Raises NothingReadError where no model is there, and nothing that stands in for one answers tasks."""
     task = options.known_task
     if task is None or mediator.batch_settings(options.common).has_model():

@@ -9,19 +9,33 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
-from complaint_llm.batch import LineError, item_digest
+import click
+
+from complaint_llm.batch import BatchItem, LineError, item_digest
+from complaint_llm.batch.input.folder import SUFFIXES, read_folder, text_files
+from complaint_llm.batch.input.lines import FORMATS, Format, Line, Lines, read_lines
+from complaint_llm.batch.input.task_items import for_task
 from complaint_llm.batch.output.export import Result
+from complaint_llm.cli.terminal import tell_if_open
+from complaint_llm.exceptions import BatchError
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from complaint_llm.batch import RecordedItem
-    from complaint_llm.batch.input.lines import Line
+    from complaint_llm.cli.batch.options import BatchOptions
+
+
+class BatchSource(NamedTuple):
+    """The items of IN, and a function that reads them again from the beginning."""
+
+    lines: Lines
+    reread: Callable[[], Lines]
 
 
 @contextmanager
-def opened(source: str, *, twice: bool = False) -> Iterator[BinaryIO]:
+def _open_source(source: str, *, twice: bool = False) -> Iterator[BinaryIO]:
     """The file, or standard input; ``twice``: it can be read again from its beginning, a pipe is copied for that into a
     file without a name."""
     if source != "-":
@@ -63,7 +77,7 @@ def count_lines(source: str, limit: int | None) -> int | None:
 
 
 def with_columns(
-    recorded: Iterable[RecordedItem], lines: Iterable[Line] | None, carried: Callable[[Line], Mapping[str, str]]
+    recorded: Iterable[RecordedItem], lines: Iterable[Line] | None, cells_of: Callable[[Line], Mapping[str, str]]
 ) -> Iterator[Result]:
     """What a journal holds, each with the cells of its row in the input, which is read again for that.
 
@@ -80,7 +94,7 @@ def with_columns(
             each.id,
             each.output,
             each.error,
-            carried(line) if line is not None and same else EMPTY,
+            cells_of(line) if line is not None and same else EMPTY,
             content=each.content,
             task=each.task,
             matter=each.matter,
@@ -95,3 +109,53 @@ def _is_of(line: Line, recorded: RecordedItem) -> bool:
     if isinstance(item, LineError) or not recorded.content:
         return isinstance(item, LineError) == (not recorded.content)
     return recorded.id is not None or item_digest(item) == recorded.content
+
+
+@contextmanager
+def open_lines(options: BatchOptions) -> Iterator[BatchSource]:
+    """IN, as the options say that it is read. Raises UsageError for one that cannot be."""
+    source = options.source
+    if options.form == "folder":
+        folder = Path(source)
+        if not text_files(folder):
+            raise click.UsageError(f"{source}: holds no files of {', '.join(SUFFIXES)}")
+        yield BatchSource(read_folder(folder, options.encoding), lambda: read_folder(folder, options.encoding))
+        return
+    with _open_source(source, twice=options.form == "csv" and options.journal is not None) as file:
+        try:
+            lines = read_lines(file, options.reading)
+        except BatchError as error:
+            raise click.UsageError(str(error)) from error
+        if lines.encoding == "windows-1252" and not options.encoding:
+            tell_if_open(f"{source}: read as Windows-1252, because it is not UTF-8; --encoding says another")
+
+        def reread() -> Lines:
+            file.seek(0)
+            return read_lines(file, options.reading)
+
+        yield BatchSource(lines, reread)
+
+
+def format_of(source: str) -> Format | Literal["folder"]:
+    """The format of IN by its name. Raises UsageError where it does not show."""
+    if Path(source).is_dir():
+        return "folder"
+    form = FORMATS.get(Path(source).suffix.lower(), "jsonl" if source == "-" else None)
+    if form is None:
+        raise click.UsageError(f"{source}: the format does not show in the name; give --format")
+    return form
+
+
+def lines_to_ask(lines: Iterable[Line], options: BatchOptions) -> Iterator[Line]:
+    """The lines, each item with the command's parameters under its own."""
+    common = dict(options.common)
+    task = common.pop("task", None)
+    fields = frozenset() if options.known_task is None else options.known_task.fields
+    for line in lines:
+        item = line.item
+        if isinstance(item, BatchItem):
+            item = item._replace(params={**common, **item.params})
+            if task is not None:
+                named = {name: line.columns[name] for name in fields if name in line.columns}
+                item = for_task(item, task, named)
+        yield line._replace(item=item)

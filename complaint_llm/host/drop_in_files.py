@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ _importing = threading.RLock()
 the same time must not see each other's half of a module. It can be taken again, for a plugin may load a config."""
 
 
-class Dropped(NamedTuple):
+class DropInFile(NamedTuple):
     """One child of a plugin folder."""
 
     name: str
@@ -26,7 +27,7 @@ class Dropped(NamedTuple):
     path: Path
 
 
-def find_dropped(folder: Path) -> Iterator[Dropped]:
+def find_drop_in_files(folder: Path) -> Iterator[DropInFile]:
     """The plugins among the direct children of a folder, by name. Raises PluginError if there is no such folder."""
     try:
         children = sorted(folder.iterdir())
@@ -36,22 +37,20 @@ def find_dropped(folder: Path) -> Iterator[Dropped]:
         if child.name.startswith((".", "_")):
             continue
         if (child / "plugin.py").is_file():
-            yield Dropped(child.name, "folder", child)
+            yield DropInFile(child.name, "folder", child)
         elif child.suffix == ".py" and child.is_file():
-            yield Dropped(child.stem, "file", child)
+            yield DropInFile(child.stem, "file", child)
         elif child.suffix in SUFFIXES and child.is_file():
-            yield Dropped(child.stem, "declared", child)
+            yield DropInFile(child.stem, "declared", child)
 
 
-def import_dropped(plugin: Dropped) -> ModuleType:
+def import_drop_in(plugin: DropInFile) -> ModuleType:
     """The plugin's module, imported under a name of its own: ``sys.path`` is not touched, relative imports work.
 
     Raises PluginError for whatever goes wrong in it; nothing of it is then left in ``sys.modules``.
     """
-    from hashlib import sha256
-
     digest = sha256(str(plugin.path.resolve()).encode()).hexdigest()[:8]
-    name = f"complaint_llm_dropped_{digest}_{_identifier(plugin.name)}"
+    name = f"complaint_llm_drop_in_{digest}_{_identifier(plugin.name)}"
     with _importing:
         if plugin.kind == "file":
             return _execute(name, plugin.path, None)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-Path = tuple[str | int, ...]
+from complaint_llm.json_schema.places import Place, json_pointer
 
 _MOST_REFERENCES = 32
 """References that lead to references; a schema that goes round ends here."""
 
 
-class Place(NamedTuple):
+class AnnotatedValue(NamedTuple):
     """A value of an answer, where it stands, and what the schema says of it."""
 
-    path: Path
+    path: Place
     value: Any
-    marks: Mapping[str, Any]
+    annotations: Mapping[str, Any]
     """The keywords of all subschemas that apply here, ``x-`` keywords among them."""
     parent: Any
     """The object or list that holds it; None at the root."""
@@ -27,50 +27,51 @@ class Place(NamedTuple):
         return json_pointer(self.path)
 
 
-def json_pointer(path: Path) -> str:
-    """The path as a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def walk(value: Any, schema: Mapping[str, Any]) -> Iterator[Place]:
+def annotated_values(value: Any, schema: Mapping[str, Any]) -> Iterator[AnnotatedValue]:
     """Every value of an answer with the keywords that apply to it, outermost first.
 
     References into the same schema are followed, siblings of a reference kept; of ``anyOf``, ``oneOf`` and ``allOf``
     every branch counts that has something to say of the place.
     """
-    yield from _walk(value, [schema], schema, (), None)
+    yield from _annotated_values(value, schemas=[schema], root=schema, path=(), parent=None)
 
 
-def _walk(value: Any, schemas: Sequence[Any], root: Mapping[str, Any], path: Path, parent: Any) -> Iterator[Place]:
-    flat = [each for schema in schemas for each in _flattened(schema, root)]
-    marks: dict[str, Any] = {}
+def _annotated_values(
+    value: Any, schemas: Sequence[Any], root: Mapping[str, Any], path: Place, parent: Any
+) -> Iterator[AnnotatedValue]:
+    flat = [each for schema in schemas for each in _subschemas(schema, root)]
+    annotations: dict[str, Any] = {}
     for each in flat:
         for keyword, said in each.items():
-            marks.setdefault(keyword, said)
-    yield Place(path, value, marks, parent)
+            annotations.setdefault(keyword, said)
+    yield AnnotatedValue(path, value, annotations, parent)
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _walk(item, _property_schemas(flat, key), root, (*path, key), value)
+            yield from _annotated_values(
+                item, schemas=_property_schemas(flat, key), root=root, path=(*path, key), parent=value
+            )
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _walk(item, _item_schemas(flat, index), root, (*path, index), value)
+            yield from _annotated_values(
+                item, schemas=_item_schemas(flat, index), root=root, path=(*path, index), parent=value
+            )
 
 
-def _flattened(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Iterator[Mapping[str, Any]]:
+def _subschemas(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Iterator[Mapping[str, Any]]:
     if not isinstance(schema, Mapping) or depth > _MOST_REFERENCES:
         return
     yield schema
     reference = schema.get("$ref")
     if isinstance(reference, str):
-        yield from _flattened(_resolved(reference, root), root, depth + 1)
+        yield from _subschemas(_referenced_schema(reference, root), root, depth + 1)
     for keyword in ("anyOf", "oneOf", "allOf"):
         branches = schema.get(keyword)
         if isinstance(branches, list):
             for branch in branches:
-                yield from _flattened(branch, root, depth + 1)
+                yield from _subschemas(branch, root, depth + 1)
 
 
-def _resolved(reference: str, root: Mapping[str, Any]) -> Any:
+def _referenced_schema(reference: str, root: Mapping[str, Any]) -> Any:
     found: Any = root
     for step in reference.removeprefix("#").split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from complaint_llm.cli.batch_summary import account
+from complaint_llm.cli.batch.summary import account
 
 if TYPE_CHECKING:
     from complaint_llm.batch import BatchSummary
@@ -24,8 +24,8 @@ def progress(total: int | None, *, shown: bool) -> AbstractContextManager[Callab
 
 def bar(total: int | None) -> AbstractContextManager[Callable[[BatchSummary], None]]:
     """The bar itself. Raises ImportError without rich."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.console import Console  # extra
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # extra
 
     shown = Progress(
         BarColumn(),

@@ -16,13 +16,13 @@ MAX_SOURCE_BYTES = 4 * 1024 * 1024
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-_NOTHING: Mapping[str, frozenset[str]] = MappingProxyType({})
+_NO_NAMES: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
-class Offers(NamedTuple):
+class ProvidedNames(NamedTuple):
     """The names that a plugin offers, by hook. ``unsure`` says that it may offer more than its source tells."""
 
-    names: Mapping[str, frozenset[str]] = _NOTHING
+    names: Mapping[str, frozenset[str]] = _NO_NAMES
     unsure: bool = False
 
     def of(self, hook: str) -> frozenset[str]:
@@ -30,31 +30,31 @@ class Offers(NamedTuple):
         return self.names.get(hook, frozenset())
 
 
-def read_offers(file: Path) -> Offers:
+def read_provided_names(file: Path) -> ProvidedNames:
     """What a plugin's module offers by names that are written in its hooks.
 
     Names that are computed, hooks that come from elsewhere and a source that cannot be read make it ``unsure``.
     """
     try:
         if file.stat().st_size > MAX_SOURCE_BYTES:
-            return Offers(unsure=True)
+            return ProvidedNames(unsure=True)
         tree = ast.parse(file.read_bytes())
-        return _offers(tree)
+        return _provided_names(tree)
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return Offers(unsure=True)
+        return ProvidedNames(unsure=True)
 
 
-def _offers(tree: ast.Module) -> Offers:
+def _provided_names(tree: ast.Module) -> ProvidedNames:
     constants = _constants(tree.body)
     hooks = {hook: node for node in tree.body if isinstance(node, _Function) and (hook := _hook_of(node)) is not None}
     read = {hook: _names_in(node, hook, constants) for hook, node in hooks.items()}
     others = [node for node in tree.body if node not in hooks.values()]
     unsure = None in read.values() or any(map(_brings_hooks, others))
     names = {hook: found for hook, found in read.items() if found}
-    registered = {name for node in others for name in _registered(node, constants)}
+    registered = {name for node in others for name in _registered_names(node, constants)}
     if registered:
         names[BACKEND_TYPES] = names.get(BACKEND_TYPES, frozenset()) | registered
-    return Offers(MappingProxyType(names), unsure)
+    return ProvidedNames(MappingProxyType(names), unsure)
 
 
 def _hook_of(function: _Function) -> str | None:
@@ -74,7 +74,7 @@ def _names_in(function: _Function, hook: str, constants: Mapping[str, ast.expr])
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             return None
         if isinstance(node, ast.Return) and node.value is not None:
-            found = (_type_names if hook == BACKEND_TYPES else _keys)(_resolved(node.value, known), known)
+            found = (_type_names if hook == BACKEND_TYPES else _keys)(_value_of(node.value, known), known)
             if found is None:
                 return None
             names |= found
@@ -87,8 +87,8 @@ def _type_names(returned: ast.expr, known: Mapping[str, ast.expr]) -> set[str] |
         return None
     names: set[str] = set()
     for item in returned.elts:
-        call = _resolved(item, known)
-        if not isinstance(call, ast.Call) or _called(call) != "BackendType":
+        call = _value_of(item, known)
+        if not isinstance(call, ast.Call) or _called_name(call) != "BackendType":
             return None
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         name = _text(call.args[0] if call.args else given.get("name"), known)
@@ -109,10 +109,10 @@ def _keys(returned: ast.expr, known: Mapping[str, ast.expr]) -> set[str] | None:
     return None if None in names else {name for name in names if name is not None}
 
 
-def _registered(statement: ast.stmt, known: Mapping[str, ast.expr]) -> Iterator[str]:
+def _registered_names(statement: ast.stmt, known: Mapping[str, ast.expr]) -> Iterator[str]:
     """The types that a module registers itself while it is imported."""
     for node in ast.walk(statement):
-        if isinstance(node, ast.Call) and _called(node) == "register_backend" and node.args:
+        if isinstance(node, ast.Call) and _called_name(node) == "register_backend" and node.args:
             name = _text(node.args[0], known)
             if name is not None:
                 yield name
@@ -155,16 +155,16 @@ def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
             yield from _own_nodes(ast.iter_child_nodes(node))
 
 
-def _resolved(value: ast.expr, known: Mapping[str, ast.expr]) -> ast.expr:
+def _value_of(value: ast.expr, known: Mapping[str, ast.expr]) -> ast.expr:
     return known.get(value.id, value) if isinstance(value, ast.Name) else value
 
 
-def _called(call: ast.Call) -> str:
+def _called_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _text(value: ast.expr | None, known: Mapping[str, ast.expr]) -> str | None:
-    found = None if value is None else _resolved(value, known)
+    found = None if value is None else _value_of(value, known)
     return found.value if isinstance(found, ast.Constant) and isinstance(found.value, str) else None
 
 
@@ -172,7 +172,7 @@ def _texts(value: ast.expr | None, known: Mapping[str, ast.expr]) -> list[str] |
     """The texts of a list that is written out; none of them without a list."""
     if value is None:
         return []
-    found = _resolved(value, known)
+    found = _value_of(value, known)
     if not isinstance(found, (ast.List, ast.Tuple, ast.Set)):
         return None
     texts = [_text(item, known) for item in found.elts]
