@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random as _random
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import BackendError, CancelledError
@@ -13,7 +14,7 @@ from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.threads.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from complaint_llm.call import CancelToken, Clock
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
@@ -76,51 +77,54 @@ class Router:
             random=rules.random,
         )
 
-    def answer(self, request: Request, targets: Sequence[Target]) -> InferenceOutput:
+    def answer(self, request: Request, targets: Iterable[Target]) -> InferenceOutput:
         """One whole answer, with ``attempts`` filled. Raises the BackendError of the call, with ``attempts`` filled."""
         if self._rules.admission_outside_deadline:
             # Its first attempt lets it count; one that waits for an identical request makes none.
             request.deadline.pause()
+        known = _countable(targets)
         if self._cache is None:
-            return self._answer(request, targets)
-        return self._cache.answer(request, targets, self._answer)
+            return self._answer(request, known)
+        return self._cache.answer(request, known, self._answer)
 
-    def stream(self, request: Request, targets: Sequence[Target]) -> EventStream:
+    def stream(self, request: Request, targets: Iterable[Target]) -> EventStream:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
         from complaint_llm.routing.stream import RoutedStream
 
-        return RoutedStream(lambda given: self._attempts(given, targets), request, self._rules.clock, self._hedge)
+        known = _countable(targets)
+        return RoutedStream(lambda given: Attempts(self._rules, given, known), request, self._rules.clock, self._hedge)
 
-    def embed(self, request: EmbeddingRequest, targets: Sequence[Target]) -> EmbeddingOutput:
+    def embed(self, request: EmbeddingRequest, targets: Iterable[Target]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
-        attempts, eligible = self._attempts(request, targets)
-        success = first_success(attempts, eligible, _embed)
-        attempts.answered(success, success.value)
+        attempts = Attempts(self._rules, request, _countable(targets))
+        success = first_success(attempts, _embed)
+        attempts.settle_answer(success, success.value)
         output: EmbeddingOutput = success.value._replace(attempts=tuple(attempts.attempts))
         return output
 
-    def explain(self, request: AnyRequest, targets: Sequence[Target]) -> list[Considered]:
+    def explain(self, request: AnyRequest, targets: Iterable[Target]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing."""
         from complaint_llm.routing.explain import explain
 
         return explain(request, targets, self._rules.max_attempts)
 
     def _answer(self, request: Request, targets: Sequence[Target]) -> InferenceOutput:
-        attempts, eligible = self._attempts(request, targets)
+        attempts = Attempts(self._rules, request, targets)
         try:
-            success = first_success(attempts, eligible, _ask, self._hedge)
+            success = first_success(attempts, _ask, self._hedge)
         except BackendError as error:
-            return _kept(request, attempts, error)
-        attempts.answered(success, success.value)
+            return _kept_answer(request, attempts, error)
+        attempts.settle_answer(success, success.value)
         output = with_earlier(success.value, attempts.earlier)
         return output._replace(attempts=tuple(attempts.attempts))
 
-    def _attempts(self, request: AnyRequest, targets: Sequence[Target]) -> tuple[Attempts, Sequence[Target]]:
-        attempts = Attempts(self._rules, request)
-        return attempts, attempts.eligible(targets)
+
+def _countable(targets: Iterable[Target]) -> Sequence[Target]:
+    """The targets themselves if they can be counted, else all of them: a share of the deadline needs their number."""
+    return targets if isinstance(targets, Sequence) else tuple(targets)
 
 
-def _kept(request: Request, attempts: Attempts, error: BackendError) -> InferenceOutput:
+def _kept_answer(request: Request, attempts: Attempts, error: BackendError) -> InferenceOutput:
     """The newest answer that was asked again only because of its findings, where the task marks these and no more.
 
     Raises ``error`` where there is none.

@@ -28,7 +28,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.attempts import LOCAL_LIMIT
-from complaint_llm.routing.retry_table import WHOLE_BUDGET
+from complaint_llm.routing.retry_table import TOTAL_BUDGET
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
 
@@ -107,7 +107,7 @@ def test_every_failure_of_one_backend_moves_on_to_the_next(error: BackendError) 
     [
         InvalidRequestError("two tools have one name", sent=False),
         CancelledError("closed"),
-        BudgetExceededError("10 of 10 dollars are spent", code=WHOLE_BUDGET, sent=False),
+        BudgetExceededError("10 of 10 dollars are spent", code=TOTAL_BUDGET, sent=False),
     ],
 )
 def test_own_mistakes_cancellation_and_the_whole_budget_stop_the_call(error: BackendError) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.policies.bound import NANO, Bound
-from complaint_llm.routing.policies.budget_book import DAY, LEASE, Ask, BudgetBook, Grant, Limits, Spent
+from complaint_llm.routing.policies.budget_book import DAY, LEASE, BudgetBook, Grant, GrantRequest, Limits, Spent
 from complaint_llm.routing.policies.charge import charge
-from complaint_llm.routing.retry_table import WHOLE_BUDGET
+from complaint_llm.routing.retry_table import TOTAL_BUDGET
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER, Turnstile, Waiter
@@ -50,7 +50,7 @@ class Account:
         limits: Limits,
         path: Path,
         *,
-        whole: bool = False,
+        total_budget: bool = False,
         workers: int = 8,
         shared: SharedState | None = None,
         clock: Clock = time.monotonic,
@@ -59,7 +59,7 @@ class Account:
     ) -> None:
         self._scope = scope
         self._limits = limits
-        self._whole = whole
+        self._is_total = total_budget
         self._workers = workers
         self._clock = clock
         self._wall = wall
@@ -88,13 +88,13 @@ class Account:
         for, where the request says none.
 
         Waits, at most ``max_queue_wait`` seconds, where only open reservations stand in the way. Raises
-        BudgetExceededError where what is spent does (``code`` WHOLE_BUDGET if a whole one), or where there is no bound.
+        BudgetExceededError where what is spent does (``code`` TOTAL_BUDGET if a whole one), or where there is no bound.
         """
         if bound.unknown is not None:
             raise BudgetExceededError(bound.unknown, sent=False)
         left = request.deadline.remaining()
         # No other backend is ready where the whole budget is reserved: nothing is gained by going on to the next.
-        give_up = self._clock() + (left if self._whole else min(max_queue_wait, left))
+        give_up = self._clock() + (left if self._is_total else min(max_queue_wait, left))
         with self._gate.lock:
             self._entering += 1
         try:
@@ -103,7 +103,7 @@ class Account:
                 need = bound.smallest if most is None else bound.nano(most)
                 with self._gate.lock:
                     if self._spare >= need or not need:
-                        return self._taken(need, most)
+                        return self._reservation(need, most)
                 if not self._refill(need, request.privacy == "local"):
                     left = give_up - self._clock()
                     if left <= 0 or request.cancel.cancelled:
@@ -119,11 +119,11 @@ class Account:
         with self._book.lock:
             spent = self._book.spent(self._scope)
             with self._gate.lock:
-                free = self._left(spent) - spent.held + self._spare
+                free = self._unspent(spent) - spent.held + self._spare
                 workers = max(self._workers, self._open + self._entering)
                 return int(min(max(0.0, free), _ENOUGH)) // max(1, workers - self._open)
 
-    def _left(self, spent: Spent) -> float:
+    def _unspent(self, spent: Spent) -> float:
         """Nano-dollars that the book says are not spent; what is reserved is among them."""
         return min(
             (
@@ -155,23 +155,23 @@ class Account:
                 parts.append(f"{(used + fresh) / NANO:.4f} of {limit:g} dollars{name}")
         if held > 0:
             parts.append(f"{held / NANO:.4f} reserved")
-        free = self._left(spent) - fresh - held
+        free = self._unspent(spent) - fresh - held
         if bound is not None:
-            parts.append(bound.unknown or self._fed(bound, free))
+            parts.append(bound.unknown or self._capacity(bound, free))
         need = 0 if bound is None else bound.smallest
         ready = need <= free and free > 0 and (bound is None or bound.unknown is None)
-        return PolicyState("whole budget" if self._whole else "budget", ", ".join(filter(None, parts)), ready=ready)
+        return PolicyState("whole budget" if self._is_total else "budget", ", ".join(filter(None, parts)), ready=ready)
 
-    def _fed(self, bound: Bound, free: float) -> str:
+    def _capacity(self, bound: Bound, free: float) -> str:
         """How many workers at a time find enough for an answer, in words; nothing where answers cost nothing."""
         if not bound.token or free == FOREVER:
             return ""
-        fed = int(max(0.0, free) // bound.smallest)
-        if fed < self._workers or bound.chosen:
+        workers = int(max(0.0, free) // bound.smallest)
+        if workers < self._workers or bound.chosen:
             most = bound.answer if bound.chosen else min(bound.least, bound.answer)
         else:
             most = bound.longest(int(free) // self._workers)
-        return f"feeds {min(fed, self._workers)} of {self._workers} workers with answers of {most} tokens"
+        return f"feeds {min(workers, self._workers)} of {self._workers} workers with answers of {most} tokens"
 
     def flush(self) -> bool:
         """Write down what was spent and give back what nobody needs now. True if there is nothing more to do.
@@ -236,7 +236,7 @@ class Account:
         with self._gate.lock:
             writer.asleep = not self._reserved and not self._spent
 
-    def _taken(self, need: int, most: int | None) -> _Reservation:
+    def _reservation(self, need: int, most: int | None) -> _Reservation:
         self._open += 1
         self._spare -= need
         self._reserved += need
@@ -271,12 +271,12 @@ class Account:
                 lacking = need - max(0, self._spare)
             if lacking <= 0:
                 return True
-            grant = self._record(Ask(self._limits, lacking, max(want, lacking), private))
+            grant = self._record(GrantRequest(self._limits, lacking, max(want, lacking), private))
         if grant.spent_up is not None:
             raise self._refusal(f"{grant.spent_up}; this request may cost {need / NANO:.4f}")
         return grant.nano > 0
 
-    def _record(self, ask: Ask | None) -> Grant:
+    def _record(self, ask: GrantRequest | None) -> Grant:
         """Bring the book up to date; without an ``ask`` what is spare is given back."""
         with self._book.lock:
             with self._gate.lock:
@@ -299,8 +299,8 @@ class Account:
         return grant
 
     def _refusal(self, why: str, code: str | None = None) -> BudgetExceededError:
-        if self._whole:
-            code = WHOLE_BUDGET
+        if self._is_total:
+            code = TOTAL_BUDGET
             why = f"the whole budget: {why}"
         return BudgetExceededError(why, code=code, sent=False)
 

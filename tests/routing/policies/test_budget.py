@@ -360,7 +360,7 @@ def test_a_spent_backend_is_skipped_and_the_whole_budget_stops_the_call(path: Pa
         for _ in range(5):
             output = router.answer(ask(), [dear, cheap])
             assert [(a.backend, a.sent) for a in output.attempts] == [("a", False), ("b", True)]
-        stopping = Account("a", Limits(total=0.5), path, whole=True, wall=wall)
+        stopping = Account("a", Limits(total=0.5), path, total_budget=True, wall=wall)
         first, second = (Scripted(id, policies=[Budget(stopping, lambda request: ONE)]) for id in "bc")
         with pytest.raises(BudgetExceededError, match="whole budget") as caught:
             router.answer(ask(), [first, second])

@@ -315,10 +315,10 @@ class TestWithoutRedis:
         run = shared.run
 
         def once_lost(script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-            monkeypatch.setattr(shared, "run", run)
+            monkeypatch.setattr(shared, "run_script", run)
             raise SharedStateLostError
 
-        monkeypatch.setattr(shared, "run", once_lost)
+        monkeypatch.setattr(shared, "run_script", once_lost)
         limit.enter(ask(), 0)
         assert redis_server.ask("ZCARD", REQUESTS) == 1
         shared.close()
