@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SLACK = 1e-9
 """What sums of binary fractions may be off by, in turns of weight 1."""
+_FOLLOWERS = 4
 
 
 class _Share(Generic[C]):
@@ -160,17 +161,25 @@ class Ranking(Generic[C]):
         reset_in_child(self)
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Iterator[C]:
-        """The first of those that may serve the request; the others are put into order when one is asked for."""
-        place = self.take(targets, request)
-        if place is not None:
-            yield targets[place]
+        """The first of those that may serve the request, then those that follow as they stand; all of them are put into
+        order only if more than ``_FOLLOWERS`` are asked for."""
+        first = self.take(targets, request)
+        given = set() if first is None else {first}
+        if first is not None:
+            yield targets[first]
+        with self._lock:
+            following = self._smallest(_FOLLOWERS) if self._targets is targets else []
+        for place in following:
+            if place not in given:
+                given.add(place)
+                yield targets[place]
         ranks = self._ranks
         others = [
-            (self._value_of(target), ranks[id(target)].number if id(target) in ranks else 0, other)
-            for other, target in enumerate(targets)
-            if other != place
+            (self._value_of(target), ranks[id(target)].number if id(target) in ranks else 0, place)
+            for place, target in enumerate(targets)
+            if place not in given
         ]
-        yield from (targets[other] for _, _, other in sorted(others))
+        yield from (targets[place] for _, _, place in sorted(others))
 
     def take(self, targets: Sequence[C], request: AnyRequest) -> int | None:
         """The place of the first that may serve the request, which is now the last of its equals; None if none may."""
@@ -242,6 +251,17 @@ class Ranking(Generic[C]):
         elif first is not None:
             self._put(first, first.number)
         return first
+
+    def _smallest(self, most: int) -> list[int]:
+        """The places of the first so many."""
+        found: list[_Rank[C]] = []
+        while len(found) < most and self._heap:
+            _, number, rank = heappop(self._heap)
+            if number == rank.number:
+                found.append(rank)
+        for rank in found:
+            self._put(rank, rank.number)
+        return [rank.place for rank in found]
 
     def _put_last(self, rank: _Rank[C]) -> None:
         self._put(rank, self._next_number())

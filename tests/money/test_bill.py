@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biller import Biller, Line
 
 from complaint_llm.routing.policies.bound import NANO
 from complaint_llm.routing.policies.budget_book import BudgetBook
+from tests.money.biller import Biller, Line
 
 CALLS = Path(__file__).with_name("billed_calls.py")
 

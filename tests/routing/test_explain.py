@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routing_model import ModelTime, Scripted, answer, ask
-
 from complaint_llm.exceptions import ServerError
 from complaint_llm.routing.policies.admission import admission
 from complaint_llm.routing.policies.bound import Bound
@@ -15,6 +13,7 @@ from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Estimate, Outcome
+from tests.routing.routing_model import ModelTime, Scripted, answer, ask
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import ListStream, Scripted, answer, ask, events
 
 from complaint_llm.call import Deadline
 from complaint_llm.exceptions import (
@@ -24,6 +23,7 @@ from complaint_llm.routing.policies.budget import Account, Budget
 from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
+from tests.routing.routing_model import ListStream, Scripted, answer, ask, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable

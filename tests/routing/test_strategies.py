@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.strategies import (
@@ -23,6 +22,7 @@ from complaint_llm.routing.strategies import (
     make_strategy,
 )
 from complaint_llm.routing.target import Estimate, Outcome, Strategy
+from tests.routing.routing_model import Scripted, answer, ask
 
 REQUEST = ask()
 

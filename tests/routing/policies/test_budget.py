@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from routing_model import ModelTime, Scripted, answer, ask
 
 from complaint_llm.exceptions import (
     BackendConnectionError,
@@ -31,6 +30,7 @@ from complaint_llm.routing.policies.budget import Account, Budget
 from complaint_llm.routing.policies.budget_book import BudgetBook, Limits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
+from tests.routing.routing_model import ModelTime, Scripted, answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
@@ -19,6 +18,7 @@ from complaint_llm.routing.policies.budget import Account, Budget
 from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
+from tests.routing.routing_model import Scripted, answer, ask
 
 FREE_CHOICE = Bound(0.001, 0.00001, 100_000, chosen=False)
 """A dollar for 100,000 tokens, and a tenth of a cent for the prompt."""

@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import BackendTimeoutError, BudgetExceededError, CancelledError, ServerError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
@@ -24,14 +23,14 @@ from complaint_llm.routing.redis.cache import SharedCache
 from complaint_llm.routing.redis.connection import SharedState
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
+from tests.routing.routing_model import Scripted, answer, ask
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from redis_peer import RedisPeer
-
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
+    from tests.routing.redis_peer import RedisPeer
 
 ONE = Bound(1.0)
 

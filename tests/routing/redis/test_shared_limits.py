@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import answer, ask
 
 from complaint_llm.exceptions import QuotaExceededError, RateLimitError, ServerError
 from complaint_llm.messages import TokenUsage
@@ -22,11 +21,12 @@ from complaint_llm.routing.redis.connection import SharedState, SharedStateLostE
 from complaint_llm.routing.target import AnyRequest, Estimate, Outcome, Policy
 from complaint_llm.secrets import Secret
 from complaint_llm.testing.steady_clock import SteadyClock
+from tests.routing.routing_model import answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis_peer import RedisPeer
+    from tests.routing.redis_peer import RedisPeer
 
 ANSWERED = Outcome(0.1, answer())
 NOWHERE = Secret("redis://127.0.0.1:1/0")

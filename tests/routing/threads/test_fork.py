@@ -8,7 +8,6 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import RateLimitError
 from complaint_llm.routing.cache.response_cache import Cache
@@ -19,6 +18,7 @@ from complaint_llm.routing.policies.rate_limit import RateLimit
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import RoundRobin
 from complaint_llm.routing.target import Outcome
+from tests.routing.routing_model import Scripted, answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
