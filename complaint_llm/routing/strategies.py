@@ -160,7 +160,7 @@ class LowestCost:
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
         if len(targets) <= LOOKED_THROUGH:
-            return _eligible_first(self._sorted(targets, request), targets, request)
+            return _eligible_first(self._by_cost(targets, request), targets, request)
         size = math.floor(self.SIZES_A_DOUBLING * math.log2(max(1, targets[0].estimate(request).prompt_tokens)))
         params = {} if isinstance(request, EmbeddingRequest) else request.params
         shape = (type(request), request.model, params.get("max_tokens"), size)
@@ -169,7 +169,7 @@ class LowestCost:
                 self._targets, self._orders = targets, {}
             kept = self._orders.get(shape)
         if kept is None:
-            kept = self._sorted(targets, request)
+            kept = self._by_cost(targets, request)
             with self._lock:
                 if self._targets is targets:
                     if len(self._orders) >= self._MOST_KEPT:
@@ -180,7 +180,7 @@ class LowestCost:
     def after_fork(self) -> None:
         self._lock = threading.Lock()
 
-    def _sorted(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+    def _by_cost(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
         def cost(target: C) -> float:
             found = target.estimate(request).cost
             return FOREVER if found is None else found

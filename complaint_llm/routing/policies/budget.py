@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import atexit
 import functools
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
-from complaint_llm.routing.policies.bound import NANO, Bound
+from complaint_llm.routing.policies.bound import NANO, Bound, charge
 from complaint_llm.routing.policies.budget_book import DAY, LEASE, BudgetBook, Grant, GrantRequest, Limits, Spent
-from complaint_llm.routing.policies.charge import charge
+from complaint_llm.routing.policies.budget_writer import IDLE, BudgetWriter
 from complaint_llm.routing.retry_table import TOTAL_BUDGET
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
 from complaint_llm.routing.threads.fork import reset_in_child
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 0.25
 """Seconds after which a waiting thread asks the book again: another process may have given something back."""
 _ENOUGH = 1e18
-_IDLE = 1.0
-"""Seconds after which the book is brought up to date and what is not needed is given back."""
 
 
 class Account:
@@ -76,7 +73,7 @@ class Account:
         self._spent: dict[int, int] = {}
         self._recorded = 0.0
         self._refills: list[float] = []
-        self._writer: _Writer | None = None
+        self._writer: BudgetWriter | None = None
         self._closed = False
         # A script that ends without close() still gives back what it has set aside.
         self._at_exit = functools.partial(_close, weakref.ref(self))
@@ -231,7 +228,7 @@ class Account:
         finally:
             self._book.close()
 
-    def sleeps(self, writer: _Writer) -> None:
+    def sleeps(self, writer: BudgetWriter) -> None:
         """Let the writer sleep until the next reservation, if there is nothing to write."""
         with self._gate.lock:
             writer.asleep = not self._reserved and not self._spent
@@ -249,7 +246,7 @@ class Account:
         return _Reservation(self, need, most)
 
     def _start_writer(self) -> None:
-        writer = _Writer(self)
+        writer = BudgetWriter(self)
         try:
             writer.start()
         except RuntimeError:
@@ -263,7 +260,7 @@ class Account:
         """Have more set aside. False if open reservations stand in the way; raises if what is spent does."""
         now = self._clock()
         with self._book.lock:
-            self._refills = [at for at in self._refills if now - at < _IDLE][-4:]
+            self._refills = [at for at in self._refills if now - at < IDLE][-4:]
             # Exactly what is needed at first, more at once while many are made: what a killed process loses is little.
             want = 2 ** len(self._refills) * need
             self._refills.append(now)
@@ -341,46 +338,3 @@ def _close(account: weakref.ref[Account]) -> None:
     found = account()
     if found is not None:
         found.close()
-
-
-class _Writer:
-    """Brings the book up to date while there is anything to write, and sleeps when there is not."""
-
-    def __init__(self, account: Account) -> None:
-        self._thread = threading.Thread(target=self._run, name="budget writer", daemon=True)
-        # Weak: an account that is dropped without close() must not be kept alive by its own thread.
-        self._account = weakref.ref(account)
-        self._waiter = Waiter()
-        self._stopped = False
-        self.asleep = False
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def wake(self) -> None:
-        self.asleep = False
-        self._waiter.wake()
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._waiter.wake()
-        if self._thread is not threading.current_thread():
-            self._thread.join(5.0)
-
-    def _run(self) -> None:
-        while True:
-            slept = self.asleep
-            self._waiter.wait(LEASE if slept else _IDLE)
-            account = self._account()
-            if account is None or self._stopped:
-                return
-            if not slept:
-                self._write(account)
-            del account
-
-    def _write(self, account: Account) -> None:
-        try:
-            if account.flush():
-                account.sleeps(self)
-        except BudgetExceededError:
-            pass  # kept in memory: the next reservation that needs the book meets the same fault and raises it
