@@ -5,6 +5,7 @@ One ``Attempts`` belongs to one call and is used by the thread that makes it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -26,7 +27,7 @@ from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Rankable, Target
 from complaint_llm.routing.threads.waiting import FOREVER
-from complaint_llm.routing.turns import Untried
+from complaint_llm.routing.turns import Turns
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
@@ -90,7 +91,7 @@ class Attempts:
         "errors",
         "request",
         "rules",
-        "untried",
+        "turns",
     )
 
     def __init__(self, rules: Rules, request: AnyRequest, targets: Sequence[Target]) -> None:
@@ -99,7 +100,7 @@ class Attempts:
         self.attempts: list[Attempt] = []
         self.errors: dict[str, BackendError] = {}
         self.earlier: list[InferenceOutput] = []
-        # The largest ``max_retries`` of the first so many of ``untried.seen``.
+        # The largest ``max_retries`` of the first so many of ``turns.seen``.
         self._most_retries = self._retries_of = 0
         self._made = 0
         # By object: two backends that nobody gave an id have the same one.
@@ -116,11 +117,11 @@ class Attempts:
             deadline = request.deadline
             deadline.resume()
             self._later, deadline.at = deadline.remaining(), FOREVER
-        self.untried = Untried(targets, len(targets), self._is_eligible)
+        self.turns = Turns(targets)
         if len(targets) <= LOOKED_THROUGH or not asks_for_text_alone(request):
-            self.untried.look_at_all()
+            self.turns.look_at_all(self.is_eligible)
 
-    def _is_eligible(self, target: Target) -> bool:
+    def is_eligible(self, target: Target) -> bool:
         """Whether the target may and can serve the request; one that does not is recorded with the reason."""
         reason = exclusion(target, self.request)
         if reason is not None:
@@ -149,11 +150,11 @@ class Attempts:
         one that may retry most (of those looked at), and one for each re-ask."""
         most = self.rules.max_attempts
         if most is None:
-            seen = self.untried.seen
+            seen = self.turns.seen
             for place in range(self._retries_of, len(seen)):
                 self._most_retries = max(self._most_retries, seen[place].retry.max_retries)
             self._retries_of = len(seen)
-            most = self.untried.eligible + self._most_retries + len(self._reasked)
+            most = self.turns.eligible + self._most_retries + len(self._reasked)
         return most - self._made
 
     def tries_of(self, target: Target) -> int:
@@ -181,7 +182,7 @@ class Attempts:
         ``cancel`` ends a wait for it, where that is not the whole call's.
         """
         permits: list[Permit] = []
-        request = self._request_to(target)
+        request = self._request_to(target) if self._again else self.request
         if cancel is not None:
             request = request._replace(cancel=cancel)
         try:
@@ -229,7 +230,7 @@ class Attempts:
 
     def request_for(self, target: Target, rest: int, cancel: CancelToken) -> AnyRequest:
         """The request for an attempt, with a deadline and token of its own where they are not the call's."""
-        request = self._request_to(target)
+        request = self._request_to(target) if self._again else self.request
         left = request.deadline.remaining()
         limit = left / (rest + 1)
         if target.timeout is not None and target.timeout < limit:
@@ -370,6 +371,4 @@ def full(message: str, wait: float) -> RateLimitError:
 
 
 def _log(error: BackendError) -> None:
-    import logging
-
     logging.getLogger("complaint_llm.routing").error("%s: %s (status %s)", error.backend, one_line(error), error.status)

@@ -54,7 +54,7 @@ class Hedge:
         A second that was asked is no longer untried: it uses the attempt that was reserved for it. Without a second
         that can be cancelled, or without an attempt left for it, this is one attempt as usual.
         """
-        other = attempts.untried.first_cancellable() if attempts.any_left(2) else None
+        other = attempts.turns.first_cancellable(attempts.is_eligible) if attempts.any_left(2) else None
         if other is None:
             return attempts.make(target, permits, work, rest)
         race = _Race(attempts, other, work, rest, self._make_waiter)
@@ -70,7 +70,7 @@ class Hedge:
             call_token.detach(race.cancel_both)
             race.stop()
             if race.asked:
-                attempts.untried.take_back(other)
+                attempts.turns.remove(other)
                 attempts.count()
 
 

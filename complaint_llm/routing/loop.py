@@ -22,17 +22,12 @@ from complaint_llm.routing.attempts import LOCAL_LIMIT, Success
 from complaint_llm.routing.reask import ReAsk
 from complaint_llm.routing.retry_table import NEXT, STOP, decide, delay_before
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
-from complaint_llm.routing.turns import Turn, Turns
+from complaint_llm.routing.turns import Turn
 
 if TYPE_CHECKING:
     from complaint_llm.routing.attempts import Attempts, Work
     from complaint_llm.routing.hedge import Hedge
     from complaint_llm.routing.target import AnyRequest, Target
-
-
-def first_success(attempts: Attempts, work: Work[Any], hedge: Hedge | None = None) -> Success:
-    """The first answer of the call's targets. Raises the one error, or AllBackendsFailedError, with every attempt."""
-    return _Loop(attempts, work, hedge).first_success()
 
 
 def window_too_small(target: Target, request: AnyRequest) -> tuple[int, int] | None:
@@ -50,21 +45,24 @@ def too_long(tokens: int, window: int) -> str:
     return f"the prompt has about {tokens} tokens, its context window {window}"
 
 
-class _Loop:
+class AttemptLoop:
+    """The attempts of one call, one after the other. Used once, by the thread that makes the call."""
+
     __slots__ = ("_attempts", "_hedge", "_rules", "_turns", "_work")
 
-    def __init__(self, attempts: Attempts, work: Work[Any], hedge: Hedge | None) -> None:
+    def __init__(self, attempts: Attempts, work: Work[Any], hedge: Hedge | None = None) -> None:
         self._attempts = attempts
         self._rules = attempts.rules
-        self._turns = Turns(attempts.untried)
+        self._turns = attempts.turns
         self._work = work
         self._hedge = hedge
 
     def first_success(self) -> Success:
+        """The first answer. Raises the one error, or AllBackendsFailedError, with every attempt."""
         attempts, turns = self._attempts, self._turns
         while True:
             attempts.check()
-            turn = turns.next(self._surplus) if attempts.any_left() else None
+            turn = turns.next(self._surplus, attempts.is_eligible) if attempts.any_left() else None
             if turn is None:
                 raise attempts.failure()
             if turn.not_before:
@@ -80,7 +78,7 @@ class _Loop:
             return None
         rest = self._other_untried()
         max_queue_wait = give_up = FOREVER
-        if turns.untried or turns.soonest(self._surplus) is not None:
+        if rest or turns.soonest(self._surplus) is not None:
             now = self._rules.clock()
             max_queue_wait = self._queue_wait(turn, now, rest)
             give_up = now + max_queue_wait

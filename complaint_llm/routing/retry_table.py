@@ -47,7 +47,6 @@ class Action(Enum):
 
 
 RETRY, NEXT, STOP = Action
-# By these names: Python 3.11 looks a member up in the class by way of a function, as often as every call is refused.
 
 
 class Rule(NamedTuple):

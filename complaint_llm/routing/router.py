@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import BackendError, CancelledError
 from complaint_llm.routing.attempts import Attempts, Rules
-from complaint_llm.routing.loop import first_success
+from complaint_llm.routing.loop import AttemptLoop
 from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.threads.waiting import cancellable_sleep
 
@@ -59,7 +59,7 @@ class Router:
         )
         self._hedge: Hedge | None = None
         if hedge_after is not None:
-            from complaint_llm.routing.hedge import Hedge
+            from complaint_llm.routing.hedge import Hedge  # cold start
 
             self._hedge = Hedge(hedge_after)
 
@@ -89,29 +89,29 @@ class Router:
 
     def stream(self, request: Request, targets: Iterable[Target]) -> EventStream:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
-        from complaint_llm.routing.stream import RoutedStream
-
         known = _countable(targets)
+        from complaint_llm.routing.stream import RoutedStream  # cold start
+
         return RoutedStream(lambda given: Attempts(self._rules, given, known), request, self._rules.clock, self._hedge)
 
     def embed(self, request: EmbeddingRequest, targets: Iterable[Target]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
         attempts = Attempts(self._rules, request, _countable(targets))
-        success = first_success(attempts, _embed)
+        success = AttemptLoop(attempts, _embed).first_success()
         attempts.settle_answer(success, success.value)
         output: EmbeddingOutput = success.value._replace(attempts=tuple(attempts.attempts))
         return output
 
     def explain(self, request: AnyRequest, targets: Iterable[Target]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing."""
-        from complaint_llm.routing.explain import explain
+        from complaint_llm.routing.explain import explain  # cold start
 
         return explain(request, targets, self._rules.max_attempts)
 
     def _answer(self, request: Request, targets: Sequence[Target]) -> InferenceOutput:
         attempts = Attempts(self._rules, request, targets)
         try:
-            success = first_success(attempts, _ask, self._hedge)
+            success = AttemptLoop(attempts, _ask, self._hedge).first_success()
         except BackendError as error:
             return _kept_answer(request, attempts, error)
         attempts.settle_answer(success, success.value)

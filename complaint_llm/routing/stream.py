@@ -11,7 +11,7 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, CancelledError, StreamInterruptedError
 from complaint_llm.messages import Attempt, Done, StreamError, StreamEvent, TextDelta, ToolCallStart
 from complaint_llm.routing.failure import attempt_error
-from complaint_llm.routing.loop import first_success
+from complaint_llm.routing.loop import AttemptLoop
 from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.target import EventStream, Target
 
@@ -179,7 +179,7 @@ class _Course:
     def _open(self) -> StreamEvent:
         self._made = self._start(self._request)
         work = open_to_first_event if self._hedge is None else open_to_first_text
-        self._success = success = first_success(self._made, work, self._hedge)
+        self._success = success = AttemptLoop(self._made, work, self._hedge).first_success()
         self._made.forget_errors()
         opened: Opened = success.value
         self._began = success.started

@@ -6,15 +6,18 @@ Nothing here waits or asks anybody: it is the order alone. Times are those of th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from complaint_llm.routing.target import C
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from complaint_llm.routing.target import Target
+
+
+IsEligible = Callable[["Target"], bool]
 
 
 class TargetOrder(Sequence[C]):
@@ -63,63 +66,6 @@ class TargetOrder(Sequence[C]):
         return False
 
 
-class Untried:
-    """The targets of a call that had no turn yet, in their order; each is asked whether it may have one when it is due.
-
-    ``len()`` is how many may still come: those not looked at count until they are found not to be eligible.
-    """
-
-    __slots__ = ("_is_eligible", "_next", "_order", "_unseen", "seen")
-
-    def __init__(self, order: Iterable[Target], most: int, is_eligible: Callable[[Target], bool]) -> None:
-        self._order = iter(order)
-        self._unseen = most
-        self._is_eligible = is_eligible
-        self._next: deque[Target] = deque()
-        self.seen: list[Target] = []
-        """The eligible ones that were looked at, those that had their turn among them."""
-
-    def __len__(self) -> int:
-        return len(self._next) + self._unseen
-
-    @property
-    def eligible(self) -> int:
-        """How many are or were eligible, as far as it is known."""
-        return len(self.seen) + self._unseen
-
-    def look_at_all(self) -> None:
-        """Ask each now, so that what is counted is exact."""
-        while self._pull():
-            pass
-
-    def take(self) -> Target | None:
-        """The next one, whose turn has come."""
-        return self._next.popleft() if self._next or self._pull() else None
-
-    def take_back(self, target: Target) -> None:
-        """It had its turn before the others."""
-        self._next.remove(target)
-
-    def first_cancellable(self) -> Target | None:
-        """The next one that can be cancelled; it stays in its place."""
-        place = 0
-        while place < len(self._next) or self._pull():
-            if self._next[place].cancellable:
-                return self._next[place]
-            place += 1
-        return None
-
-    def _pull(self) -> bool:
-        for target in self._order:
-            self._unseen = max(0, self._unseen - 1)
-            if self._is_eligible(target):
-                self.seen.append(target)
-                self._next.append(target)
-                return True
-        self._unseen = 0
-        return False
-
-
 class Turn(NamedTuple):
     """A target whose turn may come.
 
@@ -138,41 +84,65 @@ class Turn(NamedTuple):
 class Turns:
     """The targets of one call, for the thread that makes it.
 
-    Untried ones come in the order given. Those that may come back (their limit is full, they are not there, they may be
-    tried again) wait in one list, the soonest ready first, of equals the one that waits longest. Last come those whose
-    context window is too small, the largest first.
+    Untried ones come in the order given; each is asked whether it is eligible when its turn comes, and counts until
+    it is found not to be. Those that may come back (their limit is full, they are not there, they may be tried again)
+    wait in one list, the soonest ready first, of equals the one that waits longest. Last come those whose context
+    window is too small, the largest first.
     """
 
-    __slots__ = ("_aside", "_at_once", "_waiting", "untried")
+    __slots__ = ("_aside", "_at_once", "_next", "_order", "_unseen", "_waiting", "seen")
 
-    def __init__(self, untried: Untried) -> None:
-        self.untried = untried
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self._order = iter(targets)
+        self._unseen = len(targets)
+        self._next: deque[Target] = deque()
+        self.seen: list[Target] = []
+        """The eligible ones that were looked at, those that had their turn among them."""
         self._at_once: Turn | None = None
         self._waiting: list[Turn] = []
         self._aside: list[tuple[int, Target]] = []
 
+    # -- how many ------------------------------------------------------------------------------------------------------
+
+    def look_at_all(self, is_eligible: IsEligible) -> None:
+        """Ask each now whether it is eligible, so that what is counted is exact."""
+        self.seen += [target for target in self._order if is_eligible(target)]
+        self._next.extend(self.seen)
+        self._unseen = 0
+
+    @property
+    def eligible(self) -> int:
+        """How many are or were eligible, as far as it is known."""
+        return len(self.seen) + self._unseen
+
+    @property
+    def untried(self) -> int:
+        """How many may still have their first turn."""
+        return len(self._next) + self._unseen
+
     @property
     def reserved(self) -> int:
         """How many attempts are kept for targets that had none; for those put aside, one."""
-        return len(self.untried) + sum(not turn.tried for turn in self._waiting) + bool(self._aside)
+        return self.untried + sum(not turn.tried for turn in self._waiting) + bool(self._aside)
 
     def untried_until(self, end: Callable[[], float]) -> int:
         """How many untried targets are left whose turn can come before the time ``end()``."""
-        left = len(self.untried)
+        left = self.untried
         if self._waiting:
             until = end()
             left += sum(not turn.tried and (turn.ready or 0.0) < until for turn in self._waiting)
         return left
 
-    def next(self, surplus: Callable[[], int]) -> Turn | None:
+    # -- who -----------------------------------------------------------------------------------------------------------
+
+    def next(self, surplus: Callable[[], int], is_eligible: IsEligible) -> Turn | None:
         """Take the next turn; ``surplus`` says how many attempts are left beside the reserved ones."""
         turn = self._at_once
         if turn is not None:
             self._at_once = None
             return turn
-        target = self.untried.take()
-        if target is not None:
-            return Turn(target)
+        if self._next or self._look(is_eligible):
+            return Turn(self._next.popleft())
         turn = self.soonest(surplus)
         if turn is not None:
             self._waiting.remove(turn)
@@ -181,6 +151,30 @@ class Turns:
             self._aside.remove(largest)
             turn = Turn(largest[1], too_long=True)
         return turn
+
+    def first_cancellable(self, is_eligible: IsEligible) -> Target | None:
+        """The next untried one that can be cancelled; it stays in its place."""
+        place = 0
+        while place < len(self._next) or self._look(is_eligible):
+            if self._next[place].cancellable:
+                return self._next[place]
+            place += 1
+        return None
+
+    def remove(self, target: Target) -> None:
+        """An untried one had its turn before the others."""
+        self._next.remove(target)
+
+    def _look(self, is_eligible: IsEligible) -> bool:
+        """Whether there was one more that is eligible."""
+        for target in self._order:
+            self._unseen = max(0, self._unseen - 1)
+            if is_eligible(target):
+                self.seen.append(target)
+                self._next.append(target)
+                return True
+        self._unseen = 0
+        return False
 
     def soonest(self, surplus: Callable[[], int]) -> Turn | None:
         """The first of those that wait and for which an attempt is left."""

@@ -73,11 +73,11 @@ def test_a_call_over_a_thousand_asks_a_handful(
         target.script = [script()[0] for _ in range(3)] if go is answer_whole else [events("yes") for _ in range(60)]
     router, strategy = Router(hedge_after=hedge_after), make_strategy(name)
     go(router, targets, strategy)
+    asked.clear()
     for _ in range(25):
-        asked.clear()
         go(router, targets, strategy)
-        # LowestLatency's every 20th request is another one's; a hedge looks at the next one too.
-        assert len(asked) <= 4, asked
+    # One that is asked is asked some 20 times, a hedge's second one some five times.
+    assert asked.total() <= 25 * 40, asked
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import logging
 import time
 import weakref
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ class Account:
         self._wall = wall
         self._book: BudgetBook | SharedBook = BudgetBook(path, wall)
         if shared is not None:
-            from complaint_llm.routing.redis.budget import SharedBook
+            from complaint_llm.routing.redis.budget import SharedBook  # extra
 
             self._book = SharedBook(self._book, shared)
         self._gate = Turnstile(clock, make_waiter)
@@ -220,8 +221,6 @@ class Account:
         try:
             self.flush()
         except BudgetExceededError as fault:
-            import logging
-
             logging.getLogger("complaint_llm.routing").warning(
                 "%s: what a late answer cost is lost: %s", self._scope, fault
             )

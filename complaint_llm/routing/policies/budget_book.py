@@ -156,7 +156,7 @@ class BudgetBook:
                 db.execute("DELETE FROM held WHERE scope = ? AND holder = ?", (scope, holder))
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        import sqlite3
+        import sqlite3  # cold start
 
         with self.lock:
             try:

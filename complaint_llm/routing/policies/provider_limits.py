@@ -8,7 +8,9 @@ Header names and forms as in the providers' API references: OpenAI, xAI, Cerebra
 from __future__ import annotations
 
 import math
+import re
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -112,13 +114,9 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
             return None
         # Some services send the time itself, in Unix seconds.
         return max(0.0, number - wall() if number >= EPOCH else number)
-    import re
-
     pieces = re.findall(_DURATION, text)
     if pieces and "".join(number + unit for number, unit in pieces) == text:
         return sum(float(number) * _UNITS[unit] for number, unit in pieces)
-    from datetime import datetime
-
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:

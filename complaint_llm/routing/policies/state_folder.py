@@ -22,7 +22,7 @@ def make_private_folder(folder: Path) -> None:
 
 def open_state(path: Path, schema: str) -> sqlite3.Connection:
     """An SQLite file in such a folder, for one user at a time but any thread. Raises sqlite3.Error and OSError."""
-    import sqlite3
+    import sqlite3  # cold start
 
     make_private_folder(path.parent)
     path.touch(mode=0o600)  # SQLite gives its side files the same mode

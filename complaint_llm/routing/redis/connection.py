@@ -6,6 +6,7 @@ Needs the extra ``redis``.
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections import deque
@@ -173,7 +174,7 @@ class SharedState:
         self.process = uuid.uuid4().hex
 
     def _translate(self, work: Callable[[], Any]) -> Any:
-        import redis
+        import redis  # extra
 
         try:
             return work()
@@ -208,9 +209,9 @@ class SharedState:
 
     def _open(self) -> redis.Redis:
         try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
+            import redis  # extra
+            from redis.backoff import NoBackoff  # extra
+            from redis.retry import Retry  # extra
         except ImportError as cause:
             raise ConfigError("shared state needs Redis' client: pip install 'complaint-llm[redis]'") from cause
         return redis.Redis.from_url(
@@ -285,6 +286,4 @@ class SharedState:
 
 
 def _log(message: str, *args: object) -> None:
-    import logging
-
     logging.getLogger("complaint_llm.routing").warning(message, *args)

@@ -21,10 +21,7 @@ _SHORTEST = 1e-6
 
 
 class Waiter:
-    """One thread waits, any thread wakes it; a wake-up that comes first is not lost.
-
-    On one raw lock: about 0.2 µs to make, where a threading.Event takes 2 µs.
-    """
+    """One thread waits, any thread wakes it; a wake-up that comes first is not lost."""
 
     __slots__ = ("_lock",)
 
