@@ -17,7 +17,7 @@ from complaint_llm.routing.threads.fork import reset_in_child
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from complaint_llm.routing.target import AnyRequest, Target
+    from complaint_llm.routing.target import AnyRequest, Rankable
 
 _SLACK = 1e-9
 """What sums of binary fractions may be off by, in turns of weight 1."""
@@ -53,7 +53,7 @@ class FairTurns(Generic[C]):
     Any thread may call it.
     """
 
-    def __init__(self, weight_of: Callable[[Target], float]) -> None:
+    def __init__(self, weight_of: Callable[[Rankable], float]) -> None:
         self._weight_of = weight_of
         self._lock = threading.Lock()
         self._targets: Sequence[C] | None = None
@@ -150,7 +150,7 @@ class Ranking(Generic[C]):
     which an entry counts only if its number is still that of its rank.
     """
 
-    def __init__(self, value_of: Callable[[Target], float]) -> None:
+    def __init__(self, value_of: Callable[[Rankable], float]) -> None:
         self._value_of = value_of
         self._lock = threading.Lock()
         self._targets: Sequence[C] | None = None

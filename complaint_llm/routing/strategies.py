@@ -25,7 +25,7 @@ from complaint_llm.routing.turns import TargetOrder
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
-    from complaint_llm.routing.target import AnyRequest, C, Strategy, Target
+    from complaint_llm.routing.target import AnyRequest, C, Rankable, Strategy
 
 
 def ordered_targets(strategy: Strategy, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
@@ -225,7 +225,7 @@ def make_strategy(name: str, others: Mapping[str, Callable[[], Strategy]] | None
     return make()
 
 
-def _latency(target: Target) -> float:
+def _latency(target: Rankable) -> float:
     return -1.0 if target.meter.latency is None else target.meter.latency
 
 
