@@ -1,4 +1,4 @@
-"""A call over a thousand healthy targets asks as few of them anything as one over twenty: counted, not timed."""
+"""A call over a thousand healthy targets asks a handful of them anything: counted, not timed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from complaint_llm import Mediator
+from complaint_llm.backends import Backend
 from complaint_llm.exceptions import AllBackendsFailedError, BackendError, InvalidRequestError, ServerError
-from complaint_llm.messages import Done, Message
+from complaint_llm.messages import Done, InferenceOutput, Message
 from complaint_llm.request import Request
 from complaint_llm.routing.attempts import LOOKED_THROUGH
 from complaint_llm.routing.policies.load_meter import Meter
@@ -20,7 +22,15 @@ from complaint_llm.routing.turns import TargetOrder
 from tests.routing.failures import FAILURES
 from tests.routing.routing_model import ModelTime, Scripted, answer, ask, events
 
-OWN = {"meter", "policies", "asked"}
+
+class Silent(Backend):
+    """A backend that needs no server."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(id=f"s{number}", model="any")
+
+    def answer(self, request: Request) -> InferenceOutput:
+        return answer("yes")
 
 
 class Counting(Scripted):
@@ -117,6 +127,20 @@ def test_a_plugin_s_iterator_is_taken_only_as_far_as_the_call_needs() -> None:
     output = Router().answer(ask(), ordered_targets(Mine(), targets, ask()))
     assert output.backend == "b2"
     assert taken == ["b0", "b1", "b2"]
+
+
+def test_so_it_is_behind_a_mediator() -> None:
+    taken: list[str] = []
+
+    class Mine:
+        def order(self, targets: Sequence[C], request: AnyRequest) -> Iterator[C]:
+            for target in targets:
+                taken.append(target.id)
+                yield target
+
+    with Mediator([*map(Silent, range(30))], strategy=Mine()) as mediator:
+        assert mediator.infer("hello").backend == "s0"
+    assert taken == ["s0"]
 
 
 @pytest.mark.parametrize("kind", [list, tuple, iter])

@@ -312,7 +312,7 @@ class TestWithoutRedis:
     ) -> None:
         """Or what is admitted alone just then would never be told."""
         shared, limit = policy(redis_server, rate_limit=16)
-        run = shared.run
+        run = shared.run_script
 
         def once_lost(script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
             monkeypatch.setattr(shared, "run_script", run)
