@@ -268,7 +268,9 @@ class Attempts:
         self.errors.pop(target.id, None)
         self.errors[target.id] = error
         self._note_return(target, error)
-        self.attempts.append(Attempt(target.id, one_line(error), seconds, error.maybe_received, error.sent))
+        self.attempts.append(
+            Attempt(target.id, one_line(error), seconds, maybe_received=error.maybe_received, sent=error.sent)
+        )
         if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
             _log(error)
 

@@ -57,7 +57,7 @@ class Hedge:
         other = attempts.turns.first_cancellable(attempts.is_eligible) if attempts.any_left(2) else None
         if other is None:
             return attempts.make(target, permits, work, rest)
-        race = _Race(attempts, other, work, rest, self._make_waiter)
+        race = _Race(attempts, other, work, rest=rest, make_waiter=self._make_waiter)
         try:
             race.start(self._after)
         except RuntimeError:

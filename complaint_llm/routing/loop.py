@@ -87,7 +87,7 @@ class AttemptLoop:
             self._handle_refusal(turn, permits, give_up)
             return None
         if self._hedge is not None and turns.untried and target.cancellable:
-            result = self._hedge.race(attempts, target, permits, self._work, rest)
+            result = self._hedge.race(attempts, target, permits, work=self._work, rest=rest)
         else:
             result = attempts.make(target, permits, self._work, rest)
         if isinstance(result, Success):

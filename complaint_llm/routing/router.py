@@ -50,12 +50,12 @@ class Router:
     ) -> None:
         self._cache = cache
         self._rules = Rules(
-            max_attempts,
-            max_queue_wait,
-            clock,
-            sleep,
-            random,
-            admission_outside_deadline,
+            max_attempts=max_attempts,
+            max_queue_wait=max_queue_wait,
+            clock=clock,
+            sleep=sleep,
+            random=random,
+            admission_outside_deadline=admission_outside_deadline,
         )
         self._hedge: Hedge | None = None
         if hedge_after is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def whole(router: Router, time: ModelTime, backends: Sequence[Scripted]) -> Sequence[Attempt]:
+def answer_in_one(router: Router, time: ModelTime, backends: Sequence[Scripted]) -> Sequence[Attempt]:
     return router.answer(ask(time=time, seconds=600), backends).attempts
 
 
@@ -45,7 +45,7 @@ def embedded(router: Router, time: ModelTime, backends: Sequence[Scripted]) -> S
 
 
 WAYS: dict[str, tuple[Callable[..., Sequence[Attempt]], Callable[[], Any]]] = {
-    "whole": (whole, answer),
+    "in one piece": (answer_in_one, answer),
     "streamed": (streamed, lambda: events("yes")),
     "in a batch": (in_a_batch, answer),
     "embedded": (embedded, lambda: EmbeddingOutput(((1.0,),))),

@@ -102,7 +102,7 @@ class Cache:
         if shared is None:
             output, own = self._single_flight.do(name, request, ask_and_keep)
         else:
-            together = partial(self._ask_together, name, keyed, request, ask_and_keep, shared)
+            together = partial(self._ask_together, name, keyed, request, ask=ask_and_keep, shared=shared)
             output, own = self._single_flight.do(name, request, together)
         # The one that asked keeps the first: whoever comes last copies it after the others have theirs to write on.
         mine = own_copy(output)

@@ -91,7 +91,7 @@ class Turnstile:
                 waiter = self._make_waiter()
                 self._queue.append(waiter)
             request.cancel.attach(waiter.wake)
-            return self._wait(waiter, take, wait, self._clock() + max_queue_wait, request.cancel)
+            return self._wait(waiter, take, wait, give_up=self._clock() + max_queue_wait, cancel=request.cancel)
         finally:
             # Also when an exception (KeyboardInterrupt) ends the wait: whoever is next must not wait for us.
             if waiter is not None:

@@ -352,10 +352,10 @@ def test_a_forked_child_neither_gives_back_nor_settles_what_its_parent_holds(pat
 
 def test_a_spent_backend_is_skipped_and_the_whole_budget_stops_the_call(path: Path) -> None:
     wall = Wall()
-    with opened(path, wall, total=0.5) as small, opened(path.with_name("other.db"), wall, total=5.0) as whole:
+    with opened(path, wall, total=0.5) as small, opened(path.with_name("other.db"), wall, total=5.0) as everybody:
         dear = Scripted("a", policies=[Budget(small, lambda request: ONE)], guess=ONE)
-        whole_policy = Budget(whole, lambda request: ONE)
-        cheap = Scripted("b", [answer(cost=1.0)], policies=[whole_policy])
+        everybody_policy = Budget(everybody, lambda request: ONE)
+        cheap = Scripted("b", [answer(cost=1.0)], policies=[everybody_policy])
         router = Router()
         for _ in range(5):
             output = router.answer(ask(), [dear, cheap])
