@@ -1,14 +1,14 @@
 """Targets kept in an order, so that a request looks at the first and not at all: what strategies are made of.
 
 An order is kept for the sequence of targets that a strategy was last given; another one, an equal one too, makes it
-anew from what is known of each target. Whether a target may serve a request is asked without a lock.
+anew from what is known of each target, so turns go on. Whether a target may serve a request is asked without a lock.
 """
 
 from __future__ import annotations
 
 import threading
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from complaint_llm.routing.attempts import exclusion
 from complaint_llm.routing.target import C
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from complaint_llm.routing.target import AnyRequest, Rankable
+
+V = TypeVar("V")
 
 _SLACK = 1e-9
 """What sums of binary fractions may be off by, in turns of weight 1."""
@@ -45,7 +47,8 @@ class _Share(Generic[C]):
 
 
 class FairTurns(Generic[C]):
-    """Turns in proportion to weights, exact to one turn at every moment and spread as evenly as they can be.
+    """Turns in proportion to weights, exact to one turn at every moment (to a few, of requests that not all can serve)
+    and spread as evenly as they can be.
 
     Of those whose turn is due the one comes first that would be late first ("earliest eligible virtual deadline
     first", Stoica and Abdel-Wahab 1995). One that cannot serve a request saves no turns up meanwhile; weight 0 has
@@ -84,22 +87,23 @@ class FairTurns(Generic[C]):
         self._shares.clear()
 
     def _adopt(self, targets: Sequence[C]) -> None:
-        known, self._shares = self._shares, {}
+        shares: dict[int, _Share[C]] = {}
         for place, target in enumerate(targets):
             weight = self._weight_of(target)
             if weight <= 0:
                 continue
-            share = known.get(id(target))
+            share = self._shares.get(id(target))
             if share is None or share.weight != weight:
                 self._number += 1
                 share = _Share(target, place, weight, self._number)
                 share.begin(self._now)
             share.place = place
-            self._shares[id(target)] = share
+            shares[id(target)] = share
         self._targets = targets
-        self._pace = 1.0 / (sum(share.weight for share in self._shares.values()) or 1.0)
+        self._shares = _with_former(shares, self._shares)
+        self._pace = 1.0 / (sum(share.weight for share in shares.values()) or 1.0)
         self._due = []
-        self._later = [(share.start, share.number, share) for share in self._shares.values()]
+        self._later = [(share.start, share.number, share) for share in shares.values()]
         heapify(self._later)
 
     def _first(self, may_serve: dict[int, bool]) -> _Share[C] | None:
@@ -155,6 +159,7 @@ class Ranking(Generic[C]):
         self._lock = threading.Lock()
         self._targets: Sequence[C] | None = None
         self._ranks: dict[int, _Rank[C]] = {}
+        self._numbers: dict[int, int] = {}
         self._unwatched: list[_Rank[C]] = []
         self._heap: list[tuple[float, int, _Rank[C]]] = []
         self._number = 0
@@ -224,12 +229,13 @@ class Ranking(Generic[C]):
             elif id(target) not in known:
                 watch(rank)
         with self._lock:
+            self._numbers = _with_former({key: rank.number for key, rank in known.items()}, self._numbers)
             self._ranks, self._unwatched, self._heap = ranks, unwatched, []
             for place, target in enumerate(targets):
                 rank = ranks[id(target)]
                 rank.place = place
                 rank.value = self._value_of(target)
-                self._put(rank, rank.number or self._next_number())
+                self._put(rank, rank.number or self._numbers.get(id(target)) or self._next_number())
             self._targets = targets
 
     def _first(self, may_serve: dict[int, bool]) -> _Rank[C] | None:
@@ -276,3 +282,12 @@ class Ranking(Generic[C]):
     def _next_number(self) -> int:
         self._number += 1
         return self._number
+
+
+def _with_former(new: dict[int, V], former: dict[int, V]) -> dict[int, V]:
+    """``new``, and what was known of other targets, bounded: a strategy may be given two groups in turns."""
+    kept = {**former, **new}
+    for key in list(kept)[: max(0, len(kept) - 4 * len(new) - 64)]:
+        if key not in new:
+            del kept[key]
+    return kept
