@@ -33,7 +33,8 @@ class Router:
     an attempt began the next backend is asked too. ``cache`` holds answers of targets that want it. ``max_queue_wait``
     is how many seconds a full local limit may hold a call while other backends are left (FOREVER: as long as it takes);
     ``admission_outside_deadline``: see ``for_batches``.
-    ``clock``, ``sleep`` and ``random`` are for tests.
+    ``clock``, ``sleep`` and ``random`` are for tests. ``targets`` that are no sequence are all taken at once, since a
+    share of the deadline needs their number; ``strategies.ordered_targets`` gives what is taken as far as it is needed.
     """
 
     def __init__(
@@ -82,21 +83,22 @@ class Router:
         if self._rules.admission_outside_deadline:
             # Its first attempt lets it count; one that waits for an identical request makes none.
             request.deadline.pause()
-        known = _countable(targets)
+        known = targets if isinstance(targets, Sequence) else tuple(targets)
         if self._cache is None:
             return self._answer(request, known)
         return self._cache.answer(request, known, self._answer)
 
     def stream(self, request: Request, targets: Iterable[Target]) -> EventStream:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
-        known = _countable(targets)
+        known = targets if isinstance(targets, Sequence) else tuple(targets)
         from complaint_llm.routing.stream import RoutedStream  # cold start
 
         return RoutedStream(lambda given: Attempts(self._rules, given, known), request, self._rules.clock, self._hedge)
 
     def embed(self, request: EmbeddingRequest, targets: Iterable[Target]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
-        attempts = Attempts(self._rules, request, _countable(targets))
+        known = targets if isinstance(targets, Sequence) else tuple(targets)
+        attempts = Attempts(self._rules, request, known)
         success = AttemptLoop(attempts, _embed).first_success()
         attempts.settle_answer(success, success.value)
         output: EmbeddingOutput = success.value._replace(attempts=tuple(attempts.attempts))
@@ -115,13 +117,8 @@ class Router:
         except BackendError as error:
             return _kept_answer(request, attempts, error)
         attempts.settle_answer(success, success.value)
-        output = with_earlier(success.value, attempts.earlier)
+        output = with_earlier(success.value, attempts.earlier) if attempts.earlier else success.value
         return output._replace(attempts=tuple(attempts.attempts))
-
-
-def _countable(targets: Iterable[Target]) -> Sequence[Target]:
-    """The targets themselves if they can be counted, else all of them: a share of the deadline needs their number."""
-    return targets if isinstance(targets, Sequence) else tuple(targets)
 
 
 def _kept_answer(request: Request, attempts: Attempts, error: BackendError) -> InferenceOutput:

@@ -127,7 +127,7 @@ class Turns:
 
     def untried_until(self, end: Callable[[], float]) -> int:
         """How many untried targets are left whose turn can come before the time ``end()``."""
-        left = self.untried
+        left = len(self._next) + self._unseen
         if self._waiting:
             until = end()
             left += sum(not turn.tried and (turn.ready or 0.0) < until for turn in self._waiting)

@@ -93,7 +93,10 @@ def observe_headers(policies: Sequence[Policy], headers: Mapping[str, str]) -> N
 
     ``headers`` iterates lower-case names.
     """
-    about_limits = {name: headers[name] for name in headers if "ratelimit" in name}
+    about_limits: dict[str, str] = {}
+    for name in headers:
+        if "ratelimit" in name:
+            about_limits[name] = headers[name]
     limits = provider_limits(about_limits) if about_limits else None
     if limits is not None:
         for policy in policies:
