@@ -298,7 +298,7 @@ def work(config: str, threads: int) -> None:
     """A worker process: ask until standard input ends, and write down each admission."""
     ended = threading.Event()
     by_redis: set[str] = set()
-    run, enter = SharedState.run, SharedRateLimit.enter
+    run, enter = SharedState.run_script, SharedRateLimit.enter
 
     def recorded_run(self: SharedState, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         reply = run(self, script, keys, args)
@@ -328,7 +328,7 @@ def work(config: str, threads: int) -> None:
             if last - before > STALL * SECOND:
                 tell(f"stall {before} {last}")
 
-    with patch.object(SharedState, "run", recorded_run), patch.object(SharedRateLimit, "enter", recorded_enter):
+    with patch.object(SharedState, "run_script", recorded_run), patch.object(SharedRateLimit, "enter", recorded_enter):
         with Mediator.from_config(config) as mediator:
             asking = [threading.Thread(target=target) for target in (*[ask] * threads, watch)]
             tell("ready")

@@ -145,7 +145,7 @@ def total_account(
     from complaint_llm.routing.policies.budget_book import limits_of
 
     account = Account(
-        id, limits_of(budget), settings.state, whole=True, shared=settings.shared, workers=settings.workers
+        id, limits_of(budget), settings.state, total_budget=True, shared=settings.shared, workers=settings.workers
     )
     return (account,)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
 from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
-from complaint_llm.routing.strategies import leaves_none_out, takes_no_turns
+from complaint_llm.routing.strategies import leaves_none_out, ordered_targets, takes_no_turns
 
 if TYPE_CHECKING:
     from complaint_llm.client.admission_settings import AdmissionSettings
@@ -89,7 +89,7 @@ class Group:
     def routes(self, request: AnyRequest) -> Sequence[Route]:
         """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
         composition = self._composition.get()
-        ordered: Any = composition.strategy.order(composition.members, request)
+        ordered: Any = ordered_targets(composition.strategy, composition.members, request)
         if self._is_plain:
             return cast("Sequence[Route]", ordered)
         return self._permitted((each for member in ordered for each in member.routes(request)), request)

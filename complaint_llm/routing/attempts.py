@@ -5,6 +5,7 @@ One ``Attempts`` belongs to one call and is used by the thread that makes it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -20,11 +21,13 @@ from complaint_llm.exceptions import (
     RateLimitError,
 )
 from complaint_llm.messages import Attempt
-from complaint_llm.routing.failure import call_error, explained, one_line
+from complaint_llm.request import Request
+from complaint_llm.routing.failure import attempt_error, call_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Rankable, Target
 from complaint_llm.routing.threads.waiting import FOREVER
+from complaint_llm.routing.turns import Turns
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
@@ -36,6 +39,8 @@ Work = Callable[[Target, Any], T]
 NEVER_STARTED = Outcome(0.0)
 LOCAL_LIMIT = "local_limit"
 """The ``code`` of a refusal because a limit of ours is full for now: worth asking again later."""
+LOOKED_THROUGH = 16
+"""Up to so many targets are looked through before the first attempt, so that all counts are exact."""
 _LOGGED = (AuthenticationError, PermissionDeniedError, ModelNotFoundError, QuotaExceededError)
 
 
@@ -74,11 +79,11 @@ class Attempts:
     __slots__ = (
         "_again",
         "_back",
-        "_eligible",
         "_later",
         "_made",
         "_most_retries",
         "_reasked",
+        "_retries_of",
         "_tried",
         "_tries",
         "attempts",
@@ -86,16 +91,17 @@ class Attempts:
         "errors",
         "request",
         "rules",
+        "turns",
     )
 
-    def __init__(self, rules: Rules, request: AnyRequest) -> None:
+    def __init__(self, rules: Rules, request: AnyRequest, targets: Sequence[Target]) -> None:
         self.rules = rules
         self.request = request
         self.attempts: list[Attempt] = []
         self.errors: dict[str, BackendError] = {}
         self.earlier: list[InferenceOutput] = []
-        self._eligible: Sequence[Target] = ()
-        self._most_retries: int | None = None
+        # The largest ``max_retries`` of the first so many of ``turns.seen``.
+        self._most_retries = self._retries_of = 0
         self._made = 0
         # By object: two backends that nobody gave an id have the same one.
         self._tries: dict[int, int] = {}
@@ -111,18 +117,16 @@ class Attempts:
             deadline = request.deadline
             deadline.resume()
             self._later, deadline.at = deadline.remaining(), FOREVER
+        self.turns = Turns(targets)
+        if len(targets) <= LOOKED_THROUGH or not asks_for_text_alone(request):
+            self.turns.look_at_all(self.is_eligible)
 
-    def eligible(self, targets: Sequence[Target]) -> Sequence[Target]:
-        """The targets that may and can serve the request; the others are recorded with the reason."""
-        passed: list[Target] = []
-        for target in targets:
-            reason = excluded(target, self.request)
-            if reason is None:
-                passed.append(target)
-            else:
-                self.passed_over(target, InvalidRequestError(reason, backend=target.id, sent=False))
-        self._eligible = passed
-        return passed
+    def is_eligible(self, target: Target) -> bool:
+        """Whether the target may and can serve the request; one that does not is recorded with the reason."""
+        reason = exclusion(target, self.request)
+        if reason is not None:
+            self.pass_over(target, InvalidRequestError(reason, backend=target.id, sent=False))
+        return reason is None
 
     # -- how many more ---------------------------------------------------------------------------------------------
 
@@ -143,13 +147,14 @@ class Attempts:
 
     def spare(self) -> int:
         """How many attempts may still be made: of the explicit cap, else of one for each target, the retries of the
-        one that may retry most, and one for each re-ask."""
+        one that may retry most (of those looked at), and one for each re-ask."""
         most = self.rules.max_attempts
         if most is None:
-            # Asked of all targets only when something failed: it may be the first time that they are looked at.
-            if self._most_retries is None:
-                self._most_retries = max((each.retry.max_retries for each in self._eligible), default=0)
-            most = len(self._eligible) + self._most_retries + len(self._reasked)
+            seen = self.turns.seen
+            for place in range(self._retries_of, len(seen)):
+                self._most_retries = max(self._most_retries, seen[place].retry.max_retries)
+            self._retries_of = len(seen)
+            most = self.turns.eligible + self._most_retries + len(self._reasked)
         return most - self._made
 
     def tries_of(self, target: Target) -> int:
@@ -177,7 +182,7 @@ class Attempts:
         ``cancel`` ends a wait for it, where that is not the whole call's.
         """
         permits: list[Permit] = []
-        request = self._asked(target)
+        request = self._request_to(target) if self._again else self.request
         if cancel is not None:
             request = request._replace(cancel=cancel)
         try:
@@ -207,11 +212,11 @@ class Attempts:
         try:
             value = work(target, request)
         except BackendError as raised:
-            error = explained(raised, cancel)
-            self.failed(target, permits, rules.clock() - started, error)
+            error = attempt_error(raised, cancel)
+            self.settle_failure(target, permits, rules.clock() - started, error)
             return ((target, error),)
         except BaseException as error:
-            settle(permits, given_up(rules.clock() - started, error, target))
+            settle(permits, interrupted_outcome(rules.clock() - started, error, target))
             raise
         return Success(value, target, started, permits)
 
@@ -225,7 +230,7 @@ class Attempts:
 
     def request_for(self, target: Target, rest: int, cancel: CancelToken) -> AnyRequest:
         """The request for an attempt, with a deadline and token of its own where they are not the call's."""
-        request = self._asked(target)
+        request = self._request_to(target) if self._again else self.request
         left = request.deadline.remaining()
         limit = left / (rest + 1)
         if target.timeout is not None and target.timeout < limit:
@@ -236,7 +241,7 @@ class Attempts:
 
     # -- how it ended ----------------------------------------------------------------------------------------------
 
-    def answered(self, success: Success, output: Any, seconds: float | None = None) -> None:
+    def settle_answer(self, success: Success, output: Any, seconds: float | None = None) -> None:
         """Record and settle the attempt that answered with ``output``, in ``seconds`` (None: from its start to now)."""
         if seconds is None:
             seconds = self.rules.clock() - success.started
@@ -245,12 +250,12 @@ class Attempts:
         if self.errors:
             self.forget_errors()
 
-    def failed(self, target: Target, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
+    def settle_failure(self, target: Target, permits: Sequence[Permit], seconds: float, error: BackendError) -> None:
         """Record and settle an attempt that failed."""
         settle(permits, failed_outcome(seconds, error))
-        self.note_failure(target, seconds, error)
+        self.record_failure(target, seconds, error)
 
-    def note_failure(self, target: Target, seconds: float, error: BackendError) -> None:
+    def record_failure(self, target: Target, seconds: float, error: BackendError) -> None:
         """Record an attempt that failed and is settled."""
         if isinstance(error, ReAsk) and error.output is not None:
             self.earlier.append(error.output)
@@ -263,11 +268,13 @@ class Attempts:
         self.errors.pop(target.id, None)
         self.errors[target.id] = error
         self._note_return(target, error)
-        self.attempts.append(Attempt(target.id, one_line(error), seconds, error.maybe_received, error.sent))
+        self.attempts.append(
+            Attempt(target.id, one_line(error), seconds, maybe_received=error.maybe_received, sent=error.sent)
+        )
         if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
             _log(error)
 
-    def passed_over(self, target: Target, refusal: BackendError, *, once: bool = False) -> None:
+    def pass_over(self, target: Target, refusal: BackendError, *, once: bool = False) -> None:
         """Record that nothing was sent to this target, and why; ``once``: only if nothing is recorded of it yet."""
         self._note_return(target, refusal)
         if once and target.id in self.errors:
@@ -305,7 +312,7 @@ class Attempts:
             cut_short=cut_short,
         )
 
-    def _asked(self, target: Target) -> AnyRequest:
+    def _request_to(self, target: Target) -> AnyRequest:
         """What this target is asked: the call's request, or that of a re-ask with the call's deadline and token."""
         request = self.request
         if id(target) not in self._again:
@@ -319,12 +326,26 @@ class Attempts:
             self._back[id(target)] = self.rules.clock() + error.retry_after
 
 
-def excluded(target: Rankable, request: AnyRequest) -> str | None:
+def exclusion(target: Rankable, request: AnyRequest) -> str | None:
     """Why this target must not or cannot be asked at all, or None."""
     if request.privacy == "local" and not target.local:
         return 'not local: privacy "local" keeps the request on this machine'
     lacking = target.lacks(request)
     return None if lacking is None else f"cannot serve this request: {lacking}"
+
+
+def asks_for_text_alone(request: AnyRequest) -> bool:
+    """Whether the request needs nothing that a backend may lack: text in, text out, and it may go anywhere.
+
+    Of a longer list than LOOKED_THROUGH each target then counts as eligible until its turn shows that it is not.
+    """
+    return (
+        isinstance(request, Request)
+        and request.privacy is None
+        and not request.tools
+        and request.response_format is None
+        and all(isinstance(message.content, str) for message in request.messages)
+    )
 
 
 def settle(permits: Sequence[Permit], outcome: Outcome) -> None:
@@ -339,7 +360,7 @@ def failed_outcome(seconds: float, error: BackendError) -> Outcome:
     return Outcome(seconds, output, None if output is not None else cause_of(error))
 
 
-def given_up(seconds: float, error: BaseException, target: Target) -> Outcome:
+def interrupted_outcome(seconds: float, error: BaseException, target: Target) -> Outcome:
     """The outcome of an attempt that something else than a BackendError ended: it may have been received."""
     name = type(error).__name__
     return Outcome(seconds, None, CancelledError(f"ended by {name}", backend=target.id, maybe_received=True))
@@ -352,6 +373,4 @@ def full(message: str, wait: float) -> RateLimitError:
 
 
 def _log(error: BackendError) -> None:
-    import logging
-
     logging.getLogger("complaint_llm.routing").error("%s: %s (status %s)", error.backend, one_line(error), error.status)

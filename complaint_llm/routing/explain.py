@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from complaint_llm.routing.attempts import excluded
+from complaint_llm.routing.attempts import exclusion
 from complaint_llm.routing.loop import too_long, window_too_small
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from complaint_llm.routing.target import AnyRequest, Estimate, PolicyState, Target
 
@@ -45,7 +45,7 @@ class Explanation(NamedTuple):
         return self.first.estimate.cost if self.first else None
 
 
-def explain(request: AnyRequest, targets: Sequence[Target], max_attempts: int | None = None) -> list[Considered]:
+def explain(request: AnyRequest, targets: Iterable[Target], max_attempts: int | None = None) -> list[Considered]:
     """The targets in the order in which they would be tried, with estimates and the state of their policies.
 
     Those whose context window is too small, by estimate, come last, the largest first, and are skipped where another
@@ -54,7 +54,7 @@ def explain(request: AnyRequest, targets: Sequence[Target], max_attempts: int | 
     fitting: list[Considered] = []
     misfits: list[tuple[int, str, Considered]] = []
     for target in targets:
-        considered = _considered(request, target)
+        considered = _consider(request, target)
         found = window_too_small(target, request)
         if found is None:
             fitting.append(considered)
@@ -78,13 +78,13 @@ def _within_reach(found: Sequence[Considered], max_attempts: int | None) -> list
     return reached
 
 
-def _considered(request: AnyRequest, target: Target) -> Considered:
+def _consider(request: AnyRequest, target: Target) -> Considered:
     estimate = target.estimate(request)
     if request.privacy == "local" and not target.local:
         # What is excluded by privacy is not looked at any further: its limits may be shared with other machines.
-        return Considered(target.id, excluded(target, request), estimate, ())
+        return Considered(target.id, exclusion(target, request), estimate, ())
     states = tuple(policy.state(request) for policy in target.policies)
-    skip = excluded(target, request)
+    skip = exclusion(target, request)
     if skip is None:
         skip = next((f"{state.name}: {state.line}" for state in states if not state.ready), None)
     return Considered(target.id, skip, estimate, states)

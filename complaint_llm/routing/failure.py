@@ -54,7 +54,7 @@ def call_error(
     return failed
 
 
-def explained(error: BackendError, cancel: CancelToken) -> BackendError:
+def attempt_error(error: BackendError, cancel: CancelToken) -> BackendError:
     """The error of an attempt; what a cancelled one raises (a socket that was shut down) is the cancellation."""
     if not cancel.cancelled or isinstance(error, CancelledError):
         return error

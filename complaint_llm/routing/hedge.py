@@ -20,16 +20,16 @@ from complaint_llm.routing.attempts import (
     Success,
     Work,
     failed_outcome,
-    given_up,
+    interrupted_outcome,
     settle,
 )
-from complaint_llm.routing.failure import explained, one_line
+from complaint_llm.routing.failure import attempt_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.target import Outcome, Permit, Target
 from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableSequence, Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Hedge:
@@ -48,30 +48,29 @@ class Hedge:
         permits: Sequence[Permit],
         work: Work[Any],
         rest: int,
-        untried: MutableSequence[Target],
     ) -> Success | Failures:
         """The first answer of the two, or the failure of each that was asked.
 
-        A second that was asked is taken out of ``untried``: it uses the attempt that was reserved for it. Without a
-        second that can be cancelled, or without an attempt left for it, this is one attempt as usual.
+        A second that was asked is no longer untried: it uses the attempt that was reserved for it. Without a second
+        that can be cancelled, or without an attempt left for it, this is one attempt as usual.
         """
-        other = next((each for each in untried if each.cancellable), None)
-        if other is None or not attempts.any_left(2):
+        other = attempts.turns.first_cancellable(attempts.is_eligible) if attempts.any_left(2) else None
+        if other is None:
             return attempts.make(target, permits, work, rest)
-        race = _Race(attempts, other, work, rest, self._make_waiter)
+        race = _Race(attempts, other, work, rest=rest, make_waiter=self._make_waiter)
         try:
             race.start(self._after)
         except RuntimeError:
             return attempts.make(target, permits, work, rest)  # no more threads: it goes on without
-        whole = attempts.request.cancel
-        whole.attach(race.cancel_both)
+        call_token = attempts.request.cancel
+        call_token.attach(race.cancel_both)
         try:
             return race.run_first(target, permits)
         finally:
-            whole.detach(race.cancel_both)
+            call_token.detach(race.cancel_both)
             race.stop()
             if race.asked:
-                untried.remove(other)
+                attempts.turns.remove(other)
                 attempts.count()
 
 
@@ -127,18 +126,18 @@ class _Race:
         try:
             value = self._work(target, request)
         except BackendError as raised:
-            error = explained(raised, attempts.request.cancel)
+            error = attempt_error(raised, attempts.request.cancel)
             with self._lock:
                 answered = self._second
                 begun = self.asked
                 self._stopped = True
             if answered is None:
-                attempts.failed(target, permits, clock() - started, error)
+                attempts.settle_failure(target, permits, clock() - started, error)
                 return self._wait_for_second(target, error) if begun else ((target, error),)
             self._lost(target, permits, clock() - started)
             return answered
         except BaseException as error:
-            settle(permits, given_up(clock() - started, error, target))
+            settle(permits, interrupted_outcome(clock() - started, error, target))
             raise
         with self._lock:
             answered = self._second
@@ -150,7 +149,7 @@ class _Race:
             self._lost(target, permits, clock() - started)
             return answered
         if self._second_error is not None:
-            attempts.note_failure(self._other, self._second_seconds, self._second_error)
+            attempts.record_failure(self._other, self._second_seconds, self._second_error)
         elif self.asked:
             attempts.attempts.append(self._loser(self._other, clock() - self._second_started))
         return Success(value, target, started, permits)
@@ -168,14 +167,14 @@ class _Race:
                 if answered is not None:
                     return answered  # at the last moment: from now on it cannot win
                 late = BackendTimeoutError("no answer before the deadline", backend=other.id, maybe_received=True)
-                attempts.note_failure(other, attempts.rules.clock() - self._second_started, late)
+                attempts.record_failure(other, attempts.rules.clock() - self._second_started, late)
                 return ((target, error), (other, late))
             self._over.wait(left)
         if self._second is not None:
             return self._second
         failed = self._second_error
         assert failed is not None
-        attempts.note_failure(other, self._second_seconds, failed)
+        attempts.record_failure(other, self._second_seconds, failed)
         return ((target, error), (other, failed))
 
     def _lost(self, target: Target, permits: Sequence[Permit], seconds: float) -> None:
@@ -209,14 +208,14 @@ class _Race:
         try:
             value = self._work(other, request)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, a bug with its cause
-            self._second_failed(permits, explained(_as_backend_error(error, other), self._second_token))
+            self._second_failed(permits, attempt_error(_as_backend_error(error, other), self._second_token))
             return
         with self._lock:
-            won = self._winner is None and not self._closed and not self._second_token.cancelled
-            if won:
+            is_winner = self._winner is None and not self._closed and not self._second_token.cancelled
+            if is_winner:
                 self._winner = other
                 self._second = Success(value, other, self._second_started, permits)
-        if won:
+        if is_winner:
             self._first_token.cancel(self._lost_to())
         else:
             _close(value)

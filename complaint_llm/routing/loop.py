@@ -22,21 +22,12 @@ from complaint_llm.routing.attempts import LOCAL_LIMIT, Success
 from complaint_llm.routing.reask import ReAsk
 from complaint_llm.routing.retry_table import NEXT, STOP, decide, delay_before
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
-from complaint_llm.routing.turns import Turn, Turns
+from complaint_llm.routing.turns import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from complaint_llm.routing.attempts import Attempts, Work
     from complaint_llm.routing.hedge import Hedge
     from complaint_llm.routing.target import AnyRequest, Target
-
-
-def first_success(
-    attempts: Attempts, targets: Sequence[Target], work: Work[Any], hedge: Hedge | None = None
-) -> Success:
-    """The first answer of the targets. Raises the one error, or AllBackendsFailedError, with every attempt."""
-    return _Loop(attempts, Turns(targets), work, hedge).run()
 
 
 def window_too_small(target: Target, request: AnyRequest) -> tuple[int, int] | None:
@@ -54,21 +45,24 @@ def too_long(tokens: int, window: int) -> str:
     return f"the prompt has about {tokens} tokens, its context window {window}"
 
 
-class _Loop:
+class AttemptLoop:
+    """The attempts of one call, one after the other. Used once, by the thread that makes the call."""
+
     __slots__ = ("_attempts", "_hedge", "_rules", "_turns", "_work")
 
-    def __init__(self, attempts: Attempts, turns: Turns, work: Work[Any], hedge: Hedge | None) -> None:
+    def __init__(self, attempts: Attempts, work: Work[Any], hedge: Hedge | None = None) -> None:
         self._attempts = attempts
         self._rules = attempts.rules
-        self._turns = turns
+        self._turns = attempts.turns
         self._work = work
         self._hedge = hedge
 
-    def run(self) -> Success:
+    def first_success(self) -> Success:
+        """The first answer. Raises the one error, or AllBackendsFailedError, with every attempt."""
         attempts, turns = self._attempts, self._turns
         while True:
             attempts.check()
-            turn = turns.next(self._surplus) if attempts.any_left() else None
+            turn = turns.next(self._surplus, attempts.is_eligible) if attempts.any_left() else None
             if turn is None:
                 raise attempts.failure()
             if turn.not_before:
@@ -82,28 +76,28 @@ class _Loop:
         attempts, turns, target = self._attempts, self._turns, turn.target
         if not turn.tried and not turn.too_long and self._put_aside(target):
             return None
-        rest = self._untried()
+        rest = self._other_untried()
         max_queue_wait = give_up = FOREVER
-        if turns.untried or turns.soonest(self._surplus) is not None:
+        if rest or turns.soonest(self._surplus) is not None:
             now = self._rules.clock()
             max_queue_wait = self._queue_wait(turn, now, rest)
             give_up = now + max_queue_wait
         permits = attempts.admit(target, max_queue_wait)
         if isinstance(permits, BackendError):
-            self._refused(turn, permits, give_up)
+            self._handle_refusal(turn, permits, give_up)
             return None
         if self._hedge is not None and turns.untried and target.cancellable:
-            result = self._hedge.race(attempts, target, permits, self._work, rest, turns.untried)
+            result = self._hedge.race(attempts, target, permits, work=self._work, rest=rest)
         else:
             result = attempts.make(target, permits, self._work, rest)
         if isinstance(result, Success):
             return result
         for failed, error in result:
-            self._failed(failed, error)
+            self._handle_failure(failed, error)
         return None
 
-    def _sleep_until(self, moment: float) -> None:
-        pause = moment - self._rules.clock()
+    def _sleep_until(self, time: float) -> None:
+        pause = time - self._rules.clock()
         if pause > 0:
             self._rules.sleep(pause, self._attempts.request.cancel)
             self._attempts.check()
@@ -113,7 +107,7 @@ class _Loop:
         found = window_too_small(target, request)
         if found is None:
             return False
-        self._attempts.passed_over(target, ContextLengthError(too_long(*found), backend=target.id, sent=False))
+        self._attempts.pass_over(target, ContextLengthError(too_long(*found), backend=target.id, sent=False))
         self._turns.put_aside(target, found[1])
         return True
 
@@ -124,15 +118,15 @@ class _Loop:
         after = self._turns.soonest(self._surplus)
         return BRIEF if after is None or after.ready is None else max(BRIEF, after.ready - now)
 
-    def _refused(self, turn: Turn, refusal: BackendError, give_up: float) -> None:
-        """Nothing was sent. ``give_up`` is the moment until which it was to wait, FOREVER where nobody else is left."""
+    def _handle_refusal(self, turn: Turn, refusal: BackendError, give_up: float) -> None:
+        """Nothing was sent. ``give_up`` is the time until which it was to wait, FOREVER where nobody else is left."""
         attempts, target = self._attempts, turn.target
         if refusal.code != LOCAL_LIMIT or give_up == FOREVER or not target.retry.on_rate_limit:
-            attempts.passed_over(target, refusal)
+            attempts.pass_over(target, refusal)
             if decide(refusal, target.retry) is STOP:
                 raise attempts.failure(refusal) from refusal.__cause__
             return
-        attempts.passed_over(target, refusal, once=True)
+        attempts.pass_over(target, refusal, once=True)
         now, wait = self._rules.clock(), refusal.retry_after
         if wait is None:
             ready = max(now, give_up)
@@ -141,7 +135,7 @@ class _Loop:
             # It is asked before it is ready, to stand in the queue in time.
             self._turns.wait(turn._replace(ready=now + wait, not_before=now))
 
-    def _failed(self, target: Target, error: BackendError) -> None:
+    def _handle_failure(self, target: Target, error: BackendError) -> None:
         """An attempt failed: let it come back, or not. Raises where the failure is the whole call's."""
         attempts, turns = self._attempts, self._turns
         if isinstance(error, ReAsk):
@@ -162,13 +156,13 @@ class _Loop:
             return
         ready = self._rules.clock() + delay
         turn = Turn(target, ready, ready, tried=True)
-        share = attempts.request.deadline.remaining() / (self._untried() + 1)
-        if _passing(error) and delay <= BRIEF and delay < share and self._surplus() > 0:
+        share = attempts.request.deadline.remaining() / (self._other_untried() + 1)
+        if _is_transient(error) and delay <= BRIEF and delay < share and self._surplus() > 0:
             turns.at_once(turn)
         else:
             turns.wait(turn)
 
-    def _untried(self) -> int:
+    def _other_untried(self) -> int:
         """How many others share the deadline."""
         return self._turns.untried_until(lambda: self._rules.clock() + self._attempts.request.deadline.remaining())
 
@@ -176,7 +170,7 @@ class _Loop:
         return self._attempts.spare() - self._turns.reserved
 
 
-def _passing(error: BackendError) -> bool:
+def _is_transient(error: BackendError) -> bool:
     """Whether the same backend may well answer in a moment: not where it is not there, and not where it may still be
     working on what it got."""
     if error.status == 503 or (not error.sent and isinstance(error, (BackendConnectionError, BackendTimeoutError))):

@@ -67,10 +67,10 @@ def with_earlier(output: InferenceOutput, earlier: Sequence[InferenceOutput]) ->
 
 def _sum(a: TokenUsage, b: TokenUsage) -> TokenUsage:
     """The sum of each count; one that only one of them tells is that one. Of different texts both."""
-    return a._replace(**{name: _added(x, y) for name, x, y in zip(a._fields, a, b, strict=True)})
+    return a._replace(**{name: _sum_of(x, y) for name, x, y in zip(a._fields, a, b, strict=True)})
 
 
-def _added(x: Any, y: Any) -> Any:
+def _sum_of(x: Any, y: Any) -> Any:
     if x is None or y is None or (isinstance(x, str) and x == y):
         return y if x is None else x
     return f"{x}, {y}" if isinstance(x, str) else x + y

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from complaint_llm.routing.target import RetryPolicy
 
-WHOLE_BUDGET = "whole_budget"
+TOTAL_BUDGET = "whole_budget"
 """The ``code`` of a BudgetExceededError that stops the request: not one backend's budget is spent but everybody's."""
 
 RETRIED_STATUSES: frozenset[int] = frozenset((408, 409, 425, 429, *range(500, 600)))
@@ -47,7 +47,6 @@ class Action(Enum):
 
 
 RETRY, NEXT, STOP = Action
-# By these names: Python 3.11 looks a member up in the class by way of a function, as often as every call is refused.
 
 
 class Rule(NamedTuple):
@@ -94,13 +93,13 @@ def decide(error: BackendError, retry: RetryPolicy) -> Action:
         return rule.unsent
     if rule.final and not error.retryable:
         return NEXT
-    if isinstance(error, BudgetExceededError) and error.code == WHOLE_BUDGET:
+    if isinstance(error, BudgetExceededError) and error.code == TOTAL_BUDGET:
         return STOP
     if rule.action is STOP or isinstance(error, QuotaExceededError):
         return rule.action
     if isinstance(error, RateLimitError) and not retry.on_rate_limit:
         return NEXT
-    return RETRY if _retried(error, rule, retry) else NEXT
+    return RETRY if _is_retried(error, rule, retry) else NEXT
 
 
 def delay_before(number: int, error: BackendError, retry: RetryPolicy, random: Callable[[], float]) -> float:
@@ -112,7 +111,7 @@ def delay_before(number: int, error: BackendError, retry: RetryPolicy, random: C
     return random() * min(ceiling, retry.max_delay)
 
 
-def _retried(error: BackendError, rule: Rule, retry: RetryPolicy) -> bool:
+def _is_retried(error: BackendError, rule: Rule, retry: RetryPolicy) -> bool:
     if error.status is not None and retry.on_status is not None:
         return error.status in retry.on_status
     if rule.action is RETRY:

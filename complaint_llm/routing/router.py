@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random as _random
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import BackendError, CancelledError
 from complaint_llm.routing.attempts import Attempts, Rules
-from complaint_llm.routing.loop import first_success
+from complaint_llm.routing.loop import AttemptLoop
 from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.threads.waiting import cancellable_sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from complaint_llm.call import CancelToken, Clock
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
@@ -32,7 +33,8 @@ class Router:
     an attempt began the next backend is asked too. ``cache`` holds answers of targets that want it. ``max_queue_wait``
     is how many seconds a full local limit may hold a call while other backends are left (FOREVER: as long as it takes);
     ``admission_outside_deadline``: see ``for_batches``.
-    ``clock``, ``sleep`` and ``random`` are for tests.
+    ``clock``, ``sleep`` and ``random`` are for tests. ``targets`` that are no sequence are all taken at once, since a
+    share of the deadline needs their number; ``strategies.ordered_targets`` gives what is taken as far as it is needed.
     """
 
     def __init__(
@@ -49,16 +51,16 @@ class Router:
     ) -> None:
         self._cache = cache
         self._rules = Rules(
-            max_attempts,
-            max_queue_wait,
-            clock,
-            sleep,
-            random,
-            admission_outside_deadline,
+            max_attempts=max_attempts,
+            max_queue_wait=max_queue_wait,
+            clock=clock,
+            sleep=sleep,
+            random=random,
+            admission_outside_deadline=admission_outside_deadline,
         )
         self._hedge: Hedge | None = None
         if hedge_after is not None:
-            from complaint_llm.routing.hedge import Hedge
+            from complaint_llm.routing.hedge import Hedge  # cold start
 
             self._hedge = Hedge(hedge_after)
 
@@ -76,51 +78,50 @@ class Router:
             random=rules.random,
         )
 
-    def answer(self, request: Request, targets: Sequence[Target]) -> InferenceOutput:
+    def answer(self, request: Request, targets: Iterable[Target]) -> InferenceOutput:
         """One whole answer, with ``attempts`` filled. Raises the BackendError of the call, with ``attempts`` filled."""
         if self._rules.admission_outside_deadline:
             # Its first attempt lets it count; one that waits for an identical request makes none.
             request.deadline.pause()
+        known = targets if isinstance(targets, Sequence) else tuple(targets)
         if self._cache is None:
-            return self._answer(request, targets)
-        return self._cache.answer(request, targets, self._answer)
+            return self._answer(request, known)
+        return self._cache.answer(request, known, self._answer)
 
-    def stream(self, request: Request, targets: Sequence[Target]) -> EventStream:
+    def stream(self, request: Request, targets: Iterable[Target]) -> EventStream:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
-        from complaint_llm.routing.stream import RoutedStream
+        known = targets if isinstance(targets, Sequence) else tuple(targets)
+        from complaint_llm.routing.stream import RoutedStream  # cold start
 
-        return RoutedStream(lambda given: self._attempts(given, targets), request, self._rules.clock, self._hedge)
+        return RoutedStream(lambda given: Attempts(self._rules, given, known), request, self._rules.clock, self._hedge)
 
-    def embed(self, request: EmbeddingRequest, targets: Sequence[Target]) -> EmbeddingOutput:
+    def embed(self, request: EmbeddingRequest, targets: Iterable[Target]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
-        attempts, eligible = self._attempts(request, targets)
-        success = first_success(attempts, eligible, _embed)
-        attempts.answered(success, success.value)
+        known = targets if isinstance(targets, Sequence) else tuple(targets)
+        attempts = Attempts(self._rules, request, known)
+        success = AttemptLoop(attempts, _embed).first_success()
+        attempts.settle_answer(success, success.value)
         output: EmbeddingOutput = success.value._replace(attempts=tuple(attempts.attempts))
         return output
 
-    def explain(self, request: AnyRequest, targets: Sequence[Target]) -> list[Considered]:
+    def explain(self, request: AnyRequest, targets: Iterable[Target]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing."""
-        from complaint_llm.routing.explain import explain
+        from complaint_llm.routing.explain import explain  # cold start
 
         return explain(request, targets, self._rules.max_attempts)
 
     def _answer(self, request: Request, targets: Sequence[Target]) -> InferenceOutput:
-        attempts, eligible = self._attempts(request, targets)
+        attempts = Attempts(self._rules, request, targets)
         try:
-            success = first_success(attempts, eligible, _ask, self._hedge)
+            success = AttemptLoop(attempts, _ask, self._hedge).first_success()
         except BackendError as error:
-            return _kept(request, attempts, error)
-        attempts.answered(success, success.value)
-        output = with_earlier(success.value, attempts.earlier)
+            return _kept_answer(request, attempts, error)
+        attempts.settle_answer(success, success.value)
+        output = with_earlier(success.value, attempts.earlier) if attempts.earlier else success.value
         return output._replace(attempts=tuple(attempts.attempts))
 
-    def _attempts(self, request: AnyRequest, targets: Sequence[Target]) -> tuple[Attempts, Sequence[Target]]:
-        attempts = Attempts(self._rules, request)
-        return attempts, attempts.eligible(targets)
 
-
-def _kept(request: Request, attempts: Attempts, error: BackendError) -> InferenceOutput:
+def _kept_answer(request: Request, attempts: Attempts, error: BackendError) -> InferenceOutput:
     """The newest answer that was asked again only because of its findings, where the task marks these and no more.
 
     Raises ``error`` where there is none.

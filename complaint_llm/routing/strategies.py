@@ -1,24 +1,37 @@
 """The built-in strategies: who is tried first, and who after that.
 
-Each keeps what it must remember under a lock of its own, so any thread may call it. Targets that may not or cannot
-serve the request go to the end (the loop records why they are passed over) and do not disturb the shares of others.
+Each keeps what it must remember under a lock of its own, so any thread may call it. What they give is put into order as
+far as somebody asks. Targets that may not or cannot serve the request go to the end (the loop records why they are
+passed over) and do not disturb the shares of others.
 """
 
 from __future__ import annotations
 
+import math
 import random as _random
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.routing.attempts import excluded
+from complaint_llm.request import EmbeddingRequest
+from complaint_llm.routing.attempts import LOOKED_THROUGH, exclusion
+from complaint_llm.routing.ranking import FairTurns, Ranking
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
+from complaint_llm.routing.turns import TargetOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
-    from complaint_llm.routing.target import AnyRequest, C, Strategy
+    from complaint_llm.routing.target import AnyRequest, C, Rankable, Strategy
+
+
+def ordered_targets(strategy: Strategy, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+    """The targets in the order that any strategy gives, an iterator too: what the router takes, as far as it needs."""
+    order = strategy.order(targets, request)
+    return order if isinstance(order, Sequence) else TargetOrder(order, len(targets))
 
 
 class Fallback:
@@ -30,45 +43,21 @@ class Fallback:
         return targets
 
 
-class _Shares:
-    """Turns in proportion to weights, exact to one turn at every moment and spread as evenly as they can be.
-
-    Each turn adds its weight to every target's credit, and the one with the most pays the sum of all weights.
-    Targets are told apart by what they are, not by name: three keys of one provider may all be called "openai".
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._credit: dict[Hashable, float] = {}
-        reset_in_child(self)
-
-    def next(self, sharers: Sequence[Hashable], weights: Sequence[float]) -> int:
-        """The place of the one whose turn it is."""
-        with self._lock:
-            credits = [self._credit.get(each, 0.0) + weight for each, weight in zip(sharers, weights, strict=True)]
-            chosen = max(range(len(sharers)), key=credits.__getitem__)
-            credits[chosen] -= sum(weights)
-            self._credit.update(zip(sharers, credits, strict=True))
-            return chosen
-
-    def after_fork(self) -> None:
-        self._lock = threading.Lock()
-
-
 class RoundRobin:
     """Each in turn; those after it in the row are its fallbacks."""
 
     max_queue_wait = FOREVER
 
     def __init__(self) -> None:
-        self._shares = _Shares()
+        self._turns: FairTurns[Any] = FairTurns(lambda target: 1.0)
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(targets, request)
-        if len(able) < 2:
-            return targets
-        first = self._shares.next([*map(id, able)], [1.0] * len(able))
-        return [*able[first:], *able[:first], *unable]
+        return _eligible_first(self._each(targets, request), targets, request)
+
+    def _each(self, targets: Sequence[C], request: AnyRequest) -> Iterator[C]:
+        first = self._turns.take(targets, request) or 0
+        for place in range(len(targets)):
+            yield targets[(first + place) % len(targets)]
 
 
 class Weighted:
@@ -77,16 +66,21 @@ class Weighted:
     max_queue_wait = FOREVER
 
     def __init__(self) -> None:
-        self._shares = _Shares()
+        self._turns: FairTurns[Any] = FairTurns(lambda target: target.weight)
+        self._heaviest_first: tuple[Sequence[Any], Sequence[int]] = ((), ())
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(targets, request)
-        if len(able) < 2:
-            return targets
-        weights = [max(0.0, each.weight) for each in able]
-        first = self._shares.next([*map(id, able)], weights) if any(weights) else 0
-        others = sorted((each for each in able if each is not able[first]), key=lambda each: -each.weight)
-        return [able[first], *others, *unable]
+        return _eligible_first(self._each(targets, request), targets, request)
+
+    def _each(self, targets: Sequence[C], request: AnyRequest) -> Iterator[C]:
+        first = self._turns.take(targets, request)
+        if first is not None:
+            yield targets[first]
+        known, places = self._heaviest_first
+        if known is not targets:
+            places = sorted(range(len(targets)), key=lambda place: -targets[place].weight)
+            self._heaviest_first = targets, places
+        yield from (targets[place] for place in places if place != first)
 
 
 class Random:
@@ -98,8 +92,15 @@ class Random:
         self._random = random
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(targets, request)
-        return [*sorted(able, key=lambda each: self._random()), *unable]
+        return _eligible_first(self._each(targets, request), targets, request)
+
+    def _each(self, targets: Sequence[C], request: AnyRequest) -> Iterator[C]:
+        # Fisher and Yates' shuffle, of which only what was exchanged is kept.
+        exchanged: dict[int, int] = {}
+        for place in range(len(targets)):
+            drawn = place + int(self._random() * (len(targets) - place))
+            yield targets[exchanged.get(drawn, drawn)]
+            exchanged[drawn] = exchanged.get(place, place)
 
 
 class LeastLoaded:
@@ -108,11 +109,10 @@ class LeastLoaded:
     max_queue_wait = FOREVER
 
     def __init__(self) -> None:
-        self._turns = RoundRobin()
+        self._ranking: Ranking[Any] = Ranking(lambda target: (target.meter.in_flight + 1) / (target.weight or 1e-9))
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(self._turns.order(targets, request), request)
-        return [*sorted(able, key=lambda each: (each.meter.in_flight + 1) / (each.weight or 1e-9)), *unable]
+        return _eligible_first(self._ranking.order(targets, request), targets, request)
 
 
 class LowestLatency:
@@ -125,34 +125,67 @@ class LowestLatency:
     max_queue_wait = FOREVER
 
     def __init__(self) -> None:
-        self._turns = RoundRobin()
-        self._probe = _Shares()
+        self._ranking: Ranking[Any] = Ranking(_latency)
+        self._probes = RoundRobin()
+        self._requests = count(1)
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(targets, request)
-        if len(able) < 2:
-            return targets
-        ranked = sorted(able, key=lambda each: -1.0 if each.meter.latency is None else each.meter.latency)
-        if self._probe.next(("quickest", "probe"), (self.PROBE_EVERY - 1.0, 1.0)) == 1:
-            probed = self._turns.order(able, request)[0]
-            ranked.sort(key=lambda each: each is not probed)
-        return [*ranked, *unable]
+        return _eligible_first(self._each(targets, request), targets, request)
+
+    def _each(self, targets: Sequence[C], request: AnyRequest) -> Iterator[C]:
+        probe = next(self._requests) % self.PROBE_EVERY == 0
+        first = next(iter(self._probes.order(targets, request)), None) if probe else None
+        if first is not None:
+            yield first
+        yield from (each for each in self._ranking.order(targets, request) if each is not first)
 
 
 class LowestCost:
-    """The cheapest by the estimated worst case of this request; those of unknown price last."""
+    """The cheapest by the estimated worst case of this request; those of unknown price last.
+
+    Exact for up to LOOKED_THROUGH targets. Of more the order is kept for all requests of one size: what it puts first
+    costs at most a fifth more than the cheapest.
+    """
 
     max_queue_wait = FOREVER
+    SIZES_A_DOUBLING = 4
+    """Prompts of one size differ by less than a factor of 2 ** (1 / 4) in their tokens."""
+    _MOST_KEPT = 64
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._targets: Sequence[Any] | None = None
+        self._orders: dict[Hashable, Sequence[Any]] = {}
+        reset_in_child(self)
 
     def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
-        able, unable = _parted(targets, request)
-        costs = {id(each): each.estimate(request).cost for each in able}
+        if len(targets) <= LOOKED_THROUGH:
+            return _eligible_first(self._by_cost(targets, request), targets, request)
+        size = math.floor(self.SIZES_A_DOUBLING * math.log2(max(1, targets[0].estimate(request).prompt_tokens)))
+        params = {} if isinstance(request, EmbeddingRequest) else request.params
+        shape = (type(request), request.model, params.get("max_tokens"), size)
+        with self._lock:
+            if self._targets is not targets:
+                self._targets, self._orders = targets, {}
+            kept = self._orders.get(shape)
+        if kept is None:
+            kept = self._by_cost(targets, request)
+            with self._lock:
+                if self._targets is targets:
+                    if len(self._orders) >= self._MOST_KEPT:
+                        del self._orders[next(iter(self._orders))]
+                    self._orders[shape] = kept
+        return _eligible_first(kept, targets, request)
 
-        def rank(each: C) -> float:
-            cost = costs[id(each)]
-            return FOREVER if cost is None else cost
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
 
-        return [*sorted(able, key=rank), *unable]
+    def _by_cost(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+        def cost(target: C) -> float:
+            found = target.estimate(request).cost
+            return FOREVER if found is None else found
+
+        return sorted(targets, key=cost)
 
 
 STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
@@ -192,9 +225,18 @@ def make_strategy(name: str, others: Mapping[str, Callable[[], Strategy]] | None
     return make()
 
 
-def _parted(targets: Sequence[C], request: AnyRequest) -> tuple[list[C], list[C]]:
-    able: list[C] = []
-    unable: list[C] = []
-    for target in targets:
-        (able if excluded(target, request) is None else unable).append(target)
-    return able, unable
+def _latency(target: Rankable) -> float:
+    return -1.0 if target.meter.latency is None else target.meter.latency
+
+
+def _eligible_first(order: Iterable[C], targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
+    def iterate() -> Iterator[C]:
+        excluded: list[C] = []
+        for target in order:
+            if exclusion(target, request) is None:
+                yield target
+            else:
+                excluded.append(target)
+        yield from excluded
+
+    return TargetOrder(iterate(), len(targets))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import _thread
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, CancelledError, StreamInterruptedError
 from complaint_llm.messages import Attempt, Done, StreamError, StreamEvent, TextDelta, ToolCallStart
-from complaint_llm.routing.failure import explained
-from complaint_llm.routing.loop import first_success
+from complaint_llm.routing.failure import attempt_error
+from complaint_llm.routing.loop import AttemptLoop
 from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.target import EventStream, Target
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from complaint_llm.routing.attempts import Attempts, Success
     from complaint_llm.routing.hedge import Hedge
 
-Start = Callable[["Request"], tuple["Attempts", Sequence[Target]]]
+Start = Callable[["Request"], "Attempts"]
 
 
 class Opened(NamedTuple):
@@ -76,6 +76,7 @@ class _Course:
     __slots__ = (
         "_began",
         "_busy",
+        "_call_token",
         "_clock",
         "_error",
         "_events",
@@ -84,11 +85,10 @@ class _Course:
         "_made",
         "_request",
         "_start",
+        "_success",
         "_text",
         "_token",
         "_waited",
-        "_whole",
-        "_won",
         "ended",
     )
 
@@ -98,18 +98,18 @@ class _Course:
         self._lock = threading.Lock()
         self._busy = False
         self.ended = False
-        self._whole = request.cancel
+        self._call_token = request.cancel
         self._token = CancelToken()
         self._request = request._replace(cancel=self._token)
         self._start = start
         self._hedge = hedge
         self._made: Attempts | None = None
-        self._won: Success | None = None
+        self._success: Success | None = None
         self._events: list[StreamEvent] = []
         self._text: list[str] = []
         self._error: BackendError | None = None
         request.deadline.pause()
-        self._whole.attach(self._cancelled_outside)
+        self._call_token.attach(self._cancelled_outside)
 
     @property
     def started(self) -> bool:
@@ -134,12 +134,12 @@ class _Course:
             if self._token.cancelled and not self.ended:
                 raise CancelledError(self._token.reason)
         except BackendError as raised:
-            ending = error = explained(raised, self._token)
+            ending = error = attempt_error(raised, self._token)
             self._finish(error)
-            if self._won is None or isinstance(error, CancelledError):
+            if self._success is None or isinstance(error, CancelledError):
                 error.attempts = error.attempts or self._attempts()
                 raise error from error.__cause__
-            self._error = self._interrupted(error)
+            self._error = self._interruption(error)
             return StreamError(self._error)
         except BaseException as error:
             ending = error
@@ -157,9 +157,9 @@ class _Course:
 
     def close(self, reason: str) -> None:
         self._token.cancel(reason)
-        won = self._won
-        if won is not None:
-            won.value.close()
+        success = self._success
+        if success is not None:
+            success.value.close()
         with self._lock:
             # A thread inside step() sees the token and ends the course itself.
             if self.ended or self._busy:
@@ -167,40 +167,40 @@ class _Course:
         self._finish(CancelledError(reason))
 
     def _next(self) -> StreamEvent:
-        if self._won is None:
+        if self._success is None:
             return self._open()
         if self._events:
-            return self._handed(self._events.pop(0))
+            return self._deliver(self._events.pop(0))
         try:
-            return self._handed(next(self._won.value.stream))
+            return self._deliver(next(self._success.value.stream))
         except StopIteration:
             raise StreamInterruptedError("the stream ended without its proper end") from None
 
     def _open(self) -> StreamEvent:
-        self._made, targets = self._start(self._request)
+        self._made = self._start(self._request)
         work = open_to_first_event if self._hedge is None else open_to_first_text
-        self._won = won = first_success(self._made, targets, work, self._hedge)
+        self._success = success = AttemptLoop(self._made, work, self._hedge).first_success()
         self._made.forget_errors()
-        opened: Opened = won.value
-        self._began = won.started
+        opened: Opened = success.value
+        self._began = success.started
         self._events = opened.events
-        whole, own = self._request.deadline, opened.deadline
-        if own is not whole:
+        call_deadline, own = self._request.deadline, opened.deadline
+        if own is not call_deadline:
             # No other backend will need its share any more: the stream may use all that is left of the call.
-            limit = won.target.timeout
-            own.at = whole.at if limit is None else min(whole.at, opened.began + limit)
-        return self._handed(self._events.pop(0))
+            limit = success.target.timeout
+            own.at = call_deadline.at if limit is None else min(call_deadline.at, opened.began + limit)
+        return self._deliver(self._events.pop(0))
 
-    def _handed(self, event: StreamEvent) -> StreamEvent:
+    def _deliver(self, event: StreamEvent) -> StreamEvent:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
         elif isinstance(event, Done):
-            made, won = self._made, self._won
+            made, success = self._made, self._success
             assert made is not None
-            assert won is not None
+            assert success is not None
             if self._end_once():
-                made.answered(won, event.output, self._seconds())
-                won.value.close()
+                made.settle_answer(success, event.output, self._seconds())
+                success.value.close()
             output = with_earlier(event.output, made.earlier)._replace(attempts=tuple(made.attempts))
             return Done(output.token_usage, output)
         elif isinstance(event, StreamError):
@@ -210,8 +210,8 @@ class _Course:
     def _count(self, waiting: bool) -> None:
         """The deadline counts while we wait for the provider, and stands still while the consumer holds a piece."""
         deadlines = [self._request.deadline]
-        if self._won is not None and self._won.value.deadline is not deadlines[0]:
-            deadlines.append(self._won.value.deadline)
+        if self._success is not None and self._success.value.deadline is not deadlines[0]:
+            deadlines.append(self._success.value.deadline)
         for deadline in deadlines:
             if waiting:
                 deadline.resume()
@@ -222,14 +222,14 @@ class _Course:
         """End it, once: settle what is open and free the connection."""
         if not self._end_once():
             return
-        won, made = self._won, self._made
-        if won is None or made is None:
+        success, made = self._success, self._made
+        if success is None or made is None:
             return
-        won.value.close()
+        success.value.close()
         if not isinstance(error, BackendError):
             error = CancelledError(f"ended by {type(error).__name__}")
         error.maybe_received = True
-        made.failed(won.target, won.permits, self._seconds() if self._busy else self._waited, error)
+        made.settle_failure(success.target, success.permits, self._seconds() if self._busy else self._waited, error)
 
     def _seconds(self) -> float:
         """Seconds spent waiting for the backend that answers; not those in which the consumer held a piece."""
@@ -240,13 +240,13 @@ class _Course:
             if self.ended:
                 return False
             self.ended = True
-        self._whole.detach(self._cancelled_outside)
+        self._call_token.detach(self._cancelled_outside)
         return True
 
     def _attempts(self) -> tuple[Attempt, ...]:
         return () if self._made is None else tuple(self._made.attempts)
 
-    def _interrupted(self, error: BackendError) -> StreamInterruptedError:
+    def _interruption(self, error: BackendError) -> StreamInterruptedError:
         partial = "".join(self._text)
         if isinstance(error, StreamInterruptedError):
             interrupted = error
@@ -267,7 +267,7 @@ class _Course:
         return interrupted
 
     def _cancelled_outside(self) -> None:
-        reason = self._whole.reason or "cancelled"
+        reason = self._call_token.reason or "cancelled"
         with self._lock:
             if not self.ended and not self._busy:
                 # Nobody waits in step(): the next one must not take this for the answer's end.

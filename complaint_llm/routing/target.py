@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from complaint_llm.exceptions import BackendError
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
@@ -54,8 +54,18 @@ class PolicyState(NamedTuple):
     ready: bool = True
 
 
+class LoadWatcher(Protocol):
+    """Something that keeps an order of loads."""
+
+    def load_changed(self) -> None: ...
+
+
 class Load(Protocol):
-    """How busy and how quick a backend is."""
+    """How busy and how quick a backend is.
+
+    One that has ``watch(watcher: LoadWatcher)`` calls ``watcher.load_changed()`` after each change, without keeping the
+    watcher alive; one that has not is looked at for every request.
+    """
 
     @property
     def in_flight(self) -> int:
@@ -81,8 +91,7 @@ class Policy(Protocol):
         """Admit the attempt, waiting at most ``max_queue_wait`` seconds (and never beyond ``request.deadline``).
 
         ``max_queue_wait`` is FOREVER only where no other backend is left.
-        Returns None where nothing needs settling. A refusal is a BackendError with ``sent=False``, raised, or returned,
-        which costs a third: a breaker refuses every call for as long as its backend is down.
+        Returns None where nothing needs settling. A refusal is a BackendError with ``sent=False``, raised or returned.
         """
         ...
 
@@ -205,4 +214,10 @@ class Strategy(Protocol):
     targets are left (without it, as long as it takes).
     """
 
-    def order(self, targets: Sequence[C], request: AnyRequest) -> Sequence[C]: ...
+    def order(self, targets: Sequence[C], request: AnyRequest) -> Iterable[C]:
+        """The targets in their order: a sequence, or an iterator, of which no more is taken than the call needs.
+
+        ``targets`` is the same object in every call, and unchanged, for as long as the group is: what depends on it
+        alone may be kept.
+        """
+        ...

@@ -11,7 +11,7 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.backends import HTTPBackend, OpenAIBackend
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
-from tests.faults.modes import failed
+from tests.faults.mode import failed
 from tests.transport.faulty import REQUEST, FaultyServer, ok
 
 HEADER = "Idempotency-Key"

@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from complaint_llm.cli.app import COMMANDS, cli
 from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.everything import write_config
-from tests.faults.modes import ANSWER, WELL, failed, said
+from tests.faults.mode import ANSWER, failed, said
+from tests.faults.modes import WELL
 from tests.peers import free_port
 from tests.transport.faulty import REQUEST, FaultyServer, ok
 

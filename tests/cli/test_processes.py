@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.everything import write_config
-from tests.faults.modes import ANSWER, GOOD, WELL, failed, said
+from tests.faults.mode import ANSWER, GOOD, failed, said
+from tests.faults.modes import WELL
 from tests.peers import free_port
 from tests.transport.faulty import HANG, REQUEST, FaultyServer, ok
 from tests.usual_signals import usual_signals
@@ -80,7 +81,8 @@ def test_a_deadline_is_named_as_one(here: Path) -> None:
 
 def test_a_stream_that_breaks_off_is_exit_code_1_after_its_text(here: Path) -> None:
     """What came stands on stdout, why it ended on stderr."""
-    from tests.faults.modes import MODES, PIECE
+    from tests.faults.mode import PIECE
+    from tests.faults.modes import MODES
 
     with FaultyServer(MODES["stream cut after a piece"].script(True)) as server:
         write_config(here, [entry(server.port)])

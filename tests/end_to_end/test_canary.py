@@ -17,8 +17,9 @@ import pytest
 from complaint_llm import Mediator, load_config
 from complaint_llm.exceptions import ComplaintLLMError
 from tests.end_to_end.everything import everything, files_with, inside, write_config
-from tests.faults.modes import EVENTS as EVENT_HEAD
-from tests.faults.modes import LONG, MODES, Mode, events, failed, part, said
+from tests.faults.mode import EVENTS as EVENT_HEAD
+from tests.faults.mode import LONG, Mode, events, failed, part, said
+from tests.faults.modes import MODES
 from tests.faults.server import server_for
 from tests.transport.faulty import REQUEST, RESET, FaultyServer, Pause, Script, ok
 from tests.wire_messages import chat, chunk, sse

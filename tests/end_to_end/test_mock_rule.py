@@ -20,7 +20,7 @@ from complaint_llm.exceptions import (
     ServerError,
 )
 from tests.end_to_end.everything import write_config
-from tests.faults.modes import failed, said
+from tests.faults.mode import failed, said
 from tests.peers import free_port
 from tests.transport.faulty import REQUEST, FaultyServer, Script
 

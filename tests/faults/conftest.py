@@ -15,7 +15,8 @@ import pytest
 from complaint_llm.backends import Backend, OpenAIBackend
 from complaint_llm.messages import Done, InferenceOutput, StreamError, TextDelta
 from complaint_llm.testing.steady_clock import SteadyClock, running_clock
-from tests.faults.modes import KEY, MODES, WELL, Mode
+from tests.faults.mode import KEY, Mode
+from tests.faults.modes import MODES, WELL
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,7 +12,8 @@ import sys
 from contextlib import ExitStack
 from typing import Any
 
-from tests.faults.modes import MODES, WELL, Mode
+from tests.faults.mode import Mode
+from tests.faults.modes import MODES, WELL
 from tests.transport.faulty import FaultyServer
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend
+from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, StreamInterruptedError
+from complaint_llm.request import Request
 from complaint_llm.testing.steady_clock import SteadyClock
 from tests.faults.conftest import Faults, Told, ask, backend_at
 from tests.faults.left_open import Lists, held_locks, left_open
-from tests.faults.modes import ANSWER, KEY, MODES, PIECE, WELL, Mode
+from tests.faults.mode import ANSWER, KEY, PIECE, Mode
+from tests.faults.modes import MODES, WELL
+from tests.routing.held_lock import Gate, held_elsewhere
 
 each_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 both_ways = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
@@ -184,8 +189,23 @@ def test_what_is_left_open_is_found() -> None:
 
 def test_locks_of_a_backend_are_found() -> None:
     """The walk reaches the locks behind a backend's policies and connections."""
-    backend = backend_at(1, "first")
-    with backend.backend_target.meter._lock:
+    backend, gate = backend_at(1, "first"), Gate()
+
+    class Slow:
+        output, error = "an answer", None
+
+        @property
+        def seconds(self) -> float:
+            gate.hold()
+            return 0.1
+
+    def settle_each() -> None:
+        for policy in backend.backend_target.policies:
+            permit: Any = policy.enter(Request((), Deadline(1), CancelToken()), 0)
+            permit.settle(Slow())
+
+    assert held_locks([backend]) == []
+    with held_elsewhere(gate, settle_each):
         assert held_locks([backend])
     assert held_locks([backend]) == []
     backend.close()

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biller import Biller, Line
 
 from complaint_llm.routing.policies.bound import NANO
 from complaint_llm.routing.policies.budget_book import BudgetBook
+from tests.money.biller import Biller, Line
 
 CALLS = Path(__file__).with_name("billed_calls.py")
 
@@ -63,8 +63,8 @@ def run(folder: Path, count: int, threads: int) -> tuple[Fraction, Fraction]:
         compare(free, biller.bill())
         assert sum(line["state"] == "answered" for line in free.values()) >= 0.95 * len(free)
         assert any(line["state"] == "answered" and line["cost"] is None for line in free.values())
-        whole = sum((line.dollars for lines in biller.bill().values() for line in lines), Fraction(0))
-        budget = float(whole) * 0.7
+        billed = sum((line.dollars for lines in biller.bill().values() for line in lines), Fraction(0))
+        budget = float(billed) * 0.7
         held = asked(biller.url, folder / "held", count // 2, threads=threads, budget=budget, first=10**6)
         bill = biller.bill()
     compare(held, bill)

@@ -152,8 +152,8 @@ class ListStream:
 
 
 def events(*texts: str) -> list[StreamEvent | BaseException]:
-    whole = answer("".join(texts))
-    return [*(TextDelta(text) for text in texts), Done(whole.token_usage, whole)]
+    output = answer("".join(texts))
+    return [*(TextDelta(text) for text in texts), Done(output.token_usage, output)]
 
 
 @dataclass

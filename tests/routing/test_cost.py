@@ -6,8 +6,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from routing_model import ask
-
 from complaint_llm.exceptions import CircuitOpenError, ServerError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.routing.policies.admission import admission
@@ -15,6 +13,7 @@ from complaint_llm.routing.policies.breaker import Breaker, BreakerSettings
 from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Estimate, EventStream, Outcome, Policy, RetryPolicy
+from tests.routing.routing_model import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

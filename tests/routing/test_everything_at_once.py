@@ -9,8 +9,6 @@ import time
 import tracemalloc
 from typing import TYPE_CHECKING
 
-from routing_model import ListStream, Scripted, ask, events
-
 from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendError,
@@ -29,6 +27,7 @@ from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import make_strategy
 from complaint_llm.routing.target import AnyRequest, Estimate, RetryPolicy
+from tests.routing.routing_model import ListStream, Scripted, ask, events
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routing_model import ModelTime, Scripted, answer, ask
-
 from complaint_llm.exceptions import ServerError
 from complaint_llm.routing.policies.admission import admission
 from complaint_llm.routing.policies.bound import Bound
@@ -15,6 +13,7 @@ from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Estimate, Outcome
+from tests.routing.routing_model import ModelTime, Scripted, answer, ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,14 +31,14 @@ def test_each_target_is_listed_with_the_state_of_its_policies_and_why_it_would_b
     open_one[0].enter(ask(time=time), 0).settle(Outcome(0.1, None, ServerError("500", status=500)))  # type: ignore[union-attr]
     busy = admission("busy", rate_limit=1, clock=time.clock, estimate=guess)
     Router(clock=time.clock).answer(ask(time=time), [Scripted("busy", policies=busy)])
-    whole = admission(
+    together = admission(
         "fine", meter=Meter(), max_concurrency=2, budget=account, bound=lambda request: Bound(0.5), clock=time.clock
     )
     targets = [
         Scripted("open", policies=open_one),
         Scripted("busy", policies=busy),
         Scripted("blind", lacking="no images"),
-        Scripted("fine", policies=whole, guess=guess(ask())),
+        Scripted("fine", policies=together, guess=guess(ask())),
     ]
     explained = Router(clock=time.clock).explain(ask(time=time), targets)
     assert [(each.backend, each.skip) for each in explained] == [

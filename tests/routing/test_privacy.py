@@ -7,7 +7,6 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from routing_model import Scripted, ask, events
 
 from complaint_llm.exceptions import BackendError, ServerError
 from complaint_llm.messages import InferenceOutput
@@ -15,6 +14,7 @@ from complaint_llm.routing.cache.response_cache import Cache
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import STRATEGIES, make_strategy
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from tests.routing.routing_model import Scripted, ask, events
 from tests.sampled import sampled
 
 

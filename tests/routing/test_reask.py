@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import ModelTime, Scripted, answer, ask, events
 
 from complaint_llm.exceptions import (
     AllBackendsFailedError,
@@ -22,6 +21,7 @@ from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.reask import Kind, ReAsk, with_earlier
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from tests.routing.routing_model import ModelTime, Scripted, answer, ask, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,8 @@ import threading
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.routing.strategies import (
@@ -23,6 +22,7 @@ from complaint_llm.routing.strategies import (
     make_strategy,
 )
 from complaint_llm.routing.target import Estimate, Outcome, Strategy
+from tests.routing.routing_model import Scripted, answer, ask
 
 REQUEST = ask()
 
@@ -80,6 +80,46 @@ def test_the_others_follow_in_their_row() -> None:
     assert orders == [["b0", "b1", "b2"], ["b1", "b2", "b0"], ["b2", "b0", "b1"]]
 
 
+@pytest.mark.parametrize("name", ["round_robin", "weighted", "least_loaded"])
+@pytest.mark.parametrize("others", [0, 1, 3, 7])
+def test_turns_go_on_where_the_same_targets_come_in_another_list(name: str, others: int) -> None:
+    """As of a group that is asked by itself and inside another one, or of a caller who makes a list each time."""
+    strategy, targets, more = make_strategy(name), backends(1, 1, 1), backends(*[1] * others)
+    shares = Counter[str]()
+    for _ in range(30):
+        shares[first(strategy, [*targets])] += 1
+        if more:
+            first(strategy, more)
+    assert shares == {"b0": 10, "b1": 10, "b2": 10}
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=2, max_size=6), st.integers(1, 200))
+def test_those_that_cannot_serve_leave_the_shares_of_the_others_as_they_are(
+    weights: list[tuple[int, bool]], requests: int
+) -> None:
+    assume(any(able for _, able in weights))
+    strategy, targets = Weighted(), backends(*(weight for weight, _ in weights))
+    for target, (_, able) in zip(targets, weights, strict=True):
+        target.lacking = None if able else "no tools"
+    shares = Counter(first(strategy, targets) for _ in range(requests))
+    total = sum(weight for weight, able in weights if able)
+    for target, (weight, able) in zip(targets, weights, strict=True):
+        assert abs(shares[target.id] - able * requests * weight / total) <= len(targets)
+
+
+@pytest.mark.parametrize("name", ["round_robin", "weighted"])
+def test_nobody_saves_up_turns_that_he_could_not_take(name: str) -> None:
+    """After a thousand requests that only one could serve, the others take theirs in turn, not a thousand in a row."""
+    strategy, targets = make_strategy(name), backends(1, 1, 1)
+    for target in targets[1:]:
+        target.lacking = "no tools"
+    assert {first(strategy, targets) for _ in range(1000)} == {"b0"}
+    for target in targets:
+        target.lacking = None
+    shares = Counter(first(strategy, targets) for _ in range(30))
+    assert min(shares[each.id] for each in targets) >= 9
+
+
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=5), st.integers(1, 200))
 def test_weighted_shares_are_exact_to_one_request(weights: list[int], requests: int) -> None:
     strategy, targets = Weighted(), backends(*weights)
@@ -126,6 +166,23 @@ def test_least_loaded_asks_the_one_with_the_fewest_under_way_for_its_weight() ->
         heavy[1].meter.enter(REQUEST, 0)
     heavy[0].meter.enter(REQUEST, 0)
     assert first(strategy, heavy) == "b1"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60),
+    st.lists(st.integers(1, 4), min_size=4, max_size=4),
+)
+def test_least_loaded_follows_the_loads_as_they_change(steps: list[tuple[int, bool]], weights: list[int]) -> None:
+    """Attempts begin and end between its calls, by others too."""
+    strategy, targets = LeastLoaded(), backends(*weights)
+    for place, begins in steps:
+        meter = targets[place].meter
+        if begins:
+            meter.enter(REQUEST, 0)
+        elif meter.in_flight:
+            meter.settle(Outcome(0.1, answer()))
+        loads = {each.id: (each.meter.in_flight + 1) / each.weight for each in targets}
+        assert [loads[each.id] for each in strategy.order(targets, REQUEST)] == sorted(loads.values())
 
 
 def test_least_loaded_takes_equals_in_turn() -> None:

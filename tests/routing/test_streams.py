@@ -8,7 +8,6 @@ import time as real_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import ListStream, ModelTime, Scripted, ask, events
 
 from complaint_llm.exceptions import (
     AllBackendsFailedError,
@@ -21,6 +20,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Done, StreamError, StreamEvent, TextDelta
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
+from tests.routing.routing_model import ListStream, ModelTime, Scripted, ask, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable

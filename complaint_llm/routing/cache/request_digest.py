@@ -29,8 +29,8 @@ def request_digest(request: Request) -> str:
     """
     parts: list[str] = []
     for role, content, calls, call_id, name, extra in request.messages:
-        told = calls or call_id is not None or name is not None or extra is not None
-        about = _ENCODER.encode((calls, call_id, name, extra)) if told else ""
+        has_more = calls or call_id is not None or name is not None or extra is not None
+        about = _ENCODER.encode((calls, call_id, name, extra)) if has_more else ""
         if isinstance(content, str):
             parts += (f"{role} text {len(content)} {about}\n", content)
         else:
@@ -42,7 +42,6 @@ def request_digest(request: Request) -> str:
     if model is not None or params or tools or form is not None or extra_body or privacy is not None:
         shape = None if form is None else (form.kind, form.schema, form.name, form.strict)
         parts.append(_ENCODER.encode((model, dict(params), tools, shape, dict(extra_body), privacy)))
-    # As safe as SHA-256 and, for a prompt, at half its cost: hashlib has it without OpenSSL's way to an algorithm.
     return hashlib.blake2b("".join(parts).encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Attempt, InferenceOutput
 from complaint_llm.own_copy import own_copy
-from complaint_llm.routing.attempts import excluded
+from complaint_llm.routing.attempts import exclusion
 from complaint_llm.routing.cache.request_digest import request_digest
 from complaint_llm.routing.cache.single_flight import SingleFlight
 from complaint_llm.routing.threads.fork import reset_in_child
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from complaint_llm.routing.target import Target
 
 DEFAULT_SIZE = 1000
-WHOLE = ("stop", "tool_calls", None)
+COMPLETE = ("stop", "tool_calls", None)
 """Finish reasons of answers that are kept: not of those that were cut or filtered."""
 
-Ask = Callable[["Request", Sequence["Target"]], InferenceOutput]
+AskTargets = Callable[["Request", Sequence["Target"]], InferenceOutput]
 Keyed = tuple[str, "Target"]
 """The key of an answer, and the backend that would give it."""
 
@@ -59,10 +59,10 @@ class Cache:
         self._clock = clock
         self._lock = threading.Lock()
         self._answers: OrderedDict[str, tuple[float, InferenceOutput]] = OrderedDict()
-        self._flights = SingleFlight(make_waiter)
+        self._single_flight = SingleFlight(make_waiter)
         reset_in_child(self)
 
-    def answer(self, request: Request, targets: Sequence[Target], ask: Ask) -> InferenceOutput:
+    def answer(self, request: Request, targets: Sequence[Target], ask: AskTargets) -> InferenceOutput:
         """A kept answer of any target that may answer, looked up in order; else that of ``ask``, kept.
 
         A kept one, and one that an identical request under way got, costs 0 and has ``metadata["cached"]``. Errors
@@ -76,7 +76,7 @@ class Cache:
         name = ""
         for target in targets:
             identity = target.cache_identity(request)
-            if identity is None or excluded(target, request) is not None:
+            if identity is None or exclusion(target, request) is not None:
                 continue
             if digest is None:
                 try:
@@ -95,16 +95,16 @@ class Cache:
 
         def ask_and_keep() -> InferenceOutput:
             output = ask(request, targets)
-            if output.finish_reason in WHOLE:
+            if output.finish_reason in COMPLETE:
                 self._keep(output, keyed, shared)
             return output
 
         if shared is None:
-            output, own = self._flights.run(name, request, ask_and_keep)
+            output, own = self._single_flight.do(name, request, ask_and_keep)
         else:
-            together = partial(self._ask_together, name, keyed, request, ask_and_keep, shared)
-            output, own = self._flights.run(name, request, together)
-        # The flight keeps the first: whoever comes last copies it after the others have theirs to write on.
+            together = partial(self._ask_together, name, keyed, request, ask=ask_and_keep, shared=shared)
+            output, own = self._single_flight.do(name, request, together)
+        # The one that asked keeps the first: whoever comes last copies it after the others have theirs to write on.
         mine = own_copy(output)
         return mine if own else _free(mine, output.backend, self._clock() - began)
 

@@ -1,4 +1,4 @@
-"""Identical requests in flight are one: the first asks, the others wait for its answer."""
+"""Identical requests under way are one: the first asks, the others wait for its answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from complaint_llm.request import Request
 
 
-class Flight:
+class _SharedCall:
     """One request under way and those who wait for the same answer."""
 
     done = False
@@ -27,15 +27,15 @@ class Flight:
 
 
 class SingleFlight:
-    """Flights by what they ask. Any thread may call it; ``_lock`` is never held while one asks or waits."""
+    """Calls under way by what they ask. Any thread may call it; ``_lock`` is never held while one asks or waits."""
 
     def __init__(self, make_waiter: Callable[[], Waiter] = Waiter) -> None:
         self._lock = threading.Lock()
-        self._flights: dict[Hashable, Flight] = {}
+        self._calls: dict[Hashable, _SharedCall] = {}
         self._make_waiter = make_waiter
         reset_in_child(self)
 
-    def run(self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput]) -> tuple[InferenceOutput, bool]:
+    def do(self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput]) -> tuple[InferenceOutput, bool]:
         """The answer, and whether it is this call's own.
 
         A follower keeps its own deadline and token. A leader that fails by its own cancellation or deadline, which may
@@ -43,52 +43,52 @@ class SingleFlight:
         """
         while True:
             with self._lock:
-                flight = self._flights.get(key)
-                if flight is None:
-                    flight = self._flights[key] = Flight()
+                call = self._calls.get(key)
+                if call is None:
+                    call = self._calls[key] = _SharedCall()
                     waiter = None
                 else:
                     waiter = self._make_waiter()
-                    flight.waiters = (*flight.waiters, waiter)
+                    call.waiters = (*call.waiters, waiter)
             if waiter is None:
-                return self._lead(key, flight, request, ask), True
-            self._follow(flight, waiter, request)
-            if flight.output is not None:
-                return flight.output, False
-            if flight.error is not None:
+                return self._lead(key, call, request, ask), True
+            self._follow(call, waiter, request)
+            if call.output is not None:
+                return call.output, False
+            if call.error is not None:
                 # Everybody raises an error of their own: a traceback belongs to one thread.
-                error = copy.copy(flight.error)
-                raise error from flight.error.__cause__
+                error = copy.copy(call.error)
+                raise error from call.error.__cause__
 
     def after_fork(self) -> None:
         """What was under way is the parent's."""
         self._lock = threading.Lock()
-        self._flights = {}
+        self._calls = {}
 
     def _lead(
-        self, key: Hashable, flight: Flight, request: Request, ask: Callable[[], InferenceOutput]
+        self, key: Hashable, call: _SharedCall, request: Request, ask: Callable[[], InferenceOutput]
     ) -> InferenceOutput:
         try:
-            output = flight.output = ask()
+            output = call.output = ask()
             return output
         except BackendError as error:
             own = request.cancel.cancelled or _out_of_time(error, request.deadline.remaining())
-            flight.error = None if own else error
+            call.error = None if own else error
             raise
         finally:
             with self._lock:
-                flight.done = True
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
-                waiters = flight.waiters
+                call.done = True
+                if self._calls.get(key) is call:
+                    del self._calls[key]
+                waiters = call.waiters
             for waiter in waiters:
                 waiter.wake()
 
-    def _follow(self, flight: Flight, waiter: Waiter, request: Request) -> None:
+    def _follow(self, call: _SharedCall, waiter: Waiter, request: Request) -> None:
         wake: Any = waiter.wake
         request.cancel.attach(wake)
         try:
-            while not flight.done:
+            while not call.done:
                 if request.cancel.cancelled:
                     raise CancelledError(request.cancel.reason or "cancelled", sent=False)
                 left = request.deadline.remaining()

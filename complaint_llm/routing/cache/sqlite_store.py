@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections import deque
@@ -149,7 +150,7 @@ class CacheFile:
             db.execute(_TRIM, (self._size,))
 
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        import sqlite3
+        import sqlite3  # cold start
 
         with self._lock:
             if self._broken:
@@ -159,8 +160,6 @@ class CacheFile:
             except (sqlite3.Error, OSError) as error:
                 self._broken = True
                 fault = error
-        import logging
-
         logging.getLogger("complaint_llm.routing").warning(
             "the cache %s cannot be used and is left alone from now on: %s", self._path, fault
         )

@@ -53,7 +53,7 @@ def admission(
     if budget is not None:
         if bound is None:
             raise TypeError("a budget needs the most that a request can cost")
-        from complaint_llm.routing.policies.budget import Budget
+        from complaint_llm.routing.policies.budget import Budget  # cold start
 
         policies.append(Budget(budget, bound))
     if max_concurrency is not None:
@@ -71,7 +71,7 @@ def admission(
     if shared is None:
         policies.append(limit)
     else:
-        from complaint_llm.routing.redis.rate_limit import SharedRateLimit
+        from complaint_llm.routing.redis.rate_limit import SharedRateLimit  # extra
 
         together = SharedRateLimit(
             id,
@@ -93,9 +93,11 @@ def observe_headers(policies: Sequence[Policy], headers: Mapping[str, str]) -> N
 
     ``headers`` iterates lower-case names.
     """
-    # Most answers say nothing of limits, and every answer passes here: one look at the names is a tenth of the search.
-    said = {name: headers[name] for name in headers if "ratelimit" in name}
-    limits = provider_limits(said) if said else None
+    about_limits: dict[str, str] = {}
+    for name in headers:
+        if "ratelimit" in name:
+            about_limits[name] = headers[name]
+    limits = provider_limits(about_limits) if about_limits else None
     if limits is not None:
         for policy in policies:
             observe_limits = getattr(policy, "observe_limits", None)

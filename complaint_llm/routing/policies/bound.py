@@ -1,16 +1,17 @@
-"""The most that an attempt can cost: what a budget reserves, so that nothing can pass it."""
+"""The most that an attempt can cost, which a budget reserves so that nothing can pass it, and what it did cost."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from complaint_llm.exceptions import BackendConnectionError, BackendError
 from complaint_llm.request import EmbeddingRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from complaint_llm.routing.target import AnyRequest, Permit
+    from complaint_llm.routing.target import AnyRequest, Outcome, Permit
 
 NANO = 1_000_000_000
 """Money is kept in whole nano-dollars."""
@@ -73,3 +74,21 @@ def with_chosen_maximum(request: AnyRequest, permits: Sequence[Permit]) -> AnyRe
     if chosen is None or isinstance(request, EmbeddingRequest):
         return request
     return request._replace(params={**request.params, "max_tokens": chosen})
+
+
+def charge(outcome: Outcome, reserved: int) -> int:
+    """Nano-dollars that an attempt cost; the reservation where nobody knows."""
+    if outcome.output is not None:
+        return reserved if outcome.output.cost is None else nano_of(outcome.output.cost)
+    error = outcome.error
+    return reserved if error is not None and _may_cost(error) else 0
+
+
+def _may_cost(error: BackendError) -> bool:
+    """Whether the provider may charge for an attempt that failed so."""
+    if not error.sent:
+        return False
+    if error.maybe_received:
+        return True
+    refused = error.status is not None and error.status >= 400
+    return not refused and not isinstance(error, BackendConnectionError)

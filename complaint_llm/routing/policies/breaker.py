@@ -46,8 +46,8 @@ USUAL = BreakerSettings()
 class Breaker:
     """Closed: all pass. Open: none for ``cooldown``. Then one probe: its success closes, its failure opens again.
 
-    Any thread may call it; ``_lock`` guards the fields and is never held over an attempt. A probe that is not heard
-    of within ``cooldown`` has lost its lease, and the next request is the probe. Outcomes count only for the state in
+    Any thread may call it; ``_lock`` guards the fields and is never held over an attempt. A probe that is not settled
+     within ``cooldown`` has lost its lease, and the next request is the probe. Outcomes count only for the state in
     which their attempt started: each change of state makes a new ``_Term``.
     """
 
@@ -93,7 +93,7 @@ class Breaker:
         """The child has none of the parent's threads: nobody holds the lock or the probe."""
         self._lock = threading.Lock()
 
-    def settled(self, term: _Term, outcome: Outcome) -> None:
+    def record_outcome(self, term: _Term, outcome: Outcome) -> None:
         """Count how an attempt of ``term`` ended."""
         error = outcome.error
         if outcome.output is not None and not term.probe and not self._failures:
@@ -134,7 +134,7 @@ class _Term:
         self.probe = probe
 
     def settle(self, outcome: Outcome) -> None:
-        self._breaker.settled(self, outcome)
+        self._breaker.record_outcome(self, outcome)
 
 
 def counts(error: BackendError) -> bool:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import atexit
 import functools
-import threading
+import logging
 import time
 import weakref
 from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
-from complaint_llm.routing.policies.bound import NANO, Bound
-from complaint_llm.routing.policies.budget_book import DAY, LEASE, Ask, BudgetBook, Grant, Limits, Spent
-from complaint_llm.routing.policies.charge import charge
-from complaint_llm.routing.retry_table import WHOLE_BUDGET
+from complaint_llm.routing.policies.bound import NANO, Bound, charge
+from complaint_llm.routing.policies.budget_book import DAY, LEASE, BudgetBook, Grant, GrantRequest, Limits, Spent
+from complaint_llm.routing.policies.budget_writer import IDLE, BudgetWriter
+from complaint_llm.routing.retry_table import TOTAL_BUDGET
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER, Turnstile, Waiter
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 0.25
 """Seconds after which a waiting thread asks the book again: another process may have given something back."""
 _ENOUGH = 1e18
-_IDLE = 1.0
-"""Seconds after which the book is brought up to date and what is not needed is given back."""
 
 
 class Account:
@@ -50,7 +48,7 @@ class Account:
         limits: Limits,
         path: Path,
         *,
-        whole: bool = False,
+        total_budget: bool = False,
         workers: int = 8,
         shared: SharedState | None = None,
         clock: Clock = time.monotonic,
@@ -59,13 +57,13 @@ class Account:
     ) -> None:
         self._scope = scope
         self._limits = limits
-        self._whole = whole
+        self._is_total = total_budget
         self._workers = workers
         self._clock = clock
         self._wall = wall
         self._book: BudgetBook | SharedBook = BudgetBook(path, wall)
         if shared is not None:
-            from complaint_llm.routing.redis.budget import SharedBook
+            from complaint_llm.routing.redis.budget import SharedBook  # extra
 
             self._book = SharedBook(self._book, shared)
         self._gate = Turnstile(clock, make_waiter)
@@ -76,7 +74,7 @@ class Account:
         self._spent: dict[int, int] = {}
         self._recorded = 0.0
         self._refills: list[float] = []
-        self._writer: _Writer | None = None
+        self._writer: BudgetWriter | None = None
         self._closed = False
         # A script that ends without close() still gives back what it has set aside.
         self._at_exit = functools.partial(_close, weakref.ref(self))
@@ -88,13 +86,13 @@ class Account:
         for, where the request says none.
 
         Waits, at most ``max_queue_wait`` seconds, where only open reservations stand in the way. Raises
-        BudgetExceededError where what is spent does (``code`` WHOLE_BUDGET if a whole one), or where there is no bound.
+        BudgetExceededError where what is spent does (``code`` TOTAL_BUDGET if a whole one), or where there is no bound.
         """
         if bound.unknown is not None:
             raise BudgetExceededError(bound.unknown, sent=False)
         left = request.deadline.remaining()
         # No other backend is ready where the whole budget is reserved: nothing is gained by going on to the next.
-        give_up = self._clock() + (left if self._whole else min(max_queue_wait, left))
+        give_up = self._clock() + (left if self._is_total else min(max_queue_wait, left))
         with self._gate.lock:
             self._entering += 1
         try:
@@ -103,7 +101,7 @@ class Account:
                 need = bound.smallest if most is None else bound.nano(most)
                 with self._gate.lock:
                     if self._spare >= need or not need:
-                        return self._taken(need, most)
+                        return self._reservation(need, most)
                 if not self._refill(need, request.privacy == "local"):
                     left = give_up - self._clock()
                     if left <= 0 or request.cancel.cancelled:
@@ -119,11 +117,11 @@ class Account:
         with self._book.lock:
             spent = self._book.spent(self._scope)
             with self._gate.lock:
-                free = self._left(spent) - spent.held + self._spare
+                free = self._unspent(spent) - spent.held + self._spare
                 workers = max(self._workers, self._open + self._entering)
                 return int(min(max(0.0, free), _ENOUGH)) // max(1, workers - self._open)
 
-    def _left(self, spent: Spent) -> float:
+    def _unspent(self, spent: Spent) -> float:
         """Nano-dollars that the book says are not spent; what is reserved is among them."""
         return min(
             (
@@ -155,23 +153,23 @@ class Account:
                 parts.append(f"{(used + fresh) / NANO:.4f} of {limit:g} dollars{name}")
         if held > 0:
             parts.append(f"{held / NANO:.4f} reserved")
-        free = self._left(spent) - fresh - held
+        free = self._unspent(spent) - fresh - held
         if bound is not None:
-            parts.append(bound.unknown or self._fed(bound, free))
+            parts.append(bound.unknown or self._capacity(bound, free))
         need = 0 if bound is None else bound.smallest
         ready = need <= free and free > 0 and (bound is None or bound.unknown is None)
-        return PolicyState("whole budget" if self._whole else "budget", ", ".join(filter(None, parts)), ready=ready)
+        return PolicyState("whole budget" if self._is_total else "budget", ", ".join(filter(None, parts)), ready=ready)
 
-    def _fed(self, bound: Bound, free: float) -> str:
+    def _capacity(self, bound: Bound, free: float) -> str:
         """How many workers at a time find enough for an answer, in words; nothing where answers cost nothing."""
         if not bound.token or free == FOREVER:
             return ""
-        fed = int(max(0.0, free) // bound.smallest)
-        if fed < self._workers or bound.chosen:
+        workers = int(max(0.0, free) // bound.smallest)
+        if workers < self._workers or bound.chosen:
             most = bound.answer if bound.chosen else min(bound.least, bound.answer)
         else:
             most = bound.longest(int(free) // self._workers)
-        return f"feeds {min(fed, self._workers)} of {self._workers} workers with answers of {most} tokens"
+        return f"feeds {min(workers, self._workers)} of {self._workers} workers with answers of {most} tokens"
 
     def flush(self) -> bool:
         """Write down what was spent and give back what nobody needs now. True if there is nothing more to do.
@@ -223,20 +221,18 @@ class Account:
         try:
             self.flush()
         except BudgetExceededError as fault:
-            import logging
-
             logging.getLogger("complaint_llm.routing").warning(
                 "%s: what a late answer cost is lost: %s", self._scope, fault
             )
         finally:
             self._book.close()
 
-    def sleeps(self, writer: _Writer) -> None:
+    def sleeps(self, writer: BudgetWriter) -> None:
         """Let the writer sleep until the next reservation, if there is nothing to write."""
         with self._gate.lock:
             writer.asleep = not self._reserved and not self._spent
 
-    def _taken(self, need: int, most: int | None) -> _Reservation:
+    def _reservation(self, need: int, most: int | None) -> _Reservation:
         self._open += 1
         self._spare -= need
         self._reserved += need
@@ -249,7 +245,7 @@ class Account:
         return _Reservation(self, need, most)
 
     def _start_writer(self) -> None:
-        writer = _Writer(self)
+        writer = BudgetWriter(self)
         try:
             writer.start()
         except RuntimeError:
@@ -263,7 +259,7 @@ class Account:
         """Have more set aside. False if open reservations stand in the way; raises if what is spent does."""
         now = self._clock()
         with self._book.lock:
-            self._refills = [at for at in self._refills if now - at < _IDLE][-4:]
+            self._refills = [at for at in self._refills if now - at < IDLE][-4:]
             # Exactly what is needed at first, more at once while many are made: what a killed process loses is little.
             want = 2 ** len(self._refills) * need
             self._refills.append(now)
@@ -271,12 +267,12 @@ class Account:
                 lacking = need - max(0, self._spare)
             if lacking <= 0:
                 return True
-            grant = self._record(Ask(self._limits, lacking, max(want, lacking), private))
+            grant = self._record(GrantRequest(self._limits, lacking, max(want, lacking), private))
         if grant.spent_up is not None:
             raise self._refusal(f"{grant.spent_up}; this request may cost {need / NANO:.4f}")
         return grant.nano > 0
 
-    def _record(self, ask: Ask | None) -> Grant:
+    def _record(self, ask: GrantRequest | None) -> Grant:
         """Bring the book up to date; without an ``ask`` what is spare is given back."""
         with self._book.lock:
             with self._gate.lock:
@@ -299,8 +295,8 @@ class Account:
         return grant
 
     def _refusal(self, why: str, code: str | None = None) -> BudgetExceededError:
-        if self._whole:
-            code = WHOLE_BUDGET
+        if self._is_total:
+            code = TOTAL_BUDGET
             why = f"the whole budget: {why}"
         return BudgetExceededError(why, code=code, sent=False)
 
@@ -341,46 +337,3 @@ def _close(account: weakref.ref[Account]) -> None:
     found = account()
     if found is not None:
         found.close()
-
-
-class _Writer:
-    """Brings the book up to date while there is anything to write, and sleeps when there is not."""
-
-    def __init__(self, account: Account) -> None:
-        self._thread = threading.Thread(target=self._run, name="budget writer", daemon=True)
-        # Weak: an account that is dropped without close() must not be kept alive by its own thread.
-        self._account = weakref.ref(account)
-        self._waiter = Waiter()
-        self._stopped = False
-        self.asleep = False
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def wake(self) -> None:
-        self.asleep = False
-        self._waiter.wake()
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._waiter.wake()
-        if self._thread is not threading.current_thread():
-            self._thread.join(5.0)
-
-    def _run(self) -> None:
-        while True:
-            slept = self.asleep
-            self._waiter.wait(LEASE if slept else _IDLE)
-            account = self._account()
-            if account is None or self._stopped:
-                return
-            if not slept:
-                self._write(account)
-            del account
-
-    def _write(self, account: Account) -> None:
-        try:
-            if account.flush():
-                account.sleeps(self)
-        except BudgetExceededError:
-            pass  # kept in memory: the next reservation that needs the book meets the same fault and raises it

@@ -61,7 +61,7 @@ class Spent(NamedTuple):
     held: int
 
 
-class Ask(NamedTuple):
+class GrantRequest(NamedTuple):
     """A wish to have between ``need`` and ``want`` nano-dollars more set aside within ``limits``."""
 
     limits: Limits
@@ -108,7 +108,7 @@ class BudgetBook:
             self._machine = self._transaction(work)
         return self._machine
 
-    def record(self, scope: str, spent: Mapping[int, int], held: int, ask: Ask | None = None) -> Grant:
+    def record(self, scope: str, spent: Mapping[int, int], held: int, ask: GrantRequest | None = None) -> Grant:
         """Add what was spent, by day (since 1970, UTC); set what this process still holds; and set more aside if asked.
 
         Raises BudgetExceededError when the file cannot be used; then nothing has changed.
@@ -122,7 +122,7 @@ class BudgetBook:
             if ask is not None:
                 self._bury(db, scope, now)
                 db.execute(_SET_HELD, (scope, self._holder, max(0, held), now + LEASE))
-                grant = _granted(ask, _spent(db, scope, now))
+                grant = _grant_for(ask, _spent(db, scope, now))
             if held + grant.nano > 0:
                 db.execute(_SET_HELD, (scope, self._holder, held + grant.nano, now + LEASE))
             else:
@@ -156,7 +156,7 @@ class BudgetBook:
                 db.execute("DELETE FROM held WHERE scope = ? AND holder = ?", (scope, holder))
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        import sqlite3
+        import sqlite3  # cold start
 
         with self.lock:
             try:
@@ -191,7 +191,7 @@ def _spent(db: sqlite3.Connection, scope: str, now: float) -> Spent:
     return Spent(*row)
 
 
-def why_spent_up(ask: Ask, spent: Spent) -> str | None:
+def why_spent_up(ask: GrantRequest, spent: Spent) -> str | None:
     """The limit that what is spent leaves no room for ``ask`` in, in words; None where only holdings are in the way."""
     for limit, used, when in (
         (ask.limits.total, spent.total, ""),
@@ -203,7 +203,7 @@ def why_spent_up(ask: Ask, spent: Spent) -> str | None:
     return None
 
 
-def _granted(ask: Ask, spent: Spent) -> Grant:
+def _grant_for(ask: GrantRequest, spent: Spent) -> Grant:
     spent_up = why_spent_up(ask, spent)
     if spent_up is not None:
         return Grant(0, spent_up)

@@ -55,7 +55,7 @@ class Concurrency:
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:
         """How many places are taken."""
-        busy = self._busy + self._abandoned()
+        busy = self._busy + self._abandoned_workers()
         return PolicyState("concurrency", f"{busy} of {self._limit} under way", busy < self._limit)
 
     def after_fork(self) -> None:
@@ -66,10 +66,10 @@ class Concurrency:
     def _take(self) -> float:
         if self._busy >= self._limit:
             return FOREVER
-        if self._busy + self._abandoned() >= self._limit:
+        if self._busy + self._abandoned_workers() >= self._limit:
             return LOOK_AGAIN
         self._busy += 1
         return 0.0
 
-    def _abandoned(self) -> int:
+    def _abandoned_workers(self) -> int:
         return 0 if self._still_running is None else self._still_running()

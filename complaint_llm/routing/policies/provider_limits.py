@@ -8,7 +8,9 @@ Header names and forms as in the providers' API references: OpenAI, xAI, Cerebra
 from __future__ import annotations
 
 import math
+import re
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def _tightest(headers: Mapping[str, str], wall: Callable[[], float], limits: Ite
 
 
 EPOCH = 1e9
-"""A number from here on is a moment in Unix seconds (after 2001), not a length of time (31 years)."""
+"""A number from here on is a time in Unix seconds (after 2001), not a length of time (31 years)."""
 
 
 def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | None:
@@ -110,38 +112,34 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
     else:
         if not math.isfinite(number):
             return None
-        # Some services send the moment itself, in Unix seconds.
+        # Some services send the time itself, in Unix seconds.
         return max(0.0, number - wall() if number >= EPOCH else number)
-    import re
-
     pieces = re.findall(_DURATION, text)
     if pieces and "".join(number + unit for number, unit in pieces) == text:
         return sum(float(number) * _UNITS[unit] for number, unit in pieces)
-    from datetime import datetime
-
     try:
-        moment = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return None if moment.tzinfo is None else max(0.0, moment.timestamp() - wall())
+    return None if instant.tzinfo is None else max(0.0, instant.timestamp() - wall())
 
 
 class _Bucket(NamedTuple):
-    """One limit as it was told. It fills up evenly until ``full``, ``pace`` seconds for each that comes back.
+    """One limit as last observed. It fills up evenly until ``full``, ``pace`` seconds for each that comes back.
 
     OpenAI and Anthropic both say when all of it is back; without the size of it, nothing is taken to be back before.
     """
 
     remaining: int
-    heard_at: float
+    observed_at: float
     full: float
     pace: float | None
 
     @classmethod
-    def of(cls, said: Allowance, now: float) -> _Bucket:
-        missing = 0 if said.limit is None else said.limit - said.remaining
-        reset = min(said.reset, LONGEST_HOLD)
-        return cls(said.remaining, now, now + reset, said.reset / missing if missing > 0 else None)
+    def of(cls, allowance: Allowance, now: float) -> _Bucket:
+        missing = 0 if allowance.limit is None else allowance.limit - allowance.remaining
+        reset = min(allowance.reset, LONGEST_HOLD)
+        return cls(allowance.remaining, now, now + reset, allowance.reset / missing if missing > 0 else None)
 
     def wait(self, wanted: int, in_flight: int, now: float) -> float:
         """Seconds until ``wanted`` more are there."""
@@ -151,13 +149,15 @@ class _Bucket(NamedTuple):
         if short <= 0:
             return 0.0
         until_full = self.full - now
-        return until_full if self.pace is None else max(0.0, min(until_full, self.heard_at + short * self.pace - now))
+        return (
+            until_full if self.pace is None else max(0.0, min(until_full, self.observed_at + short * self.pace - now))
+        )
 
 
-_UNHEARD = _Bucket(0, 0.0, 0.0, None)
+_UNKNOWN = _Bucket(0, 0.0, 0.0, None)
 
 
-class ProviderSignals:
+class ProviderState:
     """The newest word of a provider on its limits. Guarded by the lock of the RateLimit that it belongs to.
 
     ``in_flight`` attempts may or may not be counted in ``remaining`` yet: they are taken off, which errs on the safe
@@ -168,7 +168,7 @@ class ProviderSignals:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._requests = self._tokens = _UNHEARD
+        self._requests = self._tokens = _UNKNOWN
         self.not_before = 0.0
         self._quota = False
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import BackendError, QuotaExceededError, RateLimitError
 from complaint_llm.routing.attempts import full
-from complaint_llm.routing.policies.provider_limits import ProviderLimits, ProviderSignals
-from complaint_llm.routing.policies.window import Entry, Window
+from complaint_llm.routing.policies.provider_limits import ProviderLimits, ProviderState
+from complaint_llm.routing.policies.window import Window, WindowEntry
 from complaint_llm.routing.target import AnyRequest, Estimate, Outcome, Permit, PolicyState
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER, Turnstile, Waiter
@@ -27,7 +27,7 @@ class RateLimit:
 
     ``requests`` in any ``window`` seconds; ``tokens_per_minute`` are reserved by ``estimate`` and settled with what
     the answer used. Without limits of ours it only heeds the provider: a 429, 503 or 529 with Retry-After holds all
-    requests until then; headers, once ``heard``, do the same before it comes to that. ``wait`` False never waits.
+    requests until then; headers, once they were seen, do the same before it comes to that. ``wait`` False never waits.
 
     Any thread may call it. The turnstile's lock guards everything here; nothing is held while a thread waits.
     """
@@ -40,8 +40,8 @@ class RateLimit:
         "_headers",
         "_id",
         "_in_flight",
+        "_provider",
         "_requests",
-        "_signals",
         "_tokens",
         "_tokens_in_flight",
         "_wait",
@@ -65,7 +65,7 @@ class RateLimit:
         self._estimate = estimate
         self._requests = None if requests is None else Window(requests, window)
         self._tokens = None if tokens_per_minute is None else Window(tokens_per_minute, 60.0)
-        self._signals = ProviderSignals(clock)
+        self._provider = ProviderState(clock)
         self._headers = False
         self._in_flight = 0
         self._tokens_in_flight = 0
@@ -77,7 +77,7 @@ class RateLimit:
 
         After a spent quota QuotaExceededError comes at once for a while.
         """
-        if self._requests is None and self._tokens is None and not self._headers and not self._signals.not_before:
+        if self._requests is None and self._tokens is None and not self._headers and not self._provider.not_before:
             return self
         tokens = self.tokens_of(request)
         ticket = _Ticket(self, tokens)
@@ -97,7 +97,7 @@ class RateLimit:
     def provider_wait(self, tokens: int) -> float:
         """Seconds until the provider would take another request, by what it said; 0.0 if now."""
         with self._gate.lock:
-            return self._signals.wait(tokens, self._in_flight, self._tokens_in_flight, self._clock())
+            return self._provider.wait(tokens, self._in_flight, self._tokens_in_flight, self._clock())
 
     def longest_wait(self, seconds: float, tokens: int) -> float:
         """Seconds to wait of those allowed: none where waiting is off, and none for a provider that holds requests back
@@ -106,16 +106,16 @@ class RateLimit:
         return seconds if self._wait and not held else 0.0
 
     def settle(self, outcome: Outcome) -> None:
-        """The end of an attempt for which nothing was counted: heed what the provider said."""
+        """The end of an attempt for which nothing was counted: observe what the provider said."""
         if outcome.error is not None:
             with self._gate.lock:
-                self._heed(outcome.error)
+                self._observe_error(outcome.error)
 
     def observe_limits(self, limits: ProviderLimits) -> None:
-        """A response's headers (see ``signals.provider_limits``). Call it for each response, errors too."""
+        """A response's headers (see ``provider_limits.provider_limits``). Call it for each response, errors too."""
         with self._gate.lock:
             self._headers = True
-            self._signals.observe_limits(limits)
+            self._provider.observe_limits(limits)
             self._gate.notify()
 
     def state(self, request: AnyRequest | None = None) -> PolicyState:
@@ -124,10 +124,10 @@ class RateLimit:
             now = self._clock()
             parts = []
             if self._requests is not None:
-                used = self._requests.used(now)
+                used = self._requests.usage(now)
                 parts.append(f"{used} of {self._requests.limit} requests in {self._requests.length:g} s")
             if self._tokens is not None:
-                parts.append(f"{self._tokens.used(now)} of {self._tokens.limit} tokens in 60 s")
+                parts.append(f"{self._tokens.usage(now)} of {self._tokens.limit} tokens in 60 s")
             wait = self._wait_for(1 if request is None else self.tokens_of(request), now)
             waiting = self._gate.waiting
         if wait:
@@ -144,7 +144,7 @@ class RateLimit:
     def take(self, ticket: _Ticket) -> float:
         """Take what the ticket needs, or return the seconds to wait; called with the lock held."""
         now = self._clock()
-        quota_back = self._signals.quota_back(now)
+        quota_back = self._provider.quota_back(now)
         if quota_back:
             # Waiting does not help: who stands in the queue is told so too.
             raise QuotaExceededError(
@@ -172,7 +172,7 @@ class RateLimit:
                 used = 0 if unsent else tokens_used(outcome, ticket.tokens)
                 self._tokens.correct(ticket.token_entry, used, now)
             if error is not None:
-                self._heed(error)
+                self._observe_error(error)
             self._gate.notify()
 
     def _take(self, ticket: _Ticket, now: float) -> None:
@@ -184,17 +184,17 @@ class RateLimit:
         self._tokens_in_flight += ticket.tokens
 
     def _wait_for(self, tokens: int, now: float) -> float:
-        wait = self._signals.wait(tokens, self._in_flight, self._tokens_in_flight, now)
+        wait = self._provider.wait(tokens, self._in_flight, self._tokens_in_flight, now)
         if self._requests is not None:
             wait = max(wait, self._requests.wait(1, now))
         if self._tokens is not None:
             wait = max(wait, self._tokens.wait(tokens, now))
         return wait
 
-    def _heed(self, error: BackendError) -> None:
+    def _observe_error(self, error: BackendError) -> None:
         signal = hold_of(error)
         if signal is not None:
-            self._signals.hold(*signal)
+            self._provider.hold(*signal)
 
     def tokens_of(self, request: AnyRequest) -> int:
         """Tokens to reserve for a request, where tokens are counted at all."""
@@ -212,8 +212,8 @@ class _Ticket:
     def __init__(self, limit: RateLimit, tokens: int) -> None:
         self._limit = limit
         self.tokens = tokens
-        self.request_entry: Entry | None = None
-        self.token_entry: Entry | None = None
+        self.request_entry: WindowEntry | None = None
+        self.token_entry: WindowEntry | None = None
 
     def take(self) -> float:
         return self._limit.take(self)

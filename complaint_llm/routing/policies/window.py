@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class Entry:
+class WindowEntry:
     """What one admission took, and when."""
 
     __slots__ = ("amount", "at")
@@ -27,10 +27,10 @@ class Window:
     def __init__(self, limit: int, length: float) -> None:
         self.limit = limit
         self.length = length
-        self._log: deque[Entry] = deque()
+        self._log: deque[WindowEntry] = deque()
         self._taken = 0
 
-    def used(self, now: float) -> int:
+    def usage(self, now: float) -> int:
         """What is taken in the window that ends now."""
         log = self._log
         while log and now - log[0].at >= self.length:
@@ -39,7 +39,7 @@ class Window:
 
     def wait(self, amount: int, now: float) -> float:
         """Seconds until ``amount`` is free, 0.0 if it is. More than the limit waits for an empty window."""
-        over = self.used(now) + min(amount, self.limit) - self.limit
+        over = self.usage(now) + min(amount, self.limit) - self.limit
         if over <= 0:
             return 0.0
         for entry in self._log:
@@ -49,15 +49,15 @@ class Window:
                 return max(entry.at + self.length - now, 1e-6)
         return self.length
 
-    def take(self, amount: int, now: float) -> Entry:
+    def take(self, amount: int, now: float) -> WindowEntry:
         """Write down that ``amount`` is taken now. Ask ``wait`` first."""
-        entry = Entry(now, min(amount, self.limit))
+        entry = WindowEntry(now, min(amount, self.limit))
         self._log.append(entry)
         self._taken += entry.amount
         return entry
 
-    def correct(self, entry: Entry, amount: int, now: float) -> None:
+    def correct(self, entry: WindowEntry, amount: int, now: float) -> None:
         """It was ``amount`` after all. An entry that has left the window changes nothing."""
-        if now - entry.at < self.length and self.used(now) >= 0:
+        if now - entry.at < self.length and self.usage(now) >= 0:
             self._taken += amount - entry.amount
             entry.amount = amount

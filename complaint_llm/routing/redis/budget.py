@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from complaint_llm.routing.policies.bound import NANO
 from complaint_llm.routing.policies.budget_book import (
     LEASE,
-    Ask,
     BudgetBook,
     Grant,
+    GrantRequest,
     Limits,
     Spent,
     why_spent_up,
@@ -82,7 +82,7 @@ return {text(grant), text(all_held), known[1], known[2], known[3]}
 class SharedBook:
     """A budget book whose limits count what all machines with the same Redis have spent.
 
-    What this machine spends is on its own disk first; Redis is told the sums, so one that comes back without its
+    What this machine spends is on its own disk first; Redis is sums_json the sums, so one that comes back without its
     memory learns them again. While it is gone, and for requests with privacy "local", this process may spend its share
     of what was left when it was last there. Any thread may call it; ``lock`` is its
     book's, and is held while Redis is asked (most reservations need neither).
@@ -106,7 +106,7 @@ class SharedBook:
         known = self._known.get(scope)
         return self._book.spent(scope) if known is None else known.all
 
-    def record(self, scope: str, spent: Mapping[int, int], held: int, ask: Ask | None = None) -> Grant:
+    def record(self, scope: str, spent: Mapping[int, int], held: int, ask: GrantRequest | None = None) -> Grant:
         """See BudgetBook.record."""
         if ask is not None and not ask.private:
             self._joined = True
@@ -130,16 +130,16 @@ class SharedBook:
         """The child has spent and joined nothing yet."""
         self._joined = False
 
-    def _grant(self, scope: str, held: int, ask: Ask | None) -> Grant:
+    def _grant(self, scope: str, held: int, ask: GrantRequest | None) -> Grant:
         mine = self._book.spent(scope)
         today = time.strftime("%Y-%m-%d", time.gmtime(self._book.wall()))
         names = [self._shared.key("budget", scope, name) for name in ("total", f"day {today}", f"month {today[:7]}")]
-        told = [
+        sums_json = [
             {**self._sums.get(name, {}), self._book.machine(): str(own)}
             for name, own in zip(names, (mine.total, mine.day, mine.month), strict=True)
         ]
         limits = Limits() if ask is None else ask.limits
-        grant, all_held, *sums = self._shared.run(
+        grant, all_held, *sums = self._shared.run_script(
             _GRANT,
             [*names, self._shared.key("budget", scope, "held"), self._shared.key("budget", scope, "until")],
             (
@@ -149,7 +149,7 @@ class SharedBook:
                 0 if ask is None else ask.want,
                 round(LEASE * 1e6),
                 *(-1 if limit is None else round(limit * NANO) for limit in (limits.total, limits.day, limits.month)),
-                *map(json.dumps, told),
+                *map(json.dumps, sums_json),
             ),
         )
         # Everybody remembers what all have spent, so that a Redis without its memory learns it from the first to ask.

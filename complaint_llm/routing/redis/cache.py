@@ -36,7 +36,7 @@ class SharedCache:
     def get(self, key: str, request: Request) -> tuple[InferenceOutput, float | None] | None:
         """The answer of this key and the seconds that it is still good for (None: for ever), or None."""
         try:
-            text, milliseconds = self._shared.run(_GET, [self._name("answer", key)], ())
+            text, milliseconds = self._shared.run_script(_GET, [self._name("answer", key)], ())
         except SharedStateLostError:
             return None
         if text is None:

@@ -6,6 +6,7 @@ Needs the extra ``redis``.
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections import deque
@@ -94,17 +95,17 @@ class SharedState:
         """A key of ours in Redis."""
         return ":".join((self._prefix, *parts))
 
-    def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def run_script(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What a Lua script returns (texts as str). Raises SharedStateLostError, at once while Redis is gone."""
         if not self.available:
             raise SharedStateLostError
-        return self._guarded(lambda: self._script(script)(keys=list(keys), args=list(args)))
+        return self._translate(lambda: self._script(script)(keys=list(keys), args=list(args)))
 
     def ask(self, command: str, *args: Any) -> Any:
-        """What a Redis command returns. Raises as ``run``."""
+        """What a Redis command returns. Raises as ``run_script``."""
         if not self.available:
             raise SharedStateLostError
-        return self._guarded(lambda: self._execute(command, *args))
+        return self._translate(lambda: self._execute(command, *args))
 
     def join(self, member: Member) -> None:
         """Have ``member`` told when Redis is back, on a thread of its own, for as long as ``member`` lives."""
@@ -112,7 +113,10 @@ class SharedState:
             self._members.add(member)
 
     def lease(self, name: str, token: str) -> bool:
-        """Have ``name`` until ``release`` or the end of this process; False if another has it. Raises as ``run``."""
+        """Have ``name`` until ``release`` or the end of this process; False if another has it.
+
+        Raises as ``run_script``.
+        """
         if self.ask("SET", name, token, "NX", "PX", LEASE) is None:
             return False
         with self._lock:
@@ -125,7 +129,7 @@ class SharedState:
         with self._lock:
             self._leases.pop(name, None)
         try:
-            self.run(_RELEASE, [name], (token,))
+            self.run_script(_RELEASE, [name], (token,))
         except SharedStateLostError:
             pass  # it ends by itself
 
@@ -169,8 +173,8 @@ class SharedState:
         self._lost = False
         self.process = uuid.uuid4().hex
 
-    def _guarded(self, work: Callable[[], Any]) -> Any:
-        import redis
+    def _translate(self, work: Callable[[], Any]) -> Any:
+        import redis  # extra
 
         try:
             return work()
@@ -183,7 +187,7 @@ class SharedState:
             # So the client fails when ``close`` ends a connection that is in use.
             raise SharedStateLostError from error
 
-    def _connected(self) -> redis.Redis:
+    def _open_client(self) -> redis.Redis:
         with self._lock:
             if self._ended:
                 raise SharedStateLostError
@@ -193,11 +197,11 @@ class SharedState:
         return client
 
     def _execute(self, *command: Any) -> Any:
-        client: Any = self._connected()  # its execute_command has no types
+        client: Any = self._open_client()  # its execute_command has no types
         return client.execute_command(*command)
 
     def _script(self, source: str) -> Any:
-        client = self._connected()
+        client = self._open_client()
         script = self._scripts.get(source)
         if script is None:
             script = self._scripts[source] = client.register_script(source)
@@ -205,9 +209,9 @@ class SharedState:
 
     def _open(self) -> redis.Redis:
         try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
+            import redis  # extra
+            from redis.backoff import NoBackoff  # extra
+            from redis.retry import Retry  # extra
         except ImportError as cause:
             raise ConfigError("shared state needs Redis' client: pip install 'complaint-llm[redis]'") from cause
         return redis.Redis.from_url(
@@ -242,7 +246,7 @@ class SharedState:
                 return
             try:
                 # A write: one that answers and takes nothing (full, a replica) is as good as gone.
-                self._guarded(lambda: self._execute("SET", self.key("probe"), "1", "PX", 1000))
+                self._translate(lambda: self._execute("SET", self.key("probe"), "1", "PX", 1000))
             except SharedStateLostError:
                 continue
             break
@@ -276,12 +280,10 @@ class SharedState:
     def _renew(self, leases: dict[str, str]) -> None:
         for name, token in leases.items():
             try:
-                self.run(_RENEW, [name], (token, LEASE))
+                self.run_script(_RENEW, [name], (token, LEASE))
             except SharedStateLostError:
                 return  # logged
 
 
 def _log(message: str, *args: object) -> None:
-    import logging
-
     logging.getLogger("complaint_llm.routing").warning(message, *args)

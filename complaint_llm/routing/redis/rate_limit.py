@@ -79,7 +79,7 @@ class SharedRateLimit:
         self._clock = clock
         self._make_waiter = make_waiter
         self._turn = Turnstile(clock, make_waiter)
-        self._asking = False
+        self._turn_taken = False
         self._lock = threading.Lock()
         self._log: deque[Admission] = deque()
         self._epoch = _NEW
@@ -103,10 +103,10 @@ class SharedRateLimit:
         if wait:
             raise full("rate limit reached, others wait before this request", wait)
         try:
-            admission = self._admitted(request, give_up)
+            admission = self._wait_for_admission(request, give_up)
         finally:
             with self._turn.lock:
-                self._asking = False
+                self._turn_taken = False
                 self._turn.notify()
         early = admission.at - self._clock()
         if early > 0:
@@ -136,7 +136,7 @@ class SharedRateLimit:
     def after_fork(self) -> None:
         """The parent goes on with what it was admitted to."""
         self._turn.forget()
-        self._asking = False
+        self._turn_taken = False
         self._asleep = None
         self._lock = threading.Lock()
         self._log.clear()
@@ -152,7 +152,7 @@ class SharedRateLimit:
             if self._asleep is not None:
                 self._asleep.wake()
 
-    def settled(self, admission: Admission, outcome: Outcome) -> None:
+    def record_outcome(self, admission: Admission, outcome: Outcome) -> None:
         """Correct what was reserved, here and (without waiting for it) in Redis; pass on what the provider said."""
         error = outcome.error
         unsent = outcome.output is None and (error is None or not error.sent)
@@ -168,15 +168,15 @@ class SharedRateLimit:
             self._hold(*signal)
         if unsent or (self._tokens and used != admission.reserved):
             args = (admission.entry, admission.reserved, used)
-            self._shared.later(lambda: self._shared.run(CORRECT, self._keys[2:5], args))
+            self._shared.later(lambda: self._shared.run_script(CORRECT, self._keys[2:5], args))
 
     def _take_turn(self) -> float:
-        if self._asking:
+        if self._turn_taken:
             return FOREVER
-        self._asking = True
+        self._turn_taken = True
         return 0.0
 
-    def _admitted(self, request: AnyRequest, give_up: float) -> Admission:
+    def _wait_for_admission(self, request: AnyRequest, give_up: float) -> Admission:
         """Wait for an admission; it may begin a moment from now."""
         entry, tokens = uuid.uuid4().hex, self._tokens_of(request)
         while True:
@@ -218,7 +218,7 @@ class SharedRateLimit:
         if reply[0] == "wait":
             return _Full(seconds, seconds - ahead)
         with self._lock:
-            return self._written(entry, tokens, self._clock() + seconds)
+            return self._write_down(entry, tokens, self._clock() + seconds)
 
     def _alone(self, request: AnyRequest, entry: str, tokens: int, max_queue_wait: float) -> Admission | _Full:
         with self._lock:
@@ -226,14 +226,14 @@ class SharedRateLimit:
             if not self._shared.available:
                 self._keep_to_share(math.inf)
                 wait = self._share_wait(tokens)
-                return _Full(wait, wait) if wait else self._written(entry, tokens, self._clock())
+                return _Full(wait, wait) if wait else self._write_down(entry, tokens, self._clock())
         return self._look(request, entry, tokens, max_queue_wait)
 
     def _ask(self, entry: str, tokens: int, ahead: float) -> list[Any]:
         """Redis' reply: see ADMIT. Raises SharedStateLostError."""
         limits = (self._requests, _us(self._window), self._tokens, tokens)
         args = (self._epoch, entry, *limits, self._shared.process, _us(ahead))
-        reply: list[Any] = self._shared.run(ADMIT, self._keys, args)
+        reply: list[Any] = self._shared.run_script(ADMIT, self._keys, args)
         return reply
 
     def _meet(self, epoch: str) -> None:
@@ -251,7 +251,7 @@ class SharedRateLimit:
             mine = [(each.entry, _us(now - each.at), each.reserved, each.tokens) for each in self._log]
         if mine:
             flat = [value for each in mine for value in each]
-            self._shared.run(RESTORE, self._keys[2:5], (self._requests, _us(self._window), self._tokens, *flat))
+            self._shared.run_script(RESTORE, self._keys[2:5], (self._requests, _us(self._window), self._tokens, *flat))
 
     def _keep_to_share(self, until: float) -> None:
         # A Redis that has just come back has not counted all processes yet: the share stays what it was.
@@ -283,7 +283,7 @@ class SharedRateLimit:
                     break
         return max(0.0, wait)
 
-    def _written(self, entry: str, tokens: int, at: float) -> Admission:
+    def _write_down(self, entry: str, tokens: int, at: float) -> Admission:
         """An admission in the log."""
         admission = Admission(entry, at, tokens, self)
         self._log.append(admission)
@@ -295,7 +295,7 @@ class SharedRateLimit:
     def _hold(self, seconds: float, quota: bool) -> None:
         milliseconds = max(1, round(min(seconds, LONGEST_HOLD) * 1000))
         try:
-            self._shared.run(HOLD, self._keys[1:2], ("quota" if quota else "wait", milliseconds))
+            self._shared.run_script(HOLD, self._keys[1:2], ("quota" if quota else "wait", milliseconds))
         except SharedStateLostError:
             pass  # logged; the local limit has heeded it already
 
@@ -332,7 +332,7 @@ class Admission:
     def settle(self, outcome: Outcome) -> None:
         if self.permit is not None:
             self.permit.settle(outcome)
-        self._limit.settled(self, outcome)
+        self._limit.record_outcome(self, outcome)
 
 
 def _us(seconds: float) -> int:

@@ -21,10 +21,7 @@ _SHORTEST = 1e-6
 
 
 class Waiter:
-    """One thread waits, any thread wakes it; a wake-up that comes first is not lost.
-
-    On one raw lock: about 0.2 µs to make, where a threading.Event takes 2 µs.
-    """
+    """One thread waits, any thread wakes it; a wake-up that comes first is not lost."""
 
     __slots__ = ("_lock",)
 
@@ -94,7 +91,7 @@ class Turnstile:
                 waiter = self._make_waiter()
                 self._queue.append(waiter)
             request.cancel.attach(waiter.wake)
-            return self._wait(waiter, take, wait, self._clock() + max_queue_wait, request.cancel)
+            return self._wait(waiter, take, wait, give_up=self._clock() + max_queue_wait, cancel=request.cancel)
         finally:
             # Also when an exception (KeyboardInterrupt) ends the wait: whoever is next must not wait for us.
             if waiter is not None:

@@ -30,14 +30,14 @@ class _Worker(AbandonableThread, Generic[T]):
     """Does one piece of work."""
 
     def __init__(self, work: Callable[[], T], name: str) -> None:
-        super().__init__(name)
+        super().__init__(name, self._do_job)
         self._job: Callable[[], T] | None = work
         self._job_context = contextvars.copy_context()
         self._job_waiter = Waiter()
         self.value: Any = None
         self.error: BaseException | None = None
 
-    def run(self) -> None:
+    def _do_job(self) -> None:
         work, self._job = self._job, None
         assert work is not None
         try:

@@ -159,7 +159,7 @@ class ChatDecoder(JSONStreamDecoder):
 def _only_text(chunk: Mapping[str, Any]) -> str | None:
     """The text of the common chunk, which has a piece of it and nothing else to be read; None for any other.
 
-    Without this way a chunk takes twice the calls (tests/guard counts them).
+    Without this way a chunk takes twice the calls (tests/hot_path counts them).
     """
     try:
         (choice,) = chunk["choices"]

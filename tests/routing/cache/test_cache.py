@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from routing_model import ModelTime, Scripted, answer, ask
 
 from complaint_llm.exceptions import BackendTimeoutError, CancelledError, ServerError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
@@ -22,6 +21,7 @@ from complaint_llm.routing.cache.request_digest import request_digest
 from complaint_llm.routing.cache.response_cache import Cache
 from complaint_llm.routing.cache.sqlite_store import CacheFile
 from complaint_llm.routing.router import Router
+from tests.routing.routing_model import ModelTime, Scripted, answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

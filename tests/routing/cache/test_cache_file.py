@@ -46,10 +46,10 @@ def test_what_was_kept_comes_back(tmp_path: Path, ttl: float | None) -> None:
 def test_a_changed_byte_is_never_an_answer(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "c" / "cache.db"
     fill(path, 30)
-    whole, chance = path.read_bytes(), random.Random(seed)
+    intact, chance = path.read_bytes(), random.Random(seed)
     for _ in range(5):
-        damaged = bytearray(whole)
-        at = chance.randrange(len(whole))
+        damaged = bytearray(intact)
+        at = chance.randrange(len(intact))
         damaged[at] ^= chance.randrange(1, 256)
         path.write_bytes(damaged)
         assert texts(path, 30).items() <= WHOLE.items(), at

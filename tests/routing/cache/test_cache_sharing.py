@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import InvalidRequestError, RateLimitError
 from complaint_llm.messages import ImagePart, InferenceOutput, Message, ToolCall
 from complaint_llm.routing.cache.response_cache import Cache
 from complaint_llm.routing.cache.sqlite_store import CacheFile
 from complaint_llm.routing.router import Router
+from tests.routing.routing_model import Scripted, answer, ask
 
 if TYPE_CHECKING:
     from pathlib import Path

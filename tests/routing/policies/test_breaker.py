@@ -7,7 +7,6 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from routing_model import ModelTime, Scripted, answer, ask
 
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -27,6 +26,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.routing.policies.breaker import Breaker, BreakerSettings
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome, Permit
+from tests.routing.routing_model import ModelTime, Scripted, answer, ask
 
 FAILED = Outcome(0.1, None, ServerError("500", status=500))
 ANSWERED = Outcome(0.1, answer())

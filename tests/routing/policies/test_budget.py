@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from routing_model import ModelTime, Scripted, answer, ask
 
 from complaint_llm.exceptions import (
     BackendConnectionError,
@@ -31,6 +30,7 @@ from complaint_llm.routing.policies.budget import Account, Budget
 from complaint_llm.routing.policies.budget_book import BudgetBook, Limits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
+from tests.routing.routing_model import ModelTime, Scripted, answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -352,15 +352,15 @@ def test_a_forked_child_neither_gives_back_nor_settles_what_its_parent_holds(pat
 
 def test_a_spent_backend_is_skipped_and_the_whole_budget_stops_the_call(path: Path) -> None:
     wall = Wall()
-    with opened(path, wall, total=0.5) as small, opened(path.with_name("other.db"), wall, total=5.0) as whole:
+    with opened(path, wall, total=0.5) as small, opened(path.with_name("other.db"), wall, total=5.0) as everybody:
         dear = Scripted("a", policies=[Budget(small, lambda request: ONE)], guess=ONE)
-        whole_policy = Budget(whole, lambda request: ONE)
-        cheap = Scripted("b", [answer(cost=1.0)], policies=[whole_policy])
+        everybody_policy = Budget(everybody, lambda request: ONE)
+        cheap = Scripted("b", [answer(cost=1.0)], policies=[everybody_policy])
         router = Router()
         for _ in range(5):
             output = router.answer(ask(), [dear, cheap])
             assert [(a.backend, a.sent) for a in output.attempts] == [("a", False), ("b", True)]
-        stopping = Account("a", Limits(total=0.5), path, whole=True, wall=wall)
+        stopping = Account("a", Limits(total=0.5), path, total_budget=True, wall=wall)
         first, second = (Scripted(id, policies=[Budget(stopping, lambda request: ONE)]) for id in "bc")
         with pytest.raises(BudgetExceededError, match="whole budget") as caught:
             router.answer(ask(), [first, second])

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from routing_model import Scripted, answer, ask
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
@@ -19,6 +18,7 @@ from complaint_llm.routing.policies.budget import Account, Budget
 from complaint_llm.routing.policies.budget_book import Limits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
+from tests.routing.routing_model import Scripted, answer, ask
 
 FREE_CHOICE = Bound(0.001, 0.00001, 100_000, chosen=False)
 """A dollar for 100,000 tokens, and a tenth of a cent for the prompt."""
@@ -128,9 +128,9 @@ def test_what_the_request_says_is_reserved_as_it_says(make: Any) -> None:
 
 def test_a_bound_that_is_not_known_is_refused_in_its_words_and_the_next_backend_is_asked(make: Any) -> None:
     """It is no matter of what is spent, so a whole budget stops nothing here."""
-    whole = make(5.0, whole=True)
-    blind = Scripted("blind", policies=[Budget(whole, lambda request: Bound(0.0, unknown="set max_tokens"))])
-    seeing = Scripted("seeing", [answer(cost=0.1)], policies=[Budget(whole, lambda request: Bound(0.5))])
+    total = make(5.0, total_budget=True)
+    blind = Scripted("blind", policies=[Budget(total, lambda request: Bound(0.0, unknown="set max_tokens"))])
+    seeing = Scripted("seeing", [answer(cost=0.1)], policies=[Budget(total, lambda request: Bound(0.5))])
     output = Router().answer(ask(), [blind, seeing])
     assert [attempt.error and attempt.error.rpartition(": ")[2] for attempt in output.attempts] == [
         "set max_tokens",
@@ -139,9 +139,9 @@ def test_a_bound_that_is_not_known_is_refused_in_its_words_and_the_next_backend_
 
 
 def test_the_smallest_of_all_chosen_maxima_is_sent(make: Any) -> None:
-    """A backend's budget and the whole one both choose."""
-    small, whole = make(0.4), make(4.0, whole=True)
-    policies = [Budget(account, lambda request: FREE_CHOICE) for account in (whole, small)]
+    """A backend's budget and the total one both choose."""
+    small, total = make(0.4), make(4.0, total_budget=True)
+    policies = [Budget(account, lambda request: FREE_CHOICE) for account in (total, small)]
     backend = Scripted("a", [answer(cost=0.01)], policies=policies)
     Router().answer(ask(), [backend])
     assert backend.seen[0].params["max_tokens"] == pytest.approx(4_900, abs=1)

@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import Scripted, answer, ask
 
+from complaint_llm.call import CancelToken
 from complaint_llm.exceptions import BackendTimeoutError, BudgetExceededError, CancelledError, ServerError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.cache.response_cache import Cache
@@ -24,20 +24,33 @@ from complaint_llm.routing.redis.cache import SharedCache
 from complaint_llm.routing.redis.connection import SharedState
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
+from tests.routing.routing_model import Scripted, answer, ask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    from redis_peer import RedisPeer
 
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
+    from tests.routing.redis_peer import RedisPeer
 
 ONE = Bound(1.0)
 
 
 def cost(dollars: float) -> Outcome:
     return Outcome(0.1, answer(cost=dollars))
+
+
+class WaitingToken(CancelToken):
+    """Tells when somebody begins to wait with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attached = threading.Event()
+
+    def attach(self, callback: Callable[[], None]) -> None:
+        super().attach(callback)
+        self.attached.set()
 
 
 class Machine:
@@ -83,14 +96,16 @@ class TestBudget:
             two.spend(1.0)
         assert caught.value.code == LOCAL_LIMIT
 
+        waits = WaitingToken()
+
         def settle() -> None:
-            time.sleep(0.2)
+            assert waits.attached.wait(10)
             permit.settle(cost(0.1))
             one.account.flush()
 
         helper = threading.Thread(target=settle)
         helper.start()
-        two.account.reserve(ONE, ask(), 10).settle(cost(0.5))
+        two.account.reserve(ONE, ask()._replace(cancel=waits), 10).settle(cost(0.5))
         helper.join()
         one.close()
         two.close()
@@ -168,8 +183,9 @@ class Process:
         self.router = Router(cache=Cache(ttl=ttl, shared=SharedCache(self.shared)))
         self.backend = cached(script, **fields)
 
-    def ask(self, text: str = "hi", **fields: Any) -> InferenceOutput:
-        return self.router.answer(ask(text, **fields), [self.backend])
+    def ask(self, text: str = "hi", cancel: CancelToken | None = None, **fields: Any) -> InferenceOutput:
+        request = ask(text, **fields)
+        return self.router.answer(request if cancel is None else request._replace(cancel=cancel), [self.backend])
 
 
 class TestCache:
@@ -185,18 +201,20 @@ class TestCache:
     def test_it_ends_with_its_time_to_live(self, redis_server: RedisPeer) -> None:
         one, two = (Process(redis_server, [answer()], ttl=0.2) for _ in range(2))
         one.ask()
-        time.sleep(0.3)
-        two.ask()
+        for _ in range(1000):
+            if two.ask() and two.backend.seen:
+                break
+            time.sleep(0.01)
         assert len(two.backend.seen) == 1
         one.shared.close()
         two.shared.close()
 
     def test_identical_requests_of_two_processes_in_flight_are_one(self, redis_server: RedisPeer) -> None:
-        started = threading.Event()
+        started, follows = threading.Event(), WaitingToken()
 
         def slow(request: Request) -> InferenceOutput:
             started.set()
-            time.sleep(0.3)
+            assert follows.attached.wait(10)
             return answer("slow", cost=0.5)
 
         one, two = Process(redis_server, [slow]), Process(redis_server, [answer("other")])
@@ -204,18 +222,18 @@ class TestCache:
         leader = threading.Thread(target=lambda: outputs.append(one.ask()))
         leader.start()
         assert started.wait(10)
-        assert two.ask().content == "slow"
+        assert two.ask(cancel=follows).content == "slow"
         assert not two.backend.seen
         leader.join()
         one.shared.close()
         two.shared.close()
 
     def test_when_the_leader_fails_the_follower_asks(self, redis_server: RedisPeer) -> None:
-        started = threading.Event()
+        started, follows = threading.Event(), WaitingToken()
 
         def fails(request: Request) -> InferenceOutput:
             started.set()
-            time.sleep(0.2)
+            assert follows.attached.wait(10)
             raise ServerError("500", status=500)
 
         one, two = Process(redis_server, [fails]), Process(redis_server, [answer("own")])
@@ -227,7 +245,7 @@ class TestCache:
         leader = threading.Thread(target=lead)
         leader.start()
         assert started.wait(10)
-        assert two.ask().content == "own"
+        assert two.ask(cancel=follows).content == "own"
         leader.join()
         one.shared.close()
         two.shared.close()
@@ -290,10 +308,10 @@ class TestCache:
         os.kill(leader.pid, signal.SIGKILL)
         leader.wait(10)
         leader.stdout.close()
-        for _ in range(70):
+        for _ in range(140):
             if shared.lease("name", "ours"):
                 break
-            time.sleep(0.1)
+            time.sleep(0.05)
         else:
             pytest.fail("the lease of a killed process did not end")
         shared.close()

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routing_model import answer, ask
 
 from complaint_llm.exceptions import QuotaExceededError, RateLimitError, ServerError
 from complaint_llm.messages import TokenUsage
@@ -22,11 +21,12 @@ from complaint_llm.routing.redis.connection import SharedState, SharedStateLostE
 from complaint_llm.routing.target import AnyRequest, Estimate, Outcome, Policy
 from complaint_llm.secrets import Secret
 from complaint_llm.testing.steady_clock import SteadyClock
+from tests.routing.routing_model import answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis_peer import RedisPeer
+    from tests.routing.redis_peer import RedisPeer
 
 ANSWERED = Outcome(0.1, answer())
 NOWHERE = Secret("redis://127.0.0.1:1/0")
@@ -312,13 +312,13 @@ class TestWithoutRedis:
     ) -> None:
         """Or what is admitted alone just then would never be told."""
         shared, limit = policy(redis_server, rate_limit=16)
-        run = shared.run
+        run = shared.run_script
 
         def once_lost(script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-            monkeypatch.setattr(shared, "run", run)
+            monkeypatch.setattr(shared, "run_script", run)
             raise SharedStateLostError
 
-        monkeypatch.setattr(shared, "run", once_lost)
+        monkeypatch.setattr(shared, "run_script", once_lost)
         limit.enter(ask(), 0)
         assert redis_server.ask("ZCARD", REQUESTS) == 1
         shared.close()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from redis_peer import require
+from tests.routing.redis_peer import require
 
 ROOT = Path(__file__).resolve().parents[3]
 LINE = re.compile(r"ok {4}(?P<phase>.+): most (?P<most>\d+) \(.*?\)(?:, fewest (?P<fewest>\d+) \((?P<why>.*)\))?")

@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-from routing_model import ask
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendTimeoutError, CancelledError, RateLimitError
@@ -15,6 +14,7 @@ from complaint_llm.routing.policies.admission import admission
 from complaint_llm.routing.target import Outcome
 from complaint_llm.routing.threads.worker import abandoned_workers, run_abandonable
 from complaint_llm.testing.steady_clock import SteadyClock
+from tests.routing.routing_model import ask
 
 
 def test_the_value_or_the_error_of_the_work_comes_back() -> None:

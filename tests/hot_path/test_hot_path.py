@@ -1,4 +1,4 @@
-"""Guards against growth on the path of one call. They count; no clock is read, so noise cannot trip them.
+"""What keeps the path of one call from growing. They count; no clock is read, so noise cannot trip them.
 
 A budget that is exceeded on purpose is raised here, with the reason in the commit; what a call takes in time is in
 docs/performance.md.
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from complaint_llm import Mediator
+from complaint_llm.routing.strategies import STRATEGIES
 
 # Calls of functions, ours, the standard library's and built-in ones, of one mediated call over an open connection.
 # Measured on Python 3.11; newer ones need fewer.
@@ -121,6 +122,37 @@ def test_a_streamed_chunk_makes_few_function_calls(mediator: Mediator) -> None:
     """From bytes to a typed event there is no detour."""
     counted = calls_during(lambda: list(mediator.stream_generate("a prompt"))) / CHUNKS
     assert counted <= CALLS_A_CHUNK, f"{counted} function calls for one chunk"
+
+
+def serve_all(listener: socket.socket) -> None:
+    """Answer every connection as ``serve`` does the first one."""
+
+    def answer_each(connection: socket.socket) -> None:
+        with connection, suppress(ConnectionError):
+            while connection.recv(1 << 20):
+                connection.sendall(response(ANSWER, "application/json"))
+
+    with suppress(OSError):
+        while True:
+            threading.Thread(target=answer_each, args=(listener.accept()[0],), daemon=True).start()
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_a_call_over_many_backends_takes_hardly_more_than_one_over_one(strategy: str, tmp_path: Path) -> None:
+    """Whom the strategy chooses is found without asking the others."""
+    calls: dict[int, int] = {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve_all, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        for number in (1, 50):
+            keys = [{"weight": 1 + n % 3, "pricing": {"input": 1 + n % 5, "output": 1}} for n in range(number)]
+            entries = [entry(f"b{n}", url, max_tokens=10, **each) for n, each in enumerate(keys)]
+            with opened({"BACKENDS": entries, "MEDIATOR": {"strategy": strategy}}, tmp_path) as made:
+                for _ in range(3 * number):  # until each was made and has its connection
+                    made.generate("a prompt")
+                calls[number] = calls_during(lambda: made.generate("a prompt"))
+        listener.shutdown(socket.SHUT_RDWR)
+    assert calls[50] <= 1.3 * calls[1]
 
 
 @pytest.fixture
