@@ -55,6 +55,7 @@ from complaint_llm.transport.failures import without_frames
 MOST_DIMENSIONS = 16_384
 """Numbers of one vector; the largest known models have 8,192."""
 
+
 class HTTPBackend(Backend):
     """The base of backends that speak HTTP. ``base_url`` is the config's, else ``default_base_url``."""
 
