@@ -44,10 +44,7 @@ def plugins() -> Mapping[str, list[BackendType]]:
 def types() -> dict[str, str]:
     """The plugin module by each type and alias."""
     return {
-        name: module
-        for module, offered in plugins().items()
-        for each in offered
-        for name in (each.name, *each.aliases)
+        name: module for module, offered in plugins().items() for each in offered for name in (each.name, *each.aliases)
     }
 
 

@@ -69,7 +69,16 @@ class Failure(NamedTuple):
 
 
 class CommandBackend(Backend):
-    """The base of backends that run a program.
+    """The base of backends that run a program, such as::
+
+        class Clerk(CommandBackend):
+            default_command = "clerk"
+
+            def command_line(self, request, folder):
+                return CommandLine(["--model", request.model or "small"], stdin=request.messages[-1].text)
+
+            def read_answer(self, result, folder, request):
+                return plain_answer(result.stdout.decode()) if result.code == 0 else None
 
     ``command`` is the program, by name (looked up in PATH) or absolute path; ``args`` are further arguments, which
     ``command_line`` puts where the program wants them (``self.args``). Any thread may call it; each call has its own

@@ -146,13 +146,13 @@ def _yaml_loader() -> Any:
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-    class Loader(base):  # type: ignore[misc]
+    class UniqueKeyLoader(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
             _without_doubles((name, None) for name in names)
             return super().construct_mapping(node, deep)
 
-    return Loader
+    return UniqueKeyLoader
 
 
 def _check(said: Mapping[str, Any], file: Path) -> None:

@@ -55,8 +55,21 @@ from complaint_llm.transport.failures import without_frames
 MOST_DIMENSIONS = 16_384
 """Numbers of one vector; the largest known models have 8,192."""
 
+
 class HTTPBackend(Backend):
-    """The base of backends that speak HTTP. ``base_url`` is the config's, else ``default_base_url``."""
+    """The base of backends that speak HTTP. ``base_url`` is the config's, else ``default_base_url``.
+
+    The simple way::
+
+        class Gateway(HTTPBackend):
+            def prepare_request(self, prompt, **params):
+                return {"endpoint": "/ask", "payload": {"question": prompt, **params}}
+
+            def parse_response(self, response):
+                return response.json()["answer"]
+
+        Gateway(base_url="http://127.0.0.1:8091").generate("Is the clause valid?")
+    """
 
     interruptible: ClassVar[bool] = True
     default_base_url: ClassVar[str] = ""

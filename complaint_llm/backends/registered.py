@@ -24,6 +24,7 @@ def register_backend(name: str, backend: Callable[..., Any], *, schema: Mapping[
     ``schema`` is the JSON Schema of its own keys, else its ``options_schema``; without either the common keys and the
     class's named ``__init__`` parameters are allowed. Registering the same class again changes nothing. Raises
     PluginError if the name is taken by another class, or if one of the three cannot be used. Any thread may call it.
+    After ``register_backend("gateway", Gateway)`` a config may say ``{"id": "g", "type": "gateway"}``.
     """
     offered = backend_type_of(name, backend, schema)
     fault = type_fault(offered)

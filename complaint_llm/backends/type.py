@@ -28,7 +28,9 @@ class BackendType(NamedTuple):
     the environment variables that usually hold the key, the first set one wins; ``needs_key`` says (always, or of the
     config's keys) that a backend without any key cannot work. ``modules`` are the top-level modules that must be
     importable, installed by ``pip install complaint-llm[extra]``. ``presets`` are config keys that hold unless the
-    config says otherwise. ``refuses`` are common keys that the type cannot honour.
+    config says otherwise. ``refuses`` are common keys that the type cannot honour. An example::
+
+        BackendType("gateway", "office.gateway:Gateway", summary="the office's gateway", key_variables=("GATEWAY_KEY",))
     """
 
     name: str

@@ -22,7 +22,7 @@ class SocketLike(Protocol):
 
     def settimeout(self, value: float, /) -> None: ...
     def recv_into(self, buffer: memoryview, /) -> int: ...
-    def send(self, data: memoryview, /) -> int: ...
+    def sendall(self, data: memoryview, /) -> None: ...
 
 
 def time_left(deadline: Deadline) -> float:
@@ -139,9 +139,8 @@ class Connection:
 
     def send(self, data: memoryview, deadline: Deadline) -> None:
         """Send all of ``data``, whose text no traceback shows. Raises OSError, and TimeoutError at the deadline."""
-        while data:
-            self.stream.settimeout(time_left(deadline))
-            data = data[self.stream.send(data) :]
+        self.stream.settimeout(time_left(deadline))
+        self.stream.sendall(data)
 
     def makefile(self, mode: str) -> KeptReader:
         """What ``http.client.HTTPResponse`` asks of a socket."""

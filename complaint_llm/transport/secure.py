@@ -54,9 +54,7 @@ class Secured(NamedTuple):
     socket: socket.socket
 
 
-def secure(
-    sock: socket.socket, *, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
-) -> Secured:
+def secure(sock: socket.socket, *, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline) -> Secured:
     """Speak through the proxy and TLS until requests to ``origin`` can be sent.
 
     Raises OSError, ssl.SSLError, http.client's and urllib3's errors, TimeoutError.

@@ -21,7 +21,6 @@ LINES = 400
 LONGER: dict[str, str] = {
     "complaint_llm/backends/base.py": "what an author writes and what the attempt loop asks of it are one class yet",
     "complaint_llm/backends/asking.py": "what users call and what every member of a group answers are one class yet",
-    "complaint_llm/backends/http.py": "an exchange and what is read of it are one class yet",
     "complaint_llm/mediator.py": "the face for scripts is also the outermost group yet",
 }
 

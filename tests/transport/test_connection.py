@@ -125,7 +125,7 @@ def test_a_peer_that_does_not_read_ends_sending_with_the_deadline(ends: Ends) ->
 
 
 def test_a_peer_that_reads_drop_by_drop_does_not_stretch_the_deadline(ends: Ends) -> None:
-    """TLS sends record by record; the time of all of them together is what counts."""
+    """The time of all pieces together is what counts, of TLS' records too."""
     over = threading.Event()
 
     def sip() -> None:

@@ -6,6 +6,7 @@ import http.client
 import io
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,13 @@ def test_a_good_answer_after_anything_ends_where_its_head_ends(begin: bytes) -> 
     data = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + begin
     assert outcome(data, 65536)[-1] == begin
     assert outcome(data, 1)[-1] == begin
+
+
+@pytest.mark.parametrize(("count", "taken"), [(1, True), (100, True), (990, True), (1000, False), (20_000, False)])
+def test_a_head_has_a_limit_of_lines(count: int, taken: bool) -> None:
+    """Short headers without end are refused long before they fill the limit of bytes."""
+    data = b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * count + b"Content-Length: 2\r\n\r\nhi"
+    found = outcome(data, 65536)
+    assert (found[0] == 200) is taken
+    if not taken:
+        assert found == (UnusableAnswer, "its headers are larger than 262144 bytes or 1000 lines")

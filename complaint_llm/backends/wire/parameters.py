@@ -92,9 +92,7 @@ class Family:
 class ModelTable:
     """The families of one wire. Any thread may use it: what is remembered per model is only ever the same again."""
 
-    def __init__(
-        self, data: Mapping[str, Any], names: Mapping[str, Any] = EMPTY, *, fixed_names: bool = False
-    ) -> None:
+    def __init__(self, data: Mapping[str, Any], names: Mapping[str, Any] = EMPTY, *, fixed_names: bool = False) -> None:
         """``names`` are the wire's own, under those of ``data``.
 
         With ``fixed_names`` the names of ``data`` do not count: they are those of another wire to the same models.
