@@ -12,6 +12,7 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend
 from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.client.client import Client
 from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, StreamInterruptedError
 from complaint_llm.request import Request
 from complaint_llm.testing.steady_clock import SteadyClock
@@ -30,11 +31,11 @@ def in_time(told: Told, mode: Mode) -> None:
     assert told.seconds <= mode.seconds * 1.1 + 0.3
 
 
-def nothing_left(before: Lists, backends: Iterable[Backend]) -> None:
+def nothing_left(before: Lists, clients: Iterable[Client]) -> None:
     """No thread, descriptor, held lock or taken place, a second after ``close()`` at the latest."""
-    backends = list(backends)
-    assert left_open(before, backends) == []
-    for backend in backends:
+    clients = list(clients)
+    assert left_open(before, clients) == []
+    for backend in (client for client in clients if isinstance(client, Backend)):
         assert backend.backend_target.meter.in_flight == 0
         states = [policy.state() for policy in backend.backend_target.policies]
         places = [state.line for state in states if state.name == "concurrency"]
