@@ -39,12 +39,12 @@ def loads(
     ``max_items`` replaces MAX_ITEMS for who knows how many values were asked for, as for vectors.
     """
     count = text.count
-    marks = ("[", "{", ":", ",") if isinstance(text, str) else (b"[", b"{", b":", b",")
-    containers = count(marks[0]) + count(marks[1])  # type: ignore[arg-type]
+    brackets = ("[", "{", ":", ",") if isinstance(text, str) else (b"[", b"{", b":", b",")
+    containers = count(brackets[0]) + count(brackets[1])  # type: ignore[arg-type]
     if len(text) > _SMALL:
         _refuse_more(containers, MAX_CONTAINERS, "arrays and objects")
-        _refuse_more(count(marks[2]), MAX_MEMBERS, "members")  # type: ignore[arg-type]
-        _refuse_more(count(marks[3]), max_items, "values")  # type: ignore[arg-type]
+        _refuse_more(count(brackets[2]), MAX_MEMBERS, "members")  # type: ignore[arg-type]
+        _refuse_more(count(brackets[3]), max_items, "values")  # type: ignore[arg-type]
     try:
         value = json.loads(text, strict=strict, parse_constant=parse_constant)
     except RecursionError:

@@ -19,21 +19,21 @@ class Deadline:
     ``at`` is read before every receive, so moving it moves the limit of a request that is under way.
     """
 
-    __slots__ = ("_call_id", "_left", "_whole", "at", "clock")
+    __slots__ = ("_call_id", "_left", "_of_call", "at", "clock")
 
-    def __init__(self, seconds: float, clock: Clock = time.monotonic, whole: Deadline | None = None) -> None:
+    def __init__(self, seconds: float, clock: Clock = time.monotonic, of_call: Deadline | None = None) -> None:
         self.clock = clock
         self.at = clock() + seconds
         self._left: float | None = None
         # That of the whole call, where this is one attempt's.
-        self._whole = whole
+        self._of_call = of_call
         self._call_id: str | None = None
 
     @property
     def call_id(self) -> str:
         """A random name of the call, the same for all its attempts."""
-        if self._whole is not None:
-            return self._whole.call_id
+        if self._of_call is not None:
+            return self._of_call.call_id
         if self._call_id is None:
             self._call_id = os.urandom(16).hex()
         return self._call_id
@@ -56,7 +56,7 @@ class Deadline:
     def within(self, seconds: float | None) -> Deadline:
         """A deadline of its own, ``seconds`` from now but never later than this one."""
         left = self.remaining()
-        return Deadline(left if seconds is None or left < seconds else seconds, self.clock, self._whole or self)
+        return Deadline(left if seconds is None or left < seconds else seconds, self.clock, self._of_call or self)
 
 
 class CancelToken:

@@ -198,8 +198,8 @@ class ResponseFormatError(BackendError):
 class CheckFailedError(BackendError):
     """A check found something wrong in an answer, and its task says that this is a failure. ``findings`` says what."""
 
-    def __init__(self, message: str, *, findings: Sequence[Any] = (), **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, findings: Sequence[Any] = (), **details: Any) -> None:
+        super().__init__(message, **details)
         self.findings = tuple(findings)
 
 
@@ -208,8 +208,8 @@ class StreamInterruptedError(BackendError):
 
     retryable = True
 
-    def __init__(self, message: str, *, partial: str = "", **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, partial: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
         self.partial = partial
 
 
@@ -228,8 +228,8 @@ class CancelledError(BackendError):
 class AllBackendsFailedError(BackendError):
     """Several backends were tried and none answered. Prints a line per attempt; ``errors`` maps ids to errors."""
 
-    def __init__(self, message: str, *, errors: Mapping[str, BackendError] | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, errors: Mapping[str, BackendError] | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
         self.errors = dict(errors or {})
 
     def __str__(self) -> str:

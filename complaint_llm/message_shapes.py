@@ -140,10 +140,10 @@ def arguments_text(arguments: Mapping[str, Any] | None, raw: str) -> str:
             return raw or "{}"
     except RecursionError:  # too deep to be compared
         return raw
-    return _dumped(arguments)
+    return _as_json_value(arguments)
 
 
-def _dumped(arguments: Mapping[str, Any]) -> str:
+def _as_json_value(arguments: Mapping[str, Any]) -> str:
     import json  # cold start: json
 
     return json.dumps(dict(arguments), ensure_ascii=False)
@@ -197,7 +197,7 @@ def _call(id: str, given: Mapping[str, Any]) -> CallFields:
     if isinstance(arguments, str):
         return id, name, parse_arguments(arguments), arguments
     if isinstance(arguments, Mapping):
-        return id, name, arguments, raw if isinstance(raw, str) else _dumped(arguments)
+        return id, name, arguments, raw if isinstance(raw, str) else _as_json_value(arguments)
     if arguments is None and isinstance(raw, str):
         return id, name, None, raw
     raise ValueError("a tool call has id, name and arguments")

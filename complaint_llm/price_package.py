@@ -73,15 +73,15 @@ def _clause(match: Any) -> dict[str, Any]:
 def _prices(given: Any, variants: Sequence[Any]) -> list[dict[str, Any]]:
     """All dated prices, oldest first; those that depend on the time of day are left out: the price is then unknown."""
     if isinstance(given, types.ModelPrice):
-        made = [_dated(given, None, variants)]
+        made = [_with_day(given, None, variants)]
     else:
         if any(isinstance(p.constraint, types.TimeOfDateConstraint) for p in given):
             return []
-        made = [_dated(p.prices, p.constraint.start_date if p.constraint else None, variants) for p in given]
+        made = [_with_day(p.prices, p.constraint.start_date if p.constraint else None, variants) for p in given]
     return [p for p in made if p is not None]
 
 
-def _dated(given: Any, start: date | None, variants: Sequence[Any]) -> dict[str, Any] | None:
+def _with_day(given: Any, start: date | None, variants: Sequence[Any]) -> dict[str, Any] | None:
     """The prices from one day on: the usual ones, and under ``other`` those of longer prompts and service tiers.
 
     None where a fee is part of every answer that tokens do not tell.
@@ -113,7 +113,7 @@ def _tiers(variants: Sequence[Any]) -> dict[str, Any]:
 
 def _steps(*layers: Any) -> list[dict[str, Any]]:
     """Prices by prompt length: those for all, then those for more tokens than ``above``. Later layers go before."""
-    values = {name: _layered(layers, key) for name, key in _KEYS.items()}
+    values = {name: _merge_layers(layers, key) for name, key in _KEYS.items()}
     starts = sorted({t.start for v in values.values() if isinstance(v, types.TieredPrices) for t in v.tiers})
     return [_step(values, start) for start in (0, *starts)]
 
@@ -128,5 +128,5 @@ def _step(values: Mapping[str, Any], start: int) -> dict[str, Any]:
     return found
 
 
-def _layered(layers: Sequence[Any], key: str) -> Any:
+def _merge_layers(layers: Sequence[Any], key: str) -> Any:
     return next((value for layer in reversed(layers) if (value := getattr(layer, key, None)) is not None), None)

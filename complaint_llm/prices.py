@@ -48,7 +48,7 @@ def model_facts(provider: str, model: str, day: str) -> ModelInfo | None:
     """What is known of a provider's model on a day (ISO date); None if no list has it."""
     wanted = model.lower()
     entry = next((each for each in _models(provider) if _matches(each["match"], wanted)), None)
-    names = (wanted, _undated(wanted), *(() if entry is None else (entry["id"],)))
+    names = (wanted, _without_date(wanted), *(() if entry is None else (entry["id"],)))
     retires = _by_name(_retirements(), provider, names, "day")
     most = _by_name(_longest_answers(), provider, names, None)
     if entry is None:
@@ -118,10 +118,10 @@ def price_list() -> PriceList:
     """The list that counts: the installed one if it is newer than the snapshot, else the snapshot."""
     index = _read(_DATA / "prices" / "index.json")
     snapshot = PriceList(index["source"], index["made"], index["providers"], _in_snapshot)
-    return _installed(snapshot.source) or snapshot
+    return _installed_list(snapshot.source) or snapshot
 
 
-def _installed(snapshot: str) -> PriceList | None:
+def _installed_list(snapshot: str) -> PriceList | None:
     """The installed genai-prices, imported only if it is newer than what the snapshot was made from: that takes longer
     than most requests' own work."""
     from importlib.util import find_spec  # extra: prices
@@ -193,7 +193,7 @@ def _by_name(table: Mapping[str, Any], provider: str, names: Iterable[str], key:
 _DATED = re.compile(r"[-@]\d{4}-?\d{2}-?\d{2}$")
 
 
-def _undated(model: str) -> str:
+def _without_date(model: str) -> str:
     return _DATED.sub("", model)
 
 

@@ -48,7 +48,7 @@ def image_kind(data: bytes) -> str | None:
 
 def check_image(path: str | os.PathLike[str], media_type: str | None = None) -> None:
     """Raises InvalidRequestError, as ``read_image`` would, without reading more than the first bytes."""
-    with _opened(Path(path)) as file:
+    with _open_file(Path(path)) as file:
         _check_kind(Path(path), file.read(_HEAD), media_type)
 
 
@@ -59,7 +59,7 @@ def read_image(path: str | os.PathLike[str], media_type: str | None = None) -> b
     or of another than ``media_type``.
     """
     place = Path(path)
-    with _opened(place) as file:
+    with _open_file(place) as file:
         try:
             data = file.read(MAX_IMAGE_BYTES + 1)
         except OSError as cause:
@@ -86,7 +86,7 @@ def file_below(path: str | os.PathLike[str], folder: Path) -> Path:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _open_file(path: Path) -> Iterator[BinaryIO]:
     try:
         # NONBLOCK: to open a pipe would wait for a writer; NOCTTY: a terminal must not become ours.
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

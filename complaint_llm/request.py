@@ -80,9 +80,9 @@ class _Number(NamedTuple):
     ability: str
 
 
-_WHOLE, _REAL = _Number("a whole number", "__index__"), _Number("a number", "__float__")
+_INTEGER, _REAL = _Number("a whole number", "__index__"), _Number("a number", "__float__")
 _NUMBERS: Mapping[str, _Number] = {
-    **dict.fromkeys(("max_tokens", "top_k", "seed"), _WHOLE),
+    **dict.fromkeys(("max_tokens", "top_k", "seed"), _INTEGER),
     **dict.fromkeys(("temperature", "top_p", "frequency_penalty", "presence_penalty"), _REAL),
 }
 

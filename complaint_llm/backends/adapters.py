@@ -68,8 +68,8 @@ class Adapter:
         if self._load is not None:
             self._load(request)
         if self._generate is None:
-            return self._joined(request)
-        refused = self._refused(self._generate, request)
+            return self._collect(request)
+        refused = self._refused_names(self._generate, request)
         answer = self._generate(request)
         if isinstance(answer, InferenceOutput):
             return answer
@@ -81,7 +81,7 @@ class Adapter:
             return
         if self._load is not None:
             self._load(request)
-        refused = self._refused(self._stream, request)
+        refused = self._refused_names(self._stream, request)
         pieces = self._stream(request)
         answer = StreamAccumulator(_metadata(refused), asked=request.model or "")
         try:
@@ -93,13 +93,13 @@ class Adapter:
                 close()
         yield from answer.done()
 
-    def _joined(self, request: Request) -> InferenceOutput:
+    def _collect(self, request: Request) -> InferenceOutput:
         for event in self.stream(request):
             if isinstance(event, Done):
                 return event.output
         raise ResponseFormatError(f"{self._name}: the stream had no end")
 
-    def _refused(self, call: _Call, request: Request) -> tuple[str, ...]:
+    def _refused_names(self, call: _Call, request: Request) -> tuple[str, ...]:
         refused = tuple(name for name in request.params if not call.takes(name))
         if request.extra_body:
             refused += ("extra_body",)

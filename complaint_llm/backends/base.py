@@ -216,13 +216,13 @@ class Backend(Client):
         """What an attempt may use at most; see ``routing.target.Estimate``."""
         return self.model_catalog.estimate(request)
 
-    def bound(self, request: Request | EmbeddingRequest) -> Bound:
+    def cost_bound(self, request: Request | EmbeddingRequest) -> Bound:
         """The most that an attempt can cost, for budgets; see ``routing.policies.bound.Bound``."""
         if self.costs_nothing and self.options.pricing is None:
             return FREE
         if isinstance(request, EmbeddingRequest):
-            return self.model_catalog.bound(request, None, sends_maximum=False)
-        return self.model_catalog.bound(
+            return self.model_catalog.cost_bound(request, None, sends_maximum=False)
+        return self.model_catalog.cost_bound(
             request,
             self.longest_answer(request),
             sends_maximum=self.sends_max_tokens(request),

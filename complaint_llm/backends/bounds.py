@@ -53,8 +53,8 @@ def bound_of(
     ``longest`` the most tokens of an answer without a maximum, ``overhead`` tokens that its own template has.
     """
     if info.input_price is None:
-        return _unknown(f"the price of {_named(info)} is unknown, so the budget could not be kept: set pricing")
-    tokens = _embedded(request) if isinstance(request, EmbeddingRequest) else _prompted(request, system, extra_body)
+        return _unknown(f"the price of {_phrase(info)} is unknown, so the budget could not be kept: set pricing")
+    tokens = _embedding_tokens(request) if isinstance(request, EmbeddingRequest) else _prompt_tokens(request, system, extra_body)
     tokens += overhead
     prices = list(_prices(info, tokens, extra_body))
     if not prices:
@@ -65,11 +65,11 @@ def bound_of(
         return Bound(prompt)
     outputs = [price.output for price in prices]
     if None in outputs:
-        return _unknown(f"the price of {_named(info)}'s answers is unknown: set pricing.output")
+        return _unknown(f"the price of {_phrase(info)}'s answers is unknown: set pricing.output")
     token = max(output or 0.0 for output in outputs) * rule.surcharge / 1e6
     if not prompt and not token:
         return Bound(0.0)
-    unbounded = _unbounded(request, extra_body)
+    unbounded = _unbounded_part(request, extra_body)
     if unbounded is not None:
         return _unknown(unbounded)
     maxima = [*_maxima(extra_body), *([params["max_tokens"]] if sends_maximum and "max_tokens" in params else [])]
@@ -77,7 +77,7 @@ def bound_of(
         return Bound(prompt, token, max(maxima))
     if longest is None:
         what = "set max_tokens" if sends_maximum else "it takes no max_tokens; ask a backend without a budget"
-        return _unknown(f"the longest answer of {_named(info)} is not known, so it has no bound: {what}")
+        return _unknown(f"the longest answer of {_phrase(info)} is not known, so it has no bound: {what}")
     least = LEAST_ANSWER + (params.get("thinking_budget") or 0)
     return Bound(prompt, token, longest, chosen=not sends_maximum, least=least)
 
@@ -86,7 +86,7 @@ def _unknown(why: str) -> Bound:
     return Bound(0.0, unknown=why)
 
 
-def _named(info: ModelInfo) -> str:
+def _phrase(info: ModelInfo) -> str:
     return info.name or "the model"
 
 
@@ -134,7 +134,7 @@ def untold_fee(extra_body: Mapping[str, Any]) -> bool:
     return tier or any(extra_body.get(key) for key in _SERVER if key not in ("container", "mcp_servers"))
 
 
-def _unbounded(request: Request, extra_body: Mapping[str, Any]) -> str | None:
+def _unbounded_part(request: Request, extra_body: Mapping[str, Any]) -> str | None:
     """What in the request has no upper bound, and what to do."""
     if any(not isinstance(m.content, str) and any(p.type != "text" for p in m.content) for m in request.messages):
         return "images have no upper bound in tokens: a budget cannot hold them; ask a backend without a budget"
@@ -187,11 +187,11 @@ def _removes_maximum(given: Any) -> Iterator[bool]:
             yield from _removes_maximum(value)
 
 
-def _embedded(request: EmbeddingRequest) -> int:
+def _embedding_tokens(request: EmbeddingRequest) -> int:
     return REQUEST_ALLOWANCE + sum(most_tokens(text) + MESSAGE_ALLOWANCE for text in request.texts)
 
 
-def _prompted(request: Request, system: str, extra_body: Mapping[str, Any]) -> int:
+def _prompt_tokens(request: Request, system: str, extra_body: Mapping[str, Any]) -> int:
     """The most tokens that the prompt can have."""
     found = REQUEST_ALLOWANCE
     if system:

@@ -126,9 +126,9 @@ class CommandBackend(Backend):
         """The answer in what the program wrote, or the error that it tells of; None if there is neither."""
         raise InvalidRequestError(f"{type(self).__name__} has no read_answer", sent=False)
 
-    def bound(self, request: Request | EmbeddingRequest) -> Bound:
+    def cost_bound(self, request: Request | EmbeddingRequest) -> Bound:
         """What a program puts before a prompt, and how often it asks, is its own matter: nothing bounds the price."""
-        found = super().bound(request)
+        found = super().cost_bound(request)
         if found.unknown is None and not found.smallest:
             return found
         why = f"what {self.command} adds to a prompt has no upper bound: ask the provider's API under a budget"

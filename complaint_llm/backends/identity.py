@@ -21,7 +21,7 @@ def cache_identity(backend: Backend, model: str | None, given: Sequence[Any], ow
     about = [backend.id, backend.type, plugin_version(type(backend).__module__), model, address]
     secretless = {key: value for key, value in own.items() if not isinstance(value, Secret)}
     shaped = [dict(options.params), options.system, dict(options.extra_body), list(given), secretless]
-    text = json.dumps([about, shaped], sort_keys=True, ensure_ascii=False, default=_named)
+    text = json.dumps([about, shaped], sort_keys=True, ensure_ascii=False, default=_name_of)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -44,7 +44,7 @@ def shaping_settings(backend: Backend, given: Sequence[Any], own: Mapping[str, A
     return {name: value for name, value in settings.items() if value is not None and not isinstance(value, Secret)}
 
 
-def _named(value: Any) -> Any:
+def _name_of(value: Any) -> Any:
     """What JSON has no form for: mappings as such, functions and objects by their names."""
     if isinstance(value, Mapping):
         return dict(value)

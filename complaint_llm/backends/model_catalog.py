@@ -59,7 +59,7 @@ class ModelCatalog:
             return Estimate(prompt, cost=info.calculate_cost(TokenUsage(prompt, 0, prompt)) if free else None)
         return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
 
-    def bound(
+    def cost_bound(
         self, request: Request | EmbeddingRequest, longest: int | None, *, sends_maximum: bool, overhead: int = 0
     ) -> Bound:
         """The most that an attempt can cost; ``longest`` is the most tokens of an answer without a maximum, where the

@@ -53,7 +53,7 @@ class AttemptStream:
                 raise event.error
         except StopIteration:
             self._done = True
-            raise self._interrupted("the stream ended before its proper end", None) from None
+            raise self._interruption("the stream ended before its proper end", None) from None
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             self._done = True
             named = self._named(error)
@@ -62,7 +62,7 @@ class AttemptStream:
             raise named from named.__cause__
         return event
 
-    def _interrupted(self, message: str, cause: BaseException | None) -> BackendError:
+    def _interruption(self, message: str, cause: BaseException | None) -> BackendError:
         error = self._named(StreamInterruptedError(message, partial="".join(self._text)))
         error.__cause__ = cause
         return error

@@ -139,6 +139,7 @@ def _schema_fault(schema: Any) -> str | None:
         if schema is not None:
             compile_check(schema)
     except Exception:  # noqa: BLE001 - jsonschema has the last word, and the better words
+        # cold start: jsonschema
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import SchemaError
 

@@ -18,7 +18,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.batch.input.items import Ask, BatchResult
-from complaint_llm.exceptions import BackendConnectionError, BatchError, ConfigError, InvalidRequestError
+from complaint_llm.batch.remote_errors import lost_error
+from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
 if TYPE_CHECKING:
@@ -264,13 +265,6 @@ def join(threads: list[threading.Thread], wait: float) -> bool:
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     return not any(thread.is_alive() for thread in threads)
-
-
-def lost_error(why: str, cause: BaseException | None = None) -> BackendConnectionError:
-    """The error of an item whose worker went away: in doubt, a provider may have been asked."""
-    made = BackendConnectionError(why, maybe_received=True)
-    made.__cause__ = cause
-    return made
 
 
 def _cancelled_error(why: str, cause: BaseException) -> BatchError:

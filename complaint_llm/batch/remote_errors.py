@@ -15,7 +15,7 @@ from typing import Any
 from complaint_llm import exceptions
 from complaint_llm.batch.journal.codec import decode_output, encode_output, pack, unpack
 from complaint_llm.checks.check import Finding
-from complaint_llm.exceptions import BackendError, BatchError, ComplaintLLMError
+from complaint_llm.exceptions import BackendConnectionError, BackendError, BatchError, ComplaintLLMError
 from complaint_llm.messages import Attempt, TokenUsage
 
 _KINDS: Mapping[str, type[ComplaintLLMError]] = {
@@ -95,3 +95,10 @@ _FIELDS: Mapping[str, _Codec] = {
     ),
 }
 """How each fact of an error goes into JSON and comes out of it."""
+
+
+def lost_error(why: str, cause: BaseException | None = None) -> BackendConnectionError:
+    """The error of an item whose worker went away: in doubt, a provider may have been asked."""
+    made = BackendConnectionError(why, maybe_received=True)
+    made.__cause__ = cause
+    return made

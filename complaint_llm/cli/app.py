@@ -128,7 +128,6 @@ class App:
     def ask_factory(self) -> Callable[[], Ask]:
         """What another process opens its own Mediator with: the config as it was written, secrets unresolved."""
         # cold start
-
         from complaint_llm.batch.remote import ConfigText, open_worker_ask
         from complaint_llm.mediator import Mediator
 

@@ -68,7 +68,7 @@ def fail_if(left_out: Sequence[str], what: str) -> None:
 
 def write_file(path: Path, pieces: Iterator[bytes]) -> None:
     """Write a file, for its owner alone, that appears when it is whole. Raises EvidenceError."""
-    from complaint_llm.private_folder import open_private
+    from complaint_llm.private_folder import open_private  # cold start: evidence
 
     path = Path(os.path.realpath(path))  # where a link leads: the link stays
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

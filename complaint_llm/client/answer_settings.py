@@ -37,7 +37,7 @@ class GroupSettings:
         self._task = _task_id(common)
         self._common = frozenset(name for name, value in common.items() if value is not None)
         self._settings: dict[str, Mapping[str, Any] | None] = {}
-        self._shapes: dict[tuple[str, frozenset[str], str | None], Shape] = {}
+        self._known_shapes: dict[tuple[str, frozenset[str], str | None], Shape] = {}
 
     def shape(self, backend: str, prompt: Prompt | None = None, params: Mapping[str, Any] = EMPTY) -> Shape | None:
         """What shapes this backend's answer to a prompt, but for what prompt and parameters say themselves.
@@ -54,9 +54,9 @@ class GroupSettings:
         if prompt is not None and _has_system_turn(prompt):
             own |= {"system"}
         task = _task_id(params) or self._task
-        known = self._shapes.get((backend, own, task))
+        known = self._known_shapes.get((backend, own, task))
         if known is None:
-            known = self._shapes[backend, own, task] = self._shape(backend, settings, own, task)
+            known = self._known_shapes[backend, own, task] = self._shape(backend, settings, own, task)
         return known
 
     def _shape(self, backend: str, settings: Mapping[str, Any], own: frozenset[str], id: str | None) -> Shape:

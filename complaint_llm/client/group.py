@@ -92,19 +92,19 @@ class Group:
         ordered: Any = ordered_targets(composition.strategy, composition.members, request)
         if self._is_plain:
             return cast("Sequence[Route]", ordered)
-        return self._permitted((each for member in ordered for each in member.routes(request)), request)
+        return self._permitted_routes((each for member in ordered for each in member.routes(request)), request)
 
     def routes_as_named(self, request: AnyRequest) -> Sequence[Route]:
         """The same without anybody's turn being taken: in the order in which they are named, where a strategy's own
         depends on turns."""
         members = self.members
         ordered = self.strategy.order(members, request) if takes_no_turns(self.strategy) else members
-        return self._permitted((each for member in ordered for each in member.routes_as_named(request)), request)
+        return self._permitted_routes((each for member in ordered for each in member.routes_as_named(request)), request)
 
     def routes_as_declared(self, request: AnyRequest) -> Sequence[Route]:
         """The same in the order in which they are named, whatever any strategy says."""
         found = (each for member in self.members for each in member.routes_as_declared(request))
-        return self._permitted(found, request)
+        return self._permitted_routes(found, request)
 
     def routes_of(self, id: str, request: AnyRequest, order: str = "routes") -> Sequence[Route]:
         """Those of the member of this id, or of what it is made of, but nothing that is not asked here.
@@ -114,7 +114,7 @@ class Group:
         other = find_member(self.others, id)
         if other is not None:
             found: Iterable[Route] = getattr(other, order)(request)
-            return self._permitted(found, request)
+            return self._permitted_routes(found, request)
         here = self.routes_as_named(request)
         if not leaves_none_out(self.strategy):
             ordered = self.strategy.order(self.members, request)
@@ -274,7 +274,7 @@ class Group:
         self._is_plain = _all_plain(composition.members)
         return composition
 
-    def _permitted(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
+    def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
         """Each backend once; a mock only where there is nothing else, for it never stands in for a model that failed;
         on a private path, what is local."""
         once = {id_of(each): each for each in found}.values()

@@ -24,7 +24,7 @@ def fetched_content(messages: Sequence[Message]) -> str | None:
         for part in message.content:
             url = getattr(part, "url", None)
             if isinstance(url, str) and not _is_data(url):
-                return f"message {place} ({message.role}) has the {part.type} {_shown(url)}"
+                return f"message {place} ({message.role}) has the {part.type} {_harmless_address(url)}"
     return None
 
 
@@ -33,7 +33,7 @@ def addresses(value: Any, at: str) -> Iterator[str]:
     not fetched."""
     if isinstance(value, str):
         if value.strip().lower().startswith(_REMOTE):
-            yield f"{at} has the address {_shown(value.strip())}"
+            yield f"{at} has the address {_harmless_address(value.strip())}"
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if not str(key).startswith("$"):
@@ -66,7 +66,7 @@ def _is_data(url: str) -> bool:
     return url[:5].lower() == "data:"
 
 
-def _shown(url: str) -> str:
+def _harmless_address(url: str) -> str:
     """An address without its path and query, which may say more than an error should."""
     try:
         parts = urlsplit(url)

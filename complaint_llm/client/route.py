@@ -64,7 +64,7 @@ class Route:
             # cold start: sqlite3
             from complaint_llm.routing.policies.budget import Budget
 
-            self._budgets = tuple(Budget(account, target.bound) for account in terms.budgets)
+            self._budgets = tuple(Budget(account, target.cost_bound) for account in terms.budgets)
 
     def __repr__(self) -> str:
         return f"<Route to {self.id!r}>"

@@ -173,16 +173,16 @@ class BackendTarget:
             on_rate_limit=options.retry.on_rate_limit,
             budget=self._account,
             estimate=self._estimate,
-            bound=self.bound,
+            bound=self.cost_bound,
             shared=settings.shared,
         )
 
     def _estimate(self, request: AnyRequest) -> Estimate:
         return self.backend.estimate(request)
 
-    def bound(self, request: AnyRequest) -> Bound:
+    def cost_bound(self, request: AnyRequest) -> Bound:
         """The most that an attempt can cost, for budgets; see ``routing.policies.bound.Bound``."""
-        return self.backend.bound(request)
+        return self.backend.cost_bound(request)
 
     def _abandoned_attempts(self) -> int:
         # cold start: threads that can be left behind

@@ -34,7 +34,7 @@ PRICED = OpenAIBackend(api_key="k", model="m", base_url="http://127.0.0.1:9/v1",
 def prompt_tokens(**fields: Any) -> float:
     """The most tokens that the bound takes the prompt for."""
     prompt = fields.pop("prompt", "x")
-    bound = PRICED.bound(ask(prompt, params={"max_tokens": 10}, **fields))
+    bound = PRICED.cost_bound(ask(prompt, params={"max_tokens": 10}, **fields))
     assert bound.unknown is None
     return bound.prompt / 1.25
 
@@ -94,9 +94,9 @@ def test_everything_that_is_sent_is_counted(fields: dict[str, Any], longer: int)
 def test_the_system_text_and_extra_body_of_the_config_count() -> None:
     """The call does not show them."""
     keys: dict[str, Any] = {"model": "m", "api_key": "k", "pricing": {"input": 1e6, "output": 0}, "max_tokens": 1}
-    bare = OpenAIBackend(**keys).bound(ask("x", model=None)).prompt
-    system = OpenAIBackend(**keys, system="s" * 500).bound(ask("x", model=None)).prompt
-    extra = OpenAIBackend(**keys, extra_body={"user": "u" * 500}).bound(ask("x", model=None)).prompt
+    bare = OpenAIBackend(**keys).cost_bound(ask("x", model=None)).prompt
+    system = OpenAIBackend(**keys, system="s" * 500).cost_bound(ask("x", model=None)).prompt
+    extra = OpenAIBackend(**keys, extra_body={"user": "u" * 500}).cost_bound(ask("x", model=None)).prompt
     assert min(system, extra) >= bare + 500
 
 
@@ -114,7 +114,7 @@ def test_the_system_text_and_extra_body_of_the_config_count() -> None:
 )
 def test_the_answer_is_what_is_sent_as_its_maximum(params: Any, extra_body: Any, answer: int) -> None:
     """By whichever name; of two the greater."""
-    bound = PRICED.bound(ask(params=params, extra_body=extra_body))
+    bound = PRICED.cost_bound(ask(params=params, extra_body=extra_body))
     assert (bound.answer, bound.chosen) == (answer, True)
 
 
@@ -131,7 +131,7 @@ def test_without_a_maximum_the_models_longest_answer_counts_and_a_shorter_one_ma
     backend: Any, model: str, answer: int
 ) -> None:
     """From the list of models."""
-    bound = backend.bound(ask(model=model))
+    bound = backend.cost_bound(ask(model=model))
     assert (bound.answer, bound.chosen, bound.unknown) == (answer, False, None)
 
 
@@ -140,7 +140,7 @@ def test_what_a_service_puts_in_place_of_a_maximum_is_its_bound() -> None:
     backend = AnthropicBackend(api_key="k", model="m", base_url="http://127.0.0.1:9", pricing={"input": 1, "output": 1})
     sent = backend.encode(ask()).body
     assert sent is not None
-    assert backend.bound(ask()).answer == sent["max_tokens"]
+    assert backend.cost_bound(ask()).answer == sent["max_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_what_a_service_puts_in_place_of_a_maximum_is_its_bound() -> None:
 def test_what_has_no_bound_says_so_and_what_to_do(fields: dict[str, Any], says: str) -> None:
     """Images, the provider's tools, stored content, several answers, unknown tiers and prices."""
     prompt = fields.pop("prompt", "x")
-    bound = GPT.bound(ask(prompt, **{"model": "gpt-5.6-terra", "params": {"max_tokens": 10}, **fields}))
+    bound = GPT.cost_bound(ask(prompt, **{"model": "gpt-5.6-terra", "params": {"max_tokens": 10}, **fields}))
     assert bound.unknown is not None
     assert says in bound.unknown
     assert any(word in bound.unknown for word in ("set ", "leave it out", "leave them out", "ask a backend"))
@@ -176,7 +176,7 @@ def test_what_has_no_bound_says_so_and_what_to_do(fields: dict[str, Any], says: 
 
 def test_an_unknown_longest_answer_asks_for_max_tokens() -> None:
     """It is not the price that is unknown."""
-    why = PRICED.bound(ask()).unknown
+    why = PRICED.cost_bound(ask()).unknown
     assert why is not None
     assert "set max_tokens" in why
     assert "price" not in why
@@ -195,7 +195,7 @@ def test_an_unknown_longest_answer_asks_for_max_tokens() -> None:
 )
 def test_a_tier_that_the_account_may_have_set_is_reserved_for(extra_body: Any, token: float) -> None:
     """Unless the request names another; one that it names may not be had."""
-    bound = GPT.bound(ask(model="gpt-5.6-terra", params={"max_tokens": 10}, extra_body=extra_body))
+    bound = GPT.cost_bound(ask(model="gpt-5.6-terra", params={"max_tokens": 10}, extra_body=extra_body))
     assert bound.token == pytest.approx(token)
 
 
@@ -226,14 +226,14 @@ def test_a_prompt_that_may_be_long_is_reserved_for_at_the_long_price() -> None:
 def test_what_may_be_written_to_a_cache_is_reserved_for(pricing: Any, extra_body: Any, dollars: float) -> None:
     """At its price, else at the greatest published multiple of the price of input."""
     backend = OpenAIBackend(api_key="k", model="m", base_url="http://127.0.0.1:9/v1", pricing=pricing, max_tokens=1)
-    bound = backend.bound(ask("x" * 100_000, extra_body=extra_body))
+    bound = backend.cost_bound(ask("x" * 100_000, extra_body=extra_body))
     assert bound.prompt == pytest.approx(0.1 * dollars, rel=0.01)
 
 
 def test_embeddings_have_a_bound_without_an_answer() -> None:
     """Every text with its frame."""
     request = EmbeddingRequest(("x" * 1000, "ä" * 500), Deadline(60), CancelToken(), "text-embedding-3-small")
-    bound = GPT.bound(request)
+    bound = GPT.cost_bound(request)
     assert bound.unknown is None
     assert (bound.answer, bound.token) == (0, 0.0)
     assert bound.prompt >= 2000 * 0.02e-6
@@ -243,10 +243,10 @@ def test_embeddings_have_a_bound_without_an_answer() -> None:
 def test_what_a_program_adds_has_no_bound(kind: Any) -> None:
     """Unless nothing costs anything."""
     request = ask(params={"max_tokens": 10})
-    why = kind(api_key="k", model="m", pricing={"input": 1, "output": 1}).bound(request).unknown
+    why = kind(api_key="k", model="m", pricing={"input": 1, "output": 1}).cost_bound(request).unknown
     assert why is not None
     assert "adds to a prompt" in why
-    assert kind(api_key="k", model="m", pricing={"input": 0, "output": 0}).bound(request).unknown is None
+    assert kind(api_key="k", model="m", pricing={"input": 0, "output": 0}).cost_bound(request).unknown is None
 
 
 @given(
@@ -277,7 +277,7 @@ def test_the_bound_is_above_every_byte_that_is_sent(texts: list[str], tools: int
     for kind in (OpenAIBackend, AnthropicBackend, GoogleBackend):
         backend: Any = kind(api_key="k", model="m", pricing=pricing)
         said = sum(len(text.encode()) for text in texts) + len(json.dumps([tool._asdict() for tool in request.tools]))
-        assert backend.bound(request).prompt >= said
+        assert backend.cost_bound(request).prompt >= said
 
 
 @pytest.mark.parametrize("token", [5e-324, 2e-313, 1e-300, 1e-20, 1e-9, 1.0, 1e300])

@@ -10,7 +10,14 @@ TESTS = Path(__file__).resolve().parents[1]
 OF_NAMED_TUPLES = {"_replace", "_asdict", "_fields", "_make"}
 OF_THE_SYSTEM = {"os._exit"}
 # Processes, and programs that others wrote, are looked at from outside: there a pause is what a user would see.
-ABOUT_PROCESSES = {"plugins/lmstudio/test_llama_cpp_server.py", "testing/test_suite_catches.py"}
+ABOUT_PROCESSES = {
+    "faults/test_faults.py",
+    "plugins/lmstudio/test_llama_cpp_server.py",
+    "routing/redis/test_shared_budget_and_cache.py",
+    "testing/test_suite_catches.py",
+}
+# There ``time`` is a model's, which takes none.
+OF_MODEL_TIME = {"routing/cache/test_cache.py", "routing/policies/test_limits.py"}
 LONGEST_SLEEP = 0.1
 """Seconds below which a sleep is a step of a loop that waits for something."""
 
@@ -49,6 +56,7 @@ def test_no_test_sleeps_for_long() -> None:
         and isinstance(node.args[0].value, (int, float))
         and node.args[0].value >= LONGEST_SLEEP
         and path not in ABOUT_PROCESSES
+        and path not in OF_MODEL_TIME
     ]
     assert found == []
 

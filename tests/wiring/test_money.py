@@ -259,7 +259,7 @@ def test_what_nobody_bills_is_in_every_budget(tmp_path: Path) -> None:
     priced = MockBackend(echo=True, pricing={"input": 1e6, "output": 1e6}, max_tokens=10)
     with Mediator([priced], budget=0.01, folder=tmp_path) as mediator, pytest.raises(BudgetExceededError):
         mediator.generate("x")
-    assert WorkstationBackend(model_path="/nowhere.gguf").bound(ask()).smallest == 0
+    assert WorkstationBackend(model_path="/nowhere.gguf").cost_bound(ask()).smallest == 0
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3])

@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 import distributed as untyped
 
 from complaint_llm.batch.dask.worker import AskPlugin, Reruns, ask_here, leave
-from complaint_llm.batch.executors import lost_error
 from complaint_llm.batch.journal.codec import decode_output
-from complaint_llm.batch.remote_errors import decode_raised
+from complaint_llm.batch.remote_errors import decode_raised, lost_error
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
 
 if TYPE_CHECKING:
