@@ -54,8 +54,10 @@ def bound_of(
     """
     if info.input_price is None:
         return _unknown(f"the price of {_phrase(info)} is unknown, so the budget could not be kept: set pricing")
-    tokens = _embedding_tokens(request) if isinstance(request, EmbeddingRequest) else _prompt_tokens(request, system, extra_body)
-    tokens += overhead
+    if isinstance(request, EmbeddingRequest):
+        tokens = _embedding_tokens(request) + overhead
+    else:
+        tokens = _prompt_tokens(request, system, extra_body) + overhead
     prices = list(_prices(info, tokens, extra_body))
     if not prices:
         return _unknown(f"the price of service tier {_asked_tier(extra_body)!r} is unknown: leave it out of extra_body")
