@@ -1,6 +1,6 @@
 """What is wrong with a value by its JSON Schema, in the words of those who wrote it.
 
-The everyday value is recognised by ``schema_check``; jsonschema is imported only to find the faults of another.
+The everyday value is recognised by ``json_schema.check``; jsonschema is imported only to find the faults of another.
 """
 
 from __future__ import annotations
