@@ -106,7 +106,7 @@ class ThreadExecutor:
         with self._lock:
             if self._closed:
                 raise BatchError("its threads have ended")
-            # First the work, then who does it: a thread that finds nothing waits, and to wake it takes longer.
+            # First the work, then who does it: a thread that was just started finds some.
             self._queue.put(work)
             if len(self._threads) < self._most:
                 self._start_thread()

@@ -25,8 +25,7 @@ class Flow:
     """Counts items from being read to being handed out.
 
     ``window`` bounds what was read and not yet handed out, ``unanswered`` what was read and not yet answered: workers
-    plus what may be marked ahead of them. A feeder that had to wait is woken when there is room for ``refill`` items:
-    to wake it for each one costs more than reading it.
+    plus what may be marked ahead of them. A feeder that had to wait is woken when there is room for ``refill`` items.
     """
 
     def __init__(self, window: int, unanswered: int, refill: int = 1) -> None:

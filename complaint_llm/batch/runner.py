@@ -213,6 +213,10 @@ def run_batch(
     Raises BatchError if the journal cannot be used, SettingsChangedError if recorded answers were made under other
     settings; from the iteration, what ``items`` raises, and BatchError if the
     journal fails (``.results``: answers that it does not hold) or an item changed under its id.
+
+    >>> with run_batch(ask, letters, max_workers=4, journal="night.journal") as results:  # doctest: +SKIP
+    ...     for result in results:
+    ...         print(result.key, result.output.content if result.output else result.error)
     """
     if max_workers < 1:
         raise ValueError(f"max_workers is {max_workers}; it must be at least 1")
@@ -226,8 +230,8 @@ def run_batch(
         raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
     if executor is not None and in_doubt != "resend":
         raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
-    runs_work = _executor(ask, max_workers, executor)
-    capacity = runs_work.capacity
+    engine = _executor(ask, max_workers, executor)
+    capacity = engine.capacity
     ahead = capacity if in_doubt == "resend" else 0
     flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4))
     book, resume = None, ResumeOptions(in_doubt, accept_changes, only_failed, response_format=response_format)
@@ -236,27 +240,27 @@ def run_batch(
             book, stale = _open(journal, settings, resume, fresh=fresh, keep=keep)
             resume = resume._replace(stale=stale, has_model=settings is not None and settings.has_model())
     except BaseException:
-        runs_work.close()
+        engine.close()
         if book is not None:
             book.close()
         raise
     summary = BatchSummary()
     recorder: Recorder
     if book is None:
-        recorder = Unrecorded(flow, runs_work)
+        recorder = Unrecorded(flow, engine)
         hint = "give a journal to be able to go on where it stopped"
     else:
-        recorder = JournalRecorder(flow, runs_work, book, ResumePolicy(book, resume), settings=settings)
+        recorder = JournalRecorder(flow, engine, book, ResumePolicy(book, resume), settings=settings)
         hint = f"the same call with journal {journal} goes on"
     try:
-        runs_work.start(recorder.on_finished)
+        engine.start(recorder.on_finished)
     except BaseException:
-        _let_finish(flow, runs_work, recorder)
+        _let_finish(flow, engine, recorder)
         raise
     feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)
     results = BatchRun(
         flow,
-        runs_work,
+        engine,
         recorder,
         ordered=ordered,
         summary=summary,

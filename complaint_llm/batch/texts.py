@@ -21,6 +21,9 @@ def batch_generate(
     With ``on_error="return"`` the exception stands in the place of a text that failed. With ``"raise"`` everything
     still runs, then BatchError is raised: ``.results`` has the texts, None where one failed, ``.errors`` the exceptions
     by index.
+
+    >>> batch_generate(ask, ["Summarise: ...", "Translate: ..."], max_workers=2)  # doctest: +SKIP
+    ['...', '...']
     """
     if on_error not in ("raise", "return"):
         raise ValueError(f"on_error is {on_error!r}; it is 'raise' or 'return'")

@@ -41,6 +41,10 @@ class EvidenceStore(OpenedStore):
     ``profile`` says how files are cut (``unixfs-v1``, ``unixfs-v1-2025``); ``ipfs_api`` is a node's RPC address, beyond
     loopback only with ``ipfs_public``, never with ``privacy_local``; ``blocks`` replaces our rows and files of blocks;
     ``clock`` gives Unix seconds. Raises ConfigError for settings that cannot be used, EvidenceError for the folder.
+
+    >>> with EvidenceStore("evidence") as store:  # doctest: +SKIP
+    ...     record = store.submit_evidence(b"...", "letter", description="notice to quit", user_id="u-1")
+    ...     assert store.retrieve_evidence(record["cid"]) == b"..."
     """
 
     # Adding

@@ -109,8 +109,8 @@ def read_table(source: Iterator[str], delimiter: str | None = None, needed: Sequ
         lines.take()
     missing = next((name for name in needed if name not in columns), None)
     if missing is not None:
-        said = "" if delimiter else f"; they were read with the delimiter {best!r}, --delimiter says another"
-        raise BatchError(f"the prompt template asks for {{{missing}}}; the columns are: {', '.join(columns)}{said}")
+        hint = "" if delimiter else f"; they were read with the delimiter {best!r}, --delimiter says another"
+        raise BatchError(f"the prompt template asks for {{{missing}}}; the columns are: {', '.join(columns)}{hint}")
     if len(set(columns)) != len(columns):
         raise BatchError(f"two columns are called {next(n for n in columns if columns.count(n) > 1)!r}")
     return Table(tuple(columns), best, _rows(lines, tuple(columns), best))
@@ -136,10 +136,10 @@ def _rows(lines: _Lines, columns: tuple[str, ...], delimiter: str) -> Iterator[R
             continue
         inside = _rows_inside([line, *more], cells, columns, delimiter) if more else []
         if inside:
-            said = (
+            problem = (
                 f"a quoted cell goes on to line {lines.number}, over lines that look like rows: is a quote not closed?"
             )
-            yield BadRow(number, said, cells[: _first_long(cells)])
+            yield BadRow(number, problem, cells[: _first_long(cells)])
             yield from _below(more, number, columns, delimiter)
         else:
             yield _row_of_width(number, cells, columns)

@@ -360,7 +360,7 @@ _SIZES = tuple(sorted({size for power in range(9) for size in (1 << power, 3 << 
 
 
 def _pad(values: Sequence[T], most: int) -> Sequence[T]:
-    """The values, the last one repeated up to one of a few lengths: preparing a statement takes longer than running it.
+    """The values, the last one repeated up to one of a few lengths, so that few statements are ever prepared.
 
     To look for a key twice or to write an entry twice changes nothing.
     """

@@ -44,6 +44,9 @@ def salvage_journal(path: str | os.PathLike[str]) -> Salvaged:
     """Put what is readable of a journal into a new one under its name; the damaged one is moved beside it.
 
     Raises BatchError if there is none, or nothing can be read of it.
+
+    >>> salvage_journal("night.journal").kept  # doctest: +SKIP
+    412
     """
     place = Path(path)
     _refuse_if_in_use(place)

@@ -45,9 +45,9 @@ def insert_record(connection: Transaction, record: Record, uses: Iterable[Cid] |
         (record.record_id, record.content.cid.name, record.given.user_id, body, digest),
     )
     add_uses(connection, record.content.cid, uses)
-    said = Frame(RECORD, Cid(DAG_CBOR, digest), body)
+    frame = Frame(RECORD, Cid(DAG_CBOR, digest), body)
     if cursor.rowcount:
-        connection.frames.append(said)
+        connection.frames.append(frame)
         return record, True
     row = connection.execute("SELECT * FROM records WHERE record_id = ?", (record.record_id,)).fetchone()
     try:
@@ -55,7 +55,7 @@ def insert_record(connection: Transaction, record: Record, uses: Iterable[Cid] |
     except EvidenceCorruptedError:
         # What is submitted again mends what was damaged.
         _mend(connection, record, digest)
-        connection.frames.append(said)
+        connection.frames.append(frame)
         return record, False
 
 

@@ -96,11 +96,11 @@ def _check_nothing_is_lost(connection: Transaction, log: RecordLog) -> None:
         raise EvidenceCorruptedError(f"nothing was moved: records were lost ({lost}). {_REMEDY}")
     if not log.key():
         raise EvidenceCorruptedError(f"nothing was moved: {log.path} is gone or damaged. {_REMEDY}")
-    said = LoggedRecords(log, {digest for (digest,) in connection.execute("SELECT body_sha256 FROM records")})
-    for at in said.damaged:
+    logged = LoggedRecords(log, {digest for (digest,) in connection.execute("SELECT body_sha256 FROM records")})
+    for at in logged.damaged:
         raise EvidenceCorruptedError(f"nothing was moved: {log.path} is damaged at byte {at}. {_REMEDY}")
     known = {name for (name,) in connection.execute("SELECT record_id FROM records")}
-    for record in said.records.values():
+    for record in logged.records.values():
         if record.record_id not in known:
             raise EvidenceCorruptedError(f"nothing was moved: record {record.record_id} is not in the index. {_REMEDY}")
 

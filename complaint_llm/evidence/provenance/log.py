@@ -36,6 +36,9 @@ class ProvenanceLog:
     answers are kept too); ``config_sha256`` is the digest of the config without secrets (``config_digest``);
     ``plugins`` are the versions of what took part; ``clock`` gives Unix seconds. The writer gathers records for
     ``gather_seconds``; with ``max_unwritten`` of them made and not on disk, whoever adds one waits.
+
+    >>> log = ProvenanceLog(store.database, level="full")  # doctest: +SKIP
+    >>> cid = log.record(RequestDetails((Message("user", "a prompt"),)), output).cid  # doctest: +SKIP
     """
 
     def __init__(

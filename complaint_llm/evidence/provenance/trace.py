@@ -48,6 +48,9 @@ def trace(store: EvidenceStore, cid: str, depth: int = 1, *, all_of_it: bool = F
     that is not as it was. What the last verification found whole of these is not looked at again, but for their links
     and whether anything of them was changed, unless ``all_of_it`` is asked for. Raises EvidenceError for what is no
     CID, EvidenceNotFoundError if it is not here.
+
+    >>> trace(store, output.provenance).ok  # doctest: +SKIP
+    True
     """
     root = parse_cid(cid)
     if root.codec != DAG_CBOR:
