@@ -300,6 +300,10 @@ class Backend(Client):
         if self.id != target.id:
             self.options = self.options._replace(id=target.id)
 
+    def as_member(self) -> Route:
+        """The route to it."""
+        return Route(self.backend_target)
+
     @property
     def is_closed(self) -> bool:
         """Whether ``close`` was called."""

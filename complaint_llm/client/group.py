@@ -47,6 +47,7 @@ class Group:
 
     demo = False
     weight = 1.0
+    is_single = False
 
     def __init__(
         self,
@@ -315,11 +316,11 @@ def find_member(members: Sequence[Member], id: str) -> Member | None:
 
 def _all_plain(members: Sequence[Member]) -> bool:
     """Whether each is a route of its own to a model, with nothing to be left out: then the strategy's order stands."""
-    routes = [member for member in members if isinstance(member, Route)]
-    return (
-        len({id_of(route) for route in routes}) == len(members)
-        and not any(route.demo or route.terms.private for route in routes)
-    )
+    if not all(member.is_single for member in members):
+        return False
+    routes = [leaf for member in members for leaf in member.leaves()]
+    each_once = len({id_of(route) for route in routes}) == len(members)
+    return each_once and not any(route.demo or route.terms.private for route in routes)
 
 
 def id_of(route: Route) -> int:

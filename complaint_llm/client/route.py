@@ -52,6 +52,7 @@ class Route:
     """
 
     members: tuple[Route | Group, ...] = ()
+    is_single = True
 
     def __init__(self, target: BackendTarget, terms: Terms = OPEN) -> None:
         self.target = target
