@@ -78,7 +78,7 @@ peers: .venv-test/ready
 lint: .venv-lint/ready
 	.venv-lint/bin/ruff check .
 	cd .venv-lint && bin/mypy --config-file ../pyproject.toml -p complaint_llm -p complaint_llm_plugins
-	cd .venv-lint && bin/lint-imports --config ../pyproject.toml
+	cd .venv-lint && bin/lint-imports ../pyproject.toml
 
 wheel: .venv-wheel/built
 	rm -rf .venv-wheel/empty .venv-wheel/elsewhere
