@@ -124,7 +124,10 @@ def test_close_ends_a_call_that_waits_for_a_silent_server(
             target=lambda: told.append(ask(backend, mode.prompt, streamed=streamed, timeout=60)), daemon=True
         )
         caller.start()
-        time.sleep(0.15)
+        while not backend.backend_target.meter.in_flight:
+            assert caller.is_alive()
+            time.sleep(0.005)
+        time.sleep(0.09)  # it waits for the server by now, or is about to
         backend.close()
         closed = steady_clock()
         caller.join(30)
