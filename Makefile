@@ -16,7 +16,7 @@ METADATA := setup.cfg pyproject.toml
 PRODUCT := $(shell find complaint_llm plugins schemas -type f -not -name '*.pyc' 2>/dev/null)
 # What other versions of other people's packages can break; TESTS=... chooses more.
 DEPENDENT := tests/host tests/test_imports.py tests/report/test_page.py tests/checks/test_checks_of_answers.py \
-	$(addprefix tests/config/test_,files.py texts.py loading.py saving.py) $(addprefix tests/transport/test_,wire.py environment.py) \
+	$(addprefix tests/config/test_,files.py texts.py loading.py saving.py) $(addprefix tests/transport/test_,connections.py environment.py) \
 	$(addprefix tests/cli/test_,commands.py options.py config_command.py call_options.py)
 PYTEST := -m pytest -n 2 --dist loadgroup -q
 

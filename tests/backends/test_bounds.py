@@ -202,7 +202,7 @@ def test_a_tier_that_the_account_may_have_set_is_reserved_for(extra_body: Any, t
 def test_a_prompt_that_may_be_long_is_reserved_for_at_the_long_price() -> None:
     """Its bytes decide."""
     short, long = (
-        GPT.bound(
+        GPT.cost_bound(
             ask("x" * size, model="gpt-5.6-terra", params={"max_tokens": 10}, extra_body={"service_tier": "default"})
         )
         for size in (200_000, 300_000)

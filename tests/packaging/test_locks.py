@@ -82,3 +82,17 @@ def test_the_bill_of_materials_is_the_lock() -> None:
     told = {(canonicalize_name(each["name"]), each["version"]) for each in bill["components"]}
     run = {(name, version) for name, versions in locked("run").items() for version in versions}
     assert told == {(name, version) for name, version in run if name not in BUILDS_ONLY}
+
+
+def test_the_tests_that_other_versions_run_are_there() -> None:
+    """A list that names a file which is gone would fail, or show nothing."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (listed,) = re.findall(r"^DEPENDENT := (.*)$", text, re.M)
+    spelled = re.sub(
+        r"\$\(addprefix ([^,]*),([^)]*)\)", lambda found: " ".join(found[1] + name for name in found[2].split()), listed
+    )
+    forge = ROOT / ".github" / "workflows" / "ci.yml"
+    workflow = forge.read_text(encoding="utf-8") if forge.is_file() else ""
+    named = [*spelled.split(), *re.findall(r"tests/\S+\.py", workflow)]
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
