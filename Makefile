@@ -100,7 +100,7 @@ newest:
 	@{ $(PYTHON) -m venv .venv-newest \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,report,test]" \
-	&& timeout 1800 .venv-newest/bin/python $(PYTEST) -p no:warnings $(or $(TESTS),$(DEPENDENT)); } \
+	&& timeout 1800 .venv-newest/bin/python $(PYTEST) -W default $(or $(TESTS),$(DEPENDENT)); } \
 	|| echo "With the newest versions of everything what is named above breaks; the locked versions are what counts."
 
 # All environments agree: the largest is resolved first, the others take its versions.
