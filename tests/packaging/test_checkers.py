@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.test_distributions import LEFT_OUT, ROOT, build
+from tests.peers import need_peer
 
 # One worker builds for all of them.
 pytestmark = pytest.mark.xdist_group("distributions")
@@ -116,11 +116,8 @@ def errors_of_mypy(environment: Path, script: Path) -> set[int]:
 
 def errors_of_pyright(environment: Path, script: Path) -> set[int]:
     """The same of pyright."""
-    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", str(environment / "bin" / "python")]
-    done = subprocess.run(
-        [*command, script.name], cwd=script.parent, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
-    )  # fmt: skip
+    command = ["node", need_peer("pyright"), "--outputjson", "--pythonpath", str(environment / "bin" / "python")]
+    done = subprocess.run([*command, script.name], cwd=script.parent, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found = json.loads(done.stdout)["generalDiagnostics"]
     return {each["range"]["start"]["line"] + 1 for each in found if each["severity"] == "error"}
@@ -132,8 +129,7 @@ CHECKERS = {"mypy": errors_of_mypy, "pyright": errors_of_pyright}
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_checker_knows_the_names_and_refuses_misspelt_ones(checker: str, environment: Path, tmp_path: Path) -> None:
     """A right script has no error, a wrong one has one for each of its lines."""
-    if importlib.util.find_spec(checker) is None:
-        pytest.skip(f"{checker} is not installed: pip install {checker}")
+    need_peer(checker)
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(RIGHT, encoding="utf-8")
     wrong.write_text("\n".join(WRONG) + "\n", encoding="utf-8")
@@ -144,8 +140,7 @@ def test_a_checker_knows_the_names_and_refuses_misspelt_ones(checker: str, envir
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_checker_refuses_ten_misspelt_names_of_a_script(checker: str, environment: Path, tmp_path: Path) -> None:
     """And has nothing against what README shows, or against the types that the methods promise."""
-    if importlib.util.find_spec(checker) is None:
-        pytest.skip(f"{checker} is not installed: pip install {checker}")
+    need_peer(checker)
     for name, code in {"readme.py": readme(), "face.py": FACE}.items():
         (tmp_path / name).write_text(code, encoding="utf-8")
         assert CHECKERS[checker](environment, tmp_path / name) == set(), name
@@ -156,7 +151,7 @@ def test_a_checker_refuses_ten_misspelt_names_of_a_script(checker: str, environm
 
 def test_an_editor_completes_what_users_need(environment: Path) -> None:
     """``m.`` offers the calls, without an import that the script does not have."""
-    jedi = pytest.importorskip("jedi", reason="jedi is not installed: pip install jedi")
+    jedi = importlib.import_module(need_peer("jedi"))
     code = 'from complaint_llm import Mediator\nwith Mediator.from_config("config.json") as m:\n    m.'
     site = next((environment / "lib").glob("python*/site-packages"))
     project = jedi.Project(path=str(environment), added_sys_path=[str(site)])
