@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from complaint_llm.assembly import (
     admission_settings,
@@ -24,6 +24,7 @@ from complaint_llm.backends.foreign import as_member
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
 from complaint_llm.client.embedding_space import in_declared_space
+from complaint_llm.client.evidence_methods import EvidenceMethods
 from complaint_llm.client.group import Composition, Group, close_all
 from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader, built_in_checks, built_in_task, cite_nothing
 from complaint_llm.client.route import Terms
@@ -49,14 +50,13 @@ if TYPE_CHECKING:
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.evidence import EvidenceStore
-    from complaint_llm.evidence.typed import Deletion, EvidenceRecord, EvidenceStatements
     from complaint_llm.request import Request
     from complaint_llm.routing.explain import Explanation
     from complaint_llm.routing.target import Strategy
     from complaint_llm.tasks.task import Task
 
 
-class Mediator(Client):
+class Mediator(EvidenceMethods, Client):
     """Routes every call over its backends with fallback, retries, limits and one deadline. Any thread may call it.
 
     ``backends`` are Backend objects or callables with an ``id``; closing the Mediator closes them. ``timeout`` covers a
@@ -319,38 +319,6 @@ class Mediator(Client):
                 host = self.config.host if self.config is not None else None
                 self._evidence = evidence_store(self._folder, self._evidence, self._privacy, host)
             return self._evidence
-
-    def submit_evidence(
-        self, data: bytes, evidence_type: str, **statements: Unpack[EvidenceStatements]
-    ) -> EvidenceRecord:
-        """Store evidence and its record; see ``EvidenceStore.submit_evidence``.
-
-        >>> record = mediator.submit_evidence(letter, "document", user_id="client-17")  # doctest: +SKIP
-        >>> record["cid"]  # doctest: +SKIP
-        """
-        return cast("EvidenceRecord", self.evidence.submit_evidence(data, evidence_type, **statements))
-
-    def submit_evidence_file(
-        self, path: str | Path, evidence_type: str = "document", **statements: Unpack[EvidenceStatements]
-    ) -> EvidenceRecord:
-        """Store a file of any size; see ``EvidenceStore.submit_evidence_file``."""
-        return cast("EvidenceRecord", self.evidence.submit_evidence_file(path, evidence_type, **statements))
-
-    def get_evidence_by_cid(self, cid: str) -> EvidenceRecord:
-        """The newest record of this content. Raises EvidenceNotFoundError."""
-        return cast("EvidenceRecord", self.evidence.get_evidence_by_cid(cid))
-
-    def retrieve_evidence(self, cid: str) -> bytes:
-        """The content, every block verified. Raises EvidenceNotFoundError, EvidenceCorruptedError."""
-        return self.evidence.retrieve_evidence(cid)
-
-    def get_user_evidence(self, user_id: str) -> list[EvidenceRecord]:
-        """The records of one user."""
-        return cast("list[EvidenceRecord]", self.evidence.get_user_evidence(user_id))
-
-    def delete_evidence(self, cid: str) -> Deletion:
-        """Forget the records of this content. Raises EvidenceNotFoundError."""
-        return cast("Deletion", self.evidence.delete_evidence(cid))
 
     # -- inside --------------------------------------------------------------------------------------------------
 

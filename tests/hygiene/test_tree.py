@@ -18,11 +18,7 @@ SKIPPED = {"__pycache__", ".venvs", ".build", "node_modules"}
 # A home or scratch folder of the machine on which something was written; each has a part that a portable path lacks.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|work|opt)/[A-Za-z0-9_]")
 LINES = 400
-LONGER: dict[str, str] = {
-    "complaint_llm/backends/base.py": "what an author writes and what the attempt loop asks of it are one class yet",
-    "complaint_llm/backends/asking.py": "what users call and what every member of a group answers are one class yet",
-    "complaint_llm/mediator.py": "the face for scripts is also the outermost group yet",
-}
+LONGER: dict[str, str] = {}
 
 
 def files() -> Iterator[Path]:
