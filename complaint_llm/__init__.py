@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from complaint_llm.hookspecs import hookimpl
     from complaint_llm.mediator import Mediator
     from complaint_llm.messages import (
+        Document,
         Done,
         InferenceOutput,
         Message,
@@ -36,6 +37,7 @@ _HOMES = {
     "complaint_llm.hookspecs": ("hookimpl",),
     "complaint_llm.batch": ("BatchResult",),
     "complaint_llm.messages": (
+        "Document",
         "Done",
         "InferenceOutput",
         "Message",
@@ -55,6 +57,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BatchResult",
+    "Document",
     "Done",
     "InferenceOutput",
     "Mediator",

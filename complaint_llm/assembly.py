@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from complaint_llm.client.group import Member
     from complaint_llm.client.provenance import Provenance
     from complaint_llm.config import BackendEntry, Config
+    from complaint_llm.documents.reading import DocumentReaders
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.host import PluginHost
     from complaint_llm.routing.cache.response_cache import Cache
@@ -206,6 +207,13 @@ def evidence_store(
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
         known["blocks"] = offered(url)
     return EvidenceStore(**known)
+
+
+def document_readers(host: PluginHost | None) -> DocumentReaders:
+    """Readers of the kinds that the package reads, and of those that plugins of ``host`` offer."""
+    from complaint_llm.documents.reading import DocumentReaders  # cold start: documents
+
+    return DocumentReaders()
 
 
 def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], config: Config | None) -> Provenance:

@@ -15,12 +15,14 @@ from complaint_llm.assembly import (
     assemble,
     check_settings,
     choose_strategy,
+    document_readers,
     evidence_store,
     make_cache,
     open_provenance,
     total_account,
 )
 from complaint_llm.backends.foreign import as_member
+from complaint_llm.client.attachments import Attachments, Show
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
 from complaint_llm.client.embedding_space import in_declared_space
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from complaint_llm.client.route import Route
     from complaint_llm.config import Config
     from complaint_llm.config.embedding import DeclaredSpace
+    from complaint_llm.documents.reading import DocumentReaders
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.request import Request
     from complaint_llm.routing.explain import Explanation
@@ -108,6 +111,10 @@ class Mediator(EvidenceMethods, Client):
         self._privacy = privacy
         self._on_truncation = on_truncation
         self._folder = folder
+        self._show: Show = "local"
+        if isinstance(evidence, Mapping):
+            self._show = evidence.get("show", "local")
+            evidence = {key: value for key, value in evidence.items() if key != "show"}
         self._evidence: EvidenceStore | Mapping[str, Any] = {} if evidence is None else evidence
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
@@ -144,6 +151,7 @@ class Mediator(EvidenceMethods, Client):
             seal=self._seal if provenance or on_truncation != "ignore" else None,
             prepare=self._records if provenance else None,
             embedding_routes=self._in_declared_space,
+            attachments=Attachments(self._document_readers, lambda: self.evidence, self._show),
             workers=max_workers,
         )
 
@@ -274,7 +282,7 @@ class Mediator(EvidenceMethods, Client):
 
         given: dict[str, Any] = dict(params)
         tools, temperature = given.pop("tools", ()), given.pop("temperature", None)
-        request = self._calls.reader.request(prompt, tools, temperature, given)
+        request = self._calls.with_forms(self._calls.reader.request(prompt, tools, temperature, given))
         wanted = given.get("backend")
         # Not by the strategy: asking it would take a turn that a real request should have.
         if wanted is None:
@@ -345,6 +353,9 @@ class Mediator(EvidenceMethods, Client):
             "no model is reachable: the answers are demo text, not a model's. What the backends want: %s",
             "; ".join(f"{id}: {reason}" for id, reason in self._left_out().items()),
         )
+
+    def _document_readers(self) -> DocumentReaders:
+        return document_readers(None if self.config is None else self.config.host)
 
     def _task(self, id: str) -> Task:
         """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 PartFields: TypeAlias = Mapping[str, Any]
-"""``{"text": ...}``, or the fields of an image."""
+"""``{"text": ...}``, or the fields of an image or of a document with their ``type``."""
 
 CallFields: TypeAlias = tuple[str, str, Mapping[str, Any] | None, str]
 """Id, name, the arguments as an object (None if they are none) and as text."""
@@ -25,6 +25,11 @@ ROLES: Mapping[str, str] = {
     "function": "tool",
 }
 """The roles of messages and what they are here. ``function`` is how OpenAI's first tools gave their results."""
+
+A_PART = (
+    'a part is {"type": "text", "text"}, {"type": "image", "url" | "path" | "data"} '
+    'or {"type": "document", "path" | "data" | "cid"}'
+)
 
 _OWN = ("role", "content", "tool_calls", "tool_call_id", "name", "extra")
 _READ = frozenset((*_OWN, "function_call", "refusal"))
@@ -47,7 +52,6 @@ _LEFT_OUT = frozenset(
 """Keys of messages that other tools write and that nobody needs to go on."""
 
 _NOT_YET = {
-    "file": "files are not read yet: put its text into a text part",
     "input_audio": "audio is not taken: put its words into a text part",
     "audio": "audio is not taken: put its words into a text part",
 }
@@ -113,11 +117,15 @@ def part_fields(given: Any) -> PartFields:
         inner = given.get("image_url")
         url = inner.get("url") if isinstance(inner, Mapping) else inner
         if isinstance(url, str) and url:
-            return {"url": url}
+            return {"type": "image", "url": url}
         raise ValueError('an image_url part is {"type": "image_url", "image_url": {"url": ...}}')
+    if kind in ("document", "file", "input_file"):
+        from complaint_llm.document_shapes import document_fields  # cold start: documents
+
+        return document_fields(given)
     if isinstance(kind, str) and kind in _NOT_YET:
         raise ValueError(f"a part of type {kind!r}: {_NOT_YET[kind]}")
-    raise ValueError('a part is {"type": "text", "text"} or {"type": "image", "url" | "path" | "data"}')
+    raise ValueError(A_PART)
 
 
 def parse_arguments(raw: str) -> Mapping[str, Any] | None:
@@ -213,6 +221,8 @@ def _listed_part(given: Sequence[Any]) -> Mapping[str, Any]:
         return {"type": "text", "text": given[0]}
     if len(given) == 5 and given[4] == "image":
         return dict(zip(("url", "path", "data", "media_type", "type"), given, strict=True))
+    if len(given) == 7 and given[6] == "document":
+        return dict(zip(("path", "data", "cid", "media_type", "name", "pages", "type"), given, strict=True))
     return {}
 
 
@@ -222,18 +232,19 @@ def _image(given: Mapping[str, Any]) -> PartFields:
         raise ValueError("an image has exactly one of url, path and data")
     path, data = given.get("path"), given.get("data")
     return {
+        "type": "image",
         "url": given.get("url"),
         "path": None if path is None else str(path),
-        "data": _bytes(data) if isinstance(data, str) else data,
+        "data": bytes_of(data, "an image's data") if isinstance(data, str) else data,
         "media_type": given.get("media_type"),
     }
 
 
-def _bytes(text: str) -> bytes:
-    """An image as JSON carries it: in base64."""
+def bytes_of(text: str, what: str) -> bytes:
+    """Bytes as JSON carries them: in base64. Raises ValueError naming ``what``."""
     from base64 import b64decode  # cold start: base64
 
     try:
         return b64decode(text, validate=True)
     except ValueError as cause:
-        raise ValueError("an image's data is bytes, or a text in base64") from cause
+        raise ValueError(f"{what} is bytes, or a text in base64") from cause

@@ -51,7 +51,24 @@ class ImagePart(NamedTuple):
     type: Literal["image"] = "image"
 
 
-Part: TypeAlias = TextPart | ImagePart
+class Document(NamedTuple):
+    """A document inside a message: exactly one of ``path`` (a file read when sent), ``data`` (raw bytes) and ``cid``
+    (evidence that is stored).
+
+    ``media_type`` and ``name`` are found from the file where they are not given. ``pages`` chooses some of a document
+    that has pages: ``"1-3,7"``. A backend that reads such files itself gets the file, any other the text in it.
+    """
+
+    path: str | None = None
+    data: bytes | None = None
+    cid: str | None = None
+    media_type: str | None = None
+    name: str | None = None
+    pages: str | None = None
+    type: Literal["document"] = "document"
+
+
+Part: TypeAlias = TextPart | ImagePart | Document
 
 
 class ToolCall(NamedTuple):
@@ -104,7 +121,7 @@ class Message(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The text of the message without its images."""
+        """The text of the message without its images and documents."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
@@ -113,7 +130,7 @@ class Message(NamedTuple):
         """This message for ``json``, everything in it: ``Message.from_dict(json.loads(json.dumps(m.to_dict()))) == m``.
 
         The keys are ``role``, ``content`` and those of ``tool_calls`` (in OpenAI's shape), ``tool_call_id``, ``name``
-        and ``extra`` that are set; bytes of an image are base64.
+        and ``extra`` that are set; bytes of an image or a document are base64.
         """
         content: Any = self.content
         if not isinstance(content, str):
@@ -134,14 +151,17 @@ class Message(NamedTuple):
         fields = message_fields(given)
         content = fields["content"]
         if not isinstance(content, str):
-            fields["content"] = tuple(TextPart(**part) if "text" in part else ImagePart(**part) for part in content)
+            fields["content"] = tuple(_PARTS[part.get("type", "text")](**part) for part in content)
         fields["tool_calls"] = tuple(ToolCall(*call) for call in fields["tool_calls"])
         return cls(**fields)
 
 
+_PARTS: Mapping[str, Callable[..., Part]] = {"text": TextPart, "image": ImagePart, "document": Document}
+
+
 def _part_dict(part: Part) -> dict[str, Any]:
     found = {"type": part.type, **{name: value for name, value in part._asdict().items() if value is not None}}
-    if isinstance(part, ImagePart) and part.data is not None:
+    if not isinstance(part, TextPart) and part.data is not None:
         from base64 import b64encode  # cold start: base64
 
         found["data"] = b64encode(part.data).decode("ascii")
@@ -187,6 +207,46 @@ class Attempt(NamedTuple):
     sent: bool = True
 
 
+class Shown(NamedTuple):
+    """A document, or evidence, that a call named, and how the model that answered was shown it.
+
+    ``shown`` is "document" (the file itself), "text" (what was read in it), "image", or "no" (only cited). ``sha256``
+    is of its bytes, ``text_sha256`` of the text that was shown, made by ``reader``. ``pages`` are those that were shown
+    as text, ``image_pages`` as images, both counted from 1; empty where the format has none.
+    """
+
+    cid: str
+    shown: Literal["text", "document", "image", "no"]
+    name: str = ""
+    media_type: str = ""
+    sha256: str = ""
+    pages: tuple[int, ...] = ()
+    image_pages: tuple[int, ...] = ()
+    text_sha256: str | None = None
+    reader: str | None = None
+    evidence: bool = False
+    """Whether it is evidence, named by its CID."""
+
+
+class Citation(NamedTuple):
+    """What a provider says that a part of its answer rests on.
+
+    ``start`` and ``end`` are the part of ``content``, as a slice, where the provider tells it; ``cited_text`` the words
+    of the source. Of a document that this call showed, ``source`` is the CID, ``page`` the page, and ``state`` what
+    looking for the words in it found (see ``quotes``); of anything else ``url`` and ``title`` say what it is, and
+    ``state`` is None: nothing was looked up.
+    """
+
+    cited_text: str | None = None
+    source: str | None = None
+    url: str | None = None
+    title: str | None = None
+    page: int | None = None
+    start: int | None = None
+    end: int | None = None
+    state: str | None = None
+
+
 class _AnswerFields(NamedTuple, Generic[Parsed]):
     content: str
     tool_calls: tuple[ToolCall, ...]
@@ -204,6 +264,8 @@ class _AnswerFields(NamedTuple, Generic[Parsed]):
     extra: Mapping[str, Any] | None
     quotes: tuple[Quote, ...]
     findings: tuple[Finding, ...]
+    citations: tuple[Citation, ...]
+    shown: tuple[Shown, ...]
 
 
 class InferenceOutput(_AnswerFields[Parsed]):
@@ -221,7 +283,8 @@ class InferenceOutput(_AnswerFields[Parsed]):
     the model said it was about to do, beside the answer.
 
     ``quotes`` are the strings of ``parsed`` that its schema marks ``"x-quote": true``, looked up in what the model was
-    shown; ``findings`` is what the checks of its task found wrong.
+    shown; ``findings`` is what the checks of its task found wrong. ``citations`` are what the provider says that the
+    answer rests on; ``shown`` are the documents and the evidence of the call, and how the model was shown each.
     """
 
     __slots__ = ()
@@ -244,6 +307,8 @@ class InferenceOutput(_AnswerFields[Parsed]):
         extra: Mapping[str, Any] | None = None,
         quotes: tuple[Quote, ...] = (),
         findings: tuple[Finding, ...] = (),
+        citations: tuple[Citation, ...] = (),
+        shown: tuple[Shown, ...] = (),
     ) -> Self:
         return super().__new__(  # type: ignore[type-var]
             cls,
@@ -263,6 +328,8 @@ class InferenceOutput(_AnswerFields[Parsed]):
             extra,
             quotes,
             findings,
+            citations,
+            shown,
         )
 
     @property

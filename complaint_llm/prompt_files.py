@@ -19,6 +19,9 @@ from complaint_llm.exceptions import InvalidRequestError
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 """A larger file is refused before it is read; every provider's own limit is below it."""
 
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+"""The same of a document."""
+
 _SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
     (b"\xff\xd8\xff", 0, "image/jpeg"),
@@ -59,14 +62,31 @@ def read_image(path: str | os.PathLike[str], media_type: str | None = None) -> b
     or of another than ``media_type``.
     """
     place = Path(path)
-    with _open_file(place) as file:
-        try:
-            data = file.read(MAX_IMAGE_BYTES + 1)
-        except OSError as cause:
-            raise _bad(f"the image {place.name!r} cannot be read: {type(cause).__name__}") from cause
-    if len(data) > MAX_IMAGE_BYTES:
-        raise _bad(f"the image {place.name!r} has more than {MAX_IMAGE_BYTES} bytes; no more are sent")
+    data = _read(place, "image", MAX_IMAGE_BYTES)
     _check_kind(place, data, media_type)
+    return data
+
+
+def check_document_file(path: str | os.PathLike[str]) -> None:
+    """Raises InvalidRequestError, as ``read_document_file`` would, without reading it."""
+    with _open_file(Path(path), "document", MAX_DOCUMENT_BYTES):
+        pass
+
+
+def read_document_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a document's file. Raises InvalidRequestError if it cannot be read, is no file, is empty or too
+    large."""
+    return _read(Path(path), "document", MAX_DOCUMENT_BYTES)
+
+
+def _read(place: Path, what: str, most: int) -> bytes:
+    with _open_file(place, what, most) as file:
+        try:
+            data = file.read(most + 1)
+        except OSError as cause:
+            raise _bad(f"the {what} {place.name!r} cannot be read: {type(cause).__name__}") from cause
+    if len(data) > most:
+        raise _bad(f"the {what} {place.name!r} has more than {most} bytes; no more are sent")
     return data
 
 
@@ -86,21 +106,21 @@ def file_below(path: str | os.PathLike[str], folder: Path) -> Path:
 
 
 @contextmanager
-def _open_file(path: Path) -> Iterator[BinaryIO]:
+def _open_file(path: Path, what: str = "image", most: int = MAX_IMAGE_BYTES) -> Iterator[BinaryIO]:
     try:
         # NONBLOCK: to open a pipe would wait for a writer; NOCTTY: a terminal must not become ours.
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError) as cause:
         reason = "no such file" if isinstance(cause, FileNotFoundError) else type(cause).__name__
-        raise _bad(f"the image {path.name!r} cannot be read: {reason}") from cause
+        raise _bad(f"the {what} {path.name!r} cannot be read: {reason}") from cause
     try:
         found = os.fstat(number)
         if not stat.S_ISREG(found.st_mode):
-            raise _bad(f"{path.name!r} is no image file: a folder, a pipe or a device")
+            raise _bad(f"{path.name!r} is no {what} file: a folder, a pipe or a device")
         if found.st_size == 0:  # files of /proc, too
-            raise _bad(f"the image {path.name!r} is empty")
-        if found.st_size > MAX_IMAGE_BYTES:
-            raise _bad(f"the image {path.name!r} has {found.st_size} bytes; at most {MAX_IMAGE_BYTES} are sent")
+            raise _bad(f"the {what} {path.name!r} is empty")
+        if found.st_size > most:
+            raise _bad(f"the {what} {path.name!r} has {found.st_size} bytes; at most {most} are sent")
         with os.fdopen(number, "rb", closefd=False) as file:
             yield file
     finally:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, TypedDict
 from weakref import WeakKeyDictionary
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.json_schema.keys import config_key
 from complaint_llm.message_shapes import parse_arguments as parse_arguments  # a name of the toolkit for authors
-from complaint_llm.messages import Message, Prompt, Tool, ToolLike
+from complaint_llm.messages import Message, Prompt, Shown, Tool, ToolLike
 
 if TYPE_CHECKING:
     from complaint_llm.checks.answer_checks import AnswerChecks
@@ -66,7 +66,10 @@ GENERATION_KEYS: frozenset[str] = frozenset(GenerationKeys.__annotations__)
 """Parameters that shape an answer, by their neutral names."""
 
 CALL_KEYS: frozenset[str] = frozenset(
-    ("model", "backend", "system", "timeout", "response_format", "privacy", "evidence", "extra_body", "task")
+    (
+        *("model", "backend", "system", "timeout", "response_format", "privacy", "extra_body", "task"),
+        *("evidence", "cite", "documents"),
+    )
 )
 """Parameters of one call that are not sent as sampling parameters."""
 
@@ -87,6 +90,10 @@ _NUMBERS: Mapping[str, _Number] = {
 }
 
 Privacy = Literal["local"]
+
+DOCUMENT_MODES = ("auto", "native", "text")
+DocumentMode = Literal["auto", "native", "text"]
+"""How documents are given: as files to whoever reads them and as text to any other, only as files, or as text."""
 
 
 class ResponseFormat(NamedTuple):
@@ -124,6 +131,58 @@ class Request(NamedTuple):
     stream: bool = False
     checks: AnswerChecks | None = None
     """What is checked of the answer beside its shape; nothing that is sent."""
+    documents: DocumentMode | None = None
+    """How documents are given, where the call says so."""
+    shown: tuple[Shown, ...] = ()
+    """How the documents and the evidence of the call are shown in ``messages``."""
+    file_tokens: int = 0
+    """Tokens, by estimate, of the documents that are given as files."""
+    forms: Forms | None = None
+    """Where what is asked depends on who is asked: what each target is asked in the place of this request."""
+
+
+class Forms(Protocol):
+    """What each target is asked, where that depends on the target: documents as files or as text, evidence only here.
+
+    Made once for a call, before anything is looked up, admitted or sent. Any thread may call it.
+    """
+
+    def lacks(self, target: FormTarget) -> str | None:
+        """Why this target must not or cannot be shown it, as a phrase, or None."""
+        ...
+
+    def request_to(self, target: FormTarget, request: Request) -> Request:
+        """What this target is asked in the place of ``request``, which keeps its deadline and token; without forms."""
+        ...
+
+    def length_in_words(self) -> str:
+        """How long the documents are, and what to do where they are too long."""
+        ...
+
+
+class FormTarget(Protocol):
+    """A target as far as a form depends on it."""
+
+    @property
+    def local(self) -> bool:
+        """Whether what it is asked stays on this machine."""
+        ...
+
+    @property
+    def sees_images(self) -> bool: ...
+    @property
+    def host(self) -> str | None:
+        """Where it sends to, for people."""
+        ...
+
+    @property
+    def document_mode(self) -> DocumentMode:
+        """How its config wants documents to be given."""
+        ...
+
+    def reads(self, media_type: str) -> bool:
+        """Whether it takes such files as they are."""
+        ...
 
 
 class EmbeddingRequest(NamedTuple):

@@ -13,6 +13,7 @@ import complaint_llm.backends
 
 TOP_LEVEL = {
     "BatchResult",
+    "Document",
     "Done",
     "InferenceOutput",
     "Mediator",

@@ -92,7 +92,7 @@ def test_parameters_that_are_none_are_not_there() -> None:
     assert given == {"seed": 3, "stop": ["a"], "temperature": Fraction(1, 2)}
     assert as_generation({"top_p": Decimal("0.5")}) == {"top_p": Decimal("0.5")}
     assert as_generation({"model": "m"}) == {}
-    with pytest.raises(TypeError, match="unexpected parameter 'max_token'; known are backend, evidence"):
+    with pytest.raises(TypeError, match="unexpected parameter 'max_token'; known are backend, cite"):
         as_generation({"max_token": 5})
 
 

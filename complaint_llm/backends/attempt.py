@@ -166,7 +166,9 @@ class AttemptMaker:
             cost = backend.model_catalog.cost(asked, output.token_usage, request.extra_body)
         if output.tool_calls:
             output = with_new_ids(output, known_ids(request.messages))
-        own = output._replace(**own_fields(output), backend=backend.id, model=output.model or asked, cost=cost)
+        own = output._replace(
+            **own_fields(output), backend=backend.id, model=output.model or asked, cost=cost, shown=request.shown
+        )
         return seal_state(own, backend.service_name()) if own.extra else own
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from complaint_llm.backends.attempt import AttemptMaker
 from complaint_llm.backends.model_catalog import ModelCatalog
@@ -48,6 +49,8 @@ class Backend(Client):
     """The type's name in a config."""
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     """What this backend can do beyond text in, text out."""
+    document_types: frozenset[str] = frozenset()
+    """The media types of files that it is given as they are; of any other document it is shown the text."""
     interruptible: ClassVar[bool] = False
     """Whether ``answer`` keeps to ``request.deadline`` and ``request.cancel`` by itself. If not, it runs on a worker
     thread that is abandoned at the deadline."""
@@ -191,6 +194,12 @@ class Backend(Client):
         ):
             return "no images"
         return None
+
+    @property
+    def host(self) -> str | None:
+        """The host that it sends to, or the program that it runs, for people; None where nothing is sent."""
+        address = getattr(self, "base_url", None)
+        return urlsplit(address).hostname if isinstance(address, str) else None
 
     def fixed_content(self) -> Mapping[str, Any]:
         """What this backend puts into each request whatever is asked, by the config's keys for it."""

@@ -139,7 +139,7 @@ def untold_fee(extra_body: Mapping[str, Any]) -> bool:
 def _unbounded_part(request: Request, extra_body: Mapping[str, Any]) -> str | None:
     """What in the request has no upper bound, and what to do."""
     if any(not isinstance(m.content, str) and any(p.type != "text" for p in m.content) for m in request.messages):
-        return "images have no upper bound in tokens: a budget cannot hold them; ask a backend without a budget"
+        return "images and files have no upper bound in tokens: no budget can hold them; ask a backend without one"
     if not extra_body:
         return None
     if any(_removes_maximum(extra_body)):

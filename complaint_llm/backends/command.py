@@ -136,6 +136,11 @@ class CommandBackend(Backend):
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
+    @property
+    def host(self) -> str | None:
+        """The program that it runs."""
+        return f"the program {self.command}"
+
     def answer(self, request: Request) -> InferenceOutput:
         self._check_key()
         if request.extra_body:

@@ -12,7 +12,7 @@ from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.given_keys import KeyRules
 from complaint_llm.json_schema.keys import DefinedKey, config_key, defined_keys
 from complaint_llm.json_schema.problems import nearest
-from complaint_llm.request import EMPTY, GENERATION_KEYS, GenerationKeys
+from complaint_llm.request import EMPTY, GENERATION_KEYS, DocumentMode, GenerationKeys
 from complaint_llm.routing.target import RetryPolicy
 from complaint_llm.secrets import Secret
 
@@ -176,6 +176,13 @@ class Options(NamedTuple):
         Literal["local", "remote"] | None,
         config_key("Where the data goes. `local` is a promise that is checked: the address must be loopback."),
     ] = None
+    documents: Annotated[
+        DocumentMode,
+        config_key(
+            "How documents are given: `auto` as files where the backend reads such files and as text otherwise, "
+            "`native` only as files, `text` as text."
+        ),
+    ] = "auto"
     stream: Annotated[bool, config_key("Ask the provider for a stream even where the whole answer is wanted.")] = False
     unsupported_parameters: Annotated[
         Literal["warn", "error", "drop"], config_key("What happens to a parameter that the model refuses.")

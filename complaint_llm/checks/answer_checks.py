@@ -42,13 +42,15 @@ class AnswerChecks(NamedTuple):
     """
 
     schema: Mapping[str, Any]
-    texts: tuple[str, ...]
+    texts: tuple[str | SearchableText, ...]
     checks: tuple[tuple[str, Check], ...] = ()
     on_failed: OnFailedCheck = "mark"
     task: str | None = None
     task_digest: str | None = None
     demonstration: bool = False
     """Whether plain rules may answer where no model is reachable."""
+    searchable: bool = True
+    """False where the model was also shown something that has no text: an image, a scan."""
     earlier: InferenceOutput | None = None
 
     def examine(self, output: InferenceOutput) -> InferenceOutput:
@@ -59,8 +61,8 @@ class AnswerChecks(NamedTuple):
         if output.parsed is None:
             return output
         value = plain(output.parsed)
-        texts = [SearchableText.of(text) for text in self.texts]
-        quotes = find_quotes(value, self.schema, texts)
+        texts = [SearchableText.of(text) if isinstance(text, str) else text for text in self.texts]
+        quotes = find_quotes(value, self.schema, texts, searchable=self.searchable)
         context = CheckContext(self.schema, texts, quotes)
         found: list[Finding] = []
         for name, check in self.checks:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.command import CommandBackend
 from complaint_llm.client.group import Member
 from complaint_llm.client.privacy import addresses
 
@@ -46,8 +44,5 @@ def _leaving_by(backend: Backend, *, private: bool) -> Leaving:
 
 
 def _hosts(backend: Backend) -> tuple[str, ...]:
-    if isinstance(backend, CommandBackend):
-        return (f"the program {backend.command}",)
-    address = getattr(backend, "base_url", None)
-    host = urlsplit(address).hostname if isinstance(address, str) else None
-    return (host,) if host else ()
+    host = backend.host
+    return () if host is None else (host,)

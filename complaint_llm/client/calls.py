@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.call import CancelToken
+from complaint_llm.client.attachments import Attachments, attaches
 from complaint_llm.client.embedding_space import in_one_space
 from complaint_llm.client.streams import LiveStream
-from complaint_llm.exceptions import BackendError, EvidenceError
+from complaint_llm.exceptions import BackendError, ContextLengthError, EvidenceError
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.routing.threads.fork import reset_in_child
 
@@ -49,6 +51,7 @@ class Calls:
         seal: Seal | None = None,
         prepare: Callable[[], object] | None = None,
         embedding_routes: EmbeddingRoutes | None = None,
+        attachments: Attachments | None = None,
         workers: int = 8,
         interruptible: bool = True,
     ) -> None:
@@ -61,6 +64,7 @@ class Calls:
         self._seal = seal
         self._prepare = prepare
         self._embedding_routes = embedding_routes
+        self._attachments = Attachments() if attachments is None else attachments
         self._interruptible = interruptible
         self._tokens: set[CancelToken] = set()
         reset_in_child(self)
@@ -91,11 +95,14 @@ class Calls:
         if cancel is not None:
             cancel.attach(request.cancel.cancel)
         try:
+            request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
             output = (router or self._router).answer(request, routes)
             if request.checks is not None:
                 output = _settle_checks(request, output)
             return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, routes)
+        except ContextLengthError as error:
+            raise _with_lengths(error, request) from error.__cause__
         finally:
             self._leave(request)
             if cancel is not None:
@@ -108,6 +115,7 @@ class Calls:
         request = self.reader.request(messages, tools, temperature, params, stream=True)
         self._enter(request)
         try:
+            request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
             stream = self._router.stream(request, routes)
         except BaseException:
@@ -131,6 +139,10 @@ class Calls:
         finally:
             self._leave(request)
 
+    def with_forms(self, request: Request) -> Request:
+        """The request with what each target is to be shown of its documents and evidence, if it has any."""
+        return self._attachments.with_forms(request) if attaches(request) else request
+
     def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
 
@@ -153,6 +165,7 @@ class Calls:
         self.closed = True
         for token in tuple(self._tokens):
             token.cancel(f"{self.id} was closed")
+        self._attachments.close()
         self._free()
         if not self._interruptible:
             self._name_abandoned()
@@ -204,6 +217,16 @@ def _settle_checks(request: Request, output: InferenceOutput) -> InferenceOutput
     from complaint_llm.client.answer_check import settle_checks
 
     return settle_checks(request, output)
+
+
+def _with_lengths(error: ContextLengthError, request: Request) -> ContextLengthError:
+    """The error; where documents were too long, with how long they are and what to do."""
+    if request.forms is None:
+        return error
+    said = copy(error)
+    said.message = f"{error.message}; {request.forms.length_in_words()}"
+    said.args = (said.message,)
+    return said
 
 
 def _seal_or_hand_over(

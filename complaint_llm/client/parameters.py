@@ -18,7 +18,11 @@ class _Parameters(SamplingKeys, total=False):
     privacy: Literal["local"] | None
     """``"local"``: nothing leaves this machine."""
     evidence: Sequence[str] | None
-    """CIDs that the answer rests on."""
+    """CIDs of evidence that the model is shown."""
+    cite: Sequence[str] | None
+    """CIDs of evidence that is recorded as what the answer rests on, and not shown to the model."""
+    documents: Literal["auto", "native", "text"] | None
+    """Documents as files to whoever reads them (``"auto"``), only as files, or as text."""
     task: str | Mapping[str, Any] | None
     """The id of a task, or ``{"id", "item", "fields"}``."""
     extra_body: Mapping[str, Any] | None

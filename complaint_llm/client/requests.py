@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.client.privacy import content_elsewhere
 from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.messages import Prompt, ToolLike
+from complaint_llm.messages import Document, Message, Part, Prompt, TextPart, ToolLike
 from complaint_llm.request import (
+    DOCUMENT_MODES,
     EMPTY,
+    DocumentMode,
     EmbeddingRequest,
     Request,
     as_generation,
@@ -49,7 +51,7 @@ def built_in_checks() -> Mapping[str, Check]:
 
 def cite_nothing(cids: Sequence[str]) -> None:
     """Evidence cannot be cited where no provenance is kept. Raises InvalidRequestError."""
-    raise InvalidRequestError('evidence is cited in provenance: set MEDIATOR "provenance"', sent=False)
+    raise InvalidRequestError('cite= is for provenance, which is off: set MEDIATOR "provenance"', sent=False)
 
 
 class RequestReader(NamedTuple):
@@ -93,17 +95,20 @@ class RequestReader(NamedTuple):
         if not params and temperature is None and not tools:
             return self._kept_here(plain)
         given = params.get("response_format")
-        evidence = tuple(params.get("evidence") or ())
-        if evidence:
-            self.cite(evidence)
+        cited = _cids_of(params, "cite")
+        if cited:
+            self.cite(cited)
+        shown = _cids_of(params, "evidence")
         request = plain._replace(
             model=_model_of(params),
             params=as_generation(params, temperature),
             tools=as_tools(tools) if tools else (),
             response_format=None if given is None else as_response_format(given),
             extra_body=_extra_body_of(params),
-            evidence=evidence,
+            messages=_with_evidence(messages, shown) if shown else messages,
+            evidence=cited,
             checks=checks,
+            documents=_document_mode_of(params),
         )
         if checks is None and request.response_format is not None:
             # cold start: checks
@@ -166,6 +171,32 @@ def _model_of(params: Mapping[str, Any]) -> str | None:
     if given is not None and not isinstance(given, str):
         raise InvalidRequestError(f"model is a text, not {type(given).__name__}", sent=False)
     return given
+
+
+def _cids_of(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    given = params.get(name) or ()
+    if isinstance(given, str) or not all(isinstance(each, str) and each for each in given):
+        raise InvalidRequestError(f"{name} is a list of CIDs", sent=False)
+    return tuple(given)
+
+
+def _with_evidence(messages: tuple[Message, ...], cids: Sequence[str]) -> tuple[Message, ...]:
+    """The messages with evidence before what the user said last."""
+    parts: tuple[Part, ...] = tuple(Document(cid=cid) for cid in cids)
+    for place in range(len(messages) - 1, -1, -1):
+        said = messages[place]
+        if said.role == "user":
+            content = (TextPart(said.content),) if isinstance(said.content, str) else said.content
+            return (*messages[:place], said._replace(content=(*parts, *content)), *messages[place + 1 :])
+    return (*messages, Message("user", parts))
+
+
+def _document_mode_of(params: Mapping[str, Any]) -> DocumentMode | None:
+    given = params.get("documents")
+    if given is not None and given not in DOCUMENT_MODES:
+        raise InvalidRequestError(f"documents is one of {', '.join(DOCUMENT_MODES)}, not {given!r:.60}", sent=False)
+    mode: DocumentMode | None = given
+    return mode
 
 
 def _extra_body_of(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -122,6 +122,11 @@ class Route:
             elsewhere = content_elsewhere(request)
             if elsewhere is not None:
                 return elsewhere
+        if isinstance(request, Request) and request.forms is not None:
+            reason = request.forms.lacks(self.target)
+            if reason is not None:
+                return reason
+            request = request.forms.request_to(self.target, request)
         if not self.target.is_made and _is_plain(request):
             return None  # what every backend can do: none has to be made for that
         made = self.target.made
@@ -129,7 +134,7 @@ class Route:
 
     def estimate(self, request: AnyRequest) -> Estimate:
         made = self.target.made
-        return Estimate(0) if made is None else made.estimate(request)
+        return Estimate(0) if made is None else made.estimate(self.target.request_to(request))
 
     def context_window(self, request: AnyRequest) -> int | None:
         made = self.target.made
@@ -142,14 +147,14 @@ class Route:
         return None if made is None else made.cache_identity(request)
 
     def bind(self, request: Request) -> Request:
-        return self.target.backend.attempt_maker.bind(self._under_terms(request))
+        return self.target.backend.attempt_maker.bind(self.request_to(request))
 
     def attempt(self, request: Request) -> InferenceOutput:
-        output = self.target.backend.attempt_maker.answer(self._under_terms(request))
+        output = self.target.backend.attempt_maker.answer(self.request_to(request))
         return _marked_demo(output) if self.terms.demonstration else output
 
     def attempt_stream(self, request: Request) -> EventStream:
-        stream = self.target.backend.attempt_maker.stream(self._under_terms(request))
+        stream = self.target.backend.attempt_maker.stream(self.request_to(request))
         return DemoStream(stream) if self.terms.demonstration else stream
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
@@ -157,7 +162,10 @@ class Route:
             request = request._replace(privacy="local")
         return self.target.backend.attempt_maker.embed(request)
 
-    def _under_terms(self, request: Request) -> Request:
+    def request_to(self, request: Request) -> Request:
+        """What is asked on this path: shown as its backend is to be shown it, and private where the path is."""
+        if request.forms is not None:
+            request = request.forms.request_to(self.target, request)
         return request._replace(privacy="local") if self.terms.private else request
 
     # -- as a member of a group ----------------------------------------------------------------------------------
@@ -261,6 +269,7 @@ def _is_plain(request: AnyRequest) -> bool:
         isinstance(request, Request)
         and request.privacy is None
         and not request.tools
+        and request.forms is None
         and request.response_format is None
         and all(isinstance(message.content, str) for message in request.messages)
     )

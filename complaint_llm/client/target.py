@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from complaint_llm.client.admission_settings import ALONE, AdmissionSettings
 from complaint_llm.client.once import Once
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
+from complaint_llm.request import EmbeddingRequest
 from complaint_llm.routing.policies.admission import admission, observe_headers
 from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.target import AnyRequest, PolicyState
@@ -18,6 +19,7 @@ from complaint_llm.routing.threads.fork import reset_in_child
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
     from complaint_llm.backends.options import Options
+    from complaint_llm.request import DocumentMode
     from complaint_llm.routing.policies.bound import Bound
     from complaint_llm.routing.policies.budget import Account
     from complaint_llm.routing.target import Estimate, Policy
@@ -92,6 +94,34 @@ class BackendTarget:
         """Whether what it is asked stays on this machine."""
         made = self.made
         return made is not None and made.local
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether it takes images."""
+        made = self.made
+        return made is not None and "images" in made.capabilities
+
+    @property
+    def host(self) -> str | None:
+        """The host that it sends to, where there is one."""
+        made = self.made
+        return None if made is None else made.host
+
+    @property
+    def document_mode(self) -> DocumentMode:
+        """How its config wants documents to be given."""
+        return self.options.documents
+
+    def reads(self, media_type: str) -> bool:
+        """Whether it takes such files as they are."""
+        made = self.made
+        return made is not None and media_type in made.document_types
+
+    def request_to(self, request: AnyRequest) -> AnyRequest:
+        """What it is asked, where that depends on who is asked. Raises InvalidRequestError where it cannot be."""
+        if isinstance(request, EmbeddingRequest) or request.forms is None:
+            return request
+        return request.forms.request_to(self, request)
 
     @property
     def policies(self) -> Sequence[Policy]:
@@ -178,11 +208,11 @@ class BackendTarget:
         )
 
     def _estimate(self, request: AnyRequest) -> Estimate:
-        return self.backend.estimate(request)
+        return self.backend.estimate(self.request_to(request))
 
     def cost_bound(self, request: AnyRequest) -> Bound:
         """The most that an attempt can cost, for budgets; see ``routing.policies.bound.Bound``."""
-        return self.backend.cost_bound(request)
+        return self.backend.cost_bound(self.request_to(request))
 
     def _abandoned_attempts(self) -> int:
         # cold start: threads that can be left behind

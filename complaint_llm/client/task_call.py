@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
+from complaint_llm.messages import ImagePart, Message
 from complaint_llm.request import Request, as_messages, as_response_format
 from complaint_llm.tasks.apply import TaskCall, asked_for
 from complaint_llm.tasks.material import split_material
@@ -22,13 +23,15 @@ def asked_for_task(
     """The prompt, parameters and checks of a call that names a task: the call's own stand above the task's."""
     call = TaskCall.read(params["task"])
     task = find_task(call.id)
-    before, material, after = split_material(as_messages(prompt))
+    messages = as_messages(prompt)
+    before, material, after = split_material(messages)
     given = params.get("response_format")
     schema = None if given is None else as_response_format(given).schema
     asked = asked_for(task, call, material, known=known, schema=schema)
     own = {"system": asked.system, "response_format": asked.response_format, **task.params}
     stated = {name: value for name, value in params.items() if value is not None and name != "task"}
-    return [*before, *after(asked.text)], {**own, **stated}, asked.checks
+    checks = asked.checks._replace(searchable=not _shows_images(messages))
+    return [*before, *after(asked.text)], {**own, **stated}, checks
 
 
 def with_quotes(request: Request) -> Request:
@@ -37,4 +40,11 @@ def with_quotes(request: Request) -> Request:
     if schema is None or not marks_quotes(schema):
         return request
     texts = tuple(message.text for message in request.messages if message.role == "user")
-    return request._replace(checks=AnswerChecks(schema, texts))
+    searchable = not _shows_images(request.messages)
+    return request._replace(checks=AnswerChecks(schema, texts, searchable=searchable))
+
+
+def _shows_images(messages: Sequence[Message]) -> bool:
+    """Whether a user's turn has something whose words nobody can look up."""
+    contents = (message.content for message in messages if message.role == "user")
+    return any(isinstance(part, ImagePart) for content in contents if not isinstance(content, str) for part in content)

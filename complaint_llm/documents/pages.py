@@ -38,9 +38,10 @@ class Page(NamedTuple):
 class ReadDocument(NamedTuple):
     """What a reader found in a file.
 
-    ``page_count`` is that of the whole file, ``pages`` are those that were asked for. ``has_pages`` is false for formats
-    without pages of their own: then no page is ever named to anybody. ``notes`` are sentences for whoever uses the text:
-    attachments that were left out, comments, changes that were tracked. ``reader`` and ``version`` say what read it.
+    ``page_count`` is that of the whole file, ``pages`` are those that were asked for. ``has_pages`` is false for
+    formats without pages of their own: then no page is ever named to anybody. ``notes`` are sentences for whoever uses
+    the text: attachments that were left out, comments, changes that were tracked. ``reader`` and ``version`` say what
+    read it.
     """
 
     pages: tuple[Page, ...]

@@ -172,6 +172,10 @@ class Target(Protocol):
         """What an answer depends on beside the request (backend, model, plugin version, defaults). None: not cached."""
         ...
 
+    def request_to(self, request: Request) -> Request:
+        """What this target is asked: the request, or the form of it that this target is to be shown."""
+        ...
+
     def bind(self, request: Request) -> Request:
         """The request as it is sent, with this backend's own defaults."""
         ...

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from complaint_llm.exceptions import BatchError, InvalidRequestError
-from complaint_llm.messages import ImagePart, InferenceOutput, Message, Prompt
-from complaint_llm.prompt_files import read_image
+from complaint_llm.messages import Document, ImagePart, InferenceOutput, Message, Prompt
+from complaint_llm.prompt_files import read_document_file, read_image
 from complaint_llm.request import EMPTY, GENERATION_KEYS, as_messages
 
 SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {
@@ -168,6 +168,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ImagePart):
         data = value.data if value.path is None else read_image(value.path)
         return ["image", value.url, None if data is None else hashlib.sha256(data).hexdigest(), value.media_type]
+    if isinstance(value, Document):
+        data = value.data if value.path is None else read_document_file(value.path)
+        digest = None if data is None else hashlib.sha256(data).hexdigest()
+        return ["document", value.cid, digest, value.media_type, value.pages]
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, Mapping):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from complaint_llm.batch.input.items import BatchItem
-from complaint_llm.messages import ImagePart, Message, Part
-from complaint_llm.prompt_files import check_image, file_below
+from complaint_llm.messages import Document, ImagePart, Message, Part, TextPart
+from complaint_llm.prompt_files import check_document_file, check_image, file_below
 from complaint_llm.request import GENERATION_KEYS, as_messages
 
 OWN_KEYS = GENERATION_KEYS | {"response_format"}
@@ -49,12 +49,17 @@ class LineRules(NamedTuple):
         return message._replace(content=tuple(map(self._with_file, message.content)))
 
     def _with_file(self, part: Part) -> Part:
-        if not isinstance(part, ImagePart) or part.path is None:
+        if isinstance(part, Document) and part.cid is not None:
+            raise ValueError(f"a line may not name evidence{_TRUST}")
+        if isinstance(part, TextPart) or part.path is None:
             return part
         if self.folder is None:
             raise ValueError("lines from standard input name no files, unless --files-below says where they are")
         path = file_below(part.path, self.folder)
-        check_image(path, part.media_type)
+        if isinstance(part, ImagePart):
+            check_image(path, part.media_type)
+        else:
+            check_document_file(path)
         return part._replace(path=str(path))
 
 

@@ -7,6 +7,7 @@ same digest; ``prompt`` and ``tool_calls`` to DAG-CBOR blocks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from operator import index
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.dagcbor import Encoded, decode, encode
 from complaint_llm.evidence.records import rfc3339
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
-from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, Tool, ToolCall
+from complaint_llm.messages import Document, InferenceOutput, Message, Part, TextPart, Tool, ToolCall
 from complaint_llm.request import EMPTY
 
 KIND = "complaint_llm/provenance/1"
@@ -192,9 +193,15 @@ def _message(message: Message) -> dict[str, Any]:
     return plain
 
 
-def _part(part: TextPart | ImagePart) -> dict[str, Any]:
+def _part(part: Part) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": _clean(part.text)}
+    if isinstance(part, Document):
+        # Its bytes may be many; the record names them.
+        about = {"name": part.name and _clean(part.name), "media_type": part.media_type, "pages": part.pages}
+        digest = None if part.data is None else sha256(part.data).digest()
+        named = {"type": part.type, **about, "cid": part.cid, "path": part.path, "sha256": digest}
+        return {key: value for key, value in named.items() if value is not None}
     return {key: value for key, value in part._asdict().items() if value is not None}
 
 

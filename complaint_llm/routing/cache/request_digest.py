@@ -36,9 +36,8 @@ def request_digest(request: Request) -> str:
         else:
             text = _ENCODER.encode([_image(part) if isinstance(part, ImagePart) else part for part in content])
             parts += (f"{role} parts {len(text)} {about}\n", text)
-    _messages, _deadline, _cancel, model, params, tools, form, extra_body, privacy, _evidence, _stream, _checks = (
-        request
-    )
+    model, params, tools, privacy = request.model, request.params, request.tools, request.privacy
+    form, extra_body = request.response_format, request.extra_body
     if model is not None or params or tools or form is not None or extra_body or privacy is not None:
         shape = None if form is None else (form.kind, form.schema, form.name, form.strict)
         parts.append(_ENCODER.encode((model, dict(params), tools, shape, dict(extra_body), privacy)))

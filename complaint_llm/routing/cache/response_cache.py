@@ -71,16 +71,16 @@ class Cache:
         began = self._clock()
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
-        digest = None
+        digest, same_for_all = None, request.forms is None
         keyed: list[Keyed] = []
         name = ""
         for target in targets:
             identity = target.cache_identity(request)
             if identity is None or exclusion(target, request) is not None:
                 continue
-            if digest is None:
+            if digest is None or not same_for_all:
                 try:
-                    digest = request_digest(request)
+                    digest = request_digest(request if same_for_all else target.request_to(request))
                 except (InvalidRequestError, TypeError, ValueError):
                     # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
                     return ask(request, targets)
