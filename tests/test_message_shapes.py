@@ -82,7 +82,7 @@ def test_a_saved_message_is_taken_as_it_is(given_: Any, means: Message) -> None:
 @pytest.mark.parametrize(
     ("given_", "says"),
     [
-        ({"role": "user", "content": [FILE]}, "message 1: a file_id or file_url is the provider's alone: give the bytes"),
+        ({"role": "user", "content": [FILE]}, "message 1: a file_id or file_url is the provider's alone"),
         ({"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}, "audio is not taken"),
         ({"role": "assistant", "content": None, "audio": {"id": "a"}}, "message 1 has 'audio': audio is not taken"),
         ({"role": "assistant", "content": None}, "message 1 has no content"),

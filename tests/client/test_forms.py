@@ -149,9 +149,10 @@ def test_chosen_pages_are_read_and_go_as_text(shows: dict[bytes, ReadDocument]) 
 
 
 @pytest.mark.parametrize("show", ["local", "any"])
-def test_evidence_is_shown_on_this_machine_alone_unless_the_config_says_any(tmp_path: Path, show: str, shows: Any) -> None:
+def test_evidence_stays_on_this_machine_unless_the_config_says_any(tmp_path: Path, show: str, shows: Any) -> None:
     """The refusal names what to do; a local backend behind it answers."""
-    shows[b"Private note."] = ReadDocument((Page(1, "Private note.", "extracted"),), "text/plain", "text", "1", 1, False)
+    page = Page(1, "Private note.", "extracted")
+    shows[b"Private note."] = ReadDocument((page,), "text/plain", "text", "1", 1, has_pages=False)
     remote, local = Asked(id="remote"), Local(id="local")
     with Mediator([remote, local], evidence={"path": tmp_path, "show": show}) as mediator:
         cid = mediator.submit_evidence(data=b"Private note.", evidence_type="document")["cid"]
