@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from complaint_llm.config import BackendEntry, Config
     from complaint_llm.documents.reading import DocumentReaders
     from complaint_llm.evidence import EvidenceStore
+    from complaint_llm.guards.chain import GuardChain
+    from complaint_llm.guards.guard import Guard
     from complaint_llm.host import PluginHost
     from complaint_llm.routing.cache.response_cache import Cache
     from complaint_llm.routing.policies.budget import Account
@@ -207,6 +209,26 @@ def evidence_store(
             raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
         known["blocks"] = offered(url)
     return EvidenceStore(**known)
+
+
+def guard_chain(
+    given: GuardChain | Sequence[Guard | Mapping[str, Any]], folder: Path, host: PluginHost | None = None
+) -> GuardChain | None:
+    """The guards of a Mediator; a plugin's too, where there is a host. Raises ConfigError, PluginError."""
+    if not isinstance(given, Sequence):
+        return given
+    if not given:
+        return None
+    from complaint_llm.guards.make import GuardFactory, make_chain  # cold start: guards
+
+    def find(kind: str) -> GuardFactory | None:
+        if kind == "pseudonyms":
+            from complaint_llm.guards.pseudonyms import Pseudonyms  # cold start: guards
+
+            return Pseudonyms
+        return None if host is None else host.offer("complaint_llm_guards", kind)
+
+    return make_chain(given, find, folder)
 
 
 def document_readers(host: PluginHost | None) -> DocumentReaders:

@@ -3,6 +3,7 @@
 ComplaintLLMError
 ├── ConfigError (ValueError)        the configuration is wrong; ``problems`` has a line each
 ├── PluginError                     a plugin could not be loaded or used
+├── GuardError                      a guard refused a call, failed or was late: nothing was sent
 ├── BackendError                    a model could not answer
 │   ├── AuthenticationError         401: the key is missing or refused
 │   ├── PermissionDeniedError       403: the key may not do this
@@ -62,6 +63,19 @@ class ConfigError(ComplaintLLMError, ValueError):
 
 class PluginError(ComplaintLLMError):
     """A plugin could not be loaded, offers what is taken, or broke the plugin contract."""
+
+
+class GuardError(ComplaintLLMError):
+    """A guard refused a call, failed, or was slower than its timeout: nothing of it was sent.
+
+    ``guard`` is its name. ``output`` is the answer, if it was the answer that the guard could not let through.
+    """
+
+    output: InferenceOutput | None = None
+
+    def __init__(self, message: str, *, guard: str) -> None:
+        super().__init__(message)
+        self.guard = guard
 
 
 class BackendError(ComplaintLLMError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from complaint_llm.batch import ExecutorFactory
     from complaint_llm.checks.check import Check
     from complaint_llm.evidence import BlockStore
+    from complaint_llm.guards.make import GuardFactory
     from complaint_llm.routing.target import Strategy
 
 PROJECT = "complaint_llm"
@@ -53,6 +54,16 @@ def complaint_llm_block_stores() -> Mapping[str, Callable[[str], BlockStore]] | 
 
     Called when the store of evidence is opened and EVIDENCE.blocks is set, of the dropped-in plugins and those of
     PLUGINS.enable; None offers nothing. What such a store gives back is verified at every read.
+    """
+
+
+@hookspec
+def complaint_llm_guards() -> Mapping[str, GuardFactory] | None:
+    """Guards by the types that entries of GUARDS name: ``factory(**keys of the entry) -> Guard``.
+
+    Called when a config has an entry of a type that is not built in, of the dropped-in plugins and those of
+    PLUGINS.enable; None offers nothing. A guard that cannot be made is a fault of the config; one that fails at a call
+    ends that call before anything is sent.
     """
 
 

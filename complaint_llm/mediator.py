@@ -17,6 +17,7 @@ from complaint_llm.assembly import (
     choose_strategy,
     document_readers,
     evidence_store,
+    guard_chain,
     make_cache,
     open_provenance,
     total_account,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.documents.reading import DocumentReaders
     from complaint_llm.evidence import EvidenceStore
+    from complaint_llm.guards.chain import GuardChain
+    from complaint_llm.guards.guard import Guard
     from complaint_llm.request import Request
     from complaint_llm.routing.explain import Explanation
     from complaint_llm.routing.target import Strategy
@@ -67,7 +70,7 @@ class Mediator(EvidenceMethods, Client):
     ``max_workers`` is the width of batches; ``circuit_breaker`` has ``failures`` and ``cooldown`` (seconds);
     ``hedge_after`` seconds the next backend is asked too; ``budget`` is in US dollars, a total or ``total``, ``day``
     and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,
-    ``ipfs_public``).
+    ``ipfs_public``). ``guards`` stand before all that is asked, in their order.
     ``folder`` is where budgets and evidence are kept otherwise; ``others`` are backends that are only asked by their
     id.
 
@@ -97,6 +100,7 @@ class Mediator(EvidenceMethods, Client):
         provenance: Literal[False, "digests", "full"] = False,
         shared: Mapping[str, Any] | None = None,
         evidence: EvidenceStore | Mapping[str, Any] | None = None,
+        guards: GuardChain | Sequence[Guard | Mapping[str, Any]] = (),
         folder: Path = Path(),
         others: Sequence[Client | Member] = (),
         id: str = "mediator",
@@ -151,6 +155,7 @@ class Mediator(EvidenceMethods, Client):
             seal=self._seal if provenance or on_truncation != "ignore" else None,
             prepare=self._records if provenance else None,
             embedding_routes=self._in_declared_space,
+            guards=guard_chain(guards, folder),
             attachments=Attachments(self._document_readers, lambda: self.evidence, self._show),
             workers=max_workers,
         )
@@ -170,6 +175,7 @@ class Mediator(EvidenceMethods, Client):
         settings["strategy"] = choose_strategy(settings.get("strategy", "fallback"), config.host)
         assembled = assemble(config)
         settings |= {"evidence": config.evidence, "folder": config.path.parent, "others": assembled.others}
+        settings["guards"] = guard_chain(config.guards, config.path.absolute().parent, config.host) or ()
         mediator = cls(assembled.members, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
         mediator.config = config
@@ -373,7 +379,9 @@ class Mediator(EvidenceMethods, Client):
         space = self._declared_space
         return None if space is None else in_declared_space(found, space.id, space.model, self._left_out())
 
-    def _seal(self, request: Request, output: InferenceOutput, routes: Sequence[Route]) -> InferenceOutput:
+    def _seal(
+        self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route]
+    ) -> InferenceOutput:
         if output.finish_reason == "length" and self._on_truncation != "ignore":
             said = "the answer was cut at its longest length: raise max_tokens"
             if self._on_truncation == "error":
@@ -383,7 +391,7 @@ class Mediator(EvidenceMethods, Client):
         if not self._level:
             return output
         answered = next(route for route in routes if route.id == output.backend)
-        return output._replace(provenance=self._records().record(answered.bind(request), output))
+        return output._replace(provenance=self._records().record(answered.bind(request), kept))
 
     def _records(self) -> Provenance:
         # Before anything is sent: an answer that could not be recorded would be paid for and lost.

@@ -11,7 +11,7 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.json_schema.keys import config_key
 from complaint_llm.message_shapes import parse_arguments as parse_arguments  # a name of the toolkit for authors
-from complaint_llm.messages import Message, Prompt, Shown, Tool, ToolLike
+from complaint_llm.messages import InferenceOutput, Message, Prompt, Shown, Tool, ToolLike
 
 if TYPE_CHECKING:
     from complaint_llm.checks.answer_checks import AnswerChecks
@@ -68,7 +68,7 @@ GENERATION_KEYS: frozenset[str] = frozenset(GenerationKeys.__annotations__)
 CALL_KEYS: frozenset[str] = frozenset(
     (
         *("model", "backend", "system", "timeout", "response_format", "privacy", "extra_body", "task"),
-        *("evidence", "cite", "documents"),
+        *("evidence", "cite", "documents", "names", "matter"),
     )
 )
 """Parameters of one call that are not sent as sampling parameters."""
@@ -137,6 +137,10 @@ class Request(NamedTuple):
     """How the documents and the evidence of the call are shown in ``messages``."""
     file_tokens: int = 0
     """Tokens, by estimate, of the documents that are given as files."""
+    names: tuple[str, ...] = ()
+    """Names that the caller says are in it, for guards."""
+    matter: str | None = None
+    """The matter that the call belongs to; nothing that is sent."""
     forms: Forms | None = None
     """Where what is asked depends on who is asked: what each target is asked in the place of this request."""
 
@@ -147,12 +151,31 @@ class Forms(Protocol):
     Made once for a call, before anything is looked up, admitted or sent. Any thread may call it.
     """
 
+    def prepare(self, routes: Any) -> None:
+        """Make what the targets on ``routes`` are asked, where that must be done before anything is looked up or sent.
+
+        Raises GuardError.
+        """
+        ...
+
+    def finished(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
+        """The answer of this target as the caller gets it."""
+        ...
+
     def lacks(self, target: FormTarget) -> str | None:
         """Why this target must not or cannot be shown it, as a phrase, or None."""
         ...
 
     def request_to(self, target: FormTarget, request: Request) -> Request:
         """What this target is asked in the place of ``request``, which keeps its deadline and token; without forms."""
+        ...
+
+    def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """The texts that this target is to embed in the place of ``texts``."""
+        ...
+
+    def restored_stream(self, target: FormTarget, stream: Any) -> Any:
+        """This target's stream, its pieces as the caller gets them; its last event is as the target gave it."""
         ...
 
     def length_in_words(self) -> str:
@@ -194,6 +217,9 @@ class EmbeddingRequest(NamedTuple):
     model: str | None = None
     extra_body: Mapping[str, Any] = EMPTY
     privacy: Privacy | None = None
+    matter: str | None = None
+    forms: Forms | None = None
+    """As in a Request."""
 
 
 def as_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:

@@ -28,7 +28,7 @@ from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unre
 from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
 from complaint_llm.batch.output.summary import BatchSummary
-from complaint_llm.exceptions import BatchError
+from complaint_llm.exceptions import BatchError, GuardError
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ class BatchRun(Iterator[BatchResult]):
             if result is not None:
                 self._flow.count_handed_out()
                 self.summary.add(result)
+                if isinstance(result.error, GuardError):
+                    self._flow.stop(result.error)
+                    self.stop()
                 if self._max_cost is not None and self.summary.cost >= self._max_cost and not self.stopped_because:
                     self.stopped_because = f"the cost reached ${self._max_cost:g}"
                     self.stop()

@@ -47,7 +47,7 @@ def settle_checks(request: Request, output: InferenceOutput) -> InferenceOutput:
     checks = request.checks
     if checks is None:
         return output
-    if output.metadata.get("cached"):
+    if output.metadata.get("cached") and request.forms is None:
         output = checks.examine(output)
     if output.findings and checks.on_failed != "mark":
         raise failure(output)

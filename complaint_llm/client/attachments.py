@@ -15,6 +15,7 @@ from complaint_llm.messages import Document
 
 if TYPE_CHECKING:
     from complaint_llm.documents.reading import DocumentReaders
+    from complaint_llm.guards.chain import CallGuards
     from complaint_llm.request import Request
 
 Show = Literal["local", "any"]
@@ -54,8 +55,8 @@ class Attachments:
         self._evidence = evidence
         self._show = show
 
-    def with_forms(self, request: Request) -> Request:
-        """The request with what each target is to be shown of its documents.
+    def with_forms(self, request: Request, guards: CallGuards | None = None) -> Request:
+        """The request with what each target is to be shown of its documents, and what ``guards`` make of it.
 
         Raises InvalidRequestError for a document that is none, EvidenceError for evidence that is not there or is
         damaged: before anything is sent.
@@ -67,7 +68,7 @@ class Attachments:
             attached[id(part)] = self._attached(part, request)
         cids = tuple(dict.fromkeys(each.cid for each in attached.values() if each.evidence))
         named = tuple(dict.fromkeys((*request.evidence, *cids)))
-        return request._replace(evidence=named, forms=CallForms(request, attached, show=self._show))
+        return request._replace(evidence=named, forms=CallForms(request, attached, show=self._show, guards=guards))
 
     def close(self) -> None:
         """End the processes that read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.call import CancelToken
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from complaint_llm.client.group import Member
     from complaint_llm.client.requests import RequestReader
     from complaint_llm.client.route import Route
+    from complaint_llm.guards.chain import GuardChain
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
     from complaint_llm.routing.router import Router
     from complaint_llm.routing.target import AnyRequest
 
-Seal = Callable[[Request, "InferenceOutput", "Sequence[Route]"], "InferenceOutput"]
-"""What is done to each answer before it is handed out; the routes are those that could give it."""
+Seal = Callable[[Request, "InferenceOutput", "InferenceOutput", "Sequence[Route]"], "InferenceOutput"]
+"""What is done to each answer before it is handed out: the answer, as it may be kept where guards changed it, and the
+routes that could give it."""
 
 EmbeddingRoutes = Callable[["Sequence[Route]"], "Sequence[Route] | None"]
 """Those of the routes whose vectors are of the declared space; None where none is declared."""
@@ -52,6 +55,7 @@ class Calls:
         prepare: Callable[[], object] | None = None,
         embedding_routes: EmbeddingRoutes | None = None,
         attachments: Attachments | None = None,
+        guards: GuardChain | None = None,
         workers: int = 8,
         interruptible: bool = True,
     ) -> None:
@@ -65,6 +69,7 @@ class Calls:
         self._prepare = prepare
         self._embedding_routes = embedding_routes
         self._attachments = Attachments() if attachments is None else attachments
+        self._guards = guards
         self._interruptible = interruptible
         self._tokens: set[CancelToken] = set()
         reset_in_child(self)
@@ -97,10 +102,10 @@ class Calls:
         try:
             request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
+            if request.forms is not None:
+                request.forms.prepare(routes)
             output = (router or self._router).answer(request, routes)
-            if request.checks is not None:
-                output = _settle_checks(request, output)
-            return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, routes)
+            return self._finished(request, output, routes)
         except ContextLengthError as error:
             raise _with_lengths(error, request) from error.__cause__
         finally:
@@ -117,31 +122,37 @@ class Calls:
         try:
             request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
+            if request.forms is not None:
+                request.forms.prepare(routes)
             stream = self._router.stream(request, routes)
         except BaseException:
             self._leave(request)
             raise
-        seal = self._seal
-
-        def finish(output: InferenceOutput) -> InferenceOutput:
-            output = _settle_checks(request, output)
-            return output if seal is None else seal(request, output, routes)
-
-        plain = seal is None and request.checks is None
-        return LiveStream(stream, lambda: self._leave(request), None if plain else finish)
+        plain = self._seal is None and request.checks is None and request.forms is None
+        finish = None if plain else partial(self._finished, request, routes=routes)
+        return LiveStream(stream, lambda: self._leave(request), finish)
 
     def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingOutput:
         """The vectors of texts, all of one model."""
         request = self.reader.embedding(texts, params)
         self._enter(request)
         try:
-            return self._router.embed(request, self._routes_of_one_space(request, params.get("backend")))
+            routes = self._routes_of_one_space(request, params.get("backend"))
+            if self._guards is not None:
+                from complaint_llm.client.guarded_texts import GuardedTexts  # cold start: guards
+
+                forms = GuardedTexts(request, self._guards.for_call())
+                forms.prepare(routes)
+                request = request._replace(forms=forms)
+            return self._router.embed(request, routes)
         finally:
             self._leave(request)
 
     def with_forms(self, request: Request) -> Request:
         """The request with what each target is to be shown of its documents and evidence, if it has any."""
-        return self._attachments.with_forms(request) if attaches(request) else request
+        if self._guards is None and not attaches(request):
+            return request
+        return self._attachments.with_forms(request, None if self._guards is None else self._guards.for_call())
 
     def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
@@ -166,6 +177,8 @@ class Calls:
         for token in tuple(self._tokens):
             token.cancel(f"{self.id} was closed")
         self._attachments.close()
+        if self._guards is not None:
+            self._guards.close()
         self._free()
         if not self._interruptible:
             self._name_abandoned()
@@ -175,6 +188,16 @@ class Calls:
         self._tokens = set()
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _finished(self, request: Request, output: InferenceOutput, routes: Sequence[Route]) -> InferenceOutput:
+        """The answer as it is handed out: restored, checked, recorded."""
+        kept = output
+        if request.forms is not None:
+            answered = next(route for route in routes if route.id == output.backend)
+            output = request.forms.finished(answered.target, output)
+        if request.checks is not None:
+            output = _settle_checks(request, output)
+        return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, kept, routes)
 
     def _enter(self, request: AnyRequest) -> None:
         self._tokens.add(request.cancel)
@@ -230,10 +253,10 @@ def _with_lengths(error: ContextLengthError, request: Request) -> ContextLengthE
 
 
 def _seal_or_hand_over(
-    seal: Seal, request: Request, output: InferenceOutput, routes: Sequence[Route]
+    seal: Seal, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route]
 ) -> InferenceOutput:
     try:
-        return seal(request, output, routes)
+        return seal(request, output, kept, routes)
     except EvidenceError as error:
         error.output = output  # it was paid for, and is not lost with its record
         raise

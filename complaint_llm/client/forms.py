@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.checks.answer_checks import marks_quotes
+from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.documents.as_text import image_pages, is_blank, page_range, text_form
-from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.messages import Document, ImagePart, Message, Part, Shown, TextPart
+from complaint_llm.exceptions import GuardError, InvalidRequestError
+from complaint_llm.guards.guard import GuardRequest
+from complaint_llm.messages import Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
+from complaint_llm.request import EMPTY, ResponseFormat
+from complaint_llm.routing.attempts import exclusion
 
 if TYPE_CHECKING:
     from complaint_llm.checks.quote_search import SearchableText
     from complaint_llm.documents.attached import AttachedDocument
     from complaint_llm.documents.pages import ReadDocument
+    from complaint_llm.guards.chain import CallGuards
+    from complaint_llm.guards.guard import TargetKind
     from complaint_llm.request import DocumentMode, FormTarget, Request
+    from complaint_llm.routing.target import EventStream
+    from complaint_llm.routing.target import Target as FormRoute
 
 FILE_PAGE_TOKENS = 1_500
 """Tokens of a page that is given as a file beside its text: it is looked at as an image, too. The lower end of what
@@ -25,6 +33,7 @@ _CHARACTERS_A_TOKEN = 4
 class _Abilities(NamedTuple):
     """What of a target decides on the form: targets with the same abilities are shown the same."""
 
+    kind: TargetKind
     may_see_evidence: bool
     host: str | None
     """Only where the evidence may not go there."""
@@ -34,12 +43,18 @@ class _Abilities(NamedTuple):
 
 
 class _Form(NamedTuple):
-    """The messages and what goes with them; ``reason`` is why there are none."""
+    """What a target is asked; ``reason`` is why it is not."""
 
     messages: tuple[Message, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    response_format: ResponseFormat | None = None
+    params: Mapping[str, Any] = EMPTY
+    checks: AnswerChecks | None = None
+    """Those that run inside the attempt, over the texts as they are sent."""
+    own_checks: AnswerChecks | None = None
+    """The same over the texts as the caller gave them."""
     shown: tuple[Shown, ...] = ()
     file_tokens: int = 0
-    searchable: bool = True
     reason: str | None = None
 
 
@@ -55,11 +70,22 @@ class CannotBeShownError(Exception):
 
 
 class CallForms:
-    """``documents`` are those of the request's parts, by the identity of the part. See ``request.Forms``."""
+    """``documents`` are those of the request's parts, by the identity of the part. See ``request.Forms``.
 
-    def __init__(self, request: Request, documents: Mapping[int, AttachedDocument], *, show: str) -> None:
+    ``guards`` change what is shown, and are asked once for each form.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        documents: Mapping[int, AttachedDocument],
+        *,
+        show: str,
+        guards: CallGuards | None = None,
+    ) -> None:
         self._request = request
         self._documents = documents
+        self._guards = guards
         self._show_anywhere = show == "any"
         self._has_evidence = any(each.evidence for each in documents.values())
         self._forms: dict[_Abilities, _Form] = {}
@@ -74,17 +100,52 @@ class CallForms:
         form = self._form(target)
         if form.reason is not None:
             raise InvalidRequestError(f"cannot serve this request: {form.reason}", sent=False)
-        checks = request.checks
-        if checks is not None and marks_quotes(checks.schema):
-            texts = (*checks.texts, *self._searchable_texts())
-            checks = checks._replace(texts=texts, searchable=checks.searchable and form.searchable)
         return request._replace(
             messages=form.messages,
+            tools=form.tools,
+            response_format=form.response_format,
+            params=form.params,
+            checks=form.checks,
             shown=form.shown,
             file_tokens=form.file_tokens,
-            checks=checks,
             forms=None,
         )
+
+    def prepare(self, routes: Iterable[FormRoute]) -> None:
+        """Make the form of each target that may be asked. Raises GuardError, before anything is looked up or sent."""
+        if self._guards is not None:
+            for route in routes:
+                exclusion(route, self._request._replace(forms=self))
+
+    def finished(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
+        """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
+        the caller gave. Raises GuardError, which has the answer as it came."""
+        form = self._form(target)
+        kind = _kind_of(target)
+        if self._guards is not None and self._guards.applies_to(kind):
+            try:
+                restored = self._guards.after(kind, output)
+            except GuardError as error:
+                error.output = output
+                raise
+            report = self._guards.report(kind)
+            output = restored._replace(metadata={**restored.metadata, "guards": report})
+        elif not output.metadata.get("cached"):
+            return output
+        return output if form.own_checks is None else form.own_checks.examine(output)
+
+    def restored_stream(self, target: FormTarget, stream: EventStream) -> EventStream:
+        """Its pieces as the caller gets them; its last event is as the target gave it."""
+        kind = _kind_of(target)
+        if self._guards is None or not self._guards.applies_to(kind):
+            return stream
+        from complaint_llm.guards.stream import RestoredStream  # cold start: guards
+
+        return RestoredStream(stream, partial(self._guards.pieces, kind))
+
+    def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """A call that embeds has forms of its own."""
+        raise NotImplementedError
 
     def length_in_words(self) -> str:
         """How long the documents are, and what to do about it."""
@@ -100,12 +161,15 @@ class CallForms:
 
     def _form(self, target: FormTarget) -> _Form:
         may_see = self._show_anywhere or not self._has_evidence or target.local
+        kind = _kind_of(target)
+        barred = self._guards is not None and self._guards.bars(kind, "file") is not None
         abilities = _Abilities(
+            kind=kind,
             may_see_evidence=may_see,
             host=None if may_see else target.host,
             sees_images=target.sees_images,
             mode=self._request.documents or target.document_mode,
-            reads=tuple(target.reads(each.media_type) for each in self._documents.values()),
+            reads=tuple(not barred and target.reads(each.media_type) for each in self._documents.values()),
         )
         known = self._forms.get(abilities)
         if known is None:
@@ -126,12 +190,57 @@ class CallForms:
         shown: dict[int, _ShownPart] = {
             place: _shown_part(document, reads[place], abilities) for place, document in self._documents.items()
         }
-        return _Form(
-            messages=tuple(_with_parts(message, shown) for message in self._request.messages),
+        searchable = all(each.has_text for each in shown.values())
+        checks = self._checks(searchable=searchable)
+        request = self._request
+        form = _Form(
+            messages=tuple(_with_parts(message, shown) for message in request.messages) if shown else request.messages,
+            tools=request.tools,
+            response_format=request.response_format,
+            params=request.params,
+            checks=checks,
+            own_checks=checks,
             shown=tuple(each.shown for each in shown.values()),
             file_tokens=sum(each.file_tokens for each in shown.values()),
-            searchable=all(each.has_text for each in shown.values()),
         )
+        if self._guards is None or not self._guards.applies_to(abilities.kind):
+            return form
+        return self._guarded(self._guards, abilities.kind, form)
+
+    def _guarded(self, guards: CallGuards, kind: TargetKind, form: _Form) -> _Form:
+        barring = guards.bars(kind, "image") if _shows_images(form.messages) else None
+        if barring is not None:
+            raise CannotBeShownError(f"images, which the guard {barring!r} does not look into")
+        request, shape = self._request, form.response_format
+        stop = form.params.get("stop")
+        given = GuardRequest(
+            messages=form.messages,
+            tools=form.tools,
+            schema=None if shape is None else shape.schema,
+            parameters=EMPTY if stop is None else {"stop": stop},
+            names=request.names,
+            matter=request.matter,
+        )
+        found = guards.before(kind, given)
+        checks = form.checks
+        if checks is not None:
+            texts = [each if isinstance(each, str) else each.text for each in checks.texts]
+            turns = guards.before(kind, given._replace(messages=[Message("user", text) for text in texts])).messages
+            checks = checks._replace(texts=tuple(turn.text for turn in turns))
+        return form._replace(
+            messages=tuple(found.messages),
+            tools=tuple(found.tools),
+            response_format=None if shape is None else shape._replace(schema=found.schema),
+            params={**form.params, **found.parameters} if found.parameters else form.params,
+            checks=checks,
+        )
+
+    def _checks(self, *, searchable: bool) -> AnswerChecks | None:
+        checks = self._request.checks
+        if checks is None or not self._documents or not marks_quotes(checks.schema):
+            return checks
+        texts = (*checks.texts, *self._searchable_texts())
+        return checks._replace(texts=texts, searchable=checks.searchable and searchable)
 
     def _searchable_texts(self) -> Sequence[SearchableText]:
         """The texts of all documents that have one, folded once for all targets."""
@@ -141,6 +250,15 @@ class CallForms:
             read = [(each, each.content_if_readable()) for each in self._documents.values() if not each.is_image]
             self._texts = tuple(searchable_text(content, each.cid) for each, content in read if content is not None)
         return self._texts
+
+
+def _kind_of(target: FormTarget) -> TargetKind:
+    return "local" if target.local else "remote"
+
+
+def _shows_images(messages: Sequence[Message]) -> bool:
+    contents = (message.content for message in messages if not isinstance(message.content, str))
+    return any(isinstance(part, ImagePart) for content in contents for part in content)
 
 
 def _with_parts(message: Message, shown: Mapping[int, _ShownPart]) -> Message:

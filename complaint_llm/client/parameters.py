@@ -21,6 +21,10 @@ class _Parameters(SamplingKeys, total=False):
     """CIDs of evidence that the model is shown."""
     cite: Sequence[str] | None
     """CIDs of evidence that is recorded as what the answer rests on, and not shown to the model."""
+    names: Sequence[str] | None
+    """Names that are in it, for a guard that hides them."""
+    matter: str | None
+    """The matter that it belongs to, for journal, provenance and evidence."""
     documents: Literal["auto", "native", "text"] | None
     """Documents as files to whoever reads them (``"auto"``), only as files, or as text."""
     task: str | Mapping[str, Any] | None
@@ -65,4 +69,5 @@ class EmbeddingParameters(TypedDict, total=False):
     backend: str | None
     timeout: float | None
     privacy: Literal["local"] | None
+    matter: str | None
     extra_body: Mapping[str, Any] | None

@@ -30,7 +30,7 @@ DEFAULT_TIMEOUT = 600.0
 
 R = TypeVar("R", Request, EmbeddingRequest)
 
-_OF_EMBEDDINGS = frozenset(("model", "backend", "timeout", "privacy", "extra_body"))
+_OF_EMBEDDINGS = frozenset(("model", "backend", "timeout", "privacy", "extra_body", "matter"))
 
 
 def built_in_task(id: str) -> Task:
@@ -95,10 +95,10 @@ class RequestReader(NamedTuple):
         if not params and temperature is None and not tools:
             return self._kept_here(plain)
         given = params.get("response_format")
-        cited = _cids_of(params, "cite")
+        cited = _texts_of(params, "cite")
         if cited:
             self.cite(cited)
-        shown = _cids_of(params, "evidence")
+        shown = _texts_of(params, "evidence")
         request = plain._replace(
             model=_model_of(params),
             params=as_generation(params, temperature),
@@ -109,6 +109,8 @@ class RequestReader(NamedTuple):
             evidence=cited,
             checks=checks,
             documents=_document_mode_of(params),
+            names=_texts_of(params, "names"),
+            matter=_matter_of(params),
         )
         if checks is None and request.response_format is not None:
             # cold start: checks
@@ -130,6 +132,7 @@ class RequestReader(NamedTuple):
                 model=_model_of(params),
                 extra_body=_extra_body_of(params),
                 privacy=self._privacy_of(params),
+                matter=_matter_of(params),
             )
         )
 
@@ -173,11 +176,18 @@ def _model_of(params: Mapping[str, Any]) -> str | None:
     return given
 
 
-def _cids_of(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def _texts_of(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
     given = params.get(name) or ()
     if isinstance(given, str) or not all(isinstance(each, str) and each for each in given):
-        raise InvalidRequestError(f"{name} is a list of CIDs", sent=False)
+        raise InvalidRequestError(f"{name} is a list of texts, none of them empty", sent=False)
     return tuple(given)
+
+
+def _matter_of(params: Mapping[str, Any]) -> str | None:
+    given = params.get("matter")
+    if given is not None and (not isinstance(given, str) or not given.strip() or not given.isprintable()):
+        raise InvalidRequestError("matter is a text of one line that is not empty", sent=False)
+    return given
 
 
 def _with_evidence(messages: tuple[Message, ...], cids: Sequence[str]) -> tuple[Message, ...]:

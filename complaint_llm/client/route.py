@@ -154,10 +154,14 @@ class Route:
         return _marked_demo(output) if self.terms.demonstration else output
 
     def attempt_stream(self, request: Request) -> EventStream:
-        stream = self.target.backend.attempt_maker.stream(self.request_to(request))
+        stream: EventStream = self.target.backend.attempt_maker.stream(self.request_to(request))
+        if request.forms is not None:
+            stream = request.forms.restored_stream(self.target, stream)
         return DemoStream(stream) if self.terms.demonstration else stream
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        if request.forms is not None:
+            request = request._replace(texts=request.forms.texts_to(self.target, request.texts), forms=None)
         if self.terms.private:
             request = request._replace(privacy="local")
         return self.target.backend.attempt_maker.embed(request)

@@ -119,8 +119,10 @@ class BackendTarget:
 
     def request_to(self, request: AnyRequest) -> AnyRequest:
         """What it is asked, where that depends on who is asked. Raises InvalidRequestError where it cannot be."""
-        if isinstance(request, EmbeddingRequest) or request.forms is None:
+        if request.forms is None:
             return request
+        if isinstance(request, EmbeddingRequest):
+            return request._replace(texts=request.forms.texts_to(self, request.texts), forms=None)
         return request.forms.request_to(self, request)
 
     @property

@@ -125,6 +125,7 @@ def assemble(
         order=order,
         mediator=_with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder),
         evidence=_with_paths(sections.get("EVIDENCE", {}), ("path",), folder),
+        guards=sections.get("GUARDS", ()),
         tasks=tasks,
         checks=checks,
         log=sections.get("LOG", {}),
@@ -213,7 +214,7 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
     return [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
 
 
-_FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS")
+_FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS", "GUARDS")
 
 
 def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:

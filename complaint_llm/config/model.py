@@ -35,7 +35,7 @@ class Config:
     """What a config file says, checked and filled.
 
     ``backends`` are those that can be made, ``left_out`` the ids of the optional others with the reason, ``order`` all
-    ids in the order of the file. ``mediator``, ``evidence`` and ``log`` hold what their sections say (paths are
+    ids in the order of the file. ``mediator``, ``evidence``, ``guards`` and ``log`` hold what their sections say (paths are
     absolute, times in seconds, money in US dollars), ``application`` is handed over as it was written. ``host`` knows
     the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read;
     ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed document.
@@ -53,6 +53,7 @@ class Config:
         "backends",
         "checks",
         "evidence",
+        "guards",
         "host",
         "left_out",
         "log",
@@ -75,6 +76,7 @@ class Config:
         mediator: Mapping[str, Any],
         evidence: Mapping[str, Any],
         log: Mapping[str, Any],
+        guards: Sequence[Mapping[str, Any]] = (),
         tasks: Mapping[str, Task] = EMPTY,
         checks: Mapping[str, Check] = EMPTY,
         assemble: Callable[..., Config | list[str]],
@@ -87,6 +89,7 @@ class Config:
         self.mediator: Mapping[str, Any] = MappingProxyType(dict(mediator))
         self.evidence: Mapping[str, Any] = MappingProxyType(dict(evidence))
         self.log: Mapping[str, Any] = MappingProxyType(dict(log))
+        self.guards = tuple(MappingProxyType(dict(each)) for each in guards)
         self.tasks = MappingProxyType(dict(tasks))
         self.checks = MappingProxyType(dict(checks))
         self.application: Any = document.get("APPLICATION")

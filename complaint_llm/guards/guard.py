@@ -101,6 +101,9 @@ class Guard:
     version: ClassVar[str] = "0"
     needs: ClassVar[frozenset[Need]] = frozenset(("messages", "tools", "response_format"))
     accepts: ClassVar[frozenset[Content]] = frozenset()
+    keeps_time: bool = False
+    """Whether its work is bounded by itself: then it runs in the caller's thread. Any other runs on a thread that is
+    left behind when its time is over."""
 
     def for_call(self) -> GuardedCall:
         """The object that works on one call."""

@@ -1,0 +1,63 @@
+"""What each target is to embed of a call's texts, where guards stand before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm.guards.guard import GuardRequest
+from complaint_llm.messages import Message
+from complaint_llm.routing.attempts import exclusion
+
+if TYPE_CHECKING:
+    from complaint_llm.guards.chain import CallGuards
+    from complaint_llm.guards.guard import TargetKind
+    from complaint_llm.request import EmbeddingRequest, FormTarget, Request
+    from complaint_llm.routing.target import Target
+
+
+class GuardedTexts:
+    """The texts as each kind of target is to embed them. See ``request.Forms``; nothing of an embedding is restored."""
+
+    def __init__(self, request: EmbeddingRequest, guards: CallGuards) -> None:
+        self._request = request
+        self._guards = guards
+        self._texts: dict[TargetKind, tuple[str, ...]] = {}
+
+    def prepare(self, routes: Iterable[Target]) -> None:
+        """Guard the texts for each kind of target that may be asked. Raises GuardError, before anything is sent."""
+        for route in routes:
+            if exclusion(route, self._request) is None:
+                self._guarded("local" if route.local else "remote")
+
+    def finished(self, target: FormTarget, output: Any) -> Any:
+        """Vectors are handed out as they are."""
+        return output
+
+    def lacks(self, target: FormTarget) -> str | None:
+        """Texts are what guards look into."""
+        return None
+
+    def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """The texts that this target is to embed."""
+        return self._guarded("local" if target.local else "remote")
+
+    def request_to(self, target: FormTarget, request: Request) -> Request:
+        """A call that asks has forms of its own."""
+        raise NotImplementedError
+
+    def restored_stream(self, target: FormTarget, stream: Any) -> Any:
+        """Vectors come whole."""
+        raise NotImplementedError
+
+    def length_in_words(self) -> str:
+        """Of texts there is nothing to say."""
+        return ""
+
+    def _guarded(self, kind: TargetKind) -> tuple[str, ...]:
+        known = self._texts.get(kind)
+        if known is None:
+            given = GuardRequest([Message("user", text) for text in self._request.texts], matter=self._request.matter)
+            found = self._guards.before(kind, given)
+            known = self._texts[kind] = tuple(message.text for message in found.messages)
+        return known

@@ -1,0 +1,175 @@
+"""The guards of a config, in their order, and what they do to one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from complaint_llm.exceptions import GuardError
+from complaint_llm.guards.guard import Content, Guard, GuardedCall, GuardRefusal, GuardRequest, PieceRestorer
+from complaint_llm.guards.worker import GuardThreads, LateError
+from complaint_llm.messages import InferenceOutput
+
+if TYPE_CHECKING:
+    from complaint_llm.guards.guard import TargetKind
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT = 5.0
+"""Seconds that a guard may take for one call."""
+
+
+class GuardEntry(NamedTuple):
+    """A guard under the name by which errors and records call it. ``scope`` says for whom it stands: whatever leaves
+    this machine, or everything; ``timeout`` is in seconds."""
+
+    name: str
+    guard: Guard
+    scope: Literal["remote", "all"] = "remote"
+    timeout: float = DEFAULT_TIMEOUT
+
+    def applies_to(self, kind: TargetKind) -> bool:
+        """Whether it stands before targets of this kind."""
+        return self.scope == "all" or kind == "remote"
+
+
+class GuardChain:
+    """All guards of a config. Any thread may call it; ``close`` closes each and ends the threads that they ran on."""
+
+    def __init__(self, entries: Sequence[GuardEntry]) -> None:
+        self.entries = tuple(entries)
+        self._threads = GuardThreads()
+
+    def for_call(self) -> CallGuards:
+        """The guards at work on one call."""
+        return CallGuards(self.entries, self._threads)
+
+    def close(self) -> None:
+        """Close each guard. Raises what the first that cannot be closed raises, after all were."""
+        self._threads.close()
+        faults = []
+        for entry in self.entries:
+            try:
+                entry.guard.close()
+            except Exception as fault:  # noqa: BLE001 - the others are closed too
+                faults.append(fault)
+        if faults:
+            raise faults[0]
+
+
+class CallGuards:
+    """What the guards do to one call, and what they remember of it. One thread uses it at a time.
+
+    Whatever goes wrong in a guard is a GuardError, which says nothing of the client's words.
+    """
+
+    def __init__(self, entries: Sequence[GuardEntry], threads: GuardThreads) -> None:
+        self._entries = entries
+        self._threads = threads
+        self._calls: dict[str, GuardedCall] = {}
+
+    def applies_to(self, kind: TargetKind) -> bool:
+        """Whether any guard stands before targets of this kind."""
+        return any(entry.applies_to(kind) for entry in self._entries)
+
+    def bars(self, kind: TargetKind, content: Content) -> str | None:
+        """The name of a guard that does not look into such content, and so lets it not go; None where all may."""
+        for entry in self._entries:
+            if entry.applies_to(kind) and content not in entry.guard.accepts:
+                return entry.name
+        return None
+
+    def before(self, kind: TargetKind, request: GuardRequest) -> GuardRequest:
+        """What may be sent to targets of this kind. Raises GuardError."""
+        for entry in self._entries:
+            if entry.applies_to(kind):
+                request = self._guarded(entry, kind, request)
+        return request
+
+    def after(self, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
+        """The answer as the caller gets it, the last guard first. Raises GuardError."""
+        for entry in reversed(self._entries):
+            if entry.applies_to(kind):
+                output = self._run(entry, partial(_after, output), "its answer is not handed out")
+                _check(entry, output, InferenceOutput, "after")
+        return output
+
+    def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
+        """What changes the pieces of one streamed text, in the order in which it is done."""
+        found = (
+            self._call(entry).pieces(form) for entry in reversed(self._entries) if entry.applies_to(kind)
+        )
+        return [each for each in found if each is not None]
+
+    def report(self, kind: TargetKind) -> list[dict[str, Any]]:
+        """Which guards stood before the answer, their versions, and how often each did what."""
+        return [
+            {"name": entry.name, "version": entry.guard.version, "counts": dict(self._call(entry).counts())}
+            for entry in self._entries
+            if entry.applies_to(kind)
+        ]
+
+    def _guarded(self, entry: GuardEntry, kind: TargetKind, request: GuardRequest) -> GuardRequest:
+        needs = entry.guard.needs
+        hidden = {field: value for field, value in _EMPTY.items() if _NEED_OF[field] not in needs}
+        given = request._replace(**hidden)
+        found = self._run(entry, lambda call: call.before(given, kind))
+        _check(entry, found, GuardRequest, "before")
+        return found._replace(**{field: getattr(request, field) for field in hidden})
+
+    def _run(self, entry: GuardEntry, work: Callable[[GuardedCall], T], so: str = "nothing was sent") -> T:
+        call = self._call(entry)
+        began = time.monotonic()
+        try:
+            if entry.guard.keeps_time:
+                value = work(call)
+            else:
+                value = self._threads.run(lambda: work(call), entry.timeout)
+        except GuardRefusal as refusal:
+            raise GuardError(f"guard {entry.name!r} refused: {refusal}; {so}", guard=entry.name) from None
+        except LateError:
+            raise self._too_slow(entry, so) from None
+        except Exception as fault:
+            # Its message may hold the client's words.
+            said = f"guard {entry.name!r} failed ({type(fault).__name__}); {so}"
+            raise GuardError(said, guard=entry.name) from fault
+        if time.monotonic() - began > entry.timeout:
+            raise self._too_slow(entry, so)
+        return value
+
+    def _too_slow(self, entry: GuardEntry, so: str) -> GuardError:
+        said = f"guard {entry.name!r} took longer than its timeout of {entry.timeout:g} s; {so}"
+        return GuardError(said, guard=entry.name)
+
+    def _call(self, entry: GuardEntry) -> GuardedCall:
+        known = self._calls.get(entry.name)
+        if known is None:
+            try:
+                known = self._calls[entry.name] = entry.guard.for_call()
+            except Exception as fault:
+                said = f"guard {entry.name!r} failed ({type(fault).__name__}); nothing was sent"
+                raise GuardError(said, guard=entry.name) from fault
+        return known
+
+
+_EMPTY: Mapping[str, Any] = GuardRequest()._asdict()
+_NEED_OF = {
+    "messages": "messages",
+    "tools": "tools",
+    "schema": "response_format",
+    "parameters": "messages",
+    "names": "names",
+    "matter": "matter",
+}
+
+
+def _after(output: InferenceOutput, call: GuardedCall) -> InferenceOutput:
+    return call.after(output)
+
+
+def _check(entry: GuardEntry, found: object, wanted: type, method: str) -> None:
+    if not isinstance(found, wanted):
+        said = f"guard {entry.name!r} failed: {method}() gave a {type(found).__name__}, not a {wanted.__name__}"
+        raise GuardError(said, guard=entry.name)
