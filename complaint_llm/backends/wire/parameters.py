@@ -66,8 +66,6 @@ class Family:
 
     def unsupported_names(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """The neutral names among ``params`` that this model does not take (with these values), in their order."""
-        if not params:
-            return ()
         return tuple([name for name in params if name not in self._rows or not self._fits(name, params)])
 
     def write(self, params: Mapping[str, Any], body: dict[str, Any]) -> None:

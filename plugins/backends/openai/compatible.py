@@ -79,7 +79,7 @@ class CompatibleBackend(HTTPBackend):
 
     def encode(self, request: Request) -> WireRequest:
         family = self._family(request)
-        refused = family.unsupported_names(request.params)
+        refused = family.unsupported_names(request.params) if request.params else ()
         if refused:
             self._unsupported.check(refused, request.model or "")
         return self._wire.encode(request, family)

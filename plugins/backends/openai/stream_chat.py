@@ -36,7 +36,7 @@ class ChatDecoder(JSONStreamDecoder):
         super().__init__(fail)
         self._answer = StreamAccumulator(asked=request.model or "")
         self._quirks = family.quirks
-        self._refused = family.unsupported_names(request.params)
+        self._refused = family.unsupported_names(request.params) if request.params else ()
         self._logprobs = bool(request.params.get("logprobs"))
         self._first: Mapping[str, Any] | None = None
         self._echo: dict[str, list[Any]] = {}
@@ -151,9 +151,10 @@ class ChatDecoder(JSONStreamDecoder):
     def _close(self) -> None:
         answer = self._answer
         answer.metadata.update(metadata(self._refused, self._first or {}))
-        message = {field: join_pieces(pieces) for field, pieces in self._echo.items()}
-        kept = value_without_halves({**message, "tool_calls": list(self._echo_calls.values())})
-        answer.extra = echo_of(kept, self._quirks)
+        if self._echo or self._echo_calls:
+            message = {field: join_pieces(pieces) for field, pieces in self._echo.items()}
+            kept = value_without_halves({**message, "tool_calls": list(self._echo_calls.values())})
+            answer.extra = echo_of(kept, self._quirks)
 
 
 def _only_text(chunk: Mapping[str, Any]) -> str | None:
@@ -189,7 +190,10 @@ def content_parts(given: Any) -> tuple[str, str]:
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
     """Reasoning text under the two names that services use (DeepSeek, vLLM; OpenRouter, Groq, Cerebras)."""
-    return text_or_empty(message.get("reasoning_content")) or text_or_empty(message.get("reasoning"))
+    for given in (message.get("reasoning_content"), message.get("reasoning")):
+        if given and isinstance(given, str):
+            return given
+    return ""
 
 
 def _first_choice(choices: list[Any]) -> Mapping[str, Any] | None:
@@ -212,6 +216,6 @@ def _calls_of(message: Mapping[str, Any]) -> list[Any]:
 def _usage(body: Mapping[str, Any], choice: Mapping[str, Any] | None) -> Any:
     """The usage where services put it: in the body, in the choice (Moonshot), in a field of their own (Groq)."""
     for place in (body, choice, body.get("x_groq")):
-        if isinstance(place, Mapping) and place.get("usage") is not None:
+        if isinstance(place, dict) and place.get("usage") is not None:
             return place["usage"]
     return None
