@@ -74,16 +74,19 @@ class DeadlineReader(io.RawIOBase):
         self._socket.settimeout(0)
         try:
             count = self._socket.recv_into(buffer)
-        except BlockingIOError:
-            return None
         except OSError as error:
-            # TLS says in its own class that there is nothing yet (a session ticket may have been read and kept).
-            if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
+            if _would_wait(error):
                 return None
             self.ended = True
             return 0
         self.ended = not count
         return count
+
+
+def _would_wait(error: OSError) -> bool:
+    """Whether nothing can be had, or sent, without waiting. TLS says so in its own class: it may have read and kept a
+    session ticket."""
+    return isinstance(error, BlockingIOError) or type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
 
 
 class KeptReader(io.BufferedReader):
@@ -137,9 +140,19 @@ class Connection:
         self.raw = DeadlineReader(stream)
         self.reader = KeptReader(self.raw, BUFFER)
 
-    def send(self, data: memoryview, deadline: Deadline) -> None:
-        """Send all of ``data``, whose text no traceback shows. Raises OSError, and TimeoutError at the deadline."""
-        self.stream.settimeout(time_left(deadline))
+    def send(self, data: memoryview, seconds: float) -> None:
+        """Send all of ``data``, whose text no traceback shows. Raises OSError, and TimeoutError after ``seconds``."""
+        sock = self._socket
+        if sock is not None and sock is self.stream and sock.gettimeout() == 0:
+            # After a look that did not wait: what the kernel takes at once needs no time limit.
+            try:
+                data = data[sock.send(data) :]
+            except OSError as error:
+                if not _would_wait(error):
+                    raise
+            if not data:
+                return
+        self.stream.settimeout(seconds)
         self.stream.sendall(data)
 
     def makefile(self, mode: str) -> KeptReader:

@@ -54,10 +54,10 @@ class Exchange:
                 self._pool.dialer.dial(connection, self.deadline, self._cancel)
             else:
                 self._own(connection)
-            time_left(self.deadline)  # nothing is sent after it
+            left = time_left(self.deadline)  # nothing is sent after it
             try:
                 self.sent = True
-                connection.send(memoryview(head.render(request)), self.deadline)
+                connection.send(memoryview(head.render(request)), left)
             except OSError as error:
                 if connection.aborted or isinstance(error, TimeoutError):
                     raise
