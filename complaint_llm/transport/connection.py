@@ -74,6 +74,8 @@ class DeadlineReader(io.RawIOBase):
         self._socket.settimeout(0)
         try:
             count = self._socket.recv_into(buffer)
+        except BlockingIOError:
+            return None
         except OSError as error:
             if _would_wait(error):
                 return None
@@ -161,7 +163,7 @@ class Connection:
 
     def quiet(self) -> bool:
         """Whether nothing lies unread and the peer has not closed. Does not wait."""
-        return not self.has_unread() and not self.raw.ended
+        return not (self.has_unread() or self.raw.ended)
 
     def has_unread(self) -> bool:
         """Whether bytes of an answer have come. Does not wait."""

@@ -173,11 +173,6 @@ class Body:
         return UnusableAnswer(f"it is larger than {self._limit} bytes")
 
 
-def is_reusable(reply: StrictResponse, connection: Connection) -> bool:
-    """Whether another request may follow on this connection, the body having been read."""
-    return not (reply.will_close or connection.raw.ended or connection.closed or connection.aborted)
-
-
 def location_of(fields: Fields) -> str:
     """The host that a redirect points to, without path and credentials; empty where it names none."""
     scheme, found, rest = fields.get("location", "").partition("//")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.openai.echo import echo_of, join_pieces
@@ -43,7 +44,10 @@ class ChatDecoder(JSONStreamDecoder):
         self._echo_calls: dict[Any, dict[str, Any]] = {}
         # Of a content that goes back as a list of parts no piece may be missing.
         self._plain = not self._logprobs and "content" not in self._quirks.get("echo", ())
-        self._fragments = CallFragments()
+
+    @cached_property
+    def _fragments(self) -> CallFragments:
+        return CallFragments()
 
     def read(self, chunk: Mapping[str, Any]) -> Iterable[StreamEvent]:
         piece = _only_text(chunk) if self._first is not None and self._plain else None
@@ -85,7 +89,8 @@ class ChatDecoder(JSONStreamDecoder):
         usage = _usage(body, choice)
         if usage is not None:
             self._answer.usage = token_usage(usage, "prompt", "completion", body)
-            self._answer.cost = cost(usage, self._quirks)
+            if self._quirks.get("usage_cost"):
+                self._answer.cost = cost(usage, self._quirks["usage_cost"])
         return choice
 
     def _choice(self, choice: Mapping[str, Any], message: Mapping[str, Any], *, complete: bool) -> list[StreamEvent]:
@@ -102,7 +107,8 @@ class ChatDecoder(JSONStreamDecoder):
             events.extend(answer.text(content))
         for place, call in enumerate(_calls_of(message)):
             events.extend(self._fragment(place, as_object(call, "tool_calls[]"), complete=complete))
-        answer.refusal += text_or_empty(message.get("refusal"))
+        if message.get("refusal"):
+            answer.refusal += text_or_empty(message["refusal"])
         if self._logprobs:
             self._probabilities(choice.get("logprobs"))
         for field in self._quirks.get("echo", ()):
