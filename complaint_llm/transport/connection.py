@@ -162,16 +162,12 @@ class Connection:
         return self.reader
 
     def quiet(self) -> bool:
-        """Whether nothing lies unread and the peer has not closed. Does not wait."""
-        return not (self.has_unread() or self.raw.ended)
-
-    def has_unread(self) -> bool:
-        """Whether bytes of an answer have come. Does not wait."""
+        """Whether nothing lies unread and the peer has not closed (``raw.ended``). Does not wait."""
         self.raw.deadline = None
         try:
-            return bool(self.reader.peek(1))
+            return not (self.reader.peek(1) or self.raw.ended)
         except (OSError, ValueError):
-            return False
+            return not self.raw.ended
 
     def abort(self, reason: str = "cancelled") -> None:
         """Wake whoever reads, writes or connects; the owner then closes. Any thread, any number of times.

@@ -67,7 +67,7 @@ class Exchange:
                     self.abandon()
                     idle = None
                     continue
-                if not connection.has_unread():
+                if connection.quiet() or connection.raw.ended:
                     raise
                 # An answer before the request's end (too large, not allowed), and then no more reading.
                 self._refused_early = True

@@ -68,7 +68,8 @@ class UsageReader:
 
     def hint(self, key: str, *, of: Mapping[str, Any] | None = None) -> int | None:
         """A number that no price depends on: an odd one is only not told."""
-        return token_count((self._fields if of is None else of).get(key))
+        value = (self._fields if of is None else of).get(key)
+        return None if value is None else token_count(value)
 
     def text(self, key: str) -> str | None:
         """A text; None where there is none."""

@@ -105,8 +105,9 @@ class ChatDecoder(JSONStreamDecoder):
             events.extend(answer.reasoning(thoughts))
         if content:
             events.extend(answer.text(content))
-        for place, call in enumerate(_calls_of(message)):
-            events.extend(self._fragment(place, as_object(call, "tool_calls[]"), complete=complete))
+        if message.get("tool_calls") is not None or message.get("function_call"):
+            for place, call in enumerate(_calls_of(message)):
+                events.extend(self._fragment(place, as_object(call, "tool_calls[]"), complete=complete))
         if message.get("refusal"):
             answer.refusal += text_or_empty(message["refusal"])
         if self._logprobs:

@@ -32,8 +32,6 @@ def token_usage(given: Any, prompt: str, completion: str, body: Mapping[str, Any
     says that reasoning came on top (xAI's chat completions), it is added. What is odd is unknown, never an error.
     """
     usage = UsageReader(given)
-    if not usage:
-        return TokenUsage()
     inside = usage.fields(f"{prompt}_tokens_details")
     outside = usage.parts(f"{completion}_tokens_details")
     asked = usage.count(f"{prompt}_tokens")
