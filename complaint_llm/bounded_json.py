@@ -46,7 +46,8 @@ def loads(
         _refuse_more(count(brackets[2]), MAX_MEMBERS, "members")  # type: ignore[arg-type]
         _refuse_more(count(brackets[3]), max_items, "values")  # type: ignore[arg-type]
     try:
-        value = json.loads(text, strict=strict, parse_constant=parse_constant)
+        usual = strict and parse_constant is None  # for which json keeps a decoder
+        value = json.loads(text) if usual else json.loads(text, strict=strict, parse_constant=parse_constant)
     except RecursionError:
         raise _too_deep() from None
     if containers > MAX_DEPTH and is_deeper(value, MAX_DEPTH):

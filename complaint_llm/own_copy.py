@@ -39,7 +39,7 @@ def _copy(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float, bytes)):
         return value
     if type(value) is dict or isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
+        return {key: item if type(item) is str else _copy(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_copy(item) for item in value]
     if isinstance(value, tuple):

@@ -127,7 +127,7 @@ def test_what_is_cached_inside_a_pool_is_cached(tmp_path: Path) -> None:
 def test_a_cache_makes_no_backend_that_nobody_asks(tmp_path: Path) -> None:
     with Mediator.from_config(write_config(tmp_path, [mock("a", cache_enabled=True), mock("b")])) as mediator:
         mediator.generate("x")
-        assert [route.target.is_made for route in mediator.as_member().leaves()] == [True, False]
+        assert [route.target.existing is not None for route in mediator.as_member().leaves()] == [True, False]
 
 
 # -- paid answers ----------------------------------------------------------------------------------------------------

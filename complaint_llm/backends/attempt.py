@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.backends.answers.empty_answer import check_answered
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from complaint_llm.routing.target import EventStream
 
 T = TypeVar("T")
+_extra_of = attrgetter("extra")
 
 
 class AttemptMaker:
@@ -42,7 +44,7 @@ class AttemptMaker:
         messages = request.messages
         if options.system is not None and all(message.role != "system" for message in messages):
             messages = as_messages(messages, options.system)
-        if any(message.extra for message in messages):
+        if any(map(_extra_of, messages)):
             messages = with_own_state(messages, backend.service_name())
         params = request.params
         if options.params:
@@ -57,6 +59,8 @@ class AttemptMaker:
         try:
             self._backend.prepare_attempt(request)
             bound = self.bind(request)
+            if self._backend.interruptible:
+                return self._in_shape(request, bound)
             return self._on_a_worker(lambda: self._in_shape(request, bound), bound)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
             named = self._backend.as_backend_error(error)
@@ -98,7 +102,10 @@ class AttemptMaker:
             if not model:
                 raise InvalidRequestError("no embedding model: set embedding_model", backend=backend.id, sent=False)
             bound = request._replace(model=model)
-            output = self._on_a_worker(lambda: backend.answer_embedding(bound), bound)
+            if backend.interruptible:
+                output = backend.answer_embedding(bound)
+            else:
+                output = self._on_a_worker(lambda: backend.answer_embedding(bound), bound)
             if len(output.vectors) != len(request.texts):
                 raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(request.texts)} texts", model=model)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes one kind of error here
@@ -113,8 +120,6 @@ class AttemptMaker:
 
     def _on_a_worker(self, work: Callable[[], T], request: Request | EmbeddingRequest) -> T:
         """Run what cannot be interrupted where it can be left behind at the deadline."""
-        if self._backend.interruptible:
-            return work()
         from complaint_llm.routing.threads.worker import run_abandonable  # cold start: threads
 
         return run_abandonable(work, request.deadline, request.cancel, self._backend.id)

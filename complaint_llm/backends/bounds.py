@@ -58,23 +58,25 @@ def bound_of(
         tokens = _embedding_tokens(request) + overhead
     else:
         tokens = _prompt_tokens(request, system, extra_body) + overhead
-    prices = list(_prices(info, tokens, extra_body))
+    prices = _prices(info, tokens, extra_body)
     if not prices:
         return _unknown(f"the price of service tier {_asked_tier(extra_body)!r} is unknown: leave it out of extra_body")
-    written = _dearest_input(prices, rule, long="cache" in _json(extra_body))
+    written = _dearest_input(prices, rule, long=bool(extra_body) and "cache" in _json(extra_body))
     prompt = tokens * written * rule.surcharge / 1e6
     if isinstance(request, EmbeddingRequest):
         return Bound(prompt)
-    outputs = [price.output for price in prices]
-    if None in outputs:
+    outputs = [price.output for price in prices if price.output is not None]
+    if len(outputs) < len(prices):
         return _unknown(f"the price of {_phrase(info)}'s answers is unknown: set pricing.output")
-    token = max(output or 0.0 for output in outputs) * rule.surcharge / 1e6
+    token = max(outputs) * rule.surcharge / 1e6
     if not prompt and not token:
         return Bound(0.0)
     unbounded = _unbounded_part(request, extra_body)
     if unbounded is not None:
         return _unknown(unbounded)
-    maxima = [*_maxima(extra_body), *([params["max_tokens"]] if sends_maximum and "max_tokens" in params else [])]
+    maxima = list(_maxima(extra_body)) if extra_body else []
+    if sends_maximum and "max_tokens" in params:
+        maxima.append(params["max_tokens"])
     if maxima:
         return Bound(prompt, token, max(maxima))
     if longest is None:
@@ -92,21 +94,18 @@ def _phrase(info: ModelInfo) -> str:
     return info.name or "the model"
 
 
-def _prices(info: ModelInfo, tokens: int, extra_body: Mapping[str, Any]) -> Iterator[Price]:
+def _prices(info: ModelInfo, tokens: int, extra_body: Mapping[str, Any]) -> list[Price]:
     """The prices that may be asked for a prompt of at most so many tokens.
 
     A service tier that the request does not name may be one that the account has set; one that it names may not be had.
     """
-    asked = _asked_tier(extra_body)
-    standard = asked is not None and asked in STANDARD_TIERS
-    known = {price.service_tier for price in info.prices}
-    if asked is not None and not standard and asked not in known:
-        return
-    for price in info.prices:
-        if price.above >= tokens and price.above:
-            continue
-        if price.service_tier is None or asked == price.service_tier or asked is None:
-            yield price
+    prices = [price for price in info.prices if price.above < tokens or not price.above]
+    asked = _asked_tier(extra_body) if extra_body else None
+    if asked is None:
+        return prices
+    if asked not in STANDARD_TIERS and all(price.service_tier != asked for price in info.prices):
+        return []
+    return [price for price in prices if price.service_tier in (None, asked)]
 
 
 def _asked_tier(extra_body: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
@@ -90,9 +90,9 @@ class Group:
     def routes(self, request: AnyRequest) -> Sequence[Route]:
         """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
         composition = self._composition.get()
-        ordered: Any = ordered_targets(composition.strategy, composition.members, request)
+        ordered: Sequence[Any] = ordered_targets(composition.strategy, composition.members, request)
         if self._is_plain:
-            return cast("Sequence[Route]", ordered)
+            return ordered
         return self._permitted_routes((each for member in ordered for each in member.routes(request)), request)
 
     def routes_as_named(self, request: AnyRequest) -> Sequence[Route]:

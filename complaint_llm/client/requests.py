@@ -87,13 +87,13 @@ class RequestReader(NamedTuple):
         messages = as_messages(prompt, params.get("system") if params else None)
         plain = Request(
             messages=messages,
-            deadline=Deadline(self._timeout_of(params)),
+            deadline=Deadline(self._timeout_of(params) if params else self.timeout),
             cancel=CancelToken(),
-            privacy=self._privacy_of(params),
+            privacy=self._privacy_of(params) if params else self.privacy,
             stream=stream,
         )
         if not params and temperature is None and not tools:
-            return self._kept_here(plain)
+            return plain if plain.privacy is None else self._kept_here(plain)
         given = params.get("response_format")
         cited = _texts_of(params, "cite")
         if cited:

@@ -127,18 +127,22 @@ class Route:
             if reason is not None:
                 return reason
             request = request.forms.request_to(self.target, request)
-        if not self.target.is_made and _is_plain(request):
-            return None  # what every backend can do: none has to be made for that
-        made = self.target.made
-        return None if made is None else made.lacks(request)
+        backend = self.target.existing
+        if backend is None:
+            if _is_plain(request):
+                return None  # what every backend can do: none has to be made for that
+            backend = self.target.made
+        return None if backend is None else backend.lacks(request)
 
     def estimate(self, request: AnyRequest) -> Estimate:
         made = self.target.made
         return Estimate(0) if made is None else made.estimate(self.target.request_to(request))
 
     def context_window(self, request: AnyRequest) -> int | None:
-        made = self.target.made
-        return None if made is None else made.context_window(request)
+        backend = self.target.existing
+        if backend is None:
+            backend = self.target.made
+        return None if backend is None else backend.context_window(request)
 
     def cache_identity(self, request: Request) -> str | None:
         if not self.caches:
@@ -230,11 +234,11 @@ class Route:
         self.target.backend.load()
 
     def is_loaded(self) -> bool:
-        return self.target.is_made and self.target.backend.is_loaded()
+        return self.target.existing is not None and self.target.existing.is_loaded()
 
     def unload(self) -> None:
-        if self.target.is_made:
-            self.target.backend.unload()
+        if self.target.existing is not None:
+            self.target.existing.unload()
 
     def close(self) -> None:
         self.target.close()

@@ -48,10 +48,9 @@ class BackendTarget:
         self.meter = Meter()
         self.options = options
         """The common keys of the backend; until it is made, of its entry."""
-        self.is_made = False
-        """Whether the backend is there already."""
+        self.existing: Backend | None = None
+        """The backend, where it was made already."""
         self._make = make
-        self._made: Backend | None = None
         self._once = Once(self._make_for_this, _close)
         self._lock = threading.Lock()
         self._settings: AdmissionSettings | None = None
@@ -64,14 +63,14 @@ class BackendTarget:
         """The target of a backend that was made already."""
         target = cls(backend.id, lambda: backend, backend.options, demo=backend.demo)
         target._once = Once.of(backend, _close)
-        target.is_made, target._made = True, backend
+        target.existing = backend
         return target
 
     @property
     def backend(self) -> Backend:
         """The backend itself, made now if it was not yet. Raises BackendError if it cannot be."""
-        if self._made is not None:
-            return self._made
+        if self.existing is not None:
+            return self.existing
         try:
             return self._once.get()
         except Exception as error:
@@ -82,8 +81,8 @@ class BackendTarget:
     @property
     def made(self) -> Backend | None:
         """The backend, made now if it was not yet; None if it cannot be."""
-        if self._made is not None:
-            return self._made
+        if self.existing is not None:
+            return self.existing
         try:
             return self.backend
         except BackendError:
@@ -143,7 +142,8 @@ class BackendTarget:
 
     def observe_headers(self, headers: Mapping[str, str]) -> None:
         """Let its rate limit know what a response's headers (lower-case names) say of the provider's limits."""
-        observe_headers(self.policies, headers)
+        if "ratelimit" in " ".join(headers):
+            observe_headers(self.policies, headers)
 
     def close(self) -> None:
         """Close the backend, now or as soon as it is made; that closes its account too."""
@@ -166,7 +166,7 @@ class BackendTarget:
         backend = self._make()
         backend.stand_behind(self)
         self.options = backend.options
-        self.is_made, self._made = True, backend
+        self.existing = backend
         return backend
 
     def _open_policies(self) -> Sequence[Policy]:

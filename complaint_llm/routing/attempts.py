@@ -231,12 +231,14 @@ class Attempts:
     def request_for(self, target: Target, rest: int, cancel: CancelToken) -> AnyRequest:
         """The request for an attempt, with a deadline and token of its own where they are not the call's."""
         request = self._request_to(target) if self._again else self.request
-        left = request.deadline.remaining()
-        limit = left / (rest + 1)
-        if target.timeout is not None and target.timeout < limit:
-            limit = target.timeout
-        if limit < left:
-            return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
+        timeout = target.timeout
+        if rest or timeout is not None:
+            left = request.deadline.remaining()
+            limit = left / (rest + 1)
+            if timeout is not None and timeout < limit:
+                limit = timeout
+            if limit < left:
+                return request._replace(deadline=request.deadline.within(limit), cancel=cancel)
         return request if cancel is request.cancel else request._replace(cancel=cancel)
 
     # -- how it ended ----------------------------------------------------------------------------------------------

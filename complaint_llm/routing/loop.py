@@ -76,12 +76,13 @@ class AttemptLoop:
         attempts, turns, target = self._attempts, self._turns, turn.target
         if not turn.tried and not turn.too_long and self._put_aside(target):
             return None
-        rest = self._other_untried()
-        max_queue_wait = give_up = FOREVER
-        if rest or turns.soonest(self._surplus) is not None:
-            now = self._rules.clock()
-            max_queue_wait = self._queue_wait(turn, now, rest)
-            give_up = now + max_queue_wait
+        rest, max_queue_wait, give_up = 0, FOREVER, FOREVER
+        if turns.others:
+            rest = self._other_untried()
+            if rest or turns.soonest(self._surplus) is not None:
+                now = self._rules.clock()
+                max_queue_wait = self._queue_wait(turn, now, rest)
+                give_up = now + max_queue_wait
         permits = attempts.admit(target, max_queue_wait)
         if isinstance(permits, BackendError):
             self._handle_refusal(turn, permits, give_up)

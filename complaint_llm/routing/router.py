@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random as _random
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import BackendError, CancelledError
@@ -12,9 +11,10 @@ from complaint_llm.routing.attempts import Attempts, Rules
 from complaint_llm.routing.loop import AttemptLoop
 from complaint_llm.routing.reask import with_earlier
 from complaint_llm.routing.threads.waiting import cancellable_sleep
+from complaint_llm.routing.turns import KEPT_ORDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from complaint_llm.call import CancelToken, Clock
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
@@ -33,8 +33,9 @@ class Router:
     an attempt began the next backend is asked too. ``cache`` holds answers of targets that want it. ``max_queue_wait``
     is how many seconds a full local limit may hold a call while other backends are left (FOREVER: as long as it takes);
     ``admission_outside_deadline``: see ``for_batches``.
-    ``clock``, ``sleep`` and ``random`` are for tests. ``targets`` that are no sequence are all taken at once, since a
-    share of the deadline needs their number; ``strategies.ordered_targets`` gives what is taken as far as it is needed.
+    ``clock``, ``sleep`` and ``random`` are for tests. ``targets`` that are none of ``KEPT_ORDERS`` are all taken at
+    once, since a share of the deadline needs their number; ``strategies.ordered_targets`` gives what is taken as far as
+    it is needed.
     """
 
     def __init__(
@@ -83,21 +84,21 @@ class Router:
         if self._rules.admission_outside_deadline:
             # Its first attempt lets it count; one that waits for an identical request makes none.
             request.deadline.pause()
-        known = targets if isinstance(targets, Sequence) else tuple(targets)
+        known = targets if isinstance(targets, KEPT_ORDERS) else tuple(targets)
         if self._cache is None:
             return self._answer(request, known)
         return self._cache.answer(request, known, self._answer)
 
     def stream(self, request: Request, targets: Iterable[Target]) -> EventStream:
         """A streamed answer. Nothing is sent before the first ``next()``; close it or read it to its end."""
-        known = targets if isinstance(targets, Sequence) else tuple(targets)
+        known = targets if isinstance(targets, KEPT_ORDERS) else tuple(targets)
         from complaint_llm.routing.stream import RoutedStream  # cold start
 
         return RoutedStream(lambda given: Attempts(self._rules, given, known), request, self._rules.clock, self._hedge)
 
     def embed(self, request: EmbeddingRequest, targets: Iterable[Target]) -> EmbeddingOutput:
         """Vectors, with ``attempts`` filled. Raises as ``answer`` does."""
-        known = targets if isinstance(targets, Sequence) else tuple(targets)
+        known = targets if isinstance(targets, KEPT_ORDERS) else tuple(targets)
         attempts = Attempts(self._rules, request, known)
         success = AttemptLoop(attempts, _embed).first_success()
         attempts.settle_answer(success, success.value)

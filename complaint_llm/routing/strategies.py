@@ -20,7 +20,7 @@ from complaint_llm.routing.attempts import LOOKED_THROUGH, exclusion
 from complaint_llm.routing.ranking import FairTurns, Ranking
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
-from complaint_llm.routing.turns import TargetOrder
+from complaint_llm.routing.turns import KEPT_ORDERS, TargetOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def ordered_targets(strategy: Strategy, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
     """The targets in the order that any strategy gives, an iterator too: what the router takes, as far as it needs."""
     order = strategy.order(targets, request)
-    return order if isinstance(order, Sequence) else TargetOrder(order, len(targets))
+    return order if isinstance(order, KEPT_ORDERS) else TargetOrder(order, len(targets))
 
 
 class Fallback:

@@ -66,6 +66,10 @@ class TargetOrder(Sequence[C]):
         return False
 
 
+KEPT_ORDERS = (tuple, list, TargetOrder)
+"""Orders that can be gone through again, and whose length is known."""
+
+
 class Turn(NamedTuple):
     """A target whose turn may come.
 
@@ -106,7 +110,7 @@ class Turns:
 
     def look_at_all(self, is_eligible: IsEligible) -> None:
         """Ask each now whether it is eligible, so that what is counted is exact."""
-        self.seen += [target for target in self._order if is_eligible(target)]
+        self.seen.extend(filter(is_eligible, self._order))
         self._next.extend(self.seen)
         self._unseen = 0
 
@@ -114,6 +118,11 @@ class Turns:
     def eligible(self) -> int:
         """How many are or were eligible, as far as it is known."""
         return len(self.seen) + self._unseen
+
+    @property
+    def others(self) -> bool:
+        """Whether any but those put aside may still have a turn."""
+        return bool(self._next or self._unseen or self._waiting)
 
     @property
     def untried(self) -> int:

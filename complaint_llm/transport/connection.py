@@ -77,13 +77,18 @@ class DeadlineReader(io.RawIOBase):
         except BlockingIOError:
             return None
         except OSError as error:
-            # TLS says in its own class that there is nothing yet (a session ticket may have been read and kept).
-            if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
+            if _would_wait(error):
                 return None
             self.ended = True
             return 0
         self.ended = not count
         return count
+
+
+def _would_wait(error: OSError) -> bool:
+    """Whether nothing can be had, or sent, without waiting. TLS says so in its own class: it may have read and kept a
+    session ticket."""
+    return isinstance(error, BlockingIOError) or type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
 
 
 class KeptReader(io.BufferedReader):
@@ -137,9 +142,19 @@ class Connection:
         self.raw = DeadlineReader(stream)
         self.reader = KeptReader(self.raw, BUFFER)
 
-    def send(self, data: memoryview, deadline: Deadline) -> None:
-        """Send all of ``data``, whose text no traceback shows. Raises OSError, and TimeoutError at the deadline."""
-        self.stream.settimeout(time_left(deadline))
+    def send(self, data: memoryview, seconds: float) -> None:
+        """Send all of ``data``, whose text no traceback shows. Raises OSError, and TimeoutError after ``seconds``."""
+        sock = self._socket
+        if sock is not None and sock is self.stream and sock.gettimeout() == 0:
+            # After a look that did not wait: what the kernel takes at once needs no time limit.
+            try:
+                data = data[sock.send(data) :]
+            except OSError as error:
+                if not _would_wait(error):
+                    raise
+            if not data:
+                return
+        self.stream.settimeout(seconds)
         self.stream.sendall(data)
 
     def makefile(self, mode: str) -> KeptReader:
@@ -147,16 +162,12 @@ class Connection:
         return self.reader
 
     def quiet(self) -> bool:
-        """Whether nothing lies unread and the peer has not closed. Does not wait."""
-        return not self.has_unread() and not self.raw.ended
-
-    def has_unread(self) -> bool:
-        """Whether bytes of an answer have come. Does not wait."""
+        """Whether nothing lies unread and the peer has not closed (``raw.ended``). Does not wait."""
         self.raw.deadline = None
         try:
-            return bool(self.reader.peek(1))
+            return not (self.reader.peek(1) or self.raw.ended)
         except (OSError, ValueError):
-            return False
+            return not self.raw.ended
 
     def abort(self, reason: str = "cancelled") -> None:
         """Wake whoever reads, writes or connects; the owner then closes. Any thread, any number of times.

@@ -14,7 +14,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.transport.connection import Connection, time_left
 from complaint_llm.transport.dial import Abandoned
 from complaint_llm.transport.failures import CUT, brief, meaning_of
-from complaint_llm.transport.strict_response import StrictResponse, is_reusable, location_of
+from complaint_llm.transport.strict_response import StrictResponse, location_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,29 +45,29 @@ class Exchange:
 
     def send(self, head: RequestHead, request: OutgoingRequest) -> StrictResponse:
         """Send the request and read the answer's head. Raises what sockets, TLS and parsers raise."""
-        connection = self._pool.take()
-        reused = connection is not None
+        idle = self._pool.take()
         while True:
-            if connection is None:
-                connection = Connection()
-                self._own(connection)
+            self.connection = connection = idle or Connection()
+            self._pool.lend(connection)
+            if self._cancel is not None:
+                self._abort = connection.abort
+                self._cancel.attach(self._abort)
+            if idle is None:
                 self._pool.dialer.dial(connection, self.deadline, self._cancel)
-            else:
-                self._own(connection)
-            time_left(self.deadline)  # nothing is sent after it
+            left = time_left(self.deadline)  # nothing is sent after it
             try:
                 self.sent = True
-                connection.send(memoryview(head.render(request)), self.deadline)
+                connection.send(memoryview(head.render(request)), left)
             except OSError as error:
                 if connection.aborted or isinstance(error, TimeoutError):
                     raise
-                if reused:
+                if idle is not None:
                     # The server closed an idle connection as we began. The request was not wholly sent, so nothing
                     # can have been done with it: once more, on a connection of its own.
                     self.abandon()
-                    connection, reused = None, False
+                    idle = None
                     continue
-                if not connection.has_unread():
+                if connection.quiet() or connection.raw.ended:
                     raise
                 # An answer before the request's end (too large, not allowed), and then no more reading.
                 self._refused_early = True
@@ -85,7 +85,8 @@ class Exchange:
             return
         # Detached before it is given back: a late cancel must not reach the connection's next user.
         detached = self._cancel is None or self._abort is None or self._cancel.detach(self._abort)
-        if detached and not self._refused_early and is_reusable(reply, connection):
+        unusable = reply.will_close or connection.raw.ended or connection.closed or connection.aborted
+        if detached and not self._refused_early and not unusable:
             self.connection = None
             self._pool.give_back(connection)
         else:
@@ -134,13 +135,6 @@ class Exchange:
     def origin(self) -> Origin:
         """The server asked."""
         return self._pool.origin
-
-    def _own(self, connection: Connection) -> None:
-        self.connection = connection
-        self._pool.lend(connection)
-        if self._cancel is not None:
-            self._abort = connection.abort
-            self._cancel.attach(self._abort)
 
     def _why_late(self, connection: Connection | None) -> str:
         if not self.sent:

@@ -70,7 +70,12 @@ class Pool:
         connection.idle_since = now = self._clock()
         self._lent.discard(connection)
         self._idle.append(connection)
-        self._close_oldest(now)
+        try:
+            # What a burst left behind goes one by one, with the requests that follow it.
+            if now - self._idle[0].idle_since > MAX_IDLE:
+                self._idle.pop(0).close()
+        except IndexError:
+            pass  # another thread was faster
         if self.closed:
             self._close_idle()
 
@@ -85,14 +90,6 @@ class Pool:
             for connection in list(self._lent):
                 connection.abort("the backend was closed")
         self._close_idle()
-
-    def _close_oldest(self, now: float) -> None:
-        """What a burst left behind goes one by one, with the requests that follow it."""
-        try:
-            if now - self._idle[0].idle_since > MAX_IDLE:
-                self._idle.pop(0).close()
-        except IndexError:
-            pass  # another thread was faster
 
     def _close_idle(self) -> None:
         while True:

@@ -44,7 +44,7 @@ class RequestHead:
     def __init__(self, prefix: str, headers: Headers) -> None:
         """Raises InvalidRequestError for a header that cannot be sent; its value is not repeated."""
         self._prefix = prefix
-        self._headers = {name.lower(): _line(name, value) for name, value in headers.items()}
+        self._headers = _lines(headers)
         self._lines = _join(self._headers)
 
     def render(self, request: OutgoingRequest) -> bytes:
@@ -54,8 +54,9 @@ class RequestHead:
             raise InvalidRequestError(
                 f"the path of a request starts with / and is ASCII without blanks: {request.path[:100]!r}", sent=False
             )
-        own = {name.lower(): _line(name, value) for name, value in request.headers.items()}
-        lines = _join({**self._headers, **own}) if own else self._lines
+        lines = self._lines
+        if request.headers:
+            lines = _join({**self._headers, **_lines(request.headers)})
         body = request.body
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
         return b"%b%b" % (
@@ -65,6 +66,10 @@ class RequestHead:
 
     def __repr__(self) -> str:
         return "<RequestHead>"
+
+
+def _lines(headers: Headers) -> Mapping[str, Secret]:
+    return {name.lower(): _line(name, value) for name, value in headers.items()}
 
 
 def _line(name: str, value: str | Secret) -> Secret:

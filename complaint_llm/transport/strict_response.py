@@ -1,17 +1,14 @@
-"""An answer read from a connection: the standard library's parser, made strict, and the body within its limit."""
+"""An answer read from a connection: its head, read strictly, and its body within a limit."""
 
 from __future__ import annotations
 
 import http.client
-from typing import TYPE_CHECKING
+import re
 
 from complaint_llm.transport.connection import BUFFER, Connection
 from complaint_llm.transport.failures import UnusableAnswer
 from complaint_llm.transport.fields import Fields
 from complaint_llm.transport.inflate import Inflater
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_HEAD = 256 * 1024
 """Bytes of status line and headers, those of interim answers included."""
@@ -19,71 +16,94 @@ MAX_HEAD = 256 * 1024
 MAX_LINES = 1000
 """Lines of them; the standard library takes 100 headers."""
 
+_ONE_NUMBER = re.compile(r"([0-9]{1,19})(?:\s*,\s*\1)*").fullmatch
+"""A length, or the same length several times."""
 
-class StrictResponse(http.client.HTTPResponse):
-    """One answer. The standard library frames the body; the head is read here: its own parser is made for mail, stops
-    at interim answers, and takes a head that is cut off for a whole one.
+
+class StrictResponse:
+    """One answer: its status and fields, and how its body ends.
+
+    The head is read here: the standard library's parser of it is made for mail, stops at interim answers, and takes a
+    head that is cut off for a whole one. ``length`` is that of the body in bytes, None where it is ``chunked`` or ends
+    with the connection; ``encoding`` is how it is compressed, in small letters.
     """
 
-    chunked: bool
-    length: int | None
-    _method: str
+    __slots__ = (
+        *("_lines_left", "_method", "_room", "chunked", "connection", "encoding", "fields", "length", "reader"),
+        *("status", "will_close"),
+    )
 
     def __init__(self, connection: Connection, method: str) -> None:
-        super().__init__(connection, method=method)  # type: ignore[arg-type]  # only makefile is called
+        self.connection = connection
+        self.reader = connection.reader
+        self._method = method
         self._room = MAX_HEAD
         self._lines_left = MAX_LINES
-        self.fields = Fields({})
 
     def begin(self) -> None:
         """Read up to the body, passing interim answers over. Raises OSError, RemoteDisconnected, UnusableAnswer."""
         while True:
-            lines = self._lines()
-            version, self.status = _status(next(lines))
-            values = _field_values(lines)
+            version, self.status = _status(self._line())
+            values = self._field_values()
             if self.status >= 200 or self.status == 101:
                 break
         self.fields = Fields(values)
+        self.encoding = values.get("content-encoding", "identity").lower()
         connection = values.get("connection", "").lower()
         self.will_close = "close" in connection if version >= "HTTP/1.1" else "keep-alive" not in connection
         self._frame(values.get("transfer-encoding"), values.get("content-length"))
 
-    def _lines(self) -> Iterator[str]:
-        """The lines of a head, without their line feeds and without the blank line at its end."""
-        begun = False
-        while (line := self.fp.readline(self._room + 1)) not in (b"\r\n", b"\n") or not begun:
-            self._count_head(len(line))
-            if line[-1:] != b"\n":
-                if line or self._room < MAX_HEAD:
-                    raise UnusableAnswer("it is cut off inside the headers")
-                raise http.client.RemoteDisconnected("closed before the first byte")
-            begun = True
-            yield line[:-1].decode("latin-1")
-
-    def _count_head(self, size: int) -> None:
-        self._room -= size
+    def _line(self) -> str:
+        """The next line of the head, without its line feed."""
+        line = self.reader.readline(self._room + 1)
+        self._room -= len(line)
         self._lines_left -= 1
         if self._room < 0 or self._lines_left < 0:
             raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes or {MAX_LINES} lines")
+        if line[-1:] != b"\n":
+            if line or self._room < MAX_HEAD:
+                raise UnusableAnswer("it is cut off inside the headers")
+            raise http.client.RemoteDisconnected("closed before the first byte")
+        return line[:-1].decode("latin-1")
+
+    def _field_values(self) -> dict[str, str]:
+        """The values of headers by their names in small letters; those of one name are a list (RFC 9110, 5.3)."""
+        values: dict[str, str] = {}
+        name = ""
+        while (line := self._line()) not in ("", "\r"):
+            if line[0] in " \t" and name:
+                values[name] += f" {line.strip()}"  # a folded line belongs to the one before
+                continue
+            name, colon, value = line.partition(":")
+            if not colon:
+                raise UnusableAnswer("one of its headers has no colon")
+            name, value = name.strip().lower(), value.strip()
+            values[name] = f"{values[name]}, {value}" if name in values else value
+        return values
 
     def _frame(self, encoding: str | None, length: str | None) -> None:
         """How the body ends (RFC 9112, 6.3). What could be read in two ways is refused."""
         self.chunked = encoding is not None and encoding.lower() == "chunked"
-        self.chunk_left = None
-        self.length = None
+        self.length: int | None = None
         if encoding is not None and not self.chunked and encoding.lower() != "identity":
             raise UnusableAnswer("its transfer-encoding is not chunked")
         if self.status in (101, 204, 304) or self._method == "HEAD":
             self.chunked, self.length = False, 0
         elif length is not None and not self.chunked:
-            first, *others = [part.strip() for part in length.split(",")]
-            if not (first.isascii() and first.isdecimal() and len(first) < 20) or any(
-                other != first for other in others
-            ):
+            number = _ONE_NUMBER(length)
+            if number is None:
                 raise UnusableAnswer("its content-length is not one number")
-            self.length = int(first)
+            self.length = int(number[1])
         elif not self.chunked:
             self.will_close = True  # the end of the connection is the end of the body
+
+
+class _Chunks(http.client.HTTPResponse):
+    """A chunked body as the standard library reads it, made strict."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)  # type: ignore[arg-type]  # only makefile is called
+        self.chunked, self.chunk_left, self.length, self.will_close = True, None, None, False
 
     def _read_next_chunk_size(self) -> int:
         # Signs are part of a number to int(), and -1 would read without end.
@@ -101,57 +121,39 @@ def _status(line: str) -> tuple[str, int]:
     return version, int(status)
 
 
-def _field_values(lines: Iterator[str]) -> dict[str, str]:
-    """The values of headers by their names in small letters; those of one name are joined as a list (RFC 9110, 5.3)."""
-    values: dict[str, list[str]] = {}
-    name = ""
-    for line in lines:
-        if line[0] in " \t" and name:
-            values[name].append(f" {line.strip()}")  # a folded line belongs to the one before
-            continue
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise UnusableAnswer("one of its headers has no colon")
-        name, value = name.strip().lower(), value.strip()
-        if name in values:
-            values[name].append(f", {value}")
-        else:
-            values[name] = [value]
-    return {name: "".join(parts) for name, parts in values.items()}
-
-
 class Body:
     """The bytes of an answer's body, decompressed, at most ``limit`` of them. Used by one thread."""
 
-    __slots__ = ("_inflater", "_limit", "_received", "_reply", "ended")
+    __slots__ = ("_inflater", "_left", "_limit", "_received", "_source", "ended")
 
     def __init__(self, reply: StrictResponse, limit: int) -> None:
-        self._reply = reply
+        self._source = _Chunks(reply.connection) if reply.chunked else reply.reader
+        self._left = reply.length
         self._limit = limit
         self._received = 0
-        self._inflater: Inflater | None = None
+        self._inflater = None if reply.encoding in ("", "identity") else Inflater(reply.encoding, limit)
         self.ended = False
-        encoding = reply.fields.get("content-encoding")
-        if encoding and encoding.lower() != "identity":
-            self._inflater = Inflater(encoding.lower(), limit)
 
     def read_all(self) -> bytes:
         """All that is left. Raises UnusableAnswer if that is too much or damaged, http.client.IncompleteRead if cut."""
-        reply = self._reply
-        length = reply.length
-        if length is not None and length + self._received > self._limit:
+        left, room = self._left, self._limit - self._received
+        if left is not None and left > room:
             raise self._too_large()
-        data = reply.read() if length is not None else reply.read(self._limit - self._received + 1)
+        data = self._source.read(room + 1 if left is None else left)
+        if left is not None and len(data) < left:
+            raise http.client.IncompleteRead(data, left - len(data))
         return self._decompress(data, ended=True)
 
     def read_piece(self) -> bytes:
         """What comes next, as soon as it comes; empty at the end. Raises as ``read_all``."""
-        reply = self._reply
         while not self.ended:
-            data: bytes = reply.read1(BUFFER)
-            if not data and reply.length:
-                raise http.client.IncompleteRead(b"", reply.length)
-            data = self._decompress(data, ended=not data or reply.length == 0)
+            left = self._left
+            data = self._source.read1(BUFFER if left is None else min(left, BUFFER))
+            if left is not None:
+                self._left = left = left - len(data)
+                if left and not data:
+                    raise http.client.IncompleteRead(b"", left)
+            data = self._decompress(data, ended=not data or left == 0)
             if data:
                 return data
         return b""
@@ -169,11 +171,6 @@ class Body:
 
     def _too_large(self) -> UnusableAnswer:
         return UnusableAnswer(f"it is larger than {self._limit} bytes")
-
-
-def is_reusable(reply: StrictResponse, connection: Connection) -> bool:
-    """Whether another request may follow on this connection, the body having been read."""
-    return not (reply.will_close or connection.raw.ended or connection.closed or connection.aborted)
 
 
 def location_of(fields: Fields) -> str:

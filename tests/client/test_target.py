@@ -40,8 +40,8 @@ def test_a_fallback_that_is_not_needed_is_not_made() -> None:
     first = target("a", lambda: Plain(id="a"))
     second = target("b", lambda: Plain(id="b"))
     assert FallbackBackend(Route(first), [Route(second)]).generate("x") == "a"
-    assert first.is_made
-    assert not second.is_made
+    assert first.existing is not None
+    assert second.existing is None
 
 
 def test_many_threads_make_it_once() -> None:
@@ -160,6 +160,6 @@ def test_nothing_is_made_to_learn_that_nothing_is_cached() -> None:
     """Only those that cache have a say in what a cached answer depends on."""
     late = target("a", lambda: Plain(id="a"))
     assert Route(late).cache_identity(request()) is None
-    assert not late.is_made
+    assert late.existing is None
     caching = target("a", lambda: Plain(id="a", cache_enabled=True), cache_enabled=True)
     assert Route(caching).cache_identity(request()) is not None

@@ -35,10 +35,7 @@ class Wired:
     """Stands for a connection: of it only the reader is used."""
 
     def __init__(self, data: bytes, size: int) -> None:
-        self._reader = KeptReader(Pieces(data, size), 65536)
-
-    def makefile(self, mode: str) -> KeptReader:
-        return self._reader
+        self.reader = KeptReader(Pieces(data, size), 65536)
 
 
 def outcome(data: bytes, size: int) -> tuple[object, ...]:
@@ -48,7 +45,7 @@ def outcome(data: bytes, size: int) -> tuple[object, ...]:
         reply.begin()
     except (UnusableAnswer, http.client.RemoteDisconnected) as error:
         return type(error), str(error)
-    return reply.status, dict(reply.fields), reply.chunked, reply.length, reply.will_close, reply.fp.read()
+    return reply.status, dict(reply.fields), reply.chunked, reply.length, reply.will_close, reply.reader.read()
 
 
 ends = st.sampled_from([b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b"\n\r\n", b""])

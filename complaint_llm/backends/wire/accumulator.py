@@ -110,15 +110,16 @@ class StreamAccumulator:
     @property
     def finish_reason(self) -> FinishReason | None:
         """The neutral finish reason."""
-        return neutral_finish_reason(self.raw_finish_reason, called=self.has_calls)
+        return neutral_finish_reason(self.raw_finish_reason, called=bool(self._calls))
 
     def text(self, piece: str) -> list[StreamEvent]:
         """The next piece of text, as it came: what in it is reasoning comes back as that."""
-        if self._thinking.over and not self._halves.held and piece.isascii():
-            # Most pieces: nothing in them is anything but text.
+        if self._halves.held or not piece.isascii():
+            piece = self._halves.feed(piece)
+        if self._thinking.over or self._thinking.begins_as_text(piece):
             self._text.append(piece)
             return [TextDelta(piece)] if piece else []
-        return self._deltas(self._thinking.feed(self._halves.feed(piece)))
+        return self._deltas(self._thinking.feed(piece))
 
     def reasoning(self, piece: str) -> list[StreamEvent]:
         """The next piece of reasoning text, where the wire tells it from the answer."""
@@ -200,18 +201,15 @@ class StreamAccumulator:
 
         Raises ContentFilterError for a refusal without an answer, ResponseFormatError for a call without a name.
         """
-        events = self._rest()
-        for key in self._calls:
-            events.extend(self.end_tool_call(key))
+        events = self._ending()
         output = self._output()
         events.append(Done(output.token_usage, output))
         return events
 
     def output(self) -> InferenceOutput:
         """The whole answer. Raises as ``done``."""
-        last = self.done()[-1]
-        assert isinstance(last, Done)
-        return last.output
+        self._ending()
+        return self._output()
 
     def _output(self) -> InferenceOutput:
         content, reasoning = "".join(self._text), "".join(self._reasoning)
@@ -226,9 +224,9 @@ class StreamAccumulator:
             self.metadata["finish_reason"] = self.raw_finish_reason
         return InferenceOutput(
             content,
-            tuple(self._tool_call(call) for call in self._calls.values()),
+            tuple(map(self._tool_call, self._calls.values())),
             reasoning=reasoning or None,
-            confidence=confidence(self._log_probabilities or []),
+            confidence=confidence(self._log_probabilities) if self._log_probabilities else None,
             token_usage=self.usage,
             finish_reason=self.finish_reason,
             cost=self.cost,
@@ -244,11 +242,16 @@ class StreamAccumulator:
         message = f"the model refused: {without_halves(self.refusal)[:500]}" if self.refusal else FILTERED
         raise ContentFilterError(message, code=self.raw_finish_reason if filtered else "refusal")
 
-    def _rest(self) -> list[StreamEvent]:
-        """What was held back."""
-        events = self.text(self._halves.rest()) + self._deltas(self._thinking.finish())
-        left = self._reasoning_halves.rest()
-        return events + (self._deltas((Piece(left, True),)) if left else [])
+    def _ending(self) -> list[StreamEvent]:
+        """What was held back, and the ends of open tool calls."""
+        events = self.text(self._halves.rest()) if self._halves.held else []
+        if not self._thinking.over:
+            events.extend(self._deltas(self._thinking.finish()))
+        if self._reasoning_halves.held:
+            events.extend(self._deltas((Piece(self._reasoning_halves.rest(), True),)))
+        for key in self._calls:
+            events.extend(self.end_tool_call(key))
+        return events
 
     def _deltas(self, pieces: Iterable[Piece]) -> list[StreamEvent]:
         events: list[StreamEvent] = []

@@ -67,10 +67,11 @@ def with_wire_ids(messages: Sequence[Message], form: IdForm | Mapping[str, str] 
 
     Results of calls with one id in one message are taken in the order of the calls.
     """
-    if not any(message.tool_calls or message.role == "tool" for message in messages):
-        return messages
-    ids = _WireIds(form if isinstance(form, IdForm) else id_form(form))
-    return [ids.message(message) for message in messages]
+    for message in messages:
+        if message.tool_calls or message.role == "tool":
+            ids = _WireIds(form if isinstance(form, IdForm) else id_form(form))
+            return list(map(ids.message, messages))
+    return messages
 
 
 class _WireIds:

@@ -66,8 +66,6 @@ class Family:
 
     def unsupported_names(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """The neutral names among ``params`` that this model does not take (with these values), in their order."""
-        if not params:
-            return ()
         return tuple([name for name in params if name not in self._rows or not self._fits(name, params)])
 
     def write(self, params: Mapping[str, Any], body: dict[str, Any]) -> None:
@@ -108,8 +106,9 @@ class ModelTable:
         """The table in a JSON file."""
         return cls(json.loads(path.read_bytes()), names, fixed_names=fixed_names)
 
-    def family(self, model: str) -> Family:
-        """What this model takes; a model that no family names takes what the wire takes."""
+    def family(self, model: str | None) -> Family:
+        """What this model takes; one that no family names, and None, takes what the wire takes."""
+        model = model or ""
         found = self._found.get(model)
         if found is None:
             if len(self._found) > 4096:

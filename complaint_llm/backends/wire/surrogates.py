@@ -33,10 +33,7 @@ def value_without_halves(value: Any) -> Any:
 class HalfJoiner:
     """Joins halves over the pieces of one text; ``held`` waits for its second half. Used by one thread."""
 
-    __slots__ = ("held",)
-
-    def __init__(self) -> None:
-        self.held = ""
+    held = ""
 
     def feed(self, piece: str) -> str:
         """What can be handed out; a first half at the end waits for its second."""

@@ -28,6 +28,8 @@ chat templates (2026-11)."""
 MAX_HELD = 4096
 """Characters of white space that may be held back."""
 
+_BEGINNINGS = frozenset(opening[:size] for opening, _ in TAGS for size in range(len(opening)))
+_FIRST = frozenset(opening[0] for opening, _ in TAGS)
 _QUOTES = "\"'`«»“”‘’„("
 _CLOSING = "</think>"
 
@@ -54,6 +56,15 @@ class ThinkSplitter:
         self._closing = ""
         self._begun = False  # whether the block under way gave anything
         self._thought = False  # whether a block was there
+
+    def begins_as_text(self, piece: str) -> bool:
+        """Whether an answer that begins with ``piece`` is all text. Most are, and need no further look."""
+        first = piece.lstrip()[:1]
+        undecided = self._read is ThinkSplitter._beginning and not (self._held or self._thought or self._unopened)
+        if not undecided or not first or first in _FIRST:
+            return False
+        self._read, self.over = ThinkSplitter._text, True
+        return True
 
     def feed(self, piece: str) -> list[Piece]:
         """The pieces that are certain by now."""
@@ -95,7 +106,7 @@ class ThinkSplitter:
             if bare.startswith(opening):
                 self._read, self._closing, self._begun = ThinkSplitter._inside, closing, False
                 return bare[len(opening) :]
-        if len(text) <= MAX_HELD and any(opening.startswith(bare) for opening, _ in TAGS):
+        if len(text) <= MAX_HELD and bare in _BEGINNINGS:
             self._held = text
             return ""
         is_unopened = self._unopened and not self._thought

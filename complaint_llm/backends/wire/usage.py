@@ -30,9 +30,8 @@ class UsageReader:
     __slots__ = ("_fields", "odd")
 
     def __init__(self, given: Any) -> None:
-        self.odd = False
-        self._fields: Mapping[str, Any] = EMPTY
-        self._fields = self._mapping(given)
+        self._fields: Mapping[str, Any] = given if type(given) is dict else EMPTY
+        self.odd = self._fields is EMPTY and given is not None and given != []
 
     def __bool__(self) -> bool:
         """Whether anything was told at all."""
@@ -40,7 +39,12 @@ class UsageReader:
 
     def fields(self, key: str) -> Mapping[str, Any]:
         """The object under a key; an empty one where there is none."""
-        return self._mapping(self._fields.get(key))
+        found = self._fields.get(key)
+        if type(found) is dict:
+            return found
+        if found is not None and found != []:
+            self.odd = True
+        return EMPTY
 
     def parts(self, key: str) -> Mapping[str, Any]:
         """The same, of what no price depends on: what is none is not odd."""
@@ -55,15 +59,17 @@ class UsageReader:
             value = fields.get(key)
             if value is None:
                 continue
+            if type(value) is int and 0 <= value <= MOST_TOKENS:
+                return value
             found = token_count(value)
-            if found is None:
-                self.odd = True
+            self.odd = self.odd or found is None
             return found
         return None
 
     def hint(self, key: str, *, of: Mapping[str, Any] | None = None) -> int | None:
         """A number that no price depends on: an odd one is only not told."""
-        return token_count((self._fields if of is None else of).get(key))
+        value = (self._fields if of is None else of).get(key)
+        return None if value is None else token_count(value)
 
     def text(self, key: str) -> str | None:
         """A text; None where there is none."""
@@ -79,13 +85,6 @@ class UsageReader:
         """The objects of the array under a key; an empty list where there is none."""
         found = self._fields.get(key)
         return [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
-
-    def _mapping(self, given: Any) -> Mapping[str, Any]:
-        if type(given) is dict:
-            return given
-        if given is not None and given != []:
-            self.odd = True
-        return EMPTY
 
 
 def token_count(value: Any) -> int | None:

@@ -67,19 +67,19 @@ class CompatibleBackend(HTTPBackend):
             return "json"
         if wanted is None or wanted.schema is None:
             return "native"
-        sent = sent_schema(wanted, self._family(request).quirks)
+        sent = sent_schema(wanted, self._models.family(request.model).quirks)
         # A schema beyond what strict mode understands is not held to by the service.
         if sent.schema is None or (wanted.strict and sent.strict is False):
             return "json"
         return "native" if sent.lossless else "partly"
 
     def sends_max_tokens(self, request: Request) -> bool:
-        family = self._models.family(request.model or self.options.model or "")
+        family = self._models.family(request.model or self.options.model)
         return not family.unsupported_names({"max_tokens": 1})
 
     def encode(self, request: Request) -> WireRequest:
-        family = self._family(request)
-        refused = family.unsupported_names(request.params)
+        family = self._models.family(request.model)
+        refused = family.unsupported_names(request.params) if request.params else ()
         if refused:
             self._unsupported.check(refused, request.model or "")
         return self._wire.encode(request, family)
@@ -92,8 +92,8 @@ class CompatibleBackend(HTTPBackend):
             # cold start: the other API
             from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
 
-            return ResponsesDecoder(request, self._family(request), self.error_inside)
-        return ChatDecoder(request, self._family(request), self.error_inside)
+            return ResponsesDecoder(request, self._models.family(request.model), self.error_inside)
+        return ChatDecoder(request, self._models.family(request.model), self.error_inside)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
@@ -103,9 +103,6 @@ class CompatibleBackend(HTTPBackend):
 
     def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
         return wire_embeddings.decode(payload, self.error_inside)
-
-    def _family(self, request: Request) -> Family:
-        return self._models.family(request.model or "")
 
 
 def _wire(api: Api) -> ApiModule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 from complaint_llm_plugins.backends.openai.echo import echo_of, join_pieces
@@ -36,14 +37,17 @@ class ChatDecoder(JSONStreamDecoder):
         super().__init__(fail)
         self._answer = StreamAccumulator(asked=request.model or "")
         self._quirks = family.quirks
-        self._refused = family.unsupported_names(request.params)
+        self._refused = family.unsupported_names(request.params) if request.params else ()
         self._logprobs = bool(request.params.get("logprobs"))
         self._first: Mapping[str, Any] | None = None
         self._echo: dict[str, list[Any]] = {}
         self._echo_calls: dict[Any, dict[str, Any]] = {}
         # Of a content that goes back as a list of parts no piece may be missing.
         self._plain = not self._logprobs and "content" not in self._quirks.get("echo", ())
-        self._fragments = CallFragments()
+
+    @cached_property
+    def _fragments(self) -> CallFragments:
+        return CallFragments()
 
     def read(self, chunk: Mapping[str, Any]) -> Iterable[StreamEvent]:
         piece = _only_text(chunk) if self._first is not None and self._plain else None
@@ -85,7 +89,8 @@ class ChatDecoder(JSONStreamDecoder):
         usage = _usage(body, choice)
         if usage is not None:
             self._answer.usage = token_usage(usage, "prompt", "completion", body)
-            self._answer.cost = cost(usage, self._quirks)
+            if self._quirks.get("usage_cost"):
+                self._answer.cost = cost(usage, self._quirks["usage_cost"])
         return choice
 
     def _choice(self, choice: Mapping[str, Any], message: Mapping[str, Any], *, complete: bool) -> list[StreamEvent]:
@@ -100,9 +105,11 @@ class ChatDecoder(JSONStreamDecoder):
             events.extend(answer.reasoning(thoughts))
         if content:
             events.extend(answer.text(content))
-        for place, call in enumerate(_calls_of(message)):
-            events.extend(self._fragment(place, as_object(call, "tool_calls[]"), complete=complete))
-        answer.refusal += text_or_empty(message.get("refusal"))
+        if message.get("tool_calls") is not None or message.get("function_call"):
+            for place, call in enumerate(_calls_of(message)):
+                events.extend(self._fragment(place, as_object(call, "tool_calls[]"), complete=complete))
+        if message.get("refusal"):
+            answer.refusal += text_or_empty(message["refusal"])
         if self._logprobs:
             self._probabilities(choice.get("logprobs"))
         for field in self._quirks.get("echo", ()):
@@ -151,9 +158,10 @@ class ChatDecoder(JSONStreamDecoder):
     def _close(self) -> None:
         answer = self._answer
         answer.metadata.update(metadata(self._refused, self._first or {}))
-        message = {field: join_pieces(pieces) for field, pieces in self._echo.items()}
-        kept = value_without_halves({**message, "tool_calls": list(self._echo_calls.values())})
-        answer.extra = echo_of(kept, self._quirks)
+        if self._echo or self._echo_calls:
+            message = {field: join_pieces(pieces) for field, pieces in self._echo.items()}
+            kept = value_without_halves({**message, "tool_calls": list(self._echo_calls.values())})
+            answer.extra = echo_of(kept, self._quirks)
 
 
 def _only_text(chunk: Mapping[str, Any]) -> str | None:
@@ -189,7 +197,10 @@ def content_parts(given: Any) -> tuple[str, str]:
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
     """Reasoning text under the two names that services use (DeepSeek, vLLM; OpenRouter, Groq, Cerebras)."""
-    return text_or_empty(message.get("reasoning_content")) or text_or_empty(message.get("reasoning"))
+    for given in (message.get("reasoning_content"), message.get("reasoning")):
+        if given and isinstance(given, str):
+            return given
+    return ""
 
 
 def _first_choice(choices: list[Any]) -> Mapping[str, Any] | None:
@@ -212,6 +223,6 @@ def _calls_of(message: Mapping[str, Any]) -> list[Any]:
 def _usage(body: Mapping[str, Any], choice: Mapping[str, Any] | None) -> Any:
     """The usage where services put it: in the body, in the choice (Moonshot), in a field of their own (Groq)."""
     for place in (body, choice, body.get("x_groq")):
-        if isinstance(place, Mapping) and place.get("usage") is not None:
+        if isinstance(place, dict) and place.get("usage") is not None:
             return place["usage"]
     return None

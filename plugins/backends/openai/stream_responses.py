@@ -143,7 +143,8 @@ class ResponsesDecoder(JSONStreamDecoder):
         usage = body.get("usage")
         answer.model = text_or_empty(body.get("model"))
         answer.usage = token_usage(usage, "input", "output", body)
-        answer.cost = cost(usage, self._quirks)
+        if self._quirks.get("usage_cost"):
+            answer.cost = cost(usage, self._quirks["usage_cost"])
         answer.raw_finish_reason = _finish_word(body)
         answer.metadata.update(metadata(self._refused, body))
         answer.extra = kept_items([value_without_halves(item) for item in output])

@@ -32,20 +32,20 @@ def token_usage(given: Any, prompt: str, completion: str, body: Mapping[str, Any
     says that reasoning came on top (xAI's chat completions), it is added. What is odd is unknown, never an error.
     """
     usage = UsageReader(given)
-    if not usage:
-        return TokenUsage()
     inside = usage.fields(f"{prompt}_tokens_details")
     outside = usage.parts(f"{completion}_tokens_details")
     asked = usage.count(f"{prompt}_tokens")
     answered = usage.count(f"{completion}_tokens")
     total = usage.hint("total_tokens")
-    reasoning = usage.hint("reasoning_tokens", of=outside)
+    reasoning = usage.hint("reasoning_tokens", of=outside) if outside else None
     if asked is not None and answered is not None and reasoning and total == asked + answered + reasoning:
         answered += reasoning
-    cached = usage.count("cached_tokens", of=inside)
+    cached = written = None
+    if inside:
+        cached = usage.count("cached_tokens", of=inside)
+        written = usage.count("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens", of=inside)
     if cached is None:  # the names of DeepSeek, of Moonshot, and of gateways to Anthropic's models
         cached = usage.count("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
-    written = usage.count("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens", of=inside)
     if written is None:
         written = usage.count("cache_creation_input_tokens")
     return token_usage_of(
@@ -66,15 +66,13 @@ def log_probability(token: Any, where: str) -> float:
     return as_number(as_object(token, where).get("logprob"), f"{where}.logprob")
 
 
-def cost(usage: Any, quirks: Mapping[str, Any]) -> float | None:
-    """What the provider itself says the answer cost, in US dollars, where the fact ``usage_cost`` says it does.
+def cost(usage: Any, path: str) -> float | None:
+    """What the provider itself says the answer cost, in US dollars, in the place (a dotted path) that ``usage_cost``
+    names.
 
     None where it says nothing readable. With a key of the caller's own (OpenRouter's ``is_byok``) the provider behind
     it bills the answer, and what it bills is told apart.
     """
-    path = quirks.get("usage_cost")
-    if path is None:
-        return None
     found = _dollars(usage, path)
     if found is None or not (isinstance(usage, Mapping) and usage.get("is_byok") is True):
         return found
@@ -95,10 +93,10 @@ def _unpriced_part(
     usage: UsageReader, inside: Mapping[str, Any], outside: Mapping[str, Any], body: Mapping[str, Any]
 ) -> str | None:
     """What was billed besides text tokens at the listed prices, as a phrase."""
-    if usage.any_of(_MEDIA_IN, inside) or usage.any_of(_MEDIA_OUT, outside):
+    if (inside and usage.any_of(_MEDIA_IN, inside)) or (outside and usage.any_of(_MEDIA_OUT, outside)):
         return "audio or images"
     kept = inside.get("cache_write_tokens_details")
-    if isinstance(kept, Mapping) and kept.get("ttl_12h_tokens"):
+    if isinstance(kept, dict) and kept.get("ttl_12h_tokens"):
         return "a cache that is kept for 12 hours"
     if usage.any_of(FEES):
         return "tools of the provider"
