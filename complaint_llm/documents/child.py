@@ -103,7 +103,9 @@ def _move_cpu_limit(seconds: float) -> None:
         return
 
 
-def _answer(request: Mapping[str, Any], requests: BinaryIO, size: int, limits: Limits) -> tuple[dict[str, Any], list[bytes]]:
+def _answer(
+    request: Mapping[str, Any], requests: BinaryIO, size: int, limits: Limits
+) -> tuple[dict[str, Any], list[bytes]]:
     try:
         # What is read may hold every word of a client: of an error nothing but its kind is given back.
         _move_cpu_limit(limits.seconds)

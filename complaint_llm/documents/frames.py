@@ -1,4 +1,4 @@
-"""What goes over the pipes to the process that reads, and back: a JSON header and bytes, each with its length before it.
+"""What goes over the pipes to the process that reads, and back: a JSON header and bytes, lengths before both.
 
 What comes back is as little to be trusted as the file: it is measured before it is taken, and checked part by part.
 """
@@ -24,7 +24,7 @@ _ROOM = 16 * 1024 * 1024
 """Bytes for all of a header that is not text: numbers, names, notes."""
 
 
-class BrokenFrame(ValueError):
+class BrokenFrameError(ValueError):
     """What came is no frame, or holds more than was allowed."""
 
 
@@ -39,21 +39,21 @@ def encode_frame(header: Mapping[str, Any], *parts: bytes) -> list[bytes]:
 
 
 def decode_lengths(data: bytes, limits: Limits) -> tuple[int, int]:
-    """Lengths of header and bytes. Raises BrokenFrame for more than ``limits`` allow."""
+    """Lengths of header and bytes. Raises BrokenFrameError for more than ``limits`` allow."""
     header, body = LENGTHS.unpack(data)
     if header > limits.text_characters * _BYTES_OF_A_CHARACTER + _ROOM or body > limits.image_bytes:
-        raise BrokenFrame("the reader gave back more than it may")
+        raise BrokenFrameError("the reader gave back more than it may")
     return header, body
 
 
 def decode_header(data: bytes) -> dict[str, Any]:
-    """The header as a mapping. Raises BrokenFrame."""
+    """The header as a mapping. Raises BrokenFrameError."""
     try:
         found = loads(data)
     except ValueError as cause:
-        raise BrokenFrame("the reader's answer is no JSON") from cause
+        raise BrokenFrameError("the reader's answer is no JSON") from cause
     if not isinstance(found, dict):
-        raise BrokenFrame("the reader's answer is no object")
+        raise BrokenFrameError("the reader's answer is no object")
     return found
 
 
@@ -75,7 +75,7 @@ def encode_document(document: ReadDocument) -> tuple[dict[str, Any], list[bytes]
 
 
 def decode_document(header: Any, body: bytes, limits: Limits) -> ReadDocument:
-    """The document in an answer. Raises BrokenFrame for anything that is not one within ``limits``."""
+    """The document in an answer. Raises BrokenFrameError for anything that is not one within ``limits``."""
     try:
         pages: list[Page] = []
         place = 0
@@ -105,9 +105,9 @@ def decode_document(header: Any, body: bytes, limits: Limits) -> ReadDocument:
             notes=tuple(map(_text, header["notes"])),
         )
     except (TypeError, ValueError, KeyError) as cause:
-        raise BrokenFrame("the reader's answer is no document") from cause
+        raise BrokenFrameError("the reader's answer is no document") from cause
     if place != len(body) or excess(document, limits) is not None:
-        raise BrokenFrame("the reader gave back more than it may")
+        raise BrokenFrameError("the reader gave back more than it may")
     return document
 
 
@@ -131,23 +131,23 @@ def characters_of(pages: Sequence[Page]) -> int:
 def _image(body: bytes, place: int, size: Any, media_type: Any) -> PageImage:
     data = body[place : place + _count(size)]
     if len(data) != size or media_type not in _IMAGES or not data.startswith(_IMAGES[media_type]):
-        raise BrokenFrame("the reader gave back an image that is none")
+        raise BrokenFrameError("the reader gave back an image that is none")
     return PageImage(data, media_type)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise BrokenFrame("a text is none")
+        raise BrokenFrameError("a text is none")
     return value
 
 
 def _count(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise BrokenFrame("a number is none")
+        raise BrokenFrameError("a number is none")
     return value
 
 
 def _source(value: Any) -> TextSource:
     if value not in _SOURCES:
-        raise BrokenFrame("a text is of no known source")
+        raise BrokenFrameError("a text is of no known source")
     return cast(TextSource, value)

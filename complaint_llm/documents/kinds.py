@@ -71,7 +71,9 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _PDF_HEADER_IN = 1024
 """Source of the number: PDF 1.7, implementation note 13: readers accept the header in the first 1,024 bytes."""
-_HTML_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
+_HTML_BEGINS = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S
+)
 _MAIL_FIELD = re.compile(
     rb"(?:return-path|received|delivered-to|mime-version|message-id|from|to|subject|date|reply-to|x-[a-z-]+|dkim-"
     rb"signature|arc-[a-z-]+|authentication-results|content-type):",
@@ -132,7 +134,9 @@ def _kind_in_zip(head: bytes, name: str, suffix: str, wanted: str | None) -> str
             if kind is None:
                 raise _bad(f"{name} {_SAVE_AS['xlsb' if part.startswith(b'xl') else 'pptx']}")
             return kind
-    found = re.match(rb".{26}\x08\0..mimetypeapplication/vnd\.oasis\.opendocument\.(text|spreadsheet|[a-z]+)", head, re.S)
+    found = re.match(
+        rb".{26}\x08\0..mimetypeapplication/vnd\.oasis\.opendocument\.(text|spreadsheet|[a-z]+)", head, re.S
+    )
     if found is not None:
         kinds = {b"text": "odt", b"spreadsheet": "ods"}
         raise _bad(f"{name} {_SAVE_AS[kinds.get(found[1], 'odp')]}")

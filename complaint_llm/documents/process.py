@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import complaint_llm
 from complaint_llm.call import CancelToken, Deadline
-from complaint_llm.documents.frames import LENGTHS, BrokenFrame, decode_header, decode_lengths, encode_frame
+from complaint_llm.documents.frames import LENGTHS, BrokenFrameError, decode_header, decode_lengths, encode_frame
 from complaint_llm.documents.pages import Limits
 from complaint_llm.exceptions import ConfigError
 
@@ -211,7 +211,7 @@ class _Frame:
         return self._sizes == (len(self.header), len(self.body))
 
     def receive(self, number: int) -> bool:
-        """Take what is there; False at the end of the pipe. Raises BrokenFrame."""
+        """Take what is there; False at the end of the pipe. Raises BrokenFrameError."""
         if self._sizes is None:
             part, left = self._lengths, LENGTHS.size - len(self._lengths)
         elif len(self.header) < self._sizes[0]:
@@ -239,4 +239,4 @@ def _search_path() -> list[str]:
     return list(dict.fromkeys([*found, str(Path(complaint_llm.__file__).resolve().parent.parent)]))
 
 
-__all__ = ["BrokenFrame", "ReaderAnswer", "ReaderEndedError", "ReaderProcess", "ReaderWasIdleError", "time_words"]
+__all__ = ["BrokenFrameError", "ReaderAnswer", "ReaderEndedError", "ReaderProcess", "ReaderWasIdleError", "time_words"]

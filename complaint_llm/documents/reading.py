@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from complaint_llm.call import CancelToken, Deadline
-from complaint_llm.documents.frames import BrokenFrame, decode_document
+from complaint_llm.documents.frames import BrokenFrameError, decode_document
 from complaint_llm.documents.kinds import KINDS
 from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits, ReadDocument
@@ -23,6 +23,7 @@ from complaint_llm.documents.process import (
 from complaint_llm.documents.registry import READERS
 from complaint_llm.exceptions import BackendTimeoutError, CancelledError, ConfigError, InvalidRequestError
 
+_USUAL = Limits()
 _NO_PLUGINS: Mapping[str, PluginReader] = MappingProxyType({})
 _WAIT = 0.1
 """Seconds between looks at a deadline whose clock is not the system's."""
@@ -36,7 +37,7 @@ class DocumentReaders:
     """
 
     def __init__(
-        self, limits: Limits = Limits(), plugins: Mapping[str, PluginReader] = _NO_PLUGINS, most: int = 8
+        self, limits: Limits = _USUAL, plugins: Mapping[str, PluginReader] = _NO_PLUGINS, most: int = 8
     ) -> None:
         self._limits = limits
         self._plugins = plugins
@@ -86,7 +87,7 @@ class DocumentReaders:
             if cancel.cancelled:
                 raise CancelledError(f"{name} was not read: {cancel.reason}", sent=False) from None
             raise _unread(name, str(cause)) from cause
-        except BrokenFrame as cause:
+        except BrokenFrameError as cause:
             raise _unread(name, "gave back what is no document") from cause
 
     def close(self) -> None:
