@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
     from complaint_llm.batch import ExecutorFactory
     from complaint_llm.checks.check import Check
+    from complaint_llm.documents.plugin_reader import Reader
     from complaint_llm.evidence import BlockStore
     from complaint_llm.guards.make import GuardFactory
     from complaint_llm.routing.target import Strategy
@@ -75,4 +76,14 @@ def complaint_llm_checks() -> Mapping[str, Check] | None:
     in, of
     the dropped-in plugins and those of PLUGINS.enable; None offers nothing. A check changes nothing, and any thread may
     call it.
+    """
+
+
+@hookspec
+def complaint_llm_document_readers() -> Mapping[str, Reader] | None:
+    """Readers of documents by media type: ``read(file, limits, pages) -> ReadDocument``, before the built-in ones.
+
+    Called when a document of that type is read, of the dropped-in plugins and those of PLUGINS.enable; None offers
+    nothing. A reader is a function that its module has by name: it is imported and called in the process that reads,
+    with its limits, and raises ``complaint_llm.documents.readers.unreadable.Unreadable`` for what it cannot read.
     """

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from complaint_llm.backends.declared import read_declared
+from complaint_llm.drop_in_import import DropInFile
 from complaint_llm.exceptions import PluginError
-from complaint_llm.host.drop_in_files import DropInFile, find_drop_in_files
+from complaint_llm.host.drop_in_files import find_drop_in_files
 from complaint_llm.host.registry import PluginRecord
 from complaint_llm.host.source_names import BACKEND_TYPES, ProvidedNames, read_provided_names
 

@@ -12,8 +12,8 @@ from typing import Any
 from complaint_llm.backends.declared import derive_type
 from complaint_llm.backends.registered import registered_types
 from complaint_llm.backends.type import BackendType
+from complaint_llm.drop_in_import import import_drop_in
 from complaint_llm.exceptions import PluginError
-from complaint_llm.host.drop_in_files import import_drop_in
 from complaint_llm.host.drop_ins import DropIn, find_drop_ins
 from complaint_llm.host.installed import EntryPoint, Installed
 from complaint_llm.host.registry import PluginRecord, Registry, unknown_plugin
