@@ -96,8 +96,8 @@ class Package:
             if each.get("TargetMode") == "External":
                 continue
             target = unquote(each.get("Target", "").partition("#")[0])
-            whole = target.lstrip("/") if target.startswith("/") else posixpath.normpath(f"{folder}/{target}").lstrip("/")
-            found[each.get("Id", "")] = Relation(each.get("Type", "").rpartition("/")[2], whole)
+            path = target if target.startswith("/") else posixpath.normpath(f"{folder}/{target}")
+            found[each.get("Id", "")] = Relation(kind=each.get("Type", "").rpartition("/")[2], target=path.lstrip("/"))
         return found
 
     def related(self, name: str, kind: str) -> str | None:

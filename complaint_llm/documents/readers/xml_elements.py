@@ -48,7 +48,7 @@ class _Names(dict[str, str]):
     """``uri}name`` as expat gives it -> ``w:name``; a namespace that is not known stays as it is."""
 
     def __missing__(self, name: str) -> str:
-        namespace, brace, local = name.rpartition("}")
+        namespace, _, local = name.rpartition("}")
         short = _PREFIXES[namespace] + local if namespace in _PREFIXES else name
         if len(self) < 10_000:
             self[name] = short
@@ -117,6 +117,13 @@ def elements(pieces: Iterable[bytes], depth: int, tags: frozenset[str] | None = 
     except (expat.ExpatError, ValueError, LookupError) as cause:  # the last two: an encoding that nobody knows
         raise Unreadable("is damaged: a part of it is no XML; open it and save it anew") from cause
     yield from outline.complete
+
+
+def descendant(element: Element | None, *tags: str) -> Element | None:
+    """The first child of the first child of these tags, from the outside inwards; None if there is none."""
+    for tag in tags:
+        element = None if element is None else element.find(tag)
+    return element
 
 
 def _refuse_document_type(*_of_it: object) -> None:
