@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from complaint_llm.batch.input.encodings import find_encoding
 from complaint_llm.batch.input.items import BatchItem, LineError, is_blank
 from complaint_llm.batch.input.lines import Line, Lines
+from complaint_llm.text_encodings import find_encoding
 
 SUFFIXES = (".txt", ".md")
 """Files that are read; others are none of the batch's."""

@@ -10,13 +10,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn
 
-from complaint_llm.batch.input.encodings import check_encoding, find_encoding, is_undecoded, text_lines
 from complaint_llm.batch.input.items import BatchItem, LineError, check_id, check_prompt, is_blank
 from complaint_llm.batch.input.line_rules import LineRules
 from complaint_llm.batch.input.tables import BadRow, Row, Table, read_table
 from complaint_llm.batch.input.templates import PromptTemplate
 from complaint_llm.exceptions import BatchError, ComplaintLLMError
 from complaint_llm.request import CALL_KEYS, EMPTY, GENERATION_KEYS, as_messages
+from complaint_llm.text_encodings import check_encoding, find_encoding, is_undecoded, text_lines
 
 Format = Literal["jsonl", "csv", "txt"]
 

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from complaint_llm.batch.input.encodings import check_encoding, find_encoding, is_undecoded, text_lines
 from complaint_llm.exceptions import BatchError
+from complaint_llm.text_encodings import check_encoding, find_encoding, is_undecoded, text_lines
 
 TEXT = "id,n\r\n1,caf\u00e9 \u2014 \u201cx\u201d\r\n"
 
