@@ -38,6 +38,7 @@ _MOST_TOLD = 40
 class AnswerChecks(NamedTuple):
     """``texts`` are what the model was shown and quotes are looked for in. ``checks`` run by name, in their order.
 
+    ``documents`` are looked in, too; ``searchable`` is false where the model was also shown something without text.
     ``earlier`` is the first answer where this is the second.
     """
 
@@ -49,6 +50,8 @@ class AnswerChecks(NamedTuple):
     task_digest: str | None = None
     demonstration: bool = False
     """Whether plain rules may answer where no model is reachable."""
+    documents: tuple[SearchableText, ...] = ()
+    searchable: bool = True
     earlier: InferenceOutput | None = None
 
     def examine(self, output: InferenceOutput) -> InferenceOutput:
@@ -59,8 +62,8 @@ class AnswerChecks(NamedTuple):
         if output.parsed is None:
             return output
         value = plain(output.parsed)
-        texts = [SearchableText.of(text) for text in self.texts]
-        quotes = find_quotes(value, self.schema, texts)
+        texts = [*map(SearchableText.of, self.texts), *self.documents]
+        quotes = find_quotes(value, self.schema, texts, searchable=self.searchable)
         context = CheckContext(self.schema, texts, quotes)
         found: list[Finding] = []
         for name, check in self.checks:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from complaint_llm.checks.page_breaks import TextPage
 from complaint_llm.checks.quote_search import MEANING, QuotePlace, SearchableText, find_quote
 from tests.checks.generated_texts import GeneratedText, generated_texts
 from tests.sampled import sampled
@@ -240,7 +241,7 @@ def test_an_ellipsis_joins_parts_in_their_order(sign: str) -> None:
 
 def test_an_ellipsis_does_not_reach_over_a_page() -> None:
     text = "He told me on Monday. The heat would stay off."
-    pages = [SearchableText.of(text, pages=(0, 22))]
+    pages = [SearchableText.of(text, pages=(TextPage(0, 1, "text layer"), TextPage(22, 2, "text layer")))]
     assert find_quote("He told me ... heat would stay off", pages).state == "not_found"
     assert find_quote("heat would stay off", pages).page == 2
 
