@@ -32,6 +32,17 @@ class TextPage(NamedTuple):
     """Whether a sentence may run on into it from the page before."""
 
 
+def walled(text: str, pages: Sequence[TextPage]) -> str:
+    """``text``, as long as it is, with a character that no word holds before each page that nothing runs on into."""
+    pieces: list[str] = []
+    end = 0
+    for page in pages:
+        if page.start > end and not page.runs_on:
+            pieces += [text[end : page.start - 1], _WALL]
+            end = page.start
+    return "".join([*pieces, text[end:]])
+
+
 class Bridges(NamedTuple):
     """The two sides of each page break with nothing between them, one after another, folded for searching."""
 
