@@ -96,7 +96,7 @@ def _view(shown: Mapping[str, Any], quotes: Sequence[PageQuote], text_of: TextOf
     long = len(text.text.encode("utf-8", "surrogatepass")) > SHOWN_WHOLE
     if long:
         hints.append("This text is long: the passages around its quotes are shown.")
-    every = tuple(_pages(name, document, own))
+    every = [page for page in _pages(name, document, own) if page.lines or page.hints]
     pages = [page for page in every if page.hints or any(line.segments for line in page.lines)]
     return DocumentView(
         name=name,

@@ -43,7 +43,7 @@ def draw(
 ) -> bytes:  # fmt: skip
     """The file of these lines. ``turn``: pages lie turned by so many degrees, and say so where it is ``declared``."""
     file = io.BytesIO()
-    sideways = turn in (90, 270)
+    sideways = turn in (90, 270) and not declared  # reportlab lays declared pages on their side itself
     canvas = Canvas(file, pagesize=(HEIGHT, WIDTH) if sideways else (WIDTH, HEIGHT))
     for page in range(1, max(line.page for line in lines) + 1):
         if turn:
