@@ -63,6 +63,9 @@ _PEERS: dict[str, _Peer] = {
         lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
         "apt install chromium",
     ),
+    "dejavu": _Peer(
+        lambda: next(map(str, Path("/usr/share/fonts").rglob("DejaVuSans.ttf")), None), "apt install fonts-dejavu-core"
+    ),
     "fiu-run": _Peer(lambda: shutil.which("fiu-run"), "apt install fiu-utils"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }

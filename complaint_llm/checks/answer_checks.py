@@ -38,19 +38,20 @@ _MOST_TOLD = 40
 class AnswerChecks(NamedTuple):
     """``texts`` are what the model was shown and quotes are looked for in. ``checks`` run by name, in their order.
 
+    ``documents`` are looked in, too; ``searchable`` is false where the model was also shown something without text.
     ``earlier`` is the first answer where this is the second.
     """
 
     schema: Mapping[str, Any]
-    texts: tuple[str | SearchableText, ...]
+    texts: tuple[str, ...]
     checks: tuple[tuple[str, Check], ...] = ()
     on_failed: OnFailedCheck = "mark"
     task: str | None = None
     task_digest: str | None = None
     demonstration: bool = False
     """Whether plain rules may answer where no model is reachable."""
+    documents: tuple[SearchableText, ...] = ()
     searchable: bool = True
-    """False where the model was also shown something that has no text: an image, a scan."""
     earlier: InferenceOutput | None = None
 
     def examine(self, output: InferenceOutput) -> InferenceOutput:
@@ -61,7 +62,7 @@ class AnswerChecks(NamedTuple):
         if output.parsed is None:
             return output
         value = plain(output.parsed)
-        texts = [SearchableText.of(text) if isinstance(text, str) else text for text in self.texts]
+        texts = [*map(SearchableText.of, self.texts), *self.documents]
         quotes = find_quotes(value, self.schema, texts, searchable=self.searchable)
         context = CheckContext(self.schema, texts, quotes)
         found: list[Finding] = []

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from complaint_llm.checks.folding import Fold, fold
+from complaint_llm.checks.page_breaks import Bridges, TextPage, bridges_between, walled
 from complaint_llm.checks.word_edges import count_words, is_sign_edge, is_word_edge
 
 State = Literal["verbatim", "normalised", "not_found", "not_searchable"]
@@ -41,20 +43,38 @@ class SearchableText(NamedTuple):
     text: str
     folded: Fold
     source_kind: str = "prompt"
-    """prompt, text layer, text layer of a scan, extracted."""
-    pages: tuple[int, ...] = ()
-    """Where in ``text`` each page begins, page 1 first; empty where there are none."""
+    """prompt, text layer, text layer of a scan, extracted; that of its pages where it has some."""
+    pages: tuple[TextPage, ...] = ()
+    """The first begins at 0; empty where there are none."""
+    bridges: Bridges | None = None
+    """Over page breaks at which a head or a foot stands."""
 
     @classmethod
     def of(
-        cls, text: str, source: str = "prompt", source_kind: str = "prompt", pages: Sequence[int] = ()
+        cls, text: str, source: str = "prompt", source_kind: str = "prompt", pages: Sequence[TextPage] = ()
     ) -> SearchableText:
         """The text, folded."""
-        return cls(source=source, text=text, folded=fold(text), source_kind=source_kind, pages=tuple(pages))
+        return cls(
+            source=source,
+            text=text,
+            folded=fold(walled(text, pages)),
+            source_kind=source_kind,
+            pages=tuple(pages),
+            bridges=bridges_between(text, pages),
+        )
 
-    def page_of(self, place: int) -> int | None:
-        """The page, from 1, of a place in ``text``."""
-        return bisect_right(self.pages, place) if self.pages else None
+    def pages_of(self, start: int, end: int) -> tuple[TextPage, ...]:
+        """The pages that ``text[start:end]``, which is not empty, stands on."""
+        starts = [page.start for page in self.pages]
+        return self.pages[max(0, bisect_right(starts, start) - 1) : bisect_right(starts, end - 1)]
+
+    def kind_of(self, start: int, end: int) -> str:
+        """The kind of ``text[start:end]``; of several the one that says least for its letters."""
+        kinds = {page.kind for page in self.pages_of(start, end)}
+        return next((kind for kind in _LEAST_FIRST if kind in kinds), self.source_kind)
+
+
+_LEAST_FIRST = ("text layer of a scan", "extracted", "text layer")
 
 
 class QuotePlace(NamedTuple):
@@ -71,7 +91,8 @@ class QuotePlace(NamedTuple):
     places: int = 0
     """How often it stands there, in all sources; at most MOST_PLACES."""
     elided: bool = False
-    """It leaves words out by an ellipsis; its parts stand there in order, on one page."""
+    """Between its parts, which stand there in order, words are left out: by an ellipsis, on one page; or the foot and
+    the head of pages between which it runs on."""
 
     @property
     def stands(self) -> bool:
@@ -85,7 +106,8 @@ def find_quote(quote: str, texts: Sequence[SearchableText], *, searchable: bool 
     spans = _all_places(wanted, texts) if wanted else []
     elided = False
     if wanted and not spans:
-        spans = [(text, span) for text in texts if (span := _span_with_ellipses(wanted, text))]
+        left_out = (_span_over_pages(wanted, text) or _span_with_ellipses(wanted, text) for text in texts)
+        spans = [(text, span) for text, span in zip(texts, left_out, strict=True) if span]
         elided = bool(spans)
     if not spans:
         return QuotePlace("not_found" if searchable else "not_searchable")
@@ -93,14 +115,15 @@ def find_quote(quote: str, texts: Sequence[SearchableText], *, searchable: bool 
     weak: Weakness | None = "repeated" if len(spans) > 1 else None
     if count_words(wanted) < FEWEST_WORDS and not any(map(str.isdigit, wanted)):
         weak = "short"
+    pages = text.pages_of(start, end)
     return QuotePlace(
         state="verbatim" if not elided and text.text[start:end] == wanted else "normalised",
         weak=weak,
         source=text.source,
-        source_kind=text.source_kind,
+        source_kind=text.kind_of(start, end),
         start=start,
         end=end,
-        page=text.page_of(start),
+        page=pages[0].number if pages else None,
         places=len(spans),
         elided=elided,
     )
@@ -109,13 +132,22 @@ def find_quote(quote: str, texts: Sequence[SearchableText], *, searchable: bool 
 def _all_places(quote: str, texts: Sequence[SearchableText]) -> list[tuple[SearchableText, tuple[int, int]]]:
     """Exact places first, so that the one that is shown is the one that is most surely meant."""
     wanted = fold(quote)
-    places = []
-    for text in texts:
-        for start, end in _places(wanted, text.folded):
-            places.append((text, text.folded.source_span(start, end)))
-            if len(places) >= MOST_PLACES:
-                break
+    every = ((text, text.folded.source_span(*place)) for text in texts for place in _places(wanted, text.folded))
+    places = islice((each for each in every if _runs_on(*each)), MOST_PLACES)
     return sorted(places, key=lambda place: place[0].text[slice(*place[1])] != quote)
+
+
+def _runs_on(text: SearchableText, span: tuple[int, int]) -> bool:
+    """Whether a span is one piece of text: not the end of a sheet and the beginning of the next."""
+    return all(page.runs_on for page in text.pages_of(*span)[1:])
+
+
+def _span_over_pages(quote: str, text: SearchableText) -> tuple[int, int] | None:
+    """The span of a quote that runs over a page break, with the foot and the head that stand between."""
+    if text.bridges is None:
+        return None
+    found = (text.bridges.source_span(*place) for place in _places(fold(quote), text.bridges.folded))
+    return next((span for span in found if span), None)
 
 
 def _places(wanted: Fold, folded: Fold, since: int = 0) -> Iterator[tuple[int, int]]:
@@ -153,6 +185,6 @@ def _span_with_ellipses(quote: str, text: SearchableText) -> tuple[int, int] | N
                 return None
             reached = following
         span = text.folded.source_span(start, reached)
-        if text.page_of(span[0]) == text.page_of(span[1] - 1):
+        if len(text.pages_of(*span)) < 2:
             return span
     return None

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
+from complaint_llm.checks.quote_search import SearchableText
 from complaint_llm.documents.as_text import image_pages, is_blank, page_range, text_form
 from complaint_llm.exceptions import GuardError, InvalidRequestError
 from complaint_llm.guards.guard import GuardRequest
@@ -15,7 +16,6 @@ from complaint_llm.request import EMPTY, ResponseFormat
 from complaint_llm.routing.attempts import exclusion
 
 if TYPE_CHECKING:
-    from complaint_llm.checks.quote_search import SearchableText
     from complaint_llm.documents.attached import AttachedDocument
     from complaint_llm.documents.pages import ReadDocument
     from complaint_llm.guards.chain import CallGuards
@@ -224,9 +224,13 @@ class CallForms:
         found = guards.before(kind, given)
         checks = form.checks
         if checks is not None:
-            texts = [each if isinstance(each, str) else each.text for each in checks.texts]
+            texts = [*checks.texts, *(each.text for each in checks.documents)]
             turns = guards.before(kind, given._replace(messages=[Message("user", text) for text in texts])).messages
-            checks = checks._replace(texts=tuple(turn.text for turn in turns))
+            guarded = [turn.text for turn in turns]
+            own = len(checks.texts)
+            sources = zip(checks.documents, guarded[own:], strict=True)
+            documents = tuple(SearchableText.of(text, source=each.source) for each, text in sources)
+            checks = checks._replace(texts=tuple(guarded[:own]), documents=documents)
         return form._replace(
             messages=tuple(found.messages),
             tools=tuple(found.tools),
@@ -239,10 +243,9 @@ class CallForms:
         checks = self._request.checks
         if checks is None or not self._documents or not marks_quotes(checks.schema):
             return checks
-        texts = (*checks.texts, *self._searchable_texts())
-        return checks._replace(texts=texts, searchable=checks.searchable and searchable)
+        return checks._replace(documents=self._searchable_texts(), searchable=checks.searchable and searchable)
 
-    def _searchable_texts(self) -> Sequence[SearchableText]:
+    def _searchable_texts(self) -> tuple[SearchableText, ...]:
         """The texts of all documents that have one, folded once for all targets."""
         if self._texts is None:
             from complaint_llm.documents.searchable import searchable_text  # cold start: checks

@@ -4,6 +4,6 @@ A room of its own: it reads what a batch wrote and asks nothing. Jinja2 (``[repo
 """
 
 from complaint_llm.report.items import ReportItem, read_items
-from complaint_llm.report.page import Page, render_page, write_page
+from complaint_llm.report.page import ReportPage, render_page, write_page
 
-__all__ = ["Page", "ReportItem", "read_items", "render_page", "write_page"]
+__all__ = ["ReportItem", "ReportPage", "read_items", "render_page", "write_page"]

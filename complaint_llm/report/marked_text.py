@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -44,17 +44,32 @@ def marked_lines(text: str, spans: Sequence[Span]) -> tuple[TextLine, ...]:
 
     Spans outside of the text, or empty ones, are left out. Of a text over SHOWN_WHOLE, passages around the quotes.
     """
+    return marked_parts(text, [(0, len(text))], spans)[0]
+
+
+def marked_parts(
+    text: str, parts: Sequence[tuple[int, int]], spans: Sequence[Span]
+) -> tuple[tuple[TextLine, ...], ...]:
+    """The lines of each part of a text, such as a page: its start and end in the text, in their order."""
     spans = [span for span in spans if 0 <= span.start < span.end <= len(text)]
-    lines: list[TextLine] = []
-    shown = 0
-    for start, end in _passages(text, spans):
+    passages = _passages(text, spans)
+    return tuple(tuple(_lines_of_part(text, part, passages, spans)) for part in parts)
+
+
+def _lines_of_part(
+    text: str, part: tuple[int, int], passages: Sequence[tuple[int, int]], spans: Sequence[Span]
+) -> Iterator[TextLine]:
+    shown = part[0]
+    for passage in passages:
+        start, end = max(passage[0], part[0]), min(passage[1], part[1])
+        if start > end or (start == end and part[0] < part[1]):
+            continue
         if start > shown:
-            lines.append(TextLine((), start - shown))
-        lines += _lines(text, start, end, [span for span in spans if span.start < end and span.end > start])
+            yield TextLine((), start - shown)
+        yield from _lines(text, start, end, [span for span in spans if span.start < end and span.end > start])
         shown = end
-    if shown < len(text):
-        lines.append(TextLine((), len(text) - shown))
-    return tuple(lines)
+    if shown < part[1]:
+        yield TextLine((), part[1] - shown)
 
 
 def _passages(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:

@@ -24,7 +24,8 @@ from complaint_llm.report.answer import Findings, any_answer, words_of
 from complaint_llm.report.claims import claims_of, is_claims
 from complaint_llm.report.items import ReportItem
 from complaint_llm.report.marked_text import SHOWN_WHOLE, marked_lines
-from complaint_llm.report.quoted import WEAK_WORDS, WORDS, page_quotes
+from complaint_llm.report.quoted import PROMPT, WEAK_WORDS, WORDS, page_quotes
+from complaint_llm.report.shown_documents import TextOf, document_views
 from complaint_llm.report.visible import visible
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _STATE_WORDS = {"not_read": "not read", "cut": "cut short"}
 _BAND = "DEMONSTRATION: made by plain rules, not by a language model. Not for use on anybody's matter."
 
 
-class Page(NamedTuple):
+class ReportPage(NamedTuple):
     """A page, and what a caller may say of it."""
 
     text: str
@@ -55,11 +56,16 @@ class _Body(NamedTuple):
     text: str
 
 
-def render_page(items: Iterable[ReportItem], tasks: Mapping[str, Task], title: str) -> Page:
-    """The page of these items; ``tasks`` by id are asked for their notices. Raises ConfigError without Jinja2."""
+def render_page(
+    items: Iterable[ReportItem], tasks: Mapping[str, Task], title: str, text_of: TextOf | None = None
+) -> ReportPage:
+    """The page of these items; ``tasks`` by id are asked for their notices, ``text_of`` for the texts of documents.
+
+    Raises ConfigError without Jinja2, and what ``text_of`` raises.
+    """
     environment = _environment()
     template = environment.get_template("item.html")
-    rendered = [_body(template, item) for item in items]
+    rendered = [_body(template, item, text_of) for item in items]
     rendered.sort(key=lambda body: (body.rank, body.number))
     heads = [body.head for body in rendered]
     demo = any(head["demo"] for head in heads)
@@ -92,10 +98,10 @@ def render_page(items: Iterable[ReportItem], tasks: Mapping[str, Task], title: s
         policy="default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'",
     )
-    return Page(text, len(shown), demo)
+    return ReportPage(text, len(shown), demo)
 
 
-def write_page(path: Path, page: Page) -> None:
+def write_page(path: Path, page: ReportPage) -> None:
     """Write it so that ``path`` is either as before or complete; for its owner alone. Raises BatchError."""
     part = path.with_name(f".{path.name}.part")
     try:
@@ -154,19 +160,25 @@ def _hash(source: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
-def _body(template: Any, item: ReportItem) -> _Body:
+def _body(template: Any, item: ReportItem, text_of: TextOf | None) -> _Body:
     values, parsed = item.values, item.values.get("parsed")
     quotes, findings = page_quotes(values), Findings(values)
     claims = claims_of(parsed, quotes, findings) if isinstance(parsed, Mapping) and is_claims(parsed) else None
     answer = claims.rest if claims else any_answer(parsed, quotes, findings) if parsed is not None else None
-    spans = [quote.span for quote in quotes if quote.span is not None]
+    documents = document_views(values, quotes, text_of)
+    own = [quote for quote in quotes if quote.source in (None, PROMPT)]
+    material = item.material if item.material or not documents else None
+    spans = [quote.span for quote in own if quote.span is not None]
+    marked = {quote.number for quote in own} if material is not None else set()
     text = template.render(
         key=f"i{item.number}",
         item=item,
         values=values,
         error=values.get("error") or {},
-        lines=marked_lines(item.material, spans) if item.material is not None else (),
-        whole=item.material is None or len(item.material.encode("utf-8", "surrogatepass")) <= SHOWN_WHOLE,
+        lines=marked_lines(material, spans) if material is not None else (),
+        whole=material is None or len(material.encode("utf-8", "surrogatepass")) <= SHOWN_WHOLE,
+        documents=documents,
+        marked=marked.union(*(each.marked for each in documents)),
         quotes=quotes,
         claims=claims,
         answer=answer,

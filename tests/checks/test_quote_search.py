@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from complaint_llm.checks.page_breaks import TextPage
 from complaint_llm.checks.quote_search import MEANING, QuotePlace, SearchableText, find_quote
-from tests.checks.generated_texts import GeneratedText, generated_texts
+from tests.checks.generated_texts import generated_texts
+from tests.checks.wrong_quotes import right_quotes, wrong_quotes
 from tests.sampled import sampled
 
 TEXTS = 40
@@ -25,37 +27,13 @@ def states(text: str, *quotes: str) -> list[str]:
     return [found_in(text, quote).state for quote in quotes]
 
 
-def stands_in_words(words: list[str], texts: list[GeneratedText]) -> bool:
-    """By brute force over the words that the texts were made of."""
-    size = len(words)
-    return any(
-        list(block[start : start + size]) == words
-        for text in texts
-        for block in text.blocks
-        for start in range(len(block) - size + 1)
-    )
-
-
-def right_quotes(chance: random.Random, texts: list[GeneratedText], count: int) -> list[tuple[int, int, int, int]]:
-    """Text, block, first and last word + 1 of quotes of four to fourteen words."""
-    chosen = []
-    while len(chosen) < count:
-        number = chance.randrange(len(texts))
-        block = chance.randrange(len(texts[number].blocks))
-        size = len(texts[number].blocks[block])
-        if size >= 4:
-            first = chance.randint(0, size - 4)
-            chosen.append((number, block, first, min(size, first + chance.randint(4, 14))))
-    return chosen
-
-
 def check_right_quotes(seed: int, count: int) -> tuple[int, int]:
     """How many of ``count`` right quotes are found at the right place, and how many there were."""
     chance = random.Random(seed)
     texts = generated_texts(seed, TEXTS)
     searchable = [SearchableText.of(text.text, source=str(number)) for number, text in enumerate(texts)]
     right = 0
-    for number, block, first, last in right_quotes(chance, texts, count):
+    for number, block, first, last in right_quotes(chance, [text.blocks for text in texts], count):
         words = texts[number].blocks[block][first:last]
         found = find_quote(" ".join(words), [searchable[number]])
         start, end = texts[number].places[block][first][0], texts[number].places[block][last - 1][1]
@@ -63,72 +41,13 @@ def check_right_quotes(seed: int, count: int) -> tuple[int, int]:
     return right, count
 
 
-def wrong_quotes(chance: random.Random, texts: list[GeneratedText], count: int) -> list[tuple[int, str]]:
-    """The number of a text and a quote that stands nowhere in any, each proved over the words."""
-    wrong: list[tuple[int, str]] = []
-    for number, block, first, last in right_quotes(chance, texts, count * 3):
-        words = list(texts[number].blocks[block][first:last])
-        changed = chance.choice((other_word, other_number, negation, cut_word, cut_number, halves))(
-            chance, words, texts
-        )
-        if changed is not None and not stands_in_words(changed, texts):
-            wrong.append((number, " ".join(changed)))
-            if len(wrong) == count:
-                return wrong
-    raise AssertionError("too few wrong quotes were made")
-
-
-def other_word(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str]:
-    place = chance.randrange(1, len(words) - 1)
-    return [*words[:place], chance.choice(chance.choice(texts).blocks[0]), *words[place + 1 :]]
-
-
-def other_number(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str] | None:
-    places = [place for place, word in enumerate(words) if any(map(str.isdigit, word))]
-    if not places:
-        return None
-    place = chance.choice(places)
-    digit = next(index for index, character in enumerate(words[place]) if character.isdigit())
-    changed = words[place][:digit] + str((int(words[place][digit]) + 1) % 10) + words[place][digit + 1 :]
-    return [*words[:place], changed, *words[place + 1 :]]
-
-
-def negation(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str]:
-    place = chance.randrange(1, len(words))
-    if words[place] in ("not", "never", "no"):
-        return [*words[:place], *words[place + 1 :]]
-    return [*words[:place], "not", *words[place:]]
-
-
-def cut_word(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str] | None:
-    first = words[0]
-    if len(first) < 5 or not first.isalpha():
-        return None
-    return [first[chance.randint(1, len(first) - 2) :], *words[1:]]
-
-
-def cut_number(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str] | None:
-    for place in range(len(words) - 1, 2, -1):
-        digits = sum(map(str.isdigit, words[place]))
-        if digits > 1:
-            stripped = words[place].rstrip(",.;:%")
-            return [*words[:place], stripped[:-1].rstrip(",.:-/")]
-    return None
-
-
-def halves(chance: random.Random, words: list[str], texts: list[GeneratedText]) -> list[str]:
-    other = list(chance.choice(texts).blocks[-1])
-    return [*words[: len(words) // 2], *other[: max(2, len(words) // 2)]]
-
-
 def check_wrong_quotes(seed: int, count: int) -> list[str]:
     """Wrong quotes that are said to stand: there must be none."""
     chance = random.Random(seed)
     texts = generated_texts(seed, TEXTS)
     searchable = [SearchableText.of(text.text) for text in texts]
-    return [
-        quote for number, quote in wrong_quotes(chance, texts, count) if find_quote(quote, [searchable[number]]).stands
-    ]
+    wrong = wrong_quotes(chance, [text.blocks for text in texts], count)
+    return [quote for number, quote in wrong if find_quote(quote, [searchable[number]]).stands]
 
 
 def test_right_quotes_are_found_where_they_stand() -> None:
@@ -240,7 +159,7 @@ def test_an_ellipsis_joins_parts_in_their_order(sign: str) -> None:
 
 def test_an_ellipsis_does_not_reach_over_a_page() -> None:
     text = "He told me on Monday. The heat would stay off."
-    pages = [SearchableText.of(text, pages=(0, 22))]
+    pages = [SearchableText.of(text, pages=(TextPage(0, 1, "text layer"), TextPage(22, 2, "text layer")))]
     assert find_quote("He told me ... heat would stay off", pages).state == "not_found"
     assert find_quote("heat would stay off", pages).page == 2
 

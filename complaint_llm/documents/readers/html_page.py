@@ -17,22 +17,20 @@ from complaint_llm.documents.readers.html_look import Look, declarations, style_
 from complaint_llm.documents.readers.html_styles import StyledElement, StyleSheet
 from complaint_llm.documents.readers.word_numbering import formatted_number
 
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr param frame keygen".split())
-_PARAGRAPHS = frozenset("p h1 h2 h3 h4 h5 h6 blockquote pre listing dl figure table ul ol menu dir hr fieldset".split())
+_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "param", "frame", "keygen"])
+_PARAGRAPHS = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "listing", "dl", "figure", "table", "ul", "ol", "menu", "dir", "hr", "fieldset"])
 _BLOCKS = _PARAGRAPHS | frozenset(
-    "address article aside body center dd details dialog div dt figcaption footer form header hgroup html legend li "
-    "main nav optgroup search section summary caption tr thead tbody tfoot frameset marquee".split()
+    ["address", "article", "aside", "body", "center", "dd", "details", "dialog", "div", "dt", "figcaption", "footer", "form", "header", "hgroup", "html", "legend", "li", "main", "nav", "optgroup", "search", "section", "summary", "caption", "tr", "thead", "tbody", "tfoot", "frameset", "marquee"]
 )
 _CELLS = frozenset(("td", "th"))
-_SPECIAL = _BLOCKS | _CELLS | frozenset("button object applet template select textarea".split())
-_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
+_SPECIAL = _BLOCKS | _CELLS | frozenset(["button", "object", "applet", "template", "select", "textarea"])
+_FORMATTING = frozenset(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"])
 _NOT_SHOWN = frozenset(
-    "script style template title iframe object audio video canvas noembed noframes datalist head defs metadata desc "
-    "math-annotation annotation annotation-xml applet".split()
+    ["script", "style", "template", "title", "iframe", "object", "audio", "video", "canvas", "noembed", "noframes", "datalist", "head", "defs", "metadata", "desc", "math-annotation", "annotation", "annotation-xml", "applet"]
 )
 _FOREIGN = frozenset(("svg", "math"))
-_CLOSES_P = _BLOCKS - frozenset("html body tr thead tbody tfoot caption legend optgroup".split())
-_EDGES = frozenset("td th table caption html template object button applet marquee".split())
+_CLOSES_P = _BLOCKS - frozenset(["html", "body", "tr", "thead", "tbody", "tfoot", "caption", "legend", "optgroup"])
+_EDGES = frozenset(["td", "th", "table", "caption", "html", "template", "object", "button", "applet", "marquee"])
 """No end tag within one of these closes what was opened before it."""
 _CLOSES = {
     "li": (("li",), ("ul", "ol", "menu", "dir")),

@@ -24,8 +24,8 @@ _TOKEN = re.compile(
     r"|(?P<exponent>[eE][+-][0#?]+)|(?P<digits>[0#?][0#?,]*(?:\.[0#?]*)?|\.[0#?]+)|(?P<text>@)|(?P<other>.)",
     re.S | re.I,
 )
-_MONTHS = "January February March April May June July August September October November December".split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _LAST_DAY = 2_958_466
 """9999-12-31 and a day, as Excel counts."""
 

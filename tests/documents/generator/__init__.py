@@ -1,0 +1,1 @@
+"""Documents whose words, pages and order are known before anything reads them."""
