@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.guards.guard import Guard
     from complaint_llm.host import PluginHost
+    from complaint_llm.observers.event_queue import EventQueue
+    from complaint_llm.observers.observer import Observer
     from complaint_llm.routing.cache.response_cache import Cache
     from complaint_llm.routing.policies.budget import Account
     from complaint_llm.routing.redis.connection import SharedState
@@ -211,24 +213,21 @@ def evidence_store(
     return EvidenceStore(**known)
 
 
-def guard_chain(
-    given: GuardChain | Sequence[Guard | Mapping[str, Any]], folder: Path, host: PluginHost | None = None
-) -> GuardChain | None:
-    """The guards of a Mediator; a plugin's too, where there is a host. Raises ConfigError, PluginError."""
-    if not isinstance(given, Sequence):
-        return given
-    if not given:
-        return None
-    from complaint_llm.guards.make import GuardFactory, make_chain  # cold start: guards
+def guards_and_observers(
+    guards: GuardChain | Sequence[Guard | Mapping[str, Any]],
+    observers: EventQueue | Sequence[Observer | Mapping[str, Any]],
+    folder: Path,
+    host: PluginHost | None = None,
+) -> tuple[GuardChain | None, EventQueue | None]:
+    """What stands before the calls of a Mediator, and who is told of them. Raises ConfigError, PluginError."""
+    if not guards and not observers:
+        return None, None
+    from complaint_llm.config.listed import event_queue, guard_chain  # cold start: guards
 
-    def find(kind: str) -> GuardFactory | None:
-        if kind == "pseudonyms":
-            from complaint_llm.guards.pseudonyms import Pseudonyms  # cold start: guards
-
-            return Pseudonyms
-        return None if host is None else host.offer("complaint_llm_guards", kind)
-
-    return make_chain(given, find, folder)
+    return (
+        guard_chain(guards, folder, host) if isinstance(guards, Sequence) else guards,
+        event_queue(observers, folder, host) if isinstance(observers, Sequence) else observers,
+    )
 
 
 def document_readers(host: PluginHost | None) -> DocumentReaders:

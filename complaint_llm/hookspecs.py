@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from complaint_llm.checks.check import Check
     from complaint_llm.documents.plugin_reader import Reader
     from complaint_llm.evidence import BlockStore
-    from complaint_llm.guards.make import GuardFactory
+    from complaint_llm.guards.guard import GuardFactory
+    from complaint_llm.observers.observer import ObserverFactory
     from complaint_llm.routing.target import Strategy
 
 PROJECT = "complaint_llm"
@@ -65,6 +66,15 @@ def complaint_llm_guards() -> Mapping[str, GuardFactory] | None:
     Called when a config has an entry of a type that is not built in, of the dropped-in plugins and those of
     PLUGINS.enable; None offers nothing. A guard that cannot be made is a fault of the config; one that fails at a call
     ends that call before anything is sent.
+    """
+
+
+@hookspec
+def complaint_llm_observers() -> Mapping[str, ObserverFactory] | None:
+    """Observers by the types that entries of OBSERVERS name: ``factory(**keys of the entry) -> Observer``.
+
+    Called when a config has an entry of a type that is not built in, of the dropped-in plugins and those of
+    PLUGINS.enable; None offers nothing. What an observer raises changes no call.
     """
 
 

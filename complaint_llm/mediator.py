@@ -17,7 +17,7 @@ from complaint_llm.assembly import (
     choose_strategy,
     document_readers,
     evidence_store,
-    guard_chain,
+    guards_and_observers,
     make_cache,
     open_provenance,
     total_account,
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.guards.guard import Guard
+    from complaint_llm.observers.event_queue import EventQueue
+    from complaint_llm.observers.observer import Observer
     from complaint_llm.request import Request
     from complaint_llm.routing.explain import Explanation
     from complaint_llm.routing.target import Strategy
@@ -70,7 +72,7 @@ class Mediator(EvidenceMethods, Client):
     ``max_workers`` is the width of batches; ``circuit_breaker`` has ``failures`` and ``cooldown`` (seconds);
     ``hedge_after`` seconds the next backend is asked too; ``budget`` is in US dollars, a total or ``total``, ``day``
     and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,
-    ``ipfs_public``). ``guards`` stand before all that is asked, in their order.
+    ``ipfs_public``). ``guards`` stand before all that is asked, in their order; ``observers`` are told of it.
     ``folder`` is where budgets and evidence are kept otherwise; ``others`` are backends that are only asked by their
     id.
 
@@ -101,6 +103,7 @@ class Mediator(EvidenceMethods, Client):
         shared: Mapping[str, Any] | None = None,
         evidence: EvidenceStore | Mapping[str, Any] | None = None,
         guards: GuardChain | Sequence[Guard | Mapping[str, Any]] = (),
+        observers: EventQueue | Sequence[Observer | Mapping[str, Any]] = (),
         folder: Path = Path(),
         others: Sequence[Client | Member] = (),
         id: str = "mediator",
@@ -145,6 +148,7 @@ class Mediator(EvidenceMethods, Client):
             cache=self._cache,
             max_queue_wait=queue_wait_of(composition.strategy),
         )
+        chain, events = guards_and_observers(guards, observers, folder)
         self._calls = Calls(
             self._group,
             self._router,
@@ -155,7 +159,8 @@ class Mediator(EvidenceMethods, Client):
             seal=self._seal if provenance or on_truncation != "ignore" else None,
             prepare=self._records if provenance else None,
             embedding_routes=self._in_declared_space,
-            guards=guard_chain(guards, folder),
+            guards=chain,
+            observers=events,
             attachments=Attachments(self._document_readers, lambda: self.evidence, self._show),
             workers=max_workers,
         )
@@ -175,7 +180,9 @@ class Mediator(EvidenceMethods, Client):
         settings["strategy"] = choose_strategy(settings.get("strategy", "fallback"), config.host)
         assembled = assemble(config)
         settings |= {"evidence": config.evidence, "folder": config.path.parent, "others": assembled.others}
-        settings["guards"] = guard_chain(config.guards, config.path.absolute().parent, config.host) or ()
+        folder = config.path.absolute().parent
+        chain, events = guards_and_observers(config.guards, config.observers, folder, config.host)
+        settings |= {"guards": chain or (), "observers": events or ()}
         mediator = cls(assembled.members, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
         mediator.config = config

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from complaint_llm.client.route import Route
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
+    from complaint_llm.observers.call_watch import CallWatch
+    from complaint_llm.observers.event_queue import EventQueue
+    from complaint_llm.observers.observer import Kind
+    from complaint_llm.request import Forms
     from complaint_llm.routing.router import Router
     from complaint_llm.routing.target import AnyRequest
 
@@ -56,6 +60,7 @@ class Calls:
         embedding_routes: EmbeddingRoutes | None = None,
         attachments: Attachments | None = None,
         guards: GuardChain | None = None,
+        observers: EventQueue | None = None,
         workers: int = 8,
         interruptible: bool = True,
     ) -> None:
@@ -70,6 +75,7 @@ class Calls:
         self._embedding_routes = embedding_routes
         self._attachments = Attachments() if attachments is None else attachments
         self._guards = guards
+        self._observers = observers
         self._interruptible = interruptible
         self._tokens: set[CancelToken] = set()
         reset_in_child(self)
@@ -99,15 +105,24 @@ class Calls:
         self._enter(request)
         if cancel is not None:
             cancel.attach(request.cancel.cancel)
+        watch = None if self._observers is None else self._watch("infer", request, params)
         try:
             request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
             if request.forms is not None:
                 request.forms.prepare(routes)
             output = (router or self._router).answer(request, routes)
-            return self._finished(request, output, routes)
-        except ContextLengthError as error:
-            raise _with_lengths(error, request) from error.__cause__
+            output = self._finished(request, output, routes)
+        except BaseException as error:
+            if watch is not None:
+                watch.failed(error)
+            if isinstance(error, ContextLengthError) and request.forms is not None:
+                raise _with_lengths(error, request.forms) from error.__cause__
+            raise
+        else:
+            if watch is not None:
+                watch.answered(output)
+            return output
         finally:
             self._leave(request)
             if cancel is not None:
@@ -119,23 +134,27 @@ class Calls:
         """The answer as events."""
         request = self.reader.request(messages, tools, temperature, params, stream=True)
         self._enter(request)
+        watch = None if self._observers is None else self._watch("stream", request, params)
         try:
             request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
             if request.forms is not None:
                 request.forms.prepare(routes)
             stream = self._router.stream(request, routes)
-        except BaseException:
+        except BaseException as error:
             self._leave(request)
+            if watch is not None:
+                watch.failed(error)
             raise
         plain = self._seal is None and request.checks is None and request.forms is None
         finish = None if plain else partial(self._finished, request, routes=routes)
-        return LiveStream(stream, lambda: self._leave(request), finish)
+        return LiveStream(stream, lambda: self._leave(request), finish, watch)
 
     def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingOutput:
         """The vectors of texts, all of one model."""
         request = self.reader.embedding(texts, params)
         self._enter(request)
+        watch = None if self._observers is None else self._watch("embed", request, params)
         try:
             routes = self._routes_of_one_space(request, params.get("backend"))
             if self._guards is not None:
@@ -144,7 +163,15 @@ class Calls:
                 forms = GuardedTexts(request, self._guards.for_call())
                 forms.prepare(routes)
                 request = request._replace(forms=forms)
-            return self._router.embed(request, routes)
+            output = self._router.embed(request, routes)
+        except BaseException as error:
+            if watch is not None:
+                watch.failed(error)
+            raise
+        else:
+            if watch is not None:
+                watch.embedded(output)
+            return output
         finally:
             self._leave(request)
 
@@ -177,8 +204,9 @@ class Calls:
         for token in tuple(self._tokens):
             token.cancel(f"{self.id} was closed")
         self._attachments.close()
-        if self._guards is not None:
-            self._guards.close()
+        for owned in (self._guards, self._observers):
+            if owned is not None:
+                owned.close()
         self._free()
         if not self._interruptible:
             self._name_abandoned()
@@ -198,6 +226,14 @@ class Calls:
         if request.checks is not None:
             output = _settle_checks(request, output)
         return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, kept, routes)
+
+    def _watch(self, kind: Kind, request: AnyRequest, params: Mapping[str, Any]) -> CallWatch | None:
+        """Tells the observers how the call goes, where there are any."""
+        if self._observers is None:
+            return None
+        from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
+
+        return CallWatch(self._observers, kind, request, params.get("backend"))
 
     def _enter(self, request: AnyRequest) -> None:
         self._tokens.add(request.cancel)
@@ -242,12 +278,10 @@ def _settle_checks(request: Request, output: InferenceOutput) -> InferenceOutput
     return settle_checks(request, output)
 
 
-def _with_lengths(error: ContextLengthError, request: Request) -> ContextLengthError:
-    """The error; where documents were too long, with how long they are and what to do."""
-    if request.forms is None:
-        return error
+def _with_lengths(error: ContextLengthError, forms: Forms) -> ContextLengthError:
+    """The error with how long the documents are and what to do."""
     said = copy(error)
-    said.message = f"{error.message}; {request.forms.length_in_words()}"
+    said.message = f"{error.message}; {forms.length_in_words()}"
     said.args = (said.message,)
     return said
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
+from complaint_llm.exceptions import CancelledError
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
+    from complaint_llm.observers.call_watch import CallWatch
     from complaint_llm.routing.target import EventStream
 
 
@@ -22,33 +24,46 @@ class LiveStream:
         stream: EventStream,
         ended: Callable[[], None],
         seal: Callable[[InferenceOutput], InferenceOutput] | None = None,
+        watch: CallWatch | None = None,
     ) -> None:
         self._stream = stream
         self._ended = ended
         self._seal = seal
+        self._watch = watch
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
 
     def __next__(self) -> StreamEvent:
+        watch = self._watch
         try:
             event = next(self._stream)
-        except BaseException:
+            if isinstance(event, Done):
+                self._ended()
+                if self._seal is not None:
+                    event = Done(event.token_usage, self._seal(event.output))
+                if watch is not None:
+                    watch.answered(event.output)
+            elif watch is not None:
+                watch.saw_piece()
+        except BaseException as error:
             self._ended()
+            if watch is not None and not isinstance(error, StopIteration):
+                watch.failed(error)
             raise
-        if isinstance(event, Done):
-            self._ended()
-            if self._seal is not None:
-                event = Done(event.token_usage, self._seal(event.output))
         return event
 
     def close(self) -> None:
         """End the stream and free its connection. Idempotent."""
         self._ended()
         self._stream.close()
+        if self._watch is not None:
+            self._watch.failed(CancelledError("the stream was closed"))
 
     def __del__(self) -> None:
         self._ended()
+        if self._watch is not None:
+            self._watch.failed(CancelledError("the stream was abandoned"))
 
     def __enter__(self) -> Self:
         return self

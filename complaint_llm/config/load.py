@@ -126,6 +126,7 @@ def assemble(
         mediator=_with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder),
         evidence=_with_paths(sections.get("EVIDENCE", {}), ("path",), folder),
         guards=sections.get("GUARDS", ()),
+        observers=sections.get("OBSERVERS", ()),
         tasks=tasks,
         checks=checks,
         log=sections.get("LOG", {}),
@@ -214,7 +215,7 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
     return [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
 
 
-_FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS", "GUARDS")
+_FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS", "GUARDS", "OBSERVERS")
 
 
 def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:

@@ -35,9 +35,9 @@ class Config:
     """What a config file says, checked and filled.
 
     ``backends`` are those that can be made, ``left_out`` the ids of the optional others with the reason, ``order`` all
-    ids in the order of the file. ``mediator``, ``evidence``, ``guards`` and ``log`` hold what their sections say (paths
-    are absolute, times in seconds, money in US dollars), ``application`` is handed over as it was written. ``host``
-    knows the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read;
+    ids in the order of the file. ``mediator``, ``evidence``, ``guards``, ``observers`` and ``log`` hold what their
+    sections say (paths are absolute, times in seconds, money in US dollars), ``application`` is handed over as it was
+    written. ``host`` knows the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read;
     ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed document.
     """
 
@@ -58,6 +58,7 @@ class Config:
         "left_out",
         "log",
         "mediator",
+        "observers",
         "order",
         "path",
         "tasks",
@@ -77,6 +78,7 @@ class Config:
         evidence: Mapping[str, Any],
         log: Mapping[str, Any],
         guards: Sequence[Mapping[str, Any]] = (),
+        observers: Sequence[Mapping[str, Any]] = (),
         tasks: Mapping[str, Task] = EMPTY,
         checks: Mapping[str, Check] = EMPTY,
         assemble: Callable[..., Config | list[str]],
@@ -89,6 +91,7 @@ class Config:
         self.mediator: Mapping[str, Any] = MappingProxyType(dict(mediator))
         self.evidence: Mapping[str, Any] = MappingProxyType(dict(evidence))
         self.log: Mapping[str, Any] = MappingProxyType(dict(log))
+        self.observers = tuple(MappingProxyType(dict(each)) for each in observers)
         self.guards = tuple(MappingProxyType(dict(each)) for each in guards)
         self.tasks = MappingProxyType(dict(tasks))
         self.checks = MappingProxyType(dict(checks))

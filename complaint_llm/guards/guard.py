@@ -91,6 +91,11 @@ class GuardedCall(Protocol):
         ...
 
 
+GuardFactory = Callable[..., "Guard"]
+"""Makes a guard from the keys of its entry, beside those of every guard; one with a parameter ``folder`` is given the
+folder of the config."""
+
+
 class Guard:
     """The base of guards. Any thread may call ``for_call``; raise ConfigError in ``__init__`` for wrong keys.
 

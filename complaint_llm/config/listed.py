@@ -1,0 +1,144 @@
+"""From entries of GUARDS and OBSERVERS to the objects that they describe, a plugin's too."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from complaint_llm.exceptions import ConfigError
+from complaint_llm.guards.chain import DEFAULT_TIMEOUT, GuardChain, GuardEntry
+from complaint_llm.guards.guard import Guard
+from complaint_llm.json_schema.problems import nearest
+
+if TYPE_CHECKING:
+    from complaint_llm.host import PluginHost
+    from complaint_llm.observers.event_queue import EventQueue
+    from complaint_llm.observers.observer import Observer
+
+T = TypeVar("T")
+
+
+class _Section(NamedTuple):
+    """A list of entries: what each is called, by which hook plugins offer their types, the keys that all of them have,
+    and the types that the package brings."""
+
+    name: str
+    what: str
+    hook: str
+    common: frozenset[str]
+    built_in: Mapping[str, Callable[[], Callable[..., Any]]]
+
+
+def _pseudonyms() -> Callable[..., Guard]:
+    from complaint_llm.guards.pseudonyms import Pseudonyms  # cold start: guards
+
+    return Pseudonyms
+
+
+_GUARDS = _Section(
+    name="GUARDS",
+    what="guard",
+    hook="complaint_llm_guards",
+    common=frozenset(("type", "name", "for", "timeout")),
+    built_in={"pseudonyms": _pseudonyms},
+)
+_OBSERVERS = _Section(
+    name="OBSERVERS",
+    what="observer",
+    hook="complaint_llm_observers",
+    common=frozenset(("type", "name")),
+    built_in={},
+)
+
+
+def guard_chain(
+    given: Sequence[Guard | Mapping[str, Any]], folder: Path, host: PluginHost | None = None
+) -> GuardChain | None:
+    """The guards, in their order; None where there are none. Raises ConfigError, a line each, and PluginError."""
+    made = _made(_GUARDS, given, Guard, folder, host)
+    entries = [
+        GuardEntry(
+            name=name,
+            guard=guard,
+            scope=entry.get("for", "remote"),
+            timeout=float(entry.get("timeout", DEFAULT_TIMEOUT)),
+        )
+        for name, guard, entry in made
+    ]
+    return GuardChain(entries) if entries else None
+
+
+def event_queue(
+    given: Sequence[Observer | Mapping[str, Any]], folder: Path, host: PluginHost | None = None
+) -> EventQueue | None:
+    """What tells the observers; None where there are none. Raises as ``guard_chain`` does."""
+    if not given:
+        return None
+    # cold start: observers
+    from complaint_llm.observers.event_queue import EventQueue
+    from complaint_llm.observers.observer import Observer
+
+    return EventQueue([(name, each) for name, each, _ in _made(_OBSERVERS, given, Observer, folder, host)])
+
+
+def _made(
+    section: _Section, given: Sequence[T | Mapping[str, Any]], wanted: type[T], folder: Path, host: PluginHost | None
+) -> list[tuple[str, T, Mapping[str, Any]]]:
+    """Name, object and entry of each. Two of one name are a fault: records and errors name them."""
+    found: list[tuple[str, T, Mapping[str, Any]]] = []
+    problems: list[str] = []
+    for place, each in enumerate(given):
+        entry: Mapping[str, Any] = each if isinstance(each, Mapping) else {}
+        try:
+            made = each if isinstance(each, wanted) else _from_entry(section, entry, wanted, folder, host)
+            name = str(entry.get("name") or entry.get("type") or type(made).__name__)
+            if name in [other for other, _, _ in found]:
+                raise ConfigError(f"two are called {name!r}: give each a name")
+            found.append((name, made, entry))
+        except ConfigError as fault:
+            problems += [f"/{section.name}/{place}: {line}" for line in fault.problems]
+    if problems:
+        raise ConfigError("\n".join(problems), problems)
+    return found
+
+
+def _from_entry(
+    section: _Section, entry: Mapping[str, Any], wanted: type[T], folder: Path, host: PluginHost | None
+) -> T:
+    kind = entry.get("type")
+    if not isinstance(kind, str):
+        raise ConfigError(f'{section.what}: an entry has a "type"')
+    factory = _factory(section, kind, host)
+    keys = {key: value for key, value in entry.items() if key not in section.common}
+    try:
+        signature = inspect.signature(factory)
+        if "folder" in signature.parameters:
+            keys["folder"] = folder
+        signature.bind(**keys)
+    except (TypeError, ValueError) as fault:
+        raise ConfigError(f"{section.what} {kind!r}: {fault}") from fault
+    try:
+        made = factory(**keys)
+    except ConfigError:
+        raise
+    except Exception as fault:
+        raise ConfigError(f"{section.what} {kind!r} could not be made: {type(fault).__name__}: {fault}") from fault
+    if not isinstance(made, wanted):
+        raise ConfigError(f"{section.what} {kind!r}: its plugin makes a {type(made).__name__}, no {wanted.__name__}")
+    return made
+
+
+def _factory(section: _Section, kind: str, host: PluginHost | None) -> Callable[..., Any]:
+    if kind in section.built_in:
+        return section.built_in[kind]()
+    offered = None if host is None else host.offer(section.hook, kind)
+    if offered is not None:
+        factory: Callable[..., Any] = offered
+        return factory
+    known = sorted({*section.built_in, *(host.offer_names(section.hook) if host is not None else ())})
+    meant = nearest(kind, known)
+    hint = f"; did you mean {meant!r}?" if meant else ""
+    there = f"there are {', '.join(known)}" if known else "no plugin offers one"
+    raise ConfigError(f"no {section.what} {kind!r}: {there}{hint}")

@@ -1,0 +1,114 @@
+"""Watches one call and tells the observers how it began and ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Kind, RequestEvent
+from complaint_llm.request import Request
+
+if TYPE_CHECKING:
+    from complaint_llm.messages import Attempt, EmbeddingOutput, InferenceOutput
+    from complaint_llm.observers.event_queue import EventQueue
+    from complaint_llm.routing.target import AnyRequest
+
+
+class CallWatch:
+    """One call, from now to its end, which is told once. The thread that makes the call uses it."""
+
+    def __init__(self, queue: EventQueue, kind: Kind, request: AnyRequest, asked: str | None) -> None:
+        self._queue = queue
+        self._kind: Kind = kind
+        self._call = request.deadline.call_id
+        self._matter = request.matter
+        self._task: str | None = None
+        self._began = time.monotonic()
+        self._first_piece: float | None = None
+        self._ended = False
+        messages, tools = len(request.messages) if isinstance(request, Request) else len(request.texts), 0
+        if isinstance(request, Request):
+            tools = len(request.tools)
+            self._task = None if request.checks is None else request.checks.task
+        queue.put(
+            RequestEvent(
+                call=self._call,
+                time=time.time(),
+                kind=kind,
+                messages=messages,
+                tools=tools,
+                asked=asked,
+                model=request.model,
+                task=self._task,
+                matter=self._matter,
+                private=request.privacy is not None,
+            )
+        )
+
+    def saw_piece(self) -> None:
+        """A piece of a stream was handed out."""
+        if self._first_piece is None:
+            self._first_piece = time.monotonic() - self._began
+
+    def answered(self, output: InferenceOutput) -> None:
+        """The call ended with this answer."""
+        event = self._event()._replace(
+            backend=output.backend or None,
+            model=output.model or None,
+            usage=output.token_usage,
+            cost=output.cost,
+            finish_reason=output.finish_reason,
+            cached=bool(output.metadata.get("cached")),
+            demo=bool(output.metadata.get("demo")),
+            guards=tuple(each["name"] for each in output.metadata.get("guards", ())),
+        )
+        self._end(output.attempts, event)
+
+    def embedded(self, output: EmbeddingOutput) -> None:
+        """The call ended with these vectors."""
+        event = self._event()._replace(
+            backend=output.backend or None, model=output.model or None, usage=output.token_usage, cost=output.cost
+        )
+        self._end(output.attempts, event)
+
+    def failed(self, error: BaseException) -> None:
+        """The call ended with this error."""
+        event = self._event()._replace(
+            error=type(error).__name__,
+            status=getattr(error, "status", None),
+            backend=getattr(error, "backend", None),
+            model=getattr(error, "model", None),
+        )
+        self._end(getattr(error, "attempts", ()), event)
+
+    def _event(self) -> AnswerEvent:
+        return AnswerEvent(
+            call=self._call,
+            time=time.time(),
+            kind=self._kind,
+            seconds=time.monotonic() - self._began,
+            first_piece=self._first_piece,
+            task=self._task,
+            matter=self._matter,
+        )
+
+    def _end(self, attempts: Sequence[Attempt], event: AnswerEvent) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        tried = [
+            AttemptEvent(
+                call=self._call,
+                number=number,
+                backend=each.backend,
+                # The class alone: what a provider says may hold the client's words.
+                error=None if each.error is None else each.error.partition(":")[0],
+                seconds=each.seconds,
+                sent=each.sent,
+                maybe_received=each.maybe_received,
+                matter=self._matter,
+            )
+            for number, each in enumerate(attempts, 1)
+        ]
+        self._queue.put(*tried, event)

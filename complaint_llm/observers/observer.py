@@ -1,0 +1,122 @@
+"""What an observer is, and what it is told: times, counts, names and prices; never a text, a key or an address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+
+from complaint_llm.messages import TokenUsage
+
+Kind = Literal["infer", "stream", "embed"]
+
+
+class RequestEvent(NamedTuple):
+    """A call begins. ``time`` is in seconds since 1970 (UTC), ``call`` the same in all events of one call.
+
+    ``messages`` and ``tools`` are how many there are, ``asked`` is the backend that the call names, ``model`` its model
+    where it names one.
+    """
+
+    call: str
+    time: float
+    kind: Kind
+    messages: int
+    tools: int = 0
+    asked: str | None = None
+    model: str | None = None
+    task: str | None = None
+    matter: str | None = None
+    private: bool = False
+
+
+class AttemptEvent(NamedTuple):
+    """One try at a backend, or the reason why it was passed over (``sent`` is false).
+
+    ``error`` is the class of its error, None for the one that answered; ``seconds`` are how long it took.
+    ``maybe_received``: no answer came, and the provider may have done the work.
+    """
+
+    call: str
+    number: int
+    backend: str
+    error: str | None
+    seconds: float
+    sent: bool
+    maybe_received: bool
+    matter: str | None = None
+
+
+class AnswerEvent(NamedTuple):
+    """A call ended: with an answer (``error`` is None), or with an error of this class.
+
+    ``seconds`` are those of the whole call; ``cost`` is in US dollars, None where it is unknown. ``first_piece`` are
+    the seconds until the first piece of a stream. ``guards`` are the names of those that stood before it.
+    """
+
+    call: str
+    time: float
+    kind: Kind
+    seconds: float
+    error: str | None = None
+    status: int | None = None
+    backend: str | None = None
+    model: str | None = None
+    usage: TokenUsage = TokenUsage()
+    cost: float | None = None
+    finish_reason: str | None = None
+    cached: bool = False
+    demo: bool = False
+    first_piece: float | None = None
+    guards: tuple[str, ...] = ()
+    task: str | None = None
+    matter: str | None = None
+
+
+class BatchEvent(NamedTuple):
+    """A batch begins or ends. ``counts`` are its results so far by state; ``cost`` in US dollars."""
+
+    batch: str
+    time: float
+    phase: Literal["begin", "end"]
+    counts: Mapping[str, int]
+    cost: float = 0.0
+    seconds: float = 0.0
+
+
+Event: TypeAlias = RequestEvent | AttemptEvent | AnswerEvent | BatchEvent
+
+ObserverFactory = Callable[..., "Observer"]
+"""Makes an observer from the keys of its entry in OBSERVERS."""
+
+
+class Observer:
+    """The base of observers: override what you want to be told of.
+
+    One thread calls all methods, one after the other, while calls go on. What one raises is logged once and changes
+    nothing; while one is slow, events wait, and beyond a bound they are dropped and counted.
+    """
+
+    version: ClassVar[str] = "0"
+
+    def request(self, event: RequestEvent) -> None:
+        """A call begins."""
+
+    def attempt(self, event: AttemptEvent) -> None:
+        """An attempt of a call, told when the call has ended; in their order."""
+
+    def answer(self, event: AnswerEvent) -> None:
+        """A call ended."""
+
+    def batch(self, event: BatchEvent) -> None:
+        """A batch began or ended."""
+
+    def close(self) -> None:
+        """The last event was told."""
+
+
+METHODS: Mapping[type, Callable[[Observer], Callable[[Any], None]]] = {
+    RequestEvent: lambda observer: observer.request,
+    AttemptEvent: lambda observer: observer.attempt,
+    AnswerEvent: lambda observer: observer.answer,
+    BatchEvent: lambda observer: observer.batch,
+}
