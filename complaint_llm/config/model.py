@@ -37,8 +37,8 @@ class Config:
     ``backends`` are those that can be made, ``left_out`` the ids of the optional others with the reason, ``order`` all
     ids in the order of the file. ``mediator``, ``evidence``, ``guards``, ``observers`` and ``log`` hold what their
     sections say (paths are absolute, times in seconds, money in US dollars), ``application`` is handed over as it was
-    written. ``host`` knows the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any thread may read;
-    ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed document.
+    written. ``host`` knows the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any
+    thread may read; ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed document.
     """
 
     __slots__ = (
