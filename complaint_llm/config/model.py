@@ -38,7 +38,8 @@ class Config:
     ids in the order of the file. ``mediator``, ``evidence``, ``guards``, ``observers`` and ``log`` hold what their
     sections say (paths are absolute, times in seconds, money in US dollars), ``application`` is handed over as it was
     written. ``host`` knows the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any
-    thread may read; ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed document.
+    thread may read; ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed
+    document.
     """
 
     __slots__ = (
