@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.checks.quote_search import SearchableText
 from complaint_llm.documents.as_text import image_pages, is_blank, page_range, text_form
-from complaint_llm.exceptions import GuardError, InvalidRequestError
+from complaint_llm.exceptions import ConfigError, GuardError, InvalidRequestError
 from complaint_llm.guards.guard import GuardRequest
 from complaint_llm.messages import Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
 from complaint_llm.request import EMPTY, ResponseFormat
@@ -315,8 +315,8 @@ def _as_file(document: AttachedDocument, about: Shown) -> _ShownPart:
 def _as_text(document: AttachedDocument, about: Shown, abilities: _Abilities) -> _ShownPart:
     try:
         content = document.content()
-    except InvalidRequestError as fault:
-        raise CannotBeShownError(fault.message) from fault
+    except (InvalidRequestError, ConfigError) as fault:
+        raise CannotBeShownError(str(fault.args[0])) from fault
     if is_blank(content):
         raise CannotBeShownError(f"{document.name!r} holds nothing to read")
     scanned = image_pages(content)

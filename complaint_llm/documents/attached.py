@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.exceptions import ConfigError, InvalidRequestError
 
 if TYPE_CHECKING:
     from complaint_llm.documents.pages import ReadDocument
@@ -39,7 +39,7 @@ class AttachedDocument:
         self.sha256 = hashlib.sha256(data).hexdigest()
         self._read = read
         self._content: ReadDocument | None = None
-        self._fault: InvalidRequestError | None = None
+        self._fault: InvalidRequestError | ConfigError | None = None
 
     @property
     def is_image(self) -> bool:
@@ -47,13 +47,14 @@ class AttachedDocument:
         return self.media_type.startswith("image/")
 
     def content(self) -> ReadDocument:
-        """What a reader found. Raises InvalidRequestError in one line that names the file."""
+        """What a reader found. Raises InvalidRequestError in one line that names the file, ConfigError where what
+        reads such files is not installed."""
         if self._content is None:
             if self._fault is not None:
                 raise self._fault.with_traceback(None)
             try:
                 self._content = self._read()
-            except InvalidRequestError as fault:
+            except (InvalidRequestError, ConfigError) as fault:
                 self._fault = fault
                 raise
         return self._content
@@ -62,5 +63,5 @@ class AttachedDocument:
         """The same, None where it cannot be read here."""
         try:
             return self.content()
-        except InvalidRequestError:
+        except (InvalidRequestError, ConfigError):
             return None

@@ -11,7 +11,7 @@ import pytest
 from complaint_llm import Document, Mediator
 from complaint_llm.backends import Backend, Capability, Request
 from complaint_llm.documents.pages import Page, PageImage, ReadDocument
-from complaint_llm.exceptions import ContextLengthError, InvalidRequestError
+from complaint_llm.exceptions import ConfigError, ContextLengthError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
 PDF = b"%PDF-1.7 a letter"
@@ -116,6 +116,20 @@ def test_a_damaged_file_stops_before_anything_is_sent_and_is_named(shows: dict[b
     assert not plain.requests
     with Mediator([Asked(id="other"), native]) as mediator:
         assert mediator.infer(letter()).backend == "native"
+
+
+def test_what_reads_a_file_not_being_installed_is_a_reason_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes the file itself is asked; where nobody does, the reason says what to install."""
+
+    def read(*_: object, **__: object) -> ReadDocument:
+        raise ConfigError("PDF is read with the extra documents: pip install it")
+
+    monkeypatch.setattr("complaint_llm.documents.reading.DocumentReaders.read", read)
+    native = Asked(id="native", takes=frozenset(("application/pdf",)))
+    with Mediator([Asked(id="plain"), native]) as mediator:
+        assert mediator.infer(letter()).backend == "native"
+        with pytest.raises(InvalidRequestError, match="read with the extra documents: pip install it"):
+            mediator.infer(letter(), backend="plain")
 
 
 @pytest.mark.parametrize("mode", ["auto", "native", "text"])
