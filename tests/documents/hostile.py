@@ -125,8 +125,7 @@ def _pdf_pages() -> _Files:
         ("deep-bits", b"/Width 9/Height 9/BitsPerComponent 4096/ColorSpace/DeviceGray"),
         ("jpx", b"/Width 9/Height 9/Filter/JPXDecode"),
         ("jbig2", b"/Width 99/Height 99/BitsPerComponent 1/ColorSpace/DeviceGray/Filter/JBIG2Decode"),
-        ("fax", b"/Width 60000/Height 60000/BitsPerComponent 1/ColorSpace/DeviceGray/Filter/CCITTFaxDecode"
-         b"/DecodeParms<</K -1/Columns 60000/Rows 60000>>"),
+        ("fax", b"/Width 9999/Height 60000/BitsPerComponent 1/Filter/CCITTFaxDecode/DecodeParms<</K -1/Columns 9999>>"),
         ("dct", b"/Width 9/Height 9/BitsPerComponent 8/ColorSpace/DeviceRGB/Filter/DCTDecode"),
         ("palette-of-itself", b"/Width 9/Height 9/BitsPerComponent 8/ColorSpace[/Indexed 7 0 R 255 7 0 R]"),
         ("mask-of-itself", b"/Width 9/Height 9/BitsPerComponent 8/ColorSpace/DeviceGray/SMask 7 0 R"),
@@ -249,13 +248,22 @@ _BODY = b"<w:document " + _W + b"><w:body><w:p><w:r><w:t>%s</w:t></w:r></w:p></w
 _S = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 
 
+_BLANKS = b"@blanks@"
+"""Stands for 600 MB of blanks, which are written a megabyte at a time."""
+
+
 def _package(target: bytes, parts: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("[Content_Types].xml", _CONTENT_TYPES)
         archive.writestr("_rels/.rels", _RELATIONS % target)
         for name, data in parts.items():
-            archive.writestr(name, data)
+            with archive.open(name, "w") as part:
+                before, blanks, after = data.partition(_BLANKS)
+                part.write(before)
+                for _ in range(600 if blanks else 0):
+                    part.write(b" " * 1_000_000)
+                part.write(after)
     return file.getvalue()
 
 
@@ -272,7 +280,7 @@ def _word_files() -> _Files:
     good = _word(_BODY % b"a letter")
     yield "cut", good[: len(good) // 2], ""
     yield "no-archive", b"PK\x03\x04" + bytes(range(256)) * 9, ""
-    yield "bomb", lambda: _word(_BODY % (b" " * 600_000_000)), ""
+    yield "bomb", lambda: _word(_BODY % _BLANKS), ""
     yield "entities", _word(_ENTITIES + _BODY % b"&m;"), ""
     yield "other-files", _word(b"<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/shadow'>]>" + _BODY % b"&x;"), ""
     yield "other-hosts", _word(b"<!DOCTYPE d SYSTEM 'http://127.0.0.1:9/x.dtd'>" + _BODY % b"a"), ""
@@ -305,7 +313,7 @@ def _workbooks() -> _Files:
     )
     yield (
         "bomb",
-        lambda: workbook(b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (_S, b" " * 600_000_000)),
+        lambda: workbook(b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (_S, _BLANKS)),
         "",
     )
     yield "entities", workbook(_ENTITIES + b"<worksheet %s>&m;</worksheet>" % _S), ""

@@ -7,24 +7,29 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from complaint_llm.documents.files import read_document_file
-from complaint_llm.documents.pages import Limits
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.prompt_files import read_document_file
 from tests.documents.hostile import hostile_documents
 
 ROOT = Path(__file__).resolve().parents[2]
 LINUX = sys.platform == "linux"
 
 
-def run(seconds: float, every: int, offset: int = 0) -> dict[str, Any]:
+def run(folder: Path, seconds: float, every: int, offset: int = 0) -> dict[str, Any]:
+    chosen = list(islice(hostile_documents(), offset, None, every))
+    for each in chosen:
+        (folder / each.name).write_bytes(each.data)
+    listed = [[each.name, each.media_type, each.words] for each in chosen]
+    (folder / "list.json").write_text(json.dumps(listed), encoding="utf-8")
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tests.documents.hostile_run import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(ROOT), str(seconds), str(every), str(offset)],
+        [sys.executable, "-c", code, str(ROOT), str(folder), str(seconds)],
         capture_output=True,
         text=True,
         timeout=900,
@@ -51,18 +56,18 @@ def check(found: dict[str, Any], seconds: float) -> None:
         assert found["megabytes"] < 500
 
 
-def test_a_sample_of_hostile_documents_harms_nothing() -> None:
+def test_a_sample_of_hostile_documents_harms_nothing(tmp_path: Path) -> None:
     """Read by eight threads: each is read or refused in one line, and the letter after it is read."""
-    found = run(seconds=10, every=6, offset=1)
+    found = run(tmp_path, seconds=10, every=6, offset=1)
     assert len(found["documents"]) > 12
     check(found, 10)
 
 
 @pytest.mark.endurance
 @pytest.mark.timeout(1200)
-def test_no_hostile_document_harms_anything() -> None:
+def test_no_hostile_document_harms_anything(tmp_path: Path) -> None:
     """All of them, by eight threads."""
-    found = run(seconds=10, every=1)
+    found = run(tmp_path, seconds=10, every=1)
     assert len(found["documents"]) >= 60
     check(found, 10)
 
@@ -91,9 +96,10 @@ def test_no_file_but_modules_is_opened_by_the_reading_process(name: str, tmp_pat
         "readers.close()"
     )
     log = tmp_path / "log"
+    calls = "trace=open,openat,creat,unlink,rename,connect,execve"
+    tracing = ["strace", "-f", "-s", "4000", "-e", calls, "-o", str(log)]
     subprocess.run(
-        ["strace", "-f", "-s", "4000", "-e", "trace=open,openat,creat,unlink,rename,connect,execve", "-o", str(log)]
-        + [sys.executable, "-c", code, str(file), document.media_type],
+        [*tracing, sys.executable, "-c", code, str(file), document.media_type],
         check=True,
         capture_output=True,
         timeout=120,
@@ -143,14 +149,14 @@ def _sized(folder: Path, size: int) -> Path:
         (lambda folder: folder / "a\0b.pdf", "cannot be read: ValueError"),
         (lambda folder: folder / ("n" * 5000), "cannot be read: OSError"),
         (lambda folder: _sized(folder, 0), "the document 'large.pdf' is empty"),
-        (lambda folder: _sized(folder, 64 * 1024 * 1024 + 1), "at most 67108864 are read"),
-        (lambda folder: _sized(folder, 10**12), "has 1000000000000 bytes; at most 67108864 are read"),
+        (lambda folder: _sized(folder, 64 * 1024 * 1024 + 1), "at most 67108864 are sent"),
+        (lambda folder: _sized(folder, 10**12), "has 1000000000000 bytes; at most 67108864 are sent"),
     ],
 )
 def test_what_is_no_plain_file_is_refused_without_waiting(make: Any, words: str, tmp_path: Path) -> None:
     """A pipe, a device, a folder, a link to one, a file without or with too much in it: one line."""
     with pytest.raises(InvalidRequestError) as caught:
-        read_document_file(make(tmp_path), Limits())
+        read_document_file(make(tmp_path))
     assert words in str(caught.value)
     assert not caught.value.sent
 
@@ -158,4 +164,4 @@ def test_what_is_no_plain_file_is_refused_without_waiting(make: Any, words: str,
 def test_a_plain_file_is_read(tmp_path: Path) -> None:
     """Its bytes as they are."""
     (tmp_path / "a.txt").write_bytes(b"\0\1abc")
-    assert read_document_file(tmp_path / "a.txt", Limits()) == b"\0\1abc"
+    assert read_document_file(tmp_path / "a.txt") == b"\0\1abc"
