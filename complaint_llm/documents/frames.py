@@ -1,6 +1,7 @@
 """What goes over the pipes to the process that reads, and back: a JSON header and bytes, lengths before both.
 
-What comes back is as little to be trusted as the file: it is measured before it is taken, and checked part by part.
+Texts and images are among the bytes, one after the other, and the header has their lengths: so it stays small. What
+comes back is as little to be trusted as the file: it is measured before it is taken, and checked part by part.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ LENGTHS = struct.Struct(">IQ")
 
 _SOURCES = frozenset(get_args(TextSource))
 _IMAGES: Mapping[str, bytes] = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
-_BYTES_OF_A_CHARACTER = 6
-"""In JSON at most: a control character is written as ``\\u001f``."""
-_ROOM = 16 * 1024 * 1024
-"""Bytes for all of a header that is not text: numbers, names, notes."""
+_BYTES_OF_A_CHARACTER = 4
+"""In UTF-8 at most."""
+_HEADER = 8 * 1024 * 1024
+"""Bytes of a header at most: numbers, reasons, names."""
 
 
 class BrokenFrameError(ValueError):
@@ -29,19 +30,15 @@ class BrokenFrameError(ValueError):
 
 
 def encode_frame(header: Mapping[str, Any], *parts: bytes) -> list[bytes]:
-    """The pieces of a frame, in order. Lone halves of surrogate pairs in texts become U+FFFD."""
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
-    try:
-        head = text.encode("utf-8")
-    except UnicodeEncodeError:
-        head = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
+    """The pieces of a frame, in order."""
+    head = json.dumps(header, separators=(",", ":")).encode("ascii")
     return [LENGTHS.pack(len(head), sum(map(len, parts))) + head, *parts]
 
 
 def decode_lengths(data: bytes, limits: Limits) -> tuple[int, int]:
     """Lengths of header and bytes. Raises BrokenFrameError for more than ``limits`` allow."""
     header, body = LENGTHS.unpack(data)
-    if header > limits.text_characters * _BYTES_OF_A_CHARACTER + _ROOM or body > limits.image_bytes:
+    if header > _HEADER or body > limits.text_characters * _BYTES_OF_A_CHARACTER + limits.image_bytes:
         raise BrokenFrameError("the reader gave back more than it may")
     return header, body
 
@@ -58,55 +55,47 @@ def decode_header(data: bytes) -> dict[str, Any]:
 
 
 def encode_document(document: ReadDocument) -> tuple[dict[str, Any], list[bytes]]:
-    """A document as a header and the bytes of its images, one after the other."""
-    images = [page.image.data for page in document.pages if page.image is not None]
+    """A document as a header, and the bytes of its texts and images one after the other.
+
+    Lone halves of surrogate pairs in texts become U+FFFD.
+    """
+    parts: list[bytes] = []
+
+    def add(part: str | bytes) -> int:
+        data = part if isinstance(part, bytes) else _utf8(part)
+        parts.append(data)
+        return len(data)
+
     pages = [
         [
             page.number,
-            page.text,
+            add(page.text),
             page.source,
-            page.label,
-            [[why, text] for why, text in page.hidden],
-            None if page.image is None else [page.image.media_type, len(page.image.data)],
+            add(page.label),
+            [[why, add(text)] for why, text in page.hidden],
+            None if page.image is None else [page.image.media_type, add(page.image.data)],
         ]
         for page in document.pages
     ]
-    return {**document._asdict(), "pages": pages, "notes": list(document.notes)}, images
+    return {**document._asdict(), "pages": pages, "notes": [add(note) for note in document.notes]}, parts
 
 
 def decode_document(header: Any, body: bytes, limits: Limits) -> ReadDocument:
     """The document in an answer. Raises BrokenFrameError for anything that is not one within ``limits``."""
+    parts = _Parts(body)
     try:
-        pages: list[Page] = []
-        place = 0
-        for number, text, source, label, hidden, image in header["pages"]:
-            found = None
-            if image is not None:
-                media_type, size = image
-                found = _image(body, place, size, media_type)
-                place += size
-            pages.append(
-                Page(
-                    number=_count(number),
-                    text=_text(text),
-                    source=_source(source),
-                    label=_text(label),
-                    hidden=tuple((_text(why), _text(part)) for why, part in hidden),
-                    image=found,
-                )
-            )
         document = ReadDocument(
-            pages=tuple(pages),
-            media_type=_text(header["media_type"]),
-            reader=_text(header["reader"]),
-            version=_text(header["version"]),
+            pages=tuple(_page(page, parts) for page in header["pages"]),
+            media_type=_word(header["media_type"]),
+            reader=_word(header["reader"]),
+            version=_word(header["version"]),
             page_count=_count(header["page_count"]),
             has_pages=header["has_pages"] is True,
-            notes=tuple(map(_text, header["notes"])),
+            notes=tuple(parts.take_text(size) for size in header["notes"]),
         )
     except (TypeError, ValueError, KeyError) as cause:
         raise BrokenFrameError("the reader's answer is no document") from cause
-    if place != len(body) or excess(document, limits) is not None:
+    if parts.left or excess(document, limits) is not None:
         raise BrokenFrameError("the reader gave back more than it may")
     return document
 
@@ -128,14 +117,53 @@ def characters_of(pages: Sequence[Page]) -> int:
     return sum(len(page.text) + len(page.label) + sum(len(text) for _, text in page.hidden) for page in pages)
 
 
-def _image(body: bytes, place: int, size: Any, media_type: Any) -> PageImage:
-    data = body[place : place + _count(size)]
-    if len(data) != size or media_type not in _IMAGES or not data.startswith(_IMAGES[media_type]):
+class _Parts:
+    """The bytes after a header, taken piece by piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = memoryview(body)
+
+    @property
+    def left(self) -> int:
+        return len(self._body)
+
+    def take(self, size: Any) -> bytes:
+        found = bytes(self._body[: _count(size)])
+        if len(found) != size:
+            raise BrokenFrameError("there are fewer bytes than the header says")
+        self._body = self._body[size:]
+        return found
+
+    def take_text(self, size: Any) -> str:
+        return self.take(size).decode("utf-8")
+
+
+def _page(page: Any, parts: _Parts) -> Page:
+    number, text, source, label, hidden, image = page
+    return Page(
+        number=_count(number),
+        text=parts.take_text(text),
+        source=_source(source),
+        label=parts.take_text(label),
+        hidden=tuple((_word(why), parts.take_text(size)) for why, size in hidden),
+        image=None if image is None else _image(parts.take(image[1]), image[0]),
+    )
+
+
+def _image(data: bytes, media_type: Any) -> PageImage:
+    if media_type not in _IMAGES or not data.startswith(_IMAGES[media_type]):
         raise BrokenFrameError("the reader gave back an image that is none")
     return PageImage(data, media_type)
 
 
-def _text(value: Any) -> str:
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
+
+
+def _word(value: Any) -> str:
     if not isinstance(value, str):
         raise BrokenFrameError("a text is none")
     return value

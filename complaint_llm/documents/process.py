@@ -71,7 +71,7 @@ class ReaderProcess:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 cwd="/",
-                env={name: os.environ[name] for name in _KEPT if name in os.environ},
+                env={"HOME": "/", **{name: os.environ[name] for name in _KEPT if name in os.environ}},
                 start_new_session=True,
                 pass_fds=(life,),
             )

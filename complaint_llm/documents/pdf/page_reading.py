@@ -38,10 +38,10 @@ _THIN = 3.0
 
 
 class PageReading(NamedTuple):
-    """A page, and the comments on it."""
+    """A page, and sentences about it."""
 
     page: Page
-    comments: Sequence[str]
+    notes: Sequence[str]
 
 
 def read_page(page: Any, form: Any, number: int, longest: int) -> PageReading:
@@ -67,7 +67,10 @@ def read_page(page: Any, form: Any, number: int, longest: int) -> PageReading:
     elif view.has_text_layer:
         source = "text layer of a scan"
     found = Page(number=number, text=text if not is_empty else "", source=source, hidden=tuple(hidden), image=image)
-    return PageReading(found, overlays.comments)
+    notes = [f"Comment on page {number}: {comment}" for comment in overlays.comments]
+    if is_empty and image is None and any(each.kind == "image" for each in view.drawn):
+        notes.append(f"Page {number} holds an image that is blank or cannot be drawn, and no text.")
+    return PageReading(found, notes)
 
 
 def _area_of(page: Any) -> Box:

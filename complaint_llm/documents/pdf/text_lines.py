@@ -94,13 +94,11 @@ def _pieces(text: Any, line: str, start: int) -> Iterator[Fragment]:
 
 def _rectangles(text: Any, start: int, count: int) -> list[_Character]:
     left, top, right, bottom = c_double(), c_double(), c_double(), c_double()
-    found = []
-    for place in range(pdfium.FPDFText_CountRects(text, start, count)):
-        if pdfium.FPDFText_GetRect(text, place, left, top, right, bottom):
-            found.append(
-                _Character(place=place, left=left.value, top=-top.value, right=right.value, bottom=-bottom.value)
-            )
-    return found
+    return [
+        _Character(place=place, left=left.value, top=-top.value, right=right.value, bottom=-bottom.value)
+        for place in range(pdfium.FPDFText_CountRects(text, start, count))
+        if pdfium.FPDFText_GetRect(text, place, left, top, right, bottom)
+    ]
 
 
 def _have_gap(boxes: Sequence[_Character], height: float) -> bool:

@@ -21,7 +21,7 @@ from complaint_llm.documents.readers.unreadable import Unreadable
 _END_WITHIN = 4096
 """Bytes before the end of a file, in which a PDF's own end must stand. PDF 1.7 asks for the last line, and readers for
 the last 1,024 bytes."""
-_MOST_COMMENTS = 1_000
+_MOST_NOTES = 1_000
 _ERRORS = {
     pdfium.FPDF_ERR_PASSWORD: "is encrypted: save it without a password",
     pdfium.FPDF_ERR_SECURITY: "is encrypted in a way that is not known here: print it to a new PDF",
@@ -64,7 +64,7 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None) -> ReadDocument:
             version=str(PDFIUM_INFO.build),
             page_count=count,
             has_pages=True,
-            notes=(*_repair_notes(data), *_comment_notes(found)),
+            notes=(*_repair_notes(data), *_page_notes(found)),
         )
 
 
@@ -94,12 +94,11 @@ def _repair_notes(data: bytes) -> Iterator[str]:
     yield "The file is damaged and was repaired in reading: something may be missing."
 
 
-def _comment_notes(found: list[PageReading]) -> Iterator[str]:
-    comments = [(reading.page.number, comment) for reading in found for comment in reading.comments]
-    for number, comment in comments[:_MOST_COMMENTS]:
-        yield f"Comment on page {number}: {comment}"
-    if len(comments) > _MOST_COMMENTS:
-        yield f"{len(comments) - _MOST_COMMENTS} more comments were left out."
+def _page_notes(found: list[PageReading]) -> Iterator[str]:
+    notes = [note for reading in found for note in reading.notes]
+    yield from notes[:_MOST_NOTES]
+    if len(notes) > _MOST_NOTES:
+        yield f"{len(notes) - _MOST_NOTES} more notes, comments for the most part, were left out."
 
 
 @cache
