@@ -49,7 +49,9 @@ def page_of_html(text: str, room: Room) -> tuple[Page, tuple[str, ...]]:
     if title := " ".join(found.title.split()):
         notes.append(f"title of the page: {title}")
     if found.images:
-        notes.append("1 image in it was not read" if found.images == 1 else f"{found.images:,} images in it were not read")
+        notes.append(
+            "1 image in it was not read" if found.images == 1 else f"{found.images:,} images in it were not read"
+        )
     hidden = tuple((why, what.strip()) for why, what in found.lines.hidden)
     return Page(1, shown, "extracted" if shown else "none", hidden=hidden), tuple(notes)
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 BUILT_IN = {
     0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "$#,##0;-$#,##0", 6: "$#,##0;-$#,##0",
-    7: "$#,##0.00;-$#,##0.00", 8: "$#,##0.00;-$#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??",
+    7: "$#,##0.00;-$#,##0.00", 8: "$#,##0.00;-$#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00",
+    12: "# ?/?", 13: "# ??/??",
     14: "m/d/yyyy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM", 20: "h:mm",
     21: "h:mm:ss", 22: "m/d/yyyy h:mm", 37: "#,##0;(#,##0)", 38: "#,##0;(#,##0)", 39: "#,##0.00;(#,##0.00)",
     40: "#,##0.00;(#,##0.00)", 41: "#,##0;(#,##0);-", 42: "$#,##0;($#,##0);-", 43: "#,##0.00;(#,##0.00);-",
@@ -24,7 +25,20 @@ _TOKEN = re.compile(
     r"|(?P<exponent>[eE][+-][0#?]+)|(?P<digits>[0#?][0#?,]*(?:\.[0#?]*)?|\.[0#?]+)|(?P<text>@)|(?P<other>.)",
     re.S | re.I,
 )
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _LAST_DAY = 2_958_466
 """9999-12-31 and a day, as Excel counts."""
@@ -155,16 +169,17 @@ def _literal(token: _Token) -> str:
 
 
 def _round(number: float, places: int) -> str:
-    return str(Decimal(repr(number)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)) if (
-        abs(number) < 1e20
-    ) else f"{number:.{places}f}"
+    return (
+        str(Decimal(repr(number)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP))
+        if (abs(number) < 1e20)
+        else f"{number:.{places}f}"
+    )
 
 
 def _numeric(section: _Section, number: float) -> str:
     tokens = section.tokens
     if any(token.kind in ("general", "text") for token in tokens):
-        shown = "".join(general(number) if token.kind in ("general", "text") else _literal(token) for token in tokens)
-        return shown
+        return "".join(general(number) if token.kind in ("general", "text") else _literal(token) for token in tokens)
     digits = [token.text for token in tokens if token.kind == "digits"]
     if any(token.kind == "other" and token.text == "/" for token in tokens):
         return general(number)  # a fraction: the number itself says the same

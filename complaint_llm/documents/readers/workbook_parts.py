@@ -155,7 +155,9 @@ class Workbook:
 
     def _cell(self, element: Element, column: int) -> Cell | None:
         style = _integer(element.get("s"))
-        form = self._formats[style] if style < len(self._formats) else _Format("General", is_date=False, why_hidden=None)
+        form = (
+            self._formats[style] if style < len(self._formats) else _Format("General", is_date=False, why_hidden=None)
+        )
         why = form.why_hidden
         kind = element.get("t", "n")
         value: str | None = None
@@ -252,7 +254,9 @@ class Workbook:
                     font, fill = _integer(each.get("fontId")), _integer(each.get("fillId"))
                     is_white = font < len(white) and white[font] and not (fill < len(filled) and filled[fill])
                     nothing = "format that shows nothing" if shows_nothing(form) else None
-                    formats.append(_Format(form, is_date=is_date_format(form), why_hidden="white text" if is_white else nothing))
+                    formats.append(
+                        _Format(form, is_date=is_date_format(form), why_hidden="white text" if is_white else nothing)
+                    )
         return formats
 
 
@@ -291,7 +295,9 @@ def _column(reference: str) -> int:
 def _area(reference: str) -> tuple[int, int, int, int] | None:
     first, _, last = reference.partition(":")
     begin, end = _REFERENCE.fullmatch(first), _REFERENCE.fullmatch(last or first)
-    return None if begin is None or end is None else (int(begin[2]), _column(first), int(end[2]), _column(last or first))
+    return (
+        None if begin is None or end is None else (int(begin[2]), _column(first), int(end[2]), _column(last or first))
+    )
 
 
 def _integer(text: str | None, default: int = 0) -> int:
@@ -302,7 +308,9 @@ def _is_white(colour: Element | None) -> bool:
     """White by its value, or the theme's first colour, which is the paper's."""
     if colour is None:
         return False
-    return colour.get("rgb", "")[-6:].upper() == "FFFFFF" or (colour.get("theme") == "0" and "tint" not in colour.keys())
+    return colour.get("rgb", "")[-6:].upper() == "FFFFFF" or (
+        colour.get("theme") == "0" and colour.get("tint") is None
+    )
 
 
 def _is_filled(fill: Element | None) -> bool:
