@@ -210,9 +210,9 @@ class HtmlPage(HTMLParser):
         lines = self.lines
         if tag in CELLS:
             first = not self._rows or self._rows[-1][1]
-            if self._rows:
-                self._rows[-1] = (self._rows[-1][0], False)
             if self._look.gone is None:
+                if self._rows:
+                    self._rows[-1] = (self._rows[-1][0], False)
                 lines.begin_cell(first=first)
         elif tag == "tr":
             self._rows.append((len(self._open) - 1, True))

@@ -96,7 +96,7 @@ class _Reading:
         page, notes = None, ()
         if mail.html:
             whole = "\n".join(mail.html)
-            page, notes = page_of_html(whole, self._room)
+            page, notes = page_of_html(whole, Room(self._limits))
         if not plain:
             self.notes += [_of(label, note) for note in notes]
             return ("", ()) if page is None else (page.text, tuple(page.hidden))
@@ -124,7 +124,6 @@ class _Reading:
             return
         image = page_image(part.data)
         if image is not None:
-            self._room.take_image(len(image.data))
             self._put(Page(0, "", "none", label=name, image=image))
             return
         why = self._read_attachment(part, name, depth=depth)
@@ -147,7 +146,7 @@ class _Reading:
                 self.add_mail(parse_mail(part.data), depth=depth + 1, label=name)
                 return ""
             if kind == HTML:
-                page, notes = page_of_html(part.text, self._room)
+                page, notes = page_of_html(part.text, Room(self._limits))
                 self.notes += [_of(name, note) for note in notes]
                 self._put(page._replace(label=name))
                 return ""
@@ -162,15 +161,15 @@ class _Reading:
         self.notes += [_of(name, note) for note in document.notes]
         for page in document.pages:
             more = f"page {page.number}" if document.has_pages else page.label
-            if page.image is not None:
-                self._room.take_image(len(page.image.data))
-            self._room.take_text(len(page.text))
             self._put(page._replace(label=f"{name}, {more}" if more and document.page_count > 1 else name))
         return ""
 
     def _put(self, page: Page) -> None:
         if len(self.pages) >= self._limits.pages:
             raise Unreadable(f"has more than {self._limits.pages:,} pages with what is attached: save it in parts")
+        self._room.take_text(len(page.text) + sum(len(text) for _, text in page.hidden))
+        if page.image is not None:
+            self._room.take_image(len(page.image.data))
         self.pages.append(page._replace(number=len(self.pages) + 1))
 
 

@@ -21,8 +21,8 @@ BUILT_IN = {
 
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_(?P<space>.)|\*(?P<fill>.)|\[(?P<bracket>[^\]]*)\]'
-    r"|(?P<general>General)|(?P<ampm>AM/PM|A/P)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+(?:\.0+)?|e+|g+)"
-    r"|(?P<exponent>[eE][+-][0#?]+)|(?P<digits>[0#?][0#?,]*(?:\.[0#?]*)?|\.[0#?]+)|(?P<text>@)|(?P<other>.)",
+    r"|(?P<general>General)|(?P<exponent>[eE][+-][0#?]+)|(?P<ampm>AM/PM|A/P)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+(?:\.0+)?|e+|g+)"
+    r"|(?P<digits>[0#?][0#?,]*(?:\.[0#?]*,*)?|\.[0#?]+,*)|(?P<text>@)|(?P<other>.)",
     re.S | re.I,
 )
 _MONTHS = [
@@ -61,11 +61,6 @@ class _Section(NamedTuple):
 def is_date_format(form: str) -> bool:
     """Whether a format shows numbers as dates or times."""
     return any(section.is_date for section in _sections(form)[:1])
-
-
-def shows_nothing(form: str) -> bool:
-    """Whether a format was made to hide what it is put on: ``;;;``."""
-    return form.count(";") >= 2 and not _strip(form).replace(";", "").strip()
 
 
 def shown_text(text: str, form: str) -> str:
@@ -160,10 +155,6 @@ def _holds(condition: tuple[str, float], number: float) -> bool:
     }[sign]  # fmt: skip
 
 
-def _strip(form: str) -> str:
-    return re.sub(r"\[[^\]]*\]", "", form)
-
-
 def _literal(token: _Token) -> str:
     return token.text if token.kind in ("quoted", "escaped", "space", "other") else ""
 
@@ -193,12 +184,11 @@ def _numeric(section: _Section, number: float) -> str:
         sign = "-" if power.startswith("-") else ("+" if exponent[1] == "+" else "")
         body = f"{mantissa}E{sign}{power[1:].lstrip('0').rjust(width, '0')}"
         return _put_in(tokens, [body, *[""] * len(digits)], negative=False)
-    whole_form, _, fraction_form = digits[0].partition(".")
+    scale = len(digits[0]) - len(digits[0].rstrip(","))
+    whole_form, _, fraction_form = digits[0].rstrip(",").partition(".")
     if len(digits) > 1:
         return _pattern(tokens, digits, scaled)
-    thousands = len(whole_form) - len(whole_form.rstrip(","))
-    whole_form = whole_form.rstrip(",")
-    scaled /= 1000**thousands
+    scaled /= 1000**scale
     text = _round(abs(scaled), len(fraction_form))
     whole, _, fraction = text.partition(".")
     least = whole_form.count("0")

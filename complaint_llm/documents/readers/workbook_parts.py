@@ -16,7 +16,6 @@ from complaint_llm.documents.readers.number_formats import (
     moment,
     shown_number,
     shown_text,
-    shows_nothing,
 )
 from complaint_llm.documents.readers.package import Package
 from complaint_llm.documents.readers.unreadable import Unreadable
@@ -173,8 +172,8 @@ class Workbook:
             return Cell(column, "", "unknown") if has_formula else None
         if kind in ("s", "str", "inlineStr"):
             text = self._string(value) if kind == "s" else _unescaped(value)
-            shown = text if why is not None else shown_text(text, form.number)
-            return Cell(column, shown, "text", why_hidden=why) if text else None
+            shown = shown_text(text, form.number)
+            return Cell(column, shown or text, "text", why_hidden=why or _why_empty(shown)) if text else None
         if kind == "b":
             return Cell(column, "TRUE" if value in _ON else "FALSE", "switch", why_hidden=why)
         if kind == "e":
@@ -190,7 +189,9 @@ class Workbook:
             return Cell(column, value, "text", why_hidden=why)
         if not math.isfinite(number):
             return Cell(column, value, "error", why_hidden=why)
-        shown = general(number) if why is not None else shown_number(number, form.number, since_1904=self._since_1904)
+        shown = shown_number(number, form.number, since_1904=self._since_1904)
+        why = why or _why_empty(shown)
+        shown = shown or general(number)
         if form.is_date:
             when = moment(number, since_1904=self._since_1904)
             if when is None:
@@ -253,10 +254,8 @@ class Workbook:
                     form = numbers.get(_integer(each.get("numFmtId")), "General")
                     font, fill = _integer(each.get("fontId")), _integer(each.get("fillId"))
                     is_white = font < len(white) and white[font] and not (fill < len(filled) and filled[fill])
-                    nothing = "format that shows nothing" if shows_nothing(form) else None
-                    formats.append(
-                        _Format(form, is_date=is_date_format(form), why_hidden="white text" if is_white else nothing)
-                    )
+                    why = "white text" if is_white else None
+                    formats.append(_Format(form, is_date=is_date_format(form), why_hidden=why))
         return formats
 
 
@@ -269,6 +268,10 @@ def rich_text(element: Element) -> str:
         elif child.tag == "x:r":
             pieces += [each.text or "" for each in child if each.tag == "x:t"]
     return _unescaped("".join(pieces))
+
+
+def _why_empty(shown: str) -> str | None:
+    return None if shown.strip() else "format that shows nothing"
 
 
 def column_name(column: int) -> str:
@@ -308,9 +311,7 @@ def _is_white(colour: Element | None) -> bool:
     """White by its value, or the theme's first colour, which is the paper's."""
     if colour is None:
         return False
-    return colour.get("rgb", "")[-6:].upper() == "FFFFFF" or (
-        colour.get("theme") == "0" and colour.get("tint") is None
-    )
+    return colour.get("rgb", "")[-6:].upper() == "FFFFFF" or (colour.get("theme") == "0" and colour.get("tint") is None)
 
 
 def _is_filled(fill: Element | None) -> bool:
