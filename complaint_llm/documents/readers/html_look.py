@@ -223,8 +223,10 @@ def _colour(value: str) -> Colour | None:
             if len(parts) == 3:
                 red, green, blue = (min(255, int((_number(n) or 0) * (2.55 if p else 1))) for n, p in parts)
                 return red, green, blue
-        if word.startswith("hsl") and (found := re.search(r"([0-9.]{1,9})%\s*(?:[/,][^)]*)?\)$", word)):
-            light = _number(found[1]) or 0.0
+        if word.startswith("hsl"):
+            light = next(
+                (float(part) for part in re.findall(r"([0-9.]{1,9})%", word)[1:2] if _number(part) is not None), 50.0
+            )
             if light >= 97 or light <= 3:
                 return WHITE if light >= 97 else (0, 0, 0)
     return None

@@ -123,7 +123,12 @@ def test_broken_packages_are_refused_in_a_line(data: bytes, words: str) -> None:
         declared("<!DOCTYPE a>", "hello"),
         declared('<!DOCTYPE a [<!ATTLIST a b CDATA "c">]>', "hello"),
         declared('<!DOCTYPE a [<!NOTATION n SYSTEM "n"><!ENTITY x SYSTEM "file:///dev/zero" NDATA n>]>', "hello"),
-        body(part_of(declared('<!DOCTYPE a [<!ENTITY x "y">]>'), BODY).decode().replace("UTF-8", "UTF-16").encode("utf-16")),
+        body(
+            part_of(declared('<!DOCTYPE a [<!ENTITY x "y">]>'), BODY)
+            .decode()
+            .replace("UTF-8", "UTF-16")
+            .encode("utf-16")
+        ),
     ],
 )
 def test_no_entity_is_ever_looked_at(data: bytes) -> None:
@@ -164,7 +169,18 @@ def test_bombs_are_stopped_while_they_unpack(read: Reader, data: bytes, name: st
 
 @pytest.mark.parametrize(
     "name",
-    ["../../etc/passwd", "/etc/passwd", "..\\..\\x", "C:\\x", "word/../../x", "word/\nx", "a" * 3_000, "\u202edocx", ".", "x/"],
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "..\\..\\x",
+        "C:\\x",
+        "word/../../x",
+        "word/\nx",
+        "a" * 3_000,
+        "\u202edocx",
+        ".",
+        "x/",
+    ],
 )
 def test_names_of_parts_lead_nowhere(name: str) -> None:
     """Parts are looked up in the package alone, and nothing is ever unpacked to a file."""
@@ -189,8 +205,14 @@ def test_strict_files_are_read_as_the_others() -> None:
     """The standard's own namespaces, which Word writes when it is asked to."""
     body_xml = part_of(WORD, BODY).decode()
     for old, new in (
-        ("http://schemas.openxmlformats.org/wordprocessingml/2006/main", "http://purl.oclc.org/ooxml/wordprocessingml/main"),
-        ("http://schemas.openxmlformats.org/officeDocument/2006/relationships", "http://purl.oclc.org/ooxml/officeDocument/relationships"),
+        (
+            "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+            "http://purl.oclc.org/ooxml/wordprocessingml/main",
+        ),
+        (
+            "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+            "http://purl.oclc.org/ooxml/officeDocument/relationships",
+        ),
     ):
         body_xml = body_xml.replace(old, new)
     assert read_word(body(body_xml)).pages[0].text == "hello"

@@ -260,3 +260,37 @@ def test_cells_of_other_programs_are_read(cell: str, expected: str) -> None:
     assert cell in sheet
     found = read_workbook(with_parts(data, {"xl/worksheets/sheet1.xml": sheet.encode()}))
     assert found.pages[0].text == expected
+
+
+@pytest.mark.parametrize(
+    ("strings", "expected"),
+    [
+        ("<si><t>one</t></si>", "one"),
+        ("<si><r><t>one </t></r><r><rPr><b/></rPr><t>two</t></r></si>", "one two"),
+        ('<si><t xml:space="preserve"> one </t></si>', " one "),
+        ("<si><t>東京</t><rPh sb='0' eb='2'><t>トウキョウ</t></rPh></si>", "東京"),
+        ("<si><t>a_x0009_b</t></si>", "a b"),
+    ],
+)
+def test_shared_texts_are_read(strings: str, expected: str) -> None:
+    """As Excel itself writes them: each text once, in a part of its own, without how it is pronounced."""
+    data = workbook_bytes(lambda book: None)
+    sheet = part_of(data, "xl/worksheets/sheet1.xml").decode()
+    relations = part_of(data, "xl/_rels/workbook.xml.rels").decode()
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/sharedStrings"
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    own = f'<Relationship Id="rId99" Type="{kind}" Target="/xl/sharedStrings.xml"/></Relationships>'
+    cell = '<sheetData><row r="1"><c r="A1" t="s"><v>{}</v></c></row></sheetData>'
+    parts = {
+        "xl/sharedStrings.xml": f'<sst xmlns="{main}">{strings}</sst>'.encode(),
+        "xl/_rels/workbook.xml.rels": relations.replace("</Relationships>", own).encode(),
+    }
+    for index in (0, 7):
+        name = "xl/worksheets/sheet1.xml"
+        parts[name] = sheet.replace("<sheetData></sheetData>", cell.format(index)).encode()
+        broken = with_parts(data, parts)
+        if index:
+            with pytest.raises(Unreadable, match="a text that is not there"):
+                read_workbook(broken)
+        else:
+            assert read_workbook(broken).pages[0].text == expected
