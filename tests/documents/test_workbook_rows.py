@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openpyxl
 import pytest
 from openpyxl.worksheet.cell_range import MultiCellRange
 
@@ -15,6 +14,9 @@ from complaint_llm.documents.pages import Limits
 from complaint_llm.documents.readers.unreadable import Unreadable
 from complaint_llm.documents.workbook_rows import WorkbookTable, read_rows
 from tests.documents.readers.files import part_of, with_parts, workbook_bytes
+
+if TYPE_CHECKING:
+    import openpyxl
 
 
 def table(build: Any, sheet: str | None = None) -> WorkbookTable:
@@ -33,11 +35,11 @@ def test_rows_are_texts_by_column() -> None:
     """Numbers as they are shown, days as ISO 8601, each column in each row; all of it JSON."""
 
     def build(book: openpyxl.Workbook) -> None:
-        rows(["id", "day", "paid", "at", "ok"], ["007", datetime.date(2026, 1, 31), 1234.5, None, True], ["b"])(book)
+        rows(["id", "day", "paid", "at", "ok"], ["007", dt.date(2026, 1, 31), 1234.5, None, True], ["b"])(book)
         book.active["B2"].number_format = "d mmm"
         book.active["C2"].number_format = '"$"#,##0.00'
-        book.active["D3"] = datetime.datetime(2026, 1, 31, 9, 30)
-        book.active["D4"] = datetime.time(9, 30)
+        book.active["D3"] = dt.datetime(2026, 1, 31, 9, 30)  # noqa: DTZ001 - a cell has no zone
+        book.active["D4"] = dt.time(9, 30)
         book.active["A4"] = "c"
 
     found = table(build)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from complaint_llm.documents.pages import Limits, Page, ReadDocument
-from complaint_llm.documents.readers.charset import codec_of, decoded
+from complaint_llm.documents.readers.charset import codec_of, decode_text
 from complaint_llm.documents.readers.choice import Room, refuse_choice
 from complaint_llm.documents.readers.html_page import HtmlPage
 
@@ -28,7 +28,7 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocu
     """The visible text of a page of HTML. Nothing is loaded, no script runs. Raises Unreadable past a limit."""
     refuse_choice(pages, "an HTML file")
     data = file.read()
-    text, notes = decoded(data, declared_charset(data))
+    text, notes = decode_text(data, declared_charset(data))
     page, more = page_of_html(text, Room(limits))
     return ReadDocument(
         pages=(page,),

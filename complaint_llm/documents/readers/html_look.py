@@ -30,10 +30,10 @@ _COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.S)
 
 RELEVANT = frozenset(
     (
-        "display", "visibility", "opacity", "font-size", "font", "color", "background", "background-color",
-        "position", "left", "top", "right", "bottom", "text-indent", "clip", "clip-path", "overflow", "height",
-        "width", "max-height", "max-width", "white-space", "list-style", "list-style-type", "mso-hide", "transform", "margin-left",
-        "margin-top",
+        "display", "visibility", "opacity", "font-size", "font", "color", "background", "background-color", "position",
+        "left", "top", "right", "bottom", "text-indent", "clip", "clip-path", "overflow", "height", "width",
+        "max-height", "max-width", "white-space", "list-style", "list-style-type", "mso-hide", "transform",
+        "margin-left", "margin-top",
     )
 )  # fmt: skip
 

@@ -34,7 +34,7 @@ _COMMENT_END = re.compile("--!?>")
 _MOST_REOPENED = 64
 
 
-class _Open(NamedTuple):
+class _OpenElement(NamedTuple):
     tag: str
     look: Look
     attributes: dict[str, str]
@@ -59,7 +59,7 @@ class HtmlPage(HTMLParser):
         self.title = ""
         self.images = 0
         self._sheet = StyleSheet(page)
-        self._open: list[_Open] = []
+        self._open: list[_OpenElement] = []
         self._styled: list[StyledElement] = []
         self._places: dict[str, list[int]] = defaultdict(list)
         self._special: list[int] = []
@@ -177,7 +177,7 @@ class HtmlPage(HTMLParser):
     def _push(self, tag: str, attributes: dict[str, str]) -> None:
         element = StyledElement(tag, attributes.get("id", ""), frozenset(attributes.get("class", "").split()))
         place = len(self._open)
-        self._open.append(_Open(tag, self._look_of(element, attributes), attributes))
+        self._open.append(_OpenElement(tag, self._look_of(element, attributes), attributes))
         self._styled.append(element)
         self._places[tag].append(place)
         if tag in SPECIAL:

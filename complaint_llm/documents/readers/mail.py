@@ -93,10 +93,10 @@ class _Reading:
 
     def _body(self, mail: MailMessage, label: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         plain = "\n\n".join(part.strip("\n") for part in mail.plain if part.strip())
-        page, notes = None, ()
+        page: Page | None = None
+        notes: tuple[str, ...] = ()
         if mail.html:
-            whole = "\n".join(mail.html)
-            page, notes = page_of_html(whole, Room(self._limits))
+            page, notes = page_of_html("\n".join(mail.html), Room(self._limits))
         if not plain:
             self.notes += [_of(label, note) for note in notes]
             return ("", ()) if page is None else (page.text, tuple(page.hidden))

@@ -13,7 +13,7 @@ from email.parser import BytesParser
 from email.utils import collapse_rfc2231_value
 from typing import NamedTuple
 
-from complaint_llm.documents.readers.charset import decoded
+from complaint_llm.documents.readers.charset import decode_text
 from complaint_llm.documents.readers.html import declared_charset
 from complaint_llm.documents.readers.unreadable import Unreadable
 
@@ -79,13 +79,13 @@ def _mail(message: email.message.Message, depth: int = 0) -> MailMessage:
         f"{name}: {text}"
         for name in _HEADERS
         for value in message.get_all(name, ())[:20]
-        if (text := _shown(value, notes))
+        if (text := _header_text(value, notes))
     )
     for part in _parts(message, depth):
         kind = part.get_content_type()
         name = _name(part)
         if kind == "message/rfc822":
-            attachments.append(_forwarded(part, name, depth))
+            attachments.append(_forwarded_mail(part, name, depth))
             continue
         data, problem = _bytes(part)
         attached = part.get_content_disposition() == "attachment" or bool(name) or not kind.startswith("text/")
@@ -94,7 +94,7 @@ def _mail(message: email.message.Message, depth: int = 0) -> MailMessage:
             charset = collapse_rfc2231_value(declared) if declared else None
             if kind == "text/html" and charset is None:
                 charset = declared_charset(data)
-            text, faults = decoded(data, str(charset) if charset else None)
+            text, faults = decode_text(data, str(charset) if charset else None)
             notes += [*faults, *([problem] if problem else [])]
             (plain if kind == "text/plain" else html).append(text)
             continue
@@ -122,7 +122,7 @@ def _parts(message: email.message.Message, depth: int) -> Iterator[email.message
             yield part
 
 
-def _forwarded(part: email.message.Message, name: str, depth: int) -> MailPart:
+def _forwarded_mail(part: email.message.Message, name: str, depth: int) -> MailPart:
     payload = part.get_payload()
     inner = payload[0] if isinstance(payload, list) and payload else None
     if not isinstance(inner, email.message.Message):
@@ -138,7 +138,7 @@ def _attachment(part: email.message.Message, kind: str, name: str, data: bytes, 
     text = ""
     if kind == "text/html":
         declared = part.get_param("charset")
-        text, _ = decoded(data, str(collapse_rfc2231_value(declared)) if declared else declared_charset(data))
+        text, _ = decode_text(data, str(collapse_rfc2231_value(declared)) if declared else declared_charset(data))
     endings = {"text/html": ".html", "text/plain": ".txt", "application/pdf": ".pdf"}
     fallback = f"attachment {number}{endings.get(kind, '')}"
     return MailPart(name or fallback, kind, data, problem, text=text)
@@ -168,13 +168,13 @@ def _name(part: email.message.Message) -> str:
         name = part.get_filename()
     except (ValueError, LookupError, TypeError):
         return ""
-    text = _shown(name, []) if name else ""
+    text = _header_text(name, []) if name else ""
     return "".join(" " if character in "\r\n\t" else character for character in text.replace("\\", "/"))[
         :200
     ].rpartition("/")[2]
 
 
-def _shown(value: object, notes: list[str]) -> str:
+def _header_text(value: object, notes: list[str]) -> str:
     """A header as a person reads it: encoded words decoded, on one line."""
     if isinstance(value, email.header.Header):  # bytes beyond ASCII stand in it
         value = str(value)
@@ -216,6 +216,6 @@ def _joined_words(text: str, notes: list[str]) -> str:
 
 
 def _decoded_word(data: bytes, charset: str, notes: list[str]) -> str:
-    text, faults = decoded(data, charset.partition("*")[0])
+    text, faults = decode_text(data, charset.partition("*")[0])
     notes += [f"a header: {fault}" for fault in faults]
     return text

@@ -49,7 +49,7 @@ class _Token(NamedTuple):
     text: str
 
 
-class _Section(NamedTuple):
+class _FormatSection(NamedTuple):
     tokens: tuple[_Token, ...]
     condition: tuple[str, float] | None
 
@@ -96,11 +96,11 @@ def general(number: float) -> str:
     if number != 0 and (abs(number) >= 1e11 or abs(number) < 1e-9):
         mantissa, _, exponent = f"{number:.5E}".partition("E")
         return f"{mantissa.rstrip('0').rstrip('.')}E{exponent}"
-    whole = len(str(abs(int(number))))
-    return _round(number, max(0, 10 - whole)).rstrip("0").rstrip(".")
+    units = len(str(abs(int(number))))
+    return _round(number, max(0, 10 - units)).rstrip("0").rstrip(".")
 
 
-def moment(number: float, *, since_1904: bool = False) -> datetime | None:
+def date_time(number: float, *, since_1904: bool = False) -> datetime | None:
     """The day and time that a number means; None where Excel knows none."""
     days = number + (1462 if since_1904 else 0)
     if not 0 <= days < _LAST_DAY:
@@ -110,7 +110,7 @@ def moment(number: float, *, since_1904: bool = False) -> datetime | None:
 
 
 @lru_cache(maxsize=512)
-def _sections(form: str) -> tuple[_Section, ...]:
+def _sections(form: str) -> tuple[_FormatSection, ...]:
     parts: list[list[_Token]] = [[]]
     conditions: list[tuple[str, float] | None] = [None]
     for found in _TOKEN.finditer(form[:1_000]):
@@ -130,10 +130,10 @@ def _sections(form: str) -> tuple[_Section, ...]:
             parts[-1].append(_Token("date", text.lower()))
         elif kind != "fill":
             parts[-1].append(_Token(kind, " " if kind == "space" else text))
-    return tuple(_Section(tuple(tokens), condition) for tokens, condition in zip(parts, conditions, strict=True))
+    return tuple(_FormatSection(tuple(tokens), condition) for tokens, condition in zip(parts, conditions, strict=True))
 
 
-def _choose(sections: tuple[_Section, ...], number: float) -> tuple[_Section | None, float]:
+def _choose(sections: tuple[_FormatSection, ...], number: float) -> tuple[_FormatSection | None, float]:
     """The section that a number is shown by, and the number without the sign that the section shows itself."""
     if any(section.condition for section in sections):
         for section in sections[:3]:
@@ -167,7 +167,7 @@ def _round(number: float, places: int) -> str:
     )
 
 
-def _numeric(section: _Section, number: float) -> str:
+def _numeric(section: _FormatSection, number: float) -> str:
     tokens = section.tokens
     if any(token.kind in ("general", "text") for token in tokens):
         return "".join(general(number) if token.kind in ("general", "text") else _literal(token) for token in tokens)
@@ -190,16 +190,16 @@ def _numeric(section: _Section, number: float) -> str:
         return _pattern(tokens, digits, scaled)
     scaled /= 1000**scale
     text = _round(abs(scaled), len(fraction_form))
-    whole, _, fraction = text.partition(".")
+    units, _, fraction = text.partition(".")
     least = whole_form.count("0")
-    whole = whole.lstrip("0").rjust(least, "0") if least else whole.lstrip("0")
+    units = units.lstrip("0").rjust(least, "0") if least else units.lstrip("0")
     if "," in whole_form:
-        whole = f"{int(whole):,}".rjust(least, "0") if whole else whole
+        units = f"{int(units):,}".rjust(least, "0") if units else units
     while fraction and len(fraction_form) >= len(fraction) and fraction.endswith("0"):
         if fraction_form[len(fraction) - 1] == "0":
             break
         fraction = fraction[:-1]
-    body = whole + ("." + fraction if "." in digits[0] and (fraction or "0" in fraction_form) else "")
+    body = units + ("." + fraction if "." in digits[0] and (fraction or "0" in fraction_form) else "")
     return _put_in(tokens, [body], negative=scaled < 0 and bool(body.strip("0.,")))
 
 
@@ -222,9 +222,9 @@ def _put_in(tokens: tuple[_Token, ...], numbers: list[str], *, negative: bool) -
     ).strip(" ")
 
 
-def _date(section: _Section, number: float, *, since_1904: bool) -> str:
+def _date(section: _FormatSection, number: float, *, since_1904: bool) -> str:
     tokens = section.tokens
-    when = moment(number, since_1904=since_1904)
+    when = date_time(number, since_1904=since_1904)
     if when is None:
         return general(number)
     twelve = any(token.kind == "ampm" for token in tokens)
@@ -234,7 +234,7 @@ def _date(section: _Section, number: float, *, since_1904: bool) -> str:
     last = ""
     for at, token in enumerate(tokens):
         if token.kind == "elapsed":
-            pieces.append(_elapsed(number, token.text))
+            pieces.append(_elapsed_time(number, token.text))
             last = token.text[0]
         elif token.kind == "date":
             name = token.text
@@ -249,7 +249,7 @@ def _date(section: _Section, number: float, *, since_1904: bool) -> str:
     return "".join(pieces).strip()
 
 
-def _elapsed(number: float, unit: str) -> str:
+def _elapsed_time(number: float, unit: str) -> str:
     seconds = round(number * 86_400)
     value = {"h": seconds // 3600, "m": seconds // 60, "s": seconds}[unit[0]]
     return str(value).rjust(len(unit), "0")
@@ -267,9 +267,9 @@ def _part(when: datetime, name: str, *, twelve: bool) -> str:
         day = _DAYS[when.weekday()]
         return day[:3] if size == 3 else day
     if kind == "s":
-        whole, _, places = name.partition(".")
+        units, _, places = name.partition(".")
         fraction = f".{when.microsecond:06d}"[: len(places) + 1] if places else ""
-        return f"{when.second:0{min(len(whole), 2)}d}{fraction}"
+        return f"{when.second:0{min(len(units), 2)}d}{fraction}"
     hour = when.hour % 12 or 12 if twelve else when.hour
     value = {"m": when.month, "d": when.day, "h": hour, "n": when.minute}.get(kind)
     return f"{value:0{min(size, 2)}d}" if value is not None else ""

@@ -68,7 +68,7 @@ class _Document:
         self._package = package
         self._limits = limits
         self._room = Room(limits)
-        self._main = package.related("", "officeDocument") or "word/document.xml"
+        self._main = package.related_part("", "officeDocument") or "word/document.xml"
         if not package.has(self._main):
             raise Unreadable("is no Word file: it has no text part")
         media_type = package.content_types.get(self._main.lower(), MEDIA_TYPE)

@@ -11,9 +11,9 @@ from xml.etree.ElementTree import Element
 from complaint_llm.documents.pages import Limits
 from complaint_llm.documents.readers.number_formats import (
     BUILT_IN,
+    date_time,
     general,
     is_date_format,
-    moment,
     shown_number,
     shown_text,
 )
@@ -82,7 +82,7 @@ class Workbook:
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self.package = Package(file, limits, save_as=".xlsx")
         self._limits = limits
-        self._main = self.package.related("", "officeDocument") or "xl/workbook.xml"
+        self._main = self.package.related_part("", "officeDocument") or "xl/workbook.xml"
         if self._main.lower().endswith(".bin"):
             raise Unreadable("is a binary workbook: open it and save it as .xlsx")
         if not self.package.has(self._main):
@@ -171,7 +171,7 @@ class Workbook:
         if value is None or (value == "" and kind in ("n", "b", "s", "e")):
             return Cell(column, "", "unknown") if has_formula else None
         if kind in ("s", "str", "inlineStr"):
-            text = self._string(value) if kind == "s" else _unescaped(value)
+            text = self._string(value) if kind == "s" else _unescape(value)
             shown = shown_text(text, form.number)
             return Cell(column, shown or text, "text", why_hidden=why or _why_empty(shown)) if text else None
         if kind == "b":
@@ -193,7 +193,7 @@ class Workbook:
         why = why or _why_empty(shown)
         shown = shown or general(number)
         if form.is_date:
-            when = moment(number, since_1904=self._since_1904)
+            when = date_time(number, since_1904=self._since_1904)
             if when is None:
                 return Cell(column, shown, "error", why_hidden=why)
             iso = when.isoformat(timespec="seconds")
@@ -267,7 +267,7 @@ def rich_text(element: Element) -> str:
             pieces.append(child.text or "")
         elif child.tag == "x:r":
             pieces += [each.text or "" for each in child if each.tag == "x:t"]
-    return _unescaped("".join(pieces))
+    return _unescape("".join(pieces))
 
 
 def _why_empty(shown: str) -> str | None:
@@ -283,7 +283,7 @@ def column_name(column: int) -> str:
     return name
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text).replace("\0", "") if "_x" in text else text
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docx
 import openpyxl
@@ -14,6 +13,9 @@ from docx.oxml.ns import nsdecls
 
 from complaint_llm.documents.pages import Limits, ReadDocument
 from complaint_llm.documents.readers import html, word, workbook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 W = nsdecls("w")
 

@@ -123,7 +123,7 @@ def test_attachments_are_further_pages() -> None:
     message = letter()
     data = word_bytes(lambda document: document.add_paragraph("The lease") and None)
     message.add_attachment(data, maintype=WORD[1], subtype=WORD[0], filename="lease.docx")
-    book = workbook_bytes(lambda book: (book.active.append(["rent", 950]), book.create_sheet("B")) and None)
+    book = workbook_bytes(lambda book: [book.active.append(["rent", 950]), book.create_sheet("B")] and None)
     message.add_attachment(book, maintype=WORKBOOK[1], subtype=WORKBOOK[0], filename="rent.xlsx")
     message.add_attachment("a note", subtype="plain", filename="note.txt")
     message.add_attachment("<p>a page", subtype="html", filename="page.html")

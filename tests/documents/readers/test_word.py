@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
-import docx
 import pytest
 from docx.shared import Pt, RGBColor
 
@@ -13,6 +13,9 @@ from complaint_llm.documents.pages import Limits
 from complaint_llm.documents.readers import word
 from complaint_llm.documents.readers.unreadable import Unreadable
 from tests.documents.readers.files import W, part_of, put_xml, read_word, with_parts, word_bytes
+
+if TYPE_CHECKING:
+    import docx
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe0def46b8"
@@ -42,26 +45,34 @@ def text_of(*blocks: str) -> str:
         ("<w:sdt><w:sdtContent><w:p><w:r><w:t>control</w:t></w:r></w:p></w:sdtContent></w:sdt>", "control"),
         ('<w:p><w:fldSimple w:instr=" DATE "><w:r><w:t>5 May</w:t></w:r></w:fldSimple></w:p>', "5 May"),
         (
-            '<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> REF x </w:instrText></w:r>'
-            '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>result</w:t></w:r>'
-            '<w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>',
+            (
+                '<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> REF x </w:instrText></w:r>'
+                '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>result</w:t></w:r>'
+                '<w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>'
+            ),
             "result",
         ),
         (
-            '<w:p><w:r><w:fldChar w:fldCharType="begin"><w:ffData><w:checkBox><w:checked/></w:checkBox></w:ffData>'
-            '</w:fldChar></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:t> mould</w:t></w:r></w:p>',
+            (
+                '<w:p><w:r><w:fldChar w:fldCharType="begin"><w:ffData><w:checkBox><w:checked/></w:checkBox></w:ffData>'
+                '</w:fldChar></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:t> mould</w:t></w:r></w:p>'
+            ),
             "\u2612 mould",
         ),
         ('<w:p><w:r><w:sym w:font="Wingdings" w:char="F0A8"/><w:t> no</w:t></w:r></w:p>', "\u2610 no"),
         ('<w:p><w:smartTag w:element="x"><w:r><w:t>tag</w:t></w:r></w:smartTag></w:p>', "tag"),
         (
-            f"<w:p><w:r><mc:AlternateContent {MC}><mc:Choice><w:t>new form</w:t></mc:Choice>"
-            "<mc:Fallback><w:t>old form</w:t></mc:Fallback></mc:AlternateContent></w:r></w:p>",
+            (
+                f"<w:p><w:r><mc:AlternateContent {MC}><mc:Choice><w:t>new form</w:t></mc:Choice>"
+                "<mc:Fallback><w:t>old form</w:t></mc:Fallback></mc:AlternateContent></w:r></w:p>"
+            ),
             "new form",
         ),
         (
-            f"<w:p><w:r><w:t>body</w:t></w:r><w:r><w:pict><v:shape {V}><v:textbox><w:txbxContent><w:p><w:r><w:t>in a box"
-            "</w:t></w:r></w:p></w:txbxContent></v:textbox></v:shape></w:pict></w:r></w:p>",
+            (
+                f"<w:p><w:r><w:t>body</w:t></w:r><w:r><w:pict><v:shape {V}><v:textbox><w:txbxContent><w:p><w:r><w:t>in a box"
+                "</w:t></w:r></w:p></w:txbxContent></v:textbox></v:shape></w:pict></w:r></w:p>"
+            ),
             "body\nin a box",
         ),
         (
@@ -69,8 +80,10 @@ def text_of(*blocks: str) -> str:
             "one",
         ),
         (
-            "<w:p><w:r><w:ruby><w:rt><w:r><w:t>kana</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>base</w:t></w:r></w:rubyBase>"
-            "</w:ruby></w:r></w:p>",
+            (
+                "<w:p><w:r><w:ruby><w:rt><w:r><w:t>kana</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>base</w:t></w:r></w:rubyBase>"
+                "</w:ruby></w:r></w:p>"
+            ),
             "base",
         ),
     ],

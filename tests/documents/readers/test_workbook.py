@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 from typing import Any
 
@@ -54,14 +54,14 @@ def sheet_of(*rows: list[object], **formats: str) -> Any:
         (-0.001, "0.00", "0.00"),
         (12345, "0.00E+00", "1.23E+04"),
         (True, "General", "TRUE"),
-        (datetime.date(2026, 1, 31), "yyyy-mm-dd", "2026-01-31"),
-        (datetime.date(2026, 1, 31), "m/d/yy", "1/31/26"),
-        (datetime.date(2026, 1, 31), '[$-409]mmmm d", "yyyy', "January 31, 2026"),
-        (datetime.date(2026, 1, 31), "dddd", "Saturday"),
-        (datetime.date(2026, 1, 31), "dd.mm.yyyy", "31.01.2026"),
-        (datetime.datetime(2026, 1, 31, 9, 5), "m/d/yyyy h:mm", "1/31/2026 9:05"),
-        (datetime.datetime(2026, 1, 31, 14, 5), "h:mm AM/PM", "2:05 PM"),
-        (datetime.timedelta(hours=30, minutes=15), "[h]:mm", "30:15"),
+        (dt.date(2026, 1, 31), "yyyy-mm-dd", "2026-01-31"),
+        (dt.date(2026, 1, 31), "m/d/yy", "1/31/26"),
+        (dt.date(2026, 1, 31), '[$-409]mmmm d", "yyyy', "January 31, 2026"),
+        (dt.date(2026, 1, 31), "dddd", "Saturday"),
+        (dt.date(2026, 1, 31), "dd.mm.yyyy", "31.01.2026"),
+        (dt.datetime(2026, 1, 31, 9, 5), "m/d/yyyy h:mm", "1/31/2026 9:05"),  # noqa: DTZ001 - a cell has no zone
+        (dt.datetime(2026, 1, 31, 14, 5), "h:mm AM/PM", "2:05 PM"),  # noqa: DTZ001 - a cell has no zone
+        (dt.timedelta(hours=30, minutes=15), "[h]:mm", "30:15"),
         ("text", "@", "text"),
         ("text", '"Name: "@', "Name: text"),
         (59, "yyyy-mm-dd", "1900-02-28"),
@@ -231,7 +231,7 @@ def test_days_since_1904_are_read_so() -> None:
 
     def build(book: openpyxl.Workbook) -> None:
         book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
-        book.active["A1"] = datetime.date(2026, 1, 31)
+        book.active["A1"] = dt.date(2026, 1, 31)
 
     assert read_workbook(workbook_bytes(build)).pages[0].text == "2026-01-31"
 
