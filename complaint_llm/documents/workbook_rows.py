@@ -45,8 +45,8 @@ def read_rows(file: BinaryIO, limits: Limits, sheet: str | None = None) -> Workb
     """The sheet of a name, or the first that is not hidden, as a table whose first row names the columns.
 
     Rows are made while they are asked for. Nothing is guessed: a number is the text that its cell shows. Raises
-    Unreadable if the file is no workbook, has no such sheet, or the first row does not name each column once; also while
-    rows are asked for, past a limit or where the file is damaged.
+    Unreadable if the file is no workbook, has no such sheet, or the first row does not name each column once; also
+    while rows are asked for, past a limit or where the file is damaged.
     """
     book = Workbook(file, limits)
     found = book.sheet(sheet)

@@ -15,7 +15,7 @@ _WINDOWS_1252 = frozenset(("ascii", "iso8859-1"))
 """Source: WHATWG, Encoding: a text that is declared so is read as windows-1252."""
 
 
-def decoded(data: bytes, declared: str | None = None) -> tuple[str, tuple[str, ...]]:
+def decode_text(data: bytes, declared: str | None = None) -> tuple[str, tuple[str, ...]]:
     """The text without a byte order mark and with its lines ended by line feeds; and what was wrong with it."""
     notes: list[str] = []
     shown = find_encoding(io.BytesIO(data))

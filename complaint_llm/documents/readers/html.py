@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from complaint_llm.documents.pages import Limits, Page, ReadDocument
-from complaint_llm.documents.readers.charset import codec_of, decoded
+from complaint_llm.documents.readers.charset import codec_of, decode_text
 from complaint_llm.documents.readers.choice import Room, refuse_choice
 from complaint_llm.documents.readers.html_page import HtmlPage
 
@@ -28,7 +28,7 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocu
     """The visible text of a page of HTML. Nothing is loaded, no script runs. Raises Unreadable past a limit."""
     refuse_choice(pages, "an HTML file")
     data = file.read()
-    text, notes = decoded(data, declared_charset(data))
+    text, notes = decode_text(data, declared_charset(data))
     page, more = page_of_html(text, Room(limits))
     return ReadDocument(
         pages=(page,),
@@ -49,7 +49,9 @@ def page_of_html(text: str, room: Room) -> tuple[Page, tuple[str, ...]]:
     if title := " ".join(found.title.split()):
         notes.append(f"title of the page: {title}")
     if found.images:
-        notes.append("1 image in it was not read" if found.images == 1 else f"{found.images:,} images in it were not read")
+        notes.append(
+            "1 image in it was not read" if found.images == 1 else f"{found.images:,} images in it were not read"
+        )
     hidden = tuple((why, what.strip()) for why, what in found.lines.hidden)
     return Page(1, shown, "extracted" if shown else "none", hidden=hidden), tuple(notes)
 

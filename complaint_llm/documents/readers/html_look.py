@@ -15,7 +15,8 @@ _NAMES: Mapping[str, Colour] = {
     "grey": (128, 128, 128), "silver": (192, 192, 192), "maroon": (128, 0, 0), "purple": (128, 0, 128),
     "teal": (0, 128, 128), "olive": (128, 128, 0), "aqua": (0, 255, 255), "fuchsia": (255, 0, 255),
     "orange": (255, 165, 0), "snow": (255, 250, 250), "ivory": (255, 255, 240), "ghostwhite": (248, 248, 255),
-    "whitesmoke": (245, 245, 245), "floralwhite": (255, 250, 240), "mintcream": (245, 255, 250), "azure": (240, 255, 255),
+    "whitesmoke": (245, 245, 245), "floralwhite": (255, 250, 240), "mintcream": (245, 255, 250),
+    "azure": (240, 255, 255),
 }  # fmt: skip
 _ALIKE = 10
 """Two colours that differ by no more in any part are one to the eye."""
@@ -30,8 +31,9 @@ _COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.S)
 RELEVANT = frozenset(
     (
         "display", "visibility", "opacity", "font-size", "font", "color", "background", "background-color", "position",
-        "left", "top", "right", "bottom", "text-indent", "clip", "clip-path", "overflow", "height", "width", "max-height",
-        "max-width", "white-space", "list-style", "list-style-type", "mso-hide", "transform", "margin-left", "margin-top",
+        "left", "top", "right", "bottom", "text-indent", "clip", "clip-path", "overflow", "height", "width",
+        "max-height", "max-width", "white-space", "list-style", "list-style-type", "mso-hide", "transform",
+        "margin-left", "margin-top",
     )
 )  # fmt: skip
 
@@ -74,12 +76,16 @@ class Look(NamedTuple):
             return self
         return Look(
             gone=self.gone or _why_gone(style),
-            invisible=style["visibility"] in ("hidden", "collapse") if _is_given(style, "visibility") else self.invisible,
+            invisible=style["visibility"] in ("hidden", "collapse")
+            if _is_given(style, "visibility")
+            else self.invisible,
             font_size=_font_size(style, self.font_size),
             colour=_colour(style["color"]) or self.colour if _is_given(style, "color") else self.colour,
             ground=_ground(style, self.ground),
             transparent=_is_transparent(style["color"]) if _is_given(style, "color") else self.transparent,
-            keeps_blanks=style["white-space"].startswith("pre") if _is_given(style, "white-space") else self.keeps_blanks,
+            keeps_blanks=style["white-space"].startswith("pre")
+            if _is_given(style, "white-space")
+            else self.keeps_blanks,
             has_marks=_has_marks(style, self.has_marks),
         )
 
@@ -136,7 +142,9 @@ def _why_gone(style: Mapping[str, str]) -> str | None:
     if style.get("clip-path", "").replace(" ", "") in ("inset(100%)", "inset(50%)", "circle(0)", "polygon(00)"):
         return "cut away"
     transform = style.get("transform", "")
-    if re.search(r"scale[xy]?\(\s*0(?:\.0+)?\s*[,)]", transform) or re.search(r"translate[xy]?\([^)]*-[0-9]{4}", transform):
+    if re.search(r"scale[xy]?\(\s*0(?:\.0+)?\s*[,)]", transform) or re.search(
+        r"translate[xy]?\([^)]*-[0-9]{4}", transform
+    ):
         return "off the page"
     if style.get("overflow", "") in ("hidden", "clip"):
         sizes = [style[name] for name in ("height", "max-height", "width", "max-width") if name in style]
@@ -215,8 +223,10 @@ def _colour(value: str) -> Colour | None:
             if len(parts) == 3:
                 red, green, blue = (min(255, int((_number(n) or 0) * (2.55 if p else 1))) for n, p in parts)
                 return red, green, blue
-        if word.startswith("hsl") and (found := re.search(r"([0-9.]{1,9})%\s*(?:[/,][^)]*)?\)$", word)):
-            light = _number(found[1]) or 0.0
+        if word.startswith("hsl"):
+            light = next(
+                (float(part) for part in re.findall(r"([0-9.]{1,9})%", word)[1:2] if _number(part) is not None), 50.0
+            )
             if light >= 97 or light <= 3:
                 return WHITE if light >= 97 else (0, 0, 0)
     return None

@@ -12,48 +12,29 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 
 from complaint_llm.documents.readers.choice import Room
+from complaint_llm.documents.readers.html_elements import (
+    BLOCKS,
+    CELLS,
+    CLOSES,
+    CLOSES_P,
+    EDGES,
+    FORMATTING,
+    NOT_SHOWN,
+    PARAGRAPHS,
+    SPECIAL,
+    VOID,
+)
 from complaint_llm.documents.readers.html_lines import VisibleLines
 from complaint_llm.documents.readers.html_look import Look, declarations, style_of_attributes
 from complaint_llm.documents.readers.html_styles import StyledElement, StyleSheet
 from complaint_llm.documents.readers.word_numbering import formatted_number
 
-_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "param", "frame", "keygen"])
-_PARAGRAPHS = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "listing", "dl", "figure", "table", "ul", "ol", "menu", "dir", "hr", "fieldset"])
-_BLOCKS = _PARAGRAPHS | frozenset(
-    ["address", "article", "aside", "body", "center", "dd", "details", "dialog", "div", "dt", "figcaption", "footer", "form", "header", "hgroup", "html", "legend", "li", "main", "nav", "optgroup", "search", "section", "summary", "caption", "tr", "thead", "tbody", "tfoot", "frameset", "marquee"]
-)
-_CELLS = frozenset(("td", "th"))
-_SPECIAL = _BLOCKS | _CELLS | frozenset(["button", "object", "applet", "template", "select", "textarea"])
-_FORMATTING = frozenset(["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"])
-_NOT_SHOWN = frozenset(
-    ["script", "style", "template", "title", "iframe", "object", "audio", "video", "canvas", "noembed", "noframes", "datalist", "head", "defs", "metadata", "desc", "math-annotation", "annotation", "annotation-xml", "applet"]
-)
-_FOREIGN = frozenset(("svg", "math"))
-_CLOSES_P = _BLOCKS - frozenset(["html", "body", "tr", "thead", "tbody", "tfoot", "caption", "legend", "optgroup"])
-_EDGES = frozenset(["td", "th", "table", "caption", "html", "template", "object", "button", "applet", "marquee"])
-"""No end tag within one of these closes what was opened before it."""
-_CLOSES = {
-    "li": (("li",), ("ul", "ol", "menu", "dir")),
-    "dt": (("dt", "dd"), ("dl",)),
-    "dd": (("dt", "dd"), ("dl",)),
-    "tr": (("tr", "td", "th", "caption"), ("table",)),
-    "td": (("td", "th"), ("table", "tr")),
-    "th": (("td", "th"), ("table", "tr")),
-    "thead": (("thead", "tbody", "tfoot", "caption"), ("table",)),
-    "tbody": (("thead", "tbody", "tfoot", "caption"), ("table",)),
-    "tfoot": (("thead", "tbody", "tfoot", "caption"), ("table",)),
-    "option": (("option",), ("select",)),
-    "optgroup": (("optgroup", "option"), ("select",)),
-    "body": (("head",), ()),
-    "button": (("button",), ()),
-}
-"""Start tag -> the open elements that it ends, and within which it looks for them. Source: WHATWG, HTML, tree building."""
 _ITEM_FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
 _COMMENT_END = re.compile("--!?>")
 _MOST_REOPENED = 64
 
 
-class _Open(NamedTuple):
+class _OpenElement(NamedTuple):
     tag: str
     look: Look
     attributes: dict[str, str]
@@ -78,7 +59,7 @@ class HtmlPage(HTMLParser):
         self.title = ""
         self.images = 0
         self._sheet = StyleSheet(page)
-        self._open: list[_Open] = []
+        self._open: list[_OpenElement] = []
         self._styled: list[StyledElement] = []
         self._places: dict[str, list[int]] = defaultdict(list)
         self._special: list[int] = []
@@ -140,11 +121,11 @@ class HtmlPage(HTMLParser):
         attributes: dict[str, str] = {}
         for name, value in attrs:
             attributes.setdefault(name, value or "")
-        if self._skipped and tag not in _VOID:
+        if self._skipped and tag not in VOID:
             self._push(tag, attributes)
             return
         self._end_implied(tag)
-        if tag in _VOID:
+        if tag in VOID:
             self._add_void(tag, attributes)
             return
         self._push(tag, attributes)
@@ -152,7 +133,7 @@ class HtmlPage(HTMLParser):
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in _VOID and (self._places["svg"] or self._places["math"]):
+        if tag not in VOID and (self._places["svg"] or self._places["math"]):
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -163,11 +144,11 @@ class HtmlPage(HTMLParser):
         if tag == "p" and not self._is_in_reach("p"):
             self.lines.break_line(2)
             return
-        if not places or (tag not in _EDGES and not self._is_in_reach(tag)) or tag in ("html", "body"):
+        if not places or (tag not in EDGES and not self._is_in_reach(tag)) or tag in ("html", "body"):
             return
         place = places[-1]
-        if tag not in _SPECIAL and tag not in _NOT_SHOWN and self._special and self._special[-1] > place:
-            if tag in _FORMATTING:
+        if tag not in SPECIAL and tag not in NOT_SHOWN and self._special and self._special[-1] > place:
+            if tag in FORMATTING:
                 self._end_formatting(place)
             return
         self._pop_to(place)
@@ -196,14 +177,14 @@ class HtmlPage(HTMLParser):
     def _push(self, tag: str, attributes: dict[str, str]) -> None:
         element = StyledElement(tag, attributes.get("id", ""), frozenset(attributes.get("class", "").split()))
         place = len(self._open)
-        self._open.append(_Open(tag, self._look_of(element, attributes), attributes))
+        self._open.append(_OpenElement(tag, self._look_of(element, attributes), attributes))
         self._styled.append(element)
         self._places[tag].append(place)
-        if tag in _SPECIAL:
+        if tag in SPECIAL:
             self._special.append(place)
-        if tag in _EDGES:
+        if tag in EDGES:
             self._edges.append(place)
-        if tag in _NOT_SHOWN:
+        if tag in NOT_SHOWN:
             self._skipped.append(place)
 
     def _look_of(self, element: StyledElement, attributes: dict[str, str]) -> Look:
@@ -212,7 +193,9 @@ class HtmlPage(HTMLParser):
         style = style_of_attributes(element.tag, attributes)
         declared = self._sheet.style_of(element, self._styled)
         own = declarations(attributes["style"]) if "style" in attributes else {}
-        declared.update({name: value for name, value in own.items() if value[1] or not declared.get(name, ("", False))[1]})
+        declared.update(
+            {name: value for name, value in own.items() if value[1] or not declared.get(name, ("", False))[1]}
+        )
         style.update({name: value for name, (value, _) in declared.items()})
         if element.tag in ("pre", "listing", "textarea", "xmp"):
             style.setdefault("white-space", "pre")
@@ -225,17 +208,17 @@ class HtmlPage(HTMLParser):
 
     def _begin(self, tag: str, attributes: dict[str, str]) -> None:
         lines = self.lines
-        if tag in _CELLS:
+        if tag in CELLS:
             first = not self._rows or self._rows[-1][1]
-            if self._rows:
-                self._rows[-1] = (self._rows[-1][0], False)
             if self._look.gone is None:
+                if self._rows:
+                    self._rows[-1] = (self._rows[-1][0], False)
                 lines.begin_cell(first=first)
         elif tag == "tr":
             self._rows.append((len(self._open) - 1, True))
             lines.begin_row()
-        elif tag in _BLOCKS:
-            lines.break_line(2 if tag in _PARAGRAPHS and not self._is_nested_list(tag) else 1)
+        elif tag in BLOCKS:
+            lines.break_line(2 if tag in PARAGRAPHS and not self._is_nested_list(tag) else 1)
         if tag in ("ul", "ol", "menu", "dir"):
             self._lists.append((len(self._open) - 1, _Items(attributes, numbered=tag == "ol")))
         elif tag == "li":
@@ -278,13 +261,17 @@ class HtmlPage(HTMLParser):
             if kind in ("checkbox", "radio"):
                 text = "\u2612" if "checked" in attributes else "\u2610"
             else:
-                text = "" if kind in ("hidden", "password", "image", "file", "color", "range") else attributes.get("value", "")
+                text = (
+                    ""
+                    if kind in ("hidden", "password", "image", "file", "color", "range")
+                    else attributes.get("value", "")
+                )
             self.lines.add(text, why=own.why_hidden, keeps_blanks=False)
 
     def _end_implied(self, tag: str) -> None:
-        if tag in _CLOSES_P and self._is_in_reach("p"):
+        if tag in CLOSES_P and self._is_in_reach("p"):
             self._pop_to(self._places["p"][-1])
-        closes = _CLOSES.get(tag)
+        closes = CLOSES.get(tag)
         if closes is None:
             return
         ended, within = closes
@@ -322,9 +309,9 @@ class HtmlPage(HTMLParser):
             return
         if tag == "tr":
             lines.end_row()
-        elif tag in _BLOCKS:
+        elif tag in BLOCKS:
             nested = tag in ("ul", "ol", "menu", "dir") and len(self._lists) > 1
-            lines.break_line(2 if tag in _PARAGRAPHS and not nested else 1)
+            lines.break_line(2 if tag in PARAGRAPHS and not nested else 1)
         if tag == "li":
             lines.drop_mark()
         elif tag == "q":

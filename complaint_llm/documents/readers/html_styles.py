@@ -109,7 +109,11 @@ def _sheets(page: str) -> Iterator[str]:
         else:
             begin = page.find(">", found.end())
             place = -1 if begin < 0 else _find_end(page, found[1].lower(), begin + 1)
-            if found[1].lower() == "style" and begin >= 0 and 'media="print"' not in page[found.start() : begin].lower():
+            if (
+                found[1].lower() == "style"
+                and begin >= 0
+                and 'media="print"' not in page[found.start() : begin].lower()
+            ):
                 yield page[begin + 1 : place if place >= 0 else len(page)]
         if place < 0:
             return

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 BUILT_IN = {
     0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "$#,##0;-$#,##0", 6: "$#,##0;-$#,##0",
-    7: "$#,##0.00;-$#,##0.00", 8: "$#,##0.00;-$#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??",
+    7: "$#,##0.00;-$#,##0.00", 8: "$#,##0.00;-$#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00",
+    12: "# ?/?", 13: "# ??/??",
     14: "m/d/yyyy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM", 20: "h:mm",
     21: "h:mm:ss", 22: "m/d/yyyy h:mm", 37: "#,##0;(#,##0)", 38: "#,##0;(#,##0)", 39: "#,##0.00;(#,##0.00)",
     40: "#,##0.00;(#,##0.00)", 41: "#,##0;(#,##0);-", 42: "$#,##0;($#,##0);-", 43: "#,##0.00;(#,##0.00);-",
@@ -20,11 +21,24 @@ BUILT_IN = {
 
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_(?P<space>.)|\*(?P<fill>.)|\[(?P<bracket>[^\]]*)\]'
-    r"|(?P<general>General)|(?P<ampm>AM/PM|A/P)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+(?:\.0+)?|e+|g+)"
-    r"|(?P<exponent>[eE][+-][0#?]+)|(?P<digits>[0#?][0#?,]*(?:\.[0#?]*)?|\.[0#?]+)|(?P<text>@)|(?P<other>.)",
+    r"|(?P<general>General)|(?P<exponent>[eE][+-][0#?]+)|(?P<ampm>AM/PM|A/P)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+(?:\.0+)?|e+|g+)"
+    r"|(?P<digits>[0#?][0#?,]*(?:\.[0#?]*,*)?|\.[0#?]+,*)|(?P<text>@)|(?P<other>.)",
     re.S | re.I,
 )
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _LAST_DAY = 2_958_466
 """9999-12-31 and a day, as Excel counts."""
@@ -35,7 +49,7 @@ class _Token(NamedTuple):
     text: str
 
 
-class _Section(NamedTuple):
+class _FormatSection(NamedTuple):
     tokens: tuple[_Token, ...]
     condition: tuple[str, float] | None
 
@@ -47,11 +61,6 @@ class _Section(NamedTuple):
 def is_date_format(form: str) -> bool:
     """Whether a format shows numbers as dates or times."""
     return any(section.is_date for section in _sections(form)[:1])
-
-
-def shows_nothing(form: str) -> bool:
-    """Whether a format was made to hide what it is put on: ``;;;``."""
-    return form.count(";") >= 2 and not _strip(form).replace(";", "").strip()
 
 
 def shown_text(text: str, form: str) -> str:
@@ -87,11 +96,11 @@ def general(number: float) -> str:
     if number != 0 and (abs(number) >= 1e11 or abs(number) < 1e-9):
         mantissa, _, exponent = f"{number:.5E}".partition("E")
         return f"{mantissa.rstrip('0').rstrip('.')}E{exponent}"
-    whole = len(str(abs(int(number))))
-    return _round(number, max(0, 10 - whole)).rstrip("0").rstrip(".")
+    units = len(str(abs(int(number))))
+    return _round(number, max(0, 10 - units)).rstrip("0").rstrip(".")
 
 
-def moment(number: float, *, since_1904: bool = False) -> datetime | None:
+def date_time(number: float, *, since_1904: bool = False) -> datetime | None:
     """The day and time that a number means; None where Excel knows none."""
     days = number + (1462 if since_1904 else 0)
     if not 0 <= days < _LAST_DAY:
@@ -101,7 +110,7 @@ def moment(number: float, *, since_1904: bool = False) -> datetime | None:
 
 
 @lru_cache(maxsize=512)
-def _sections(form: str) -> tuple[_Section, ...]:
+def _sections(form: str) -> tuple[_FormatSection, ...]:
     parts: list[list[_Token]] = [[]]
     conditions: list[tuple[str, float] | None] = [None]
     for found in _TOKEN.finditer(form[:1_000]):
@@ -121,10 +130,10 @@ def _sections(form: str) -> tuple[_Section, ...]:
             parts[-1].append(_Token("date", text.lower()))
         elif kind != "fill":
             parts[-1].append(_Token(kind, " " if kind == "space" else text))
-    return tuple(_Section(tuple(tokens), condition) for tokens, condition in zip(parts, conditions, strict=True))
+    return tuple(_FormatSection(tuple(tokens), condition) for tokens, condition in zip(parts, conditions, strict=True))
 
 
-def _choose(sections: tuple[_Section, ...], number: float) -> tuple[_Section | None, float]:
+def _choose(sections: tuple[_FormatSection, ...], number: float) -> tuple[_FormatSection | None, float]:
     """The section that a number is shown by, and the number without the sign that the section shows itself."""
     if any(section.condition for section in sections):
         for section in sections[:3]:
@@ -146,25 +155,22 @@ def _holds(condition: tuple[str, float], number: float) -> bool:
     }[sign]  # fmt: skip
 
 
-def _strip(form: str) -> str:
-    return re.sub(r"\[[^\]]*\]", "", form)
-
-
 def _literal(token: _Token) -> str:
     return token.text if token.kind in ("quoted", "escaped", "space", "other") else ""
 
 
 def _round(number: float, places: int) -> str:
-    return str(Decimal(repr(number)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)) if (
-        abs(number) < 1e20
-    ) else f"{number:.{places}f}"
+    return (
+        str(Decimal(repr(number)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP))
+        if (abs(number) < 1e20)
+        else f"{number:.{places}f}"
+    )
 
 
-def _numeric(section: _Section, number: float) -> str:
+def _numeric(section: _FormatSection, number: float) -> str:
     tokens = section.tokens
     if any(token.kind in ("general", "text") for token in tokens):
-        shown = "".join(general(number) if token.kind in ("general", "text") else _literal(token) for token in tokens)
-        return shown
+        return "".join(general(number) if token.kind in ("general", "text") else _literal(token) for token in tokens)
     digits = [token.text for token in tokens if token.kind == "digits"]
     if any(token.kind == "other" and token.text == "/" for token in tokens):
         return general(number)  # a fraction: the number itself says the same
@@ -178,23 +184,22 @@ def _numeric(section: _Section, number: float) -> str:
         sign = "-" if power.startswith("-") else ("+" if exponent[1] == "+" else "")
         body = f"{mantissa}E{sign}{power[1:].lstrip('0').rjust(width, '0')}"
         return _put_in(tokens, [body, *[""] * len(digits)], negative=False)
-    whole_form, _, fraction_form = digits[0].partition(".")
+    scale = len(digits[0]) - len(digits[0].rstrip(","))
+    whole_form, _, fraction_form = digits[0].rstrip(",").partition(".")
     if len(digits) > 1:
         return _pattern(tokens, digits, scaled)
-    thousands = len(whole_form) - len(whole_form.rstrip(","))
-    whole_form = whole_form.rstrip(",")
-    scaled /= 1000**thousands
+    scaled /= 1000**scale
     text = _round(abs(scaled), len(fraction_form))
-    whole, _, fraction = text.partition(".")
+    units, _, fraction = text.partition(".")
     least = whole_form.count("0")
-    whole = whole.lstrip("0").rjust(least, "0") if least else whole.lstrip("0")
+    units = units.lstrip("0").rjust(least, "0") if least else units.lstrip("0")
     if "," in whole_form:
-        whole = f"{int(whole):,}".rjust(least, "0") if whole else whole
+        units = f"{int(units):,}".rjust(least, "0") if units else units
     while fraction and len(fraction_form) >= len(fraction) and fraction.endswith("0"):
         if fraction_form[len(fraction) - 1] == "0":
             break
         fraction = fraction[:-1]
-    body = whole + ("." + fraction if "." in digits[0] and (fraction or "0" in fraction_form) else "")
+    body = units + ("." + fraction if "." in digits[0] and (fraction or "0" in fraction_form) else "")
     return _put_in(tokens, [body], negative=scaled < 0 and bool(body.strip("0.,")))
 
 
@@ -217,9 +222,9 @@ def _put_in(tokens: tuple[_Token, ...], numbers: list[str], *, negative: bool) -
     ).strip(" ")
 
 
-def _date(section: _Section, number: float, *, since_1904: bool) -> str:
+def _date(section: _FormatSection, number: float, *, since_1904: bool) -> str:
     tokens = section.tokens
-    when = moment(number, since_1904=since_1904)
+    when = date_time(number, since_1904=since_1904)
     if when is None:
         return general(number)
     twelve = any(token.kind == "ampm" for token in tokens)
@@ -229,7 +234,7 @@ def _date(section: _Section, number: float, *, since_1904: bool) -> str:
     last = ""
     for at, token in enumerate(tokens):
         if token.kind == "elapsed":
-            pieces.append(_elapsed(number, token.text))
+            pieces.append(_elapsed_time(number, token.text))
             last = token.text[0]
         elif token.kind == "date":
             name = token.text
@@ -244,7 +249,7 @@ def _date(section: _Section, number: float, *, since_1904: bool) -> str:
     return "".join(pieces).strip()
 
 
-def _elapsed(number: float, unit: str) -> str:
+def _elapsed_time(number: float, unit: str) -> str:
     seconds = round(number * 86_400)
     value = {"h": seconds // 3600, "m": seconds // 60, "s": seconds}[unit[0]]
     return str(value).rjust(len(unit), "0")
@@ -262,9 +267,9 @@ def _part(when: datetime, name: str, *, twelve: bool) -> str:
         day = _DAYS[when.weekday()]
         return day[:3] if size == 3 else day
     if kind == "s":
-        whole, _, places = name.partition(".")
+        units, _, places = name.partition(".")
         fraction = f".{when.microsecond:06d}"[: len(places) + 1] if places else ""
-        return f"{when.second:0{min(len(whole), 2)}d}{fraction}"
+        return f"{when.second:0{min(len(units), 2)}d}{fraction}"
     hour = when.hour % 12 or 12 if twelve else when.hour
     value = {"m": when.month, "d": when.day, "h": hour, "n": when.minute}.get(kind)
     return f"{value:0{min(size, 2)}d}" if value is not None else ""

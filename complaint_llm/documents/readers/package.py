@@ -100,7 +100,7 @@ class Package:
             found[each.get("Id", "")] = Relation(kind=each.get("Type", "").rpartition("/")[2], target=path.lstrip("/"))
         return found
 
-    def related(self, name: str, kind: str) -> str | None:
+    def related_part(self, name: str, kind: str) -> str | None:
         """The first part of a kind that a part refers to."""
         return next((each.target for each in self.relations(name).values() if each.kind == kind), None)
 

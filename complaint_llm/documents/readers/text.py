@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from complaint_llm.documents.pages import Limits, Page, ReadDocument
-from complaint_llm.documents.readers.charset import decoded
+from complaint_llm.documents.readers.charset import decode_text
 from complaint_llm.documents.readers.choice import Room, chosen_pages, refuse_choice
 from complaint_llm.documents.readers.unreadable import Unreadable
 
@@ -41,6 +41,6 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocu
 
 def read_text(file: BinaryIO, limits: Limits) -> tuple[str, tuple[str, ...]]:
     """The text of a file, and what was wrong with its bytes. Raises Unreadable past a limit."""
-    text, notes = decoded(file.read())
+    text, notes = decode_text(file.read())
     Room(limits).take_text(len(text))
     return text, notes

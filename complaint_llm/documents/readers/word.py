@@ -68,7 +68,7 @@ class _Document:
         self._package = package
         self._limits = limits
         self._room = Room(limits)
-        self._main = package.related("", "officeDocument") or "word/document.xml"
+        self._main = package.related_part("", "officeDocument") or "word/document.xml"
         if not package.has(self._main):
             raise Unreadable("is no Word file: it has no text part")
         media_type = package.content_types.get(self._main.lower(), MEDIA_TYPE)
@@ -103,7 +103,9 @@ class _Document:
 
     def _margins(self) -> tuple[list[str], list[str]]:
         """The lines of all headers and of all footers that are shown, each once."""
-        even = any(each.tag == "w:evenAndOddHeaders" and is_on(each.get("w:val", "1")) for each in self._part("settings"))
+        even = any(
+            each.tag == "w:evenAndOddHeaders" and is_on(each.get("w:val", "1")) for each in self._part("settings")
+        )
         found: dict[str, list[str]] = {"w:headerReference": [], "w:footerReference": []}
         seen: set[str] = set()
         for section in self.findings.sections:
@@ -144,7 +146,11 @@ class _Document:
         """The lines of a file that was put into the document as a whole."""
         relation = self._relations.get(relation_id)
         kind = "" if relation is None else self._content_type(relation.target)
-        if relation is not None and self._package.has(relation.target) and kind in ("text/html", "application/xhtml+xml"):
+        if (
+            relation is not None
+            and self._package.has(relation.target)
+            and kind in ("text/html", "application/xhtml+xml")
+        ):
             data = self._package.data(relation.target, self._limits.file_bytes)
             page = html.read(io.BytesIO(data), self._limits).pages[0]
             self.findings.hidden += page.hidden

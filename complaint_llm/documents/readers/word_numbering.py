@@ -96,7 +96,7 @@ class Numbering:
             after = levels[below].restarts_after if below in levels else None
             if after is None or (after != 0 and level < after):
                 counts[below] = None
-        return _written(here, levels, counts)
+        return _number_text(here, levels, counts)
 
     def _list(self, number_id: str) -> _List | None:
         key = self._list_of.get(number_id, "")
@@ -129,7 +129,7 @@ def _levels(part: Element) -> dict[int, NumberedLevel]:
     return found
 
 
-def _written(here: NumberedLevel, levels: Mapping[int, NumberedLevel], counts: list[int | None]) -> str:
+def _number_text(here: NumberedLevel, levels: Mapping[int, NumberedLevel], counts: list[int | None]) -> str:
     if here.form == "bullet":
         return "• "
     if here.form == "none" and not here.text.strip():

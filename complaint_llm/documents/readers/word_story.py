@@ -177,11 +177,11 @@ class Story:
             self._room.take_text(len(text))
             self._findings.changes.append(("deleted", element.get("w:author", ""), text.strip()))
 
-    def _add_run(self, run: Element, paragraph: _Paragraph) -> None:
-        properties = run.find("w:rPr")
+    def _add_run(self, run_element: Element, paragraph: _Paragraph) -> None:
+        properties = run_element.find("w:rPr")
         why = self._reason or self._styles.why_hidden(properties, paragraph.style, on_colour=paragraph.on_colour)
         pieces: list[str] = []
-        for child in _run_children(run):
+        for child in _run_children(run_element):
             tag = child.tag
             if tag == "w:fldChar":
                 self._follow_field(child, pieces)
@@ -316,8 +316,8 @@ def _shown_children(element: Element) -> Iterator[Element]:
     yield from element.findall("mc:Fallback") if choice is None else (choice,)
 
 
-def _run_children(run: Element) -> Iterator[Element]:
-    for child in run:
+def _run_children(run_element: Element) -> Iterator[Element]:
+    for child in run_element:
         if child.tag in ("mc:AlternateContent", "mc:Choice", "mc:Fallback"):
             for inside in _shown_children(child):
                 yield from _run_children(inside)

@@ -16,7 +16,7 @@ _WHITE_FROM = 0xF8
 
 class _Style(NamedTuple):
     based_on: str
-    run: Element | None
+    properties: Element | None
     number: Element | None
     shaded: bool
 
@@ -36,7 +36,7 @@ class Styles:
                 parent = part.find("w:basedOn")
                 self._styles[key] = _Style(
                     based_on="" if parent is None else parent.get("w:val", ""),
-                    run=part.find("w:rPr"),
+                    properties=part.find("w:rPr"),
                     number=descendant(part, "w:pPr", "w:numPr"),
                     shaded=any(_is_dark(each) for each in part.iter("w:shd")),
                 )
@@ -64,14 +64,14 @@ class Styles:
         """Whether a style lays a colour under its text."""
         return any(style.shaded for style in self._chain(key))
 
-    def why_hidden(self, run: Element | None, paragraph_style: str, *, on_colour: bool) -> str | None:
+    def why_hidden(self, properties: Element | None, paragraph_style: str, *, on_colour: bool) -> str | None:
         """Why nobody sees text of these run properties, None if somebody does."""
-        sources: list[Element] = [] if run is None else [run]
-        style = None if run is None else run.find("w:rStyle")
+        sources: list[Element] = [] if properties is None else [properties]
+        style = None if properties is None else properties.find("w:rStyle")
         if style is not None:
-            sources += [each.run for each in self._chain(style.get("w:val", "")) if each.run is not None]
+            sources += [each.properties for each in self._chain(style.get("w:val", "")) if each.properties is not None]
         own = paragraph_style or self._default_paragraph
-        sources += [each.run for each in self._chain(own) if each.run is not None]
+        sources += [each.properties for each in self._chain(own) if each.properties is not None]
         if self._defaults is not None:
             sources.append(self._defaults)
         found: dict[str, Element] = {}
@@ -98,9 +98,9 @@ def is_shaded(properties: Element | None) -> bool:
     return shade is not None and _is_dark(shade)
 
 
-def _has_ground(run: Mapping[str, Element]) -> bool:
-    mark = run["w:highlight"].get("w:val", "none") if "w:highlight" in run else "none"
-    return mark not in ("none", "white") or ("w:shd" in run and _is_dark(run["w:shd"]))
+def _has_ground(found: Mapping[str, Element]) -> bool:
+    mark = found["w:highlight"].get("w:val", "none") if "w:highlight" in found else "none"
+    return mark not in ("none", "white") or ("w:shd" in found and _is_dark(found["w:shd"]))
 
 
 def _is_dark(shade: Element) -> bool:

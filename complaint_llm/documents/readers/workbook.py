@@ -25,14 +25,16 @@ _COVERED = "under a merged cell"
 def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocument:
     """The sheets of a workbook; the label of a page is its sheet's name, its number the place of the sheet.
 
-    What a sheet hides (itself, rows, columns, white text) is in ``hidden``. Columns and rows in which nothing stands are
-    left out, one empty line for any number of empty rows. Raises Unreadable.
+    What a sheet hides (itself, rows, columns, white text) is in ``hidden``. Columns and rows in which nothing stands
+    are left out, one empty line for any number of empty rows. Raises Unreadable.
     """
     book = Workbook(file, limits)
     if len(book.sheets) > limits.pages:
         raise Unreadable(f"has {len(book.sheets):,} sheets, and at most {limits.pages:,} are read: split it")
     room = Room(limits)
-    wanted = {page.number for page in chosen_pages([Page(at, "", "none") for at in range(1, len(book.sheets) + 1)], pages)}
+    wanted = {
+        page.number for page in chosen_pages([Page(at, "", "none") for at in range(1, len(book.sheets) + 1)], pages)
+    }
     found = []
     notes: list[str] = []
     for number, sheet in enumerate(book.sheets, 1):
@@ -88,7 +90,9 @@ class _SheetPage:
             lines.append("\t".join(line))
         text = "\n".join([*lines, *self._drawn()])
         hidden = [*self._hidden]
-        hidden += [(f"hidden column {column_name(at)}", "\n".join(texts)) for at, texts in sorted(self._columns.items())]
+        hidden += [
+            (f"hidden column {column_name(at)}", "\n".join(texts)) for at, texts in sorted(self._columns.items())
+        ]
         if sheet.is_hidden:
             hidden = [("hidden sheet", text), *hidden] if text.strip() else hidden
             text = ""

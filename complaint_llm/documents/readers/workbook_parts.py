@@ -11,12 +11,11 @@ from xml.etree.ElementTree import Element
 from complaint_llm.documents.pages import Limits
 from complaint_llm.documents.readers.number_formats import (
     BUILT_IN,
+    date_time,
     general,
     is_date_format,
-    moment,
     shown_number,
     shown_text,
-    shows_nothing,
 )
 from complaint_llm.documents.readers.package import Package
 from complaint_llm.documents.readers.unreadable import Unreadable
@@ -83,7 +82,7 @@ class Workbook:
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self.package = Package(file, limits, save_as=".xlsx")
         self._limits = limits
-        self._main = self.package.related("", "officeDocument") or "xl/workbook.xml"
+        self._main = self.package.related_part("", "officeDocument") or "xl/workbook.xml"
         if self._main.lower().endswith(".bin"):
             raise Unreadable("is a binary workbook: open it and save it as .xlsx")
         if not self.package.has(self._main):
@@ -155,7 +154,9 @@ class Workbook:
 
     def _cell(self, element: Element, column: int) -> Cell | None:
         style = _integer(element.get("s"))
-        form = self._formats[style] if style < len(self._formats) else _Format("General", is_date=False, why_hidden=None)
+        form = (
+            self._formats[style] if style < len(self._formats) else _Format("General", is_date=False, why_hidden=None)
+        )
         why = form.why_hidden
         kind = element.get("t", "n")
         value: str | None = None
@@ -170,9 +171,9 @@ class Workbook:
         if value is None or (value == "" and kind in ("n", "b", "s", "e")):
             return Cell(column, "", "unknown") if has_formula else None
         if kind in ("s", "str", "inlineStr"):
-            text = self._string(value) if kind == "s" else _unescaped(value)
-            shown = text if why is not None else shown_text(text, form.number)
-            return Cell(column, shown, "text", why_hidden=why) if text else None
+            text = self._string(value) if kind == "s" else _unescape(value)
+            shown = shown_text(text, form.number)
+            return Cell(column, shown or text, "text", why_hidden=why or _why_empty(shown)) if text else None
         if kind == "b":
             return Cell(column, "TRUE" if value in _ON else "FALSE", "switch", why_hidden=why)
         if kind == "e":
@@ -188,9 +189,11 @@ class Workbook:
             return Cell(column, value, "text", why_hidden=why)
         if not math.isfinite(number):
             return Cell(column, value, "error", why_hidden=why)
-        shown = general(number) if why is not None else shown_number(number, form.number, since_1904=self._since_1904)
+        shown = shown_number(number, form.number, since_1904=self._since_1904)
+        why = why or _why_empty(shown)
+        shown = shown or general(number)
         if form.is_date:
-            when = moment(number, since_1904=self._since_1904)
+            when = date_time(number, since_1904=self._since_1904)
             if when is None:
                 return Cell(column, shown, "error", why_hidden=why)
             iso = when.isoformat(timespec="seconds")
@@ -251,8 +254,8 @@ class Workbook:
                     form = numbers.get(_integer(each.get("numFmtId")), "General")
                     font, fill = _integer(each.get("fontId")), _integer(each.get("fillId"))
                     is_white = font < len(white) and white[font] and not (fill < len(filled) and filled[fill])
-                    nothing = "format that shows nothing" if shows_nothing(form) else None
-                    formats.append(_Format(form, is_date=is_date_format(form), why_hidden="white text" if is_white else nothing))
+                    why = "white text" if is_white else None
+                    formats.append(_Format(form, is_date=is_date_format(form), why_hidden=why))
         return formats
 
 
@@ -264,7 +267,11 @@ def rich_text(element: Element) -> str:
             pieces.append(child.text or "")
         elif child.tag == "x:r":
             pieces += [each.text or "" for each in child if each.tag == "x:t"]
-    return _unescaped("".join(pieces))
+    return _unescape("".join(pieces))
+
+
+def _why_empty(shown: str) -> str | None:
+    return None if shown.strip() else "format that shows nothing"
 
 
 def column_name(column: int) -> str:
@@ -276,7 +283,7 @@ def column_name(column: int) -> str:
     return name
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text).replace("\0", "") if "_x" in text else text
 
 
@@ -291,7 +298,9 @@ def _column(reference: str) -> int:
 def _area(reference: str) -> tuple[int, int, int, int] | None:
     first, _, last = reference.partition(":")
     begin, end = _REFERENCE.fullmatch(first), _REFERENCE.fullmatch(last or first)
-    return None if begin is None or end is None else (int(begin[2]), _column(first), int(end[2]), _column(last or first))
+    return (
+        None if begin is None or end is None else (int(begin[2]), _column(first), int(end[2]), _column(last or first))
+    )
 
 
 def _integer(text: str | None, default: int = 0) -> int:
@@ -302,7 +311,7 @@ def _is_white(colour: Element | None) -> bool:
     """White by its value, or the theme's first colour, which is the paper's."""
     if colour is None:
         return False
-    return colour.get("rgb", "")[-6:].upper() == "FFFFFF" or (colour.get("theme") == "0" and "tint" not in colour.keys())
+    return colour.get("rgb", "")[-6:].upper() == "FFFFFF" or (colour.get("theme") == "0" and colour.get("tint") is None)
 
 
 def _is_filled(fill: Element | None) -> bool:

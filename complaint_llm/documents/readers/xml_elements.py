@@ -44,7 +44,7 @@ _PREFIXES: Mapping[str, str] = {
 """Namespaces of ECMA-376, transitional and strict, by the prefixes that everybody writes them with."""
 
 
-class _Names(dict[str, str]):
+class _ShortNames(dict[str, str]):
     """``uri}name`` as expat gives it -> ``w:name``; a namespace that is not known stays as it is."""
 
     def __missing__(self, name: str) -> str:
@@ -60,7 +60,7 @@ class _Outline:
 
     def __init__(self, depth: int, tags: frozenset[str] | None) -> None:
         self.complete: list[Element] = []
-        self._names = _Names()
+        self._names = _ShortNames()
         self._wanted_depth = depth
         self._tags = tags
         self._depth = 0
