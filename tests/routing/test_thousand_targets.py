@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, UserList, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -127,6 +127,22 @@ def test_a_plugin_s_iterator_is_taken_only_as_far_as_the_call_needs() -> None:
     output = Router().answer(ask(), ordered_targets(Mine(), targets, ask()))
     assert output.backend == "b2"
     assert taken == ["b0", "b1", "b2"]
+
+
+@pytest.mark.parametrize("kind", [tuple, list, deque, UserList, iter, lambda given: (x for x in given)])
+def test_an_order_of_any_kind_is_taken(kind: Callable[[Sequence[Any]], Any]) -> None:
+    """A plugin gives what it likes, such as a list of its own class or an iterator; it can be gone through again."""
+
+    class Mine:
+        def order(self, targets: Sequence[C], request: AnyRequest) -> Any:
+            return kind(targets[::-1])
+
+    targets = [Scripted(f"b{n}", [answer() if n == 1 else FAILURES["401"]()]) for n in range(4)]
+    ordered = ordered_targets(Mine(), targets, ask())
+    assert len(ordered) == 4
+    output = Router().answer(ask(), ordered)
+    assert [each.backend for each in output.attempts] == ["b3", "b2", "b1"]
+    assert [each.id for each in ordered] == ["b3", "b2", "b1", "b0"]
 
 
 def test_so_it_is_behind_a_mediator() -> None:
