@@ -109,7 +109,8 @@ def transform(box: Box, matrix: Matrix) -> Box:
 
 def matrix_of(drawn: Drawn) -> Matrix:
     """From a thing's own coordinates to the page's, its own matrix included."""
-    return multiply(_own_matrix(drawn.handle), drawn.frame)
+    own = _own_matrix(drawn.handle)
+    return own if drawn.frame is IDENTITY else multiply(own, drawn.frame)
 
 
 def drawn_on(page: Any) -> list[Drawn]:

@@ -80,9 +80,12 @@ def _pieces(text: Any, line: str, start: int) -> Iterator[Fragment]:
     boxes = _rectangles(text, start, len(line))
     if not boxes:
         return
-    height = max(box.bottom - box.top for box in boxes)
-    left, right = min(box.left for box in boxes), max(box.right for box in boxes)
-    top, bottom = min(box.top for box in boxes), max(box.bottom for box in boxes)
+    left, top, right, bottom = boxes[0][1:]
+    height = bottom - top
+    for box in boxes[1:]:
+        height = max(height, box.bottom - box.top)
+        left, top = min(left, box.left), min(top, box.top)
+        right, bottom = max(right, box.right), max(bottom, box.bottom)
     has_gap = right - left > _WIDE * height * len(line) or bottom - top > 2.2 * height or _have_gap(boxes, height)
     if _RTL.search(line):
         line = _with_lam_alef(text, line, start)
@@ -102,6 +105,8 @@ def _rectangles(text: Any, start: int, count: int) -> list[_Character]:
 
 
 def _have_gap(boxes: Sequence[_Character], height: float) -> bool:
+    if len(boxes) < 2:
+        return False
     end = None
     for box in sorted(boxes, key=lambda box: box.left):
         if end is not None and box.left - end > _GAP * height:
