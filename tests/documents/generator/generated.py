@@ -16,6 +16,8 @@ class Block(NamedTuple):
 
     words: tuple[str, ...]
     pages: tuple[int, ...]
+    source: str | None = None
+    """Where it is another than the document's: an attachment's."""
 
 
 class GeneratedDocument(NamedTuple):

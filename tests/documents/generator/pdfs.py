@@ -51,11 +51,12 @@ def draw(
                 canvas.setPageRotation(turn)
             canvas.transform(*_TURNED[turn])
         canvas.setFont(name, SIZE)
-        for line in lines:
+        for number, line in enumerate(lines):
             if line.page != page:
                 continue
             if right_to_left:
-                canvas.drawRightString(line.left + line.width, line.baseline, _as_shown(line.text))
+                before = "" if number == 0 else lines[number - 1].text
+                canvas.drawRightString(line.left + line.width, line.baseline, _as_shown(line.text, before))
             elif by_word:
                 left = line.left
                 for each in line.text.split(" "):
@@ -72,12 +73,17 @@ def draw(
 _TURNED = {90: (0, 1, -1, 0, HEIGHT, 0), 180: (-1, 0, 0, -1, WIDTH, HEIGHT), 270: (0, -1, 1, 0, 0, WIDTH)}
 
 
-def _as_shown(text: str) -> str:
-    """A right-to-left text as word processors write it: letters in their joined forms, from left to right."""
+def _as_shown(text: str, before: str) -> str:
+    """A right-to-left line as word processors write it: letters in their joined forms, from left to right. ``before``
+    is the text before it in its paragraph: numbers go by the last letter before them."""
     import arabic_reshaper
     from bidi import get_display
 
-    return str(get_display(arabic_reshaper.reshape(text), base_dir="R"))
+    letter = next((each for each in reversed(before) if each.isalpha()), "")
+    shown = str(get_display(f"{letter}{arabic_reshaper.reshape(text)}", base_dir="R"))
+    if not letter:
+        return shown
+    return shown[:-1] if shown.endswith(letter) else shown.replace(letter, "", 1)
 
 
 def plain(chance: random.Random, name: str, *, face: str = "Helvetica", pages: int = 3, **how: bool) -> GeneratedDocument:
