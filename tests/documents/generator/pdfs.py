@@ -114,10 +114,11 @@ def turned(chance: random.Random, name: str, *, turn: int, declared: bool = True
     return GeneratedDocument("turned", name, data, setting.blocks)
 
 
-def right_to_left(chance: random.Random, name: str, *, language: str) -> GeneratedDocument:
+def right_to_left(chance: random.Random, name: str, *, language: str, turn: int = 0) -> GeneratedDocument:
     """Hebrew, or Arabic with its letters joined."""
     setting = set_in_lines(endless_paragraphs(chance, language), single_columns(2), width_in(font(DEJAVU)), leading=18.0)
-    return GeneratedDocument(language, name, draw(setting.lines, DEJAVU, right_to_left=True), setting.blocks)
+    data = draw(setting.lines, DEJAVU, turn=turn, right_to_left=True)
+    return GeneratedDocument(language, name, data, setting.blocks)
 
 
 def ligatures(chance: random.Random, name: str) -> GeneratedDocument:
