@@ -76,11 +76,12 @@ _TURNED = {90: (0, 1, -1, 0, HEIGHT, 0), 180: (-1, 0, 0, -1, WIDTH, HEIGHT), 270
 def _as_shown(text: str, before: str) -> str:
     """A right-to-left line as word processors write it: letters in their joined forms, from left to right. ``before``
     is the text before it in its paragraph: numbers go by the last letter before them."""
-    import arabic_reshaper
+    from arabic_reshaper import ArabicReshaper
     from bidi import get_display
 
     letter = next((each for each in reversed(before) if each.isalpha()), "")
-    shown = str(get_display(f"{letter}{arabic_reshaper.reshape(text)}", base_dir="R"))
+    joined = ArabicReshaper({"ARABIC LIGATURE ALLAH": False}).reshape(text)  # many fonts have no such glyph
+    shown = str(get_display(f"{letter}{joined}", base_dir="R"))
     if not letter:
         return shown
     return shown[:-1] if shown.endswith(letter) else shown.replace(letter, "", 1)
