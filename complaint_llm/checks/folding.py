@@ -2,8 +2,8 @@
 
 What is folded: Unicode's canonical composition (NFC), Latin ligatures, Arabic presentation forms, runs of white space,
 double quotation marks, dashes, soft hyphens, hyphens at line ends between letters (also U+0002 and U+FFFE, which PDFium
-writes for them), and blanks after a hyphen between digits (1990-1995 over a line end). What is not: case, compatibility forms (NFKC), apostrophes, signs, letters that look alike. Two
-texts that differ in any of these are two texts.
+writes for them), and blanks after a hyphen between digits (1990-1995 over a line end). What is not: case, compatibility
+forms (NFKC), apostrophes, signs, letters that look alike. Two texts that differ in any of these are two texts.
 """
 
 from __future__ import annotations

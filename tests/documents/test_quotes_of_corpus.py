@@ -9,7 +9,7 @@ import functools
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -28,13 +28,6 @@ from tests.documents.generator.pdfs import plain
 NAMES = [name for name, _ in MAKERS]
 IN_THE_SUITE = 25
 """Right and wrong quotes of each document in the suite; 10,000 over all in the long run."""
-
-
-@pytest.fixture(scope="module")
-def readers() -> Iterator[DocumentReaders]:
-    made = DocumentReaders()
-    yield made
-    made.close()
 
 
 def read(readers: DocumentReaders, made: GeneratedDocument) -> ReadDocument:
@@ -65,7 +58,8 @@ def corpus_text(readers: DocumentReaders, name: str, seed: int) -> CorpusText:
 
 
 def missed_quotes(chance: random.Random, each: CorpusText, count: int) -> list[str]:
-    """Right quotes that are not found, or on another page, or of another kind. Of a scan, those that are called missing."""
+    """Right quotes that are not found, or on another page, or of another kind; of a scan, those that are not told to be
+    such as could not be looked for."""
     missed = []
     for _, number, first, last in right_quotes(chance, [each.words], count):
         block = each.made.blocks[number]
@@ -83,27 +77,41 @@ def missed_quotes(chance: random.Random, each: CorpusText, count: int) -> list[s
     return missed
 
 
-def standing_wrong_quotes(chance: random.Random, each: CorpusText, others: Sequence[CorpusText], count: int) -> list[str]:
+def standing_wrong_quotes(
+    chance: random.Random, each: CorpusText, others: Sequence[CorpusText], count: int
+) -> list[str]:
     """Wrong quotes of a document, made with words of others, that are said to stand in it: there must be none."""
-    wrong = wrong_quotes(chance, [each.words, *(other.words for other in others)], count * 3)
+    texts = [each.words, *(other.words for other in others)]
+    wrong = wrong_quotes(chance, texts, count * (2 * len(texts) - 1))
     own = [quote for number, quote in wrong if number == 0][:count]
+    assert len(own) == count
     return [quote for quote in own if find_quote(quote, [each.text], searchable=each.searchable).stands]
 
 
+@pytest.fixture(scope="module")
+def text_named() -> Iterator[Callable[[str], CorpusText]]:
+    """Makes and reads a document of the corpus by its name, once."""
+    readers = DocumentReaders()
+    yield functools.cache(lambda name: corpus_text(readers, name, 1))
+    readers.close()
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_quotes_of_a_document_are_found_and_wrong_ones_are_not(name: str, readers: DocumentReaders) -> None:
+def test_quotes_of_a_document_are_found_and_wrong_ones_are_not(
+    name: str, text_named: Callable[[str], CorpusText]
+) -> None:
     """A sample of the right ones on their pages, at most one in a hundred missed; no wrong one."""
-    each = corpus_text(readers, name, seed=1)
+    each = text_named(name)
     chance = random.Random(f"quotes of {name}")
     assert len(missed_quotes(chance, each, IN_THE_SUITE * 4)) <= IN_THE_SUITE * 4 // 100
     assert standing_wrong_quotes(chance, each, (), IN_THE_SUITE) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_hidden_is_told_and_not_searched(name: str, readers: DocumentReaders) -> None:
+def test_what_is_hidden_is_told_and_not_searched(name: str, text_named: Callable[[str], CorpusText]) -> None:
     """White text, text off the page, text without ink, paragraphs that are not displayed: in ``hidden``, not in the
     text; where nothing is hidden nothing is told."""
-    each = corpus_text(readers, name, seed=1)
+    each = text_named(name)
     told = " ".join(" ".join(text.split()) for page in each.document.pages for _, text in page.hidden)
     for hidden in each.made.hidden:
         assert hidden in told

@@ -10,7 +10,21 @@ from typing import NamedTuple
 
 from tests.checks.generated_texts import ARABIC, ENGLISH, HEBREW, SPANISH, word
 
-LIGATURES = ["office", "filed", "first", "final", "five", "flood", "affidavit", "affected", "difficult", "sufficient", "firefighter", "floor", "flat"]
+LIGATURES = [
+    "office",
+    "filed",
+    "first",
+    "final",
+    "five",
+    "flood",
+    "affidavit",
+    "affected",
+    "difficult",
+    "sufficient",
+    "firefighter",
+    "floor",
+    "flat",
+]
 
 
 class Block(NamedTuple):

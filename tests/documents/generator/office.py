@@ -53,7 +53,9 @@ def workbook(chance: random.Random, name: str) -> GeneratedDocument:
     return GeneratedDocument("workbook", name, file.getvalue(), on_page(every), source="extracted")
 
 
-def mail(chance: random.Random, name: str, *, attached: tuple[str, ...] = (), quoted: bool = False) -> GeneratedDocument:
+def mail(
+    chance: random.Random, name: str, *, attached: tuple[str, ...] = (), quoted: bool = False
+) -> GeneratedDocument:
     """A mail and what is attached to it; ``quoted``: with an older mail below, each line after a mark."""
     body = paragraphs(chance, 4)
     text = "\n\n".join("\n".join(wrapped(words, 72)) for words in body)

@@ -87,7 +87,9 @@ def _as_shown(text: str, before: str) -> str:
     return shown[:-1] if shown.endswith(letter) else shown.replace(letter, "", 1)
 
 
-def plain(chance: random.Random, name: str, *, face: str = "Helvetica", pages: int = 3, **how: bool) -> GeneratedDocument:
+def plain(
+    chance: random.Random, name: str, *, face: str = "Helvetica", pages: int = 3, **how: bool
+) -> GeneratedDocument:
     """Paragraphs, a column a page."""
     setting = set_in_lines(endless_paragraphs(chance), single_columns(pages), width_in(font(face)))
     return GeneratedDocument("plain", name, draw(setting.lines, face, **how), setting.blocks)
@@ -102,7 +104,8 @@ def hyphenated(chance: random.Random, name: str, *, face: str = "Helvetica", pag
 
 def in_columns(chance: random.Random, name: str, *, across: bool, hyphens: bool = False) -> GeneratedDocument:
     """Two columns, drawn one after the other or line by line across the page."""
-    setting = set_in_lines(endless_paragraphs(chance), two_columns(2), width_in("Helvetica"), hyphens=chance if hyphens else None
+    setting = set_in_lines(
+        endless_paragraphs(chance), two_columns(2), width_in("Helvetica"), hyphens=chance if hyphens else None
     )
     lines = sorted(setting.lines, key=lambda line: (line.page, -line.baseline, line.left)) if across else setting.lines
     return GeneratedDocument("two columns", name, draw(lines, "Helvetica"), setting.blocks)
@@ -117,7 +120,9 @@ def turned(chance: random.Random, name: str, *, turn: int, declared: bool = True
 
 def right_to_left(chance: random.Random, name: str, *, language: str, turn: int = 0) -> GeneratedDocument:
     """Hebrew, or Arabic with its letters joined."""
-    setting = set_in_lines(endless_paragraphs(chance, language), single_columns(2), width_in(font(DEJAVU)), leading=18.0)
+    setting = set_in_lines(
+        endless_paragraphs(chance, language), single_columns(2), width_in(font(DEJAVU)), leading=18.0
+    )
     data = draw(setting.lines, DEJAVU, turn=turn, right_to_left=True)
     return GeneratedDocument(language, name, data, setting.blocks)
 

@@ -1,4 +1,4 @@
-"""Lines from the right: what an independent bidirectional algorithm lays out is put back in the order of its writing."""
+"""Lines from the right: what another bidirectional algorithm lays out is put back in the order of its writing."""
 
 from __future__ import annotations
 
