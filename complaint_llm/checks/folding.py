@@ -1,9 +1,9 @@
 """Text with everything folded away that a copy of it may lose without becoming another text, and the way back.
 
 What is folded: Unicode's canonical composition (NFC), Latin ligatures, Arabic presentation forms, runs of white space,
-double quotation marks, dashes, soft hyphens, and hyphens at line ends between letters (also U+0002 and U+FFFE, which
-PDFium writes for them). What is not: case, compatibility forms (NFKC), apostrophes, signs, letters that look alike. Two
-texts that differ in any of these are two texts.
+double quotation marks, dashes, soft hyphens, hyphens at line ends between letters (also U+0002 and U+FFFE, which PDFium
+writes for them), and blanks after a hyphen between digits (1990-1995 over a line end). What is not: case, compatibility
+forms (NFKC), apostrophes, signs, letters that look alike. Two texts that differ in any of these are two texts.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _LINE_END_HYPHENS = "\xad\x02\ufffe"
 _SPECIAL = re.compile(
     rf"(?P<break>(?<=[^\W\d_])-[ ]*\n[ \n]*(?=[^\W\d_]))"
     rf"|(?P<hyphen>(?<=[^\W\d_])-(?=[^\W\d_]))"
+    rf"|(?P<joint>(?<=\d)-[ \n]+(?=\d))"
     rf"|(?P<soft>[{_LINE_END_HYPHENS}]+(?:[ ]*\n[ \n]*)?)"
     rf"|(?P<space>[ \n]{{2,}}|\n)"
     rf"|(?P<form>[{''.join(_LIGATURES)}{_ARABIC_FORMS}])"
@@ -120,6 +121,8 @@ def fold(text: str) -> Fold:
 def _replacement(found: re.Match[str]) -> str:
     if found.lastgroup == "space":
         return " "
+    if found.lastgroup == "joint":
+        return "-"
     if found.lastgroup == "form":
         return _LIGATURES.get(found[0]) or unicodedata.normalize("NFKC", found[0])
     # Between anything but letters what PDFium marks is a hyphen that is meant: 1990-1995.

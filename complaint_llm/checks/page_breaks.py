@@ -32,7 +32,7 @@ class TextPage(NamedTuple):
     """Whether a sentence may run on into it from the page before."""
 
 
-def walled(text: str, pages: Sequence[TextPage]) -> str:
+def text_with_walls(text: str, pages: Sequence[TextPage]) -> str:
     """``text``, as long as it is, with a character that no word holds before each page that nothing runs on into."""
     pieces: list[str] = []
     end = 0
@@ -68,11 +68,11 @@ def bridges_between(text: str, pages: Sequence[TextPage]) -> Bridges | None:
     """The bridges over those page breaks at which a head or a foot stands; None where there are none."""
     if len(pages) < 2:
         return None
-    bodies = list(_bodies(text, pages))
+    contents = list(_contents(text, pages))
     pieces: list[str] = []
     starts, breaks, sides = [], [], []
     length = 0
-    for (page, body), (following, next_body) in pairwise(zip(pages, bodies, strict=True)):
+    for (page, body), (following, next_body) in pairwise(zip(pages, contents, strict=True)):
         if not following.runs_on or not (body.cut_below or next_body.cut_above):
             continue
         first = max(page.start, body.start, body.end - REACH)
@@ -89,7 +89,7 @@ def bridges_between(text: str, pages: Sequence[TextPage]) -> Bridges | None:
     return Bridges(fold("".join(pieces)), tuple(starts), tuple(breaks), tuple(sides))
 
 
-class _Body(NamedTuple):
+class _PageContent(NamedTuple):
     """What is left of a page without its head and foot."""
 
     start: int
@@ -98,7 +98,7 @@ class _Body(NamedTuple):
     cut_below: bool
 
 
-def _bodies(text: str, pages: Sequence[TextPage]) -> Iterator[_Body]:
+def _contents(text: str, pages: Sequence[TextPage]) -> Iterator[_PageContent]:
     ends = [page.start for page in pages[1:]] + [len(text)]
     lines = [list(_spans_of_lines(text, page.start, end)) for page, end in zip(pages, ends, strict=True)]
     words = [[text[start:end].strip() for start, end in each] for each in lines]
@@ -107,7 +107,7 @@ def _bodies(text: str, pages: Sequence[TextPage]) -> Iterator[_Body]:
         above = _running_count(words, number)
         below = _running_count([each[::-1] for each in words[max(0, number - 2) : number + 3]], min(number, 2))
         below = min(below, len(own) - above)
-        yield _Body(
+        yield _PageContent(
             start=own[above][0] if above < len(own) else end,
             end=own[-below - 1][1] if own and below < len(own) else end if own else page.start,
             cut_above=above > 0,

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from complaint_llm.checks.folding import Fold, fold
-from complaint_llm.checks.page_breaks import Bridges, TextPage, bridges_between, walled
+from complaint_llm.checks.page_breaks import Bridges, TextPage, bridges_between, text_with_walls
 from complaint_llm.checks.word_edges import count_words, is_sign_edge, is_word_edge
 
 State = Literal["verbatim", "normalised", "not_found", "not_searchable"]
@@ -57,7 +57,7 @@ class SearchableText(NamedTuple):
         return cls(
             source=source,
             text=text,
-            folded=fold(walled(text, pages)),
+            folded=fold(text_with_walls(text, pages)),
             source_kind=source_kind,
             pages=tuple(pages),
             bridges=bridges_between(text, pages),

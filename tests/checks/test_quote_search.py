@@ -92,6 +92,8 @@ PAIRS_THAT_DIFFER = [
     ("we moved. They stayed in the house", "we moved, They stayed in the house"),
     ("from 1990\x021995 we lived there", "from 19901995 we lived there"),
     ("let the cat out of there", "let the cat out o"),
+    ("from 1990 -\n1995 we lived there", "from 1990-1995 we lived there"),
+    ("we lived there from 1990-\n1995 then", "we lived there from 1990"),
 ]
 
 
@@ -112,6 +114,8 @@ PAIRS_THAT_ARE_THE_SAME = [
     ("the land\x02lord cut the heat", "the landlord cut the heat"),
     ("the land\ufffelord cut the heat", "the landlord cut the heat"),
     ("from 1990\x021995 we lived there", "from 1990-1995 we lived there"),
+    ("from 1990-\n1995 we lived there", "from 1990-1995 we lived there"),
+    ("from 1990-\n  1995 we lived there", "from 1990- 1995 we lived there"),
     ("a ﬁne of ﬂat money then", "a fine of flat money then"),
     ("e\u0301tait la maison de ma sœur", "était la maison de ma sœur"),
     ("the\u00a0rent\u2009was\u3000late again", "the rent was late again"),

@@ -43,14 +43,20 @@ def test_a_place_has_its_source_page_and_kind() -> None:
         Page(9, "", "none", image=PICTURE),
         Page(10, "They went to court in July.", "text layer"),
     )
-    found = [found_in(made, f"{quote}") for quote in ("cut the heat in May", "wrote to him in June", "to court in July.")]
+    found = [
+        found_in(made, f"{quote}") for quote in ("cut the heat in May", "wrote to him in June", "to court in July.")
+    ]
     assert [(each.source, each.page, each.source_kind) for each in found] == [
         ("bafy", 4, "text layer"),
         ("bafy", 6, "text layer of a scan"),
         ("bafy", 10, "text layer"),
     ]
     text = joined_text(made)
-    assert [text[each.start : each.end] for each in found] == ["cut the heat in May", "wrote to him in June", "to court in July."]
+    assert [text[each.start : each.end] for each in found] == [
+        "cut the heat in May",
+        "wrote to him in June",
+        "to court in July.",
+    ]
 
 
 def test_a_format_without_pages_names_none() -> None:
@@ -201,7 +207,9 @@ def test_checks_look_in_documents_and_know_what_has_no_text() -> None:
     """A quote of a document stands; one that is nowhere could not be looked for beside a scan, and is no finding."""
     schema = {"type": "object", "properties": {"q": {"type": "array", "items": {"type": "string", "x-quote": True}}}}
     made = searchable_text(texts("Empty.", "he cut the heat in May"), "bafy")
-    output = InferenceOutput("", parsed={"q": ["cut the heat in May", "of the prompt alone", "nowhere at all it stands"]})
+    output = InferenceOutput(
+        "", parsed={"q": ["cut the heat in May", "of the prompt alone", "nowhere at all it stands"]}
+    )
     for searchable, state in ((True, "not_found"), (False, "not_searchable")):
         checks = AnswerChecks(schema, ("words of the prompt alone",), documents=(made,), searchable=searchable)
         quotes = checks.examine(output).quotes

@@ -23,7 +23,9 @@ FIRST, THIRD = f"There was {HEAT}, she wrote.", f"He {LOCK} at night."
 def page(documents: Mapping[str, ReadDocument], *quotes: str, again: Any = None, **more: Any) -> str:
     """The page of one item; its documents are read again as they were, or as ``again`` says."""
     by_cid = {cid_of(name): each for name, each in (documents if again is None else again).items()}
-    made = render_page([document_item(documents, *quotes, **more)], TASKS, "Files", lambda shown: by_cid.get(shown["cid"]))
+    made = render_page(
+        [document_item(documents, *quotes, **more)], TASKS, "Files", lambda shown: by_cid.get(shown["cid"])
+    )
     return html.unescape(made.text)
 
 
@@ -32,7 +34,7 @@ def marked(text: str) -> list[str]:
 
 
 def test_a_quote_names_its_document_and_page_and_is_marked_there() -> None:
-    """"lease.pdf, page 3" stands beside the quote and over the passage; the link leads there."""
+    """ "lease.pdf, page 3" stands beside the quote and over the passage; the link leads there."""
     shown = page({"lease.pdf": document(FIRST, "Nothing here.", THIRD)}, HEAT, LOCK)
     assert marked(shown) == [HEAT, LOCK]
     for number, title in ((1, "lease.pdf, page 1"), (2, "lease.pdf, page 3")):
@@ -57,7 +59,9 @@ def test_a_quote_of_the_prompt_is_marked_in_the_prompt_alone() -> None:
     assert shown.index(f">{LOCK}</mark>") < shown.index("lease.pdf</h3>")
 
 
-@pytest.mark.parametrize("name", ["a.docx", "book.xlsx", "mail.eml", "page.html", "<b>.pdf", "\u202efdp.exe", "ملف.pdf"])
+@pytest.mark.parametrize(
+    "name", ["a.docx", "book.xlsx", "mail.eml", "page.html", "<b>.pdf", "\u202efdp.exe", "ملف.pdf"]
+)
 def test_what_has_no_pages_is_named_without_one(name: str) -> None:
     """A Word file, a mail, a table: no page is named; whatever the name holds, it is text."""
     made = document(FIRST, has_pages=False, source="extracted")
@@ -167,7 +171,9 @@ def test_of_a_long_document_the_passages_are_shown() -> None:
 
 def test_a_quote_over_a_page_break_is_marked_on_both_pages() -> None:
     """Its number is that of the page on which it begins; the foot between stands there unmarked or not at all."""
-    made = document(f"Some words. {HEAT[:20]}\nFoot 1", f"Head\n{HEAT[20:].strip()} and more.\nFoot 2", "Head\nx\nFoot 3")
+    made = document(
+        f"Some words. {HEAT[:20]}\nFoot 1", f"Head\n{HEAT[20:].strip()} and more.\nFoot 2", "Head\nx\nFoot 3"
+    )
     shown = page({"a.pdf": made}, HEAT)
     assert "with words left out" in shown
     assert '<small class="place" dir="auto">a.pdf, page 1</small>' in shown

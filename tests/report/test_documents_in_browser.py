@@ -85,7 +85,10 @@ def test_every_quote_of_a_document_is_marked_on_its_page(browser: Browser, tmp_p
         for number, (quote, place) in enumerate(zip(quotes, places, strict=True), 1):
             if item.values["quotes"][number - 1]["weak"]:
                 continue
-            assert (found["found"][str(number)]["text"], found["found"][str(number)]["title"]) == (in_page(quote), place)
+            assert (found["found"][str(number)]["text"], found["found"][str(number)]["title"]) == (
+                in_page(quote),
+                place,
+            )
             checked += 1
         assert set(found["places"]) <= set(places)
     assert checked > 80
@@ -103,7 +106,10 @@ def test_a_quote_leads_to_its_passage(browser: Browser, tmp_path: Path) -> None:
     browser.open(path)
     browser.run("document.querySelector('.answer .quote a').click()")
     assert browser.run("document.querySelector('mark.lit').textContent") == "changed the lock at night"
-    assert browser.run("document.querySelector('mark.lit').closest('.document').querySelector('h3').textContent") == "b.pdf"
+    assert (
+        browser.run("document.querySelector('mark.lit').closest('.document').querySelector('h3').textContent")
+        == "b.pdf"
+    )
 
 
 def test_a_phone_shows_documents_without_sideways_scrolling(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pypdfium2.raw as pdfium
 
 from complaint_llm.documents.pdf.reading_order import Fragment
+from complaint_llm.documents.pdf.right_to_left import Sign, logical_line, runs_right_to_left
 from complaint_llm.documents.readers.unreadable import Unreadable
 
 _LINE = re.compile("[^\r\n\x02\ufffe]+[\x02\ufffe]?")
@@ -89,6 +90,10 @@ def _pieces(text: Any, line: str, start: int) -> Iterator[Fragment]:
     has_gap = right - left > _WIDE * height * len(line) or bottom - top > 2.2 * height or _have_gap(boxes, height)
     if _RTL.search(line):
         line = _with_lam_alef(text, line, start)
+        if not has_gap and runs_right_to_left(line):
+            found = _characters(text, line, start)
+            signs = [Sign(line[each.place], each.left, each.right) for each in found]
+            line = logical_line(signs, max((each.bottom - each.top for each in found), default=height))
     if not has_gap or height <= 0:
         yield Fragment(text=_clean(line), left=left, top=top, right=right, bottom=bottom)
         return

@@ -25,7 +25,7 @@ MAKERS: Sequence[tuple[str, Maker]] = (
     ("turned-270.pdf", lambda chance, name: pdfs.turned(chance, name, turn=270)),
     ("sideways.pdf", lambda chance, name: pdfs.turned(chance, name, turn=90, declared=False)),
     ("hebrew-1.pdf", lambda chance, name: pdfs.right_to_left(chance, name, language="hebrew")),
-    ("hebrew-2.pdf", lambda chance, name: pdfs.right_to_left(chance, name, language="hebrew")),
+    ("hebrew-2.pdf", lambda chance, name: pdfs.right_to_left(chance, name, language="hebrew", turn=90)),
     ("arabic-1.pdf", lambda chance, name: pdfs.right_to_left(chance, name, language="arabic")),
     ("arabic-2.pdf", lambda chance, name: pdfs.right_to_left(chance, name, language="arabic")),
     ("ligatures.pdf", lambda chance, name: pdfs.ligatures(chance, name)),

@@ -53,7 +53,9 @@ def workbook(chance: random.Random, name: str) -> GeneratedDocument:
     return GeneratedDocument("workbook", name, file.getvalue(), on_page(every), source="extracted")
 
 
-def mail(chance: random.Random, name: str, *, attached: tuple[str, ...] = (), quoted: bool = False) -> GeneratedDocument:
+def mail(
+    chance: random.Random, name: str, *, attached: tuple[str, ...] = (), quoted: bool = False
+) -> GeneratedDocument:
     """A mail and what is attached to it; ``quoted``: with an older mail below, each line after a mark."""
     body = paragraphs(chance, 4)
     text = "\n\n".join("\n".join(wrapped(words, 72)) for words in body)
@@ -61,7 +63,7 @@ def mail(chance: random.Random, name: str, *, attached: tuple[str, ...] = (), qu
     message["From"], message["To"] = "Ana Strand <ana@example.org>", "Dale <dale@example.org>"
     message["Subject"], message["Date"] = "The heat at Ash Street", "Tue, 24 Nov 2026 10:11:12 +0000"
     message.set_content(text + "\n")
-    blocks = [*body]
+    blocks = [*on_page(body)]
     for number, kind in enumerate(attached):
         if kind == "pdf":
             made = pdfs.plain(chance, f"lease-{number}.pdf", pages=2)
@@ -70,8 +72,8 @@ def mail(chance: random.Random, name: str, *, attached: tuple[str, ...] = (), qu
             made = word_file(chance, f"letter-{number}.docx")
             subtype = "vnd.openxmlformats-officedocument.wordprocessingml.document"
             message.add_attachment(made.data, maintype="application", subtype=subtype, filename=made.name)
-        blocks += [block.words for block in made.blocks]
-    return GeneratedDocument("mail", name, message.as_bytes(), on_page(blocks), source="extracted")
+        blocks += [block._replace(source=made.source) for block in made.blocks]
+    return GeneratedDocument("mail", name, message.as_bytes(), tuple(blocks), source="extracted")
 
 
 def web_page(chance: random.Random, name: str, *, language: str = "english") -> GeneratedDocument:

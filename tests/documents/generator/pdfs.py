@@ -51,11 +51,12 @@ def draw(
                 canvas.setPageRotation(turn)
             canvas.transform(*_TURNED[turn])
         canvas.setFont(name, SIZE)
-        for line in lines:
+        for number, line in enumerate(lines):
             if line.page != page:
                 continue
             if right_to_left:
-                canvas.drawRightString(line.left + line.width, line.baseline, _as_shown(line.text))
+                before = "" if number == 0 else lines[number - 1].text
+                canvas.drawRightString(line.left + line.width, line.baseline, _as_shown(line.text, before))
             elif by_word:
                 left = line.left
                 for each in line.text.split(" "):
@@ -72,15 +73,23 @@ def draw(
 _TURNED = {90: (0, 1, -1, 0, HEIGHT, 0), 180: (-1, 0, 0, -1, WIDTH, HEIGHT), 270: (0, -1, 1, 0, 0, WIDTH)}
 
 
-def _as_shown(text: str) -> str:
-    """A right-to-left text as word processors write it: letters in their joined forms, from left to right."""
-    import arabic_reshaper
+def _as_shown(text: str, before: str) -> str:
+    """A right-to-left line as word processors write it: letters in their joined forms, from left to right. ``before``
+    is the text before it in its paragraph: numbers go by the last letter before them."""
+    from arabic_reshaper import ArabicReshaper
     from bidi import get_display
 
-    return str(get_display(arabic_reshaper.reshape(text), base_dir="R"))
+    letter = next((each for each in reversed(before) if each.isalpha()), "")
+    joined = ArabicReshaper({"ARABIC LIGATURE ALLAH": False}).reshape(text)  # many fonts have no such glyph
+    shown = str(get_display(f"{letter}{joined}", base_dir="R"))
+    if not letter:
+        return shown
+    return shown[:-1] if shown.endswith(letter) else shown.replace(letter, "", 1)
 
 
-def plain(chance: random.Random, name: str, *, face: str = "Helvetica", pages: int = 3, **how: bool) -> GeneratedDocument:
+def plain(
+    chance: random.Random, name: str, *, face: str = "Helvetica", pages: int = 3, **how: bool
+) -> GeneratedDocument:
     """Paragraphs, a column a page."""
     setting = set_in_lines(endless_paragraphs(chance), single_columns(pages), width_in(font(face)))
     return GeneratedDocument("plain", name, draw(setting.lines, face, **how), setting.blocks)
@@ -95,7 +104,8 @@ def hyphenated(chance: random.Random, name: str, *, face: str = "Helvetica", pag
 
 def in_columns(chance: random.Random, name: str, *, across: bool, hyphens: bool = False) -> GeneratedDocument:
     """Two columns, drawn one after the other or line by line across the page."""
-    setting = set_in_lines(endless_paragraphs(chance), two_columns(2), width_in("Helvetica"), hyphens=chance if hyphens else None
+    setting = set_in_lines(
+        endless_paragraphs(chance), two_columns(2), width_in("Helvetica"), hyphens=chance if hyphens else None
     )
     lines = sorted(setting.lines, key=lambda line: (line.page, -line.baseline, line.left)) if across else setting.lines
     return GeneratedDocument("two columns", name, draw(lines, "Helvetica"), setting.blocks)
@@ -108,10 +118,13 @@ def turned(chance: random.Random, name: str, *, turn: int, declared: bool = True
     return GeneratedDocument("turned", name, data, setting.blocks)
 
 
-def right_to_left(chance: random.Random, name: str, *, language: str) -> GeneratedDocument:
+def right_to_left(chance: random.Random, name: str, *, language: str, turn: int = 0) -> GeneratedDocument:
     """Hebrew, or Arabic with its letters joined."""
-    setting = set_in_lines(endless_paragraphs(chance, language), single_columns(2), width_in(font(DEJAVU)), leading=18.0)
-    return GeneratedDocument(language, name, draw(setting.lines, DEJAVU, right_to_left=True), setting.blocks)
+    setting = set_in_lines(
+        endless_paragraphs(chance, language), single_columns(2), width_in(font(DEJAVU)), leading=18.0
+    )
+    data = draw(setting.lines, DEJAVU, turn=turn, right_to_left=True)
+    return GeneratedDocument(language, name, data, setting.blocks)
 
 
 def ligatures(chance: random.Random, name: str) -> GeneratedDocument:
