@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 W = nsdecls("w")
 
 
-def word_bytes(build: Callable[[Any], None]) -> bytes:
+def word_bytes(build: Callable[[Any], object]) -> bytes:
     """A Word file that python-docx wrote."""
     document = docx.Document()
     build(document)
@@ -42,7 +42,7 @@ def read_word(data: bytes, limits: Limits | None = None) -> ReadDocument:
     return word.read(io.BytesIO(data), limits or Limits())
 
 
-def workbook_bytes(build: Callable[[Any], None]) -> bytes:
+def workbook_bytes(build: Callable[[Any], object]) -> bytes:
     """A workbook that openpyxl wrote; ``build`` gets it with one empty sheet."""
     book = openpyxl.Workbook()
     build(book)

@@ -176,8 +176,9 @@ def test_a_wrong_encoding_is_told(data: bytes, note: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        "<div>", "<p>", "<b>", "<table><tr><td>", "<ul><li>", "<svg>", "<span hidden>x", "<select><option>", "<font><p>",
-        "<a ", "<a href='", "<!--", "</", "<![", "<?", "&", "</b>", "<style>", "<title>", "<b><p></b>", "<i><div></i>",
+        "<div>", "<p>", "<b>", "<table><tr><td>", "<ul><li>", "<svg>", "<span hidden>x", "<select><option>",
+        "<font><p>", "<a ", "<a href='", "<!--", "</", "<![", "<?", "&", "</b>", "<style>", "<title>",
+        "<b><p></b>", "<i><div></i>",
     ],
 )  # fmt: skip
 def test_nothing_recurses_and_nothing_grows_as_a_square(unit: str) -> None:

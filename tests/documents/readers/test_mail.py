@@ -36,7 +36,8 @@ def read(message: EmailMessage | bytes, limits: Limits | None = None) -> ReadDoc
 
 def test_headers_and_text() -> None:
     """The headers that a person looks at, decoded, the date as it is written; then the text."""
-    found = read(letter("Hello,\n\nyou owe 5 €.\n", To="x@y.org", Cc="z@y.org", Date="Mon, 05 Jan 2026 10:00:00 +0100"))
+    date = "Mon, 05 Jan 2026 10:00:00 +0100"
+    found = read(letter("Hello,\n\nyou owe 5 €.\n", To="x@y.org", Cc="z@y.org", Date=date))
     assert found.pages[0].text == (
         "From: a@b.org\nTo: x@y.org\nCc: z@y.org\nDate: Mon, 05 Jan 2026 10:00:00 +0100\nSubject: Rent\n\n"
         "Hello,\n\nyou owe 5 €."
@@ -121,9 +122,9 @@ def test_html_is_read_where_the_text_says_nothing() -> None:
 def test_attachments_are_further_pages() -> None:
     """Each is read as what it is, under its own name; pictures are images."""
     message = letter()
-    data = word_bytes(lambda document: document.add_paragraph("The lease") and None)
+    data = word_bytes(lambda document: document.add_paragraph("The lease"))
     message.add_attachment(data, maintype=WORD[1], subtype=WORD[0], filename="lease.docx")
-    book = workbook_bytes(lambda book: [book.active.append(["rent", 950]), book.create_sheet("B")] and None)
+    book = workbook_bytes(lambda book: [book.active.append(["rent", 950]), book.create_sheet("B")])
     message.add_attachment(book, maintype=WORKBOOK[1], subtype=WORKBOOK[0], filename="rent.xlsx")
     message.add_attachment("a note", subtype="plain", filename="note.txt")
     message.add_attachment("<p>a page", subtype="html", filename="page.html")

@@ -14,7 +14,7 @@ from complaint_llm.documents.pages import Limits, ReadDocument
 from complaint_llm.documents.readers.unreadable import Unreadable
 from tests.documents.readers.files import part_of, read_word, read_workbook, with_parts, word_bytes, workbook_bytes
 
-WORD = word_bytes(lambda document: document.add_paragraph("hello") and None)
+WORD = word_bytes(lambda document: document.add_paragraph("hello"))
 BOOK = workbook_bytes(lambda book: book.active.append(["hello"]))
 BODY = "word/document.xml"
 SHEET = "xl/worksheets/sheet1.xml"

@@ -39,7 +39,10 @@ def text_of(*blocks: str) -> str:
         ("<w:p><w:hyperlink><w:r><w:t>link</w:t></w:r></w:hyperlink></w:p>", "link"),
         ('<w:p><w:ins w:id="1" w:author="A"><w:r><w:t>new</w:t></w:r></w:ins></w:p>', "new"),
         (
-            '<w:p><w:del w:id="1" w:author="A"><w:r><w:delText>old</w:delText></w:r></w:del><w:r><w:t>x</w:t></w:r></w:p>',
+            (
+                '<w:p><w:del w:id="1" w:author="A"><w:r><w:delText>old</w:delText></w:r></w:del>'
+                "<w:r><w:t>x</w:t></w:r></w:p>"
+            ),
             "x",
         ),
         ("<w:sdt><w:sdtContent><w:p><w:r><w:t>control</w:t></w:r></w:p></w:sdtContent></w:sdt>", "control"),
@@ -70,10 +73,21 @@ def text_of(*blocks: str) -> str:
         ),
         (
             (
-                f"<w:p><w:r><w:t>body</w:t></w:r><w:r><w:pict><v:shape {V}><v:textbox><w:txbxContent><w:p><w:r><w:t>in a box"
+                f"<w:p><w:r><w:t>body</w:t></w:r><w:r><w:pict><v:shape {V}><v:textbox><w:txbxContent><w:p>"
+                "<w:r><w:t>in a box"
                 "</w:t></w:r></w:p></w:txbxContent></v:textbox></v:shape></w:pict></w:r></w:p>"
             ),
             "body\nin a box",
+        ),
+        (
+            (
+                '<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> IF </w:instrText></w:r>'
+                '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> MERGEFIELD x </w:instrText></w:r>'
+                '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>condition</w:t></w:r>'
+                '<w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:fldChar w:fldCharType="separate"/></w:r>'
+                '<w:r><w:t>shown</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>'
+            ),
+            "shown",
         ),
         (
             "<w:p><w:pPr><w:rPr><w:del/></w:rPr></w:pPr><w:r><w:t>one </w:t></w:r></w:p>",
@@ -81,7 +95,8 @@ def text_of(*blocks: str) -> str:
         ),
         (
             (
-                "<w:p><w:r><w:ruby><w:rt><w:r><w:t>kana</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>base</w:t></w:r></w:rubyBase>"
+                "<w:p><w:r><w:ruby><w:rt><w:r><w:t>kana</w:t></w:r></w:rt><w:rubyBase>"
+                "<w:r><w:t>base</w:t></w:r></w:rubyBase>"
                 "</w:ruby></w:r></w:p>"
             ),
             "base",
@@ -249,7 +264,8 @@ def test_comments_and_changes_are_notes() -> None:
         document.add_comment(paragraph.runs, text="really?", author="Ann Lee", initials="AL")
         put_xml(
             document,
-            '<w:p><w:r><w:t>due </w:t></w:r><w:del w:id="9" w:author="Bo"><w:r><w:delText>never</w:delText></w:r></w:del>'
+            '<w:p><w:r><w:t>due </w:t></w:r><w:del w:id="9" w:author="Bo"><w:r><w:delText>never</w:delText></w:r>'
+            "</w:del>"
             '<w:ins w:id="8" w:author="Bo"><w:r><w:t>monthly</w:t></w:r></w:ins></w:p>',
         )
 
@@ -288,7 +304,7 @@ def test_footnotes_stand_below_the_text() -> None:
 
 def test_a_file_of_pictures_alone_gives_them_as_images() -> None:
     """A scan that somebody put into Word has nothing else to show; beside text a picture is told."""
-    scans = word_bytes(lambda document: [document.add_picture(io.BytesIO(PNG)) for _ in range(2)] and None)
+    scans = word_bytes(lambda document: [document.add_picture(io.BytesIO(PNG)) for _ in range(2)])
     found = read_word(scans)
     assert [(page.number, page.text, page.source) for page in found.pages] == [(1, "", "none"), (2, "", "none")]
     assert all(page.image is not None and page.image.data == PNG for page in found.pages)
@@ -305,7 +321,7 @@ def test_a_file_of_pictures_alone_gives_them_as_images() -> None:
 
 def test_a_word_file_has_no_pages() -> None:
     """Word makes them while it prints; so nobody can ask for some."""
-    data = word_bytes(lambda document: document.add_paragraph("x") and None)
+    data = word_bytes(lambda document: document.add_paragraph("x"))
     assert not read_word(data).has_pages
     with pytest.raises(Unreadable, match="no pages of its own"):
         word.read(io.BytesIO(data), Limits(), Pages.parse("1"))
@@ -319,6 +335,6 @@ def test_an_empty_file_is_an_empty_page() -> None:
 
 def test_the_length_of_the_text_is_bounded() -> None:
     """Past the limit it is refused, not cut."""
-    data = word_bytes(lambda document: document.add_paragraph("x" * 1_001) and None)
+    data = word_bytes(lambda document: document.add_paragraph("x" * 1_001))
     with pytest.raises(Unreadable, match="more than 1,000 characters"):
         read_word(data, Limits(text_characters=1_000))
