@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from complaint_llm.message_shapes import PartFields, bytes_of
-
+PartFields: TypeAlias = Mapping[str, Any]
 _KEYS = frozenset(("type", "path", "data", "cid", "media_type", "name", "pages"))
 _OF_ANTHROPIC = frozenset(("type", "source", "title", "context", "citations", "cache_control"))
 _WHAT = "a document's data"
@@ -81,3 +81,11 @@ def _refuse_others(given: Mapping[str, Any], known: frozenset[str]) -> None:
 
 def _fields(**fields: Any) -> PartFields:
     return {"type": "document", **fields}
+
+
+def bytes_of(text: str, what: str) -> bytes:
+    """Bytes as JSON carries them: in base64. Raises ValueError naming ``what``."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as cause:
+        raise ValueError(f"{what} is bytes, or a text in base64") from cause

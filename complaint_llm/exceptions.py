@@ -73,7 +73,7 @@ class GuardError(ComplaintLLMError):
 
     output: InferenceOutput | None = None
 
-    def __init__(self, message: str, *, guard: str) -> None:
+    def __init__(self, message: str, *, guard: str = "") -> None:
         super().__init__(message)
         self.guard = guard
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from complaint_llm.backends.base import Backend
     from complaint_llm.batch import AnswerSettings, Ask, BatchExecutor, BatchItem, BatchRun
-    from complaint_llm.batch.input.items import ItemLike
     from complaint_llm.call import CancelToken
     from complaint_llm.checks.check import Check
     from complaint_llm.client.group import Member
@@ -229,48 +228,26 @@ class Mediator(EvidenceMethods, Client):
         >>> for result in mediator.batch(letters, journal="night.journal"):  # doctest: +SKIP
         ...     print(result.key, result.output.content if result.output else result.error)
         """
-        # cold start: batches
-        from complaint_llm.batch import item_digest, run_batch
-        from complaint_llm.batch.input.task_items import all_for_task
-        from complaint_llm.batch.remote import PicklableAsk
-        from complaint_llm.call import CancelToken
-        from complaint_llm.tasks.apply import TaskCall
+        from complaint_llm.client.batches import start_batch  # cold start: batches
 
-        if isinstance(prompts, str):
-            raise TypeError("prompts is one text: give a list of texts")
-        common: dict[str, Any] = dict(params)
-        if executor is not None and "local" in (self._privacy, common.get("privacy")):
+        if executor is not None and "local" in (self._privacy, params.get("privacy")):
             raise InvalidRequestError('privacy "local": an executor may run on another machine', sent=False)
-        # What shapes the answers is part of an item's key: a run with other parameters is another run.
-        settings = self.batch_settings(common)
-        task = common.pop("task", None)
-        items: Iterable[ItemLike] = prompts
-        if task is not None:
-            self._task(TaskCall.read(task).id)
-            items = all_for_task(prompts, task)
-        digest = partial(item_digest, defaults=dict(common))
-        if timeout is not None:
-            common["timeout"] = timeout
-        cancel = CancelToken()
-        ask = self.asker(common, cancel)
-        if executor is not None:
-            path = None if self.config is None else self.config.path
-            ask = PicklableAsk(ask, type(self).from_config, path, common)
-        return run_batch(
-            ask,
-            items,
-            max_workers=self._calls.workers if max_workers is None else max_workers,
+        return start_batch(
+            self._calls,
+            prompts,
+            dict(params),
+            settings=self.batch_settings(params),
+            find_task=self._task,
+            reopen=(type(self).from_config, None if self.config is None else self.config.path),
+            max_workers=max_workers,
             journal=journal,
             ordered=ordered,
             in_doubt=in_doubt,
             executor=executor,
-            digest=digest,
-            cancel=cancel,
+            timeout=timeout,
             max_cost=max_cost,
             keep=keep,
             accept_changes=accept_changes,
-            settings=settings,
-            response_format=common.get("response_format"),
         )
 
     def batch_settings(self, common: Mapping[str, Any] = EMPTY) -> AnswerSettings:

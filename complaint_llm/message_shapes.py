@@ -231,20 +231,14 @@ def _image(given: Mapping[str, Any]) -> PartFields:
     if len(sources) != 1:
         raise ValueError("an image has exactly one of url, path and data")
     path, data = given.get("path"), given.get("data")
+    if isinstance(data, str):
+        from complaint_llm.document_shapes import bytes_of  # cold start: base64
+
+        data = bytes_of(data, "an image's data")
     return {
         "type": "image",
         "url": given.get("url"),
         "path": None if path is None else str(path),
-        "data": bytes_of(data, "an image's data") if isinstance(data, str) else data,
+        "data": data,
         "media_type": given.get("media_type"),
     }
-
-
-def bytes_of(text: str, what: str) -> bytes:
-    """Bytes as JSON carries them: in base64. Raises ValueError naming ``what``."""
-    from base64 import b64decode  # cold start: base64
-
-    try:
-        return b64decode(text, validate=True)
-    except ValueError as cause:
-        raise ValueError(f"{what} is bytes, or a text in base64") from cause

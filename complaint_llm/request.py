@@ -158,7 +158,7 @@ class Forms(Protocol):
         """
         ...
 
-    def finished(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
+    def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it."""
         ...
 

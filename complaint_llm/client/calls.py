@@ -112,16 +112,16 @@ class Calls:
             if request.forms is not None:
                 request.forms.prepare(routes)
             output = (router or self._router).answer(request, routes)
-            output = self._finished(request, output, routes)
+            output = self._hand_out(request, output, routes)
         except BaseException as error:
             if watch is not None:
-                watch.failed(error)
+                watch.end_with_error(error)
             if isinstance(error, ContextLengthError) and request.forms is not None:
                 raise _with_lengths(error, request.forms) from error.__cause__
             raise
         else:
             if watch is not None:
-                watch.answered(output)
+                watch.end_with_answer(output)
             return output
         finally:
             self._leave(request)
@@ -144,10 +144,10 @@ class Calls:
         except BaseException as error:
             self._leave(request)
             if watch is not None:
-                watch.failed(error)
+                watch.end_with_error(error)
             raise
         plain = self._seal is None and request.checks is None and request.forms is None
-        finish = None if plain else partial(self._finished, request, routes=routes)
+        finish = None if plain else partial(self._hand_out, request, routes=routes)
         return LiveStream(stream, lambda: self._leave(request), finish, watch)
 
     def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingOutput:
@@ -166,11 +166,11 @@ class Calls:
             output = self._router.embed(request, routes)
         except BaseException as error:
             if watch is not None:
-                watch.failed(error)
+                watch.end_with_error(error)
             raise
         else:
             if watch is not None:
-                watch.embedded(output)
+                watch.end_with_vectors(output)
             return output
         finally:
             self._leave(request)
@@ -217,12 +217,12 @@ class Calls:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _finished(self, request: Request, output: InferenceOutput, routes: Sequence[Route]) -> InferenceOutput:
+    def _hand_out(self, request: Request, output: InferenceOutput, routes: Sequence[Route]) -> InferenceOutput:
         """The answer as it is handed out: restored, checked, recorded."""
         kept = output
         if request.forms is not None:
             answered = next(route for route in routes if route.id == output.backend)
-            output = request.forms.finished(answered.target, output)
+            output = request.forms.hand_out(answered.target, output)
         if request.checks is not None:
             output = _settle_checks(request, output)
         return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, kept, routes)

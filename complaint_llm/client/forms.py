@@ -117,7 +117,7 @@ class CallForms:
             for route in routes:
                 exclusion(route, self._request._replace(forms=self))
 
-    def finished(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
+    def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
         the caller gave. Raises GuardError, which has the answer as it came."""
         form = self._form(target)
@@ -205,9 +205,9 @@ class CallForms:
         )
         if self._guards is None or not self._guards.applies_to(abilities.kind):
             return form
-        return self._guarded(self._guards, abilities.kind, form)
+        return self._pass_guards(self._guards, abilities.kind, form)
 
-    def _guarded(self, guards: CallGuards, kind: TargetKind, form: _Form) -> _Form:
+    def _pass_guards(self, guards: CallGuards, kind: TargetKind, form: _Form) -> _Form:
         barring = guards.bars(kind, "image") if _shows_images(form.messages) else None
         if barring is not None:
             raise CannotBeShownError(f"images, which the guard {barring!r} does not look into")
@@ -226,11 +226,11 @@ class CallForms:
         if checks is not None:
             texts = [*checks.texts, *(each.text for each in checks.documents)]
             turns = guards.before(kind, given._replace(messages=[Message("user", text) for text in texts])).messages
-            guarded = [turn.text for turn in turns]
+            sent = [turn.text for turn in turns]
             own = len(checks.texts)
-            sources = zip(checks.documents, guarded[own:], strict=True)
+            sources = zip(checks.documents, sent[own:], strict=True)
             documents = tuple(SearchableText.of(text, source=each.source) for each, text in sources)
-            checks = checks._replace(texts=tuple(guarded[:own]), documents=documents)
+            checks = checks._replace(texts=tuple(sent[:own]), documents=documents)
         return form._replace(
             messages=tuple(found.messages),
             tools=tuple(found.tools),

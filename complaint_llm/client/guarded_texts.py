@@ -28,9 +28,9 @@ class GuardedTexts:
         """Guard the texts for each kind of target that may be asked. Raises GuardError, before anything is sent."""
         for route in routes:
             if exclusion(route, self._request) is None:
-                self._guarded("local" if route.local else "remote")
+                self._texts_for("local" if route.local else "remote")
 
-    def finished(self, target: FormTarget, output: Any) -> Any:
+    def hand_out(self, target: FormTarget, output: Any) -> Any:
         """Vectors are handed out as they are."""
         return output
 
@@ -40,7 +40,7 @@ class GuardedTexts:
 
     def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
         """The texts that this target is to embed."""
-        return self._guarded("local" if target.local else "remote")
+        return self._texts_for("local" if target.local else "remote")
 
     def request_to(self, target: FormTarget, request: Request) -> Request:
         """A call that asks has forms of its own."""
@@ -54,7 +54,7 @@ class GuardedTexts:
         """Of texts there is nothing to say."""
         return ""
 
-    def _guarded(self, kind: TargetKind) -> tuple[str, ...]:
+    def _texts_for(self, kind: TargetKind) -> tuple[str, ...]:
         known = self._texts.get(kind)
         if known is None:
             given = GuardRequest([Message("user", text) for text in self._request.texts], matter=self._request.matter)

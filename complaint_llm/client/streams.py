@@ -43,13 +43,13 @@ class LiveStream:
                 if self._seal is not None:
                     event = Done(event.token_usage, self._seal(event.output))
                 if watch is not None:
-                    watch.answered(event.output)
+                    watch.end_with_answer(event.output)
             elif watch is not None:
                 watch.saw_piece()
         except BaseException as error:
             self._ended()
             if watch is not None and not isinstance(error, StopIteration):
-                watch.failed(error)
+                watch.end_with_error(error)
             raise
         return event
 
@@ -58,12 +58,12 @@ class LiveStream:
         self._ended()
         self._stream.close()
         if self._watch is not None:
-            self._watch.failed(CancelledError("the stream was closed"))
+            self._watch.end_with_error(CancelledError("the stream was closed"))
 
     def __del__(self) -> None:
         self._ended()
         if self._watch is not None:
-            self._watch.failed(CancelledError("the stream was abandoned"))
+            self._watch.end_with_error(CancelledError("the stream was abandoned"))
 
     def __enter__(self) -> Self:
         return self

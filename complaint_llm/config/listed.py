@@ -57,7 +57,7 @@ def guard_chain(
     given: Sequence[Guard | Mapping[str, Any]], folder: Path, host: PluginHost | None = None
 ) -> GuardChain | None:
     """The guards, in their order; None where there are none. Raises ConfigError, a line each, and PluginError."""
-    made = _made(_GUARDS, given, Guard, folder, host)
+    made = _objects(_GUARDS, given, Guard, folder, host)
     entries = [
         GuardEntry(
             name=name,
@@ -80,10 +80,10 @@ def event_queue(
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Observer
 
-    return EventQueue([(name, each) for name, each, _ in _made(_OBSERVERS, given, Observer, folder, host)])
+    return EventQueue([(name, each) for name, each, _ in _objects(_OBSERVERS, given, Observer, folder, host)])
 
 
-def _made(
+def _objects(
     section: _Section, given: Sequence[T | Mapping[str, Any]], wanted: type[T], folder: Path, host: PluginHost | None
 ) -> list[tuple[str, T, Mapping[str, Any]]]:
     """Name, object and entry of each. Two of one name are a fault: records and errors name them."""

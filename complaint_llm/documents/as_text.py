@@ -65,13 +65,13 @@ def is_blank(document: ReadDocument) -> bool:
 
 def page_range(numbers: Sequence[int]) -> str:
     """Pages in words: "page 3", "pages 1-3, 7"."""
-    runs: list[list[int]] = []
+    stretches: list[list[int]] = []
     for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
+        if stretches and number == stretches[-1][-1] + 1:
+            stretches[-1][1:] = [number]
         else:
-            runs.append([number])
-    said = ", ".join("-".join(map(str, run)) for run in runs)
+            stretches.append([number])
+    said = ", ".join("-".join(map(str, each)) for each in stretches)
     return f"page {said}" if len(numbers) == 1 else f"pages {said}"
 
 

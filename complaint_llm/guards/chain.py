@@ -85,14 +85,14 @@ class CallGuards:
         """What may be sent to targets of this kind. Raises GuardError."""
         for entry in self._entries:
             if entry.applies_to(kind):
-                request = self._guarded(entry, kind, request)
+                request = self._ask_before(entry, kind, request)
         return request
 
     def after(self, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
         """The answer as the caller gets it, the last guard first. Raises GuardError."""
         for entry in reversed(self._entries):
             if entry.applies_to(kind):
-                output = self._run(entry, partial(_after, output), "its answer is not handed out")
+                output = self._call_guard(entry, partial(_after, output), "its answer is not handed out")
                 _check(entry, output, InferenceOutput, "after")
         return output
 
@@ -111,22 +111,22 @@ class CallGuards:
             if entry.applies_to(kind)
         ]
 
-    def _guarded(self, entry: GuardEntry, kind: TargetKind, request: GuardRequest) -> GuardRequest:
+    def _ask_before(self, entry: GuardEntry, kind: TargetKind, request: GuardRequest) -> GuardRequest:
         needs = entry.guard.needs
         hidden = {field: value for field, value in _EMPTY.items() if _NEED_OF[field] not in needs}
         given = request._replace(**hidden)
-        found = self._run(entry, lambda call: call.before(given, kind))
+        found = self._call_guard(entry, lambda call: call.before(given, kind))
         _check(entry, found, GuardRequest, "before")
         return found._replace(**{field: getattr(request, field) for field in hidden})
 
-    def _run(self, entry: GuardEntry, work: Callable[[GuardedCall], T], so: str = "nothing was sent") -> T:
+    def _call_guard(self, entry: GuardEntry, work: Callable[[GuardedCall], T], so: str = "nothing was sent") -> T:
         call = self._call(entry)
         began = time.monotonic()
         try:
             if entry.guard.keeps_time:
                 value = work(call)
             else:
-                value = self._threads.run(lambda: work(call), entry.timeout)
+                value = self._threads.do(lambda: work(call), entry.timeout)
         except GuardRefusal as refusal:
             raise GuardError(f"guard {entry.name!r} refused: {refusal}; {so}", guard=entry.name) from None
         except LateError:

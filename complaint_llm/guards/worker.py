@@ -30,12 +30,14 @@ class _Outcome:
         self.error: BaseException | None = None
 
 
-class _Worker(threading.Thread):
-    def __init__(self) -> None:
-        super().__init__(name="complaint_llm guard", daemon=True)
-        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
+class _GuardThread:
+    """A thread that does one piece of work after the other."""
 
-    def run(self) -> None:
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        threading.Thread(target=self._do_jobs, name="complaint_llm guard", daemon=True).start()
+
+    def _do_jobs(self) -> None:
         while (job := self.jobs.get()) is not None:
             work, outcome = job
             try:
@@ -54,11 +56,11 @@ class GuardThreads:
     """
 
     def __init__(self) -> None:
-        self._idle: list[_Worker] = []
+        self._idle: list[_GuardThread] = []
         self._closed = False
         reset_in_child(self)
 
-    def run(self, work: Callable[[], T], seconds: float) -> T:
+    def do(self, work: Callable[[], T], seconds: float) -> T:
         """What ``work()`` returns or raises. Raises LateError once ``seconds`` are over."""
         worker = self._take()
         outcome = _Outcome()
@@ -89,15 +91,13 @@ class GuardThreads:
         """The threads are the parent's."""
         self._idle = []
 
-    def _take(self) -> _Worker:
+    def _take(self) -> _GuardThread:
         try:
             return self._idle.pop()
         except IndexError:
-            worker = _Worker()
-            worker.start()
-            return worker
+            return _GuardThread()
 
-    def _give_back(self, worker: _Worker) -> None:
+    def _give_back(self, worker: _GuardThread) -> None:
         if self._closed:
             worker.jobs.put(None)
         else:

@@ -51,7 +51,7 @@ class CallWatch:
         if self._first_piece is None:
             self._first_piece = time.monotonic() - self._began
 
-    def answered(self, output: InferenceOutput) -> None:
+    def end_with_answer(self, output: InferenceOutput) -> None:
         """The call ended with this answer."""
         event = self._event()._replace(
             backend=output.backend or None,
@@ -65,14 +65,14 @@ class CallWatch:
         )
         self._end(output.attempts, event)
 
-    def embedded(self, output: EmbeddingOutput) -> None:
+    def end_with_vectors(self, output: EmbeddingOutput) -> None:
         """The call ended with these vectors."""
         event = self._event()._replace(
             backend=output.backend or None, model=output.model or None, usage=output.token_usage, cost=output.cost
         )
         self._end(output.attempts, event)
 
-    def failed(self, error: BaseException) -> None:
+    def end_with_error(self, error: BaseException) -> None:
         """The call ended with this error."""
         event = self._event()._replace(
             error=type(error).__name__,

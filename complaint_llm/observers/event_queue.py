@@ -11,7 +11,7 @@ from complaint_llm.observers.observer import METHODS, Event, Observer
 from complaint_llm.routing.threads.fork import reset_in_child
 
 MOST_WAITING = 10_000
-"""Events that wait at most; further ones are dropped and counted."""
+"""Events that wait at most; further ones are discarded and counted."""
 
 _log = logging.getLogger("complaint_llm.observers")
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("complaint_llm.observers")
 class EventQueue:
     """Events on their way to observers. Any thread may ``put``; it never waits and never raises.
 
-    The thread starts with the first event. ``close`` waits ``patience`` seconds at most for what is left to be told.
+    The thread starts with the first event. ``close`` waits ``wait`` seconds at most for what is left to be told.
     A forked child has an empty queue and a thread of its own.
     """
 
@@ -27,29 +27,30 @@ class EventQueue:
         self._observers = tuple(observers)
         self._most = most
         self._failed: set[tuple[str, type]] = set()
+        self._closed = False
         self.after_fork()
         reset_in_child(self)
 
     def put(self, *events: Event) -> None:
         """Let the observers know, soon."""
         if len(self._waiting) + len(events) > self._most or self._closed:
-            self.dropped += len(events)
+            self.discarded += len(events)
             return
         self._waiting.extend(events)
         if self._thread is None:
             self._start()
         self._news.set()
 
-    def close(self, patience: float = 5.0) -> None:
+    def close(self, wait: float = 5.0) -> None:
         """Tell what is left, then close each observer. Idempotent."""
         if self._closed:
             return
         self._closed = True
         self._news.set()
         if self._thread is not None:
-            self._thread.join(patience)
-        if self.dropped:
-            _log.warning("%d events were dropped: an observer was too slow", self.dropped)
+            self._thread.join(wait)
+        if self.discarded:
+            _log.warning("%d events were discarded: an observer was too slow", self.discarded)
         for name, observer in self._observers:
             try:
                 observer.close()
@@ -58,7 +59,7 @@ class EventQueue:
 
     def after_fork(self) -> None:
         """What waits is the parent's, who tells it."""
-        self.dropped = 0
+        self.discarded = 0
         self._waiting: deque[Event] = deque()
         self._news = threading.Event()
         self._thread: threading.Thread | None = None
@@ -68,10 +69,10 @@ class EventQueue:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="complaint_llm observers", daemon=True)
+                self._thread = threading.Thread(target=self._tell_all, name="complaint_llm observers", daemon=True)
                 self._thread.start()
 
-    def _run(self) -> None:
+    def _tell_all(self) -> None:
         while True:
             self._news.wait()
             self._news.clear()

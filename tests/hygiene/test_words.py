@@ -16,7 +16,7 @@ SOURCES = sorted([*(ROOT / "complaint_llm").rglob("*.py"), *(ROOT / "plugins").r
 # Words that meant something in this house alone.
 PRIVATE = frozenset(
     (
-        "asking", "guarded", "guards", "make_guards", "adapted", "lazy", "offers", "facts", "shapes", "bodies",
+        "asking", "guarded", "make_guards", "adapted", "lazy", "offers", "facts", "shapes", "bodies",
         "candidate", "candidates", "travelling", "asks_of", "askthere", "ownask", "travellingask", "batch_asks",
         "dropped", "signals", "hear", "heard", "flight", "whole", "unhurried", "patience", "able", "unable",
         "won", "run", "nothing", "judge", "verdict", "moment", "marks", "mirror", "intake", "linee", "told",

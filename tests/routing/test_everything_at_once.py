@@ -23,7 +23,7 @@ from complaint_llm.routing.policies.admission import admission
 from complaint_llm.routing.policies.bound import Bound
 from complaint_llm.routing.policies.breaker import BreakerSettings
 from complaint_llm.routing.policies.budget import Account
-from complaint_llm.routing.policies.budget_book import Limits
+from complaint_llm.routing.policies.budget_book import BudgetLimits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import make_strategy
 from complaint_llm.routing.target import AnyRequest, Estimate, RetryPolicy
@@ -101,7 +101,7 @@ def backend(id: str, attempts: Unsteady, account: Account, streamed: bool) -> Sc
 def test_64_threads_times_50_calls_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
     tracemalloc.start()
     threads_before = threading.active_count()
-    account = Account("all", Limits(total=100.0, day=100.0), tmp_path / "s" / "state.db")
+    account = Account("all", BudgetLimits(total=100.0, day=100.0), tmp_path / "s" / "state.db")
     file = CacheFile(tmp_path / "s" / "cache.db", 1000)
     sources = [Unsteady(1, 0.5), Unsteady(2, 0.2), Unsteady(3, 0.0)]
     plain = [backend(f"p{n}", source, account, streamed=False) for n, source in enumerate(sources)]

@@ -9,7 +9,7 @@ from complaint_llm.routing.policies.admission import admission
 from complaint_llm.routing.policies.bound import Bound
 from complaint_llm.routing.policies.breaker import BreakerSettings
 from complaint_llm.routing.policies.budget import Account
-from complaint_llm.routing.policies.budget_book import Limits
+from complaint_llm.routing.policies.budget_book import BudgetLimits
 from complaint_llm.routing.policies.load_meter import Meter
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Estimate, Outcome
@@ -25,7 +25,7 @@ def guess(request: AnyRequest) -> Estimate:
 
 def test_each_target_is_listed_with_the_state_of_its_policies_and_why_it_would_be_skipped(tmp_path: Path) -> None:
     time = ModelTime()
-    account = Account("a", Limits(total=1.0), tmp_path / "s" / "state.db")
+    account = Account("a", BudgetLimits(total=1.0), tmp_path / "s" / "state.db")
 
     open_one = admission("open", breaker=BreakerSettings(1, 30.0), clock=time.clock)
     open_one[0].enter(ask(time=time), 0).settle(Outcome(0.1, None, ServerError("500", status=500)))  # type: ignore[union-attr]
@@ -71,7 +71,7 @@ def test_of_a_private_request_nothing_remote_is_looked_at() -> None:
 
 
 def test_a_backend_whose_spent_budget_leaves_too_little_is_skipped(tmp_path: Path) -> None:
-    account = Account("a", Limits(total=0.75), tmp_path / "s" / "state.db")
+    account = Account("a", BudgetLimits(total=0.75), tmp_path / "s" / "state.db")
     backend = Scripted(
         "a",
         [answer(cost=0.5)],

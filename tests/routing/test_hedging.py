@@ -20,7 +20,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Done, InferenceOutput, ReasoningDelta, StreamEvent, TextDelta
 from complaint_llm.routing.policies.bound import Bound
 from complaint_llm.routing.policies.budget import Account, Budget
-from complaint_llm.routing.policies.budget_book import Limits
+from complaint_llm.routing.policies.budget_book import BudgetLimits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
 from tests.routing.routing_model import ListStream, Scripted, answer, ask, events
@@ -319,7 +319,7 @@ def test_a_second_that_fails_by_itself_is_recorded_with_its_own_error(caplog: py
 
 def test_a_second_that_waits_for_its_admission_is_called_off_with_the_race(tmp_path: Path) -> None:
     """A whole budget makes it wait for reservations of others; its thread must not wait there after the answer."""
-    account = Account("all", Limits(total=1.0), tmp_path / "state.db", total_budget=True)
+    account = Account("all", BudgetLimits(total=1.0), tmp_path / "state.db", total_budget=True)
     held = account.reserve(Bound(1.0), ask(), 0.0)
     waiting = Scripted("b", policies=[Budget(account, lambda request: Bound(0.5))])
     output = Router(hedge_after=SOON).answer(ask(seconds=60.0), [Scripted("a", [slow]), waiting])

@@ -17,7 +17,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Done, InferenceOutput, Message, TokenUsage
 from complaint_llm.routing.policies.bound import Bound
 from complaint_llm.routing.policies.budget import Account, Budget
-from complaint_llm.routing.policies.budget_book import Limits
+from complaint_llm.routing.policies.budget_book import BudgetLimits
 from complaint_llm.routing.reask import Kind, ReAsk, with_earlier
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState, RetryPolicy
@@ -171,7 +171,7 @@ def test_a_full_limit_of_ours_is_waited_for_by_the_re_ask_too() -> None:
 )
 def test_no_budget_is_passed_by_re_asks(total: float, asked: int, tmp_path: Path) -> None:
     """Each attempt has a reservation of its own, of 0.60 dollars, which is what it costs."""
-    account = Account("a", Limits(total=total), tmp_path / "state.db")
+    account = Account("a", BudgetLimits(total=total), tmp_path / "state.db")
     backend = Scripted(
         "a",
         [again(output=paid(7, 0.6)), again("checks", output=paid(7, 0.6)), answer("{}", 0.6)],

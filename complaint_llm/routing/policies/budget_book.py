@@ -39,7 +39,7 @@ _ADD_SPENT = "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT (scope, day) DO UPD
 _SET_HELD = "INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)"
 
 
-class Limits(NamedTuple):
+class BudgetLimits(NamedTuple):
     """US dollars that may be spent: ever, in a day, in a month (UTC). None: no such limit."""
 
     total: float | None = None
@@ -47,9 +47,9 @@ class Limits(NamedTuple):
     month: float | None = None
 
 
-def limits_of(budget: float | Mapping[str, float]) -> Limits:
+def limits_of(budget: float | Mapping[str, float]) -> BudgetLimits:
     """The limits of a ``budget`` key: a number is the total."""
-    return Limits(**budget) if isinstance(budget, Mapping) else Limits(total=budget)
+    return BudgetLimits(**budget) if isinstance(budget, Mapping) else BudgetLimits(total=budget)
 
 
 class Spent(NamedTuple):
@@ -64,7 +64,7 @@ class Spent(NamedTuple):
 class GrantRequest(NamedTuple):
     """A wish to have between ``need`` and ``want`` nano-dollars more set aside within ``limits``."""
 
-    limits: Limits
+    limits: BudgetLimits
     need: int
     want: int
     private: bool = False

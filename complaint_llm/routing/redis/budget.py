@@ -12,7 +12,7 @@ from complaint_llm.routing.policies.budget_book import (
     BudgetBook,
     Grant,
     GrantRequest,
-    Limits,
+    BudgetLimits,
     Spent,
     why_spent_up,
 )
@@ -138,7 +138,7 @@ class SharedBook:
             {**self._sums.get(name, {}), self._book.machine(): str(own)}
             for name, own in zip(names, (mine.total, mine.day, mine.month), strict=True)
         ]
-        limits = Limits() if ask is None else ask.limits
+        limits = BudgetLimits() if ask is None else ask.limits
         grant, all_held, *sums = self._shared.run_script(
             _GRANT,
             [*names, self._shared.key("budget", scope, "held"), self._shared.key("budget", scope, "until")],
@@ -162,7 +162,7 @@ class SharedBook:
             return Grant(int(grant))
         return Grant(0, why_spent_up(ask, everybody))
 
-    def _own_part(self, scope: str, limits: Limits) -> Limits:
+    def _own_part(self, scope: str, limits: BudgetLimits) -> BudgetLimits:
         """What this machine may have spent in all, without asking the others any more."""
         known = self._known.get(scope)
         if known is None:
@@ -176,7 +176,7 @@ class SharedBook:
             free = max(0.0, limit - (all_spent + known.all.held) / NANO)
             return (own + known.held) / NANO + share * free
 
-        return Limits(
+        return BudgetLimits(
             part(limits.total, known.mine.total, known.all.total),
             part(limits.day, known.mine.day, known.all.day),
             part(limits.month, known.mine.month, known.all.month),

@@ -27,7 +27,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.policies.bound import NANO, Bound
 from complaint_llm.routing.policies.budget import Account, Budget
-from complaint_llm.routing.policies.budget_book import BudgetBook, Limits
+from complaint_llm.routing.policies.budget_book import BudgetBook, BudgetLimits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
 from tests.routing.routing_model import ModelTime, Scripted, answer, ask
@@ -57,7 +57,7 @@ def cost(dollars: float | None) -> Outcome:
 
 @contextmanager
 def opened(path: Path, wall: Wall, **limits: float) -> Iterator[Account]:
-    account = Account("a", Limits(**limits), path, wall=wall)
+    account = Account("a", BudgetLimits(**limits), path, wall=wall)
     try:
         yield account
     finally:
@@ -224,7 +224,7 @@ def test_an_attempt_that_ends_after_closing_is_still_written_down(path: Path) ->
 def test_a_file_that_cannot_be_used_refuses_and_says_where(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
-    account = Account("a", Limits(total=2.0), path)
+    account = Account("a", BudgetLimits(total=2.0), path)
     with pytest.raises(BudgetExceededError, match=r"cannot be kept in .*state.db") as caught:
         account.reserve(ONE, ask(), 100)
     assert caught.value.__cause__ is not None
@@ -266,10 +266,10 @@ CHILD = """
     from complaint_llm.request import Request, as_messages
     from complaint_llm.routing.policies.bound import Bound
     from complaint_llm.routing.policies.budget import Account
-    from complaint_llm.routing.policies.budget_book import Limits
+    from complaint_llm.routing.policies.budget_book import BudgetLimits
     from complaint_llm.routing.target import Outcome
 
-    account = Account("a", Limits(total=2.0), Path(sys.argv[1]))
+    account = Account("a", BudgetLimits(total=2.0), Path(sys.argv[1]))
     made = 0
     while True:
         request = Request(as_messages("x"), Deadline(60), CancelToken())
@@ -360,7 +360,7 @@ def test_a_spent_backend_is_skipped_and_the_whole_budget_stops_the_call(path: Pa
         for _ in range(5):
             output = router.answer(ask(), [dear, cheap])
             assert [(a.backend, a.sent) for a in output.attempts] == [("a", False), ("b", True)]
-        stopping = Account("a", Limits(total=0.5), path, total_budget=True, wall=wall)
+        stopping = Account("a", BudgetLimits(total=0.5), path, total_budget=True, wall=wall)
         first, second = (Scripted(id, policies=[Budget(stopping, lambda request: ONE)]) for id in "bc")
         with pytest.raises(BudgetExceededError, match="whole budget") as caught:
             router.answer(ask(), [first, second])
@@ -380,7 +380,7 @@ def test_its_state_says_what_is_spent_and_what_would_fit(path: Path) -> None:
 
 
 def test_closing_ends_its_thread(path: Path) -> None:
-    account = Account("a", Limits(total=2.0), path)
+    account = Account("a", BudgetLimits(total=2.0), path)
     before = set(threading.enumerate())
     account.reserve(ONE, ask(), 0).settle(cost(0.1))
     (writer,) = (each for each in threading.enumerate() if each not in before)
@@ -390,7 +390,7 @@ def test_closing_ends_its_thread(path: Path) -> None:
 
 def test_model_time_is_enough_for_a_reservation(path: Path) -> None:
     time = ModelTime()
-    account = Account("a", Limits(total=2.0), path, clock=time.clock, wall=Wall(), make_waiter=time.waiter)
+    account = Account("a", BudgetLimits(total=2.0), path, clock=time.clock, wall=Wall(), make_waiter=time.waiter)
     account.reserve(ONE, ask(time=time), 0)
     account.reserve(ONE, ask(time=time), 0)
     with pytest.raises(BudgetExceededError):

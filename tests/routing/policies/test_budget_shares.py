@@ -15,7 +15,7 @@ from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.policies.bound import Bound, nano_of, with_chosen_maximum
 from complaint_llm.routing.policies.budget import Account, Budget
-from complaint_llm.routing.policies.budget_book import Limits
+from complaint_llm.routing.policies.budget_book import BudgetLimits
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
 from tests.routing.routing_model import Scripted, answer, ask
@@ -29,7 +29,7 @@ def make(tmp_path: Path) -> Iterator[Any]:
     made: list[Account] = []
 
     def account(total: float, workers: int = 8, **keys: Any) -> Account:
-        made.append(Account(f"a{len(made)}", Limits(total=total), tmp_path / "state.db", workers=workers, **keys))
+        made.append(Account(f"a{len(made)}", BudgetLimits(total=total), tmp_path / "state.db", workers=workers, **keys))
         return made[-1]
 
     yield account
@@ -201,7 +201,7 @@ def test_nine_tenths_of_a_budget_are_spent_by_a_long_batch(make: Any) -> None:
 def test_no_sequence_passes_the_limit(tmp_path_factory: pytest.TempPathFactory, total: float, steps: list[Any]) -> None:
     """Bounds, chosen or not, and costs up to the bound, in any order."""
     folder = tmp_path_factory.mktemp("budget")
-    account = Account("a", Limits(total=total), folder / "state.db", workers=2)
+    account = Account("a", BudgetLimits(total=total), folder / "state.db", workers=2)
     billed = 0
     try:
         for prompt, token, most, chosen, part in steps:

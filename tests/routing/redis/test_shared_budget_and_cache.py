@@ -19,7 +19,7 @@ from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.cache.response_cache import Cache
 from complaint_llm.routing.policies.bound import NANO, Bound
 from complaint_llm.routing.policies.budget import Account
-from complaint_llm.routing.policies.budget_book import BudgetBook, Limits
+from complaint_llm.routing.policies.budget_book import BudgetBook, BudgetLimits
 from complaint_llm.routing.redis.cache import SharedCache
 from complaint_llm.routing.redis.connection import SharedState
 from complaint_llm.routing.router import Router
@@ -59,7 +59,7 @@ class Machine:
     def __init__(self, folder: Path, peer: RedisPeer, **limits: float) -> None:
         self.path = folder / "state.db"
         self.shared = SharedState(peer.url, share=0.5)
-        self.account = Account("a", Limits(**limits), self.path, shared=self.shared)
+        self.account = Account("a", BudgetLimits(**limits), self.path, shared=self.shared)
 
     def spend(self, dollars: float, bound: Bound = ONE, **fields: Any) -> None:
         self.account.reserve(bound, ask(**fields), 0).settle(cost(dollars))
