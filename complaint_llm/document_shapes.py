@@ -1,9 +1,9 @@
 """The shapes in which documents come inside messages: our own, OpenAI's ``file`` and ``input_file``, Anthropic's
-``document``. Everything here gives plain fields, or raises ValueError in one line."""
+``document``; and pages in words. What reads a shape gives plain fields, or raises ValueError in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from complaint_llm.message_shapes import PartFields, bytes_of
@@ -18,6 +18,18 @@ def document_fields(given: Mapping[str, Any]) -> PartFields:
     if given.get("type") != "document":
         return _of_openai(given)
     return _of_anthropic(given) if "source" in given else _own(given)
+
+
+def page_range(numbers: Sequence[int]) -> str:
+    """Pages in words: "page 3", "pages 1-3, 7"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    said = ", ".join("-".join(map(str, run)) for run in runs)
+    return f"page {said}" if len(numbers) == 1 else f"pages {said}"
 
 
 def _own(given: Mapping[str, Any]) -> PartFields:

@@ -63,18 +63,6 @@ def is_blank(document: ReadDocument) -> bool:
     return not any(page.text.strip() or page.image is not None for page in document.pages)
 
 
-def page_range(numbers: Sequence[int]) -> str:
-    """Pages in words: "page 3", "pages 1-3, 7"."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    said = ", ".join("-".join(map(str, run)) for run in runs)
-    return f"page {said}" if len(numbers) == 1 else f"pages {said}"
-
-
 def _page_mark(page: Page, document: ReadDocument, mark: str) -> str:
     where = f"page {page.number} of {document.page_count}" if document.has_pages else page.label
     return f"[{where} {mark}]"
