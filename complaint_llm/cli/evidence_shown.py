@@ -21,7 +21,7 @@ def evidence_lines(mediator: Mediator) -> list[str]:
     if may_be_old_calls(config.mediator.get("provenance"), config.evidence):
         said.append(f"NOTE {EVIDENCE_IS_SHOWN}")
     ids = [entry.id for entry in config.backends]
-    beyond = ", ".join(dict.fromkeys(map(_named, _beyond(mediator, ids))))
+    beyond = ", ".join(dict.fromkeys(map(_with_host, _beyond(mediator, ids))))
     if config.evidence.get("show", "local") == "local":
         said.append(
             f'evidence is shown on this machine only (EVIDENCE "show": "local"): not to {beyond}; cite= only records it'
@@ -40,6 +40,6 @@ def _beyond(mediator: Mediator, ids: Sequence[str]) -> Iterator[Route]:
                 yield route
 
 
-def _named(route: Route) -> str:
+def _with_host(route: Route) -> str:
     host = route.target.host
     return f"{route.id} ({host})" if host else route.id

@@ -69,7 +69,7 @@ def decode_output(text: str) -> InferenceOutput:
         if "findings" in fields:
             fields["findings"] = tuple(Finding(*finding) for finding in fields["findings"])
         if "shown" in fields:
-            fields["shown"] = tuple(_shown(each) for each in fields["shown"])
+            fields["shown"] = tuple(_read_shown(each) for each in fields["shown"])
         if "citations" in fields:
             fields["citations"] = tuple(Citation(**each) for each in fields["citations"])
         return InferenceOutput(**fields)
@@ -83,7 +83,7 @@ def _set_fields(value: Shown | Citation) -> dict[str, Any]:
     return {key: each for key, each in value._asdict().items() if key not in defaults or each != defaults[key]}
 
 
-def _shown(fields: Mapping[str, Any]) -> Shown:
+def _read_shown(fields: Mapping[str, Any]) -> Shown:
     numbers = {name: tuple(fields[name]) for name in ("pages", "image_pages") if name in fields}
     return Shown(**{**fields, **numbers})
 

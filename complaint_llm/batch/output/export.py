@@ -51,7 +51,7 @@ def result_values(result: Result) -> dict[str, Any]:
             "quotes": [quote._asdict() for quote in output.quotes],
             "findings": [finding._asdict() for finding in output.findings],
             "citations": [citation._asdict() for citation in output.citations],
-            "shown": [_shown(each) for each in output.shown],
+            "shown": [_shown_values(each) for each in output.shown],
             "reasked": output.metadata.get("reasked"),
             "finish_reason": output.finish_reason,
             "backend": output.backend,
@@ -188,7 +188,7 @@ def _attempt(backend: str, error: str | None, seconds: float, maybe_received: bo
     }
 
 
-def _shown(shown: Shown) -> dict[str, Any]:
+def _shown_values(shown: Shown) -> dict[str, Any]:
     """A document as lines name it: ``source`` is what quotes name, ``digest`` is that of its bytes; no text."""
     return {
         "source": shown.cid,

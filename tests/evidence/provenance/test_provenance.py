@@ -272,8 +272,9 @@ def test_the_tree_shows_every_part_and_follows_evidence(store: EvidenceStore, lo
     assert (parts["evidence"].cid, parts["evidence"].state, parts["evidence"].detail) == (
         cited,
         "verified",
-        "300000 bytes",
+        "300000 bytes; cited, not shown to the model",
     )
+    assert (parts["evidence"].shown, parts["model"].shown) == ("no", None)
     assert parts["evidence"].parts[0].what == "record"
     assert parts["previous records"].detail == "1 verified, back to the first"
     store.delete_evidence(cited)
