@@ -189,7 +189,7 @@ class CallForms:
             )
         reads = dict(zip(self._documents, abilities.reads, strict=True))
         shown: dict[int, _ShownPart] = {
-            place: _shown_part(document, reads[place], abilities) for place, document in self._documents.items()
+            place: _shown_or_cited(document, reads[place], abilities) for place, document in self._documents.items()
         }
         used = tuple(each.shown for each in shown.values())
         cids = {each.cid for each in used}
@@ -277,6 +277,16 @@ def _with_parts(message: Message, shown: Mapping[int, _ShownPart]) -> Message:
         # A text is what every backend takes.
         return message._replace(content="\n\n".join(part.text for part in parts if isinstance(part, TextPart)))
     return message._replace(content=tuple(parts))
+
+
+def _shown_or_cited(document: AttachedDocument, reads: bool, abilities: _Abilities) -> _ShownPart:
+    """The same as ``_shown_part``; of evidence that cannot be shown the reason says what else can be done with it."""
+    try:
+        return _shown_part(document, reads, abilities)
+    except CannotBeShownError as why:
+        if document.evidence:
+            raise CannotBeShownError(f"{why}; cite= only records it") from why
+        raise
 
 
 def _shown_part(document: AttachedDocument, reads: bool, abilities: _Abilities) -> _ShownPart:
