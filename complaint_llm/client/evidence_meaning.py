@@ -1,4 +1,4 @@
-"""That ``evidence=`` shows its content to the model, where it once only recorded it: who has to be told, and the words."""
+"""That ``evidence=`` shows its content to the model, where it once only recorded it: whom to tell, in which words."""
 
 from __future__ import annotations
 

@@ -283,5 +283,3 @@ def _is_plain(request: AnyRequest) -> bool:
         and request.response_format is None
         and all(isinstance(message.content, str) for message in request.messages)
     )
-
-

@@ -74,9 +74,9 @@ def asked_for(
 ) -> Asked:
     """What a model is asked for ``task`` about ``material``; ``known`` are all checks by name.
 
-    ``schema`` stands in the place of the task's own. ``attached``: documents or images go with it; then a blank text is
-    told to be there, and no quote is looked up in it. Raises InvalidRequestError for a field that the templates name and
-    the call has not, ConfigError for a check that is not there.
+    ``schema`` stands in the place of the task's own. ``attached``: documents or images go with it; then it is said in
+    the place of a blank text that they are the material, and no quote is looked up there. Raises InvalidRequestError
+    for a field that the templates name and the call has not, ConfigError for a check that is not there.
     """
     missing = sorted(task.fields - call.fields.keys())
     if missing:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Message, TextPart
 
-
 IN_ATTACHMENTS = "(This item has no text of its own: its material is in what is attached to this message.)"
 """What stands where an item's text would, for the model."""
 

@@ -1,4 +1,4 @@
-"""A batch over documents and evidence: what was shown is kept, and what changes the question is told from what does not."""
+"""A batch over documents and evidence: what was shown is kept, and a changed document is a changed question."""
 
 from __future__ import annotations
 

@@ -167,11 +167,10 @@ def test_evidence_that_is_not_there_is_an_error_before_anything_is_sent(
     with Mediator([local(near)], folder=tmp_path, provenance="digests") as mediator:
         here = mediator.submit_evidence(REVIEW.encode(), "document")["cid"]
         named = [here if cid == "here" else cid for cid in cids]
+        prompt = [Message("user", (*(Document(cid=cid) for cid in named), TextPart(ASKED)))] if way == "part" else ASKED
+        params: dict[str, Any] = {} if way == "part" else {way: named}
         with pytest.raises(EvidenceError):
-            if way == "part":
-                mediator.infer([Message("user", (*(Document(cid=cid) for cid in named), TextPart(ASKED)))])
-            else:
-                mediator.infer(ASKED, **{way: named})
+            mediator.infer(prompt, **params)
     assert near.requests == []
 
 
@@ -248,7 +247,7 @@ def raised(results: Any) -> None:
 def test_evidence_does_not_leave_this_machine_unless_the_config_says_so(
     far: FaultyServer, tmp_path: Path, made: str, way: str
 ) -> None:
-    """However the backend is reached and the evidence named: nothing is sent, and the error names the host and cite=."""
+    """However backend and evidence are named: nothing is sent, and the error names the host and cite=."""
     with Mediator([NESTED[made](far)], folder=tmp_path) as mediator:
         cid = mediator.submit_evidence(REVIEW.encode(), "document")["cid"]
         with pytest.raises(ComplaintLLMError) as caught:
