@@ -65,7 +65,7 @@ class Attachments:
 
         attached: dict[int, AttachedDocument] = {}
         for part in documents_of(request):
-            attached[id(part)] = self._attached(part, request)
+            attached[id(part)] = self._load(part, request)
         cids = tuple(dict.fromkeys(each.cid for each in attached.values() if each.evidence))
         named = tuple(dict.fromkeys((*request.evidence, *cids)))
         return request._replace(evidence=named, forms=CallForms(request, attached, show=self._show, guards=guards))
@@ -74,7 +74,7 @@ class Attachments:
         """End the processes that read."""
         self._readers.close()
 
-    def _attached(self, part: Document, request: Request) -> AttachedDocument:
+    def _load(self, part: Document, request: Request) -> AttachedDocument:
         from complaint_llm.documents.kinds import document_kind  # cold start: documents
         from complaint_llm.prompt_files import read_document_file
 

@@ -1,4 +1,4 @@
-"""``check`` says where evidence may be shown, and that ``evidence=`` changed its meaning, where that concerns anybody."""
+"""``check`` says where evidence may be shown, and that ``evidence=`` changed its meaning, where that matters."""
 
 from __future__ import annotations
 
