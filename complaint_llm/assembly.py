@@ -198,11 +198,13 @@ def evidence_store(
 ) -> EvidenceStore:
     """The store that the settings of section EVIDENCE describe; in ``folder`` where they name no path.
 
-    ``blocks`` is the URL of a store that a plugin of ``host`` offers. Raises ConfigError, PluginError.
+    ``blocks`` is the URL of a store that a plugin of ``host`` offers; ``show`` is no matter of the store's. Raises
+    ConfigError, PluginError.
     """
     from complaint_llm.evidence import EvidenceStore  # cold start: evidence
 
     known = {"path": folder / EVIDENCE_PATH, "privacy_local": privacy == "local", **settings}
+    known.pop("show", None)
     url = known.get("blocks")
     if isinstance(url, str):
         scheme = url.partition("://")[0]

@@ -1,10 +1,10 @@
 """The shapes in which documents come inside messages: our own, OpenAI's ``file`` and ``input_file``, Anthropic's
-``document``. Everything here gives plain fields, or raises ValueError in one line."""
+``document``; and pages in words. What reads a shape gives plain fields, or raises ValueError in one line."""
 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 PartFields: TypeAlias = Mapping[str, Any]
@@ -18,6 +18,18 @@ def document_fields(given: Mapping[str, Any]) -> PartFields:
     if given.get("type") != "document":
         return _of_openai(given)
     return _of_anthropic(given) if "source" in given else _own(given)
+
+
+def page_range(numbers: Sequence[int]) -> str:
+    """Pages in words: "page 3", "pages 1-3, 7"."""
+    stretches: list[list[int]] = []
+    for number in numbers:
+        if stretches and number == stretches[-1][-1] + 1:
+            stretches[-1][1:] = [number]
+        else:
+            stretches.append([number])
+    said = ", ".join("-".join(map(str, each)) for each in stretches)
+    return f"page {said}" if len(numbers) == 1 else f"pages {said}"
 
 
 def _own(given: Mapping[str, Any]) -> PartFields:

@@ -27,6 +27,7 @@ from complaint_llm.client.attachments import Attachments, Show
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
 from complaint_llm.client.embedding_space import in_declared_space
+from complaint_llm.client.evidence_meaning import EVIDENCE_IS_SHOWN, OneWarning, may_be_old_calls
 from complaint_llm.client.evidence_methods import EvidenceMethods
 from complaint_llm.client.group import Composition, Group, close_all
 from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader, built_in_checks, built_in_task, cite_nothing
@@ -117,10 +118,8 @@ class Mediator(EvidenceMethods, Client):
         self._privacy = privacy
         self._on_truncation = on_truncation
         self._folder = folder
-        self._show: Show = "local"
-        if isinstance(evidence, Mapping):
-            self._show = evidence.get("show", "local")
-            evidence = {key: value for key, value in evidence.items() if key != "show"}
+        show: Show = evidence.get("show", "local") if isinstance(evidence, Mapping) else "local"
+        may_be_old = may_be_old_calls(provenance, evidence)
         self._evidence: EvidenceStore | Mapping[str, Any] = {} if evidence is None else evidence
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
@@ -152,7 +151,12 @@ class Mediator(EvidenceMethods, Client):
             self._group,
             self._router,
             RequestReader(
-                timeout=timeout, privacy=privacy, find_task=self._task, checks=self._checks, cite=self._check_evidence
+                timeout=timeout,
+                privacy=privacy,
+                find_task=self._task,
+                checks=self._checks,
+                cite=self._check_evidence,
+                evidence_is_shown=OneWarning(self._log.warning, EVIDENCE_IS_SHOWN) if may_be_old else None,
             ),
             free=self._free,
             seal=self._seal if provenance or on_truncation != "ignore" else None,
@@ -160,7 +164,7 @@ class Mediator(EvidenceMethods, Client):
             embedding_routes=self._in_declared_space,
             guards=chain,
             observers=events,
-            attachments=Attachments(self._document_readers, lambda: self.evidence, self._show),
+            attachments=Attachments(self._document_readers, lambda: self.evidence, show),
             workers=max_workers,
         )
 
@@ -386,10 +390,8 @@ class Mediator(EvidenceMethods, Client):
                 self._provenance = open_provenance(self.evidence, self._level or "digests", self.config)
             return self._provenance
 
-    def _check_evidence(self, cids: Sequence[str]) -> None:
-        if not self._level:
-            cite_nothing(cids)
-        self._records().check(cids)
+    def _check_evidence(self, cids: Sequence[str]) -> tuple[str, ...]:
+        return self._records().check(cids) if self._level else cite_nothing(cids)
 
     def _free(self) -> None:
         # Whichever of them cannot be closed, the others are.

@@ -52,16 +52,16 @@ def test_provenance_names_each_answer_and_cites_its_evidence(tmp_path: Path) -> 
     backend = MockBackend(id="a", echo=True)
     with Mediator([backend], provenance="digests", folder=tmp_path) as mediator:
         cid = mediator.submit_evidence(b"a letter", "document")["cid"]
-        first = mediator.infer("x", evidence=[cid])
+        first = mediator.infer("x", cite=[cid])
         (done,) = (event for event in mediator.infer_stream("x") if isinstance(event, Done))
         assert first.provenance
         assert done.output.provenance not in (None, first.provenance)
         asked = backend.call_count()
         with pytest.raises(Exception, match="bafkrei"):
-            mediator.infer("x", evidence=["bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"])
+            mediator.infer("x", cite=["bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"])
         assert backend.call_count() == asked
     with Mediator([backend]) as mediator, pytest.raises(InvalidRequestError, match="provenance"):
-        mediator.infer("x", evidence=[cid])
+        mediator.infer("x", cite=[cid])
 
 
 def records(mediator: Mediator) -> list[dict[str, Any]]:

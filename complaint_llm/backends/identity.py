@@ -40,6 +40,7 @@ def shaping_settings(backend: Backend, given: Sequence[Any], own: Mapping[str, A
     settings: dict[str, Any] = {"type": backend.type, "model": options.model, "system": options.system}
     settings |= {"extra_body": dict(options.extra_body) or None, "arguments": list(given) or None}
     settings |= {key: value for key, value in own.items() if key not in _BESIDE_THE_ANSWER}
+    settings |= {"documents": None if options.documents == "auto" else options.documents}
     settings |= options.params
     return {name: value for name, value in settings.items() if value is not None and not isinstance(value, Secret)}
 

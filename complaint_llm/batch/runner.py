@@ -344,7 +344,7 @@ def _work(position: int, given: ItemLike, digest: Digest) -> tuple[Work, Excepti
         prompt = item.prompt
         if item.id is not None:
             key, named = item.id, True
-        check_prompt(prompt)
+        check_prompt(prompt, item.params)
         found = digest(item)
     except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
         work = Work(position=position, key=key, prompt=prompt, params=EMPTY, digest="", named=named)

@@ -12,6 +12,7 @@ import click
 from complaint_llm import prices
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.cli.app import App
+from complaint_llm.cli.evidence_shown import evidence_lines
 from complaint_llm.cli.leaving import Leaving, leaving
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
@@ -67,10 +68,13 @@ def check(app: App, connect: bool, as_json: bool) -> None:
         findings = _findings(mediator, connect)
         _check_node(mediator)
         cautions = [] if mediator.config is None else precautions(mediator.config)
+        evidence = evidence_lines(mediator)
     if as_json:
         write(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
     else:
         print_table(("backend", "type", "model", "state", "goes to", ""), [finding.as_row() for finding in findings])
+    for line in evidence:
+        tell(line)
     for line in cautions:
         tell(f"WARNING {line}")
     if any(finding.state in ("broken", "unreachable") for finding in findings):

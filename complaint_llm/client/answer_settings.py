@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from complaint_llm.tasks.task import Task
 
 
-_REPLACED = GENERATION_KEYS | {"model", "system"}
+_REPLACED = GENERATION_KEYS | {"model", "system", "documents"}
 """Settings in whose place a call's own stand; ``extra_body`` is merged."""
 
 
@@ -64,7 +64,8 @@ class GroupSettings:
             return shape_of(backend, settings, own)
         task = self._find_task(id)
         # What the task says stands in the place of the backend's settings, and is told by the task's digest.
-        replaced = task.params.keys() | ({"system"} if task.system is not None else set())
+        said = (("system", task.system), ("documents", task.documents))
+        replaced = task.params.keys() | {name for name, value in said if value is not None}
         kept = {name: value for name, value in settings.items() if name not in replaced}
         made_by = {"task": task.digest}
         return shape_of(backend, {**kept, **made_by}, (own - replaced) | ({"task"} if id != self._task else set()))

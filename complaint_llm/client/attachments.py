@@ -78,27 +78,29 @@ class Attachments:
         from complaint_llm.documents.kinds import document_kind  # cold start: documents
         from complaint_llm.prompt_files import read_document_file
 
-        name, declared, evidence = part.name, part.media_type, False
+        name, declared, cid = part.name, part.media_type, None
         if part.cid is not None:
-            data, name, declared = self._evidence_of(part.cid, name, declared)
-            evidence = True
+            from complaint_llm.evidence import parse_cid  # cold start: evidence
+
+            cid = parse_cid(part.cid).name
+            data, name, declared = self._evidence_of(cid, name, declared)
         elif part.path is not None:
             data, name = read_document_file(part.path), name or Path(part.path).name
         else:
             data, name = part.data or b"", name or "document"
         try:
             media_type = document_kind(data[:8192], name, declared)
-        except ValueError as fault:
-            why = "; cite= only records it" if evidence else ""
-            raise InvalidRequestError(f"{fault}{why}", sent=False) from fault
+        except (ValueError, InvalidRequestError) as fault:
+            why = "" if cid is None else "; cite= only records it"
+            raise InvalidRequestError(f"{_line(fault)}{why}", sent=False) from fault
         return AttachedDocument(
             data,
             media_type,
             name,
-            cid=part.cid or content_cid(data),
+            cid=cid or content_cid(data),
             read=partial(self._read, data, media_type, name, part.pages, request),
             pages=part.pages,
-            evidence=evidence,
+            evidence=cid is not None,
         )
 
     def _evidence_of(self, cid: str, name: str | None, declared: str | None) -> tuple[bytes, str, str | None]:
@@ -150,6 +152,10 @@ def content_cid(data: bytes) -> str:
         pass
     assert tree.root is not None
     return tree.root.name
+
+
+def _line(fault: ValueError | InvalidRequestError) -> str:
+    return fault.message if isinstance(fault, InvalidRequestError) else str(fault)
 
 
 def _close(readers: DocumentReaders) -> None:

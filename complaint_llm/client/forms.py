@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.checks.quote_search import SearchableText
-from complaint_llm.documents.as_text import image_pages, is_blank, page_range, text_form
+from complaint_llm.document_shapes import page_range
+from complaint_llm.documents.as_text import image_pages, is_blank, text_form
 from complaint_llm.exceptions import ConfigError, GuardError, InvalidRequestError
 from complaint_llm.guards.guard import GuardRequest
 from complaint_llm.messages import Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
@@ -188,8 +189,10 @@ class CallForms:
             )
         reads = dict(zip(self._documents, abilities.reads, strict=True))
         shown: dict[int, _ShownPart] = {
-            place: _shown_part(document, reads[place], abilities) for place, document in self._documents.items()
+            place: _shown_or_cited(document, reads[place], abilities) for place, document in self._documents.items()
         }
+        used = tuple(each.shown for each in shown.values())
+        cids = {each.cid for each in used}
         searchable = all(each.has_text for each in shown.values())
         checks = self._checks(searchable=searchable)
         request = self._request
@@ -200,7 +203,7 @@ class CallForms:
             params=request.params,
             checks=checks,
             own_checks=checks,
-            shown=tuple(each.shown for each in shown.values()),
+            shown=(*used, *(each for each in request.shown if each.cid not in cids)),
             file_tokens=sum(each.file_tokens for each in shown.values()),
         )
         if self._guards is None or not self._guards.applies_to(abilities.kind):
@@ -274,6 +277,16 @@ def _with_parts(message: Message, shown: Mapping[int, _ShownPart]) -> Message:
         # A text is what every backend takes.
         return message._replace(content="\n\n".join(part.text for part in parts if isinstance(part, TextPart)))
     return message._replace(content=tuple(parts))
+
+
+def _shown_or_cited(document: AttachedDocument, reads: bool, abilities: _Abilities) -> _ShownPart:
+    """The same as ``_shown_part``; of evidence that cannot be shown the reason says what else can be done with it."""
+    try:
+        return _shown_part(document, reads, abilities)
+    except CannotBeShownError as why:
+        if document.evidence:
+            raise CannotBeShownError(f"{why}; cite= only records it") from why
+        raise
 
 
 def _shown_part(document: AttachedDocument, reads: bool, abilities: _Abilities) -> _ShownPart:

@@ -19,14 +19,14 @@ class Provenance(NamedTuple):
 
     log: ProvenanceLog
 
-    def check(self, cids: Sequence[str]) -> None:
-        """Raise EvidenceError for evidence that cannot be cited, before anything is sent."""
-        self.log.check_evidence(cids)
+    def check(self, cids: Sequence[str]) -> tuple[str, ...]:
+        """The CIDs in one spelling. Raises EvidenceError for evidence that cannot be cited, before anything is sent."""
+        return tuple(cid.name for cid in self.log.check_evidence(cids))
 
     def record(self, sent: Request, output: InferenceOutput) -> ProvenanceRef:
         """This answer's record, which gives its CID; ``sent`` is the request with the backend's own defaults."""
         cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
-        return self.log.record(RequestDetails(sent.messages, _parameters(sent), sent.tools, cited), output)
+        return self.log.record(RequestDetails(sent.messages, _parameters(sent), sent.tools, cited, sent.shown), output)
 
     def close(self) -> None:
         """Write what waits."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.client.privacy import content_elsewhere
 from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.messages import Document, Message, Part, Prompt, TextPart, ToolLike
+from complaint_llm.messages import Document, Message, Part, Prompt, Shown, TextPart, ToolLike
 from complaint_llm.request import (
     DOCUMENT_MODES,
     EMPTY,
@@ -49,7 +49,7 @@ def built_in_checks() -> Mapping[str, Check]:
     return BUILT_IN
 
 
-def cite_nothing(cids: Sequence[str]) -> None:
+def cite_nothing(cids: Sequence[str]) -> tuple[str, ...]:
     """Evidence cannot be cited where no provenance is kept. Raises InvalidRequestError."""
     raise InvalidRequestError('cite= is for provenance, which is off: set MEDIATOR "provenance"', sent=False)
 
@@ -58,7 +58,8 @@ class RequestReader(NamedTuple):
     """Reads what users pass in. Immutable; any thread may call it.
 
     ``timeout`` (seconds) and ``privacy`` hold where a call says nothing; ``find_task`` and ``checks`` are the tasks and
-    checks that a call may name; ``cite`` raises where evidence cannot be cited. All methods raise InvalidRequestError
+    checks that a call may name; ``cite`` gives CIDs in one spelling, and raises where evidence cannot be cited;
+    ``evidence_is_shown`` hears of each call that names evidence to be shown. All methods raise InvalidRequestError
     for a wrong value and TypeError for an unknown parameter, before anything is sent.
     """
 
@@ -66,7 +67,8 @@ class RequestReader(NamedTuple):
     privacy: Literal["local"] | None = None
     find_task: Callable[[str], Task] = built_in_task
     checks: Callable[[], Mapping[str, Check]] = built_in_checks
-    cite: Callable[[Sequence[str]], None] = cite_nothing
+    cite: Callable[[Sequence[str]], tuple[str, ...]] = cite_nothing
+    evidence_is_shown: Callable[[], object] | None = None
 
     def request(
         self,
@@ -97,8 +99,10 @@ class RequestReader(NamedTuple):
         given = params.get("response_format")
         cited = _texts_of(params, "cite")
         if cited:
-            self.cite(cited)
+            cited = tuple(dict.fromkeys(self.cite(cited)))
         shown = _texts_of(params, "evidence")
+        if shown and self.evidence_is_shown is not None:
+            self.evidence_is_shown()
         request = plain._replace(
             model=_model_of(params),
             params=as_generation(params, temperature),
@@ -107,6 +111,7 @@ class RequestReader(NamedTuple):
             extra_body=_extra_body_of(params),
             messages=_with_evidence(messages, shown) if shown else messages,
             evidence=cited,
+            shown=tuple(Shown(cid, "no", evidence=True) for cid in cited),
             checks=checks,
             documents=_document_mode_of(params),
             names=_texts_of(params, "names"),

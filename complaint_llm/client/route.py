@@ -136,7 +136,9 @@ class Route:
 
     def estimate(self, request: AnyRequest) -> Estimate:
         made = self.target.made
-        return Estimate(0) if made is None else made.estimate(self.target.request_to(request))
+        if made is None or (isinstance(request, Request) and request.forms and request.forms.lacks(self.target)):
+            return Estimate(0)  # it is not asked, and there is no form of the request for it
+        return made.estimate(self.target.request_to(request))
 
     def context_window(self, request: AnyRequest) -> int | None:
         backend = self.target.existing
@@ -281,5 +283,3 @@ def _is_plain(request: AnyRequest) -> bool:
         and request.response_format is None
         and all(isinstance(message.content, str) for message in request.messages)
     )
-
-

@@ -9,7 +9,7 @@ from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.messages import ImagePart, Message
 from complaint_llm.request import Request, as_messages, as_response_format
 from complaint_llm.tasks.apply import TaskCall, asked_for
-from complaint_llm.tasks.material import split_material
+from complaint_llm.tasks.material import attaches_files, split_material
 
 if TYPE_CHECKING:
     from complaint_llm.checks.check import Check
@@ -27,8 +27,14 @@ def asked_for_task(
     before, material, after = split_material(messages)
     given = params.get("response_format")
     schema = None if given is None else as_response_format(given).schema
-    asked = asked_for(task, call, material, known=known, schema=schema)
-    own = {"system": asked.system, "response_format": asked.response_format, **task.params}
+    attached = bool(params.get("evidence")) or attaches_files(messages)
+    asked = asked_for(task, call, material, known=known, schema=schema, attached=attached)
+    own = {
+        "system": asked.system,
+        "response_format": asked.response_format,
+        "documents": task.documents,
+        **task.params,
+    }
     stated = {name: value for name, value in params.items() if value is not None and name != "task"}
     checks = asked.checks._replace(searchable=not _shows_images(messages))
     return [*before, *after(asked.text)], {**own, **stated}, checks

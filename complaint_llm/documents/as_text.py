@@ -63,18 +63,6 @@ def is_blank(document: ReadDocument) -> bool:
     return not any(page.text.strip() or page.image is not None for page in document.pages)
 
 
-def page_range(numbers: Sequence[int]) -> str:
-    """Pages in words: "page 3", "pages 1-3, 7"."""
-    stretches: list[list[int]] = []
-    for number in numbers:
-        if stretches and number == stretches[-1][-1] + 1:
-            stretches[-1][1:] = [number]
-        else:
-            stretches.append([number])
-    said = ", ".join("-".join(map(str, each)) for each in stretches)
-    return f"page {said}" if len(numbers) == 1 else f"pages {said}"
-
-
 def _page_mark(page: Page, document: ReadDocument, mark: str) -> str:
     where = f"page {page.number} of {document.page_count}" if document.has_pages else page.label
     return f"[{where} {mark}]"

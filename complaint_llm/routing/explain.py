@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from complaint_llm.request import Request
 from complaint_llm.routing.attempts import exclusion
 from complaint_llm.routing.loop import too_long, window_too_small
 
@@ -80,11 +81,17 @@ def _within_reach(found: Sequence[Considered], max_attempts: int | None) -> list
 
 def _consider(request: AnyRequest, target: Target) -> Considered:
     estimate = target.estimate(request)
-    if request.privacy == "local" and not target.local:
-        # What is excluded by privacy is not looked at any further: its limits may be shared with other machines.
-        return Considered(target.id, exclusion(target, request), estimate, ())
-    states = tuple(policy.state(request) for policy in target.policies)
     skip = exclusion(target, request)
+    if skip is not None and (_has_forms(request) or (request.privacy == "local" and not target.local)):
+        # What is excluded by privacy is not looked at any further: its limits may be shared with other machines. Nor
+        # is what a call's documents exclude: there is no form of the request whose cost a limit could weigh.
+        return Considered(target.id, skip, estimate, ())
+    states = tuple(policy.state(request) for policy in target.policies)
     if skip is None:
         skip = next((f"{state.name}: {state.line}" for state in states if not state.ready), None)
     return Considered(target.id, skip, estimate, states)
+
+
+def _has_forms(request: AnyRequest) -> bool:
+    """Whether what is asked depends on who is asked."""
+    return isinstance(request, Request) and request.forms is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.checks.answer_checks import SCHEMA, AnswerChecks
 from complaint_llm.exceptions import ConfigError, InvalidRequestError
+from complaint_llm.tasks.material import IN_ATTACHMENTS
 
 if TYPE_CHECKING:
     from complaint_llm.checks.check import Check
@@ -63,22 +64,30 @@ class Asked(NamedTuple):
 
 
 def asked_for(
-    task: Task, call: TaskCall, material: str, known: Mapping[str, Check], schema: Mapping[str, Any] | None = None
+    task: Task,
+    call: TaskCall,
+    material: str,
+    known: Mapping[str, Check],
+    schema: Mapping[str, Any] | None = None,
+    *,
+    attached: bool = False,
 ) -> Asked:
     """What a model is asked for ``task`` about ``material``; ``known`` are all checks by name.
 
-    ``schema`` stands in the place of the task's own. Raises InvalidRequestError for a field that the templates name and
-    the call has not, ConfigError for a check that is not there.
+    ``schema`` stands in the place of the task's own. ``attached``: documents or images go with it; then it is said in
+    the place of a blank text that they are the material, and no quote is looked up there. Raises InvalidRequestError
+    for a field that the templates name and the call has not, ConfigError for a check that is not there.
     """
     missing = sorted(task.fields - call.fields.keys())
     if missing:
         raise _bad(f"task {task.id!r} needs the field {missing[0]!r} of each item")
-    system, text = task.messages(material, id=call.item, fields=call.fields)
+    no_text = attached and not material.strip()
+    system, text = task.messages(IN_ATTACHMENTS if no_text else material, id=call.item, fields=call.fields)
     wanted = task.schema if schema is None else schema
     shape = None if wanted is None else {"type": "json_schema", "json_schema": {"name": task.id, "schema": wanted}}
     checks = AnswerChecks(
         schema=wanted or {},
-        texts=(material,),
+        texts=() if no_text else (material,),
         checks=_checks(task, known),
         on_failed=task.on_failed_check,
         task=task.id,

@@ -15,7 +15,7 @@ from complaint_llm.tasks.task import Task
 from complaint_llm.tasks.template import placeholders
 
 BUILT_IN = ("claims", "summary", "chronology")
-_KEYS = (frozenset(Task._fields) | {"extends"}) - {"documents"}
+_KEYS = frozenset(Task._fields) | {"extends"}
 
 
 class TaskError(ConfigError):
@@ -28,6 +28,7 @@ class TaskError(ConfigError):
 
 
 _FAILED = ("mark", "error", "next")
+_DOCUMENTS = (None, "auto", "native", "text")
 
 
 def built_in_task(id: str) -> Mapping[str, Any]:
@@ -85,6 +86,9 @@ def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = 
     on_failed = merged.get("on_failed_check", "mark")
     if on_failed not in _FAILED:
         raise TaskError(id, ("on_failed_check",), f"{on_failed!r} is none of {', '.join(_FAILED)}")
+    documents = merged.get("documents")
+    if documents not in _DOCUMENTS:
+        raise TaskError(id, ("documents",), f"{documents!r} is none of {', '.join(filter(None, _DOCUMENTS))}")
     task = Task(
         id=id,
         prompt=_text(merged["prompt"]),
@@ -98,6 +102,7 @@ def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = 
         on_failed_check=on_failed,
         params=dict(merged.get("params", {})),
         rows=merged.get("rows"),
+        documents=documents,
     )
     _check_placeholders(task)
     return task

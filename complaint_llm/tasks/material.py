@@ -7,6 +7,15 @@ from collections.abc import Callable, Sequence
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Message, TextPart
 
+IN_ATTACHMENTS = "(This item has no text of its own: its material is in what is attached to this message.)"
+"""What stands where an item's text would, for the model."""
+
+
+def attaches_files(messages: Sequence[Message]) -> bool:
+    """Whether the user's last turn has anything beside text: documents, images."""
+    last = next((message for message in reversed(messages) if message.role == "user"), None)
+    return last is not None and any(not isinstance(part, (str, TextPart)) for part in last.content)
+
 
 def split_material(
     messages: Sequence[Message],

@@ -35,11 +35,14 @@ class Task(NamedTuple):
     params: Mapping[str, Any] = _EMPTY
     rows: str | None = None
     """The list of the answer that a table has a row for each entry of."""
+    documents: Literal["auto", "native", "text"] | None = None
+    """How documents are given, where the task says so: it stands above the backend's."""
 
     @property
     def digest(self) -> str:
         """SHA-256, in hex, of everything that shapes an answer: another digest, another question."""
-        shaping = {key: value for key, value in self._asdict().items() if key not in ("title", "notice", "rows")}
+        beside = {"title", "notice", "rows", *(("documents",) if self.documents is None else ())}
+        shaping = {key: value for key, value in self._asdict().items() if key not in beside}
         text = json.dumps(shaping, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=dict)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from complaint_llm.evidence import Cid, EvidenceStore, ProvenanceLog, RequestDetails, config_digest
 from complaint_llm.evidence.provenance.record import decode_provenance
-from complaint_llm.messages import InferenceOutput, Message, TokenUsage, ToolCall
+from complaint_llm.messages import InferenceOutput, Message, Shown, TokenUsage, ToolCall
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
@@ -54,12 +54,22 @@ def test_provenance_records_fit_their_schema(store: EvidenceStore) -> None:
     output = InferenceOutput(
         "b", (ToolCall("1", "t", {}),), "r", token_usage=TokenUsage(1, 2, 3, 4, 5), finish_reason="stop", cost=0.5
     )
-    log.record(RequestDetails((Message("user", "a"),), {"seed": 1}, (), log.check_evidence([cited])), output)
+    ways = (
+        Shown(cited, "no", evidence=True),
+        Shown(cited, "text", "a.pdf", "application/pdf", "ab" * 32, (1, 2), (3,), "cd" * 32, "pypdfium2 5"),
+        Shown(cited, "document", "b.pdf", "application/pdf", "ab" * 32),
+        Shown(cited, "image", "c.png", "image/png", "ab" * 32),
+    )
+    details = RequestDetails((Message("user", "a"),), {"seed": 1}, (), log.check_evidence([cited]), ways)
+    log.record(details, output)
     log.close()
     with store.database.transaction("read") as connection:
         records = [decode_provenance(*row) for row in connection.execute("SELECT cid, data FROM provenance")]
     for record in records:
         schema.validate(dag_json(record))
-        assert set(record) == set(schema.schema["properties"]) == set(schema.schema["required"])
+        assert set(record) | {"shown"} == set(schema.schema["properties"]) == set(schema.schema["required"]) | {"shown"}
+    said = [set(entry) for record in records for entry in record.get("shown", [])]
+    assert set.union(*said) == set(schema.schema["properties"]["shown"]["items"]["properties"])
+    assert min(said, key=len) == {"cid", "shown"}
     with pytest.raises(ValidationError):
         schema.validate({**dag_json(records[0]), "previous": "bafy"})

@@ -13,7 +13,7 @@ from complaint_llm.prompt_files import read_document_file, read_image
 from complaint_llm.request import EMPTY, GENERATION_KEYS, as_messages
 
 SHAPING_KEYS: frozenset[str] = GENERATION_KEYS | {
-    *("model", "system", "response_format", "extra_body", "tools", "task"),
+    *("model", "system", "response_format", "extra_body", "tools", "task", "documents", "evidence"),
 }
 """Parameters that shape an answer. Routing, keys, limits and timeouts do not: with other ones a run can be resumed."""
 
@@ -84,8 +84,9 @@ def as_item(given: ItemLike) -> BatchItem:
     return item
 
 
-def check_prompt(prompt: Prompt) -> None:
-    """Raises NothingToReadError for a prompt whose turns of user and assistant have no text and no part but text.
+def check_prompt(prompt: Prompt, params: Mapping[str, Any] = EMPTY) -> None:
+    """Raises NothingToReadError for a prompt whose turns of user and assistant have no text and no part but text,
+    unless ``params`` name evidence that is shown with it.
 
     Raises InvalidRequestError if it is no prompt.
     """
@@ -95,7 +96,7 @@ def check_prompt(prompt: Prompt) -> None:
         messages = as_messages(prompt)
         turns = [message for message in messages if message.role != "system"] or messages
         empty = all(is_blank(turn.text) and not turn.tool_calls and not _other_parts(turn) for turn in turns)
-    if empty:
+    if empty and not params.get("evidence"):
         raise NothingToReadError("nothing to read: the prompt is empty; it was not asked")
 
 

@@ -114,7 +114,7 @@ def _item(number: int, text: str, parse: Callable[[str], Line], rules: LineRules
         line = parse(text)
         assert isinstance(line.item, BatchItem)
         item = rules.apply(line.item)
-        check_prompt(item.prompt)
+        check_prompt(item.prompt, item.params)
         return line._replace(item=item)
     except RecursionError:
         return Line(LineError(number, "nested too deeply"))

@@ -17,11 +17,11 @@ from typing import Any
 from complaint_llm.checks.check import Finding
 from complaint_llm.checks.quotes import Quote
 from complaint_llm.exceptions import BackendError
-from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
+from complaint_llm.messages import Attempt, Citation, InferenceOutput, Shown, TokenUsage, ToolCall
 
 _DEFAULTS = InferenceOutput("")
 _MATERIAL = "material"
-_NESTED = {"token_usage", "tool_calls", "attempts", "quotes", "findings"}
+_NESTED = {"token_usage", "tool_calls", "attempts", "quotes", "findings", "shown", "citations"}
 _PLAIN = {"token_usage", "attempts", "quotes", "findings"}  # of JSON values
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
 """The order of a usage in journals of the first format, which have no names in it."""
@@ -40,6 +40,8 @@ def encode_output(output: InferenceOutput, material: str | None = None) -> str:
             value = value._asdict()
         elif name == "tool_calls":
             value = [[pack(part) for part in call] for call in value]
+        elif name in ("shown", "citations"):
+            value = [_set_fields(each) for each in value]
         elif name not in _PLAIN:
             value = pack(value)
         record[name] = value
@@ -66,9 +68,24 @@ def decode_output(text: str) -> InferenceOutput:
             fields["quotes"] = tuple(Quote(*quote) for quote in fields["quotes"])
         if "findings" in fields:
             fields["findings"] = tuple(Finding(*finding) for finding in fields["findings"])
+        if "shown" in fields:
+            fields["shown"] = tuple(_read_shown(each) for each in fields["shown"])
+        if "citations" in fields:
+            fields["citations"] = tuple(Citation(**each) for each in fields["citations"])
         return InferenceOutput(**fields)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"not a recorded answer: {error}") from error
+
+
+def _set_fields(value: Shown | Citation) -> dict[str, Any]:
+    """Its fields by name, those at their default left out."""
+    defaults = type(value)._field_defaults
+    return {key: each for key, each in value._asdict().items() if key not in defaults or each != defaults[key]}
+
+
+def _read_shown(fields: Mapping[str, Any]) -> Shown:
+    numbers = {name: tuple(fields[name]) for name in ("pages", "image_pages") if name in fields}
+    return Shown(**{**fields, **numbers})
 
 
 def restore_types(output: InferenceOutput, response_format: Any) -> InferenceOutput:

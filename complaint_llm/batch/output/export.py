@@ -14,7 +14,7 @@ from complaint_llm.batch.output.states import state_of_error, state_of_output
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
-    from complaint_llm.messages import InferenceOutput
+    from complaint_llm.messages import InferenceOutput, Shown
 
 
 class Result(NamedTuple):
@@ -50,6 +50,8 @@ def result_values(result: Result) -> dict[str, Any]:
             "parsed": pack(output.parsed),
             "quotes": [quote._asdict() for quote in output.quotes],
             "findings": [finding._asdict() for finding in output.findings],
+            "citations": [citation._asdict() for citation in output.citations],
+            "shown": [_shown_values(each) for each in output.shown],
             "reasked": output.metadata.get("reasked"),
             "finish_reason": output.finish_reason,
             "backend": output.backend,
@@ -77,7 +79,7 @@ def result_values(result: Result) -> dict[str, Any]:
 
 
 _NAMES = (
-    "id", "text", "parsed", "quotes", "findings", "reasked", "task", "task_digest", "matter",
+    "id", "text", "parsed", "quotes", "findings", "citations", "shown", "reasked", "task", "task_digest", "matter",
     "finish_reason", "backend", "model", "usage", "cost", "seconds",
     "attempts", "provenance", "demo", "state", "error", "digest",
 )  # fmt: skip
@@ -183,6 +185,22 @@ def _attempt(backend: str, error: str | None, seconds: float, maybe_received: bo
         "seconds": round(seconds, 6),
         "maybe_received": maybe_received,
         "sent": sent,
+    }
+
+
+def _shown_values(shown: Shown) -> dict[str, Any]:
+    """A document as lines name it: ``source`` is what quotes name, ``digest`` is that of its bytes; no text."""
+    return {
+        "source": shown.cid,
+        "name": shown.name or None,
+        "media_type": shown.media_type or None,
+        "digest": shown.sha256 or None,
+        "shown": shown.shown,
+        "evidence": shown.evidence,
+        "pages": list(shown.pages),
+        "image_pages": list(shown.image_pages),
+        "text_digest": shown.text_sha256,
+        "reader": shown.reader,
     }
 
 

@@ -14,21 +14,24 @@ from typing import Any, NamedTuple
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, cid_of, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.dagcbor import Encoded, decode, encode
+from complaint_llm.evidence.provenance.shown import check_shown, shown_entry
 from complaint_llm.evidence.records import rfc3339
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
-from complaint_llm.messages import Document, InferenceOutput, Message, Part, TextPart, Tool, ToolCall
+from complaint_llm.messages import Document, InferenceOutput, Message, Part, Shown, TextPart, Tool, ToolCall
 from complaint_llm.request import EMPTY
 
 KIND = "complaint_llm/provenance/1"
 
 
 class RequestDetails(NamedTuple):
-    """What was asked. ``parameters`` are those that were sent, without secrets; ``evidence`` is what is cited."""
+    """What was asked. ``parameters`` are those that were sent, without secrets; ``evidence`` is what is cited or shown;
+    ``shown`` says of that, and of each document, how."""
 
     messages: Sequence[Message]
     parameters: Mapping[str, Any] = EMPTY
     tools: Sequence[Tool] = ()
     evidence: Sequence[Cid] = ()
+    shown: Sequence[Shown] = ()
 
 
 class LogSetup(NamedTuple):
@@ -58,6 +61,7 @@ class Draft(NamedTuple):
     prompt: bytes | None = None
     """The block of what was asked, if that is more than texts."""
     tool_calls: bytes | None = None
+    shown: Encoded | None = None
 
     def record(self, previous: Cid | None) -> MadeRecord:
         """The record that follows ``previous``. Raises TypeError or ValueError for what has no form in DAG-CBOR."""
@@ -66,7 +70,7 @@ class Draft(NamedTuple):
         prompt = _block(DAG_CBOR, self.prompt or encode_prompt(self.details.messages, ()))
         reasoning = None if output.reasoning is None else _block(RAW, _utf8(output.reasoning))
         calls = None if self.tool_calls is None else _block(DAG_CBOR, self.tool_calls)
-        record = {
+        record: dict[str, Any] = {
             "cost": None if output.cost is None else float(output.cost),
             "demo": self.demo,
             "kind": KIND,
@@ -92,6 +96,8 @@ class Draft(NamedTuple):
             "config_sha256": self.setup.config_sha256,
             "finish_reason": output.finish_reason,
         }
+        if self.shown is not None:
+            record["shown"] = self.shown
         texts = [block for block in (answer, prompt, reasoning, calls) if block is not None]
         return MadeRecord(_block(DAG_CBOR, encode(record)), texts)
 
@@ -114,6 +120,7 @@ def draft(
         setup=setup,
         prompt=None if _is_fixed(details) else encode_prompt(details.messages, details.tools),
         tool_calls=encode([_call(call) for call in output.tool_calls]) if output.tool_calls else None,
+        shown=Encoded(encode([shown_entry(each) for each in details.shown])) if details.shown else None,
     )
 
 
@@ -131,13 +138,15 @@ def decode_provenance(name: str, data: bytes) -> dict[str, Any]:
         if not parse_cid(name).matches(data):
             raise ValueError("its bytes are not what it is named by")
         record = decode(data)
-        if not isinstance(record, dict) or record.get("kind") != KIND or record.keys() != _TYPES.keys():
+        if not isinstance(record, dict) or record.get("kind") != KIND or record.keys() - _OPTIONAL != _TYPES.keys():
             raise ValueError(f"it is no {KIND} record")
         for key, kind in _TYPES.items():
             if not isinstance(record[key], kind):
                 raise ValueError(f"its {key} is of the wrong type")
         if not all(isinstance(cid, Cid) for cid in record["evidence"]):
             raise ValueError("its evidence is no list of links")
+        if "shown" in record:
+            check_shown(record["shown"])
     except (ValueError, EvidenceError) as error:
         raise EvidenceCorruptedError(f"provenance record {name} is damaged: {error}") from error
     return record
@@ -246,4 +255,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "evidence": (list,),
     "previous": (Cid, _NONE),
 }
+_OPTIONAL = frozenset(("shown",))
+"""Keys that records have only where there is something to say; those of before have none."""
 _PREVIOUS, _NULL, _LINK = encode("previous"), encode(None), encode(Cid(DAG_CBOR, bytes(32)))[:-32]

@@ -8,11 +8,13 @@ from typing import Any, Literal, NamedTuple
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, parse_cid
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.provenance.remembered import Remembered, remember
+from complaint_llm.evidence.provenance.shown import NOT_SHOWN, shown_in_words
 from complaint_llm.evidence.records import Record
 from complaint_llm.evidence.store import EvidenceStore
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
 State = Literal["verified", "digest only", "missing", "damaged"]
+HowShown = Literal["text", "document", "image", "no"]
 _DETAILS = ("time", "backend", "model", "parameters", "finish_reason", "usage", "cost", "config_sha256", "plugins")
 
 
@@ -20,6 +22,8 @@ class Step(NamedTuple):
     """A part of the tree: what it is, its CID (None for a fact inside the record above it), its state, and its parts.
 
     ``digest only`` is a text that was not kept: its digest is part of the record, the text itself can be compared.
+    ``shown`` says of evidence and of documents how the model was shown them, "no" where they were only cited; None of
+    all else.
     """
 
     what: str
@@ -27,6 +31,7 @@ class Step(NamedTuple):
     state: State
     detail: str = ""
     parts: tuple[Step, ...] = ()
+    shown: HowShown | None = None
 
     @property
     def ok(self) -> bool:
@@ -145,10 +150,16 @@ class _Tracer:
             yield Step("cached", None, "verified", "given from the cache")
         for name in _DETAILS:
             yield Step(name.replace("_", " "), None, "verified", _value_text(record[name]))
+        # Records of before say nothing of it: then evidence was never shown.
+        shown = {entry["cid"]: entry for entry in record.get("shown", ())}
         for cid in record["evidence"]:
             if cid not in self._seen:
                 self._seen[cid] = _evidence(self._store, cid)
-            yield self._seen[cid]
+            step, entry = self._seen[cid], shown.pop(cid.name, None)
+            said = f"cited, {NOT_SHOWN}" if entry is None or entry["shown"] == "no" else shown_in_words(entry)
+            yield step._replace(detail=f"{step.detail}; {said}", shown="no" if entry is None else entry["shown"])
+        for entry in shown.values():
+            yield _document(entry)
 
     def _text(self, what: str, cid: Cid) -> Step:
         with self._store.database.transaction("read") as connection:
@@ -176,6 +187,13 @@ def _evidence(store: EvidenceStore, cid: Cid) -> Step:
         return Step("evidence", str(cid), "missing", "its bytes are here but no record about them")
     detail = f"{size} bytes" if what == "file" else f"a folder, {size} bytes"
     return Step("evidence", str(cid), "verified", detail=detail, parts=parts)
+
+
+def _document(entry: dict[str, Any]) -> Step:
+    """A document that was shown and is no evidence: the record has its digest."""
+    known = (entry.get("name"), entry.get("media_type"), f"sha256 {entry.get('sha256', b'').hex()}")
+    detail = f"{', '.join(filter(None, known))}; {shown_in_words(entry)}"
+    return Step("document", entry["cid"], "digest only", detail=detail, shown=entry["shown"])
 
 
 def _origin(record: Record) -> str:

@@ -87,7 +87,7 @@ class Cache:
             key = f"{digest}:{identity}"
             found = self._get(key, request, shared)
             if found is not None:
-                return _free(found, target.id, self._clock() - began)
+                return _free(_as_shown(found, target, request), target.id, self._clock() - began)
             keyed.append((key, target))
             name += key
         if not keyed:
@@ -106,7 +106,11 @@ class Cache:
             output, own = self._single_flight.do(name, request, together)
         # The one that asked keeps the first: whoever comes last copies it after the others have theirs to write on.
         mine = own_copy(output)
-        return mine if own else _free(mine, output.backend, self._clock() - began)
+        if own:
+            return mine
+        answered = next((target for _, target in keyed if target.id == output.backend), None)
+        mine = mine if answered is None else _as_shown(mine, answered, request)
+        return _free(mine, output.backend, self._clock() - began)
 
     def _ask_together(
         self,
@@ -176,6 +180,12 @@ class Cache:
             self._answers.move_to_end(key)
             while len(self._answers) > self._size:
                 self._answers.popitem(last=False)
+
+
+def _as_shown(output: InferenceOutput, target: Target, request: Request) -> InferenceOutput:
+    """Another call's answer, with what this call shows and cites."""
+    shown = target.request_to(request).shown
+    return output if output.shown == shown else output._replace(shown=shown)
 
 
 def _free(output: InferenceOutput, backend: str, seconds: float) -> InferenceOutput:

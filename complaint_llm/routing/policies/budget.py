@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.policies.bound import NANO, Bound, charge
-from complaint_llm.routing.policies.budget_book import DAY, LEASE, BudgetBook, Grant, GrantRequest, BudgetLimits, Spent
+from complaint_llm.routing.policies.budget_book import DAY, LEASE, BudgetBook, BudgetLimits, Grant, GrantRequest, Spent
 from complaint_llm.routing.policies.budget_writer import IDLE, BudgetWriter
 from complaint_llm.routing.retry_table import TOTAL_BUDGET
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState

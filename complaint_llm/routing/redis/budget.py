@@ -10,9 +10,9 @@ from complaint_llm.routing.policies.bound import NANO
 from complaint_llm.routing.policies.budget_book import (
     LEASE,
     BudgetBook,
+    BudgetLimits,
     Grant,
     GrantRequest,
-    BudgetLimits,
     Spent,
     why_spent_up,
 )

@@ -19,7 +19,7 @@ from complaint_llm.batch.journal.codec import (
     unpack,
 )
 from complaint_llm.exceptions import AllBackendsFailedError, BackendTimeoutError, BatchError, RateLimitError
-from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
+from complaint_llm.messages import Attempt, Citation, InferenceOutput, Shown, TokenUsage, ToolCall
 
 texts = st.text(st.characters(exclude_categories=()))
 values = st.recursive(
@@ -33,6 +33,7 @@ values = st.recursive(
 )
 mappings = st.dictionaries(texts, values, max_size=3)
 counts = st.integers(0, 10**9)
+numbers = st.lists(st.integers(1, 9999), max_size=3).map(tuple)
 outputs = st.builds(
     InferenceOutput,
     content=texts,
@@ -53,6 +54,23 @@ outputs = st.builds(
     provenance=st.none() | texts,
     metadata=mappings,
     extra=st.none() | mappings,
+    citations=st.lists(st.builds(Citation, *[st.none() | texts] * 4, *[st.none() | counts] * 3), max_size=2).map(tuple),
+    shown=st.lists(
+        st.builds(
+            Shown,
+            texts,
+            st.sampled_from(["text", "document", "image", "no"]),
+            texts,
+            texts,
+            texts,
+            numbers,
+            numbers,
+            st.none() | texts,
+            st.none() | texts,
+            st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 
 

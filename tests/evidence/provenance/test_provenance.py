@@ -18,7 +18,7 @@ from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipld.cid import DAG_CBOR
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
-from complaint_llm.messages import ImagePart, InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
+from complaint_llm.messages import ImagePart, InferenceOutput, Message, Shown, TextPart, TokenUsage, Tool, ToolCall
 from complaint_llm.secrets import Secret
 
 ASKED = RequestDetails((Message("system", "be brief"), Message("user", "Extract the claims: é")), {"temperature": 0.2})
@@ -137,7 +137,28 @@ parameters = st.dictionaries(
     texts, st.none() | st.booleans() | counts | st.floats(0, 9) | texts | st.lists(texts, max_size=3), max_size=4
 )
 tools = st.lists(st.builds(Tool, texts, texts, st.just({"type": "object", "properties": {}})), max_size=2)
-requests = st.builds(RequestDetails, st.lists(messages, max_size=3), parameters, tools, st.just(()))
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+pages = st.lists(st.integers(1, 10**6), max_size=3).map(tuple)
+shown_documents = st.builds(
+    Shown,
+    cid=st.just("bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"),
+    shown=st.sampled_from(["text", "document", "image", "no"]),
+    name=texts,
+    media_type=texts,
+    sha256=st.just("") | digests,
+    pages=pages,
+    image_pages=pages,
+    text_sha256=st.none() | digests,
+    reader=st.none() | texts,
+)
+requests = st.builds(
+    RequestDetails,
+    st.lists(messages, max_size=3),
+    parameters,
+    tools,
+    st.just(()),
+    st.lists(shown_documents, max_size=2).map(tuple),
+)
 
 
 @given(details=requests, output=outputs)
@@ -148,6 +169,7 @@ def test_every_record_is_in_the_formats_one_form(
     """Whatever a record holds, the oracle decodes it and would write the same bytes."""
     record = kept(store, log, log.record(details, output).cid)
     assert record["parameters"] == dict(details.parameters)
+    assert [entry["shown"] for entry in record.get("shown", [])] == [each.shown for each in details.shown]
     assert record["usage"] == {name: getattr(output.token_usage, name) for name in record["usage"]}
     assert {"prompt_tokens", "completion_tokens", "total_tokens"} <= set(record["usage"])
     assert (record["model"], record["cost"], record["finish_reason"]) == (
@@ -250,8 +272,9 @@ def test_the_tree_shows_every_part_and_follows_evidence(store: EvidenceStore, lo
     assert (parts["evidence"].cid, parts["evidence"].state, parts["evidence"].detail) == (
         cited,
         "verified",
-        "300000 bytes",
+        "300000 bytes; cited, not shown to the model",
     )
+    assert (parts["evidence"].shown, parts["model"].shown) == ("no", None)
     assert parts["evidence"].parts[0].what == "record"
     assert parts["previous records"].detail == "1 verified, back to the first"
     store.delete_evidence(cited)
