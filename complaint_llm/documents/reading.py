@@ -182,19 +182,19 @@ class _Pool:
                 self._busy.add(process)
                 return process
             self._starting += 1
-        process = None
+        started: ReaderProcess | None = None
         try:
-            process = ReaderProcess(self._limits)
+            started = ReaderProcess(self._limits)
         finally:
             with self._changed:
                 self._starting -= 1
-                if process is not None:
-                    self._busy.add(process)
+                if started is not None:
+                    self._busy.add(started)
                 is_late = self._closed
                 self._changed.notify()
         if is_late:
-            process.kill()
-        return process
+            started.kill()
+        return started
 
     def _leave(self, process: ReaderProcess, answer: ReaderAnswer | None) -> None:
         """Keep a process that is unharmed for the next file, end any other."""

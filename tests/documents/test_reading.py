@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -408,6 +409,24 @@ def test_a_drop_in_reads_scans(tmp_path: Path, kind: str) -> None:
         readers.close()
     assert found.reader == "my_ocr"
     assert [page.text for page in found.pages] == ["True words of the scan", "Dear tenant"]
+
+
+def test_the_reader_of_the_guide_asks_its_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin that docs/plugins.md shows, with a program in the place of Tesseract that counts what it is given."""
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", guide, re.S) if HOOK in block)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "my_ocr.py").write_text(code, encoding="utf-8")
+    (tmp_path / "tesseract").write_text("#!/bin/sh\ntest $(wc -c) -gt 50 && echo words of the scan\n", encoding="ascii")
+    (tmp_path / "tesseract").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    readers = DocumentReaders(plugins=OfferedReaders(PluginHost(paths=[tmp_path / "plugins"])))
+    try:
+        found = read(readers, pdf(b"0 0 300 300 re f"), PDF)
+    finally:
+        readers.close()
+    assert (found.reader, found.pages[0].text.strip()) == ("my_ocr", "words of the scan")
+    assert found.pages[0].source == "text layer of a scan"
 
 
 @pytest.mark.parametrize(
