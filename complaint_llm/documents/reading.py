@@ -177,10 +177,12 @@ class _Pool:
                 self._changed.wait(min(_WAIT, deadline.remaining()))
             if self._closed:
                 raise CancelledError("the readers of documents are closed", sent=False)
-            if self._idle:
+            while self._idle:
                 process = self._idle.pop()
-                self._busy.add(process)
-                return process
+                if process.is_alive:
+                    self._busy.add(process)
+                    return process
+                process.close()
             self._starting += 1
         started: ReaderProcess | None = None
         try:

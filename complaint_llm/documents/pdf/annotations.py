@@ -44,7 +44,7 @@ class Overlay(NamedTuple):
 
 
 class Overlays(NamedTuple):
-    """What is laid over one page; ``comments`` are the words of people about it; ``total`` is the number of all annotations."""
+    """What is laid over one page; ``comments`` are the words of people about it; ``total`` counts all annotations."""
 
     values: tuple[Overlay, ...]
     comments: tuple[str, ...]
