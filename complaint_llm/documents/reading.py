@@ -192,11 +192,14 @@ class _Pool:
                 self._starting -= 1
                 if started is not None:
                     self._busy.add(started)
-                is_late = self._closed
+                is_late = self._is_closed()
                 self._changed.notify()
         if is_late:
             started.kill()
         return started
+
+    def _is_closed(self) -> bool:
+        return self._closed
 
     def _leave(self, process: ReaderProcess, answer: ReaderAnswer | None) -> None:
         """Keep a process that is unharmed for the next file, end any other."""
