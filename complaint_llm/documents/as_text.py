@@ -34,7 +34,7 @@ def text_form(document: ReadDocument, name: str, mark: str) -> TextForm:
             pieces.append(f"[text that a reader does not see was left out: {kinds}]")
         if page.text:
             pieces.append(page.text)
-        if page.image is not None and not page.text:
+        if page.image is not None:
             parts += (TextPart("\n".join(pieces)), ImagePart(data=page.image.data, media_type=page.image.media_type))
             pieces = []
     pieces.append(f"[end of document {mark}]")
@@ -44,7 +44,7 @@ def text_form(document: ReadDocument, name: str, mark: str) -> TextForm:
         parts=tuple(parts),
         text_sha256=text_digest(document.pages),
         pages=tuple(page.number for page in numbered if page.text),
-        image_pages=tuple(page.number for page in document.pages if page.image is not None and not page.text),
+        image_pages=tuple(page.number for page in document.pages if page.image is not None),
     )
 
 
@@ -54,8 +54,8 @@ def text_digest(pages: Sequence[Page]) -> str:
 
 
 def image_pages(document: ReadDocument) -> tuple[int, ...]:
-    """The pages that can only be shown as images."""
-    return tuple(page.number for page in document.pages if page.image is not None and not page.text)
+    """The pages that must be shown as images: a scan, perhaps with a stamp that is text."""
+    return tuple(page.number for page in document.pages if page.image is not None)
 
 
 def is_blank(document: ReadDocument) -> bool:

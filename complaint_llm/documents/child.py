@@ -112,7 +112,7 @@ def _answer(
         data = requests.read(size)
         reader = _reader(request)
         pages = None if request["pages"] is None else Pages(tuple((first, last) for first, last in request["pages"]))
-        document = reader(io.BytesIO(data), limits, pages)
+        document: Any = reader(io.BytesIO(data), limits, pages)
         if not isinstance(document, ReadDocument):
             return {"failed": "TypeError"}, []
         too_much = excess(document, limits)

@@ -177,24 +177,29 @@ class _Pool:
                 self._changed.wait(min(_WAIT, deadline.remaining()))
             if self._closed:
                 raise CancelledError("the readers of documents are closed", sent=False)
-            if self._idle:
+            while self._idle:
                 process = self._idle.pop()
-                self._busy.add(process)
-                return process
+                if process.is_alive:
+                    self._busy.add(process)
+                    return process
+                process.close()
             self._starting += 1
-        process = None
+        started: ReaderProcess | None = None
         try:
-            process = ReaderProcess(self._limits)
+            started = ReaderProcess(self._limits)
         finally:
             with self._changed:
                 self._starting -= 1
-                if process is not None:
-                    self._busy.add(process)
-                is_late = self._closed
+                if started is not None:
+                    self._busy.add(started)
+                is_late = self._is_closed()
                 self._changed.notify()
         if is_late:
-            process.kill()
-        return process
+            started.kill()
+        return started
+
+    def _is_closed(self) -> bool:
+        return self._closed
 
     def _leave(self, process: ReaderProcess, answer: ReaderAnswer | None) -> None:
         """Keep a process that is unharmed for the next file, end any other."""

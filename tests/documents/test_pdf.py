@@ -16,7 +16,8 @@ from complaint_llm.documents.readers.unreadable import Unreadable
 from tests.documents.tiny_pdf import assemble, mapped_font, pdf, stream, text
 from tests.sampled import sampled
 
-WORDS = ["the", "tenant", "paid", "the", "rent", "on", "time", "and", "the", "landlord", "refused", "to", "repair", "the", "broken", "heater", "in", "the", "kitchen"]
+TEXT = "the tenant paid the rent on time and the landlord refused to repair the broken heater in the kitchen"
+WORDS = TEXT.split()
 
 
 def read(data: bytes, **limits: int) -> ReadDocument:

@@ -44,11 +44,11 @@ class Overlay(NamedTuple):
 
 
 class Overlays(NamedTuple):
-    """What is laid over one page; ``comments`` are the words of people about it; ``count`` of all annotations."""
+    """What is laid over one page; ``comments`` are the words of people about it; ``total`` counts all annotations."""
 
     values: tuple[Overlay, ...]
     comments: tuple[str, ...]
-    count: int
+    total: int
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import pypdfium2.raw as pdfium
 from complaint_llm.documents.readers.unreadable import Unreadable
 
 _MOST_OBJECTS = 500_000
-_MOST_SHAPES = 1_000
-"""Filled shapes of a page that texts are compared with: the last ones."""
+_MOST_FILLS = 1_000
+"""Filled fills of a page that texts are compared with: the last ones."""
 _DEPTH = 12
 """Of forms inside forms."""
 _SCAN = 0.5
@@ -130,14 +130,14 @@ def view_of(page: Any, area: Box) -> PageView:
     painted = [
         _Painted.of(place, each) for place, each in enumerate(drawn) if each.kind in ("path", "image", "shading")
     ]
-    shapes = [each for each in painted if each is not None][-_MOST_SHAPES:]
+    fills = [each for each in painted if each is not None][-_MOST_FILLS:]
     shown: list[Drawn] = []
     hidden: list[tuple[str, Drawn]] = []
     has_layer = False
     for place, each in enumerate(drawn):
         if each.kind != "text":
             continue
-        why = _why_hidden(each, place, shapes, area)
+        why = _why_hidden(each, place, fills, area)
         in_scan = is_scan and why in (_INVISIBLE, _UNDER_IMAGE) and any(box.holds(*each.box.middle) for box in images)
         if why is None or in_scan:
             has_layer = has_layer or in_scan
@@ -180,7 +180,7 @@ class _Painted(NamedTuple):
         return cls(place, drawn.box, found[:3], opaque)
 
 
-def _why_hidden(text: Drawn, place: int, shapes: Sequence[_Painted], area: Box) -> str | None:
+def _why_hidden(text: Drawn, place: int, fills: Sequence[_Painted], area: Box) -> str | None:
     """Why nobody sees a text; None if it is seen."""
     if text.box.area <= 0:
         return None  # blanks
@@ -192,7 +192,7 @@ def _why_hidden(text: Drawn, place: int, shapes: Sequence[_Painted], area: Box) 
     if _size(text) < 1.0:
         return "text smaller than a point"
     x, y = text.box.middle
-    around = [each for each in shapes if each.box.holds(x, y)] if shapes else []
+    around = [each for each in fills if each.box.holds(x, y)] if fills else []
     over = next(
         (each for each in around if each.place > place and each.is_opaque and _covers(each.box, text.box)), None
     )

@@ -25,7 +25,7 @@ from complaint_llm.documents.pdf.page_objects import (
     transform,
     view_of,
 )
-from complaint_llm.documents.pdf.reading_order import Fragment, Rule, page_text
+from complaint_llm.documents.pdf.reading_order import DrawnLine, Fragment, page_text
 from complaint_llm.documents.pdf.text_lines import fragments_of
 
 _STAMP = 200
@@ -59,7 +59,7 @@ def read_page(page: Any, form: Any, number: int, longest: int) -> PageReading:
     is_empty = not text.strip()
     is_stamped = view.is_scan and not view.has_text_layer and len(text) < _STAMP
     image = None
-    if (is_empty or is_stamped) and (view.drawn or overlays.count):
+    if (is_empty or is_stamped) and (view.drawn or overlays.total):
         image = image_of(page, form, view.drawn, area, longest)
     source: TextSource = "text layer"
     if is_empty:
@@ -102,12 +102,12 @@ def _shown_text(page: Any, view: PageView, values: Sequence[Overlay]) -> str:
     for place, direction in enumerate(directions):
         others = [drawn for drawn in view.shown if drawn not in by_direction[direction]] if len(common) > 1 else []
         turned = _turn(direction)
-        rules = list(_rules(view.drawn, turned))
-        with _without(others), _turned(by_direction[direction], turned):
+        drawn_lines = list(_drawn_lines(view.drawn, turned))
+        with _without(others), _turn_texts(by_direction[direction], turned):
             fragments = fragments_of(page)
         if place == 0:
             fragments += [piece for value in values for piece in _value_fragments(value, turned)]
-        parts.append(page_text(fragments, rules))
+        parts.append(page_text(fragments, drawn_lines))
     return "\n\n".join(part for part in parts if part.strip())
 
 
@@ -141,7 +141,7 @@ def _without(drawn: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _turned(texts: Sequence[Drawn], turn: Matrix) -> Iterator[None]:
+def _turn_texts(texts: Sequence[Drawn], turn: Matrix) -> Iterator[None]:
     """While these texts are turned."""
     done: list[tuple[Drawn, Matrix]] = []
     if turn != IDENTITY:
@@ -161,7 +161,7 @@ def _turned(texts: Sequence[Drawn], turn: Matrix) -> Iterator[None]:
             pdfium.FPDFPageObj_Transform(each.handle, *undo)
 
 
-def _rules(drawn: Sequence[Drawn], turn: Matrix) -> Iterator[Rule]:
+def _drawn_lines(drawn: Sequence[Drawn], turn: Matrix) -> Iterator[DrawnLine]:
     """Horizontal lines, and the upper and lower edges of frames."""
     for each in drawn:
         if each.kind != "path":
@@ -170,10 +170,10 @@ def _rules(drawn: Sequence[Drawn], turn: Matrix) -> Iterator[Rule]:
         if box.right - box.left < 20:
             continue
         if box.top - box.bottom <= _THIN:
-            yield Rule(y=-(box.top + box.bottom) / 2, left=box.left, right=box.right)
+            yield DrawnLine(y=-(box.top + box.bottom) / 2, left=box.left, right=box.right)
         elif pdfium.FPDFPath_CountSegments(each.handle) <= 6:
-            yield Rule(y=-box.top, left=box.left, right=box.right)
-            yield Rule(y=-box.bottom, left=box.left, right=box.right)
+            yield DrawnLine(y=-box.top, left=box.left, right=box.right)
+            yield DrawnLine(y=-box.bottom, left=box.left, right=box.right)
 
 
 def _value_fragments(value: Overlay, turn: Matrix) -> Iterator[Fragment]:

@@ -32,7 +32,7 @@ class Fragment(NamedTuple):
         return self.bottom - self.top
 
 
-class Rule(NamedTuple):
+class DrawnLine(NamedTuple):
     """A horizontal line that is drawn on the page."""
 
     y: float
@@ -68,10 +68,10 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
 
 
-def page_text(fragments: Sequence[Fragment], rules: Sequence[Rule] = ()) -> str:
+def page_text(fragments: Sequence[Fragment], drawn_lines: Sequence[DrawnLine] = ()) -> str:
     """The text of a page: a line for each line, a blank line where more than a line is left free, tabs between
     cells."""
-    rows = list(_ordered_rows(fragments, rules, 0))
+    rows = list(_ordered_rows(fragments, drawn_lines, 0))
     if not rows:
         return ""
     middles = [sum(each.middle for each in row) / len(row) for row in rows]
@@ -84,15 +84,17 @@ def page_text(fragments: Sequence[Fragment], rules: Sequence[Rule] = ()) -> str:
     return text.removesuffix("\n")
 
 
-def _ordered_rows(fragments: Sequence[Fragment], rules: Sequence[Rule], depth: int) -> Iterator[Sequence[Fragment]]:
-    gutter = _best_gutter(fragments, rules) if depth < _DEPTH else None
+def _ordered_rows(
+    fragments: Sequence[Fragment], drawn_lines: Sequence[DrawnLine], depth: int
+) -> Iterator[Sequence[Fragment]]:
+    gutter = _best_gutter(fragments, drawn_lines) if depth < _DEPTH else None
     if gutter is None:
-        yield from _rows_of_tables(fragments, rules)
+        yield from _rows_of_tables(fragments, drawn_lines)
         return
     parts = (gutter.right, gutter.left) if _is_rtl(fragments) else (gutter.left, gutter.right)
     for part in (gutter.above, *parts, gutter.below):
         if part:
-            yield from _ordered_rows(part, rules, depth + 1)
+            yield from _ordered_rows(part, drawn_lines, depth + 1)
 
 
 def _rows(fragments: Sequence[Fragment]) -> list[list[Fragment]]:
@@ -109,9 +111,9 @@ def _rows(fragments: Sequence[Fragment]) -> list[list[Fragment]]:
     return rows
 
 
-def _rows_of_tables(fragments: Sequence[Fragment], rules: Sequence[Rule]) -> Iterator[Sequence[Fragment]]:
+def _rows_of_tables(fragments: Sequence[Fragment], drawn_lines: Sequence[DrawnLine]) -> Iterator[Sequence[Fragment]]:
     """Rows; between the drawn lines of a table cell by cell, where a cell has several lines."""
-    lines = _lines_across(fragments, rules)
+    lines = _lines_across(fragments, drawn_lines)
     bands: dict[int, list[Fragment]] = {}
     for each in fragments:
         bands.setdefault(bisect_left(lines, each.middle), []).append(each)
@@ -125,13 +127,13 @@ def _rows_of_tables(fragments: Sequence[Fragment], rules: Sequence[Rule]) -> Ite
             yield from _rows(band)
 
 
-def _lines_across(fragments: Sequence[Fragment], rules: Sequence[Rule]) -> list[float]:
+def _lines_across(fragments: Sequence[Fragment], drawn_lines: Sequence[DrawnLine]) -> list[float]:
     """Where lines are drawn across the table that these fragments are in, from top to bottom."""
-    if len(rules) < 2 or not fragments:
+    if len(drawn_lines) < 2 or not fragments:
         return []
     widths: dict[int, float] = {}
-    for rule in rules:
-        widths[round(rule.y / 2)] = widths.get(round(rule.y / 2), 0.0) + rule.right - rule.left
+    for each_line in drawn_lines:
+        widths[round(each_line.y / 2)] = widths.get(round(each_line.y / 2), 0.0) + each_line.right - each_line.left
     box = _box_of(fragments)
     return sorted(y * 2.0 for y, width in widths.items() if width > 0.5 * (box.right - box.left))
 
@@ -179,7 +181,7 @@ def _is_rtl(fragments: Sequence[Fragment]) -> bool:
     return len(_RTL.findall(text)) > len(_LTR.findall(text))
 
 
-def _best_gutter(fragments: Sequence[Fragment], rules: Sequence[Rule]) -> _Gutter | None:
+def _best_gutter(fragments: Sequence[Fragment], drawn_lines: Sequence[DrawnLine]) -> _Gutter | None:
     """The gutter between the longest columns; None where there are no columns."""
     if len(fragments) < 2 * _FEWEST_LINES:
         return None
@@ -191,7 +193,7 @@ def _best_gutter(fragments: Sequence[Fragment], rules: Sequence[Rule]) -> _Gutte
         if count < 2:
             break
         for gutter in _gutters_at(edge - 1.5, 0.7 * height, fragments):
-            if (found is None or gutter.weight > found.weight) and _are_columns(gutter, rules):
+            if (found is None or gutter.weight > found.weight) and _are_columns(gutter, drawn_lines):
                 found = gutter
     return found
 
@@ -236,18 +238,18 @@ def _without_strays(fragments: Sequence[Fragment]) -> list[Fragment]:
     return [each for row in rows for each in row]
 
 
-def _are_columns(gutter: _Gutter, rules: Sequence[Rule]) -> bool:
+def _are_columns(gutter: _Gutter, drawn_lines: Sequence[DrawnLine]) -> bool:
     """Whether the two sides are columns of running text, and not cells of a table."""
     left, right = _box_of(gutter.left), _box_of(gutter.right)
     common = min(left.bottom, right.bottom) - max(left.top, right.top)
     if common < 0.5 * min(left.height, right.height):
         return False
     across = {
-        round(rule.y)
-        for rule in rules
-        if rule.left < left.right
-        and rule.right > right.left
-        and min(left.top, right.top) < rule.y < max(left.bottom, right.bottom)
+        round(each_line.y)
+        for each_line in drawn_lines
+        if each_line.left < left.right
+        and each_line.right > right.left
+        and min(left.top, right.top) < each_line.y < max(left.bottom, right.bottom)
     }
     if len(across) >= 2:
         return False
@@ -261,4 +263,4 @@ def _is_running_text(fragments: Sequence[Fragment], box: Fragment) -> bool:
     return characters >= _COLUMN_CHARACTERS and usual >= _COLUMN_FILL * (box.right - box.left)
 
 
-__all__ = ["Fragment", "Rule", "page_text"]
+__all__ = ["DrawnLine", "Fragment", "page_text"]
