@@ -54,7 +54,9 @@ def test_chosen_pages_keep_their_numbers() -> None:
 
 def test_a_quote_of_the_prompt_is_marked_in_the_prompt_alone() -> None:
     """Its place counts the prompt's characters, not a document's; and the other way round."""
-    shown = page({"lease.pdf": document(FIRST)}, LOCK, HEAT, prompt=f"{THIRD} Later he came back again and again, she said.")
+    shown = page(
+        {"lease.pdf": document(FIRST)}, LOCK, HEAT, prompt=f"{THIRD} Later he came back again and again, she said."
+    )
     assert marked(shown) == [LOCK, HEAT]
     assert shown.count('<small class="place"') == 1
     assert shown.index(f">{LOCK}</mark>") < shown.index("lease.pdf</h3>")
