@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from complaint_llm.checks.quote_search import SearchableText, find_quote
+from complaint_llm.documents.as_text import text_digest
 from complaint_llm.documents.pages import Page, ReadDocument
 from complaint_llm.documents.searchable import BETWEEN_PAGES, joined_text, pages_without_text, searchable_text
 from complaint_llm.report.marked_text import SHOWN_WHOLE, TextLine, marked_parts
@@ -74,7 +75,22 @@ def same_document(
     chosen = {*(shown.get("pages") or ()), *(shown.get("image_pages") or ())}
     if not chosen or not document.has_pages:
         return document
-    return document._replace(pages=tuple(page for page in document.pages if page.number in chosen))
+    found = [document._replace(pages=pages) for pages in _choices(document.pages, chosen)]
+    return next((each for each in found if _has_text(each, shown)), found[0])
+
+
+def _choices(pages: Sequence[Page], chosen: Collection[int]) -> Iterator[tuple[Page, ...]]:
+    """The pages that may have been read: those that are named, and blank ones, which nobody names, among them."""
+    blank = {page.number for page in pages if not page.text and page.image is None}
+    inside = {number for number in blank if min(chosen) < number < max(chosen)}
+    for more in (set(), inside, blank):
+        yield tuple(page for page in pages if page.number in chosen or page.number in more)
+
+
+def _has_text(document: ReadDocument, shown: Mapping[str, Any]) -> bool:
+    """Whether it has the text that was shown, where that is recorded."""
+    digest = shown.get("text_sha256")
+    return digest is None or digest == text_digest(document.pages)
 
 
 def _view(shown: Mapping[str, Any], quotes: Sequence[PageQuote], text_of: TextOf | None) -> DocumentView:
@@ -87,7 +103,7 @@ def _view(shown: Mapping[str, Any], quotes: Sequence[PageQuote], text_of: TextOf
     if document is None:
         return DocumentView(name, (*hints, _NOT_THERE))
     text = searchable_text(document, source=str(shown.get("cid")))
-    if not all(_stands_there(quote, text) for quote in own):
+    if not _has_text(document, shown) or not all(_stands_there(quote, text) for quote in own):
         return DocumentView(name, (*hints, _OTHER_TEXT))
     hints += document.notes
     if pictures := pages_without_text(document):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.checks.page_breaks import TextPage
-from complaint_llm.checks.quote_search import MEANING, QuotePlace, SearchableText, find_quote
+from complaint_llm.checks.quote_search import MEANING, MOST_PLACES, QuotePlace, SearchableText, find_quote
 from tests.checks.generated_texts import generated_texts
 from tests.checks.wrong_quotes import right_quotes, wrong_quotes
 from tests.sampled import sampled
@@ -166,6 +166,12 @@ def test_an_ellipsis_does_not_reach_over_a_page() -> None:
     pages = [SearchableText.of(text, pages=(TextPage(0, 1, "text layer"), TextPage(22, 2, "text layer")))]
     assert find_quote("He told me ... heat would stay off", pages).state == "not_found"
     assert find_quote("heat would stay off", pages).page == 2
+
+
+def test_places_are_counted_up_to_a_bound_over_all_sources() -> None:
+    """And no further, however many sources there are."""
+    texts = [SearchableText.of("no heat at all here. " * 30, source=str(number)) for number in range(50)]
+    assert find_quote("no heat at all here.", texts).places == MOST_PLACES
 
 
 def test_a_quote_of_another_text_is_told_where_it_stands() -> None:

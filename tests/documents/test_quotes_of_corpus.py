@@ -82,10 +82,10 @@ def standing_wrong_quotes(
 ) -> list[str]:
     """Wrong quotes of a document, made with words of others, that are said to stand in it: there must be none."""
     texts = [each.words, *(other.words for other in others)]
-    wrong = wrong_quotes(chance, texts, count * (2 * len(texts) - 1))
-    own = [quote for number, quote in wrong if number == 0][:count]
-    assert len(own) == count
-    return [quote for quote in own if find_quote(quote, [each.text], searchable=each.searchable).stands]
+    own: list[str] = []
+    while len(own) < count:
+        own += [quote for number, quote in wrong_quotes(chance, texts, count) if number == 0]
+    return [quote for quote in own[:count] if find_quote(quote, [each.text], searchable=each.searchable).stands]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_what_is_hidden_is_told_and_not_searched(name: str, text_named: Callable
 
 def test_the_corpus_is_the_same_for_the_same_seed() -> None:
     """Words, blocks and pages; another seed gives others."""
-    for name in ("plain-1.pdf", "columns-4.pdf", "mail-3.eml", "book-1.xlsx", "scan-1.pdf"):
+    for name in ("plain-1.pdf", "columns-4.pdf", "letter-2.docx", "book-1.xlsx", "arabic-1.pdf"):
         one, same, other = (generated_document(name, seed).blocks for seed in (1, 1, 2))
         assert one == same != other
 
@@ -173,7 +173,7 @@ def seconds_of_lookups(pages: int, count: int) -> float:
 
 def test_looking_quotes_up_in_a_long_document_costs_as_much_as_its_length() -> None:
     """Four times the pages cost less than eight times as much, the start of the reading process left out."""
-    start, short, long = (seconds_of_lookups(pages, count=100) for pages in (2, 15, 60))
+    start, short, long = (seconds_of_lookups(pages, count=60) for pages in (2, 12, 48))
     assert long - start < 8 * max(short - start, 0.1)
 
 

@@ -161,6 +161,13 @@ def test_sheets_and_attachments_are_walls(labels: tuple[str, str]) -> None:
     assert found_in(made, "lord has cut the").state == "verbatim"
 
 
+def test_no_sign_in_a_quote_leads_over_a_wall() -> None:
+    """A quote may hold any character, what stands for a wall inside too."""
+    made = texts("he paid the rent", "landlord has cut the heat", label=("a", "b"), has_pages=False)
+    for sign in ("\uffff", " \uffff", "\n\uffff", "\ufffe", "\x02", "\f", "\n\n"):
+        assert found_in(made, f"paid the rent{sign}landlord has cut").state == "not_found"
+
+
 def test_an_ellipsis_stays_on_one_page() -> None:
     made = texts("He told me on Monday that I must go.", "The heat would stay off until then.")
     assert found_in(made, "He told me ... that I must go").elided

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from complaint_llm.documents.as_text import text_digest
 from complaint_llm.documents.pages import Page, ReadDocument
 from complaint_llm.report import render_page
 from complaint_llm.report.shown_documents import same_document
@@ -52,10 +53,12 @@ def test_chosen_pages_keep_their_numbers() -> None:
 
 
 def test_a_quote_of_the_prompt_is_marked_in_the_prompt_alone() -> None:
-    """Its place counts the prompt's characters, not a document's."""
-    shown = page({"lease.pdf": document(FIRST)}, LOCK, prompt=THIRD)
-    assert marked(shown) == [LOCK]
-    assert '<small class="place"' not in shown
+    """Its place counts the prompt's characters, not a document's; and the other way round."""
+    shown = page(
+        {"lease.pdf": document(FIRST)}, LOCK, HEAT, prompt=f"{THIRD} Later he came back again and again, she said."
+    )
+    assert marked(shown) == [LOCK, HEAT]
+    assert shown.count('<small class="place"') == 1
     assert shown.index(f">{LOCK}</mark>") < shown.index("lease.pdf</h3>")
 
 
@@ -196,6 +199,35 @@ def test_only_the_same_bytes_are_the_same_document(change: bytes) -> None:
     found = same_document(entry, b"%PDF-1.7", read)
     assert found is not None
     assert [each.number for each in found.pages] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "read_pages",
+    [(1, 2, 3, 4, 5), (1, 3), (1, 2, 3), (3, 5), (3, 4, 5), (1,), (2, 3, 4), (1, 3, 5), (1, 2, 3, 4), (4, 5)],
+)
+def test_the_pages_that_were_read_are_read_again(read_pages: tuple[int, ...]) -> None:
+    """Blank pages, which are named nowhere, are among them if they were: places count their blank lines. The recorded
+    digest of the text tells."""
+    every = document("One.", "x", FIRST, "x", THIRD)
+    every = every._replace(
+        pages=tuple(p if p.text != "x" else p._replace(text="", source="none", image=None) for p in every.pages)
+    )
+    was = every._replace(pages=tuple(each for each in every.pages if each.number in read_pages))
+    named = [each.number for each in was.pages if each.text]
+    entry = shown_entry("a.pdf", data=b"%PDF", pages=named, text_sha256=text_digest(was.pages))
+    found = same_document(entry, b"%PDF", lambda data, media_type, name: every)
+    assert found is not None
+    assert [page for page in found.pages if page.text] == [page for page in was.pages if page.text]
+    if read_pages != (4, 5):  # a blank page before all that are named, and not every blank page
+        assert found == was
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "", text_digest([Page(1, "other", "extracted")])])
+def test_a_text_of_another_digest_is_not_shown(digest: str) -> None:
+    """Whether or not a quote stands in it."""
+    shown = page({"a.pdf": document(FIRST)}, HEAT, shown=[shown_entry("a.pdf", text_sha256=digest)])
+    assert marked(shown) == []
+    assert "it is read otherwise now" in shown
 
 
 def test_two_documents_keep_their_own_quotes() -> None:
