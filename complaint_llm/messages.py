@@ -56,7 +56,8 @@ class Document(NamedTuple):
     (evidence that is stored).
 
     ``media_type`` and ``name`` are found from the file where they are not given. ``pages`` chooses some of a document
-    that has pages: ``"1-3,7"``. A backend that reads such files itself gets the file, any other the text in it.
+    that has pages: ``"1-3,7"``. A backend that reads such files itself gets the file, with its bytes, kind, name and
+    CID; any other the text in it.
     """
 
     path: str | None = None
@@ -212,7 +213,8 @@ class Shown(NamedTuple):
 
     ``shown`` is "document" (the file itself), "text" (what was read in it), "image", or "no" (only cited). ``sha256``
     is of its bytes, ``text_sha256`` of the text that was shown, made by ``reader``. ``pages`` are those that were shown
-    as text, ``image_pages`` as images, both counted from 1; empty where the format has none.
+    as text, ``image_pages`` as images, both counted from 1; empty where the format has none. Of a file ``pages`` are
+    all, ``image_pages`` those that have no text.
     """
 
     cid: str

@@ -79,7 +79,7 @@ class Attachments:
         from complaint_llm.prompt_files import read_document_file
 
         name, declared, evidence = part.name, part.media_type, False
-        if part.cid is not None:
+        if part.cid is not None and part.data is None:
             data, name, declared = self._evidence_of(part.cid, name, declared)
             evidence = True
         elif part.path is not None:

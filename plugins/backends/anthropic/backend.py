@@ -27,6 +27,7 @@ from complaint_llm.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from complaint_llm.backends import Capability, Request
+    from complaint_llm.backends.wire import FileData
     from complaint_llm.messages import InferenceOutput
 
 VERSION = "2023-06-01"
@@ -48,6 +49,7 @@ class AnthropicBackend(HTTPBackend):
     needs_key: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
     models_path: ClassVar[str] = "/v1/models"
+    document_data: ClassVar[FileData] = Path(__file__).with_name("documents.json")
 
     def __init__(self, *, version: str = VERSION, **keys: Any) -> None:
         if len(version) != 10 or not version.replace("-", "").isdigit():
