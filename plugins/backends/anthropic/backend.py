@@ -20,6 +20,7 @@ from complaint_llm.backends.wire import (
     ModelTable,
     SchemaRefusals,
     UnsupportedParameters,
+    documents_in,
     is_lossless,
     merge_extra_body,
 )
@@ -96,7 +97,8 @@ class AnthropicBackend(HTTPBackend):
         return self.decoder(request).decode(payload)
 
     def decoder(self, request: Request) -> MessagesDecoder:
-        return MessagesDecoder(self._metadata(request), self.error_inside, request.model or "")
+        documents = tuple(part.cid for part in documents_in(request.messages))
+        return MessagesDecoder(self._metadata(request), self.error_inside, request.model or "", documents)
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(unspecific=frozenset(("invalid_request_error",)))
     """A 400 names no parameter: "the compiled grammar is too large" is like any other bad request by its code."""
