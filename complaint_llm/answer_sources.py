@@ -10,7 +10,8 @@ class Shown(NamedTuple):
 
     ``shown`` is "document" (the file itself), "text" (what was read in it), "image", or "no" (only cited). ``sha256``
     is of its bytes, ``text_sha256`` of the text that was shown, made by ``reader``. ``pages`` are those that were shown
-    as text, ``image_pages`` as images, both counted from 1; empty where the format has none.
+    as text, ``image_pages`` as images, both counted from 1; empty where the format has none. Of a file ``pages`` are
+    all, ``image_pages`` those that have no text.
     """
 
     cid: str

@@ -58,7 +58,8 @@ class Document(NamedTuple):
     (evidence that is stored).
 
     ``media_type`` and ``name`` are found from the file where they are not given. ``pages`` chooses some of a document
-    that has pages: ``"1-3,7"``. A backend that reads such files itself gets the file, any other the text in it.
+    that has pages: ``"1-3,7"``. A backend that reads such files itself gets the file, with its bytes, kind, name and
+    CID; any other the text in it.
     """
 
     path: str | None = None

@@ -131,6 +131,8 @@ class Request(NamedTuple):
     stream: bool = False
     checks: AnswerChecks | None = None
     """What is checked of the answer beside its shape; nothing that is sent."""
+    shape_in_words: bool = False
+    """Whether the messages ask for an answer of a given shape, since the provider does not hold it to one."""
     documents: DocumentMode | None = None
     """How documents are given, where the call says so."""
     shown: tuple[Shown, ...] = ()

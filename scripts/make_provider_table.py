@@ -20,7 +20,7 @@ from complaint_llm.request import Request, as_messages, as_response_format
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "providers.md"
 COMMAND = "python scripts/make_provider_table.py"
-COLUMNS = ("text", "stream", "tools", "images", "structured", "embeddings", "reasoning", "prices")
+COLUMNS = ("text", "stream", "tools", "images", "documents", "structured", "embeddings", "reasoning", "prices")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
 
 WITHOUT_REASONING = ("claude_cli", "copilot_cli", "http", "mock", "workstation")
@@ -94,11 +94,24 @@ def claims(kind: BackendType) -> dict[str, str]:
             "stream": "yes" if "stream" in can else "whole",
             "tools": "yes" if "tools" in can else "no",
             "images": "yes" if "images" in can else "no",
+            "documents": _documents(backend),
             "structured": means[backend.structured_output(shaped)],
             "embeddings": "yes" if "embeddings" in can else "no",
             "reasoning": "no" if kind.name in WITHOUT_REASONING else "yes",
             "prices": _prices(kind, backend),
         }
+
+
+KINDS: Mapping[str, str] = {"application/pdf": "PDF", "text/plain": "text"}
+"""Files that services take as they are, in words."""
+WELL_KNOWN: Mapping[str, str] = {"google": "gemini-3.8-flash", "openrouter": "openai/gpt-5.4"}
+"""A model of those types of which the model decides on files."""
+
+
+def _documents(backend: Backend) -> str:
+    """The files that are given as they are; of any other, and by any other, the text is shown."""
+    types = backend.file_rule(WELL_KNOWN.get(backend.type)).types
+    return ", ".join(KINDS.get(each, each) for each in sorted(types)) or "as text"
 
 
 def _prices(kind: BackendType, backend: Backend) -> str:

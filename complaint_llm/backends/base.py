@@ -30,6 +30,7 @@ from complaint_llm.routing.router import Router
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from complaint_llm.backends.wire.documents import FileRule
     from complaint_llm.json_schema.given_keys import KeyRules
     from complaint_llm.routing.cache.response_cache import Cache
     from complaint_llm.routing.policies.bound import Bound
@@ -189,11 +190,16 @@ class Backend(Client):
             return None if "embeddings" in can else "no embeddings"
         if request.tools and "tools" not in can:
             return "no tools"
-        if "images" not in can and any(
-            not isinstance(m.content, str) and any(p.type == "image" for p in m.content) for m in request.messages
-        ):
+        parts = {part.type for m in request.messages if not isinstance(m.content, str) for part in m.content}
+        if "image" in parts and "images" not in can:
             return "no images"
-        return None
+        return self.file_rule(request.model).fault(request) if "document" in parts else None
+
+    def file_rule(self, model: str | None) -> FileRule:
+        """Which files it takes as they are where it is asked for ``model``, and how much of them."""
+        from complaint_llm.backends.wire.documents import FileRule  # cold start: documents
+
+        return FileRule(types=self.document_types)
 
     @property
     def host(self) -> str | None:

@@ -34,7 +34,14 @@ _STORED = ("previous_response_id", "conversation", "prompt", "cachedContent", "c
 _SERVER = ("web_search_options", "search_parameters", "plugins", "mcp_servers", "container", "modalities", "audio")
 _MULTIPLES = ("n", "best_of", "candidateCount", "num_return_sequences")
 _MAXIMA = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
-_MEDIA = ("image_url", "inlineData", "fileData", "file_id", "file_data", "input_audio", "responseModalities")
+_MEDIA = (
+    *("image_url", "inlineData", "inline_data", "fileData", "file_data", "file_id", "file_url", "document_url"),
+    *("input_audio", "responseModalities"),
+)
+_MEDIA_TYPES = frozenset(
+    ("document", "document_url", "file", "image", "image_url", "input_file", "input_image", "container_upload")
+)
+"""Types of the parts of a message that are no text."""
 
 
 def bound_of(
@@ -138,7 +145,10 @@ def untold_fee(extra_body: Mapping[str, Any]) -> bool:
 def _unbounded_part(request: Request, extra_body: Mapping[str, Any]) -> str | None:
     """What in the request has no upper bound, and what to do."""
     if any(not isinstance(m.content, str) and any(p.type != "text" for p in m.content) for m in request.messages):
-        return "images and files have no upper bound in tokens: no budget can hold them; ask a backend without one"
+        return (
+            "images and files have no upper bound in tokens: no budget can hold them; ask a backend without one, "
+            'or give the text of documents ("documents": "text")'
+        )
     if not extra_body:
         return None
     if any(_removes_maximum(extra_body)):
@@ -146,6 +156,8 @@ def _unbounded_part(request: Request, extra_body: Mapping[str, Any]) -> str | No
     for key in (*_STORED, *_SERVER, *_MULTIPLES, *_MEDIA):
         if _anywhere(key, extra_body, of_one=key in _MULTIPLES):
             return f"{key!r} in extra_body has no upper bound: leave it out, or ask a backend without a budget"
+    if _has_media(extra_body):
+        return "a file in extra_body has no upper bound: leave it out, or ask a backend without a budget"
     if any(_is_server_tool(tool) for tool in extra_body.get("tools") or ()):
         return (
             "tools of the provider in extra_body have no upper bound: leave them out, or ask a backend without a budget"
@@ -170,6 +182,14 @@ def _anywhere(key: str, given: Any, *, of_one: bool) -> bool:
             return True
         return any(_anywhere(key, inner, of_one=of_one) for inner in given.values())
     return isinstance(given, (list, tuple)) and any(_anywhere(key, inner, of_one=of_one) for inner in given)
+
+
+def _has_media(given: Any) -> bool:
+    """Whether a part that is a file or an image stands anywhere in extra_body."""
+    if isinstance(given, Mapping):
+        kind = given.get("type")
+        return (isinstance(kind, str) and kind in _MEDIA_TYPES) or any(map(_has_media, given.values()))
+    return isinstance(given, (list, tuple)) and any(map(_has_media, given))
 
 
 def _maxima(given: Any) -> Iterator[int]:

@@ -40,6 +40,7 @@ def read_declared(file: Path) -> BackendType:
         refuses=frozenset(said.get("refuses", ())),
         location=said.get("location", "remote"),
         model_data=said.get("models", {}),
+        document_data=said.get("documents", ()),
     )
 
 
@@ -64,6 +65,7 @@ def derive_type(declared: BackendType, base: BackendType) -> BackendType:
         example=None,
         location=declared.location,
         model_data=declared.model_data,
+        document_data=declared.document_data,
     )
 
 
@@ -101,6 +103,9 @@ class _Derived:
             # Its key must never go to the base type's address.
             "default_base_url": "",
             "address_variables": (),
+            # What another service takes says nothing of this one.
+            "document_data": said.document_data,
+            "documented_base_url": said.presets.get("base_url", ""),
             **({"model_data": said.model_data} if said.model_data else {}),
             "__module__": factory.__module__,
             "__doc__": said.summary,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.answers.provider_state import service_at
@@ -52,6 +52,9 @@ from complaint_llm.secrets import Redactor, Secret
 from complaint_llm.transport import Response, ResponseStream, Transport
 from complaint_llm.transport.failures import without_frames
 
+if TYPE_CHECKING:
+    from complaint_llm.backends.wire.documents import FileData, FileRule, FileRules
+
 MOST_DIMENSIONS = 16_384
 """Numbers of one vector; the largest known models have 8,192."""
 
@@ -78,6 +81,10 @@ class HTTPBackend(Backend):
     key_variables: ClassVar[tuple[str, ...]] = ()
     """Environment variables that usually hold the key; the first that is set counts where no ``api_key`` is given."""
     needs_key: ClassVar[bool] = False
+    document_data: ClassVar[FileData] = ()
+    """Which files the service takes as they are: see complaint_llm.backends.wire.documents."""
+    documented_base_url: ClassVar[str | None] = None
+    """The address of the service that ``document_data`` tells of; None: ``default_base_url``."""
 
     def __init__(self, **keys: Any) -> None:
         super().__init__(**keys)
@@ -92,6 +99,7 @@ class HTTPBackend(Backend):
             **self.auth_headers(),
             **self.options.custom_headers,
         }
+        self._file_rules: FileRules | None = None
         self.redact = Redactor([self.api_key, *(v for v in headers.values() if isinstance(v, Secret))])
         self.transport = Transport(
             self.base_url,
@@ -247,6 +255,32 @@ class HTTPBackend(Backend):
         # A server without such a list is there all the same.
         if response.status in (401, 403) or response.status >= 500:
             raise self.as_backend_error(self._error(response))
+
+    @property
+    def document_types(self) -> frozenset[str]:  # type: ignore[override]
+        """What the service's documentation says of the model that the config names; a class may say it itself."""
+        return self.file_rule(self.options.model).types
+
+    def file_rule(self, model: str | None) -> FileRule:
+        """What the service's documentation says of the model. Of what answers at any other address than the service's
+        own nothing is known: it is given text, unless the config says ``"documents": "native"``."""
+        from complaint_llm.backends.wire.documents import NO_FILES, FileRules  # cold start: documents
+
+        if type(self).document_types is not HTTPBackend.document_types:
+            return super().file_rule(model)
+        if self._file_rules is None:
+            self._file_rules = FileRules(self.document_data)
+        own = self.default_base_url if self.documented_base_url is None else self.documented_base_url
+        elsewhere = bool(own) and service_at(own) != service_at(self.base_url)
+        if elsewhere and self.options.documents != "native":
+            return NO_FILES
+        asked = model or self.options.model
+        return self._file_rules.rule(asked, self.api_name, self.model_catalog.of(asked or "").context_window)
+
+    @property
+    def api_name(self) -> str | None:
+        """Which of the service's APIs it speaks, where there are several."""
+        return None
 
     def service_name(self) -> str:
         """Known by the address: what one service signed, another on the same wire refuses."""

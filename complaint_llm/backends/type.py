@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -62,6 +62,9 @@ class BackendType(NamedTuple):
 
     model_data: Mapping[str, Any] = EMPTY
     """Of a provider that is only data: what its models take, as complaint_llm.backends.wire.parameters describes it."""
+
+    document_data: Sequence[Mapping[str, Any]] = ()
+    """Of a provider that is only data: which files it takes, as complaint_llm.backends.wire.documents describes it."""
 
     demo: bool = False
     """Answers without a model. Beside other types it is asked only if all of those were left out at load."""

@@ -79,7 +79,7 @@ class Attachments:
         from complaint_llm.prompt_files import read_document_file
 
         name, declared, cid = part.name, part.media_type, None
-        if part.cid is not None:
+        if part.cid is not None and part.data is None:
             from complaint_llm.evidence import parse_cid  # cold start: evidence
 
             cid = parse_cid(part.cid).name

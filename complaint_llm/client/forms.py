@@ -12,7 +12,7 @@ from complaint_llm.document_shapes import page_range
 from complaint_llm.documents.as_text import image_pages, is_blank, text_form
 from complaint_llm.exceptions import ConfigError, GuardError, InvalidRequestError
 from complaint_llm.guards.guard import GuardRequest
-from complaint_llm.messages import Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
+from complaint_llm.messages import Citation, Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
 from complaint_llm.request import EMPTY, ResponseFormat
 from complaint_llm.routing.attempts import exclusion
 
@@ -89,6 +89,10 @@ class CallForms:
         self._guards = guards
         self._show_anywhere = show == "any"
         self._has_evidence = any(each.evidence for each in documents.values())
+        # Only there do services take files.
+        self._in_user_turns = documents.keys() - {
+            id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
+        }
         self._forms: dict[_Abilities, _Form] = {}
         self._texts: tuple[SearchableText, ...] | None = None
 
@@ -123,6 +127,8 @@ class CallForms:
         the caller gave. Raises GuardError, which has the answer as it came."""
         form = self._form(target)
         kind = _kind_of(target)
+        if output.citations:
+            output = output._replace(citations=self._looked_up_citations(output))
         if self._guards is not None and self._guards.applies_to(kind):
             try:
                 restored = self._guards.after(kind, output)
@@ -130,7 +136,10 @@ class CallForms:
                 error.output = output
                 raise
             report = self._guards.report(kind)
-            output = restored._replace(metadata={**restored.metadata, "guards": report})
+            citations = output.citations
+            if restored.content != output.content:  # then they have other places, which nobody told
+                citations = tuple(each._replace(start=None, end=None) for each in citations)
+            output = restored._replace(metadata={**restored.metadata, "guards": report}, citations=citations)
         elif not output.metadata.get("cached"):
             return output
         return output if form.own_checks is None else form.own_checks.examine(output)
@@ -189,7 +198,8 @@ class CallForms:
             )
         reads = dict(zip(self._documents, abilities.reads, strict=True))
         shown: dict[int, _ShownPart] = {
-            place: _shown_or_cited(document, reads[place], abilities) for place, document in self._documents.items()
+            place: _shown_or_cited(document, self._file_fault(place, document, reads[place]), abilities)
+            for place, document in self._documents.items()
         }
         used = tuple(each.shown for each in shown.values())
         cids = {each.cid for each in used}
@@ -248,6 +258,20 @@ class CallForms:
             return checks
         return checks._replace(documents=self._searchable_texts(), searchable=checks.searchable and searchable)
 
+    def _file_fault(self, place: int, document: AttachedDocument, reads: bool) -> str | None:
+        """Why a document cannot be given as a file, or None."""
+        if place not in self._in_user_turns:
+            return "files stand in a user's messages only"
+        if document.pages is not None:
+            return "pages= needs its text"
+        return None if reads else f"it takes no files of {document.media_type}"
+
+    def _looked_up_citations(self, output: InferenceOutput) -> tuple[Citation, ...]:
+        from complaint_llm.client.citations import look_up_citations  # cold start: checks
+
+        texts = self._searchable_texts() if any(each.source for each in output.citations) else ()
+        return look_up_citations(output.citations, texts, output.shown)
+
     def _searchable_texts(self) -> tuple[SearchableText, ...]:
         """The texts of all documents that have one, folded once for all targets."""
         if self._texts is None:
@@ -267,6 +291,12 @@ def _shows_images(messages: Sequence[Message]) -> bool:
     return any(isinstance(part, ImagePart) for content in contents for part in content)
 
 
+def _documents_of(message: Message) -> tuple[Document, ...]:
+    if isinstance(message.content, str):
+        return ()
+    return tuple(part for part in message.content if isinstance(part, Document))
+
+
 def _with_parts(message: Message, shown: Mapping[int, _ShownPart]) -> Message:
     if isinstance(message.content, str):
         return message
@@ -279,17 +309,17 @@ def _with_parts(message: Message, shown: Mapping[int, _ShownPart]) -> Message:
     return message._replace(content=tuple(parts))
 
 
-def _shown_or_cited(document: AttachedDocument, reads: bool, abilities: _Abilities) -> _ShownPart:
+def _shown_or_cited(document: AttachedDocument, file_fault: str | None, abilities: _Abilities) -> _ShownPart:
     """The same as ``_shown_part``; of evidence that cannot be shown the reason says what else can be done with it."""
     try:
-        return _shown_part(document, reads, abilities)
+        return _shown_part(document, file_fault, abilities)
     except CannotBeShownError as why:
         if document.evidence:
             raise CannotBeShownError(f"{why}; cite= only records it") from why
         raise
 
 
-def _shown_part(document: AttachedDocument, reads: bool, abilities: _Abilities) -> _ShownPart:
+def _shown_part(document: AttachedDocument, file_fault: str | None, abilities: _Abilities) -> _ShownPart:
     about = Shown(
         cid=document.cid,
         shown="document",
@@ -303,16 +333,16 @@ def _shown_part(document: AttachedDocument, reads: bool, abilities: _Abilities) 
             raise CannotBeShownError("no images")
         image = ImagePart(data=document.data, media_type=document.media_type)
         return _ShownPart((image,), about._replace(shown="image"), has_text=False)
-    if reads and abilities.mode != "text" and document.pages is None:
+    if file_fault is None and abilities.mode != "text":
         return _as_file(document, about)
     if abilities.mode == "native":
-        why = "pages= needs its text" if reads else f"it takes no files of {document.media_type}"
-        raise CannotBeShownError(f'{document.name!r} cannot be given as a file ("documents": "native"): {why}')
+        raise CannotBeShownError(f'{document.name!r} cannot be given as a file ("documents": "native"): {file_fault}')
     return _as_text(document, about, abilities)
 
 
 def _as_file(document: AttachedDocument, about: Shown) -> _ShownPart:
-    part = Document(data=document.data, media_type=document.media_type, name=document.name)
+    # With its CID: by that a citation is known as one of this document.
+    part = Document(data=document.data, cid=document.cid, media_type=document.media_type, name=document.name)
     content = document.content_if_readable()
     if content is None:
         return _ShownPart((part,), about, has_text=False)
@@ -321,7 +351,9 @@ def _as_file(document: AttachedDocument, about: Shown) -> _ShownPart:
     numbers = tuple(page.number for page in content.pages) if content.has_pages else ()
     # The same text is kept with the record: that is what quotes are looked for in.
     form = text_form(content, document.name, document.sha256[:8])
-    shown = about._replace(pages=numbers, text_sha256=form.text_sha256, reader=_reader(content))
+    shown = about._replace(
+        pages=numbers, image_pages=form.image_pages, text_sha256=form.text_sha256, reader=_reader(content)
+    )
     return _ShownPart((part,), shown, file_tokens=tokens, has_text=not form.image_pages)
 
 

@@ -12,12 +12,14 @@ own, or None for a backend that answers without a network (then its ``keys`` mus
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
 import threading
 import time
 import traceback
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -34,7 +36,7 @@ from complaint_llm.exceptions import (
     ServerError,
     StreamInterruptedError,
 )
-from complaint_llm.messages import Done, TextDelta
+from complaint_llm.messages import Document, Done, TextDelta
 from complaint_llm.request import EMPTY
 from complaint_llm.testing.dialects import WIRES, Dialect
 from complaint_llm.testing.server import FaultyServer, Reply
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 CANARY = "sk-canary-0123456789abcdef"
 """The key that every backend gets here, and that must show nowhere."""
 
+NOTES = "The rent of 900 dollars is due on the first."
+"""What stands in the document that backends get here."""
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 TOOL = {"name": "search", "description": "Search.", "parameters": {"type": "object", "properties": {}}}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
@@ -159,6 +163,20 @@ class BackendConformance:
             else:
                 _raises(BackendError, lambda: backend.generate([{"role": "user", "content": parts}]))
                 assert not server.requests
+
+    def test_a_document_is_sent_or_given_as_text(self) -> None:
+        """As the file where the backend says that it takes such files, else as its text, and the answer says which."""
+        if self.dialect() is None:
+            return
+        document = Document(data=NOTES.encode(), name="notes.txt", media_type="text/plain")
+        parts = [{"type": "text", "text": "What is due?"}, document]
+        with self.running() as (backend, server):
+            output = backend.infer([{"role": "user", "content": parts}])
+            as_file = "text/plain" in backend.document_types
+            assert [each.shown for each in output.shown] == ["document" if as_file else "text"]
+            sent = json.dumps(server.requests[0].body, ensure_ascii=False)
+            assert NOTES in sent or b64encode(NOTES.encode()).decode("ascii") in sent
+            assert "notes.txt" in sent
 
     def test_an_answer_of_a_given_shape_is_parsed_and_checked(self) -> None:
         """Natively or in words; what does not fit is an error."""

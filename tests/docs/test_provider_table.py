@@ -11,6 +11,7 @@ import re
 import runpy
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 from complaint_llm import prices
 from complaint_llm.backends import Backend
 from complaint_llm.exceptions import BackendError, ConfigError, ResponseFormatError
-from complaint_llm.messages import Done, TextDelta, TokenUsage
+from complaint_llm.messages import Document, Done, TextDelta, TokenUsage
 from complaint_llm.testing import FaultyServer, Reply
 from complaint_llm.testing.dialects import WIRES, AnswerContent, OpenAIDialect, vector
 
@@ -225,6 +226,29 @@ def test_images(name: str) -> None:
             assert name == "mock" or "iVBORw0KGgo" in json.dumps(server.requests[0].body)
         else:
             refused(lambda: backend.generate(IMAGE), "no images", server)
+
+
+@of("documents")
+def test_documents(name: str) -> None:
+    """Files that it takes are in what is sent, as they are; of any other document the text is, with its name."""
+    said = claim(name, "documents")
+    pdf = b"%PDF-1.7 a lease"
+    document = Document(data=b"Rent is due.", name="lease.txt", media_type="text/plain")
+    model = SCRIPT["WELL_KNOWN"].get(name, "any")
+    with asked(name, model=model, documents="auto" if said == "as text" else "native") as (backend, server):
+        if said == "as text":
+            assert not backend.document_types
+            if name in (*WRITTEN, "workstation"):
+                return  # what these are asked is in their own tests: a text, as any other
+            output = backend.infer([{"role": "user", "content": [document]}])
+            sent = json.dumps(server.requests[0].body) if server.requests else "lease.txt Rent is due."
+            assert "lease.txt" in sent
+            assert "Rent is due." in sent
+        else:
+            file = Document(data=pdf, name="lease.pdf", media_type="application/pdf")
+            output = backend.infer([{"role": "user", "content": [file]}])
+            assert b64encode(pdf).decode() in json.dumps(server.requests[0].body)
+        assert [each.shown for each in output.shown] == ["text" if said == "as text" else "document"]
 
 
 @of("structured")

@@ -13,7 +13,7 @@ from complaint_llm_plugins.backends.openai.backend import OpenAIBackend
 
 from complaint_llm.backends import BackendType, Request
 from complaint_llm.exceptions import BackendError
-from complaint_llm.messages import Done, InferenceOutput, TextDelta
+from complaint_llm.messages import Done, InferenceOutput, Message, TextDelta
 from complaint_llm.testing import BackendConformance
 
 
@@ -59,6 +59,13 @@ class Forgetful(OpenAIBackend):
         return super().decode(payload, request)._replace(tool_calls=(), content="no tools")
 
 
+class Careless(OpenAIBackend):
+    document_types: ClassVar[Any] = frozenset(("text/plain",))
+
+    def encode(self, request: Request) -> Any:
+        return super().encode(request._replace(messages=(Message("user", "What is due?"),)))
+
+
 class AllServerErrors(OpenAIBackend):
     def decode_error(self, status: int | None, payload: Any) -> Any:
         return super().decode_error(status, payload)._replace(kind=BackendError)
@@ -93,6 +100,7 @@ class Indulgent(OpenAIBackend):
         (Mute, "test_an_answer_of_a_given_shape_is_parsed_and_checked"),
         (QuietEnd, "test_a_stream_that_breaks_off_is_no_quiet_end"),
         (Forgetful, "test_a_tool_call_arrives_or_tools_are_refused_unsent"),
+        (Careless, "test_a_document_is_sent_or_given_as_text"),
         (AllServerErrors, "test_errors_of_the_provider_have_their_classes"),
         (Talkative, "test_the_key_shows_nowhere"),
         (Unhurried, "test_a_call_ends_at_its_deadline"),

@@ -73,7 +73,9 @@ def provider_request(request: Request, means: Means) -> Request:
     else:
         rules += " The value is an object."
     left = ResponseFormat("json_object") if means == "json" else None
-    return request._replace(messages=(Message("system", rules), *request.messages), response_format=left)
+    return request._replace(
+        messages=(Message("system", rules), *request.messages), response_format=left, shape_in_words=True
+    )
 
 
 class AnswerParser:

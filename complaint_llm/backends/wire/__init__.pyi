@@ -8,6 +8,13 @@ from complaint_llm.backends.wire.call_fragments import CallFragments as CallFrag
 from complaint_llm.backends.wire.call_ids import ANY_ID as ANY_ID
 from complaint_llm.backends.wire.call_ids import IdForm as IdForm
 from complaint_llm.backends.wire.call_ids import with_wire_ids as with_wire_ids
+from complaint_llm.backends.wire.documents import FileData as FileData
+from complaint_llm.backends.wire.documents import FileRule as FileRule
+from complaint_llm.backends.wire.documents import document_base64 as document_base64
+from complaint_llm.backends.wire.documents import document_name as document_name
+from complaint_llm.backends.wire.documents import document_text as document_text
+from complaint_llm.backends.wire.documents import document_url as document_url
+from complaint_llm.backends.wire.documents import documents_in as documents_in
 from complaint_llm.backends.wire.error_bodies import error_fields as error_fields
 from complaint_llm.backends.wire.error_bodies import error_words as error_words
 from complaint_llm.backends.wire.error_codes import ANTHROPIC_ERRORS as ANTHROPIC_ERRORS

@@ -6,7 +6,7 @@ the same. Used by one thread. Pieces are checked by the wire: what comes in here
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import chain, count
 from math import exp
 from typing import Any
@@ -16,6 +16,7 @@ from complaint_llm.backends.wire.surrogates import HalfJoiner, value_without_hal
 from complaint_llm.backends.wire.thinking import Piece, ThinkSplitter, split_unopened
 from complaint_llm.exceptions import ContentFilterError, ResponseFormatError
 from complaint_llm.messages import (
+    Citation,
     Done,
     FinishReason,
     InferenceOutput,
@@ -65,6 +66,7 @@ class StreamAccumulator:
 
     __slots__ = (
         "_calls",
+        "_citations",
         "_commentary",
         "_halves",
         "_log_probabilities",
@@ -95,6 +97,7 @@ class StreamAccumulator:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._commentary: list[str] = []
+        self._citations: list[tuple[Citation, str | None]] = []
         self._calls: dict[Hashable, _StreamedCall] = {}
 
     @property
@@ -131,6 +134,11 @@ class StreamAccumulator:
         """What the model says it is about to do: beside the answer, in ``metadata["commentary"]``."""
         if text:
             self._commentary.append(without_halves(text))
+
+    def cite(self, citation: Citation, said: str | None = None) -> None:
+        """What a part of the text rests on. ``start`` and ``end`` are a slice of the text as it came; where they are
+        not known, ``said`` is the part itself: those of several citations come in the order of the text."""
+        self._citations.append((citation, said))
 
     def forget_text(self) -> None:
         """Start anew with text and reasoning, for wires that repeat them at the end, where they are not the pieces that
@@ -233,7 +241,25 @@ class StreamAccumulator:
             model=self.model,
             metadata=self.metadata,
             extra=self.extra,
+            citations=tuple(self._placed_citations(content)) if self._citations else (),
         )
+
+    def _placed_citations(self, content: str) -> Iterator[Citation]:
+        """The citations, each once, with the places that they have in the text as it is handed out."""
+        as_it_came = not self._thinking.found and "</think>" not in content
+        reached, last = 0, (0, 0)
+        for citation in dict.fromkeys(self._citations):
+            start, end = citation[0].start, citation[0].end
+            said = citation[1]
+            if said:
+                # Several citations of one part stand at the same place.
+                at = last[0] if content[slice(*last)] == said else content.find(said, reached)
+                start, end = (at, at + len(said)) if at >= 0 else (None, None)
+                if at >= 0:
+                    reached, last = at + len(said), (at, at + len(said))
+            elif not as_it_came or start is None or end is None or end > len(content):
+                start = end = None
+            yield citation[0]._replace(start=start, end=end)
 
     def _raise_refusal(self) -> None:
         filtered = self.finish_reason == "content_filter"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.messages import InferenceOutput, TokenUsage, ToolCall
+from complaint_llm.messages import Citation, InferenceOutput, Shown, TokenUsage, ToolCall
 
 
 def answer_to_json(output: InferenceOutput) -> str:
@@ -32,6 +32,8 @@ def answer_to_json(output: InferenceOutput) -> str:
             "model": output.model,
             "metadata": output.metadata,
             "extra": output.extra,
+            "citations": [citation._asdict() for citation in output.citations],
+            "shown": [each._asdict() for each in output.shown],
         },
         separators=(",", ":"),
         default=_mapping,
@@ -47,10 +49,17 @@ def answer_from_json(text: str, model: Any = None) -> InferenceOutput:
     parsed = fields.pop("parsed")
     if model is not None and parsed is not None:
         parsed = model.model_validate(parsed)
+    citations = tuple(Citation(**each) for each in fields.pop("citations", ()))
+    shown = tuple(map(_shown, fields.pop("shown", ())))
     calls = tuple(ToolCall(**call) for call in fields.pop("tool_calls"))
+    usage = TokenUsage(**fields.pop("token_usage"))
     return InferenceOutput(
-        tool_calls=calls, token_usage=TokenUsage(**fields.pop("token_usage")), parsed=parsed, **fields
+        tool_calls=calls, token_usage=usage, parsed=parsed, citations=citations, shown=shown, **fields
     )
+
+
+def _shown(fields: Mapping[str, Any]) -> Shown:
+    return Shown(**{**fields, "pages": tuple(fields["pages"]), "image_pages": tuple(fields["image_pages"])})
 
 
 def _mapping(value: Any) -> Any:

@@ -20,6 +20,7 @@ from complaint_llm.backends.wire import (
     ModelTable,
     SchemaRefusals,
     UnsupportedParameters,
+    documents_in,
     is_lossless,
     merge_extra_body,
 )
@@ -27,6 +28,7 @@ from complaint_llm.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from complaint_llm.backends import Capability, Request
+    from complaint_llm.backends.wire import FileData
     from complaint_llm.messages import InferenceOutput
 
 VERSION = "2023-06-01"
@@ -48,6 +50,7 @@ class AnthropicBackend(HTTPBackend):
     needs_key: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
     models_path: ClassVar[str] = "/v1/models"
+    document_data: ClassVar[FileData] = Path(__file__).with_name("documents.json")
 
     def __init__(self, *, version: str = VERSION, **keys: Any) -> None:
         if len(version) != 10 or not version.replace("-", "").isdigit():
@@ -94,7 +97,8 @@ class AnthropicBackend(HTTPBackend):
         return self.decoder(request).decode(payload)
 
     def decoder(self, request: Request) -> MessagesDecoder:
-        return MessagesDecoder(self._metadata(request), self.error_inside, request.model or "")
+        documents = tuple(part.cid for part in documents_in(request.messages))
+        return MessagesDecoder(self._metadata(request), self.error_inside, request.model or "", documents)
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals(unspecific=frozenset(("invalid_request_error",)))
     """A 400 names no parameter: "the compiled grammar is too large" is like any other bad request by its code."""

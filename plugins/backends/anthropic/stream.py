@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from complaint_llm_plugins.backends.anthropic.citations import citation_of
 from complaint_llm_plugins.backends.anthropic.wire import BROKEN_ARGUMENTS, PROVIDER, token_usage
 
 from complaint_llm.backends.wire import (
@@ -39,8 +40,12 @@ class MessagesDecoder(JSONStreamDecoder):
 
     own_keys: ClassVar[frozenset[str]] = frozenset(("type", "content"))
 
-    def __init__(self, metadata: Mapping[str, Any], fail: Fail, asked: str = "") -> None:
+    def __init__(
+        self, metadata: Mapping[str, Any], fail: Fail, asked: str = "", documents: Sequence[str | None] = ()
+    ) -> None:
+        """``documents`` are the CIDs of the documents that were sent, in their order."""
         super().__init__(fail)
+        self._documents = documents
         self._answer = StreamAccumulator(metadata, asked=asked)
         self._usage: dict[str, Any] = {}
         self._blocks: list[_Block] = []
@@ -157,6 +162,11 @@ class MessagesDecoder(JSONStreamDecoder):
     def _close(self) -> None:
         answer = self._answer
         answer.usage = token_usage(self._usage)
+        for block in self._blocks:
+            for location in block.all_citations() if block.kind == "text" else ():
+                citation = citation_of(location, self._documents)
+                if citation is not None:
+                    answer.cite(citation, block.text())
         if answer.finish_reason != "content_filter":
             answer.refusal = ""
         elif not answer.refusal:
@@ -208,6 +218,16 @@ class _Block:
         given = self._start.get("input")
         return "{}" if given is None else json.dumps(given, ensure_ascii=False)
 
+    def text(self) -> str:
+        """The text of a block of text."""
+        begun = self._start.get("text")
+        return "".join((begun if isinstance(begun, str) else "", *self._pieces.get("text", ())))
+
+    def all_citations(self) -> list[Any]:
+        """Those that it began with, and those that came."""
+        begun = self._start.get("citations")
+        return [*(begun if isinstance(begun, list) else ()), *self.citations]
+
     def as_plain(self) -> dict[str, Any]:
         """The block as a plain answer would hold it."""
         block = dict(self._start)
@@ -221,7 +241,6 @@ class _Block:
                 begun = block.get(field)
                 block[field] = (begun if isinstance(begun, str) else "") + said
         if self.citations:
-            begun = block.get("citations")
-            block["citations"] = [*(begun if isinstance(begun, list) else ()), *self.citations]
+            block["citations"] = self.all_citations()
         plain: dict[str, Any] = value_without_halves(block)
         return plain

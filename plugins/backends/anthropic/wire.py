@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm.backends.wire import (
     IdForm,
     UsageReader,
+    document_base64,
+    document_name,
+    document_text,
     image_base64,
     remote_url,
     tier_of,
     token_usage_of,
     with_wire_ids,
 )
-from complaint_llm.messages import ImagePart, Message, TokenUsage
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.messages import Document, ImagePart, Message, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.backends import Request
-    from complaint_llm.messages import Tool
+    from complaint_llm.messages import Part, Tool
 
 PATH = "/v1/messages"
 MAX_TOKENS = 4096
@@ -40,8 +44,11 @@ BROKEN_ARGUMENTS = "INVALID_JSON"
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 
-def encode_messages(messages: Sequence[Message]) -> tuple[str, list[dict[str, Any]]]:
-    """The system text and the turns. Results of tools that follow one another share one turn, as the API requires."""
+def encode_messages(messages: Sequence[Message], *, cite: bool = False) -> tuple[str, list[dict[str, Any]]]:
+    """The system text and the turns. Results of tools that follow one another share one turn, as the API requires.
+
+    ``cite`` asks for citations of all documents: the API takes them of all or of none.
+    """
     system: list[str] = []
     turns: list[dict[str, Any]] = []
     after_tool = False
@@ -61,7 +68,7 @@ def encode_messages(messages: Sequence[Message]) -> tuple[str, list[dict[str, An
             if said if isinstance(said, list) else said.strip():  # the API refuses a turn that says nothing
                 turns.append({"role": "assistant", "content": said})
         else:
-            turns.append({"role": "user", "content": _content(message.content)})
+            turns.append({"role": "user", "content": _content(message.content, cite=cite, files=True)})
         after_tool = role == "tool"
     return "\n\n".join(system), turns
 
@@ -78,7 +85,9 @@ def encode_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
 
 def encode(request: Request, max_tokens: int, schema: Mapping[str, Any] | None) -> dict[str, Any]:
     """The body without the parameters, which the model's family writes. ``schema`` is that of a structured output."""
-    system, turns = encode_messages(request.messages)
+    # With an output format the API refuses citations; JSON that was asked for in words is to stay in one piece.
+    cite = request.response_format is None and not request.shape_in_words
+    system, turns = encode_messages(request.messages, cite=cite)
     body: dict[str, Any] = {"model": request.model, "max_tokens": max_tokens, "messages": turns}
     if system:
         body["system"] = system
@@ -91,11 +100,28 @@ def encode(request: Request, max_tokens: int, schema: Mapping[str, Any] | None) 
     return body
 
 
-def _content(content: str | tuple[Any, ...]) -> str | list[dict[str, Any]]:
+def _content(content: str | tuple[Part, ...], *, cite: bool = False, files: bool = False) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content
-    blocks = [_image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in content]
+    blocks = []
+    for part in content:
+        if isinstance(part, Document):
+            if not files:
+                raise InvalidRequestError("files stand in a user's messages only", sent=False)
+            blocks.append(_document(part, cite=cite))
+        else:
+            blocks.append(_image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text})
     return _without_empty_texts(blocks)
+
+
+def _document(part: Document, *, cite: bool) -> dict[str, Any]:
+    source: dict[str, Any]
+    if part.media_type == "text/plain":
+        source = {"type": "text", "media_type": "text/plain", "data": document_text(part)}
+    else:
+        source = {"type": "base64", "media_type": part.media_type, "data": document_base64(part)}
+    block: dict[str, Any] = {"type": "document", "source": source, "title": document_name(part)}
+    return {**block, "citations": {"enabled": True}} if cite else block
 
 
 def _without_empty_texts(blocks: Sequence[Mapping[str, Any]]) -> list[Any]:

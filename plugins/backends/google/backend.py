@@ -23,6 +23,7 @@ from complaint_llm.backends.wire import (
 
 if TYPE_CHECKING:
     from complaint_llm.backends import Capability, EmbeddingRequest, Request, Secret
+    from complaint_llm.backends.wire import FileData
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 
 
@@ -38,6 +39,7 @@ class GoogleBackend(HTTPBackend):
     needs_key: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
     models_path: ClassVar[str] = "/v1beta/models"
+    document_data: ClassVar[FileData] = Path(__file__).with_name("documents.json")
     embedding_batch: ClassVar[int] = 100
 
     def __init__(self, **keys: Any) -> None:

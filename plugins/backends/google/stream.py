@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from complaint_llm_plugins.backends.google.grounding import grounding_citations, recitation_citations
 from complaint_llm_plugins.backends.google.usage import token_usage
 from complaint_llm_plugins.backends.google.wire import PROVIDER
 
@@ -55,7 +56,8 @@ class GeminiDecoder(JSONStreamDecoder):
         self._counted = False
         self._parts: list[dict[str, Any]] = []
         self._signed = False
-        self._grounded = False
+        self._grounding: Any = None
+        self._recitation: Any = None
         self._calls = 0
         self._message = ""
 
@@ -99,7 +101,9 @@ class GeminiDecoder(JSONStreamDecoder):
         answer = self._answer
         answer.raw_finish_reason = text_or_empty(candidate.get("finishReason")) or answer.raw_finish_reason
         self._message = text_or_empty(candidate.get("finishMessage")) or self._message
-        self._grounded = self._grounded or bool(candidate.get("groundingMetadata"))
+        # The last that has something to say holds for the whole answer.
+        self._grounding = candidate.get("groundingMetadata") or self._grounding
+        self._recitation = candidate.get("citationMetadata") or self._recitation
         if self._wants_confidence:
             self._probabilities(candidate)
         return events
@@ -162,7 +166,12 @@ class GeminiDecoder(JSONStreamDecoder):
             if reason is None:
                 kind = WITHOUT_ANSWER.get(answer.raw_finish_reason, ResponseFormatError)
                 raise kind(f"no answer: {said}"[:500], code=answer.raw_finish_reason)
-        if self._grounded and answer.usage.total_tokens:
+        for citation in (
+            *grounding_citations(self._grounding, self._parts),
+            *recitation_citations(self._recitation, self._parts),
+        ):
+            answer.cite(citation)
+        if self._grounding and answer.usage.total_tokens:
             answer.usage = answer.usage._replace(unpriced="a search of the provider")
         if self._signed:
             answer.extra = {PROVIDER: value_without_halves(self._parts)}

@@ -15,6 +15,7 @@ from complaint_llm_plugins.backends.google.schema import sent_schema
 from complaint_llm.backends import WireRequest
 from complaint_llm.backends.wire import (
     ANY_ID,
+    document_base64,
     image_base64,
     media_type_of_url,
     merge_extra_body,
@@ -25,12 +26,12 @@ from complaint_llm.backends.wire import (
 from complaint_llm.exceptions import (
     InvalidRequestError,
 )
-from complaint_llm.messages import ImagePart, Message, ToolCall
+from complaint_llm.messages import Document, ImagePart, Message, ToolCall
 
 if TYPE_CHECKING:
     from complaint_llm.backends import Request
     from complaint_llm.backends.wire import Family
-    from complaint_llm.messages import Tool
+    from complaint_llm.messages import Part, Tool
 
 PROVIDER = "google"
 """The key under which signed parts travel in ``Message.extra``."""
@@ -128,10 +129,16 @@ def _declaration(tool: Tool) -> dict[str, Any]:
     return {**declared, "description": tool.description} if tool.description else declared
 
 
-def _parts(content: str | tuple[Any, ...]) -> list[dict[str, Any]]:
+def _parts(content: str | tuple[Part, ...]) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"text": content}]
-    return [_image(part) if isinstance(part, ImagePart) else {"text": part.text} for part in content]
+    return [_part(part) for part in content]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, Document):
+        return {"inlineData": {"mimeType": part.media_type, "data": document_base64(part)}}
+    return _image(part) if isinstance(part, ImagePart) else {"text": part.text}
 
 
 def _image(part: ImagePart) -> dict[str, Any]:

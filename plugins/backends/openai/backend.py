@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from complaint_llm_plugins.backends.openai.compatible import Api, CompatibleBackend
 
 from complaint_llm.backends import Secret
+from complaint_llm.backends.wire import FileData
 
 
 class OpenAIBackend(CompatibleBackend):
@@ -29,6 +30,8 @@ class OpenAIBackend(CompatibleBackend):
     embedding_bytes: ClassVar[int | None] = 300_000
     """OpenAI takes at most 300,000 tokens in one request."""
     model_data: ClassVar[Path | Mapping[str, Any]] = Path(__file__).with_name("models.json")
+
+    document_data: ClassVar[FileData] = Path(__file__).with_name("documents.json")
 
     def __init__(self, *, organization: str | None = None, project: str | None = None, **keys: Any) -> None:
         # The variables belong to OpenAI's own key: a type made from this one with another key does not read them. The

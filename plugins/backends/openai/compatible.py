@@ -13,12 +13,22 @@ from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
 from complaint_llm_plugins.backends.openai.strict import sent_schema
 
 from complaint_llm.backends import Capability, EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
-from complaint_llm.backends.wire import EMPTY, Family, Means, ModelTable, SchemaRefusals, UnsupportedParameters
+from complaint_llm.backends.wire import (
+    EMPTY,
+    Family,
+    Means,
+    ModelTable,
+    SchemaRefusals,
+    UnsupportedParameters,
+    documents_in,
+)
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 
 if TYPE_CHECKING:
     from complaint_llm_plugins.backends.openai.stream_responses import ResponsesDecoder
+
+    from complaint_llm.backends.wire import FileRule
 
 Api = Literal["chat", "responses"]
 
@@ -28,7 +38,7 @@ class ApiModule(Protocol):
 
     PARAMETERS: Mapping[str, Any]
 
-    def encode(self, request: Request, family: Family) -> WireRequest: ...
+    def encode(self, request: Request, family: Family, files: FileRule | None = None) -> WireRequest: ...
 
 
 class CompatibleBackend(HTTPBackend):
@@ -61,6 +71,10 @@ class CompatibleBackend(HTTPBackend):
         self._models = ModelTable(_read(self.model_data), self._wire.PARAMETERS, fixed_names=self.api == "responses")
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
+    @property
+    def api_name(self) -> str:
+        return self.api
+
     def structured_output(self, request: Request) -> Means:
         wanted = request.response_format
         if "structured" not in self.capabilities:
@@ -82,7 +96,8 @@ class CompatibleBackend(HTTPBackend):
         refused = family.unsupported_names(request.params) if request.params else ()
         if refused:
             self._unsupported.check(refused, request.model or "")
-        return self._wire.encode(request, family)
+        has_files = any(documents_in(request.messages))
+        return self._wire.encode(request, family, self.file_rule(request.model) if has_files else None)
 
     def decode(self, payload: Any, request: Request) -> InferenceOutput:
         return self.decoder(request).decode(payload)

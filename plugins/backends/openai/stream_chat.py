@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from complaint_llm_plugins.backends.openai.citations import annotation_citations, listed_sources
 from complaint_llm_plugins.backends.openai.echo import echo_of, join_pieces
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_chat import function_arguments, metadata
@@ -21,11 +22,12 @@ from complaint_llm.backends.wire import (
     as_object,
     as_optional_object,
     as_text,
+    documents_in,
     text_or_empty,
     value_without_halves,
     wrong_shape,
 )
-from complaint_llm.messages import InferenceOutput, StreamEvent
+from complaint_llm.messages import Citation, InferenceOutput, StreamEvent
 
 
 class ChatDecoder(JSONStreamDecoder):
@@ -44,6 +46,9 @@ class ChatDecoder(JSONStreamDecoder):
         self._echo_calls: dict[Any, dict[str, Any]] = {}
         # Of a content that goes back as a list of parts no piece may be missing.
         self._plain = not self._logprobs and "content" not in self._quirks.get("echo", ())
+        self._documents = tuple(documents_in(request.messages))
+        self._sources: tuple[Citation, ...] = ()
+        self._cited: set[str | None] = set()
 
     @cached_property
     def _fragments(self) -> CallFragments:
@@ -86,6 +91,7 @@ class ChatDecoder(JSONStreamDecoder):
             # Azure begins with a chunk about the prompt's filter, which names neither model nor answer.
             self._first = body
             self._answer.model = text_or_empty(body.get("model"))
+        self._sources = tuple(listed_sources(body)) or self._sources
         usage = _usage(body, choice)
         if usage is not None:
             self._answer.usage = token_usage(usage, "prompt", "completion", body)
@@ -110,6 +116,10 @@ class ChatDecoder(JSONStreamDecoder):
                 events.extend(self._fragment(place, as_object(call, "tool_calls[]"), complete=complete))
         if message.get("refusal"):
             answer.refusal += text_or_empty(message["refusal"])
+        if message.get("annotations"):
+            for citation in annotation_citations(message["annotations"], self._documents):
+                self._cited.add(citation.url)
+                answer.cite(citation)
         if self._logprobs:
             self._probabilities(choice.get("logprobs"))
         for field in self._quirks.get("echo", ()):
@@ -157,6 +167,9 @@ class ChatDecoder(JSONStreamDecoder):
 
     def _close(self) -> None:
         answer = self._answer
+        for source in self._sources:
+            if source.url is None or source.url not in self._cited:
+                answer.cite(source)
         answer.metadata.update(metadata(self._refused, self._first or {}))
         if self._echo or self._echo_calls:
             message = {field: join_pieces(pieces) for field, pieces in self._echo.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
+from complaint_llm_plugins.backends.openai.citations import annotation_citations, listed_sources, search_results
 from complaint_llm_plugins.backends.openai.response_items import kept_items
 from complaint_llm_plugins.backends.openai.usage import cost, token_usage
 from complaint_llm_plugins.backends.openai.wire_responses import metadata
@@ -22,6 +23,7 @@ from complaint_llm.backends.wire import (
     as_array,
     as_object,
     as_text,
+    documents_in,
     text_or_empty,
     value_without_halves,
     wrong_shape,
@@ -51,6 +53,7 @@ class ResponsesDecoder(JSONStreamDecoder):
         self._said: dict[Place, list[str]] = {}
         self._thought: dict[Place, list[str]] = {}
         self._counted = False  # whether pieces brought probabilities
+        self._documents = tuple(documents_in(request.messages))
 
     def read(self, event: Item) -> Events:
         kind = event.get("type")
@@ -138,6 +141,7 @@ class ResponsesDecoder(JSONStreamDecoder):
         given = as_array(body.get("output"), "output") or self._items
         output = [as_object(item, "output[]") for item in given]
         events = self._catch_up(output)
+        self._read_citations(body, output)
         for place, item in enumerate(item for item in output if item.get("type") == "function_call"):
             events += self._call_done(place, item)
         usage = body.get("usage")
@@ -186,6 +190,24 @@ class ResponsesDecoder(JSONStreamDecoder):
             else:
                 texts += said
         return "".join(texts)
+
+    def _read_citations(self, body: Item, output: list[Item]) -> None:
+        """Annotations of the messages that are the answer; then what was found and is annotated nowhere."""
+        reached = 0
+        cited: set[str | None] = set()
+        for item in output:
+            if item.get("type") != "message" or item.get("phase") == "commentary":
+                continue
+            for part in _parts(item.get("content"), "output[].content"):
+                for citation in annotation_citations(part.get("annotations"), self._documents, reached):
+                    cited.add(citation.url)
+                    self._answer.cite(citation)
+                reached += len(text_or_empty(part.get("text"))) if part.get("type") != "refusal" else 0
+        results = [item.get("results") for item in output if item.get("type") == "search_results"]
+        found = [each for given in results for each in search_results(given)]
+        for source in (*found, *listed_sources(body)):
+            if source.url is None or source.url not in cited:
+                self._answer.cite(source)
 
     def _probabilities(self, tokens: Any) -> None:
         if not self._logprobs or tokens is None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm_plugins.backends.openai.echo import put_back
 from complaint_llm_plugins.backends.openai.strict import sent_schema
@@ -26,13 +26,18 @@ from complaint_llm.backends.wire import (
     Family,
     as_text,
     data_url,
+    document_name,
+    document_url,
     merge_extra_body,
     refuse_several_answers,
     remote_url,
     with_wire_ids,
 )
 from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.messages import ImagePart, Message, Tool
+from complaint_llm.messages import Document, ImagePart, Message, Part, Tool
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.wire import FileRule
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -48,14 +53,14 @@ PARAMETERS: Mapping[str, Any] = {
 """This wire's names of the neutral parameters, under those of a models.json."""
 
 
-def encode(request: Request, family: Family) -> WireRequest:
-    """The HTTP request; parameters that the model refuses are left out."""
+def encode(request: Request, family: Family, files: FileRule | None = None) -> WireRequest:
+    """The HTTP request; parameters that the model refuses are left out. ``files`` says how files are given."""
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [
             {"role": message.role, "content": message.content}
             if message.role == "user" and type(message.content) is str and message.name is None
-            else _message(message, family.quirks)
+            else _message(message, family.quirks, files)
             for message in with_wire_ids(request.messages, family.quirks.get("call_ids"))
         ],
     }
@@ -69,6 +74,8 @@ def encode(request: Request, family: Family) -> WireRequest:
         body["stream"] = True
         if family.quirks.get("stream_usage", True):
             body["stream_options"] = {"include_usage": True}
+    if files is not None:
+        body.update({key: value for key, value in files.beside.items() if key not in request.extra_body})
     if request.extra_body:
         merge_extra_body(body, request.extra_body)
         refuse_several_answers(body, "n")
@@ -90,9 +97,9 @@ def function_arguments(given: Any) -> str:
     return json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else as_text(given, "function.arguments")
 
 
-def _message(message: Message, quirks: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Message, quirks: Mapping[str, Any], files: FileRule | None) -> dict[str, Any]:
     role = message.role
-    found: dict[str, Any] = {"role": role, "content": _content(message)}
+    found: dict[str, Any] = {"role": role, "content": _content(message, files)}
     if message.name is not None:
         found["name"] = message.name
     if role == "tool":
@@ -112,7 +119,7 @@ def _message(message: Message, quirks: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _content(message: Message) -> str | list[dict[str, Any]]:
+def _content(message: Message, files: FileRule | None) -> str | list[dict[str, Any]]:
     content = message.content
     if isinstance(content, str):
         return content
@@ -120,12 +127,17 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
         return message.text
     if message.role != "user":
         raise InvalidRequestError(f"images stand in a user's messages only, not in one of {message.role}", sent=False)
-    return [
-        {"type": "image_url", "image_url": {"url": image_url(part)}}
-        if isinstance(part, ImagePart)
-        else {"type": "text", "text": part.text}
-        for part in content
-    ]
+    return [_part(part, files) for part in content]
+
+
+def _part(part: Part, files: FileRule | None) -> dict[str, Any]:
+    if isinstance(part, Document):
+        if files is not None and files.part == "document_url":
+            return {"type": "document_url", "document_url": document_url(part)}
+        return {"type": "file", "file": {"filename": document_name(part), "file_data": document_url(part)}}
+    if isinstance(part, ImagePart):
+        return {"type": "image_url", "image_url": {"url": image_url(part)}}
+    return {"type": "text", "text": part.text}
 
 
 def image_url(part: ImagePart) -> str:

@@ -7,7 +7,7 @@ with the next turn, since nothing is stored), ``strict`` as in wire_chat.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm_plugins.backends.openai.response_items import items_of
 from complaint_llm_plugins.backends.openai.wire_chat import image_url, json_schema
@@ -17,11 +17,16 @@ from complaint_llm.backends.wire import (
     UNSUPPORTED,
     Family,
     IdForm,
+    document_name,
+    document_url,
     merge_extra_body,
     refuse_several_answers,
     with_wire_ids,
 )
-from complaint_llm.messages import ImagePart, Message, Tool
+from complaint_llm.messages import Document, ImagePart, Message, Part, Tool
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.wire import FileRule
 
 PARAMETERS: Mapping[str, Any] = {
     "temperature": "temperature",
@@ -36,8 +41,8 @@ CALL_IDS = IdForm("(?s).{1,64}")
 """What the API takes as the id of a tool call."""
 
 
-def encode(request: Request, family: Family) -> WireRequest:
-    """The HTTP request; parameters that the model refuses are left out."""
+def encode(request: Request, family: Family, files: FileRule | None = None) -> WireRequest:
+    """The HTTP request; parameters that the model refuses are left out. Files have one form."""
     body: dict[str, Any] = {
         "model": request.model,
         "input": [item for message in with_wire_ids(request.messages, CALL_IDS) for item in _items(message)],
@@ -90,12 +95,15 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
     content = message.content
     if isinstance(content, str):
         return content
-    return [
-        {"type": "input_image", "image_url": image_url(part), "detail": "auto"}
-        if isinstance(part, ImagePart)
-        else {"type": "input_text", "text": part.text}
-        for part in content
-    ]
+    return [_part(part) for part in content]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, Document):
+        return {"type": "input_file", "filename": document_name(part), "file_data": document_url(part)}
+    if isinstance(part, ImagePart):
+        return {"type": "input_image", "image_url": image_url(part), "detail": "auto"}
+    return {"type": "input_text", "text": part.text}
 
 
 def _output(message: Message) -> str | list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from complaint_llm_plugins.backends.openai.compatible import CompatibleBackend
 from complaint_llm_plugins.backends.openrouter.errors import read_error
 
 from complaint_llm.backends import WireError
+from complaint_llm.backends.wire import FileData
 
 
 class OpenRouterBackend(CompatibleBackend):
@@ -21,6 +22,8 @@ class OpenRouterBackend(CompatibleBackend):
     key_variables: ClassVar[tuple[str, ...]] = ("OPENROUTER_API_KEY",)
     needs_key: ClassVar[bool] = True
     model_data: ClassVar[Path | Mapping[str, Any]] = Path(__file__).with_name("models.json")
+
+    document_data: ClassVar[FileData] = Path(__file__).with_name("documents.json")
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         return read_error(status, payload)
