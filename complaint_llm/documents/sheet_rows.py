@@ -26,7 +26,7 @@ _ROWS_A_PAGE = 1_000
 _USUAL = Limits()
 
 
-class SheetRow(NamedTuple):
+class TableRow(NamedTuple):
     """A row as Excel counts, from 1: a text for each column, or with ``error`` why they are not to be used."""
 
     number: int
@@ -34,16 +34,16 @@ class SheetRow(NamedTuple):
     error: str = ""
 
 
-class SheetTable(NamedTuple):
+class TableOfSheet(NamedTuple):
     """A sheet whose first row names the columns; ``notes`` are sentences about what is hidden in it."""
 
     sheet: str
     columns: tuple[str, ...]
-    rows: tuple[SheetRow, ...]
+    rows: tuple[TableRow, ...]
     notes: tuple[str, ...]
 
 
-def read_sheet(path: str | PathLike[str], sheet: str | None = None, limits: Limits = _USUAL) -> SheetTable:
+def read_sheet(path: str | PathLike[str], sheet: str | None = None, limits: Limits = _USUAL) -> TableOfSheet:
     """The sheet of a name, or of a number from 1 where no sheet is called so, or the first that is not hidden.
 
     Raises InvalidRequestError in a line that names the file, and ConfigError without the extra documents.
@@ -58,8 +58,8 @@ def read_sheet(path: str | PathLike[str], sheet: str | None = None, limits: Limi
     finally:
         readers.close()
     head, *pages = found.pages
-    rows = tuple(SheetRow(*json.loads(line)) for page in pages for line in page.text.split("\n"))
-    return SheetTable(head.label, tuple(json.loads(head.text)), rows, tuple(found.notes))
+    rows = tuple(TableRow(*json.loads(line)) for page in pages for line in page.text.split("\n"))
+    return TableOfSheet(head.label, tuple(json.loads(head.text)), rows, tuple(found.notes))
 
 
 def read(file: BinaryIO, limits: Limits, pages: Pages | None) -> ReadDocument:

@@ -406,7 +406,7 @@ def test_a_sheet_is_a_table_of_items(here: ChatServer, run: Run, tmp_path: Path)
         found = {row["id"]: row for row in csv.DictReader(file)}
     assert found["a"]["rent"] == "900"
     assert {id: row["state"] for id, row in found.items()} == {"a": "answered", "b": "not_read", "c": "not_read"}
-    assert "line 3: " in found["b"]["error"]
+    assert "line 3: has a formula in B3" in found["b"]["error"]
     assert "'story' is empty" in found["c"]["error"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from complaint_llm.batch import AnswerSettings, Ask, ExecutorFactory
     from complaint_llm.client.group import Member
     from complaint_llm.messages import Part, Prompt
-    from complaint_llm.routing.explain import Considered
     from complaint_llm.tasks.task import Task
 
 
@@ -37,11 +36,9 @@ class CallEstimate(Protocol):
     def prompt_tokens(self) -> int: ...
     @property
     def cost(self) -> float | None: ...
-    @property
-    def candidates(self) -> Sequence[Considered]: ...
 
 
-class Group(Protocol):
+class BackendsById(Protocol):
     """The backends of a Mediator, by their ids."""
 
     def member(self, id: str, /) -> Member: ...
@@ -54,7 +51,7 @@ class Asker(Protocol):
     def task(self, id: str, /) -> Task: ...
     def batch_settings(self, common: Mapping[str, Any], /) -> AnswerSettings: ...
     def explain(self, prompt: Prompt, /, **params: Any) -> CallEstimate: ...
-    def as_member(self) -> Group: ...
+    def as_member(self) -> BackendsById: ...
     def close(self) -> None: ...
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
@@ -156,7 +156,7 @@ def _sizes(lines: Iterable[Line]) -> Iterator[int]:
 def _hosts(mediator: Asker, options: BatchOptions) -> Iterator[str]:
     """The hosts of all that might be asked, now or once a limit of theirs is over."""
     params = {name: value for name, value in options.common.items() if name != "task"}
-    explanation = mediator.explain("x", **params)
+    explanation: Any = mediator.explain("x", **params)
     group = mediator.as_member()
     for each in explanation.candidates:
         if _might_be_asked(each):
