@@ -37,7 +37,7 @@ endef
 .PHONY: help run local test dev peers lint wheel lowest newest endurance lock benchmark clean
 
 help:
-	@echo "make run        read the 24 intakes in examples/intakes for claims, into claims.csv and report.html"
+	@echo "make run        read the 35 intakes in examples/intakes for claims, into claims.csv and report.html"
 	@echo "make local      the same with a model on this machine, fetched once (builds llama.cpp: some minutes)"
 	@echo "make test       the whole test suite, in an environment of its own"
 	@echo "make dev        .venv-dev: editable, with all that tests, types and style need"
@@ -53,7 +53,7 @@ help:
 
 # Without a model plain rules answer, into claims.demo.csv. Answers are kept: the second run of a real job costs nothing.
 run: .venv/ready
-	@.venv/bin/complaint-llm -c config.example.json batch examples/intakes --task claims -o claims.csv --demo --table; code=$$?; \
+	@.venv/bin/complaint-llm -c config.example.json batch examples/intakes --task claims -o claims.csv --demo --table --yes; code=$$?; \
 	newest=$$(ls -t claims.csv claims.demo.csv 2>/dev/null | head -n 1); test -n "$$newest" || exit $$code; \
 	.venv/bin/complaint-llm -c config.example.json report "$$newest" -o report.html || exit $$?; \
 	echo "the table is $$newest; the page is named above"; exit $$code
@@ -99,7 +99,7 @@ newest:
 	rm -rf .venv-newest
 	@{ $(PYTHON) -m venv .venv-newest \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade setuptools wheel build \
-	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,report,test]" \
+	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade --no-build-isolation -e ".[cli,documents,report,test]" \
 	&& timeout 1800 .venv-newest/bin/python $(PYTEST) -W default $(or $(TESTS),$(DEPENDENT)); } \
 	|| echo "With the newest versions of everything what is named above breaks; the locked versions are what counts."
 
@@ -109,13 +109,13 @@ LOCKED := .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --
 lock:
 	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python $(PIP_INSTALL) --upgrade uv cyclonedx-bom
-	$(LOCKED) --upgrade --extra cli --extra report --extra test --extra peers -o requirements/peers.txt
-	$(LOCKED) --upgrade --extra cli --extra report --extra test -c requirements/peers.txt -o requirements/test.txt
-	$(LOCKED) --upgrade --extra cli --extra report --extra lint -c requirements/peers.txt -o requirements/lint.txt
-	$(LOCKED) --upgrade --extra cli --extra report -c requirements/peers.txt -o requirements/run.txt
+	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra test --extra peers -o requirements/peers.txt
+	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra test -c requirements/peers.txt -o requirements/test.txt
+	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra lint -c requirements/peers.txt -o requirements/lint.txt
+	$(LOCKED) --upgrade --extra cli --extra documents --extra report -c requirements/peers.txt -o requirements/run.txt
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --resolution lowest-direct \
-		--upgrade setup.cfg --extra cli --extra report --extra redis --extra prices -o .venv-lock/lowest.txt
-	$(LOCKED) --upgrade --extra cli --extra report --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
+		--upgrade setup.cfg --extra cli --extra documents --extra report --extra redis --extra prices -o .venv-lock/lowest.txt
+	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
 	.venv-lock/bin/uv pip compile --quiet --no-deps --generate-hashes --python-version 3.11 --no-header --no-annotate \
 		--no-emit-index-url --upgrade requirements/models.in -o requirements/models.txt
 	.venv-lock/bin/python scripts/make_sbom.py

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.batch.input.items import Ask, BatchResult
+from complaint_llm.batch.input.prompt_bytes import with_file_bytes
 from complaint_llm.batch.remote_errors import lost_error
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
@@ -40,6 +41,11 @@ class Work(NamedTuple):
     digest: str
     named: bool
     entry: JournalEntry | None = None
+
+    def prompt_with_files(self) -> Any:
+        """The prompt with the bytes of the files that it names: for whoever asks in another process or on another
+        machine, where the same path is another file or none. Raises InvalidRequestError if one cannot be read."""
+        return with_file_bytes(self.prompt)
 
     def result(self, output: InferenceOutput | None, error: Exception | None) -> BatchResult:
         """The item's result, of which one of ``output`` and ``error`` is set."""
@@ -185,7 +191,12 @@ class FutureExecutor:
             refused = InvalidRequestError("privacy is local: this executor may run on another machine", sent=False)
             self._tell(work, None, refused)
             return
-        future = self._executor.submit(self._ask, work.prompt, dict(work.params))
+        try:
+            prompt = work.prompt_with_files()
+        except InvalidRequestError as error:
+            self._tell(work, None, error)
+            return
+        future = self._executor.submit(self._ask, prompt, dict(work.params))
         with self._lock:
             self._open[future] = work
         future.add_done_callback(self._done)

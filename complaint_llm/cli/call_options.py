@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from complaint_llm.cli.attached_files import NAMES as ATTACHED
+from complaint_llm.cli.attached_files import attachment_options, attachment_params
 from complaint_llm.request import CALL_KEYS, GENERATION_KEYS
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NAMES = ("system", "model", "backend", "param", "schema", "task", "privacy", "usage")
+NAMES = ("system", "model", "backend", "param", "schema", "task", "privacy", "usage", *ATTACHED)
 """What the options hand over, by name; ``call_params`` takes these."""
 
 _TEXTS = frozenset(("model", "backend", "system", "privacy", "reasoning_effort", "task"))
@@ -51,7 +53,7 @@ def call_options(command: F) -> F:
         )
     ):
         command = option(command)
-    return command
+    return attachment_options(command)
 
 
 def call_params(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def call_params(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("system", "model", "backend", "task", "privacy"):
         if given.get(name) is not None:
             params[name] = given[name]
+    params |= attachment_params(given)
     if given.get("schema") is not None:
         params["response_format"] = read_schema(given["schema"])
     return params

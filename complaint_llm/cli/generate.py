@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.attached_files import file_parts, with_parts
 from complaint_llm.cli.call_options import call_options, call_params, usage_line
 from complaint_llm.cli.options import SECONDS, generation_option
 from complaint_llm.cli.streams import read_piped
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
 
@@ -30,28 +34,49 @@ def generate(app: App, /, prompt: str | None, stream: bool, as_json: bool, usage
     Example: complaint-llm generate "Extract the legal claims from: ..." --max-tokens 500
 
     Example: complaint-llm generate --task claims < intake.txt
+
+    Example: complaint-llm generate "When does the lease end?" -f lease.pdf --pages 1-3
     """
     text = join_input(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
-    if not text.strip():
+    parts = file_parts(given["files"], given["pages"])
+    if not text.strip() and not parts and not given["evidence"]:
         raise click.UsageError("the prompt is empty: nothing was asked")
     params = call_params(given)
     for name in ("max_tokens", "temperature", "timeout"):
         if given[name] is not None:
             params[name] = given[name]
-    with app.open_mediator() as mediator:
+    asked = with_parts(text, parts)
+    with app.open_mediator() as mediator, _not_sent(bool(parts)):
         if stream and not as_json:
-            pieces = mediator.stream_generate(text, **params)
+            pieces = mediator.stream_generate(asked, **params)
             for piece in pieces:
                 write(piece, end="")
             write()
             output = pieces.output
         else:
-            output = mediator.infer(text, **params)
+            output = mediator.infer(asked, **params)
             write(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
     if output is not None:
         _say_findings(output)
         if usage:
             tell(usage_line(output))
+
+
+@contextmanager
+def _not_sent(with_files: bool) -> Iterator[None]:
+    """What keeps files from being sent is an error of usage: nothing was asked."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        if with_files and error.sent is False:
+            raise NotSentError(str(error)) from error
+        raise
+
+
+class NotSentError(click.ClickException):
+    """The files that were given cannot be sent; nothing was."""
+
+    exit_code = 2
 
 
 def join_input(piped: str, argument: str) -> str:

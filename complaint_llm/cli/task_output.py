@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from complaint_llm.batch.output.export import Result
 from complaint_llm.batch.output.task_table import TaskForm
@@ -29,8 +29,17 @@ def _rows(form: TaskForm, results: Iterable[Result], places: list[int], state: i
         for row in form.rows(result):
             cells = [_short(row[place]) for place in places]
             if not any(cells[2:]):
-                cells[2] = "(nothing found)" if row[state] == "answered" else f"({row[state].replace('_', ' ')})"
+                cells[2] = (
+                    f"({_why_empty(result)})" if row[state] == "answered" else f"({row[state].replace('_', ' ')})"
+                )
             yield cells
+
+
+def _why_empty(result: Result) -> str:
+    """That nothing was found, and where the answer says that there was nothing to read, that."""
+    parsed = None if result.output is None else result.output.parsed
+    why = [value for name, value in parsed.items() if name.endswith("_because")] if isinstance(parsed, Mapping) else []
+    return "unreadable or empty" if "unreadable_or_empty" in why else "nothing found"
 
 
 def _short(cell: str) -> str:

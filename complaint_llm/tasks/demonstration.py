@@ -80,6 +80,8 @@ _TYPES: Sequence[tuple[str, str]] = (
 )
 _WORTH_A_FACT = re.compile("|".join(words for _, words in _TYPES), re.I)
 _MOST_FACTS = 12
+_NOTHING_TO_READ = "unreadable_or_empty"
+"""Rules read no images: of a scan without a text they say that, and not that nothing happened to anybody."""
 
 
 class DemonstrationError(ValueError):
@@ -166,7 +168,7 @@ def _claims(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         "urgent": [],
         "missing": [{"ask": "What happened first, and on which day?", "settles": "The order of events."}],
         "instructions_in_text": [],
-        "no_claims_because": None if claims else "no_grievance_described",
+        "no_claims_because": None if claims else "no_grievance_described" if text.strip() else _NOTHING_TO_READ,
     }
 
 
@@ -176,7 +178,7 @@ def _summary(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         "points": [{"statement": f"The text says: {one_line(each)}", "quote": each} for each in said],
         "wants": [],
         "instructions_in_text": [],
-        "nothing_because": None if said else "not_an_intake",
+        "nothing_because": None if said else "not_an_intake" if text.strip() else _NOTHING_TO_READ,
     }
 
 
@@ -195,7 +197,7 @@ def _chronology(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "events": events,
         "instructions_in_text": [],
-        "nothing_because": None if events else "no_events_told",
+        "nothing_because": None if events else "no_events_told" if text.strip() else _NOTHING_TO_READ,
     }
 
 

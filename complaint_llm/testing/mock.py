@@ -276,8 +276,10 @@ def _echo_response(request: Request, asked: str) -> MockResponse:
         raise InvalidRequestError(NOBODY_READS, sent=False)
     from complaint_llm.tasks.demonstration import DemonstrationError, demonstrate  # cold start
 
+    # The item's own text, and those of its documents.
+    texts = [*checks.texts, *(document.text for document in checks.documents)]
     try:
-        made = demonstrate(checks.schema, checks.texts[-1])
+        made = demonstrate(checks.schema, "\n\n".join(filter(str.strip, texts)))
     except DemonstrationError as error:
         raise InvalidRequestError(str(error), sent=False) from error
     return _DemoResponse(json.dumps(made, ensure_ascii=False))

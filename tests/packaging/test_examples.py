@@ -5,19 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from complaint_llm import load_config
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.documents.kinds import document_kind
+from complaint_llm.documents.reading import DocumentReaders
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config.example.json"
 
 
 def intakes() -> list[tuple[str, str]]:
-    """The id and the text of each."""
-    return [(path.stem, path.read_text(encoding="utf-8")) for path in sorted((ROOT / "examples/intakes").glob("*.txt"))]
+    """The id and the text of each, of those that are documents what was typeset."""
+    texts = [*(ROOT / "examples/intakes").glob("*.txt"), *(ROOT / "examples/document-texts").glob("*.txt")]
+    return [(path.stem, path.read_text(encoding="utf-8")) for path in sorted(texts, key=lambda path: path.name)]
 
 
 def test_there_are_at_least_twenty_intakes_of_four_kinds() -> None:
@@ -32,6 +37,33 @@ def test_an_intake_is_a_real_length(id: str, text: str) -> None:
     """Two to five paragraphs and 120 to 350 words: what a legal aid office really receives."""
     assert 2 <= len(text.split("\n\n")) <= 5
     assert 120 <= len(text.split()) <= 350
+
+
+def test_each_document_among_the_intakes_has_its_text_beside_the_examples() -> None:
+    """Six PDFs, three Word files and two mails; none is large."""
+    files = [path for path in (ROOT / "examples/intakes").iterdir() if path.suffix != ".txt"]
+    assert Counter(path.suffix for path in files) == {".pdf": 6, ".docx": 3, ".eml": 2}
+    assert {path.stem for path in files} == {path.stem for path in (ROOT / "examples/document-texts").iterdir()}
+    assert max(path.stat().st_size for path in files) < 50_000
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples/document-texts").iterdir()), ids=lambda path: path.stem)
+def test_a_document_holds_its_text_and_the_scan_holds_none(path: Path) -> None:
+    """What a reader finds in it is what was typeset, word for word; the scan is an image."""
+    pytest.importorskip("pypdfium2", reason="reads PDF")
+    (file,) = (ROOT / "examples/intakes").glob(f"{path.stem}.[!t]*")
+    data, readers = file.read_bytes(), DocumentReaders(most=1)
+    try:
+        kind = document_kind(data, file.name)
+        found = readers.read(data, kind, file.name, deadline=Deadline(60), cancel=CancelToken())
+    finally:
+        readers.close()
+    words = " ".join(" ".join(page.text for page in found.pages).split())
+    if path.stem == "con-008-movers-storage":
+        assert words == ""
+        assert found.pages[0].image is not None
+    else:
+        assert " ".join(path.read_text(encoding="utf-8").split()) in words
 
 
 def test_some_intakes_are_not_ascii() -> None:

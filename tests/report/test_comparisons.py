@@ -216,7 +216,11 @@ def test_every_expected_quote_stands_in_its_intake(name: str) -> None:
     in its quote, each type is one of the task's."""
     expected = read_expected(EXAMPLES / "expected" / f"{name}.json")
     assert expected.source == "by the authors; no lawyer has reviewed it"
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in (EXAMPLES / name).glob("*.txt")}
+    paths = [
+        *(EXAMPLES / name).glob("*.txt"),
+        *((EXAMPLES / "document-texts").glob("*.txt") if name == "intakes" else ()),
+    ]
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in paths}
     assert set(texts) == set(expected.items)
     types = built_in("claims").lists["claim_type"]
     for id, wanted in expected.items.items():

@@ -103,7 +103,7 @@ def test_each_odd_intake_has_its_own_state_and_nothing_worse(server: FaultyServe
     server.script(reply(invented), reply(invented), reply(claims(claims=[{**claims()["claims"][0], "label": "=1+1"}])))
     server.script(reply(bidi), reply('{"languages": ["en', "length"), reply("I will not", "content_filter"))
     server.script(reply("", "content_filter"))
-    done = run("batch", "in", "--task", "claims", "-o", "out.csv", "-w", "1")
+    done = run("batch", "in", "--yes", "--task", "claims", "-o", "out.csv", "-w", "1")
     assert done.exit_code == 1
     found = {row["id"]: row for row in rows()}
     assert {id[0]: row["state"] for id, row in found.items()} == {
@@ -144,7 +144,7 @@ def test_lines_have_quotes_findings_and_the_task(server: FaultyServer, run: Run)
     """And the journal has the text that places are counted in."""
     folder(a=TEXT)
     server.script(reply(claims()))
-    assert run("batch", "in", "--task", "claims", "-o", "out.jsonl").exit_code == 0
+    assert run("batch", "in", "--yes", "--task", "claims", "-o", "out.jsonl").exit_code == 0
     (line,) = map(json.loads, Path("out.jsonl").read_text(encoding="utf-8").splitlines())
     assert (line["task"], line["demo"], line["findings"], line["reasked"]) == ("claims", False, [], None)
     assert {TEXT[quote["start"] : quote["end"]] for quote in line["quotes"]} == {"owes me $400 for two weeks"}
@@ -160,7 +160,7 @@ def test_another_task_is_another_run(server: FaultyServer, run: Run) -> None:
     """What was edited in the task is told before anything is sent; unchanged, nothing is asked again."""
     folder(a=TEXT)
     server.reply = reply(claims())
-    command = ("batch", "in", "--task", "mine", "-o", "out.jsonl")
+    command = ("batch", "in", "--yes", "--task", "mine", "-o", "out.jsonl")
 
     def edit(**keys: Any) -> None:
         document = json.loads(Path("config.json").read_text(encoding="utf-8"))
@@ -220,7 +220,7 @@ def test_a_demonstration_says_so_everywhere(
     monkeypatch.chdir(tmp_path)
     Path("config.json").write_text(json.dumps({"BACKENDS": [{"id": "m", "type": "mock", "echo": True}]}))
     folder(a=TEXT)
-    done = run("batch", "in", "--task", "claims", "--demo", "-o", output)
+    done = run("batch", "in", "--yes", "--task", "claims", "--demo", "-o", output)
     assert done.exit_code == 0, done.output
     assert not Path(output).exists()
     assert "DEMO" in done.stderr
@@ -242,7 +242,7 @@ def test_a_task_without_a_model_reads_nothing(
     monkeypatch.chdir(tmp_path)
     Path("config.json").write_text(json.dumps({"BACKENDS": [{"id": "m", "type": "mock", "echo": True}]}))
     folder(a=TEXT)
-    done = run("batch", "in", "--task", task, "-o", "out.csv")
+    done = run("batch", "in", "--yes", "--task", task, "-o", "out.csv")
     assert "no model is reachable; nothing was read" in str(done.exception)
     assert not list(Path().glob("out*"))
 
@@ -251,5 +251,5 @@ def test_with_a_model_demo_changes_nothing(server: FaultyServer, run: Run) -> No
     """The model is asked, and OUT has its own name."""
     folder(a=TEXT)
     server.script(reply(claims()))
-    assert run("batch", "in", "--task", "claims", "--demo", "-o", "out.csv").exit_code == 0
+    assert run("batch", "in", "--yes", "--task", "claims", "--demo", "-o", "out.csv").exit_code == 0
     assert [row["demo"] for row in rows()] == [""]

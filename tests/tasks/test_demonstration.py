@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from complaint_llm import Mediator
 from complaint_llm.backends import MockBackend
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.messages import Document, Message
 from complaint_llm.tasks.demonstration import DemonstrationError, demonstrate, sentences
 from complaint_llm.tasks.load import built_in
 
@@ -32,6 +33,25 @@ def test_every_check_passes_on_the_intakes(path: Path, task: str) -> None:
     assert output.findings == ()
     assert output.metadata["demo"] is True
     assert all(quote.stands for quote in output.quotes)
+
+
+DOCUMENTS = sorted(path for path in (Path(__file__).parents[2] / "examples/intakes").iterdir() if path.suffix != ".txt")
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_check_passes_on_the_documents_among_the_intakes(path: Path, task: str) -> None:
+    """Their text is read as any other; of the scan the answer says that there was nothing to read."""
+    pytest.importorskip("pypdfium2", reason="reads PDF")
+    with Mediator([MockBackend(echo=True)]) as mediator:
+        prompt = [Message("user", (Document(path=str(path)),))]
+        output = mediator.infer(prompt, task={"id": task, "demonstration": True})
+    assert output.findings == ()
+    assert output.metadata["demo"] is True
+    assert all(quote.stands for quote in output.quotes)
+    (why,) = (value for name, value in output.parsed.items() if name.endswith("_because"))
+    assert (why == "unreadable_or_empty") == (path.stem == "con-008-movers-storage")
+    assert bool(output.quotes) == (path.stem != "con-008-movers-storage")
 
 
 @settings(max_examples=60, deadline=None)

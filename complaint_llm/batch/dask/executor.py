@@ -104,6 +104,11 @@ class DaskExecutor:
             refused = InvalidRequestError("privacy is local: only dask://local may ask this", sent=False)
             self._tell(work, None, refused)
             return
+        try:
+            prompt = work.prompt_with_files()
+        except InvalidRequestError as error:
+            self._tell(work, None, error)
+            return
         key = f"{self._name}-{work.position}"
         self._check_connection()
         with self._settled:
@@ -111,7 +116,7 @@ class DaskExecutor:
                 raise BatchError(self._refuses)
             self._open[key] = work
         try:
-            future = self._client.submit(ask_here, self._name, work.prompt, dict(work.params), key=key, pure=False)
+            future = self._client.submit(ask_here, self._name, prompt, dict(work.params), key=key, pure=False)
             self._client.loop.add_callback(self._follow, key, future)
         except Exception as error:  # noqa: BLE001 - what cannot be brought to a worker is this item's error
             with self._settled:

@@ -175,14 +175,32 @@ def _id(given: Any) -> str | None:
 
 
 def _table(source: BinaryIO, encoding: str, reading: Reading) -> Lines:
-    if reading.template is None and reading.fields is None:
-        raise BatchError('CSV needs a prompt template, such as "Extract claims from: {narrative}"')
-    template = None if reading.template is None else PromptTemplate.read(reading.template)
+    template = _template(reading, "CSV")
     needed = () if template is None else template.fields
     try:
         table = read_table(text_lines(source, encoding), reading.delimiter, needed)
     except UnicodeDecodeError as error:
         raise BatchError(f"line 1: not {encoding}: {error.reason}; --encoding says another") from error
+    return _lines_of(table, template, encoding, reading)
+
+
+def table_lines(table: Table, reading: Reading) -> Lines:
+    """The items of a table that was read elsewhere, such as a sheet. Raises BatchError if template and columns do not
+    fit."""
+    template = _template(reading, "a table")
+    missing = next((name for name in (template.fields if template else ()) if name not in table.columns), None)
+    if missing is not None:
+        raise BatchError(f"the prompt template asks for {{{missing}}}; the columns are: {', '.join(table.columns)}")
+    return _lines_of(table, template, "utf-8", reading)
+
+
+def _template(reading: Reading, what: str) -> PromptTemplate | None:
+    if reading.template is None and reading.fields is None:
+        raise BatchError(f'{what} needs a prompt template, such as "Extract claims from: {{narrative}}"')
+    return None if reading.template is None else PromptTemplate.read(reading.template)
+
+
+def _lines_of(table: Table, template: PromptTemplate | None, encoding: str, reading: Reading) -> Lines:
     if template is None:
         template = PromptTemplate.read(f"{{{_material_column(table.columns, reading.fields or frozenset())}}}")
     absent = sorted((reading.fields or frozenset()) - {*table.columns, *_LINE_KEYS})

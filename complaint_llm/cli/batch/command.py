@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from complaint_llm.batch.input.lines import Format
 from complaint_llm.cli.batch.dry_run import dry_run_batch
 from complaint_llm.cli.batch.execution import execute_batch
 from complaint_llm.cli.batch.input import format_of, open_lines
-from complaint_llm.cli.batch.options import BatchApp, BatchOptions, read_delimiter
+from complaint_llm.cli.batch.options import BatchApp, BatchOptions, Form, read_delimiter
 from complaint_llm.cli.batch.readers import with_demonstration
 from complaint_llm.cli.call_options import call_options
 from complaint_llm.cli.option_groups import GroupedCommand
@@ -20,17 +19,43 @@ from complaint_llm.cli.options import SECONDS, Finite, OutputFile
 
 EXAMPLES: Sequence[str] = (
     "complaint-llm batch intakes/ --task claims -o claims.csv",
+    "complaint-llm batch clients/ --group folder --task claims -o claims.csv",
     "complaint-llm batch narratives.csv --task claims -o claims.jsonl",
     'complaint-llm batch narratives.csv -o answers.csv --prompt-template "Summarise: {narrative}"',
 )
 
 GROUPS: Mapping[str, Sequence[str]] = {
-    "What is asked": ("task", "system", "model", "backend", "param", "schema", "max_workers", "timeout", "executor"),
-    "Input": ("form", "prompt_template", "encoding", "delimiter", "files_below", "trust_lines", "limit"),
+    "What is asked": (
+        "task",
+        "system",
+        "model",
+        "backend",
+        "param",
+        "schema",
+        "files",
+        "pages",
+        "evidence",
+        "cite",
+        "documents",
+        "max_workers",
+        "timeout",
+        "executor",
+    ),
+    "Input": (
+        "form",
+        "group",
+        "sheet",
+        "prompt_template",
+        "encoding",
+        "delimiter",
+        "files_below",
+        "trust_lines",
+        "limit",
+    ),
     "Output": ("output", "raw_csv", "table", "demo", "usage", "as_json"),
     "Again and resume": ("fresh", "only_failed", "keep", "accept_changes", "in_doubt", "force", "salvage"),
     "Money": ("dry_run", "max_cost"),
-    "Privacy": ("privacy",),
+    "Privacy": ("privacy", "yes"),
 }
 
 
@@ -44,8 +69,13 @@ GROUPS: Mapping[str, Sequence[str]] = {
     metavar="OUT",
     help='JSON lines, or a table if it ends in .csv; "-" is standard output.',
 )
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "txt"]), help="Of IN; otherwise by its extension.")
-@click.option("--prompt-template", metavar="TEXT", help='For CSV: "Extract claims from: {narrative}".')
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv", "txt", "xlsx"]), help="Of IN; otherwise by its extension."
+)
+@click.option("--group", type=click.Choice(["folder"]), help="Each folder in IN is one item with all its files.")
+@click.option("--sheet", metavar="NAME", help="Of an Excel file: its name or number; otherwise the first.")
+@click.option("--yes", is_flag=True, help="Send documents to another machine without asking whether to.")
+@click.option("--prompt-template", metavar="TEXT", help='For tables: "Extract claims from: {narrative}".')
 @click.option("--encoding", metavar="NAME", help="Of IN, such as utf-8, utf-16, windows-1252; otherwise found out.")
 @click.option("--delimiter", callback=read_delimiter, help='Between the cells of a CSV: one character, or "tab".')
 @click.option(
@@ -90,23 +120,25 @@ GROUPS: Mapping[str, Sequence[str]] = {
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on stdout if OUT is a file.")
 @click.pass_obj
 def batch(
-    app: BatchApp, /, source: str, form: Format | None, max_workers: int | None, dry_run: bool, **given: Any
+    app: BatchApp, /, source: str, form: Form | None, max_workers: int | None, dry_run: bool, **given: Any
 ) -> None:
     """Ask every item of IN and write what comes back to OUT, in the order of IN.
 
-    IN has JSON lines ({"prompt": ...} or {"messages": [...]}, optional "id" and "params"), a table (CSV), or a prompt a
-    line; a folder's text files are an item each; "-" is standard input. With a file as OUT the journal OUT.journal
-    keeps every answer: run the same command again after a crash, a Ctrl-C or failures, and it goes on where it stopped.
+    IN has JSON lines ({"prompt": ...} or {"messages": [...]}, optional "id" and "params"), a table (CSV, Excel), or a
+    prompt a line; a folder's files are an item each: text, PDF, Word, Excel, mail, HTML, images; "-" is standard
+    input. With a file as OUT the journal OUT.journal keeps every answer: run the same command again after a crash, a
+    Ctrl-C or failures, and it goes on where it stopped.
     """
     options = BatchOptions(
         source, form=form or format_of(source), max_workers=max_workers or app.max_workers(), **given
     )
     options.check()
+    options = options.with_files()
     if options.task is not None:
         options = options._replace(known_task=app.find_task(options.task))
     if options.demo:
         options = with_demonstration(app, options)
     with open_lines(options) as opened:
-        code = dry_run_batch(app, opened.lines, options) if dry_run else execute_batch(app, opened, options)
+        code = dry_run_batch(app, opened, options) if dry_run else execute_batch(app, opened, options)
     if code:
         raise click.exceptions.Exit(code)

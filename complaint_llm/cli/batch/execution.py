@@ -19,6 +19,7 @@ from complaint_llm.cli.batch.options import Asker, BatchApp, BatchOptions, NotDo
 from complaint_llm.cli.batch.output import closing, make_ready, print_result, result_of, write_out
 from complaint_llm.cli.batch.progress import progress
 from complaint_llm.cli.batch.readers import see_that_somebody_reads
+from complaint_llm.cli.batch.sending import agree_to_send
 from complaint_llm.cli.batch.summary import print_summary
 from complaint_llm.cli.call_options import usage_line
 from complaint_llm.cli.terminal import tell_if_open
@@ -48,6 +49,7 @@ def _execute_until(interruption: Interruption, app: BatchApp, source: BatchSourc
     cancel.attach(mediator.close)
     under_way: dict[int, Line] = {}
     with closing(mediator):
+        agree_to_send(mediator, source, options)
         try:
             batch_run = _start(
                 app,
@@ -124,7 +126,7 @@ def _consume(batch_run: BatchRun, under_way: dict[int, Line], lines: Lines, opti
     """Take every result."""
     failed = False
     among_results = options.journal is None and sys.stdout.isatty()
-    total = None if options.form == "folder" else count_lines(options.source, options.limit)
+    total = None if options.form in ("folder", "xlsx") else count_lines(options.source, options.limit)
     with progress(total, shown=sys.stderr.isatty() and not among_results) as show:
         for result in batch_run:
             line = result_of(result, under_way, lines, options)

@@ -9,22 +9,24 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import click
 
 from complaint_llm.batch import BatchItem, LineError, item_digest
-from complaint_llm.batch.input.folder import SUFFIXES, read_folder, text_files
-from complaint_llm.batch.input.lines import FORMATS, Format, Line, Lines, read_lines
+from complaint_llm.batch.input.folder import folder_files, read_folder
+from complaint_llm.batch.input.lines import FORMATS, Line, Lines, read_lines, table_lines
+from complaint_llm.batch.input.tables import BadRow, Row, Table
 from complaint_llm.batch.input.task_items import for_task
 from complaint_llm.batch.output.export import Result
+from complaint_llm.cli.attached_files import with_parts
 from complaint_llm.cli.terminal import tell_if_open
-from complaint_llm.exceptions import BatchError
+from complaint_llm.exceptions import BatchError, InvalidRequestError
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from complaint_llm.batch import RecordedItem
-    from complaint_llm.cli.batch.options import BatchOptions
+    from complaint_llm.cli.batch.options import BatchOptions, Form
 
 
 class BatchSource(NamedTuple):
@@ -116,10 +118,10 @@ def open_lines(options: BatchOptions) -> Iterator[BatchSource]:
     """IN, as the options say that it is read. Raises UsageError for one that cannot be."""
     source = options.source
     if options.form == "folder":
-        folder = Path(source)
-        if not text_files(folder):
-            raise click.UsageError(f"{source}: holds no files of {', '.join(SUFFIXES)}")
-        yield BatchSource(read_folder(folder, options.encoding), lambda: read_folder(folder, options.encoding))
+        yield _folder_source(Path(source), options)
+        return
+    if options.form == "xlsx":
+        yield _sheet_source(Path(source), options)
         return
     with _open_source(source, twice=options.form == "csv" and options.journal is not None) as file:
         try:
@@ -136,10 +138,51 @@ def open_lines(options: BatchOptions) -> Iterator[BatchSource]:
         yield BatchSource(lines, reread)
 
 
-def format_of(source: str) -> Format | Literal["folder"]:
+def _folder_source(folder: Path, options: BatchOptions) -> BatchSource:
+    from complaint_llm.documents.kinds import document_kind  # cold start: documents
+
+    found = folder_files(folder, grouped=options.group is not None)
+    for note in found.notes():
+        tell_if_open(f"{folder}: {note}")
+    if not found.items:
+        what = "folders: without --group each file is an item" if options.group else "files of a kind that is read"
+        raise click.UsageError(f"{folder}: holds no {what}")
+
+    def read() -> Lines:
+        grouped = options.group is not None
+        return read_folder(folder, options.encoding, grouped=grouped, check_kind=document_kind)
+
+    return BatchSource(read(), read)
+
+
+def _sheet_source(path: Path, options: BatchOptions) -> BatchSource:
+    from complaint_llm.documents.sheet_rows import read_sheet  # cold start: documents
+
+    try:
+        sheet = read_sheet(path, options.sheet)
+        for note in sheet.notes:
+            tell_if_open(f"{path}: {note}")
+
+        def read() -> Lines:
+            rows = (
+                BadRow(each.number, each.error, list(each.values.values()))
+                if each.error
+                else Row(each.number, list(each.values.values()))
+                for each in sheet.rows
+            )
+            return table_lines(Table(sheet.columns, ",", rows), options.reading)
+
+        return BatchSource(read(), read)
+    except (BatchError, InvalidRequestError) as error:
+        raise click.UsageError(error.message if isinstance(error, InvalidRequestError) else str(error)) from error
+
+
+def format_of(source: str) -> Form:
     """The format of IN by its name. Raises UsageError where it does not show."""
     if Path(source).is_dir():
         return "folder"
+    if Path(source).suffix.lower() in (".xlsx", ".xlsm"):
+        return "xlsx"
     form = FORMATS.get(Path(source).suffix.lower(), "jsonl" if source == "-" else None)
     if form is None:
         raise click.UsageError(f"{source}: the format does not show in the name; give --format")
@@ -154,7 +197,7 @@ def lines_to_ask(lines: Iterable[Line], options: BatchOptions) -> Iterator[Line]
     for line in lines:
         item = line.item
         if isinstance(item, BatchItem):
-            item = item._replace(params={**common, **item.params})
+            item = item._replace(prompt=with_parts(item.prompt, options.parts), params={**common, **item.params})
             if task is not None:
                 named = {name: line.columns[name] for name in fields if name in line.columns}
                 item = for_task(item, task, named)

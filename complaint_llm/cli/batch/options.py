@@ -10,14 +10,20 @@ import click
 
 from complaint_llm.batch.input.line_rules import LineRules
 from complaint_llm.batch.input.lines import Format, Reading
+from complaint_llm.cli.attached_files import file_parts
 from complaint_llm.cli.call_options import call_params
 from complaint_llm.exceptions import BatchError
 from complaint_llm.tasks.apply import TaskCall
 
 if TYPE_CHECKING:
     from complaint_llm.batch import AnswerSettings, Ask, ExecutorFactory
-    from complaint_llm.messages import Prompt
+    from complaint_llm.client.group import Member
+    from complaint_llm.messages import Part, Prompt
     from complaint_llm.tasks.task import Task
+
+
+Form = Format | Literal["folder", "xlsx"]
+"""What IN is: lines or a table of text, a folder, an Excel file."""
 
 
 class CallEstimate(Protocol):
@@ -32,6 +38,12 @@ class CallEstimate(Protocol):
     def cost(self) -> float | None: ...
 
 
+class BackendsById(Protocol):
+    """The backends of a Mediator, by their ids."""
+
+    def member(self, id: str, /) -> Member: ...
+
+
 class Asker(Protocol):
     """What this command needs of a Mediator."""
 
@@ -39,6 +51,7 @@ class Asker(Protocol):
     def task(self, id: str, /) -> Task: ...
     def batch_settings(self, common: Mapping[str, Any], /) -> AnswerSettings: ...
     def explain(self, prompt: Prompt, /, **params: Any) -> CallEstimate: ...
+    def as_member(self) -> BackendsById: ...
     def close(self) -> None: ...
 
 
@@ -67,7 +80,7 @@ class BatchOptions(NamedTuple):
 
     source: str
     output: str
-    form: Format | Literal["folder"]
+    form: Form
     prompt_template: str | None
     encoding: str | None
     delimiter: str | None
@@ -82,6 +95,14 @@ class BatchOptions(NamedTuple):
     task: str | None
     privacy: str | None
     usage: bool
+    files: tuple[str, ...]
+    pages: str | None
+    evidence: tuple[str, ...]
+    cite: tuple[str, ...]
+    documents: str | None
+    group: str | None
+    sheet: str | None
+    yes: bool
     demo: bool
     table: bool
     max_workers: int
@@ -98,6 +119,8 @@ class BatchOptions(NamedTuple):
     executor: str | None
     as_json: bool
     known_task: Task | None = None
+    parts: tuple[Part, ...] = ()
+    """The files of ``-f``, which go with every item."""
     demonstration: bool = False
     """Whether no model is there and ``--demo`` was given: plain rules answer."""
 
@@ -117,7 +140,7 @@ class BatchOptions(NamedTuple):
         beside = None if self.source == "-" else Path(self.source).parent
         rules = LineRules(self.files_below or beside, self.trust_lines)
         fields = None if self.known_task is None else self.known_task.fields
-        form = "txt" if self.form == "folder" else self.form
+        form: Format = "txt" if self.form == "folder" else "csv" if self.form == "xlsx" else self.form
         return Reading(
             form=form,
             template=self.prompt_template,
@@ -141,6 +164,10 @@ class BatchOptions(NamedTuple):
         """The same where plain rules answer: OUT has ``.demo`` before its suffix."""
         named = self.output if self.output == "-" else demo_name(self.output)
         return self._replace(output=named, demonstration=self.task is not None)
+
+    def with_files(self) -> BatchOptions:
+        """The same with the files of ``-f`` read. Raises UsageError for one that is no document."""
+        return self._replace(parts=file_parts(self.files, self.pages))
 
     def check(self) -> None:
         """Raises UsageError for options that do not go together."""
@@ -168,14 +195,26 @@ class BatchOptions(NamedTuple):
             raise click.UsageError(
                 "--keep keeps answers of other settings, --accept-changes asks again: give one of them"
             )
-        if self.form == "folder":
-            for name, value in (("--prompt-template", self.prompt_template), ("--delimiter", self.delimiter)):
-                if value is not None:
-                    raise click.UsageError(f"{name} is for a table; IN is a folder")
+        self._check_form()
         if self.table and (self.task is None or self.output == "-"):
             raise click.UsageError("--table shows what a task found: give --task, and a file as OUT")
         if self.raw_csv and not self.to_table:
             raise click.UsageError("--raw-csv needs a table: give -o OUT.csv")
+
+    def _check_form(self) -> None:
+        """What is of another form of IN."""
+        if self.form == "folder":
+            for name, value in (("--prompt-template", self.prompt_template), ("--delimiter", self.delimiter)):
+                if value is not None:
+                    raise click.UsageError(f"{name} is for a table; IN is a folder")
+        if self.form == "xlsx":
+            for name, value in (("--encoding", self.encoding), ("--delimiter", self.delimiter)):
+                if value is not None:
+                    raise click.UsageError(f"{name} is for a text file; IN is an Excel file")
+        if self.group is not None and self.form != "folder":
+            raise click.UsageError("--group is for a folder; IN is none")
+        if self.sheet is not None and self.form != "xlsx":
+            raise click.UsageError("--sheet is for an Excel file; IN is none")
 
 
 def demo_name(output: str) -> str:

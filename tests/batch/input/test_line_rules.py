@@ -165,6 +165,57 @@ def test_an_image_that_is_of_another_kind_than_stated_is_refused(folder: Path) -
     assert "its bytes are image/png" in str(read({"messages": user(part)}, LineRules(folder)))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{up}/secret.env",
+        "../secret.env",
+        "sub/../../secret.env",
+        "../job2/p.png",
+        "link.png",
+        "away/p.png",
+        "loop.png",
+        "zero.png",
+        "/etc/passwd",
+        "/proc/self/environ",
+        "fifo.png",
+        "socket.png",
+        "huge.png",
+        "empty.png",
+        "sub",
+        "no-such.pdf",
+        "p.png\0.pdf",
+        "~/p.png",
+    ],
+)
+@pytest.mark.parametrize("stated", [None, "application/pdf"])
+def test_a_document_beyond_the_folder_or_that_is_no_file_is_never_sent(
+    folder: Path, path: str, stated: str | None
+) -> None:
+    """As of images: whatever the line says it is, without waiting and without reading an endless file."""
+    part = {"type": "document", "path": path.replace("{up}", str(folder.parent)), "media_type": stated}
+    found: list[BatchItem | LineError] = []
+    line = {"id": "k", "messages": user(TEXT, part)}
+    looking = threading.Thread(target=lambda: found.append(read(line, LineRules(folder))), daemon=True)
+    looking.start()
+    looking.join(30)
+    assert [type(each) for each in found] == [LineError]
+    assert SECRET.decode().strip() not in str(found[0])
+
+
+@pytest.mark.parametrize("path", ["p.png", "sub/p.png", "./sub/../p.png", "within.png", "{here}/p.png"])
+def test_a_document_below_the_folder_is_named_by_where_it_is(folder: Path, path: str) -> None:
+    """Its pages and name stay; evidence is no line's to name."""
+    part = {"type": "document", "path": path.replace("{here}", str(folder)), "pages": "1", "name": "the lease"}
+    found = read({"messages": user(TEXT, part)}, LineRules(folder))
+    assert isinstance(found, BatchItem)
+    (message,) = found.prompt
+    assert Path(message.content[1].path).read_bytes() == PNG
+    assert (message.content[1].pages, message.content[1].name) == ("1", "the lease")
+    cited = read({"messages": user(TEXT, {"type": "document", "cid": "bafy"})}, LineRules(folder))
+    assert "--trust-lines" in str(cited)
+
+
 def test_a_pipe_names_no_files_and_another_folder_can_be_named(folder: Path) -> None:
     line = {"messages": user(TEXT, {"type": "image", "path": "p.png"})}
     assert "--files-below" in str(read(line, LineRules(None)))
