@@ -8,7 +8,8 @@ IBAN_LENGTHS: Mapping[str, int] = {
     country: length
     for length, countries in {
         15: "no", 16: "be", 18: "dk fi fk fo gl nl sd", 19: "mk si", 20: "at ba ee kz lt lu mn xk",
-        21: "ch cr hr li lv", 22: "bg bh de gb ge ie me rs", 23: "ae gi il iq om so tl", 24: "ad cz es md pk ro sa se sk tn vg",
+        21: "ch cr hr li lv", 22: "bg bh de gb ge ie me rs", 23: "ae gi il iq om so tl",
+        24: "ad cz es md pk ro sa se sk tn vg",
         25: "ly pt st", 26: "is tr", 27: "bi dj fr gr it mc sm", 28: "al az by cy do gt hu lb ni pl sv",
         29: "br eg ps qa ua", 30: "jo kw mu", 31: "mt sc", 32: "lc", 33: "ru",
     }.items()

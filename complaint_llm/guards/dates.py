@@ -6,16 +6,19 @@ import re
 from collections.abc import Iterator
 
 _MONTHS = (
-    "january february march april may june july august september october november december jan feb mar apr jun jul aug "
-    "sep sept oct nov dec enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre "
-    "diciembre ene abr ago dic janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre"
-).split()
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+    "november", "december", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov",
+    "dec", "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre",
+    "setiembre", "octubre", "noviembre", "diciembre", "ene", "abr", "ago", "dic", "janvier", "fevrier",
+    "mars", "avril", "mai", "juin", "juillet", "aout", "septembre", "octobre", "novembre", "decembre",
+)  # fmt: skip
 _MONTH = rf"(?:{'|'.join(sorted(_MONTHS, key=len, reverse=True))})(?![^\W\d_])\.?"
 _DAY = r"[0-9]{1,2}(?:st|nd|rd|th|o|er)?(?![^\W_])\.?"
 _YEAR = r"(?:(?:18|19|20)[0-9]{2}|'[0-9]{2})(?![0-9])"
 _S = r"[ \n,\-/]{1,3}"
 _FIGURES = (
-    r"(?P<one>[0-9]{1,4})[ \n]?(?P<sign>[-/.])[ \n]?(?P<two>[0-9]{1,2})[ \n]?(?P=sign)[ \n]?(?P<three>[0-9]{4}|[0-9]{2})(?![0-9])"
+    r"(?P<one>[0-9]{1,4})[ \n]?(?P<sign>[-/.])[ \n]?(?P<two>[0-9]{1,2})[ \n]?(?P=sign)[ \n]?"
+    r"(?P<three>[0-9]{4}|[0-9]{2})(?![0-9])"
 )
 _DATE = re.compile(
     rf"(?<![0-9])(?:{_FIGURES}|[0-9]{{1,2}}(?:st|nd|rd|th|o|er|\.)?[ \n\-]?(?:of |de |the )?{_MONTH}"
@@ -25,9 +28,13 @@ _DATE = re.compile(
 )
 _WORDS = r"born|births?|birth ?da(?:y|te)s?|b-?day|nacid[oa]|nacio|naci|nacimiento|cumpleanos|nee|geboren|geb"
 _BEFORE = re.compile(
-    rf"(?:(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])[^.!?;0-9]{{0,40}}|(?<![^\W\d_])(?:d\.? ?o\.? ?b|f\.? ?n|geb)\.?[^.!?;0-9]{{0,12}})$"
+    rf"(?<![^\W\d_])(?:(?:{_WORDS})(?![^\W\d_])[^.!?;0-9]{{0,40}}"
+    r"|(?:d\.? ?o\.? ?b|f\.? ?n|geb)\.?[^.!?;0-9]{0,12})$"
 )
-_AFTER = re.compile(r"[ \n,:(\-]{0,3}(?:is )?(?:(?:my|his|her|their|the|is) )?(?:date of birth|dob|d\.o\.b|birth ?da(?:y|te))(?![^\W\d_])")
+_AFTER = re.compile(
+    r"[ \n,:(\-]{0,3}(?:is )?(?:(?:my|his|her|their|the|is) )?"
+    r"(?:date of birth|dob|d\.o\.b|birth ?da(?:y|te))(?![^\W\d_])"
+)
 
 
 # One of these is in each of the words above: looking for them is quick.

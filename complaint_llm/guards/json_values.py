@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from complaint_llm import bounded_json
 
 _VALUE = re.compile(r'"(?P<string>(?:[^"\\]|\\.)*)"|-?[0-9][0-9.eE+\-]*', re.S)
-_ESCAPE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.S
-)
+_ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.S)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -1,4 +1,4 @@
-"""What single characters are folded to: case, compatibility, accents, digits of any script, and what looks like another.
+"""What single characters are folded to: case, compatibility, accents, digits, and what looks like another.
 
 The tables for look-alikes are Unicode's (UTS 39), in ``data/confusables.json``; all else is Python's ``unicodedata``.
 """

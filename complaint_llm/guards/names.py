@@ -21,7 +21,8 @@ MAX_WORDS = 24
 KINDS = ("person", "organisation", "address")
 _LABELS = {"person": "NAME", "organisation": "ORG", "address": "ADDRESS"}
 _KIND_OF_COLUMN = re.compile(
-    r"(?P<organisation>organi[sz]ation|company|employer|business|firm|agency)|(?P<address>address|street|residence)", re.I
+    r"(?P<organisation>organi[sz]ation|company|employer|business|firm|agency)|(?P<address>address|street|residence)",
+    re.I,
 )
 
 
@@ -106,7 +107,9 @@ _MARKED_WORDS = re.compile(rf"(?:[^\W\d_]|[{_MARKED}])+|\d+")
 _HAS_MARKED = re.compile(f"[{_MARKED}]")
 _GAP = re.compile(r"[ \n\-'._,/&()]{0,3}")
 # Scripts that put no blanks between words: names of them are found anywhere.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 _TITLE = re.compile(rf"(?<![^\W\d_])(?:{'|'.join(sorted(TITLES))})\.?[ \n]{{1,2}}$")
 
 # When a form of a name is that name.

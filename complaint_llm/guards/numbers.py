@@ -34,7 +34,8 @@ _MOST_DIGITS = 19
 _SSN_BEFORE = re.compile(r"(?:ssn|social security|soc\.? ?sec|itin|seguro social|tax ?id|\btin)[^0-9]{0,24}$")
 _ACCOUNT_BEFORE = re.compile(
     r"(?:accounts?|acct|a/c|acc|cuenta|routing|aba|rtn|loan|policy|medicaid|medicare|passport|licen[sc]e|konto|compte)"
-    r"(?:[ \n]?(?:id|ids|number|num|no|nr|numero|card|here))?\"?[^0-9a-z]{0,4}(?:is[: ]|was |numbered |#)?[^0-9a-z]{0,3}$"
+    r"(?:[ \n]?(?:id|ids|number|num|no|nr|numero|card|here))?\"?[^0-9a-z]{0,4}(?:is[: ]|was |numbered |#)?"
+    r"[^0-9a-z]{0,3}$"
 )
 _EXTENSION = re.compile(r"[ ,\n]{0,2}(?:ext|extension|x)\.?[ ]?[0-9]{1,6}(?![0-9])")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -67,7 +68,9 @@ def find_numbers(text: str, kinds: frozenset[str]) -> Iterator[Number]:
             sizes = (*sizes, len(each.digits))
             if len(digits) > _MOST_DIGITS:
                 break
-            if len(digits) >= 6 and not _LETTER.match(text[each.end : each.end + 1]) or text[each.end : each.end + 1] == "x":
+            if (len(digits) >= 6 and not _LETTER.match(text[each.end : each.end + 1])) or text[
+                each.end : each.end + 1
+            ] == "x":
                 run = groups[first : last + 1]
                 yield from _numbers_of(text, run, digits, sizes, kinds)
 
@@ -76,9 +79,8 @@ def _numbers_of(
     text: str, run: list[Group], digits: str, sizes: tuple[int, ...], kinds: frozenset[str]
 ) -> Iterator[Number]:
     start, end = run[0].start, run[-1].end
-    if "ssn" in kinds and len(digits) == 9 and is_ssn(digits):
-        if sizes == (3, 2, 4) or _SSN_BEFORE.search(text, max(0, start - 48), start):
-            yield Number(start, end, "ssn")
+    if "ssn" in kinds and _is_ssn(text, start, digits, sizes):
+        yield Number(start, end, "ssn")
     if "card" in kinds and len(digits) >= 12 and all(size > 2 for size in sizes[:-1]) and is_card(digits):
         yield Number(start, end, "card")
     if "account" in kinds and _is_account(text, start, digits):
@@ -86,6 +88,12 @@ def _numbers_of(
     if "phone" in kinds and _is_phone(text, run, digits, sizes):
         extension = _EXTENSION.match(text, end)
         yield Number(_phone_start(text, start), extension.end() if extension else end, "phone")
+
+
+def _is_ssn(text: str, start: int, digits: str, sizes: tuple[int, ...]) -> bool:
+    if len(digits) != 9 or not is_ssn(digits):
+        return False
+    return sizes == (3, 2, 4) or _SSN_BEFORE.search(text, max(0, start - 48), start) is not None
 
 
 def _is_account(text: str, start: int, digits: str) -> bool:
@@ -123,6 +131,6 @@ _JOINS = ("-", ".", "/")
 
 
 def _phone_start(text: str, start: int) -> int:
-    while start and text[start - 1] in "(+" :
+    while start and text[start - 1] in "(+":
         start -= 1
     return start

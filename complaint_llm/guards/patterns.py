@@ -125,12 +125,14 @@ def find_emails(text: str) -> Iterator[tuple[int, int]]:
         if text[start - 1 : start] == "\n" or (at[0] != "@" and text[start - 1 : start] == " "):
             start -= 1
         while start > earliest:
-            if not _LOCAL.match(text, start - 1) and not (text[start - 1] == "\n" and text[start - 2 : start - 1] in tuple("._-+")):
+            if not _LOCAL.match(text, start - 1) and not (
+                text[start - 1] == "\n" and text[start - 2 : start - 1] in tuple("._-+")
+            ):
                 break
             start -= 1
         while start < at.start() and not (text[start].isalnum() or text[start] in "_+"):
             start += 1
-        if start < at.start() and text[start:at.start()].strip("\n "):
+        if start < at.start() and text[start : at.start()].strip("\n "):
             yield start, domain.end()
 
 

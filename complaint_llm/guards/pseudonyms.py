@@ -50,8 +50,8 @@ class Pseudonyms(Guard):
     ) -> None:
         if names is None and detector is None:
             raise ConfigError(
-                'names: no list of names and no detector, so names would be sent as written; give the path of a list, or '
-                '"names": "none" if that is meant'
+                "names: no list of names and no detector, so names would be sent as written; give the path of a list, "
+                'or "names": "none" if that is meant'
             )
         entries = [] if names in (None, "none") else entries_of(names, Path(folder))
         made = make_detector(detector, detectors)

@@ -21,9 +21,7 @@ _STRUCTURE = frozenset(
 _BY_NAME = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 
 
-def map_request(
-    request: GuardRequest, change: TextChange, change_json: TextChange | None = None
-) -> GuardRequest:
+def map_request(request: GuardRequest, change: TextChange, change_json: TextChange | None = None) -> GuardRequest:
     """The request with each of its texts changed: see ``GuardRequest.map_text``.
 
     ``change_json`` changes a text that is JSON and gives JSON; without it each string and each number of the JSON is
@@ -42,7 +40,7 @@ def map_output(output: InferenceOutput, change_text: TextChange, change_json: Te
     of an answer that was parsed), ``change_text`` all else.
 
     Positions of citations move with the content. A pydantic object is made anew, and validated. Quotes, findings,
-    ``extra`` and ``metadata`` but for its commentary stay. Raises ValueError if what was parsed no longer fits its class.
+    ``extra`` and ``metadata`` but for its commentary stay. Raises ValueError if what was parsed does not fit its class.
     """
     change_content = change_text if output.parsed is None else change_json
     metadata = output.metadata
@@ -77,7 +75,9 @@ def _message(message: Message, change: TextChange, in_json: TextChange) -> Messa
     if isinstance(content, str):
         content = change(content)
     else:
-        content = tuple(part._replace(text=change(part.text)) if isinstance(part, TextPart) else part for part in content)
+        content = tuple(
+            part._replace(text=change(part.text)) if isinstance(part, TextPart) else part for part in content
+        )
     # The name of a tool's answer is the tool's.
     name = message.name if message.name is None or message.role == "tool" else change(message.name)
     calls = tuple(_call(call, in_json) for call in message.tool_calls)
@@ -149,7 +149,9 @@ def _parsed(value: Any, change: TextChange) -> Any:
 def _model(model: Any, change: TextChange) -> Any:
     """An object of a pydantic class with its texts changed, made anew by its class."""
     fields = type(model).model_fields
-    given = {name: getattr(model, name) for name in (*(model.model_fields_set & fields.keys()), *(model.model_extra or ()))}
+    given = {
+        name: getattr(model, name) for name in (*(model.model_fields_set & fields.keys()), *(model.model_extra or ()))
+    }
     found = {name: _field(value, change) for name, value in given.items()}
     if found == given:
         return model

@@ -28,8 +28,8 @@ def label_of(kind: str) -> str:
 class TokenMap:
     """Which token stands for which words, for one call, in memory alone. One thread uses it at a time.
 
-    Each surface form has a token of its own, so that what comes back is what stood there, to the byte. Numbers are given
-    out in the order of the texts: a conversation that grows at its end keeps them.
+    Each surface form has a token of its own, so that what comes back is what stood there, to the byte. Numbers are
+    given out in the order of the texts: a conversation that grows at its end keeps them.
     """
 
     def __init__(self) -> None:

@@ -128,7 +128,7 @@ def _breaks_word(found: re.Match[str]) -> bool:
     if found.lastgroup == "hyphen":
         return True
     text, (start, end) = found.string, found.span()
-    between = 0 < start and end < len(text) and text[start - 1].isalpha() and text[end].isalpha()
+    between = start > 0 and end < len(text) and text[start - 1].isalpha() and text[end].isalpha()
     return between and any(each in found[0] for each in _SOFT_HYPHENS)
 
 
