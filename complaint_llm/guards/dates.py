@@ -21,10 +21,10 @@ _FIGURES = (
     r"(?P<three>[0-9]{4}|[0-9]{2})(?![0-9])"
 )
 _DATE = re.compile(
-    rf"(?<![0-9])(?:{_FIGURES}|[0-9]{{1,2}}(?:st|nd|rd|th|o|er|\.)?[ \n\-]?(?:of |de |the )?{_MONTH}"
-    rf"(?:[ \n,\-]{{1,3}}(?:de |del |of )?{_YEAR})?"
+    rf"(?<![0-9])(?:{_FIGURES}|[0-9]{{1,2}}(?:st|nd|rd|th|o|er|\.)?[ \n\-]?(?:(?:of|de|the)[ \n]{{1,2}})?{_MONTH}"
+    rf"(?:[ \n,\-]{{1,3}}(?:(?:de|del|of)[ \n]{{1,2}})?{_YEAR})?"
     rf"|(?P<year>[0-9]{{4}})[ \n/\-]{_MONTH}{_S}{_DAY})"
-    rf"|(?<![^\W\d_]){_MONTH}{_S}?(?:the )?{_DAY}(?:{_S}(?:of )?{_YEAR})?"
+    rf"|(?<![^\W\d_]){_MONTH}{_S}?(?:the[ \n])?{_DAY}(?:{_S}(?:of[ \n])?{_YEAR})?"
 )
 _WORDS = r"born|births?|birth ?da(?:y|te)s?|b-?day|nacid[oa]|nacio|naci|nacimiento|cumpleanos|nee|geboren|geb"
 _BEFORE = re.compile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.guards.names import Found
@@ -62,8 +62,10 @@ def _checked(span: Any, length: int) -> tuple[int, int, str]:
 
 def make_detector(given: Any, factories: Mapping[str, DetectorFactory]) -> Detector | None:
     """The detector that the key ``detector`` asks for. Raises ConfigError."""
-    if given is None or callable(given):
-        return given
+    if given is None:
+        return None
+    if callable(given):
+        return cast("Detector", given)
     entry = {"type": given} if isinstance(given, str) else given
     if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
         raise ConfigError('detector: give the name of one, or {"type": name, ...} with its keys')
@@ -72,12 +74,12 @@ def make_detector(given: Any, factories: Mapping[str, DetectorFactory]) -> Detec
     if kind not in known:
         raise ConfigError(f"detector: there is none called {kind!r:.40}; there are {', '.join(sorted(known))}")
     try:
-        made = known[kind](**{key: value for key, value in entry.items() if key != "type"})
+        made: Any = known[kind](**{key: value for key, value in entry.items() if key != "type"})
     except TypeError as fault:
         raise ConfigError(f"detector {kind!r}: {fault}") from fault
     if not callable(made):
         raise ConfigError(f"detector {kind!r}: its plugin makes a {type(made).__name__}, which cannot be called")
-    return made
+    return cast("Detector", made)
 
 
 def _presidio(**keys: Any) -> Detector:

@@ -193,12 +193,9 @@ class _Forms:
             node, end = after, following.end()
 
     def _add(self, words: Sequence[str], label: str, rule: int) -> None:
-        children = self._root
-        for word in words:
-            node = children.get(word)
-            if node is None:
-                node = children[word] = _Node()
-            children = node.next
+        node = self._root.setdefault(words[0], _Node())
+        for word in words[1:]:
+            node = node.next.setdefault(word, _Node())
         node.label = node.label or label
         node.rule = min(node.rule, rule)
 

@@ -59,7 +59,8 @@ def find_numbers(text: str, kinds: frozenset[str]) -> Iterator[Number]:
     for first, group in enumerate(groups):
         if _LETTER.match(text[group.start - 1 : group.start]):
             continue
-        digits, sizes = "", ()
+        digits = ""
+        sizes: tuple[int, ...] = ()
         for last in range(first, min(first + _MOST_GROUPS, len(groups))):
             each = groups[last]
             if last > first and each.gap is None:

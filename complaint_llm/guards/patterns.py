@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.exceptions import ConfigError
@@ -34,7 +36,7 @@ _LABEL = r"[^\W_](?:[\w\-]{0,61}[^\W_])?"
 _DOMAIN = re.compile(rf"\n?{_LABEL}(?:-?\n{_LABEL})?{_DOT}\n?{_LABEL}(?:{_DOT}{_LABEL}){{0,5}}")
 _LOCAL = re.compile(r"[\w.!#$%&'*+^`~\-]")
 _LONGEST_LOCAL = 64
-_IBAN_DIGITS = re.compile(r"[0-9](?:(?<=[a-z]{2}[0-9])|(?<=[a-z]{2}[ \n\-][0-9]))[0-9]")
+_FIRST_DIGIT = re.compile(r"[0-9](?:(?<=[a-z][0-9])|(?<=[a-z][ \n\-][0-9]))")
 _ALIEN_NUMBER = re.compile(r"a(?<![^\W_]a)(?:[-#]{0,2}[0-9]{8,9}|[-# ]{0,2}[0-9]{3}[- ][0-9]{3}[- ][0-9]{3})(?![^\W_])")
 
 
@@ -76,9 +78,8 @@ class Patterns:
         for start, end, label in self._spans(view.text, self._kinds - {"email"} if view.is_alike else self._kinds):
             yield Found(*view.fold.source_span(start, end), label, "pattern")
         for own in self._own:
-            for found in own.pattern.finditer(view.text, timeout=OWN_SECONDS):
-                if found.end() > found.start():
-                    yield Found(*view.fold.source_span(*found.span()), own.label, "pattern")
+            for start, end in _own_spans(own, view.text):
+                yield Found(*view.fold.source_span(start, end), own.label, "pattern")
 
     def find_in_source(self, source: str) -> Iterator[Found]:
         """What own patterns find in the text as it is written."""
@@ -114,6 +115,22 @@ def _own_pattern(given: Mapping[str, Any]) -> OwnPattern:
     return OwnPattern(label_of(name), compiled)
 
 
+def _own_spans(own: OwnPattern, text: str) -> Iterator[tuple[int, int]]:
+    """Where an own pattern finds something, also across the end of a line after a hyphen."""
+    for found in own.pattern.finditer(text, timeout=OWN_SECONDS):
+        if found.end() > found.start():
+            yield found.span()
+    if "-\n" not in text:
+        return
+    pieces = text.split("-\n")
+    # Where in the text without these breaks each of them stood.
+    breaks = [length + number for number, length in enumerate(accumulate(map(len, pieces[:-1])), 1)]
+    for found in own.pattern.finditer("-".join(pieces), timeout=OWN_SECONDS):
+        if found.end() > found.start():
+            last = found.end() - 1
+            yield found.start() + bisect_right(breaks, found.start()), last + bisect_right(breaks, last) + 1
+
+
 def find_emails(text: str) -> Iterator[tuple[int, int]]:
     """Where mail addresses stand in a folded text, also those that a line break cuts at a sign, or before the first
     dot of the domain."""
@@ -136,20 +153,35 @@ def find_emails(text: str) -> Iterator[tuple[int, int]]:
             yield start, domain.end()
 
 
+_AS_DIGITS = str.maketrans("oil", "011")
+
+
+def _iban_readings(number: str) -> Iterator[str]:
+    """The number, and with digits where letters look like them: after the country, or after the bank's letters."""
+    yield number
+    if any(map(str.isalpha, number[2:])):
+        yield from (number[:at] + number[at:].translate(_AS_DIGITS) for at in (2, 8))
+
+
 def find_ibans(text: str) -> Iterator[tuple[int, int]]:
     """Where IBANs stand in a folded text: of a known country, of its length, with the right check digits."""
-    for found in _IBAN_DIGITS.finditer(text):
-        start = found.start() - (2 if text[found.start() - 1].isalpha() else 3)
-        length = IBAN_LENGTHS.get(text[start : start + 2])
-        if length is None or text[start - 1 : start].isalnum():
-            continue
-        place, number = start, ""
-        while len(number) < length and place < len(text):
-            each = text[place]
-            if each.isalnum() and each.isascii():
-                number += each
-            elif each not in " \n-." or text[place - 1] in " \n-.":
-                break
-            place += 1
-        if len(number) == length and not text[place : place + 1].isalnum() and is_iban(number):
-            yield start, place
+    for found in _FIRST_DIGIT.finditer(text):
+        for start in range(found.start() - 4, found.start() - 1):
+            length = IBAN_LENGTHS.get(text[start : start + 2]) if start >= 0 else None
+            end = None if length is None or text[start - 1 : start].isalnum() else _iban_end(text, start, length)
+            if end is not None:
+                yield start, end
+
+
+def _iban_end(text: str, start: int, length: int) -> int | None:
+    place, number = start, ""
+    while len(number) < length and place < len(text):
+        each = text[place]
+        if each.isalnum() and each.isascii():
+            number += each
+        elif each not in " \n-." or text[place - 1] in " \n-.":
+            return None
+        place += 1
+    if len(number) < length or text[place : place + 1].isalnum():
+        return None
+    return place if any(map(is_iban, _iban_readings(number))) else None

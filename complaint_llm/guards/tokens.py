@@ -56,14 +56,15 @@ class TokenMap:
     def token(self, surface: str, label: str) -> str:
         """The token of a surface form."""
         known = self._token_of.get(surface)
-        if known is None:
-            number = self._next.get(label, 1)
-            while (known := f"[{label}_{number}]") in self._reserved:
-                number += 1
-            self._next[label] = number + 1
-            self._token_of[surface] = known
-            self._surface_of[known] = surface
-        return known
+        if known is not None:
+            return known
+        number = self._next.get(label, 1)
+        while (token := f"[{label}_{number}]") in self._reserved:
+            number += 1
+        self._next[label] = number + 1
+        self._token_of[surface] = token
+        self._surface_of[token] = surface
+        return token
 
     def restore(self, text: str, form: Form = "text") -> str:
         """The text with the words in the place of their tokens; ``json``: of a text that is JSON."""
