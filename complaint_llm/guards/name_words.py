@@ -65,3 +65,11 @@ OF_ORGANISATIONS = frozenset(
     )
 )  # fmt: skip
 """Words by which a name without a kind is an organisation's: it is taken as it stands, not in parts."""
+
+GENERAL = CAPITAL_ALONE | frozenset(
+    (
+        "american", "central", "city", "county", "federal", "first", "general", "international", "legal", "local",
+        "metropolitan", "national", "regional", "second", "state", "united", "your",
+    )
+)  # fmt: skip
+"""Words that alone are no organisation's short name."""

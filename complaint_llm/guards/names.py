@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.guards.name_words import CAPITAL_ALONE, NEVER_ALONE, OF_ORGANISATIONS, TITLES
+from complaint_llm.guards.name_words import CAPITAL_ALONE, GENERAL, NEVER_ALONE, OF_ORGANISATIONS, TITLES
 from complaint_llm.guards.views import View, alike_letters, folded_words, shows_alike
 
 MAX_LIST = 64 * 1024 * 1024
@@ -262,16 +262,29 @@ def _forms(folded: str, kind: str) -> Iterator[tuple[Sequence[str], int]]:
     if kind == "person" and 2 <= len(unit_words) <= 6:
         first, *middle, last = unit_words
         orders += [[first, last], [last, first], [last, first, *middle], [*unit_words[1:], first], unit_words[:2]]
-    rules = [(order, _ALWAYS) for order in orders]
+    rules: list[tuple[Sequence[Sequence[str]], int]] = [(order, _ALWAYS) for order in orders]
     if kind == "person" and len(unit_words) > 1:
         for words in unit_words:
             rules.append(([words], _rule_alone(words)))
             # Both halves of a name with a hyphen are names; what is before an apostrophe is none.
             rules += [([[word]], _rule_alone([word])) for word in words if len(words) > 1 and len(word) > 2]
+    if kind == "organisation" and (short := _short_name(unit_words)):
+        rules.append((short, _ALWAYS if len(short) > 1 else _WITH_CAPITAL))
     for order, rule in rules:
         words = [word for unit in order for word in unit]
         if 0 < len(words) <= MAX_WORDS:
             yield from ((form, rule) for form in _spellings(words, order))
+
+
+def _short_name(units: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """An organisation's name without the words that say what it is: Meridian of Meridian Loan Care; none if none is
+    left."""
+    short = list(units)
+    while short and OF_ORGANISATIONS.issuperset(short[-1]):
+        short.pop()
+    if len(short) == 1 and (len("".join(short[0])) < 4 or not GENERAL.isdisjoint(short[0])):
+        return []
+    return short if len(short) < len(units) else []
 
 
 def _words(text: str) -> list[str]:

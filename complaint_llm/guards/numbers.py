@@ -88,7 +88,7 @@ def _numbers_of(
         yield Number(start, end, "account")
     if "phone" in kinds and _is_phone(text, run, digits, sizes):
         extension = _EXTENSION.match(text, end)
-        yield Number(_phone_start(text, start), extension.end() if extension else end, "phone")
+        yield Number(_phone_start(text, start, end), extension.end() if extension else end, "phone")
 
 
 def _is_ssn(text: str, start: int, digits: str, sizes: tuple[int, ...]) -> bool:
@@ -125,13 +125,13 @@ def _is_phone(text: str, run: list[Group], digits: str, sizes: tuple[int, ...]) 
         return run[1].gap in ("-", ".") and digits[0] not in "01"
     if len(sizes) < 2 or sizes[0] < 2 or digits[0] != "0" or sizes == (3, 2, 4):
         return False
-    return 10 <= len(digits) <= 17 if digits.startswith("00") else 9 <= len(digits) <= 11
+    return 10 <= len(digits) <= 17 and digits[2] != "0" if digits.startswith("00") else 9 <= len(digits) <= 11
 
 
 _JOINS = ("-", ".", "/")
 
 
-def _phone_start(text: str, start: int) -> int:
-    while start and text[start - 1] in "(+":
+def _phone_start(text: str, start: int, end: int) -> int:
+    if text[start - 1 : start] == "(" and text.count(")", start, end) > text.count("(", start, end):
         start -= 1
-    return start
+    return start - 1 if text[start - 1 : start] == "+" else start

@@ -19,10 +19,12 @@ _BREAK = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _BLANK = " \t\x1f\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _UNSEEN = "\x00-\x08\x0e-\x1b\x7f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufffe"
 _SPACING = f"{_BREAK}{_BLANK}{_UNSEEN}"
-_SOFT_HYPHENS = "\xad\x02\ufffe"
+_SOFT_HYPHEN = re.compile(r"[\xad\x02\ufffe]|\\u(?:00[aA][dD]|0002|[fF]{3}[eE])")
+# Of JSON's escapes, those of what is folded away, after their backslash.
+_SPACING_ESCAPE = r"(?:[nrt]|u(?:000[29aAdD]|00[aA][0dD]|200[bBcCdD]|2060|[fF]{3}[eE]|[fF][eE][fF]{2}))"
 
-_ANY_BREAK = re.compile(rf"[{_BREAK}]|\\[nr]")
-_ANY_BLANK = re.compile(rf"[{_BLANK}]|\\t")
+_ANY_BREAK = re.compile(rf"[{_BREAK}]|\\(?:[nr]|u000[aAdD])")
+_ANY_BLANK = re.compile(rf"[{_BLANK}]|\\(?:t|u0009|u00[aA]0)")
 
 # Signs of what only looks like a letter or a digit, in ASCII: Pau1a, L0pez, 0scar, PauIa, O78-05-112O; not 1st, 40s.
 _ALIKE_LETTER = re.compile(
@@ -103,7 +105,7 @@ def _has_alike(text: str) -> bool:
 def _specials(escapes: bool, spaces: bool) -> re.Pattern[str]:
     """Finds what is folded to another length, and all that is not ASCII; ``spaces``: runs of plain spaces, too. The
     first thing in it is a set of characters: so it is searched for at the speed of one."""
-    unit = rf"(?:[{_SPACING}]|\\[nrt])" if escapes else f"[{_SPACING}]"
+    unit = rf"(?:[{_SPACING}]|\\{_SPACING_ESCAPE})" if escapes else f"[{_SPACING}]"
     backslash = "" if escapes else r"\\"
     first = rf"[^{'' if spaces else ' '}\x21-\x2c\x2e-\x5b{backslash}\x5d-\x7e]"
     branches = [
@@ -115,7 +117,7 @@ def _specials(escapes: bool, spaces: bool) -> re.Pattern[str]:
     if escapes:
         pair = r"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
         branches += [
-            rf"(?<=\\)[nrt]{unit}*(?P<line>)",
+            rf"(?<=\\){_SPACING_ESCAPE}{unit}*(?P<line>)",
             rf"(?<=\\)(?:{pair}|u[0-9a-fA-F]{{4}}|[\"/\\bf])(?P<escape>)",
         ]
     return re.compile(f"{first}(?:{'|'.join(branches)})")
@@ -129,7 +131,7 @@ def _breaks_word(found: re.Match[str]) -> bool:
         return True
     text, (start, end) = found.string, found.span()
     between = start > 0 and end < len(text) and text[start - 1].isalpha() and text[end].isalpha()
-    return between and any(each in found[0] for each in _SOFT_HYPHENS)
+    return between and _SOFT_HYPHEN.search(found[0]) is not None
 
 
 def _fold(text: str, specials: re.Pattern[str], folds: Folds, *, joined: bool) -> tuple[Fold, bool]:
