@@ -36,7 +36,7 @@ class Folds(dict[str, str]):
         return found
 
     def _fold(self, character: str) -> str:
-        if self._alike is not None:
+        if self._alike is not None and character not in _PUNCTUATION:
             digit = unicodedata.decimal(character, None)
             if digit is None and not character.isascii():
                 parts = [self._alike.get(each, each) for each in unicodedata.normalize("NFKD", character)]

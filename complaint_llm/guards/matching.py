@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from complaint_llm.guards.detector import Detector, find_detected
@@ -24,7 +25,7 @@ class Matcher:
 
     def find(self, text: str, *, escaped: bool = False) -> list[Found]:
         """Parts of ``text`` in their order, none within another. ``escaped``: it is JSON. Raises DetectorError."""
-        return united(self._all(text, escaped))
+        return united(self._all(text, escaped), text)
 
     def _all(self, text: str, escaped: bool) -> Iterator[Found]:
         for view in views_of(text, escaped=escaped):
@@ -36,12 +37,37 @@ class Matcher:
             yield from find_detected(self._detector, text)
 
 
-def united(found: Iterable[Found]) -> list[Found]:
-    """In their order, those that overlap as one, which is called what its longest part is: nothing that was found is
-    left in part."""
+def united(found: Iterable[Found], text: str) -> list[Found]:
+    """In their order and apart from one another: the first, and of those that begin together the longest. One that
+    overlaps with them and reaches a letter or digit that no other does makes one of all that it touches: nothing that
+    was found is left in part."""
+    apart: list[Found] = []
+    overlapping: list[Found] = []
+    for each in sorted(found, key=lambda each: (each.start, -each.end)):
+        if apart and each.start < apart[-1].end:
+            overlapping.append(each)
+        else:
+            apart.append(each)
+    needed = [each for each in overlapping if _reaches_further(each, apart, text)]
+    return _merged(sorted([*apart, *needed])) if needed else apart
+
+
+def _reaches_further(found: Found, apart: Sequence[Found], text: str) -> bool:
+    place = found.start
+    for at in range(bisect_right(apart, found.start, key=lambda each: each.end), len(apart)):
+        if apart[at].start >= found.end:
+            break
+        if any(map(str.isalnum, text[place : apart[at].start])):
+            return True
+        place = apart[at].end
+    return any(map(str.isalnum, text[place : found.end]))
+
+
+def _merged(found: Iterable[Found]) -> list[Found]:
+    """Those that overlap as one, which is called what its longest part is."""
     apart: list[Found] = []
     longest = 0
-    for each in sorted(found):
+    for each in found:
         size = each.end - each.start
         if not apart or each.start >= apart[-1].end:
             apart.append(each)

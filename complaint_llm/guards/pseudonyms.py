@@ -126,7 +126,7 @@ class _PseudonymsOfCall:
     def _found(self, text: str, *, escaped: bool = False) -> list[Found]:
         taken = [Found(start, end, "TOKEN", "pattern") for start, end in self._tokens.reserve(text)]
         found = self._matcher.find(text, escaped=escaped)
-        return united([*found, *taken]) if taken else found
+        return united([*found, *taken], text) if taken else found
 
     def _replaced(self, text: str, parts: Iterable[tuple[int, int, bool, Found]], said: Callable[[str], str]) -> str:
         """The text with tokens in the place of parts, in quotes where a part is no string but a number."""
