@@ -10,7 +10,7 @@ from complaint_llm.guards.names import Found
 from complaint_llm.guards.tokens import label_of
 
 
-class Span(NamedTuple):
+class DetectedSpan(NamedTuple):
     """A part of a text, as a slice, and what stands there: "person", "organisation", a word of the detector's own."""
 
     start: int
@@ -18,7 +18,7 @@ class Span(NamedTuple):
     kind: str
 
 
-Detector = Callable[[str], Sequence[Span]]
+Detector = Callable[[str], Sequence[DetectedSpan]]
 """Says what of a text must not leave. It is called for each text of a request, in the thread of its guard; what it
 raises ends the call before anything is sent."""
 
@@ -43,20 +43,22 @@ def find_detected(detector: Detector, text: str) -> Iterator[Found]:
     except Exception as fault:
         raise DetectorError(f"the detector raised {type(fault).__name__}") from fault
     for span in spans:
-        start, end, kind = _checked(span, len(text))
+        start, end, kind = _check_span(span, len(text))
         label = label_of(kind)
         yield Found(start, end, _LABELS.get(label, label), "detector")
 
 
-def _checked(span: Any, length: int) -> tuple[int, int, str]:
+def _check_span(span: Any, length: int) -> tuple[int, int, str]:
     try:
         start, end, kind = span
     except (TypeError, ValueError):
-        raise DetectorError(f"the detector gave a {type(span).__name__}, not a Span") from None
+        raise DetectorError(f"the detector gave a {type(span).__name__}, not a DetectedSpan") from None
     if type(start) is not int or type(end) is not int or not isinstance(kind, str):
-        raise DetectorError("the detector gave a Span whose start and end are no integers, or whose kind is no text")
+        raise DetectorError(
+            "the detector gave a DetectedSpan whose start and end are no integers, or whose kind is no text"
+        )
     if not 0 <= start < end <= length:
-        raise DetectorError(f"the detector gave the Span {start}-{end} of a text of {length:,} characters")
+        raise DetectorError(f"the detector gave the span {start}-{end} of a text of {length:,} characters")
     return start, end, kind
 
 

@@ -23,7 +23,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-def unescaped(part: str) -> str:
+def string_value(part: str) -> str:
     """What a part of a JSON string says."""
     return str(json.loads(f'"{part}"', strict=False))
 

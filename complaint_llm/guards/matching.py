@@ -25,7 +25,7 @@ class Matcher:
 
     def find(self, text: str, *, escaped: bool = False) -> list[Found]:
         """Parts of ``text`` in their order, none within another. ``escaped``: it is JSON. Raises DetectorError."""
-        return united(self._all(text, escaped), text)
+        return union_of(self._all(text, escaped), text)
 
     def _all(self, text: str, escaped: bool) -> Iterator[Found]:
         for view in views_of(text, escaped=escaped):
@@ -37,7 +37,7 @@ class Matcher:
             yield from find_detected(self._detector, text)
 
 
-def united(found: Iterable[Found], text: str) -> list[Found]:
+def union_of(found: Iterable[Found], text: str) -> list[Found]:
     """In their order and apart from one another: the first, and of those that begin together the longest. One that
     overlaps with them and reaches a letter or digit that no other does makes one of all that it touches: nothing that
     was found is left in part."""
@@ -49,7 +49,7 @@ def united(found: Iterable[Found], text: str) -> list[Found]:
         else:
             apart.append(each)
     needed = [each for each in overlapping if _reaches_further(each, apart, text)]
-    return _merged(sorted([*apart, *needed])) if needed else apart
+    return _merge(sorted([*apart, *needed])) if needed else apart
 
 
 def _reaches_further(found: Found, apart: Sequence[Found], text: str) -> bool:
@@ -63,7 +63,7 @@ def _reaches_further(found: Found, apart: Sequence[Found], text: str) -> bool:
     return any(map(str.isalnum, text[place : found.end]))
 
 
-def _merged(found: Iterable[Found]) -> list[Found]:
+def _merge(found: Iterable[Found]) -> list[Found]:
     """Those that overlap as one, which is called what its longest part is."""
     apart: list[Found] = []
     longest = 0

@@ -116,11 +116,11 @@ _TITLE = re.compile(rf"(?<![^\W\d_])(?:{'|'.join(sorted(TITLES))})\.?[ \n]{{1,2}
 _ALWAYS, _WITH_CAPITAL, _AFTER_TITLE = 0, 1, 2
 
 
-class _Node:
+class _Word:
     __slots__ = ("label", "next", "rule")
 
     def __init__(self) -> None:
-        self.next: dict[str, _Node] = {}
+        self.next: dict[str, _Word] = {}
         self.label: str | None = None
         self.rule = _AFTER_TITLE
 
@@ -154,7 +154,7 @@ class _Forms:
     """The forms in which names are written, as a tree of words."""
 
     def __init__(self, entries: Iterable[Entry], *, alike: bool) -> None:
-        self._root: dict[str, _Node] = {}
+        self._root: dict[str, _Word] = {}
         self._unspaced: dict[str, dict[int, dict[str, str]]] = {}
         for entry in entries:
             for name in _writings(entry.name) if alike else (entry.name,):
@@ -177,7 +177,7 @@ class _Forms:
             yield from self._find_unspaced(view)
 
     def _end(
-        self, node: _Node, words: re.Pattern[str], view: View, source: str, start: int, end: int
+        self, node: _Word, words: re.Pattern[str], view: View, source: str, start: int, end: int
     ) -> tuple[int, str] | None:
         """Where the longest name ends that begins with the word at [start, end), and its label."""
         best: tuple[int, str] | None = None
@@ -193,9 +193,9 @@ class _Forms:
             node, end = after, following.end()
 
     def _add(self, words: Sequence[str], label: str, rule: int) -> None:
-        node = self._root.setdefault(words[0], _Node())
+        node = self._root.setdefault(words[0], _Word())
         for word in words[1:]:
-            node = node.next.setdefault(word, _Node())
+            node = node.next.setdefault(word, _Word())
         node.label = node.label or label
         node.rule = min(node.rule, rule)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from complaint_llm.guards.checksums import is_card, is_routing_number, is_ssn, is_us_phone
 
 
-class Group(NamedTuple):
+class DigitGroup(NamedTuple):
     """Digits that stand together. ``gap`` is what parts them from those before, where both may be of one number."""
 
     start: int
@@ -41,14 +41,14 @@ _EXTENSION = re.compile(r"[ ,\n]{0,2}(?:ext|extension|x)\.?[ ]?[0-9]{1,6}(?![0-9
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-def digit_groups(text: str) -> list[Group]:
+def digit_groups(text: str) -> list[DigitGroup]:
     """All digits of a text in their groups."""
-    groups: list[Group] = []
+    groups: list[DigitGroup] = []
     end = -4
     for found in _DIGITS.finditer(text):
         start = found.start()
         gap = text[end:start] if 0 < start - end <= 3 and end >= 0 else None
-        groups.append(Group(start, found.end(), found[0], gap if gap and _GAP.fullmatch(gap) else None))
+        groups.append(DigitGroup(start, found.end(), found[0], gap if gap and _GAP.fullmatch(gap) else None))
         end = found.end()
     return groups
 
@@ -72,21 +72,20 @@ def find_numbers(text: str, kinds: frozenset[str]) -> Iterator[Number]:
             if (len(digits) >= 6 and not _LETTER.match(text[each.end : each.end + 1])) or text[
                 each.end : each.end + 1
             ] == "x":
-                run = groups[first : last + 1]
-                yield from _numbers_of(text, run, digits, sizes, kinds)
+                yield from _numbers_of(text, groups[first : last + 1], digits, sizes, kinds)
 
 
 def _numbers_of(
-    text: str, run: list[Group], digits: str, sizes: tuple[int, ...], kinds: frozenset[str]
+    text: str, groups: list[DigitGroup], digits: str, sizes: tuple[int, ...], kinds: frozenset[str]
 ) -> Iterator[Number]:
-    start, end = run[0].start, run[-1].end
+    start, end = groups[0].start, groups[-1].end
     if "ssn" in kinds and _is_ssn(text, start, digits, sizes):
         yield Number(start, end, "ssn")
     if "card" in kinds and len(digits) >= 12 and all(size > 2 for size in sizes[:-1]) and is_card(digits):
         yield Number(start, end, "card")
     if "account" in kinds and _is_account(text, start, digits):
         yield Number(start, end, "account")
-    if "phone" in kinds and _is_phone(text, run, digits, sizes):
+    if "phone" in kinds and _is_phone(text, groups, digits, sizes):
         extension = _EXTENSION.match(text, end)
         yield Number(_phone_start(text, start, end), extension.end() if extension else end, "phone")
 
@@ -107,8 +106,8 @@ def _is_account(text: str, start: int, digits: str) -> bool:
 _US_SIZES = frozenset(((3, 3, 4), (10,), (3, 7), (6, 4)))
 
 
-def _is_phone(text: str, run: list[Group], digits: str, sizes: tuple[int, ...]) -> bool:
-    start = run[0].start
+def _is_phone(text: str, groups: list[DigitGroup], digits: str, sizes: tuple[int, ...]) -> bool:
+    start = groups[0].start
     if text[max(0, start - 2) : start].rstrip("( ").endswith("+"):
         return 8 <= len(digits) <= 15
     if sizes[0] == 1 and digits[0] == "1" and sizes[1:] in _US_SIZES:
@@ -117,12 +116,12 @@ def _is_phone(text: str, run: list[Group], digits: str, sizes: tuple[int, ...]) 
         return is_us_phone(digits)
     if sizes == (11,):
         return digits[0] == "1" and is_us_phone(digits[1:])
-    if text[run[-1].end : run[-1].end + 1] in _JOINS and text[run[-1].end + 1 : run[-1].end + 2].isdigit():
+    if text[groups[-1].end : groups[-1].end + 1] in _JOINS and text[groups[-1].end + 1 : groups[-1].end + 2].isdigit():
         return False
-    if run[0].gap is not None and run[0].gap.strip(" \n()") != "":
+    if groups[0].gap is not None and groups[0].gap.strip(" \n()") != "":
         return False
     if sizes == (3, 4):
-        return run[1].gap in ("-", ".") and digits[0] not in "01"
+        return groups[1].gap in ("-", ".") and digits[0] not in "01"
     if len(sizes) < 2 or sizes[0] < 2 or digits[0] != "0" or sizes == (3, 2, 4):
         return False
     return 10 <= len(digits) <= 17 and digits[2] != "0" if digits.startswith("00") else 9 <= len(digits) <= 11

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.guards.detector import Span
+from complaint_llm.guards.detector import DetectedSpan
 
 DEFAULT_ENTITIES = ("PERSON", "LOCATION", "ORGANIZATION")
 
@@ -44,10 +44,10 @@ class PresidioDetector:
 
                 self._analyzer = AnalyzerEngine()
 
-    def __call__(self, text: str) -> Sequence[Span]:
+    def __call__(self, text: str) -> Sequence[DetectedSpan]:
         if self._analyzer is None:
             self.load()
         found = self._analyzer.analyze(
             text=text, language=self._language, entities=self._entities, score_threshold=self._threshold
         )
-        return [Span(each.start, each.end, each.entity_type) for each in found]
+        return [DetectedSpan(each.start, each.end, each.entity_type) for each in found]

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.guards.detector import Detector, DetectorFactory, make_detector
 from complaint_llm.guards.guard import Guard, GuardedCall, GuardRefusal, GuardRequest, Need, PieceRestorer, TargetKind
-from complaint_llm.guards.json_values import JSONValues, is_json, unescaped, without_unicode_escapes
-from complaint_llm.guards.matching import Matcher, united
+from complaint_llm.guards.json_values import JSONValues, is_json, string_value, without_unicode_escapes
+from complaint_llm.guards.matching import Matcher, union_of
 from complaint_llm.guards.names import MAX_WORDS, Found, NameIndex, count_words, entries_of, entry_of
 from complaint_llm.guards.patterns import Patterns
 from complaint_llm.guards.texts import map_output, map_request
@@ -30,8 +30,8 @@ class Pseudonyms(Guard):
 
     ``names``: the path of a list (from ``folder``), ``{"path", "columns"}``, ``{"columns": [...]}`` for the columns of
     a batch, a list of these, or "none". ``patterns``: the kinds that are looked for, all without it, and own ones
-    ``{"name", "pattern"}``. ``detector``: a function from a text to Spans, or the entry of one, ``detectors`` being
-    those that plugins offer. Raises ConfigError: without names and detector it must be told that there are none.
+    ``{"name", "pattern"}``. ``detector``: a function from a text to DetectedSpans, or the entry of one; ``detectors``
+    are those that plugins offer. Raises ConfigError: without names and detector it must be told that there are none.
 
     A call's map of tokens is in memory alone, and no repr shows it.
     """
@@ -109,26 +109,26 @@ class _PseudonymsOfCall:
     def _hide(self, text: str) -> str:
         if text.lstrip()[:1] in ("{", "[") and is_json(text):
             return self._hide_in_json(text)
-        return self._replaced(text, [(each.start, each.end, True, each) for each in self._found(text)], str)
+        return self._replace(text, [(each.start, each.end, True, each) for each in self._find(text)], str)
 
     def _hide_in_json(self, text: str) -> str:
         """Of a text that is JSON: what is hidden is what its strings say; a number that is hidden becomes a string."""
         if not is_json(text):
-            return self._replaced(text, [(each.start, each.end, True, each) for each in self._found(text)], str)
+            return self._replace(text, [(each.start, each.end, True, each) for each in self._find(text)], str)
         readable = without_unicode_escapes(text)
-        found = self._found(readable, escaped=True)
+        found = self._find(readable, escaped=True)
         if not found:
             return text
         values = JSONValues(readable)
         parts = [(*part, each) for each in found for part in values.parts(each.start, each.end)]
-        return self._replaced(readable, parts, unescaped) if parts else text
+        return self._replace(readable, parts, string_value) if parts else text
 
-    def _found(self, text: str, *, escaped: bool = False) -> list[Found]:
+    def _find(self, text: str, *, escaped: bool = False) -> list[Found]:
         taken = [Found(start, end, "TOKEN", "pattern") for start, end in self._tokens.reserve(text)]
         found = self._matcher.find(text, escaped=escaped)
-        return united([*found, *taken], text) if taken else found
+        return union_of([*found, *taken], text) if taken else found
 
-    def _replaced(self, text: str, parts: Iterable[tuple[int, int, bool, Found]], said: Callable[[str], str]) -> str:
+    def _replace(self, text: str, parts: Iterable[tuple[int, int, bool, Found]], said: Callable[[str], str]) -> str:
         """The text with tokens in the place of parts, in quotes where a part is no string but a number."""
         pieces: list[str] = []
         done = 0

@@ -51,7 +51,7 @@ def map_output(output: InferenceOutput, change_text: TextChange, change_json: Te
         content=change_content(output.content),
         reasoning=None if output.reasoning is None else change_text(output.reasoning),
         tool_calls=tuple(_call(call, change_json) for call in output.tool_calls),
-        parsed=_parsed(output.parsed, change_text),
+        parsed=_map_parsed(output.parsed, change_text),
         citations=tuple(_citation(each, output.content, change_text, change_content) for each in output.citations),
         metadata=metadata,
     )
@@ -137,7 +137,7 @@ def _schema(schema: Any, change: TextChange) -> Any:
     return found
 
 
-def _parsed(value: Any, change: TextChange) -> Any:
+def _map_parsed(value: Any, change: TextChange) -> Any:
     if not hasattr(type(value), "model_validate"):
         return map_values(value, change)
     try:

@@ -158,7 +158,7 @@ def _fold(text: str, specials: re.Pattern[str], folds: Folds, *, joined: bool) -
         if kind == "other":
             _put_characters(found[0], start, folds, put)
         elif kind == "escape":
-            put(_unescaped(found[0], folds), start, end)
+            put(_fold_escape(found[0], folds), start, end)
         elif kind != "single" and _breaks_word(found):
             is_broken = True
             put("" if joined else "-", start, end)
@@ -181,16 +181,16 @@ def _put_characters(part: str, start: int, folds: Folds, put: Callable[[str, int
             put(each, place, place + 1)
 
 
-def _spacing(run: str) -> str:
-    if _ANY_BREAK.search(run) is not None:
+def _spacing(spacing: str) -> str:
+    if _ANY_BREAK.search(spacing) is not None:
         return "\n"
-    return " " if _ANY_BLANK.search(run) is not None else ""
+    return " " if _ANY_BLANK.search(spacing) is not None else ""
 
 
 _SHORT_ESCAPES = {"\\b": "", "\\f": "\n"}
 
 
-def _unescaped(escape: str, folds: Folds) -> str:
+def _fold_escape(escape: str, folds: Folds) -> str:
     if not escape.startswith("\\u"):
         return _SHORT_ESCAPES.get(escape, escape[1:])
     units = bytes.fromhex(escape.replace("\\u", ""))

@@ -60,15 +60,15 @@ def sent(guard: Pseudonyms, text: str) -> str:
         "Maria\xa0Lopez", "Maria\tLopez", "Maria\u2009Lopez", "Maria\u3000Lopez", "Lo\ufeffpez", "Mar\u202eia",
         "Benítez-\nRowe", "Benítez\xad\nRowe",
         # look-alikes
-        "Lореz", "Lοpez", "ＬＯＰＥＺ", "𝐋𝐨𝐩𝐞𝐳", "L0pez", "E1ena", "EIena", "Pau1a", "PauIa", "lsaac", "Rnaria", "ℒopez",
+        "Lореz", "Lοpez", "ＬＯＰＥＺ", "𝐋𝐨𝐩𝐞𝐳", "L0pez", "E1ena", "EIena", "Pau1a", "PauIa", "lsaac", "Rnaria",
+        "ℒopez",
         "Ⅼopez", "łopez", "ELÉNA",
         # other scripts
         "Владимир", "ВЛАДИМИР ПЕТРОВ", "петров", "BЛAДИМИP", "王小明", "प्रिया शर्मा", "शर्मा", "สมชาย",
         # where words mean other things too
         "Grace", "Paula Nguyen", "Nguyen",
         # organisations and addresses
-        "Bellwether Residential", "bellwether  residential", "Bellwether", "Strake & Bowlin",
-        "Strake and Bowlin"[:6] + " & Bowlin", "218 Larch Street",
+        "Bellwether Residential", "bellwether  residential", "Bellwether", "Strake & Bowlin", "218 Larch Street",
         "218 LARCH\nSTREET", "County Hospital",
     ],
 )  # fmt: skip
@@ -102,7 +102,8 @@ def test_a_title_makes_a_name_of_a_word(guard: Pseudonyms, text: str, expected: 
         "Lopezia is a plant", "an eloper",
         "they marched along the county road", "The county hospitality board", "the street, 219 Larch Street",
         "a warn er", "alkali kha n",
-        "khan-ate"[:3] + "t", "residential street", "It is 218 miles", "Elenas", "maria_"[:3] + "ne biology", "小明白了",
+        "khat", "residential street", "It is 218 miles", "Elenas", "marine biology",
+        "小明白了",
     ],
 )  # fmt: skip
 def test_what_is_no_name_stays(guard: Pseudonyms, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.guards.detector import DetectorError, Span
+from complaint_llm.guards.detector import DetectedSpan, DetectorError
 from complaint_llm.guards.guard import Guard, GuardRequest
 from complaint_llm.guards.presidio import PresidioDetector
 from complaint_llm.guards.pseudonyms import Pseudonyms
@@ -88,7 +88,7 @@ def test_forms_of_one_request_share_their_tokens_and_calls_share_none(guard: Pse
 
 def test_what_was_replaced_is_counted_by_what_found_it(folder: Path) -> None:
     """Each way of writing once, however often the request is guarded."""
-    guard = Pseudonyms(names="names.txt", folder=folder, detector=lambda text: [Span(0, 3, "person")])
+    guard = Pseudonyms(names="names.txt", folder=folder, detector=lambda text: [DetectedSpan(0, 3, "person")])
     call = guard.for_call()
     assert call.counts() == {"list": 0, "pattern": 0, "detector": 0}
     for _ in range(2):
@@ -137,11 +137,13 @@ def test_no_repr_and_no_error_shows_a_name(guard: Pseudonyms) -> None:
 
 
 SPANS: list[tuple[Any, str]] = [
-    ([Span(0, 99, "person")], "0-99"), ([Span(-1, 2, "person")], "-1-2"), ([Span(3, 3, "person")], "3-3"),
-    ([Span(4, 2, "x")], "4-2"),
-    ([Span(0.0, 3, "x")], "no integers"), ([Span(True, 3, "x")], "no integers"), ([Span(0, 3, None)], "no text"),
+    ([DetectedSpan(0, 99, "person")], "0-99"), ([DetectedSpan(-1, 2, "person")], "-1-2"),
+    ([DetectedSpan(3, 3, "person")], "3-3"),
+    ([DetectedSpan(4, 2, "x")], "4-2"),
+    ([DetectedSpan(0.0, 3, "x")], "no integers"), ([DetectedSpan(True, 3, "x")], "no integers"),
+    ([DetectedSpan(0, 3, None)], "no text"),
     ([None], "NoneType"),
-    ([(0, 3)], "tuple"), ("Eve", "a str"), ([Span("0", "3", "x")], "no integers"), ([object()], "object"),
+    ([(0, 3)], "tuple"), ("Eve", "a str"), ([DetectedSpan("0", "3", "x")], "no integers"), ([object()], "object"),
     (None, "raised TypeError"), (7, "raised TypeError"),
 ]  # fmt: skip
 
@@ -160,7 +162,7 @@ def test_a_detector_that_says_what_cannot_be_ends_the_call(spans: Any, says: str
 def test_a_detector_that_raises_ends_the_call_without_the_words(error: Exception) -> None:
     """In the first text, or in a later one."""
 
-    def detect(text: str) -> Sequence[Span]:
+    def detect(text: str) -> Sequence[DetectedSpan]:
         if "Eve" in text:
             raise error
         return []
@@ -173,9 +175,9 @@ def test_a_detector_sees_each_text_and_its_spans_are_replaced() -> None:
     """Turns, descriptions and JSON, where it sees letters in the place of their escapes."""
     seen: list[str] = []
 
-    def detect(text: str) -> Sequence[Span]:
+    def detect(text: str) -> Sequence[DetectedSpan]:
         seen.append(text)
-        return [Span(at, at + 5, "PERSON") for at in range(len(text)) if text.startswith("Zoë B", at)]
+        return [DetectedSpan(at, at + 5, "PERSON") for at in range(len(text)) if text.startswith("Zoë B", at)]
 
     guard = Pseudonyms(detector=detect)
     request = GuardRequest(
@@ -190,7 +192,7 @@ def test_a_detector_sees_each_text_and_its_spans_are_replaced() -> None:
 
 def test_spans_across_values_of_json_hide_each_part() -> None:
     """A detector need not know what JSON is."""
-    guard = Pseudonyms(detector=lambda text: [Span(2, len(text) - 2, "all")])
+    guard = Pseudonyms(detector=lambda text: [DetectedSpan(2, len(text) - 2, "all")])
     (sent,) = texts(guard, '{"a": "Eve\\n\\u00e9", "b": 12, "c": null}')
     assert json.loads(sent).keys().isdisjoint({"a", "b", "c"})
     assert not any(word in sent for word in ("Eve", "12"))
@@ -212,7 +214,7 @@ def test_a_detector_of_a_plugin_is_made_from_its_entry() -> None:
     """By the name under which the plugin offers it, with the other keys of the entry."""
 
     def office(word: str) -> Any:
-        return lambda text: [Span(text.index(word), text.index(word) + len(word), "person")]
+        return lambda text: [DetectedSpan(text.index(word), text.index(word) + len(word), "person")]
 
     guard = Pseudonyms(detector={"type": "office", "word": "Eve"}, detectors={"office": office})
     assert texts(guard, "I am Eve") == ["I am [NAME_1]"]
