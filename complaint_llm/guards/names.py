@@ -249,7 +249,7 @@ def _is_name(rule: int, view: View, source: str, start: int) -> bool:
 
 def _writings(name: str) -> Iterator[str]:
     """A name in its own case, in capitals and in small letters: each looks like other letters of other scripts."""
-    yield from dict.fromkeys((name, name.upper(), name.lower()))
+    yield from (name,) if name.isascii() else dict.fromkeys((name, name.upper(), name.lower()))
 
 
 def _forms(folded: str, kind: str) -> Iterator[tuple[Sequence[str], int]]:
@@ -258,10 +258,11 @@ def _forms(folded: str, kind: str) -> Iterator[tuple[Sequence[str], int]]:
     while len(units) > 1 and units[0].strip(".") in TITLES:
         units = units[1:]
     unit_words = [found for unit in units if (found := _words(unit))]
-    orders = [unit_words]
+    orders: list[Sequence[Sequence[str]]] = [unit_words]
     if kind == "person" and 2 <= len(unit_words) <= 6:
         first, *middle, last = unit_words
         orders += [[first, last], [last, first], [last, first, *middle], [*unit_words[1:], first], unit_words[:2]]
+        orders = [order for at, order in enumerate(orders) if order not in orders[:at]]
     rules: list[tuple[Sequence[Sequence[str]], int]] = [(order, _ALWAYS) for order in orders]
     if kind == "person" and len(unit_words) > 1:
         for words in unit_words:

@@ -80,9 +80,11 @@ def shows_alike(source: str) -> bool:
     return _ALIKE_LETTER.search(source) is not None or _has_alike(source) or "\\u" in source
 
 
-def folded_words(text: str, *, alike: bool = False) -> str:
+def folded_words(name: str, *, alike: bool = False) -> str:
     """A name, folded as texts are."""
-    return _fold(text, _specials(False, True), alike_folds() if alike else PLAIN, joined=True)[0].text
+    if name.isascii() and name.isprintable():
+        return " ".join(name.lower().split())
+    return _fold(name, _specials(False, True), alike_folds() if alike else PLAIN, joined=True)[0].text
 
 
 def _alike_views(base: Fold) -> Iterator[View]:
