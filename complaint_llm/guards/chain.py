@@ -98,9 +98,7 @@ class CallGuards:
 
     def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
         """What changes the pieces of one streamed text, in the order in which it is done."""
-        found = (
-            self._call(entry).pieces(form) for entry in reversed(self._entries) if entry.applies_to(kind)
-        )
+        found = (self._call(entry).pieces(form) for entry in reversed(self._entries) if entry.applies_to(kind))
         return [each for each in found if each is not None]
 
     def report(self, kind: TargetKind) -> list[dict[str, Any]]:
