@@ -95,5 +95,5 @@ def complaint_llm_document_readers() -> Mapping[str, Reader] | None:
 
     Called when a document of that type is read, of the dropped-in plugins and those of PLUGINS.enable; None offers
     nothing. A reader is a function that its module has by name: it is imported and called in the process that reads,
-    with its limits, and raises ``complaint_llm.documents.readers.unreadable.Unreadable`` for what it cannot read.
+    with its limits, and raises ``complaint_llm.documents.readers.unreadable.UnreadableError`` for what it cannot read.
     """

@@ -32,7 +32,8 @@ from complaint_llm.client.evidence_methods import EvidenceMethods
 from complaint_llm.client.group import Composition, Group, close_all
 from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader, built_in_checks, built_in_task, cite_nothing
 from complaint_llm.client.route import Terms
-from complaint_llm.exceptions import ConfigError, InvalidRequestError, ResponseFormatError
+from complaint_llm.client.truncation import OnTruncation, mark_truncation
+from complaint_llm.exceptions import ConfigError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput, ModelInfo, Prompt
 from complaint_llm.request import EMPTY
 from complaint_llm.routing.router import Router
@@ -79,7 +80,7 @@ class Mediator(EvidenceMethods, Client):
     What a config file may not say in MEDIATOR is a ConfigError here too, with a line for each value.
 
     Beside backends of other types a mock is never asked: a mock must not pass for a model. Inside another Mediator it
-    keeps its ``privacy`` and ``budget``; for the rest the outer one's rules hold.
+    keeps its ``privacy`` and ``budget``; for the rest the outer one's rules hold, and one with guards may not be inside.
 
     >>> with Mediator.from_config("config.json") as mediator:  # doctest: +SKIP
     ...     print(mediator.generate("What is a notice to quit?"))
@@ -97,7 +98,7 @@ class Mediator(EvidenceMethods, Client):
         hedge_after: float | None = None,
         budget: float | Mapping[str, float] | None = None,
         privacy: Literal["local"] | None = None,
-        on_truncation: Literal["warn", "error", "ignore"] = "warn",
+        on_truncation: OnTruncation = "warn",
         cache: Mapping[str, Any] | None = None,
         provenance: Literal[False, "digests", "full"] = False,
         shared: Mapping[str, Any] | None = None,
@@ -123,7 +124,7 @@ class Mediator(EvidenceMethods, Client):
         self._evidence: EvidenceStore | Mapping[str, Any] = {} if evidence is None else evidence
         self._level: Literal[False, "digests", "full"] = provenance
         self._provenance: Provenance | None = None
-        # Guards the opening of the store and of provenance, so that many first callers open one of each.
+        # Guards the opening of the store and of provenance: many first callers open one of each.
         self._opening = RLock()
         reset_in_child(self)
         settings = admission_settings(circuit_breaker, folder, shared, max_workers)
@@ -147,6 +148,7 @@ class Mediator(EvidenceMethods, Client):
             max_queue_wait=queue_wait_of(composition.strategy),
         )
         chain, events = guards_and_observers(guards, observers, folder)
+        self._has_guards = chain is not None
         self._calls = Calls(
             self._group,
             self._router,
@@ -328,6 +330,12 @@ class Mediator(EvidenceMethods, Client):
         """Whoever was opening something is in the parent."""
         self._opening = RLock()
 
+    def as_member(self) -> Member:
+        """This Mediator as what a group is made of. Raises ConfigError: its guards would not stand before the group."""
+        if self._has_guards:
+            raise ConfigError(f"{self._id}: a Mediator with guards cannot be inside another: give them to the outer one")
+        return super().as_member()
+
     def _client(self) -> Calls:
         return self._calls
 
@@ -370,12 +378,7 @@ class Mediator(EvidenceMethods, Client):
     def _seal(
         self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route]
     ) -> InferenceOutput:
-        if output.finish_reason == "length" and self._on_truncation != "ignore":
-            said = "the answer was cut at its longest length: raise max_tokens"
-            if self._on_truncation == "error":
-                raise ResponseFormatError(said, backend=output.backend, model=output.model, attempts=output.attempts)
-            self._log.warning("%s: %s", output.backend, said)
-            output = output._replace(metadata={**output.metadata, "truncated": True})
+        output = mark_truncation(output, self._on_truncation, self._log)
         if not self._level:
             return output
         answered = next(route for route in routes if route.id == output.backend)

@@ -24,7 +24,7 @@ from complaint_llm.documents.frames import LENGTHS, encode_document, encode_fram
 from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits, ReadDocument
 from complaint_llm.documents.plugin_reader import PluginReader, Reader
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.registry import READERS
 
 _OPEN_FILES = 64
@@ -55,9 +55,9 @@ def main(argument: str) -> None:
 def _take_pipes(life: int) -> tuple[BinaryIO, BinaryIO]:
     """The pipes of requests and answers, kept from whoever reads standard input or prints."""
     requests, answers = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
     os.dup2(2, 1)
     # Nothing is ever written into this pipe: its end is the parent's, and the signal ends this process at work, too.
     signal.signal(signal.SIGIO, signal.SIG_DFL)
@@ -120,7 +120,7 @@ def _answer(
             return {"unreadable": too_much}, []
         header, images = encode_document(document)
         return {"document": header}, images
-    except Unreadable as error:
+    except UnreadableError as error:
         return {"unreadable": str(error)}, []
     except MemoryError:
         return {"failed": "MemoryError"}, []

@@ -18,7 +18,7 @@ HOOK = "complaint_llm_document_readers"
 Reader = Callable[[BinaryIO, Limits, Pages | None], ReadDocument]
 """What reads one kind of file: ``read(file, limits, pages)``, in a process of its own.
 
-``pages`` are those that were asked for, None for all. It raises ``Unreadable`` for a file that it cannot read.
+``pages`` are those that were asked for, None for all. It raises ``UnreadableError`` for a file that it cannot read.
 """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from complaint_llm.documents.pages import Limits
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.readers.workbook_parts import (
     Cell,
     Sheet,
@@ -45,7 +45,7 @@ def read_rows(file: BinaryIO, limits: Limits, sheet: str | None = None) -> Workb
     """The sheet of a name, or the first that is not hidden, as a table whose first row names the columns.
 
     Rows are made while they are asked for. Nothing is guessed: a number is the text that its cell shows. Raises
-    Unreadable if the file is no workbook, has no such sheet, or the first row does not name each column once; also
+    UnreadableError if the file is no workbook, has no such sheet, or the first row does not name each column once; also
     while rows are asked for, past a limit or where the file is damaged.
     """
     book = Workbook(file, limits)
@@ -54,7 +54,7 @@ def read_rows(file: BinaryIO, limits: Limits, sheet: str | None = None) -> Workb
     rows = book.rows(found, shape)
     head = next(rows, None)
     if head is None:
-        raise Unreadable(f"has nothing in sheet {found.name!r}")
+        raise UnreadableError(f"has nothing in sheet {found.name!r}")
     columns = _columns(head, found)
     hidden = [name for at, name in columns.items() if any(first <= at <= last for first, last in shape.hidden_columns)]
     notes = [f"column {name!r} of sheet {found.name!r} is hidden, and read" for name in hidden]
@@ -74,16 +74,16 @@ def _columns(head: SheetRow, sheet: Sheet) -> dict[int, str]:
     for cell in head.cells:
         name = " ".join(cell.text.split())
         if cell.kind in ("error", "unknown"):
-            raise Unreadable(f"has no name of a column but an error in {column_name(cell.column)}{head.number}")
+            raise UnreadableError(f"has no name of a column but an error in {column_name(cell.column)}{head.number}")
         if not name:
             continue
         if name in columns.values():
-            raise Unreadable(f"names the column {name[:60]!r} twice in {place}")
+            raise UnreadableError(f"names the column {name[:60]!r} twice in {place}")
         columns[cell.column] = name
     if not columns:
-        raise Unreadable(f"names no column in {place}")
+        raise UnreadableError(f"names no column in {place}")
     if len(columns) > _MOST_COLUMNS:
-        raise Unreadable(f"has more than {_MOST_COLUMNS:,} columns in {place}")
+        raise UnreadableError(f"has more than {_MOST_COLUMNS:,} columns in {place}")
     return columns
 
 

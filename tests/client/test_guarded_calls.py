@@ -12,7 +12,7 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend, EmbeddingRequest, Request
-from complaint_llm.exceptions import GuardError, ServerError
+from complaint_llm.exceptions import ConfigError, GuardError, ServerError
 from complaint_llm.guards.guard import Guard, GuardRefusal, GuardRequest, TargetKind
 from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta
 
@@ -287,3 +287,10 @@ def test_an_image_is_not_sent_past_a_guard_that_does_not_look_into_images() -> N
         with pytest.raises(Exception, match="images, which the guard 'Swap' does not look into"):
             mediator.infer(picture, backend="remote")
     assert not remote.seen
+
+
+def test_a_mediator_with_guards_cannot_be_inside_another() -> None:
+    """The outer one would go past them."""
+    inner = Mediator([Echo(id="remote")], guards=[Swap()])
+    with inner, pytest.raises(ConfigError, match="with guards cannot be inside another: give them to the outer one"):
+        Mediator([inner])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from complaint_llm.documents.pages import Limits, Page, ReadDocument
 from complaint_llm.documents.readers import pdf as reader
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from tests.documents.tiny_pdf import assemble, mapped_font, pdf, stream, text
 from tests.sampled import sampled
 
@@ -416,7 +416,7 @@ def test_what_is_drawn_in_forms_is_text_too() -> None:
 )
 def test_a_broken_file_is_one_line(data: bytes, words: str) -> None:
     """What is the matter, and what to do."""
-    with pytest.raises(Unreadable, match=words) as caught:
+    with pytest.raises(UnreadableError, match=words) as caught:
         read(data)
     assert str(caught.value).isprintable()
 
@@ -432,9 +432,9 @@ def test_a_file_that_was_repaired_says_so() -> None:
 
 def test_past_a_limit_a_file_is_refused_and_nothing_is_cut() -> None:
     """Characters and bytes of images."""
-    with pytest.raises(Unreadable, match="more than 5 characters of text"):
+    with pytest.raises(UnreadableError, match="more than 5 characters of text"):
         read(pdf(SEEN), text_characters=5)
-    with pytest.raises(Unreadable, match="of images of its pages"):
+    with pytest.raises(UnreadableError, match="of images of its pages"):
         read(_scan(b"", _jpeg(600, 800)), image_bytes=100)
 
 

@@ -32,7 +32,7 @@ CRASHES = '''
 import os, signal, sys, time, resource
 from complaint_llm import hookimpl
 from complaint_llm.documents.pages import Page, PageImage, ReadDocument
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 def made(words, image=None):
     return ReadDocument((Page(1, words, "extracted", image=image),), "x/y", "theirs", "1", 1, False)
@@ -109,9 +109,9 @@ def test_pages_come_back_as_values(readers: DocumentReaders) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ("fail(Unreadable('is encrypted: save it'))", "lease.pdf is encrypted: save it"),
-        ("fail(Unreadable('two\\nlines \\x1b[31m'))", "lease.pdf two lines  [31m"),
-        ("fail(Unreadable('a' * 9999))", "lease.pdf aaaa"),
+        ("fail(UnreadableError('is encrypted: save it'))", "lease.pdf is encrypted: save it"),
+        ("fail(UnreadableError('two\\nlines \\x1b[31m'))", "lease.pdf two lines  [31m"),
+        ("fail(UnreadableError('a' * 9999))", "lease.pdf aaaa"),
         ("fail(ValueError('a secret of a client'))", "lease.pdf could not be read: the reader failed with ValueError"),
         ("fail(KeyboardInterrupt('x'))", "the reader failed with KeyboardInterrupt"),
         ("fail(SystemExit(0))", "the reader failed with SystemExit"),
@@ -164,7 +164,7 @@ def test_a_process_is_kept_warm_and_never_used_after_a_failure(readers: Document
     pid = read(readers, "made(str(os.getpid()))").pages[0].text
     assert read(readers, "made(str(os.getpid()))").pages[0].text == pid
     with pytest.raises(InvalidRequestError):
-        read(readers, "fail(Unreadable('is empty'))")
+        read(readers, "fail(UnreadableError('is empty'))")
     assert read(readers, "made(str(os.getpid()))").pages[0].text == pid
     with pytest.raises(InvalidRequestError):
         read(readers, "1 / 0")

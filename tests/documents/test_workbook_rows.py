@@ -11,7 +11,7 @@ import pytest
 from openpyxl.worksheet.cell_range import MultiCellRange
 
 from complaint_llm.documents.pages import Limits
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.workbook_rows import WorkbookTable, read_rows
 from tests.documents.readers.files import part_of, with_parts, workbook_bytes
 
@@ -103,7 +103,7 @@ def test_a_row_that_is_not_plain_is_an_error_of_its_own(build: Any, number: int,
 )
 def test_a_sheet_that_is_no_table_is_refused(build: Any, sheet: str | None, words: str) -> None:
     """Before any row of it is sent."""
-    with pytest.raises(Unreadable, match=words.replace("(", "\\(")):
+    with pytest.raises(UnreadableError, match=words.replace("(", "\\(")):
         table(build, sheet)
 
 
@@ -136,5 +136,5 @@ def test_rows_out_of_order_are_damage(numbers: str) -> None:
     sheet = part_of(data, "xl/worksheets/sheet1.xml").decode()
     more = "".join(f'<row r="{number}"><c t="str"><v>x</v></c></row>' for number in numbers.split())
     data = with_parts(data, {"xl/worksheets/sheet1.xml": sheet.replace("</sheetData>", f"{more}</sheetData>").encode()})
-    with pytest.raises(Unreadable, match="out of order"):
+    with pytest.raises(UnreadableError, match="out of order"):
         list(read_rows(io.BytesIO(data), Limits()).rows)

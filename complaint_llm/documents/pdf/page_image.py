@@ -15,7 +15,7 @@ from PIL import Image
 
 from complaint_llm.documents.pages import PageImage
 from complaint_llm.documents.pdf.page_objects import Box, Drawn, matrix_of
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 _QUALITY = 85
 _POINTS_A_PIXEL = 72 / 300
@@ -27,7 +27,7 @@ _ALL = 0.9
 def image_of(page: Any, form: Any, drawn: Sequence[Drawn], area: Box, longest: int) -> PageImage | None:
     """The page as an image, its longer side at most ``longest`` pixels; None where there is nothing to be seen.
 
-    Raises Unreadable where it cannot be drawn.
+    Raises UnreadableError where it cannot be drawn.
     """
     own = _own_jpeg(page, drawn, area, longest)
     if own is not None:
@@ -49,12 +49,12 @@ def _encode(picture: Image.Image, kind: str) -> bytes:
 def _render(page: Any, form: Any, longest: int) -> Image.Image:
     width, height = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
     if not (0 < width < 1e9 and 0 < height < 1e9):
-        raise Unreadable("has a page without a size")
+        raise UnreadableError("has a page without a size")
     scale = min(longest / max(width, height), 1 / _POINTS_A_PIXEL)
     across, down = max(1, round(width * scale)), max(1, round(height * scale))
     bitmap = pdfium.FPDFBitmap_CreateEx(across, down, pdfium.FPDFBitmap_BGR, None, 0)
     if not bitmap:
-        raise Unreadable("has a page that cannot be drawn")
+        raise UnreadableError("has a page that cannot be drawn")
     try:
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, across, down, 0xFFFFFFFF)
         pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, across, down, 0, pdfium.FPDF_ANNOT)

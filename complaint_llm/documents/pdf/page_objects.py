@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import pypdfium2.raw as pdfium
 
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 _MOST_OBJECTS = 500_000
 _MOST_FILLS = 1_000
@@ -114,10 +114,10 @@ def matrix_of(drawn: Drawn) -> Matrix:
 
 
 def drawn_on(page: Any) -> list[Drawn]:
-    """Everything that is drawn on a page, forms opened. Raises Unreadable past a bound."""
+    """Everything that is drawn on a page, forms opened. Raises UnreadableError past a bound."""
     found = list(_walk(page, pdfium.FPDFPage_CountObjects, pdfium.FPDFPage_GetObject, IDENTITY, 0))
     if len(found) > _MOST_OBJECTS:
-        raise Unreadable(f"has a page with more than {_MOST_OBJECTS:,} things on it: print it to a new PDF")
+        raise UnreadableError(f"has a page with more than {_MOST_OBJECTS:,} things on it: print it to a new PDF")
     return found
 
 

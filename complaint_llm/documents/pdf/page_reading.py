@@ -45,7 +45,10 @@ class PageReading(NamedTuple):
 
 
 def read_page(page: Any, form: Any, number: int, longest: int) -> PageReading:
-    """What a loaded page shows and hides. ``longest`` is the longer side of its image in pixels. Raises Unreadable."""
+    """What a loaded page shows and hides; ``longest`` is the longer side of its image, in pixels.
+
+    Raises UnreadableError.
+    """
     area = _area_of(page)
     view = view_of(page, area)
     overlays = overlays_of(page, form)

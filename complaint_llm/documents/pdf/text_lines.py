@@ -13,7 +13,7 @@ import pypdfium2.raw as pdfium
 
 from complaint_llm.documents.pdf.reading_order import Fragment
 from complaint_llm.documents.pdf.right_to_left import Sign, logical_line, runs_right_to_left
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 _LINE = re.compile("[^\r\n\x02\ufffe]+[\x02\ufffe]?")
 _GAP = 1.0
@@ -30,10 +30,10 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 @contextmanager
 def open_text(page: Any) -> Iterator[Any]:
-    """PDFium's text of a page as it is now. Raises Unreadable."""
+    """PDFium's text of a page as it is now. Raises UnreadableError."""
     text = pdfium.FPDFText_LoadPage(page)
     if not text:
-        raise Unreadable("is damaged: the text of a page cannot be read")
+        raise UnreadableError("is damaged: the text of a page cannot be read")
     try:
         yield text
     finally:
@@ -41,11 +41,11 @@ def open_text(page: Any) -> Iterator[Any]:
 
 
 def fragments_of(page: Any) -> list[Fragment]:
-    """The pieces of all lines of a page, in PDFium's order. Raises Unreadable."""
+    """The pieces of all lines of a page, in PDFium's order. Raises UnreadableError."""
     with open_text(page) as text:
         count = pdfium.FPDFText_CountChars(text)
         if count > _MOST_CHARACTERS:
-            raise Unreadable(f"has a page with more than {_MOST_CHARACTERS:,} characters")
+            raise UnreadableError(f"has a page with more than {_MOST_CHARACTERS:,} characters")
         if count <= 0:
             return []
         units = _units(text, count)

@@ -25,7 +25,7 @@ _META = re.compile(
 
 
 def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocument:
-    """The visible text of a page of HTML. Nothing is loaded, no script runs. Raises Unreadable past a limit."""
+    """The visible text of a page of HTML. Nothing is loaded, no script runs. Raises UnreadableError past a limit."""
     refuse_choice(pages, "an HTML file")
     data = file.read()
     text, notes = decode_text(data, declared_charset(data))

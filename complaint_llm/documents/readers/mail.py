@@ -13,7 +13,7 @@ from complaint_llm.documents.readers.choice import Room, chosen_pages
 from complaint_llm.documents.readers.html import page_of_html
 from complaint_llm.documents.readers.mail_parts import MOST_PARTS, MailMessage, MailPart, parse_mail
 from complaint_llm.documents.readers.pictures import page_image
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.registry import READERS
 from complaint_llm.exceptions import InvalidRequestError
 
@@ -53,7 +53,7 @@ def read(
     """A mail as its first page, then attachments and forwarded mails, a page or more each, with their names as labels.
 
     The text is ``text/plain`` if there is one, else HTML as it is shown. ``reader_of`` gives readers of attachments by
-    media type. What is not read is named in the notes. Raises Unreadable.
+    media type. What is not read is named in the notes. Raises UnreadableError.
     """
     found = _Reading(limits, reader_of)
     found.add_mail(parse_mail(file.read()), depth=0, label="")
@@ -88,7 +88,7 @@ class _Reading:
         for part in mail.attachments:
             self._parts += 1
             if self._parts > MOST_PARTS:
-                raise Unreadable(f"has more than {MOST_PARTS} attachments: save those that count as files")
+                raise UnreadableError(f"has more than {MOST_PARTS} attachments: save those that count as files")
             self._add_attachment(part, depth=depth, label=label)
 
     def _body(self, mail: MailMessage, label: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -154,7 +154,7 @@ class _Reading:
             if reader is None:
                 return f"no reader for it is installed ({KINDS[kind]})"
             document = reader(io.BytesIO(part.data), self._limits, None)
-        except Unreadable as error:
+        except UnreadableError as error:
             return f"it {error}"
         except InvalidRequestError as error:
             return str(error).removeprefix(part.name).strip()
@@ -166,7 +166,7 @@ class _Reading:
 
     def _put(self, page: Page) -> None:
         if len(self.pages) >= self._limits.pages:
-            raise Unreadable(f"has more than {self._limits.pages:,} pages with what is attached: save it in parts")
+            raise UnreadableError(f"has more than {self._limits.pages:,} pages with what is attached: save it in parts")
         self._room.take_text(len(page.text) + sum(len(text) for _, text in page.hidden))
         if page.image is not None:
             self._room.take_image(len(page.image.data))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from complaint_llm.documents.readers.charset import decode_text
 from complaint_llm.documents.readers.html import declared_charset
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 MOST_PARTS = 500
 _MOST_NESTED = 50
@@ -50,14 +50,14 @@ class MailPart(NamedTuple):
 
 
 def parse_mail(data: bytes) -> MailMessage:
-    """Raises Unreadable for what is no mail or is nested without end."""
+    """Raises UnreadableError for what is no mail or is nested without end."""
     try:
         message = BytesParser(policy=email.policy.compat32).parsebytes(data)
         if not message.keys():
-            raise Unreadable("is no mail: it has no header")
+            raise UnreadableError("is no mail: it has no header")
         return _mail(message)
     except RecursionError:
-        raise Unreadable(
+        raise UnreadableError(
             f"holds mails or parts nested more than {_MOST_NESTED} deep: save the inner ones as files"
         ) from None
 
@@ -104,7 +104,7 @@ def _parts(message: email.message.Message, depth: int) -> Iterator[email.message
         part, level = waiting.pop()
         count += 1
         if level > _MOST_NESTED or count > 4 * MOST_PARTS:
-            raise Unreadable(
+            raise UnreadableError(
                 f"has more than {MOST_PARTS} parts or {_MOST_NESTED} within each other: save them as files"
             )
         payload = part.get_payload()

@@ -16,7 +16,7 @@ VERSION = "1"
 
 
 def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocument:
-    """The text as it is, but for the ends of lines. Raises Unreadable past a limit."""
+    """The text as it is, but for the ends of lines. Raises UnreadableError past a limit."""
     refuse_choice(pages, "a Markdown file")
     text, notes = read_text(file, limits)
     return ReadDocument(

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from complaint_llm.documents.pages import Limits
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.readers.xml_elements import elements
 
 _PIECE = 1 << 16
@@ -34,8 +34,8 @@ class Relation(NamedTuple):
 class Package:
     """The parts of an Office Open XML file.
 
-    Raises Unreadable for what is none: encrypted, of before 2007, damaged, or too large when unpacked. What is read
-    counts against one bound, in pieces, as it is unpacked.
+    Raises UnreadableError for what is none: encrypted, of before 2007, damaged, or too large when unpacked. What is
+    read counts against one bound, in pieces, as it is unpacked.
     """
 
     def __init__(self, file: BinaryIO, limits: Limits, *, save_as: str) -> None:
@@ -45,12 +45,12 @@ class Package:
         try:
             self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, OverflowError) as cause:
-            raise Unreadable(f"is damaged or cut: open it and save it as {save_as}") from cause
+            raise UnreadableError(f"is damaged or cut: open it and save it as {save_as}") from cause
         self._parts: dict[str, zipfile.ZipInfo] = {}
         for entry in self._zip.infolist():
             name = entry.filename.replace("\\", "/").lstrip("/").lower()
             if name in self._parts:
-                raise Unreadable("has two parts of one name: it is damaged or made to do harm")
+                raise UnreadableError("has two parts of one name: it is damaged or made to do harm")
             self._parts[name] = entry
 
     def has(self, name: str) -> bool:
@@ -58,29 +58,29 @@ class Package:
         return name.lower() in self._parts
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """The bytes of a part, unpacked a piece at a time. Raises Unreadable if it is not there or past the bound."""
+        """The bytes of a part, unpacked a piece at a time. Raises UnreadableError where it is not, or past the bound."""
         entry = self._parts.get(name.lower())
         if entry is None:
-            raise Unreadable("is damaged: a part of it is missing")
+            raise UnreadableError("is damaged: a part of it is missing")
         if entry.flag_bits & 1:
-            raise Unreadable("is encrypted: save it without a password")
+            raise UnreadableError("is encrypted: save it without a password")
         try:
             with self._zip.open(entry) as part:
                 while piece := part.read(_PIECE):
                     self._left -= len(piece)
                     if self._left < 0:
-                        raise Unreadable(f"unpacks to more than {self._most // (1024 * 1024)} MB")
+                        raise UnreadableError(f"unpacks to more than {self._most // (1024 * 1024)} MB")
                     yield piece
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as cause:
-            raise Unreadable("is damaged: a part of it cannot be unpacked; open it and save it anew") from cause
+            raise UnreadableError("is damaged: a part of it cannot be unpacked; open it and save it anew") from cause
 
     def data(self, name: str, most: int) -> bytes:
-        """A part of at most ``most`` bytes. Raises Unreadable if there are more."""
+        """A part of at most ``most`` bytes. Raises UnreadableError if there are more."""
         found = bytearray()
         for piece in self.pieces(name):
             found += piece
             if len(found) > most:
-                raise Unreadable(f"holds a part of more than {most // (1024 * 1024)} MB")
+                raise UnreadableError(f"holds a part of more than {most // (1024 * 1024)} MB")
         return bytes(found)
 
     def children(self, name: str, *, depth: int = 1, tags: frozenset[str] | None = None) -> Iterator[Element]:
@@ -117,18 +117,18 @@ class Package:
 
 
 def _check_container(file: BinaryIO, save_as: str) -> None:
-    """Raises Unreadable unless a zip of a bearable number of parts begins here. The place in the file is the start."""
+    """Raises UnreadableError unless a zip of a bearable number of parts begins here; the file is then at its start."""
     file.seek(0)
     head = file.read(8)
     if head == _OLE:
         file.seek(0)
         if any("EncryptedPackage".encode("utf-16-le") in piece for piece in _overlapping(file)):
-            raise Unreadable("is encrypted: save it without a password")
-        raise Unreadable(f"is of a format of before 2007: open it and save it as {save_as}")
+            raise UnreadableError("is encrypted: save it without a password")
+        raise UnreadableError(f"is of a format of before 2007: open it and save it as {save_as}")
     file.seek(0)
     count = sum(piece.count(b"PK\x01\x02") for piece in iter(lambda: file.read(1 << 20), b""))
     if count > _MOST_PARTS:
-        raise Unreadable(f"holds more than {_MOST_PARTS:,} parts: it is damaged or made to do harm")
+        raise UnreadableError(f"holds more than {_MOST_PARTS:,} parts: it is damaged or made to do harm")
     file.seek(0)
 
 

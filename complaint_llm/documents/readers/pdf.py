@@ -16,7 +16,7 @@ from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits, ReadDocument
 from complaint_llm.documents.pdf.annotations import open_form
 from complaint_llm.documents.pdf.page_reading import PageReading, read_page
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 _END_WITHIN = 4096
 """Bytes before the end of a file, in which a PDF's own end must stand. PDF 1.7 asks for the last line, and readers for
@@ -29,16 +29,16 @@ _ERRORS = {
 
 
 def read(file: BinaryIO, limits: Limits, pages: Pages | None) -> ReadDocument:
-    """What a PDF's pages show, hide, and hold in their fields. Raises Unreadable."""
+    """What a PDF's pages show, hide, and hold in their fields. Raises UnreadableError."""
     data = file.read()
     _check_end(data)
     with _open_document(data) as document, open_form(document) as form:
         count = pdfium.FPDF_GetPageCount(document)
         if count <= 0:
-            raise Unreadable("has no pages")
+            raise UnreadableError("has no pages")
         numbers = _numbers(pages, count)
         if len(numbers) > limits.pages:
-            raise Unreadable(
+            raise UnreadableError(
                 f"has {len(numbers):,} pages; at most {limits.pages:,} are read at once: choose some (pages=)"
             )
         found: list[PageReading] = []
@@ -50,11 +50,11 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None) -> ReadDocument:
             characters += len(reading.page.text) + sum(len(text) for _, text in reading.page.hidden)
             image_bytes += len(reading.page.image.data) if reading.page.image is not None else 0
             if characters > limits.text_characters:
-                raise Unreadable(
+                raise UnreadableError(
                     f"holds more than {limits.text_characters:,} characters of text: choose pages (pages=)"
                 )
             if image_bytes > limits.image_bytes:
-                raise Unreadable(
+                raise UnreadableError(
                     f"has more than {limits.image_bytes // 2**20} MB of images of its pages: choose pages (pages=)"
                 )
         return ReadDocument(
@@ -74,13 +74,13 @@ def _numbers(pages: Pages | None, count: int) -> Any:
     try:
         return pages.numbers(count)
     except ValueError as error:
-        raise Unreadable(str(error)) from None
+        raise UnreadableError(str(error)) from None
 
 
 def _check_end(data: bytes) -> None:
-    """Raises Unreadable for a file that was cut: PDFium reads what is left of it, and pages would be missing."""
+    """Raises UnreadableError for a file that was cut: PDFium reads what is left of it, and pages would be missing."""
     if b"%%EOF" not in data.rstrip(b"\0\r\n\t ")[-_END_WITHIN:]:
-        raise Unreadable("is cut off: its end is missing; get the file again")
+        raise UnreadableError("is cut off: its end is missing; get the file again")
 
 
 def _repair_notes(data: bytes) -> Iterator[str]:
@@ -112,7 +112,7 @@ def _open_document(data: bytes) -> Iterator[Any]:
     document = pdfium.FPDF_LoadMemDocument64(data, len(data), None)
     if not document:
         error = pdfium.FPDF_GetLastError()
-        raise Unreadable(_ERRORS.get(error, "is damaged, or no PDF: get the file again"))
+        raise UnreadableError(_ERRORS.get(error, "is damaged, or no PDF: get the file again"))
     try:
         yield document
     finally:
@@ -123,7 +123,7 @@ def _open_document(data: bytes) -> Iterator[Any]:
 def _open_page(document: Any, form: Any, number: int) -> Iterator[Any]:
     page = pdfium.FPDF_LoadPage(document, number - 1)
     if not page:
-        raise Unreadable(f"is damaged: page {number} cannot be read")
+        raise UnreadableError(f"is damaged: page {number} cannot be read")
     if form:
         pdfium.FORM_OnAfterLoadPage(page, form)
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-class Unreadable(Exception):
-    """``Unreadable("is encrypted: save it without a password")``: what is the matter with a file, and what to do.
+class UnreadableError(Exception):
+    """``UnreadableError("is encrypted: save it without a password")``: what is the matter with a file, and what to do.
 
     The words follow the file's name and hold nothing of what stands in it.
     """

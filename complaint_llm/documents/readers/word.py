@@ -12,7 +12,7 @@ from complaint_llm.documents.readers import html
 from complaint_llm.documents.readers.choice import Room, chosen_pages, refuse_choice
 from complaint_llm.documents.readers.package import Package
 from complaint_llm.documents.readers.pictures import page_image
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.readers.word_numbering import Numbering, formatted_number
 from complaint_llm.documents.readers.word_story import Story, WordFindings
 from complaint_llm.documents.readers.word_styles import Styles, is_on
@@ -28,7 +28,7 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocu
     """The text of a Word file as one page, or its pictures as pages if there is nothing else in it.
 
     Numbers of lists are worked out, fields are their results, tables come row by row with tabs, notes as ``[1]`` and
-    below, headers and footers once. Raises Unreadable.
+    below, headers and footers once. Raises UnreadableError.
     """
     package = Package(file, limits, save_as=".docx")
     document = _Document(package, limits)
@@ -70,10 +70,10 @@ class _Document:
         self._room = Room(limits)
         self._main = package.related_part("", "officeDocument") or "word/document.xml"
         if not package.has(self._main):
-            raise Unreadable("is no Word file: it has no text part")
+            raise UnreadableError("is no Word file: it has no text part")
         media_type = package.content_types.get(self._main.lower(), MEDIA_TYPE)
         if "wordprocessingml" not in media_type and "ms-word" not in media_type:
-            raise Unreadable("is no Word file, but another one of Office")
+            raise UnreadableError("is no Word file, but another one of Office")
         self._relations = package.relations(self._main)
         self._by_kind = {each.kind: each.target for each in reversed(self._relations.values())}
         self._chunk_notes: list[str] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from complaint_llm.documents.pages import Limits, Page, ReadDocument
 from complaint_llm.documents.readers.choice import Room, chosen_pages
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.readers.workbook_parts import Sheet, SheetShape, Workbook, column_name, rich_text
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None = None) -> ReadDocu
     """The sheets of a workbook; the label of a page is its sheet's name, its number the place of the sheet.
 
     What a sheet hides (itself, rows, columns, white text) is in ``hidden``. Columns and rows in which nothing stands
-    are left out, one empty line for any number of empty rows. Raises Unreadable.
+    are left out, one empty line for any number of empty rows. Raises UnreadableError.
     """
     book = Workbook(file, limits)
     if len(book.sheets) > limits.pages:
-        raise Unreadable(f"has {len(book.sheets):,} sheets, and at most {limits.pages:,} are read: split it")
+        raise UnreadableError(f"has {len(book.sheets):,} sheets, and at most {limits.pages:,} are read: split it")
     room = Room(limits)
     wanted = {
         page.number for page in chosen_pages([Page(at, "", "none") for at in range(1, len(book.sheets) + 1)], pages)

@@ -18,7 +18,7 @@ from complaint_llm.documents.readers.number_formats import (
     shown_text,
 )
 from complaint_llm.documents.readers.package import Package
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
@@ -77,38 +77,38 @@ class _Format(NamedTuple):
 
 
 class Workbook:
-    """A workbook. Raises Unreadable for what is none."""
+    """A workbook. Raises UnreadableError for what is none."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self.package = Package(file, limits, save_as=".xlsx")
         self._limits = limits
         self._main = self.package.related_part("", "officeDocument") or "xl/workbook.xml"
         if self._main.lower().endswith(".bin"):
-            raise Unreadable("is a binary workbook: open it and save it as .xlsx")
+            raise UnreadableError("is a binary workbook: open it and save it as .xlsx")
         if not self.package.has(self._main):
-            raise Unreadable("is no workbook: it has no list of sheets")
+            raise UnreadableError("is no workbook: it has no list of sheets")
         self._relations = self.package.relations(self._main)
         self._by_kind = {each.kind: each.target for each in reversed(self._relations.values())}
         self._since_1904 = False
         self.sheets = tuple(self._sheets())
         if not self.sheets:
-            raise Unreadable("is no workbook: it has no sheet")
+            raise UnreadableError("is no workbook: it has no sheet")
         self._formats = self._read_formats()
         self._strings = self._read_strings()
 
     def sheet(self, name: str | None) -> Sheet:
-        """The sheet of a name, or the first that is not hidden. Raises Unreadable if there is none."""
+        """The sheet of a name, or the first that is not hidden. Raises UnreadableError if there is none."""
         tables = [each for each in self.sheets if each.is_table]
         if name is None:
             found = next((each for each in tables if not each.is_hidden), None)
             if found is None:
-                raise Unreadable("has no sheet that is not hidden: name one")
+                raise UnreadableError("has no sheet that is not hidden: name one")
             return found
         for each in tables:
             if each.name == name:
                 return each
         names = ", ".join(repr(each.name) for each in tables[:20])
-        raise Unreadable(f"has no sheet {name[:60]!r}; its sheets are {names}")
+        raise UnreadableError(f"has no sheet {name[:60]!r}; its sheets are {names}")
 
     def shape(self, sheet: Sheet) -> SheetShape:
         """Its hidden columns, merged cells and so on."""
@@ -124,7 +124,7 @@ class Workbook:
                 elif child.tag == "x:mergeCell" and (area := _area(child.get("ref", ""))) is not None:
                     merged.append(area)
         if len(merged) > _MOST_MERGES:
-            raise Unreadable(f"has more than {_MOST_MERGES:,} merged cells in a sheet")
+            raise UnreadableError(f"has more than {_MOST_MERGES:,} merged cells in a sheet")
         return SheetShape(hidden_columns=tuple(columns), merged=tuple(merged), hides_rows=hides_rows)
 
     def rows(self, sheet: Sheet, shape: SheetShape) -> Iterator[SheetRow]:
@@ -133,7 +133,7 @@ class Workbook:
         for element in self.package.children(sheet.part, depth=2, tags=frozenset(("x:row",))):
             number = _integer(element.get("r")) or before + 1
             if not before < number <= LAST_ROW:
-                raise Unreadable("is damaged: rows of a sheet are out of order")
+                raise UnreadableError("is damaged: rows of a sheet are out of order")
             before = number
             cells = tuple(self._cells(element))
             if cells:
@@ -147,7 +147,7 @@ class Workbook:
                 continue
             column = _column(element.get("r", "")) or column + 1
             if column > LAST_COLUMN:
-                raise Unreadable("is damaged: a cell lies beyond the last column")
+                raise UnreadableError("is damaged: a cell lies beyond the last column")
             cell = self._cell(element, column)
             if cell is not None:
                 yield cell
@@ -204,7 +204,7 @@ class Workbook:
     def _string(self, value: str) -> str:
         index = _integer(value, -1)
         if not 0 <= index < len(self._strings):
-            raise Unreadable("is damaged: a cell names a text that is not there")
+            raise UnreadableError("is damaged: a cell names a text that is not there")
         return self._strings[index]
 
     # parts of the whole
@@ -232,7 +232,7 @@ class Workbook:
             strings.append(rich_text(each))
             left -= len(strings[-1])
             if left < 0:
-                raise Unreadable(f"has more than {self._limits.text_characters:,} characters: split it")
+                raise UnreadableError(f"has more than {self._limits.text_characters:,} characters: split it")
         return strings
 
     def _read_formats(self) -> list[_Format]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 MOST_DEPTH = 256
 """Word and Excel themselves write below 60."""
@@ -75,11 +75,11 @@ class _Outline:
             self._elements = 0
         self._depth += 1
         if self._depth > MOST_DEPTH:
-            raise Unreadable(f"is nested more than {MOST_DEPTH} deep: it is damaged or made to do harm")
+            raise UnreadableError(f"is nested more than {MOST_DEPTH} deep: it is damaged or made to do harm")
         if self._builder is not None:
             self._elements += 1
             if self._elements > MOST_ELEMENTS:
-                raise Unreadable(f"has a table or row with more than {MOST_ELEMENTS:,} parts: split it")
+                raise UnreadableError(f"has a table or row with more than {MOST_ELEMENTS:,} parts: split it")
             self._builder.start(tag, {names[key]: value for key, value in attributes.items()} if attributes else {})
 
     def end(self, name: str) -> None:
@@ -98,8 +98,8 @@ class _Outline:
 def elements(pieces: Iterable[bytes], depth: int, tags: frozenset[str] | None = None) -> Iterator[Element]:
     """The elements that stand ``depth`` deep (0 is the root), each whole, in order; only ``tags`` where given.
 
-    Names are ``w:p``, ``x:row`` and so on, those without a namespace bare. Raises Unreadable for what is no XML, has a
-    document type (and so entities), or is nested too deep.
+    Names are ``w:p``, ``x:row`` and so on, those without a namespace bare. Raises UnreadableError for what is no XML, has
+    a document type (and so entities), or is nested too deep.
     """
     outline = _Outline(depth, tags)
     parser = expat.ParserCreate(namespace_separator="}")
@@ -115,7 +115,7 @@ def elements(pieces: Iterable[bytes], depth: int, tags: frozenset[str] | None = 
             outline.complete.clear()
         parser.Parse(b"", True)
     except (expat.ExpatError, ValueError, LookupError) as cause:  # the last two: an encoding that nobody knows
-        raise Unreadable("is damaged: a part of it is no XML; open it and save it anew") from cause
+        raise UnreadableError("is damaged: a part of it is no XML; open it and save it anew") from cause
     yield from outline.complete
 
 
@@ -127,4 +127,4 @@ def descendant(element: Element | None, *tags: str) -> Element | None:
 
 
 def _refuse_document_type(*_of_it: object) -> None:
-    raise Unreadable("has a document type in its XML, which no office program writes: it may be made to do harm")
+    raise UnreadableError("has a document type in its XML, which no office program writes: it may be made to do harm")

@@ -50,7 +50,7 @@ def answer_from_json(text: str, model: Any = None) -> InferenceOutput:
     if model is not None and parsed is not None:
         parsed = model.model_validate(parsed)
     citations = tuple(Citation(**each) for each in fields.pop("citations", ()))
-    shown = tuple(map(_shown, fields.pop("shown", ())))
+    shown = tuple(map(_shown_from, fields.pop("shown", ())))
     calls = tuple(ToolCall(**call) for call in fields.pop("tool_calls"))
     usage = TokenUsage(**fields.pop("token_usage"))
     return InferenceOutput(
@@ -58,7 +58,7 @@ def answer_from_json(text: str, model: Any = None) -> InferenceOutput:
     )
 
 
-def _shown(fields: Mapping[str, Any]) -> Shown:
+def _shown_from(fields: Mapping[str, Any]) -> Shown:
     return Shown(**{**fields, "pages": tuple(fields["pages"]), "image_pages": tuple(fields["image_pages"])})
 
 

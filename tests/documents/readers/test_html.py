@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.documents.pages import Limits
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from tests.documents.readers.files import hidden, read_html, shown
 from tests.sampled import sampled
 
@@ -195,7 +195,7 @@ def test_many_open_tags_are_read() -> None:
 def test_the_length_of_the_text_is_bounded() -> None:
     """Past the limit it is refused, not cut; hidden text counts."""
     for source in ("<p>" + "x" * 101, "<p hidden>" + "x" * 101):
-        with pytest.raises(Unreadable, match="more than 100 characters"):
+        with pytest.raises(UnreadableError, match="more than 100 characters"):
             read_html(source, Limits(text_characters=100))
 
 

@@ -12,7 +12,7 @@ from complaint_llm.documents.kinds import PDF
 from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits, Page, ReadDocument
 from complaint_llm.documents.readers import mail
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from tests.documents.readers.files import word_bytes, workbook_bytes
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -260,7 +260,7 @@ def test_mails_in_mails_end() -> None:
 )
 def test_mails_made_to_do_harm_are_refused(data: bytes) -> None:
     """Depth and count are bounded, and what is no mail is said to be none."""
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         read(data)
 
 
@@ -291,11 +291,11 @@ def test_what_is_given_back_is_bounded() -> None:
     message = letter("x" * 600)
     message.add_attachment("y" * 600, subtype="plain", filename="a.txt")
     message.add_attachment(PNG, maintype="image", subtype="png", filename="a.png")
-    with pytest.raises(Unreadable, match="1,000 characters"):
+    with pytest.raises(UnreadableError, match="1,000 characters"):
         read(message, Limits(text_characters=1_000))
-    with pytest.raises(Unreadable, match="more than 2 pages"):
+    with pytest.raises(UnreadableError, match="more than 2 pages"):
         read(message, Limits(pages=2))
-    with pytest.raises(Unreadable, match="images"):
+    with pytest.raises(UnreadableError, match="images"):
         read(message, Limits(image_bytes=10))
 
 

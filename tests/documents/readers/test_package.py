@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from complaint_llm.documents.pages import Limits, ReadDocument
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from tests.documents.readers.files import part_of, read_word, read_workbook, with_parts, word_bytes, workbook_bytes
 
 WORD = word_bytes(lambda document: document.add_paragraph("hello"))
@@ -100,12 +100,12 @@ LAUGHS = "".join(f'<!ENTITY x{at} "{f"&x{at - 1};" * 10}">' for at in range(1, 1
 def test_broken_packages_are_refused_in_a_line(data: bytes, words: str) -> None:
     """The line says what to do and holds nothing of the file."""
     for read in (read_word, read_workbook):
-        with pytest.raises(Unreadable) as raised:
+        with pytest.raises(UnreadableError) as raised:
             read(data)
         assert "\n" not in str(raised.value)
         assert "hello" not in str(raised.value)
     reader = read_workbook if data.startswith(BOOK[:40]) else read_word
-    with pytest.raises(Unreadable, match=words):
+    with pytest.raises(UnreadableError, match=words):
         reader(data)
 
 
@@ -133,7 +133,7 @@ def test_broken_packages_are_refused_in_a_line(data: bytes, words: str) -> None:
 )
 def test_no_entity_is_ever_looked_at(data: bytes) -> None:
     """A document type is refused where it begins: no office program writes one."""
-    with pytest.raises(Unreadable, match="document type"):
+    with pytest.raises(UnreadableError, match="document type"):
         read_word(data)
 
 
@@ -160,7 +160,7 @@ def test_bombs_are_stopped_while_they_unpack(read: Reader, data: bytes, name: st
     bomb = bomb if size is None else with_size(bomb, size)
     assert len(bomb) < 100_000
     tracemalloc.start()
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         read(bomb, Limits(file_bytes=256 * 1024))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -226,5 +226,5 @@ def test_a_flipped_byte_is_read_or_refused(part: int) -> None:
         broken[part % len(data)] ^= 0xFF
         try:
             assert read(bytes(broken)).pages[0].text in ("hello", "")
-        except Unreadable:
+        except UnreadableError:
             continue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits, ReadDocument
 from complaint_llm.documents.readers import markdown, text
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from tests.sampled import sampled
 
 LINE = "Café “rent” — 5 €\n"
@@ -46,11 +46,11 @@ def test_form_feeds_part_pages() -> None:
     assert (found.has_pages, found.page_count) == (True, 4)
     assert [page.text for page in read(b"one\ftwo\fthree", "2-").pages] == ["two", "three"]
     assert not read(b"one").has_pages
-    with pytest.raises(Unreadable, match="page 9"):
+    with pytest.raises(UnreadableError, match="page 9"):
         read(b"one\ftwo", "9")
-    with pytest.raises(Unreadable, match="no pages of its own"):
+    with pytest.raises(UnreadableError, match="no pages of its own"):
         read(b"one", "1")
-    with pytest.raises(Unreadable, match="no pages of its own"):
+    with pytest.raises(UnreadableError, match="no pages of its own"):
         markdown.read(io.BytesIO(b"one\ftwo"), Limits(), Pages.parse("1"))
 
 
@@ -77,9 +77,9 @@ def test_damaged_places_are_told(data: bytes) -> None:
 def test_limits_hold() -> None:
     """Characters and pages; past them the text is refused."""
     for reader in (text, markdown):
-        with pytest.raises(Unreadable, match="more than 10 characters"):
+        with pytest.raises(UnreadableError, match="more than 10 characters"):
             reader.read(io.BytesIO(b"x" * 11), Limits(text_characters=10), None)
-    with pytest.raises(Unreadable, match="3 pages, and at most 2"):
+    with pytest.raises(UnreadableError, match="3 pages, and at most 2"):
         text.read(io.BytesIO(b"a\fb\fc"), Limits(pages=2), None)
 
 

@@ -11,7 +11,7 @@ from docx.shared import Pt, RGBColor
 from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits
 from complaint_llm.documents.readers import word
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from tests.documents.readers.files import W, part_of, put_xml, read_word, with_parts, word_bytes
 
 if TYPE_CHECKING:
@@ -323,7 +323,7 @@ def test_a_word_file_has_no_pages() -> None:
     """Word makes them while it prints; so nobody can ask for some."""
     data = word_bytes(lambda document: document.add_paragraph("x"))
     assert not read_word(data).has_pages
-    with pytest.raises(Unreadable, match="no pages of its own"):
+    with pytest.raises(UnreadableError, match="no pages of its own"):
         word.read(io.BytesIO(data), Limits(), Pages.parse("1"))
 
 
@@ -336,5 +336,5 @@ def test_an_empty_file_is_an_empty_page() -> None:
 def test_the_length_of_the_text_is_bounded() -> None:
     """Past the limit it is refused, not cut."""
     data = word_bytes(lambda document: document.add_paragraph("x" * 1_001))
-    with pytest.raises(Unreadable, match="more than 1,000 characters"):
+    with pytest.raises(UnreadableError, match="more than 1,000 characters"):
         read_word(data, Limits(text_characters=1_000))

@@ -17,7 +17,7 @@ from openpyxl.worksheet.cell_range import MultiCellRange
 from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits
 from complaint_llm.documents.readers import workbook
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from tests.documents.readers.files import part_of, read_workbook, with_parts, workbook_bytes
 
 
@@ -98,7 +98,7 @@ def test_many_far_cells_are_refused_in_words() -> None:
             book.active.cell(at, at, "x")
 
     data = workbook_bytes(build)
-    with pytest.raises(Unreadable, match="more than 10,000 characters"):
+    with pytest.raises(UnreadableError, match="more than 10,000 characters"):
         read_workbook(data, Limits(text_characters=10_000))
 
 
@@ -215,7 +215,7 @@ def test_each_sheet_is_a_page_with_its_name() -> None:
     assert found.notes == ("comment on A1 of sheet Rent: late again",)
     chosen = workbook.read(io.BytesIO(data), Limits(), Pages.parse("2-3"))
     assert [page.label for page in chosen.pages] == ["Repairs", "Empty"]
-    with pytest.raises(Unreadable, match="page 4"):
+    with pytest.raises(UnreadableError, match="page 4"):
         workbook.read(io.BytesIO(data), Limits(), Pages.parse("4"))
 
 
@@ -290,7 +290,7 @@ def test_shared_texts_are_read(strings: str, expected: str) -> None:
         parts[name] = sheet.replace("<sheetData></sheetData>", cell.format(index)).encode()
         broken = with_parts(data, parts)
         if index:
-            with pytest.raises(Unreadable, match="a text that is not there"):
+            with pytest.raises(UnreadableError, match="a text that is not there"):
                 read_workbook(broken)
         else:
             assert read_workbook(broken).pages[0].text == expected
