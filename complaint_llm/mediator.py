@@ -80,7 +80,7 @@ class Mediator(EvidenceMethods, Client):
     What a config file may not say in MEDIATOR is a ConfigError here too, with a line for each value.
 
     Beside backends of other types a mock is never asked: a mock must not pass for a model. Inside another Mediator it
-    keeps its ``privacy`` and ``budget``; for the rest the outer one's rules hold, and one with guards may not be inside.
+    keeps its ``privacy`` and ``budget``; for the rest the outer one's rules hold. One with guards may not be inside.
 
     >>> with Mediator.from_config("config.json") as mediator:  # doctest: +SKIP
     ...     print(mediator.generate("What is a notice to quit?"))
@@ -276,16 +276,7 @@ class Mediator(EvidenceMethods, Client):
         """
         from complaint_llm.routing.explain import Explanation  # cold start: explanations
 
-        given: dict[str, Any] = dict(params)
-        tools, temperature = given.pop("tools", ()), given.pop("temperature", None)
-        request = self._calls.with_forms(self._calls.reader.request(prompt, tools, temperature, given))
-        wanted = given.get("backend")
-        # Not by the strategy: asking it would take a turn that a real request should have.
-        if wanted is None:
-            routes = self._group.routes_as_named(request)
-        else:
-            routes = self._group.routes_of(wanted, request, "routes_as_named")
-        considered = tuple(self._router.explain(request, routes))
+        considered = tuple(self._calls.explain(prompt, dict(params)))
         return Explanation(self._strategy_name, considered, tuple(self._left_out().items()))
 
     # -- backends ------------------------------------------------------------------------------------------------
@@ -331,9 +322,9 @@ class Mediator(EvidenceMethods, Client):
         self._opening = RLock()
 
     def as_member(self) -> Member:
-        """This Mediator as what a group is made of. Raises ConfigError: its guards would not stand before the group."""
+        """This Mediator as what a group is made of. Raises ConfigError where it has guards: the group would go past."""
         if self._has_guards:
-            raise ConfigError(f"{self._id}: a Mediator with guards cannot be inside another: give them to the outer one")
+            raise ConfigError(f"{self._id}: with guards cannot be inside another Mediator: give them to the outer one")
         return super().as_member()
 
     def _client(self) -> Calls:

@@ -133,6 +133,8 @@ class Request(NamedTuple):
     """What is checked of the answer beside its shape; nothing that is sent."""
     shape_in_words: bool = False
     """Whether the messages ask for an answer of a given shape, since the provider does not hold it to one."""
+    attaches: bool = False
+    """Whether any message has a document, or evidence is to be shown."""
     documents: DocumentMode | None = None
     """How documents are given, where the call says so."""
     shown: tuple[Shown, ...] = ()

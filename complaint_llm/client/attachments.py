@@ -124,16 +124,6 @@ class Attachments:
         )
 
 
-def attaches(request: Request) -> bool:
-    """Whether the request has documents or evidence to be shown."""
-    for message in request.messages:
-        if not isinstance(message.content, str):
-            for part in message.content:
-                if part.type == "document":
-                    return True
-    return False
-
-
 def documents_of(request: Request) -> Iterator[Document]:
     """The documents of a request, in their order."""
     for message in request.messages:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.call import CancelToken
-from complaint_llm.client.attachments import Attachments, attaches
+from complaint_llm.client.attachments import Attachments
 from complaint_llm.client.embedding_space import in_one_space
 from complaint_llm.client.streams import LiveStream
 from complaint_llm.exceptions import BackendError, ContextLengthError, EvidenceError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Kind
     from complaint_llm.request import Forms
+    from complaint_llm.routing.explain import Considered
     from complaint_llm.routing.router import Router
     from complaint_llm.routing.target import AnyRequest
 
@@ -107,12 +108,14 @@ class Calls:
             cancel.attach(request.cancel.cancel)
         watch = None if self._observers is None else self._watch("infer", request, params)
         try:
-            request = self.with_forms(request)
+            if self._guards is not None or request.attaches:
+                request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
             if request.forms is not None:
                 request.forms.prepare(routes)
             output = (router or self._router).answer(request, routes)
-            output = self._hand_out(request, output, routes)
+            if self._seal is not None or request.checks is not None or request.forms is not None:
+                output = self._hand_out(request, output, routes)
         except BaseException as error:
             if watch is not None:
                 watch.end_with_error(error)
@@ -176,10 +179,22 @@ class Calls:
             self._leave(request)
 
     def with_forms(self, request: Request) -> Request:
-        """The request with what each target is to be shown of its documents and evidence, if it has any."""
-        if self._guards is None and not attaches(request):
+        """The request with what each target is to be shown of it, where that depends on the target."""
+        if self._guards is None and not request.attaches:
             return request
         return self._attachments.with_forms(request, None if self._guards is None else self._guards.for_call())
+
+    def explain(self, prompt: Prompt, params: dict[str, Any]) -> list[Considered]:
+        """What would be tried, in order, and why not the others. Sends nothing, and takes nobody's turn."""
+        tools, temperature = params.pop("tools", ()), params.pop("temperature", None)
+        request = self.with_forms(self.reader.request(prompt, tools, temperature, params))
+        # Not by the strategy: asking it would take a turn that a real request should have.
+        wanted = params.get("backend")
+        if wanted is None:
+            routes = self.member.routes_as_named(request)
+        else:
+            routes = self.member.routes_of(wanted, request, "routes_as_named")
+        return self._router.explain(request, routes)
 
     def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.

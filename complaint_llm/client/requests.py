@@ -110,6 +110,7 @@ class RequestReader(NamedTuple):
             response_format=None if given is None else as_response_format(given),
             extra_body=_extra_body_of(params),
             messages=_with_evidence(messages, shown) if shown else messages,
+            attaches=plain.attaches or bool(shown),
             evidence=cited,
             shown=tuple(Shown(cid, "no", evidence=True) for cid in cited),
             checks=checks,
@@ -193,6 +194,11 @@ def _matter_of(params: Mapping[str, Any]) -> str | None:
     if given is not None and (not isinstance(given, str) or not given.strip() or not given.isprintable()):
         raise InvalidRequestError("matter is a text of one line that is not empty", sent=False)
     return given
+
+
+def _has_documents(messages: Sequence[Message]) -> bool:
+    contents = (message.content for message in messages if not isinstance(message.content, str))
+    return any(isinstance(part, Document) for content in contents for part in content)
 
 
 def _with_evidence(messages: tuple[Message, ...], cids: Sequence[str]) -> tuple[Message, ...]:

@@ -34,7 +34,7 @@ PROVIDERS = {
 PAGES = [
     *(ROOT / name for name in ("README.md", "config.example.json")),
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file()),
+    *sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file() and path.suffix not in (".docx", ".pdf")),
     *sorted((ROOT / "plugins").rglob("example.json")),
     *sorted((ROOT / "plugins" / "backends" / "declared").rglob("*.yaml")),
     *sorted((ROOT / "schemas").glob("*.json")),
