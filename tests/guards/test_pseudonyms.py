@@ -281,3 +281,18 @@ def test_what_overlaps_is_hidden_to_its_ends(folder: Path, text: str, start: int
     sent = call.before(GuardRequest([Message("user", text)]), "remote").messages[0].text
     assert sent == expected
     assert call.after(InferenceOutput(sent)).content == text
+
+
+def test_the_analyzer_of_presidio_answers_as_the_detector_asks() -> None:
+    """The library itself, with a list of its own in the place of a model that would have to be fetched."""
+    presidio = pytest.importorskip("presidio_analyzer", reason="needs presidio-analyzer")
+    spacy = pytest.importorskip("spacy", reason="needs spaCy")
+    from presidio_analyzer.nlp_engine import SpacyNlpEngine
+
+    engine = SpacyNlpEngine()
+    engine.nlp = {"en": spacy.blank("en")}
+    people = presidio.PatternRecognizer(supported_entity="PERSON", deny_list=["Eve Adams"])
+    registry = presidio.RecognizerRegistry(recognizers=[people], supported_languages=["en"])
+    analyzer = presidio.AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
+    guard = Pseudonyms(detector=PresidioDetector(analyzer=analyzer))
+    assert texts(guard, "I am Eve Adams, and so on.") == ["I am [NAME_1], and so on."]
