@@ -254,3 +254,45 @@ def test_presidio_without_its_extra_is_an_error_that_says_what_to_install(monkey
     monkeypatch.setitem(__import__("sys").modules, "presidio_analyzer", None)
     with pytest.raises(ConfigError, match=r"pip install 'complaint-llm\[presidio\]'"):
         Pseudonyms(detector="presidio")
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "expected"),
+    [
+        ("Maria Lopez Garcia left", 6, 18, "[NAME_1] left"),
+        ("the Maria Lopez left", 0, 9, "[NAME_1] [NAME_2] left"),
+        ("Maria Lopez left", 2, 7, "[NAME_1] left"),
+        ("Maria Lopez left", 0, 16, "[NAME_1]"),
+        ("Maria, 617-555-0142", 4, 9, "[NAME_1], [PHONE_1]"),
+        ("to m@x.org now", 0, 5, "[EMAIL_1] now"),
+        ("Maria Tomasz", 3, 8, "[NAME_1] [NAME_2]"),
+        ("Marianne Tomasz", 5, 11, "Maria[NAME_1]"),
+        ("617-555-0142 x", 10, 14, "[PHONE_1]"),
+        ("Maria Tomasz", 5, 6, "[NAME_1][NAME_2][NAME_3]"),
+        ("Maria Lopez, Maria Lopez", 0, 1, "[NAME_1], [NAME_1]"),
+        ("Lopez, maria@x.org", 0, 1, "[NAME_1]"),
+        ("[NAME_1] Lopez", 3, 12, "[NA[NAME_2]"),
+    ],
+)
+def test_what_overlaps_is_hidden_to_its_ends(folder: Path, text: str, start: int, end: int, expected: str) -> None:
+    """Of what a list, a pattern and a detector find in one place, no letter is left."""
+    guard = Pseudonyms(names="names.txt", folder=folder, detector=lambda given: [DetectedSpan(start, end, "person")])
+    call = guard.for_call()
+    sent = call.before(GuardRequest([Message("user", text)]), "remote").messages[0].text
+    assert sent == expected
+    assert call.after(InferenceOutput(sent)).content == text
+
+
+def test_the_analyzer_of_presidio_answers_as_the_detector_asks() -> None:
+    """The library itself, with a list of its own in the place of a model that would have to be fetched."""
+    presidio = pytest.importorskip("presidio_analyzer", reason="needs presidio-analyzer")
+    spacy = pytest.importorskip("spacy", reason="needs spaCy")
+    from presidio_analyzer.nlp_engine import SpacyNlpEngine
+
+    engine = SpacyNlpEngine()
+    engine.nlp = {"en": spacy.blank("en")}
+    people = presidio.PatternRecognizer(supported_entity="PERSON", deny_list=["Eve Adams"])
+    registry = presidio.RecognizerRegistry(recognizers=[people], supported_languages=["en"])
+    analyzer = presidio.AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
+    guard = Pseudonyms(detector=PresidioDetector(analyzer=analyzer))
+    assert texts(guard, "I am Eve Adams, and so on.") == ["I am [NAME_1], and so on."]
