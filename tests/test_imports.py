@@ -113,11 +113,12 @@ def test_only_the_plugins_that_the_config_names_are_imported(tmp_path: Path, pro
 
 
 def test_the_exceptions_are_light(tmp_path: Path) -> None:
-    """``except complaint_llm.exceptions...`` in a script's head costs three modules of ours."""
+    """``except complaint_llm.exceptions...`` in a script's head costs a few small modules of ours."""
     ours = {n for n in modules_after("import complaint_llm.exceptions", tmp_path) if n.startswith("complaint_llm")}
     assert ours == {
         "complaint_llm",
         "complaint_llm.exceptions",
+        "complaint_llm.answer_sources",
         "complaint_llm.messages",
         "complaint_llm.model_info",
         "complaint_llm.message_shapes",

@@ -67,7 +67,8 @@ def read(file: BinaryIO, limits: Limits, pages: Pages | None) -> ReadDocument:
 
     The first page has the columns, each other page rows, a line of JSON each.
     """
-    from complaint_llm.documents.readers.workbook_parts import Workbook  # the reading process alone
+    # extra, and cold start: only the reading process needs them
+    from complaint_llm.documents.readers.workbook_parts import Workbook
     from complaint_llm.documents.workbook_rows import read_rows
 
     sheet = json.loads(file.readline())["sheet"]

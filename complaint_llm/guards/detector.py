@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from complaint_llm.exceptions import ConfigError
 from complaint_llm.guards.names import Found
 from complaint_llm.guards.tokens import label_of
 
@@ -60,31 +59,3 @@ def _check_span(span: Any, length: int) -> tuple[int, int, str]:
     if not 0 <= start < end <= length:
         raise DetectorError(f"the detector gave the span {start}-{end} of a text of {length:,} characters")
     return start, end, kind
-
-
-def make_detector(given: Any, factories: Mapping[str, DetectorFactory]) -> Detector | None:
-    """The detector that the key ``detector`` asks for. Raises ConfigError."""
-    if given is None:
-        return None
-    if callable(given):
-        return cast("Detector", given)
-    entry = {"type": given} if isinstance(given, str) else given
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
-        raise ConfigError('detector: give the name of one, or {"type": name, ...} with its keys')
-    kind = entry["type"]
-    known = {"presidio": _presidio, **factories}
-    if kind not in known:
-        raise ConfigError(f"detector: there is none called {kind!r:.40}; there are {', '.join(sorted(known))}")
-    try:
-        made: Any = known[kind](**{key: value for key, value in entry.items() if key != "type"})
-    except TypeError as fault:
-        raise ConfigError(f"detector {kind!r}: {fault}") from fault
-    if not callable(made):
-        raise ConfigError(f"detector {kind!r}: its plugin makes a {type(made).__name__}, which cannot be called")
-    return cast("Detector", made)
-
-
-def _presidio(**keys: Any) -> Detector:
-    from complaint_llm.guards.presidio import PresidioDetector  # extra
-
-    return PresidioDetector(**keys)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.guards.detector import Detector, DetectorFactory, make_detector
+from complaint_llm.guards.detector import Detector, DetectorFactory
 from complaint_llm.guards.guard import Guard, GuardedCall, GuardRefusal, GuardRequest, Need, PieceRestorer, TargetKind
 from complaint_llm.guards.json_values import JSONValues, is_json, string_value, without_unicode_escapes
+from complaint_llm.guards.make_detector import make_detector
 from complaint_llm.guards.matching import Matcher, union_of
 from complaint_llm.guards.names import MAX_WORDS, Found, NameIndex, count_words, entries_of, entry_of
 from complaint_llm.guards.patterns import Patterns

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm import bounded_json
-from complaint_llm.guards.guard import GuardRequest, TextChange
 from complaint_llm.message_shapes import arguments_text
 from complaint_llm.messages import Citation, InferenceOutput, Message, TextPart, Tool, ToolCall
+
+if TYPE_CHECKING:
+    from complaint_llm.guards.guard import GuardRequest, TextChange
 
 # Keys of a JSON Schema whose values are a machine's words, or names of properties.
 _STRUCTURE = frozenset(

@@ -11,6 +11,7 @@ OF_NAMED_TUPLES = {"_replace", "_asdict", "_fields", "_make"}
 OF_THE_SYSTEM = {"os._exit"}
 # Processes, and programs that others wrote, are looked at from outside: there a pause is what a user would see.
 ABOUT_PROCESSES = {
+    "documents/test_reading.py",
     "plugins/lmstudio/test_llama_cpp_server.py",
     "routing/redis/test_shared_budget_and_cache.py",
     "testing/test_suite_catches.py",

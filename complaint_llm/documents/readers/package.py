@@ -58,7 +58,7 @@ class Package:
         return name.lower() in self._parts
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """The bytes of a part, unpacked a piece at a time. Raises UnreadableError where it is not, or past the bound."""
+        """The bytes of a part, unpacked a piece at a time. Raises UnreadableError where it is missing or too long."""
         entry = self._parts.get(name.lower())
         if entry is None:
             raise UnreadableError("is damaged: a part of it is missing")

@@ -98,8 +98,8 @@ class _Outline:
 def elements(pieces: Iterable[bytes], depth: int, tags: frozenset[str] | None = None) -> Iterator[Element]:
     """The elements that stand ``depth`` deep (0 is the root), each whole, in order; only ``tags`` where given.
 
-    Names are ``w:p``, ``x:row`` and so on, those without a namespace bare. Raises UnreadableError for what is no XML, has
-    a document type (and so entities), or is nested too deep.
+    Names are ``w:p``, ``x:row`` and so on, those without a namespace bare. Raises UnreadableError for what is no XML,
+    has a document type (and so entities), or is nested too deep.
     """
     outline = _Outline(depth, tags)
     parser = expat.ParserCreate(namespace_separator="}")
