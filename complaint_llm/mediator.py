@@ -369,7 +369,8 @@ class Mediator(EvidenceMethods, Client):
     def _seal(
         self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route]
     ) -> InferenceOutput:
-        output = mark_truncation(output, self._on_truncation, self._log)
+        if output.finish_reason == "length":
+            output = mark_truncation(output, self._on_truncation, self._log)
         if not self._level:
             return output
         answered = next(route for route in routes if route.id == output.backend)

@@ -240,7 +240,13 @@ class Calls:
             output = request.forms.hand_out(answered.target, output)
         if request.checks is not None:
             output = _settle_checks(request, output)
-        return output if self._seal is None else _seal_or_hand_over(self._seal, request, output, kept, routes)
+        if self._seal is None:
+            return output
+        try:
+            return self._seal(request, output, kept, routes)
+        except EvidenceError as error:
+            error.output = output  # it was paid for, and is not lost with its record
+            raise
 
     def _watch(self, kind: Kind, request: AnyRequest, params: Mapping[str, Any]) -> CallWatch | None:
         """Tells the observers how the call goes, where there are any."""
@@ -299,13 +305,3 @@ def _with_lengths(error: ContextLengthError, forms: Forms) -> ContextLengthError
     said.message = f"{error.message}; {forms.length_in_words()}"
     said.args = (said.message,)
     return said
-
-
-def _seal_or_hand_over(
-    seal: Seal, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route]
-) -> InferenceOutput:
-    try:
-        return seal(request, output, kept, routes)
-    except EvidenceError as error:
-        error.output = output  # it was paid for, and is not lost with its record
-        raise

@@ -151,7 +151,8 @@ class CallForms:
             return stream
         from complaint_llm.guards.stream import RestoredStream  # cold start: guards
 
-        return RestoredStream(stream, partial(self._guards.pieces, kind))
+        is_json = self._request.response_format is not None
+        return RestoredStream(stream, partial(self._guards.pieces, kind), is_json=is_json)
 
     def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
         """A call that embeds has forms of its own."""

@@ -93,6 +93,7 @@ class RequestReader(NamedTuple):
             cancel=CancelToken(),
             privacy=self._privacy_of(params) if params else self.privacy,
             stream=stream,
+            attaches=not isinstance(prompt, str) and _has_documents(messages),
         )
         if not params and temperature is None and not tools:
             return plain if plain.privacy is None else self._kept_here(plain)

@@ -12,8 +12,8 @@ OnTruncation = Literal["warn", "error", "ignore"]
 
 
 def mark_truncation(output: InferenceOutput, on_truncation: OnTruncation, log: Logger) -> InferenceOutput:
-    """The answer; where it was cut, with ``metadata["truncated"]`` and a warning, or a ResponseFormatError raised."""
-    if output.finish_reason != "length" or on_truncation == "ignore":
+    """The answer, which was cut, with ``metadata["truncated"]`` and a warning. Raises ResponseFormatError for "error"."""
+    if on_truncation == "ignore":
         return output
     said = "the answer was cut at its longest length: raise max_tokens"
     if on_truncation == "error":
