@@ -12,7 +12,7 @@ OnTruncation = Literal["warn", "error", "ignore"]
 
 
 def mark_truncation(output: InferenceOutput, on_truncation: OnTruncation, log: Logger) -> InferenceOutput:
-    """The answer, which was cut, with ``metadata["truncated"]`` and a warning. Raises ResponseFormatError for "error"."""
+    """The answer, which was cut, with ``metadata["truncated"]`` and a warning. Raises ResponseFormatError if asked."""
     if on_truncation == "ignore":
         return output
     said = "the answer was cut at its longest length: raise max_tokens"

@@ -25,7 +25,9 @@ Restorers = Callable[[Literal["text", "json"]], Sequence["PieceRestorer"]]
 
 class RestoredStream:
     """The events of ``stream``. Text, reasoning and the arguments of each call are changed by restorers of their own;
-    what one holds back comes before whatever ends its text. ``is_json``: the text is. One thread iterates, any thread may close it.
+    what one holds back comes before whatever ends its text. ``is_json``: the text is.
+
+    One thread iterates, any thread may close it.
     """
 
     def __init__(self, stream: EventStream, restorers: Restorers, *, is_json: bool = False) -> None:
