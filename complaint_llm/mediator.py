@@ -148,7 +148,7 @@ class Mediator(EvidenceMethods, Client):
             max_queue_wait=queue_wait_of(composition.strategy),
         )
         chain, events = guards_and_observers(guards, observers, folder)
-        self._has_guards = chain is not None
+        self.has_guards = chain is not None
         self._calls = Calls(
             self._group,
             self._router,
@@ -320,12 +320,6 @@ class Mediator(EvidenceMethods, Client):
     def after_fork(self) -> None:
         """Whoever was opening something is in the parent."""
         self._opening = RLock()
-
-    def as_member(self) -> Member:
-        """This Mediator as what a group is made of. Raises ConfigError where it has guards: the group would go past."""
-        if self._has_guards:
-            raise ConfigError(f"{self._id}: with guards cannot be inside another Mediator: give them to the outer one")
-        return super().as_member()
 
     def _client(self) -> Calls:
         return self._calls

@@ -44,6 +44,8 @@ def as_member(given: Any) -> Member:
     if isinstance(given, Mapping):
         raise ConfigError("a mapping is no backend: make the backend first, only llm_router takes them inline")
     own: Callable[[], Member] | None = None if isinstance(given, Backend) else getattr(given, "as_member", None)
+    if own is not None and getattr(given, "has_guards", False):
+        raise ConfigError(f"{given.id}: with guards cannot be inside another Mediator: give them to the outer one")
     return adapt(given).as_member() if own is None else own()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,7 @@ from complaint_llm.tasks.load import BUILT_IN, built_in
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
+    from complaint_llm.evidence import EvidenceStore
     from complaint_llm.tasks.task import Task
 
 
@@ -27,6 +28,7 @@ class ReadsTasks(Protocol):
 
     def find_config(self) -> Path | None: ...
     def load_config(self) -> Config: ...
+    def open_store(self) -> EvidenceStore: ...
 
 
 @click.command()
@@ -45,6 +47,13 @@ class ReadsTasks(Protocol):
     metavar="OTHER",
     help="Compare with another run's OUT, item by item; a page is written with -o only.",
 )
+@click.option(
+    "--documents",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="Where the batch's documents lie, if they are no longer where they were.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print comparisons as JSON.")
 @click.pass_obj
 def report(
@@ -54,6 +63,7 @@ def report(
     title: str | None,
     expect: Path | None,
     against: Path | None,
+    documents: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Write a page of what a batch made of its items.
@@ -70,7 +80,10 @@ def report(
         _compare_runs(out, against, as_json)
     if output is None and (expect or against):
         return
-    page = render_page(read_items(out), _tasks(app), title or out.name)
+    from complaint_llm.cli.report_documents import DocumentFinder, noted_folders  # cold start: documents
+
+    with DocumentFinder((*documents, *noted_folders(out)), _evidence(app)) as finder:
+        page = render_page(read_items(out), _tasks(app), title or out.name, finder.read)
     path = Path(output) if output else out.with_suffix(".html")
     if page.demo and ".demo" not in path.suffixes:
         path = path.with_suffix(f".demo{path.suffix}")
@@ -103,6 +116,18 @@ def _compare_runs(out: Path, against: Path, as_json: bool) -> None:
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
         write(line)
+
+
+def _evidence(app: ReadsTasks) -> Callable[[str], bytes] | None:
+    """Gives the evidence of the config's store by its CID; None without a config."""
+    if app.find_config() is None:
+        return None
+
+    def retrieve(cid: str) -> bytes:
+        with app.open_store() as store:
+            return store.retrieve_evidence(cid)
+
+    return retrieve
 
 
 def _tasks(app: ReadsTasks) -> Mapping[str, Task]:

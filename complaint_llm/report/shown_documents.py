@@ -59,7 +59,16 @@ def document_views(
     values: Mapping[str, Any], quotes: Sequence[PageQuote], text_of: TextOf | None
 ) -> tuple[DocumentView, ...]:
     """The documents that a line of OUT says were shown or cited, in its order."""
-    return tuple(_view(each, quotes, text_of) for each in values.get("shown") or () if isinstance(each, Mapping))
+    entries = (each for each in values.get("shown") or () if isinstance(each, Mapping))
+    return tuple(_view(_by_our_names(each), quotes, text_of) for each in entries)
+
+
+def _by_our_names(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry by the names of ``messages.Shown``, some of which lines of OUT give another name."""
+    return {_OF_LINES.get(name, name): value for name, value in shown.items()}
+
+
+_OF_LINES = {"source": "cid", "digest": "sha256", "text_digest": "text_sha256"}
 
 
 def same_document(

@@ -22,6 +22,7 @@ from complaint_llm.cli.batch.readers import see_that_somebody_reads
 from complaint_llm.cli.batch.sending import agree_to_send
 from complaint_llm.cli.batch.summary import print_summary
 from complaint_llm.cli.call_options import usage_line
+from complaint_llm.cli.report_documents import note_folders
 from complaint_llm.cli.terminal import tell_if_open
 from complaint_llm.exceptions import BatchError
 
@@ -50,6 +51,8 @@ def _execute_until(interruption: Interruption, app: BatchApp, source: BatchSourc
     under_way: dict[int, Line] = {}
     with closing(mediator):
         agree_to_send(mediator, source, options)
+        if options.journal is not None and (folders := options.document_folders()):
+            note_folders(options.journal, folders)
         try:
             batch_run = _start(
                 app,

@@ -201,6 +201,13 @@ class BatchOptions(NamedTuple):
         if self.raw_csv and not self.to_table:
             raise click.UsageError("--raw-csv needs a table: give -o OUT.csv")
 
+    def document_folders(self) -> tuple[Path, ...]:
+        """The folders that items' documents come from."""
+        if self.form == "folder":
+            return (Path(self.source),)
+        beside = () if self.source == "-" or self.form != "jsonl" else (Path(self.source).parent,)
+        return beside if self.files_below is None else (self.files_below,)
+
     def _check_form(self) -> None:
         """What is of another form of IN."""
         if self.form == "folder":
