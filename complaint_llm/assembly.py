@@ -234,9 +234,11 @@ def guards_and_observers(
 
 def document_readers(host: PluginHost | None) -> DocumentReaders:
     """Readers of the kinds that the package reads, and of those that plugins of ``host`` offer."""
-    from complaint_llm.documents.reading import DocumentReaders  # cold start: documents
+    # cold start: documents
+    from complaint_llm.documents.plugin_reader import OfferedReaders
+    from complaint_llm.documents.reading import DocumentReaders
 
-    return DocumentReaders()
+    return DocumentReaders() if host is None else DocumentReaders(plugins=OfferedReaders(host))
 
 
 def open_provenance(store: EvidenceStore, level: Literal["digests", "full"], config: Config | None) -> Provenance:

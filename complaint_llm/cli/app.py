@@ -90,10 +90,8 @@ class App:
         return width
 
     def find_task(self, id: str) -> Task:
-        """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
-        from complaint_llm.tasks.load import built_in  # cold start
-
-        return self.load_config().tasks.get(id) or built_in(id)
+        """The task of this id: of the config's TASKS, the package's own or a plugin's. Raises ConfigError, PluginError."""
+        return self.load_config().find_task(id)
 
     def open_mediator(self) -> Mediator:
         """A Mediator over that config; the command closes it."""

@@ -10,8 +10,8 @@ from complaint_llm.backends.declared import read_declared
 from complaint_llm.drop_in_import import DropInFile
 from complaint_llm.exceptions import PluginError
 from complaint_llm.host.drop_in_files import find_drop_in_files
-from complaint_llm.host.registry import PluginRecord
 from complaint_llm.host.source_names import BACKEND_TYPES, ProvidedNames, read_provided_names
+from complaint_llm.host.writers import tree_risk
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 class DropIn:
     """One drop-in plugin. Changed under its host's lock alone.
 
-    ``types`` are its backend types once it was loaded; of a provider that is only data they are known at once.
+    ``types`` are its backend types once it was loaded; of a provider that is only data they are known at once. ``note``
+    is a word about one that was loaded.
     """
 
-    __slots__ = ("_provided_names", "error", "is_loaded", "plugin", "types")
+    __slots__ = ("_provided_names", "error", "is_loaded", "note", "plugin", "types")
 
     def __init__(self, plugin: DropInFile) -> None:
         self.plugin = plugin
         self.types: tuple[BackendType, ...] = ()
         self.error: str | None = None
+        self.note: str | None = None
         self.is_loaded = False
         self._provided_names: ProvidedNames | None = None
         if plugin.kind == "declared":
@@ -60,17 +62,15 @@ class DropIn:
         self.error = str(error)
         self._provided_names = ProvidedNames()
 
-    def record(self, barred: str | None) -> PluginRecord:
-        """What is to be told of it."""
-        record = PluginRecord(self.name, self.plugin.kind, str(self.plugin.path))
-        if barred is not None:
-            return record._replace(state="blocked", error=barred)
-        if self.error is not None:
-            return record._replace(state="error", error=self.error)
-        return record._replace(types=tuple(found.name for found in self.types))
+    def check_writers(self) -> None:
+        """Raise PluginError if others may change what is run."""
+        risk = tree_risk(self.plugin.path)
+        if risk is not None:
+            raise PluginError(risk)
 
     def _read(self) -> None:
         try:
+            self.check_writers()
             self.set_types((read_declared(self.plugin.path),))
         except PluginError as error:
             self.set_error(error)
