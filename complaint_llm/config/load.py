@@ -283,7 +283,7 @@ def _host(
     )
     strange = [
         Problem(("PLUGINS", key, names.index(name)), unknown_plugin(name, near))
-        for key in ("block", "allow")
+        for key in ("block", "allow", *(() if load else ("enable",)))
         for names in [[entry.partition("@")[0] if key == "allow" else entry for entry in said.get(key, ())]]
         for name, near in host.unknown_plugins(names)
     ]

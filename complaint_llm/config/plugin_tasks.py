@@ -28,7 +28,7 @@ class KnownTasks(Mapping[str, Mapping[str, Any]]):
 
     def __getitem__(self, id: str) -> Mapping[str, Any]:
         if id in BUILT_IN:
-            if id in self._host.offer_names(TASKS):
+            if self._host.is_offered(TASKS, id):
                 raise PluginError(f"task {id!r} is built in, and a plugin offers one too: rename that, or block it")
             return built_in_task(id)
         offered = self._host.offer(TASKS, id)

@@ -43,6 +43,13 @@ class AllowList:
         """The names, without digests."""
         return self._digests.keys()
 
+    def entries(self) -> list[str]:
+        """What it was made of."""
+        found = []
+        for name, digests in self._digests.items():
+            found += [f"{name}@sha256:{each}" for each in sorted(digests)] or [name]
+        return found
+
     def bar_reason(self, names: Iterable[str], digest: Callable[[], str]) -> str | None:
         """Why a plugin of these names must not be loaded; ``digest`` reads the SHA-256 of its files, if it matters."""
         named = [self._digests[name] for name in names if name in self._digests]

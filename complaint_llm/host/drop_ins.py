@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from complaint_llm.backends.declared import read_declared
 from complaint_llm.drop_in_import import DropInFile
 from complaint_llm.exceptions import PluginError
 from complaint_llm.host.drop_in_files import find_drop_in_files
-from complaint_llm.host.source_names import BACKEND_TYPES, ProvidedNames, read_provided_names
+from complaint_llm.host.source_names import BACKEND_TYPES, ProvidedNames, read_provided_names, read_source
 from complaint_llm.host.writers import tree_risk
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class DropIn:
     is a word about one that was loaded.
     """
 
-    __slots__ = ("_provided_names", "error", "is_loaded", "note", "plugin", "types")
+    __slots__ = ("_provided_names", "_source_bytes", "error", "is_loaded", "note", "plugin", "types")
 
     def __init__(self, plugin: DropInFile) -> None:
         self.plugin = plugin
@@ -33,6 +33,7 @@ class DropIn:
         self.note: str | None = None
         self.is_loaded = False
         self._provided_names: ProvidedNames | None = None
+        self._source_bytes: bytes | Literal[False] | None = False
         if plugin.kind == "declared":
             self._read()
 
@@ -45,9 +46,16 @@ class DropIn:
     def provided(self) -> ProvidedNames:
         """What it offers: what was loaded, else what its source says."""
         if self._provided_names is None:
-            path = self.plugin.path
-            self._provided_names = read_provided_names(path / "plugin.py" if self.plugin.kind == "folder" else path)
+            self._provided_names = read_provided_names(self._source())
         return self._provided_names
+
+    def says_it_offers(self, hook: str, name: str) -> bool:
+        """Whether the name is among what it offers by a hook. A source in which it does not stand is not parsed."""
+        if self._provided_names is None:
+            source = self._source()
+            if source is not None and name.encode() not in source:
+                return False
+        return name in self.provided.of(hook)
 
     def set_types(self, types: Sequence[BackendType]) -> None:
         """It was loaded and offers these types; by its other hooks it offers what its source says."""
@@ -67,6 +75,12 @@ class DropIn:
         risk = tree_risk(self.plugin.path)
         if risk is not None:
             raise PluginError(risk)
+
+    def _source(self) -> bytes | None:
+        if self._source_bytes is False:
+            path = self.plugin.path
+            self._source_bytes = read_source(path / "plugin.py" if self.plugin.kind == "folder" else path)
+        return self._source_bytes
 
     def _read(self) -> None:
         try:

@@ -158,6 +158,19 @@ class PluginHost:
                 names |= set() if isinstance(provided, PluginError) else provided.keys()
             return sorted(names)
 
+    def is_offered(self, hook: str, name: str) -> bool:
+        """Whether a drop-in plugin says that it offers this name by a hook, or a loaded one does; nothing is imported."""
+        with self._lock:
+            if any(self._loader.bar_reason(each) is None for each in self._loader.saying(hook, name)):
+                return True
+            results = self._loader.registry.hook_results(hook)
+            return any(not isinstance(each, PluginError) and name in each for _, each in results)
+
+    def load_faults(self) -> list[str]:
+        """Why drop-in plugins that something was looked for in could not be loaded."""
+        with self._lock:
+            return [each.error for each in self._loader.ready_drop_ins() if each.error is not None]
+
     def all_offers(self, hook: str) -> dict[str, Any]:
         """What all drop-in and enabled plugins offer by a hook that returns a mapping, each by its name.
 
@@ -245,7 +258,7 @@ class PluginHost:
     def _unknown(self, name: str) -> str:
         near = nearest(name.lower(), self.backend_type_names())
         hint = f'did you mean "{near}"?' if near else "`complaint-llm plugins` lists the types there are"
-        broken = [each.error for each in self._loader.ready_drop_ins() if each.error is not None]
+        broken = self.load_faults()
         failed = f" (not loaded: {broken[0]})" if broken else self._without_hooks(name)
         return f'unknown type "{name}"; {hint}{failed}'
 

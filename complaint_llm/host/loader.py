@@ -158,17 +158,21 @@ class Loader:
 
         Why those that say so cannot be used.
         """
-        asked = [drop_in for drop_in in self.ready_drop_ins() if name in drop_in.provided.of(hook)]
+        asked = self.saying(hook, name)
         barred = {id(each): reason for each in asked if (reason := self.bar_reason(each)) is not None}
         for drop_in in asked:
             self.load(drop_in)
         elsewhere = hook == BACKEND_TYPES and (name in self.registered() or self.entry_points().has(name))
         if len(asked) == len(barred) and not elsewhere:
             for drop_in in self.allowed_drop_ins():
-                if drop_in.provided.unsure or drop_in.name == name:
+                if drop_in.provided.unsure or drop_in.name == name or name in drop_in.provided.of(hook):
                     self.load(drop_in)
         faults = [drop_in.error for drop_in in asked if drop_in.error is not None]
         return faults + [f"{each.plugin.path} {barred[id(each)]}" for each in asked if id(each) in barred]
+
+    def saying(self, hook: str, name: str) -> list[DropIn]:
+        """The drop-in plugins whose source says that they offer this name by a hook."""
+        return [drop_in for drop_in in self.ready_drop_ins() if drop_in.says_it_offers(hook, name)]
 
     def load_enabled(self, name: str) -> None:
         """Load what PLUGINS.enable names. Raises PluginError."""

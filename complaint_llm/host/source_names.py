@@ -34,17 +34,22 @@ class ProvidedNames(NamedTuple):
         return self.names.get(hook, frozenset())
 
 
-def read_provided_names(file: Path) -> ProvidedNames:
+def read_source(file: Path) -> bytes | None:
+    """The source of a plugin's module; None where it is too large to be read beforehand, or cannot be read."""
+    try:
+        return None if file.stat().st_size > MAX_SOURCE_BYTES else file.read_bytes()
+    except OSError:
+        return None
+
+
+def read_provided_names(source: bytes | None) -> ProvidedNames:
     """What a plugin's module offers by names that are written in its hooks.
 
     Names that are computed, hooks that come from elsewhere and a source that cannot be read make it ``unsure``.
     """
     try:
-        if file.stat().st_size > MAX_SOURCE_BYTES:
-            return ProvidedNames(unsure=True)
-        tree = ast.parse(file.read_bytes())
-        return _provided_names(tree)
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return ProvidedNames(unsure=True) if source is None else _provided_names(ast.parse(source))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return ProvidedNames(unsure=True)
 
 
