@@ -1,12 +1,12 @@
 """The whole plugin contract: each hook, when it is called, what returning None means, and what may be raised.
 
-A plugin is any module or object with functions of these names, marked with ``@complaint_llm.hookimpl``. A hook takes no
-arguments and is called while a config is loaded or when something of its kind is first named; never per request.
+A plugin is any module or object with functions of these names, marked with ``@complaint_llm.hookimpl``. A hook takes
+no arguments and is called while a config is loaded or when something of its kind is first named; never per request.
 Whatever a hook raises is one ``PluginError`` that names the plugin and the hook, and takes down only what needs it.
 docs/plugins.md has a working example of each.
 
-Drop-in plugins (PLUGINS.paths) are imported when a config or a command names what they offer, so names stand in the hook
-as literals; installed ones that add no backend type are named in PLUGINS.enable.
+Drop-in plugins (PLUGINS.paths) are imported when a config or a command names what they offer, so names stand in the
+hook as literals; installed ones that add no backend type are named in PLUGINS.enable.
 """
 
 from __future__ import annotations
@@ -119,14 +119,14 @@ def complaint_llm_document_readers() -> Mapping[str, Reader] | None:
 
 @hookspec
 def complaint_llm_tasks() -> Mapping[str, Mapping[str, Any] | str | os.PathLike[str]] | None:
-    """Tasks by the ids that ``task=``, ``--task`` and ``extends`` may give: what an entry of TASKS says, or the path of a
-    JSON file with that.
+    """Tasks by the ids that ``task=``, ``--task`` and ``extends`` may give: what an entry of TASKS says, or the path of
+    a JSON file with that.
 
     Called when a task is named that neither TASKS has nor the package, of the dropped-in plugins that may offer it and
-    of those of PLUGINS.enable; None offers nothing. An entry of TASKS with the id of a plugin's task stands above it, and
-    without a ``prompt`` extends it, as with the package's own. A plugin's task with the id of one of the package's is a
-    PluginError where that id is used. A relative path, of a schema too, begins at the task's file; a mapping has none.
-    A task that is wrong is a ConfigError that names it.
+    of those of PLUGINS.enable; None offers nothing. An entry of TASKS with the id of a plugin's task stands above it,
+    and without a ``prompt`` extends it, as with the package's own. A plugin's task with the id of one of the package's
+    is a PluginError where that id is used. The path is whole; a schema's is too, or begins at the task's file. A task
+    that is wrong is a ConfigError that names it.
     """
 
 
@@ -146,7 +146,7 @@ def complaint_llm_config_defaults() -> Mapping[str, Any] | None:
     """Values that hold where the config file says nothing: a mapping of sections, as the file has them.
 
     Called while a config is loaded, of the plugins that PLUGINS.enable names alone; None offers nothing. The file's own
-    value wins, key by key; a list is taken whole or not at all. ``config show`` says whose each value is. No BACKENDS,
-    PLUGINS or TASKS, no secrets, no ``$NAME``, and nothing that the file could not say: each is a fault of the config, as
-    are two plugins that say different things.
+    value wins, key by key; a list is taken whole or not at all. ``config show`` says whose each value is. BACKENDS,
+    PLUGINS and TASKS, a secret, a ``$NAME`` and what the file could not say are faults of the config, as are two
+    plugins that say different things.
     """

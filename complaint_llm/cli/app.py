@@ -98,7 +98,7 @@ class App:
         return width
 
     def find_task(self, id: str) -> Task:
-        """The task of this id: of the config's TASKS, the package's own or a plugin's. Raises ConfigError, PluginError."""
+        """The task of this id: of TASKS, the package's own or a plugin's. Raises ConfigError, PluginError."""
         return self.load_config().find_task(id)
 
     def open_mediator(self) -> Mediator:

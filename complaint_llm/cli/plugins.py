@@ -17,7 +17,7 @@ from complaint_llm.host.trial import try_plugins
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with files, hooks and the whole SHA-256.")
-@click.option("--timeout", type=SECONDS, default=USUAL_SECONDS, show_default=True, help="Seconds for one plugin's import.")
+@click.option("--timeout", type=SECONDS, default=USUAL_SECONDS, show_default=True, help="Seconds for one import.")
 @click.pass_obj
 def plugins(app: App, as_json: bool, timeout: float) -> None:
     """List the plugins: name, how it came in, source, the beginning of its SHA-256, and what it offers or why it is
@@ -46,14 +46,14 @@ def plugins(app: App, as_json: bool, timeout: float) -> None:
 def _summary(record: PluginRecord) -> str:
     if record.error is not None:
         return record.error
-    others = [f"{hook}: {', '.join(names)}" for hook, names in record.offers.items()]
-    others += [hook for hook in record.hooks if hook not in ("backend_types", *record.offers)]
+    others = [f"{hook}: {', '.join(names)}" for hook, names in record.offered_names.items()]
+    others += [hook for hook in record.hooks if hook not in ("backend_types", *record.offered_names)]
     return "; ".join(filter(None, (", ".join(record.types), *others, record.note)))
 
 
 def _without_shadow(record: PluginRecord) -> PluginRecord:
     """A command that has the name of a built-in one is never run."""
-    hidden = [name for name in record.offers.get("commands", ()) if name in COMMANDS]
+    hidden = [name for name in record.offered_names.get("commands", ()) if name in COMMANDS]
     if not hidden or record.error is not None:
         return record
     return record._replace(state="error", error=f"its command {hidden[0]!r} is never run: there is a built-in one")

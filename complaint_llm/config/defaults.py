@@ -14,7 +14,7 @@ from complaint_llm.json_schema.files import read_schema
 from complaint_llm.request import EMPTY
 
 SECTIONS = ("MEDIATOR", "EVIDENCE", "LOG", "GUARDS", "OBSERVERS", "APPLICATION")
-"""Those that a plugin may say something of. Backends, plugins and tasks are named where they are chosen: in the file."""
+"""Those that a plugin may say something of. Backends, plugins and tasks are chosen in the file."""
 
 
 class Defaults(NamedTuple):

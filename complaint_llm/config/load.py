@@ -263,7 +263,7 @@ _FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS", "GUARDS", "OBSERVE
 def _host(
     said: Any, folder: Path, given: PluginHost | None, found: list[Problem], load: bool = True
 ) -> PluginHost:
-    """The host of a PLUGINS section; unless ``load``, what PLUGINS.enable names is not loaded, and nothing is raised."""
+    """The host of a PLUGINS section; without ``load`` nothing of PLUGINS.enable is loaded, and nothing is raised."""
     if not said or any(problem.path[:1] == ("PLUGINS",) for problem in found):
         return given or PluginHost()
     written = said.get("paths", ())

@@ -20,8 +20,8 @@ CHECKS = "complaint_llm_checks"
 
 
 class KnownTasks(Mapping[str, Mapping[str, Any]]):
-    """What is said of each task that TASKS may extend. Any thread may call it; a look-up raises PluginError for a plugin
-    that is broken, and for one whose task has the id of a built-in one."""
+    """What is said of each task that TASKS may extend. Any thread may call it; a look-up raises PluginError for a
+    plugin that is broken, and for one whose task has the id of a built-in one."""
 
     def __init__(self, host: PluginHost) -> None:
         self._host = host
@@ -98,7 +98,8 @@ def _task(id: str, offered: Any) -> Mapping[str, Any]:
         try:
             file = Path(offered)
         except TypeError:
-            raise PluginError(f"task {id!r}: its plugin offers a {type(offered).__name__}, no mapping or path") from None
+            kind = type(offered).__name__
+            raise PluginError(f"task {id!r}: its plugin offers a {kind}, no mapping or path") from None
         said, folder = _json(id, file), file.parent
         if not isinstance(said, Mapping):
             raise PluginError(f"task {id!r}: {file}: it holds no JSON object")

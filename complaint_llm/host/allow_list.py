@@ -63,6 +63,6 @@ class AllowList:
             return None
         kept = " or ".join(sorted(f"{each[:_SHOWN_DIGITS]}..." for each in wanted))
         return (
-            f"is allowed by PLUGINS.allow with sha256 {kept}, and has {there[:_SHOWN_DIGITS]}... now: look at what changed, "
-            "then allow the new one"
+            f"is allowed by PLUGINS.allow with sha256 {kept}, and has {there[:_SHOWN_DIGITS]}... now: "
+            "look at what changed, then allow the new one"
         )

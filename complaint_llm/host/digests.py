@@ -38,7 +38,7 @@ def installed_path(module: str) -> Path | None:
         return None
     if spec is None:
         return None
-    if spec.origin is not None and os.path.isfile(spec.origin):
+    if spec.origin is not None and Path(spec.origin).is_file():
         file = Path(spec.origin)
         return file.parent if spec.submodule_search_locations is not None else file
     for folder in spec.submodule_search_locations or ():
@@ -70,7 +70,7 @@ def _files_below(folder: Path) -> Iterator[str]:
             count += 1
             if count > MOST_FILES:
                 raise PluginError(f"{folder}: more than {MOST_FILES} files: this is no plugin")
-            yield os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
+            yield (Path(root) / name).relative_to(folder).as_posix()
 
 
 def _raise(error: OSError) -> None:
@@ -78,5 +78,5 @@ def _raise(error: OSError) -> None:
 
 
 def _of_file(path: Path) -> str:
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,13 @@ from complaint_llm.backends.declared import read_declared
 from complaint_llm.drop_in_import import DropInFile
 from complaint_llm.exceptions import PluginError
 from complaint_llm.host.drop_in_files import find_drop_in_files
-from complaint_llm.host.source_names import BACKEND_TYPES, ProvidedNames, read_provided_names, read_source
+from complaint_llm.host.source_names import (
+    BACKEND_TYPES,
+    ProvidedNames,
+    may_hold_name,
+    read_provided_names,
+    read_source,
+)
 from complaint_llm.host.writers import tree_risk
 
 if TYPE_CHECKING:
@@ -51,10 +57,8 @@ class DropIn:
 
     def says_it_offers(self, hook: str, name: str) -> bool:
         """Whether the name is among what it offers by a hook. A source in which it does not stand is not parsed."""
-        if self._provided_names is None:
-            source = self._source()
-            if source is not None and name.encode() not in source:
-                return False
+        if self._provided_names is None and not may_hold_name(self._source(), name):
+            return False
         return name in self.provided.of(hook)
 
     def set_types(self, types: Sequence[BackendType]) -> None:

@@ -13,7 +13,7 @@ from complaint_llm.backends.registered import registered_types
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
 from complaint_llm.host.allow_list import AllowList
-from complaint_llm.host.loader import BLOCKED, Loader
+from complaint_llm.host.loader import BLOCKED, PluginLoader
 from complaint_llm.host.records import PluginRecord
 from complaint_llm.host.source_names import BACKEND_TYPES, CONFIG_DEFAULTS
 from complaint_llm.json_schema.problems import nearest
@@ -30,9 +30,10 @@ class PluginHost:
 
     ``paths`` are folders of drop-in plugins, of which only those are imported that offer what is asked for; ``enable``
     names plugins to load although nothing of theirs is named; ``block`` names plugins, or types, that are never loaded;
-    ``allow``, if given, names the only ones that may be loaded beside the built-in and the registered ones, as ``name`` or
-    ``name@sha256:...``, and each of ``allow_lists`` must have them too; ``registered`` gives the types that the program registered, by name. Any thread may call any method; one lock guards
-    loading, which happens once for each plugin.
+    ``allow``, if given, names the only ones that may be loaded beside the built-in and the registered ones, as ``name``
+    or ``name@sha256:...``, and each of ``allow_lists`` must have them too; ``registered`` gives the types that the
+    program registered, by name. Any thread may call any method; one lock guards loading, which happens once for each
+    plugin.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class PluginHost:
         self.allow_lists = (*allow_lists, *(() if allow is None else (AllowList(allow),)))
         self._lock = threading.RLock()
         self._registered = registered
-        self._loader = Loader(
+        self._loader = PluginLoader(
             paths=self.paths, enable=self.enable, block=self.block, allow=self.allow_lists, registered=registered
         )
 
@@ -159,7 +160,7 @@ class PluginHost:
             return sorted(names)
 
     def is_offered(self, hook: str, name: str) -> bool:
-        """Whether a drop-in plugin says that it offers this name by a hook, or a loaded one does; nothing is imported."""
+        """Whether a drop-in plugin says that it offers this name by a hook, or a loaded one does. Imports nothing."""
         with self._lock:
             if any(self._loader.bar_reason(each) is None for each in self._loader.saying(hook, name)):
                 return True

@@ -10,7 +10,7 @@ from complaint_llm.exceptions import PluginError
 from complaint_llm.host.digests import installed_path, module_file
 from complaint_llm.host.drop_ins import DropIn
 from complaint_llm.host.installed import EntryPoint
-from complaint_llm.host.loader import OWN_DISTRIBUTION, Loader
+from complaint_llm.host.loader import OWN_DISTRIBUTION, PluginLoader
 from complaint_llm.host.records import NO_HOOKS, PluginRecord
 from complaint_llm.host.registry import PREFIX
 from complaint_llm.host.source_names import BACKEND_TYPES
@@ -24,7 +24,7 @@ def plugin_key(source: str, name: str) -> str:
     return f"{source} {name}"
 
 
-def list_plugins(loader: Loader, trial: Trial) -> Iterator[PluginRecord]:
+def list_plugins(loader: PluginLoader, trial: Trial) -> Iterator[PluginRecord]:
     """A record of each; nothing that is wrong with one is raised. For the thread that holds the host's lock."""
     try:
         drop_ins = loader.drop_ins()
@@ -43,7 +43,7 @@ def list_plugins(loader: Loader, trial: Trial) -> Iterator[PluginRecord]:
         yield _registered_record(name, found)
 
 
-def _try_drop_in(loader: Loader, drop_in: DropIn, trial: Trial) -> None:
+def _try_drop_in(loader: PluginLoader, drop_in: DropIn, trial: Trial) -> None:
     if drop_in.is_loaded or loader.bar_reason(drop_in) is not None:
         return
     try:
@@ -54,7 +54,7 @@ def _try_drop_in(loader: Loader, drop_in: DropIn, trial: Trial) -> None:
     loader.load(drop_in)
 
 
-def _drop_in_record(loader: Loader, drop_in: DropIn) -> PluginRecord:
+def _drop_in_record(loader: PluginLoader, drop_in: DropIn) -> PluginRecord:
     path = drop_in.plugin.path
     is_enabled = str(path) in loader.enabled or drop_in.name in loader.enable
     record = PluginRecord(
@@ -78,7 +78,7 @@ def _drop_in_record(loader: Loader, drop_in: DropIn) -> PluginRecord:
     return _with_offers(loader, str(path), record, tuple(found.name for found in drop_in.types))
 
 
-def _installed_record(loader: Loader, point: EntryPoint, trial: Trial) -> PluginRecord:
+def _installed_record(loader: PluginLoader, point: EntryPoint, trial: Trial) -> PluginRecord:
     named = f"entry point {point.name}"
     record = PluginRecord(
         name=point.name,
@@ -106,7 +106,7 @@ def _installed_record(loader: Loader, point: EntryPoint, trial: Trial) -> Plugin
     return _with_offers(loader, point.value, record, types)
 
 
-def _with_offers(loader: Loader, name: str, record: PluginRecord, types: tuple[str, ...]) -> PluginRecord:
+def _with_offers(loader: PluginLoader, name: str, record: PluginRecord, types: tuple[str, ...]) -> PluginRecord:
     record = record._replace(types=types)
     if record.kind == "declared":
         return record
@@ -115,10 +115,10 @@ def _with_offers(loader: Loader, name: str, record: PluginRecord, types: tuple[s
     if not hooks and not types:
         record = record._replace(note=NO_HOOKS)
     try:
-        offers = loader.registry.offers_of(name)
+        found = loader.registry.offers_of(name)
     except PluginError as error:
         return record._replace(state="error", error=str(error))
-    return record._replace(offers={hook.removeprefix(PREFIX): names for hook, names in offers.items() if names})
+    return record._replace(offered_names={hook.removeprefix(PREFIX): names for hook, names in found.items() if names})
 
 
 def _registered_record(name: str, found: BackendType) -> PluginRecord:
@@ -126,7 +126,7 @@ def _registered_record(name: str, found: BackendType) -> PluginRecord:
     return PluginRecord(name, "registered", module, types=(name,), origin="register_backend")
 
 
-def _clashes(loader: Loader, drop_ins: list[DropIn]) -> Mapping[str, str]:
+def _clashes(loader: PluginLoader, drop_ins: list[DropIn]) -> Mapping[str, str]:
     """By the path of a drop-in plugin: what it offers that another plugin offers too, in a line."""
     owners: dict[tuple[str, str], list[str]] = {}
     for drop_in in drop_ins:

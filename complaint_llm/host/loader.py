@@ -25,7 +25,7 @@ BLOCKED = "is named in PLUGINS.block"
 _log = logging.getLogger("complaint_llm.host")
 
 
-class Loader:
+class PluginLoader:
     """For one thread at a time: its host's lock guards it.
 
     ``enabled`` has, by the name under which ``registry`` knows it, each plugin that PLUGINS.enable named.
@@ -149,8 +149,8 @@ class Loader:
         except PluginError as error:
             drop_in.set_error(error)
             return
-        offers = drop_in.provided
-        if not self.registry.hooks_of(path) and not offers.names and not offers.unsure:
+        provided = drop_in.provided
+        if not self.registry.hooks_of(path) and not provided.names and not provided.unsure:
             drop_in.note = NO_HOOKS
 
     def load_for(self, hook: str, name: str) -> list[str]:

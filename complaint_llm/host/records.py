@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-_NO_OFFERS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+_NO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 NO_HOOKS = "has no hooks: it offers nothing"
 
@@ -16,9 +16,10 @@ class PluginRecord(NamedTuple):
 
     ``source`` is a distribution with its version, or a path. ``types`` are the backend types it offers, as far as it
     was loaded. ``error`` is one line about why it cannot be used. ``hooks`` are those that it has, without
-    ``complaint_llm_``, and ``offers`` the names that it gives by each; ``origin`` is how it came in: ``entry point
-    NAME``, ``PLUGINS.paths`` or ``register_backend``, and with ``PLUGINS.enable`` where that names it. ``sha256`` is that
-    of its file, or of its folder (``host.digests``), None where there is none; ``note`` is a word about one that works.
+    ``complaint_llm_``, and ``offered_names`` the names that it gives by each; ``origin`` is how it came in: ``entry
+    point NAME``, ``PLUGINS.paths`` or ``register_backend``, and with ``PLUGINS.enable`` where that names it. ``sha256``
+    is that of its file, or of its folder (``host.digests``), None where there is none; ``note`` is a word about one
+    that works.
     """
 
     name: str
@@ -31,7 +32,7 @@ class PluginRecord(NamedTuple):
     version: str | None = None
     file: str | None = None
     hooks: tuple[str, ...] = ()
-    offers: Mapping[str, tuple[str, ...]] = _NO_OFFERS
+    offered_names: Mapping[str, tuple[str, ...]] = _NO_NAMES
     origin: str = ""
     sha256: str | None = None
     note: str | None = None

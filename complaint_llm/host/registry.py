@@ -91,10 +91,7 @@ class Registry:
         """Raises PluginError for a hook that there is not, and for one without its mark: both would offer nothing, in
         silence."""
         for name in dir(plugin):
-            try:
-                mark = self._manager.parse_hookimpl_opts(plugin, name)
-            except Exception:  # noqa: BLE001 - an attribute that cannot be read is no hook
-                continue
+            mark = self._manager.parse_hookimpl_opts(plugin, name)
             hook = name if mark is None else mark.get("specname") or name
             if mark is None and not (name.startswith(PREFIX) and callable(getattr(plugin, name, None))):
                 continue

@@ -59,8 +59,8 @@ class _Trial:
         self.key: str | None = None
         self.fault = "no answer"
         given = {
-            "search": [os.path.abspath(each) for each in sys.path],
-            "paths": [os.path.abspath(each) for each in host.paths],
+            "search": [str(Path(each).absolute()) for each in sys.path],
+            "paths": [str(each.absolute()) for each in host.paths],
             "enable": host.enable,
             "block": sorted(host.block),
             "allow": [each.entries() for each in host.allow_lists],
@@ -128,11 +128,12 @@ def main(given: Mapping[str, Any]) -> None:
         block=given["block"],
         allow_lists=[AllowList(each) for each in given["allow"]],
     )
-    records = [{**each._asdict(), "offers": dict(each.offers)} for each in host.plugins(trial)]
+    records = [{**each._asdict(), "offered_names": dict(each.offered_names)} for each in host.plugins(trial)]
     print(json.dumps({"records": records}), file=answers, flush=True)
     os._exit(0)  # whatever threads a plugin has begun
 
 
 def _record(said: Mapping[str, Any]) -> PluginRecord:
-    offers = {hook: tuple(names) for hook, names in said["offers"].items()}
-    return PluginRecord(**{**said, "types": tuple(said["types"]), "hooks": tuple(said["hooks"]), "offers": offers})
+    lists = {key: tuple(said[key]) for key in ("types", "hooks")}
+    names = {hook: tuple(found) for hook, found in said["offered_names"].items()}
+    return PluginRecord(**{**said, **lists, "offered_names": names})

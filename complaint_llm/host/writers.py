@@ -15,8 +15,8 @@ def folder_risk(folder: Path) -> str | None:
     """Why what lies in a folder must not be run: others than its owner may change it, a folder above it, or a link on
     the way. One line with what to do; None where nobody may.
 
-    A folder above may be one like ``/tmp``, where everybody writes and nobody takes away what is another's (sticky): then
-    what lies in it has to be ours or root's. Elsewhere, too, another user's folder is refused, unless root asks.
+    A folder above may be one like ``/tmp``, where everybody writes and nobody takes away what is another's (sticky):
+    then what lies in it has to be ours or root's. Elsewhere, too, another user's folder is refused, unless root asks.
     """
     if os.name != "posix":
         return None
@@ -40,7 +40,7 @@ def tree_risk(path: Path) -> str | None:
 
 
 def _risks(path: Path) -> Iterator[str]:
-    for place in _without_links(Path(os.path.abspath(path)), _MOST_LINKS):
+    for place in _without_links(path.absolute(), _MOST_LINKS):
         within_shared = False
         for step in (*reversed(place.parents), place):
             is_last = step == place
@@ -56,7 +56,7 @@ def _without_links(path: Path, most: int) -> Iterator[Path]:
     for step in (path, *path.parents):
         if most and step.is_symlink():
             yield Path(os.path.realpath(step.parent)) / step.name
-            yield from _without_links(step.parent / os.readlink(step), most - 1)
+            yield from _without_links(step.parent / step.readlink(), most - 1)
 
 
 def _risk_of(path: Path, *, shared: bool, within_shared: bool = False) -> str | None:
