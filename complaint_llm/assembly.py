@@ -15,6 +15,7 @@ from complaint_llm.client.route import Route
 from complaint_llm.client.target import BackendTarget
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.given_keys import mediator_rules
+from complaint_llm.routing.checked_strategy import made_strategy
 from complaint_llm.routing.policies.breaker import BreakerSettings
 from complaint_llm.routing.policies.state_folder import STATE_PATH
 from complaint_llm.routing.strategies import STRATEGIES, Fallback, make_strategy
@@ -184,13 +185,14 @@ def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache
 
 
 def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:
-    """A strategy by name, a plugin's too where there is a host. Raises ConfigError for an unknown name."""
+    """A strategy by name, a plugin's too where there is a host. Raises ConfigError for an unknown name, PluginError for
+    one that its plugin cannot make."""
     if not isinstance(given, str):
         return given
     if host is None or given in STRATEGIES:
         return make_strategy(given)
     offered = host.offer("complaint_llm_strategies", given)
-    return make_strategy(given, {} if offered is None else {given: offered})
+    return make_strategy(given) if offered is None else made_strategy(given, offered)
 
 
 def evidence_store(

@@ -345,12 +345,11 @@ class Mediator(EvidenceMethods, Client):
         return document_readers(None if self.config is None else self.config.host)
 
     def _task(self, id: str) -> Task:
-        """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
-        own = None if self.config is None else self.config.tasks.get(id)
-        return built_in_task(id) if own is None else own
+        """The task of this id: of the config, else one of the package's own. Raises ConfigError, PluginError."""
+        return built_in_task(id) if self.config is None else self.config.find_task(id)
 
     def _checks(self) -> Mapping[str, Check]:
-        return (self.config.checks if self.config is not None else None) or built_in_checks()
+        return built_in_checks() if self.config is None else self.config.checks
 
     @cached_property
     def _declared_space(self) -> DeclaredSpace | None:

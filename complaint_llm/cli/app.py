@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from complaint_llm import __version__
 from complaint_llm.cli import streams
 from complaint_llm.cli.terminal import tell, tell_error
-from complaint_llm.exceptions import ComplaintLLMError, ConfigError
+from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.harmless import HarmlessFormatter
 
 if TYPE_CHECKING:
@@ -84,16 +84,22 @@ class App:
         path = self.find_config()
         return PluginHost() if path is None else load_host(path)
 
+    def survey_host(self) -> tuple[PluginHost, Sequence[str]]:
+        """The same as far as the config can be read, and a line for each fault in what it says of plugins."""
+        from complaint_llm.config import survey_host  # cold start
+        from complaint_llm.host import PluginHost  # cold start
+
+        path = self.find_config()
+        return (PluginHost(), ()) if path is None else survey_host(path)
+
     def max_workers(self) -> int:
         """The width of batches that the config says."""
         width: int = self.load_config().mediator.get("max_workers", 8)
         return width
 
     def find_task(self, id: str) -> Task:
-        """The task of this id: of the config's TASKS, else one of the package's own. Raises ConfigError."""
-        from complaint_llm.tasks.load import built_in  # cold start
-
-        return self.load_config().tasks.get(id) or built_in(id)
+        """The task of this id: of TASKS, the package's own or a plugin's. Raises ConfigError, PluginError."""
+        return self.load_config().find_task(id)
 
     def open_mediator(self) -> Mediator:
         """A Mediator over that config; the command closes it."""
@@ -150,6 +156,7 @@ SHARED: tuple[click.Parameter, ...] = (
         ["-c", "--config"],
         type=click.Path(path_type=Path),
         expose_value=False,
+        is_eager=True,  # the overview tells the commands of its plugins
         callback=_choose_config,
         help="The config file. Otherwise $COMPLAINT_LLM_CONFIG, then config.json, config.yaml or config.yml here.",
     ),
@@ -173,14 +180,17 @@ def _with_shared(command: click.Command) -> click.Command:
 
 
 class _Commands(click.Group):
-    """Imports a command when it is called, not before."""
+    """Imports a command when it is called, not before. Those of plugins come after the built-in ones."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
-            return None
+            from complaint_llm.cli.plugin_commands import find_command  # cold start
+
+            found = find_command(ctx.ensure_object(App), name).command
+            return None if found is None else _with_shared(found)
         module, _, attribute = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return _with_shared(command)
@@ -190,16 +200,45 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from difflib import get_close_matches  # cold start
+            # cold start: plugins' commands
+            from difflib import get_close_matches
 
-            near = get_close_matches(name, COMMANDS, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(COMMANDS)}"
-            ctx.fail(f"no command {name!r}{hint}")
+            from complaint_llm.cli.plugin_commands import find_command
+
+            command, others, word = find_command(ctx.ensure_object(App), name)
+            if command is not None:
+                return name, _with_shared(command), args[1:]
+            known = [*COMMANDS, *others]
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
+            ctx.fail(f"no command {name!r}{hint}{word}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, ComplaintLLMError, OSError):
+            raise
+        except Exception as fault:
+            name = ctx.invoked_subcommand
+            if name is None or name in COMMANDS:
+                raise  # a fault of ours
+            from complaint_llm.cli.plugin_commands import first_line  # cold start
+
+            said = f"the plugin's command {name!r} failed: {type(fault).__name__}: {first_line(fault)}"
+            raise PluginError(said) from fault
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from complaint_llm.cli.plugin_commands import find_commands  # cold start
+
+        found = find_commands(ctx.ensure_object(App), COMMANDS)
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        lines = [(name, command.get_short_help_str(80)) for name, command in found.commands.items()]
+        lines += [(name, f"cannot be used: {fault}") for name, fault in found.faults.items()]
+        if lines:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(lines)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

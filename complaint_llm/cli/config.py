@@ -13,6 +13,8 @@ import click
 from complaint_llm.backends.options import backend_schema
 from complaint_llm.cli.app import App
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.config.defaults import default_places
+from complaint_llm.config.problems import json_pointer
 from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
@@ -36,13 +38,21 @@ def config() -> None:
 def show(app: App, where: str | None) -> None:
     """Print the config as JSON, as it is written, without secrets; WHERE is a backend's id or a section.
 
+    What plugins of PLUGINS.enable add where the file says nothing stands in "x-defaults", by plugin.
+
     Example: complaint-llm config show gpt
     """
-    document = app.load_config().as_written()
+    loaded = app.load_config()
+    document = loaded.as_written()
+    if loaded.defaults:
+        document["x-defaults"] = dict(loaded.defaults)
     parts = {**document, **{entry["id"]: entry for entry in document["BACKENDS"]}}
     if where is not None and where not in parts:
         raise click.BadParameter(f"no backend and no section {where!r}; there are: {', '.join(parts)}")
     write(json.dumps(document if where is None else parts[where], ensure_ascii=False, indent=2))
+    for place, value, name in default_places(loaded.defaults):
+        if where == place[0]:
+            tell(f"{json_pointer(place)} is {json.dumps(value, ensure_ascii=False)} by the plugin {name!r}")
 
 
 @config.command(context_settings={"ignore_unknown_options": True}, epilog=_KEYS_OF_BACKENDS)

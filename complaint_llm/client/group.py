@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
 from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
+from complaint_llm.routing.checked_strategy import checked_strategy
 from complaint_llm.routing.strategies import leaves_none_out, ordered_targets, takes_no_turns
 
 if TYPE_CHECKING:
@@ -269,6 +270,7 @@ class Group:
 
     def _placed_composition(self) -> Composition:
         composition = self._compose()
+        composition = composition._replace(strategy=checked_strategy(composition.strategy))
         if self._settings is not None:
             for member in (*composition.members, *composition.others):
                 member.place(self._settings)

@@ -123,8 +123,9 @@ def _from_entry(
         made = factory(**keys)
     except ConfigError:
         raise
-    except Exception as fault:
-        raise ConfigError(f"{section.what} {kind!r} could not be made: {type(fault).__name__}: {fault}") from fault
+    except (Exception, SystemExit) as fault:
+        first = next(iter(str(fault).splitlines()), "")
+        raise ConfigError(f"{section.what} {kind!r} could not be made: {type(fault).__name__}: {first}") from fault
     if not isinstance(made, wanted):
         raise ConfigError(f"{section.what} {kind!r}: its plugin makes a {type(made).__name__}, no {wanted.__name__}")
     return made

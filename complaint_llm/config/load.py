@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.config import references
+from complaint_llm.config.defaults import with_defaults
 from complaint_llm.config.entries import read_entries
 from complaint_llm.config.environment import Environment, fill, process_environment, with_dotenv
 from complaint_llm.config.model import Config
@@ -14,12 +15,12 @@ from complaint_llm.config.problems import Problem, nearest
 from complaint_llm.config.source import Source, find, read
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import ConfigError, PluginError
-from complaint_llm.host import PluginHost, unknown_plugin
+from complaint_llm.host import PluginHost, folder_risk, unknown_plugin
+from complaint_llm.host.allow_list import AllowList
 from complaint_llm.json_schema.files import read_schema
 from complaint_llm.routing.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from complaint_llm.checks.check import Check
     from complaint_llm.tasks.task import Task
 
 
@@ -52,19 +53,59 @@ def load_host(path: Path, *, environ: Mapping[str, str] | None = None) -> Plugin
     return loaded
 
 
+class Survey(NamedTuple):
+    """The plugins of a config as far as it says which, and a line for each fault of it."""
+
+    host: PluginHost
+    problems: Sequence[str]
+
+
+def survey_host(path: Path, *, environ: Mapping[str, str] | None = None) -> Survey:
+    """The same whatever is wrong with the file, PLUGINS too."""
+    environment = Environment(process_environment() if environ is None else environ)
+    del environ
+    opened = _open(path, environment)
+    if isinstance(opened, list):
+        return Survey(PluginHost(), opened)
+    source, widened = opened
+    host, found = _host_of_plugins(source, widened, check=False)
+    return Survey(host, source.lines(found) if found else ())
+
+
 def _host_alone(path: Path, environment: Environment) -> PluginHost | list[str]:
     opened = _open(path, environment)
     if isinstance(opened, list):
         return opened
     source, widened = opened
-    listed = {key: value for key, value in source.document.items() if key == "PLUGINS"}
-    found, sections = _sections(listed, widened)
-    found = [problem for problem in found if problem.path[:1] == ("PLUGINS",)]
-    try:
-        host = _host(sections.get("PLUGINS"), path.absolute().parent, None, found)
-    except PluginError as error:
-        found.append(Problem(("PLUGINS",), str(error)))
+    host, found = _host_of_plugins(source, widened)
     return source.lines(found) if found else host
+
+
+def _host_of_plugins(source: Source, environment: Environment, check: bool = True) -> tuple[PluginHost, list[Problem]]:
+    """The host of what PLUGINS says, and what is wrong there; without ``check`` of what can be used of it."""
+    listed = {key: value for key, value in source.document.items() if key == "PLUGINS"}
+    found, sections = _sections(listed, environment)
+    found = [problem for problem in found if problem.path[:1] == ("PLUGINS",)]
+    said = sections.get("PLUGINS")
+    folder = source.path.absolute().parent
+    if not check and isinstance(said, dict):
+        said, before = _usable(said), found
+        found = []
+        host = _host(said, folder, None, found, load=False)
+        return host, [*before, *found]
+    try:
+        return _host(said, folder, None, found), found
+    except PluginError as error:
+        return PluginHost(), [*found, Problem(("PLUGINS",), str(error))]
+
+
+def _usable(said: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What of PLUGINS is of the right kind."""
+    kept: dict[str, list[str]] = {}
+    for key in ("paths", "enable", "block", "allow"):
+        if isinstance(said.get(key), list):
+            kept[key] = [each for each in said[key] if isinstance(each, str) and each]
+    return kept
 
 
 def load(path: Path, environment: Environment, host: PluginHost | None) -> Config | list[str]:
@@ -99,6 +140,9 @@ def assemble(
         chosen = _host(sections.get("PLUGINS"), folder, host, found)
     except PluginError as error:
         return describe([Problem(("PLUGINS",), str(error)), *found])
+    defaults = with_defaults(document, chosen, found)
+    if defaults.by_plugin and not found:
+        found, sections = _sections(defaults.document, environment)
     listed = document.get("BACKENDS")
     reads = read_entries(chosen, environment, folder, listed if isinstance(listed, list) else ())
     found += [problem for one in reads for problem in one.problems]
@@ -109,7 +153,7 @@ def assemble(
     found += _strategy_problems(mediator.get("strategy") if isinstance(mediator, dict) else None, chosen)
     entries = [one.entry for one in reads if one.entry is not None]
     found += references.check_circles(entries)
-    tasks, checks = _tasks(sections.get("TASKS", []), folder, chosen, found)
+    tasks = _tasks(sections.get("TASKS", []), folder, chosen, found)
     if found:
         return describe(found)
     left_out = {one.id: one.left_out.reason for one in reads if one.id is not None and one.left_out is not None}
@@ -128,8 +172,9 @@ def assemble(
         guards=sections.get("GUARDS", ()),
         observers=sections.get("OBSERVERS", ()),
         tasks=tasks,
-        checks=checks,
         log=sections.get("LOG", {}),
+        defaults=defaults.by_plugin,
+        application=defaults.document.get("APPLICATION"),
         assemble=assemble,
     )
 
@@ -173,28 +218,25 @@ def _schemas_back(filled: list[Any], written: list[Any]) -> list[Any]:
     return [{**old, **new} if "schema" in old else new for new, old in zip(filled, written, strict=True)]
 
 
-def _tasks(
-    entries: Any, folder: Path, host: PluginHost, found: list[Problem]
-) -> tuple[Mapping[str, Task], Mapping[str, Check]]:
-    """The tasks, and all checks by name, those of plugins too."""
-    from complaint_llm.checks.answer_checks import BUILT_IN, SCHEMA  # cold start: regex
-    from complaint_llm.tasks.load import load_tasks  # cold start: as the checks
-
+def _tasks(entries: Any, folder: Path, host: PluginHost, found: list[Problem]) -> Mapping[str, Task]:
+    """The tasks of TASKS."""
     if not entries:
-        return {}, BUILT_IN
-    named = {name for entry in entries for name in entry.get("checks", ())} - {SCHEMA, *BUILT_IN}
-    checks = dict(BUILT_IN)
-    for name in sorted(named):
+        return {}
+    # cold start: regex
+    from complaint_llm.checks.answer_checks import SCHEMA
+    from complaint_llm.config.plugin_tasks import KnownChecks, KnownTasks
+    from complaint_llm.tasks.load import load_tasks
+
+    known = KnownChecks(host)
+    checks = {SCHEMA}
+    for name in sorted({name for entry in entries for name in entry.get("checks", ())}):
         try:
-            offered = host.offer("complaint_llm_checks", name)
+            checks |= {name} if name in known else set()
         except PluginError as error:
             found.append(Problem(("TASKS",), str(error)))
-            continue
-        if offered is not None:
-            checks[name] = offered
-    tasks, faults = load_tasks(entries, folder, {SCHEMA, *checks})
+    tasks, faults = load_tasks(entries, folder, {*checks, *known}, KnownTasks(host))
     found += [Problem(("TASKS", *place), text) for place, text in faults]
-    return tasks, checks
+    return tasks
 
 
 def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
@@ -218,31 +260,50 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
 _FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS", "GUARDS", "OBSERVERS")
 
 
-def _host(said: Any, folder: Path, given: PluginHost | None, found: list[Problem]) -> PluginHost:
+def _host(
+    said: Any, folder: Path, given: PluginHost | None, found: list[Problem], load: bool = True
+) -> PluginHost:
+    """The host of a PLUGINS section; without ``load`` nothing of PLUGINS.enable is loaded, and nothing is raised."""
     if not said or any(problem.path[:1] == ("PLUGINS",) for problem in found):
         return given or PluginHost()
     written = said.get("paths", ())
     paths = [folder / Path(path).expanduser() for path in written]
+    usable = []
     for index, path in enumerate(paths):
-        if not path.is_dir():
-            text = f"no folder {written[index]}: make it, or remove it here"
+        text = folder_risk(path) if path.is_dir() else f"no folder {written[index]}: make it, or remove it here"
+        if text is None:
+            usable.append(path)
+        else:
             found.append(Problem(("PLUGINS", "paths", index), text))
+    allow = said.get("allow")
+    if allow is not None:
+        allow = _allow_entries(allow, found)
     host = (given or PluginHost()).with_plugins(
-        paths=[path for path in paths if path.is_dir()],
-        enable=said.get("enable", ()),
-        block=said.get("block", ()),
-        allow=said.get("allow"),
+        paths=usable, enable=said.get("enable", ()), block=said.get("block", ()), allow=allow
     )
     strange = [
-        Problem(("PLUGINS", key, said[key].index(name)), unknown_plugin(name, near))
-        for key in ("block", "allow")
-        for name, near in host.unknown_plugins(said.get(key, ()))
+        Problem(("PLUGINS", key, names.index(name)), unknown_plugin(name, near))
+        for key in ("block", "allow", *(() if load else ("enable",)))
+        for names in [[entry.partition("@")[0] if key == "allow" else entry for entry in said.get(key, ())]]
+        for name, near in host.unknown_plugins(names)
     ]
-    if strange:
-        found += strange
-    else:
+    found += strange
+    if load and not strange and not any(problem.path[:2] == ("PLUGINS", "allow") for problem in found):
         host.load_listed()
     return host
+
+
+def _allow_entries(entries: Sequence[str], found: list[Problem]) -> list[str]:
+    """The entries of PLUGINS.allow that are names, with or without a digest."""
+    kept = []
+    for place, entry in enumerate(entries):
+        try:
+            AllowList((entry,))
+        except PluginError as error:
+            found.append(Problem(("PLUGINS", "allow", place), str(error).removeprefix("PLUGINS.allow: ")))
+        else:
+            kept.append(entry)
+    return kept
 
 
 def _with_paths(section: dict[str, Any], way: tuple[str, ...], folder: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from complaint_llm.checks.check import Check
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.config.environment import Environment
+    from complaint_llm.config.plugin_tasks import TaskCatalog
     from complaint_llm.config.source import Source
     from complaint_llm.host import PluginHost
     from complaint_llm.tasks.task import Task
@@ -37,13 +38,15 @@ class Config:
     ``backends`` are those that can be made, ``left_out`` the ids of the optional others with the reason, ``order`` all
     ids in the order of the file. ``mediator``, ``evidence``, ``guards``, ``observers`` and ``log`` hold what their
     sections say (paths are absolute, times in seconds, money in US dollars), ``application`` is handed over as it was
-    written. ``host`` knows the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name. Any
-    thread may read; ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed
+    written. ``host`` knows the plugins. ``tasks`` are those of TASKS by id, ``checks`` all that tasks may name;
+    ``defaults`` is what of all this is no value of the file but a plugin's, by the name that enables it. Any thread may
+    read; ``add_backend`` and ``save`` are for one thread at a time. ``assemble`` makes a Config of a changed
     document.
     """
 
     __slots__ = (
         "_assemble",
+        "_catalog",
         "_document",
         "_edits",
         "_entries",
@@ -52,7 +55,7 @@ class Config:
         "_source",
         "application",
         "backends",
-        "checks",
+        "defaults",
         "evidence",
         "guards",
         "host",
@@ -81,7 +84,8 @@ class Config:
         guards: Sequence[Mapping[str, Any]] = (),
         observers: Sequence[Mapping[str, Any]] = (),
         tasks: Mapping[str, Task] = EMPTY,
-        checks: Mapping[str, Check] = EMPTY,
+        defaults: Mapping[str, Mapping[str, Any]] = EMPTY,
+        application: Any = None,
         assemble: Callable[..., Config | list[str]],
     ) -> None:
         self.path = source.path
@@ -95,8 +99,9 @@ class Config:
         self.observers = tuple(MappingProxyType(dict(each)) for each in observers)
         self.guards = tuple(MappingProxyType(dict(each)) for each in guards)
         self.tasks = MappingProxyType(dict(tasks))
-        self.checks = MappingProxyType(dict(checks))
-        self.application: Any = document.get("APPLICATION")
+        self.defaults = defaults
+        self._catalog: TaskCatalog | None = None
+        self.application: Any = application
         self.host = host
         self._source = source
         self._document = document
@@ -107,6 +112,15 @@ class Config:
 
     def __repr__(self) -> str:
         return f"<Config {self.path}: {', '.join(self.order)}>"
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """The checks that tasks may name, those of plugins too: a plugin is imported when its check is looked up."""
+        return self._task_catalog().checks
+
+    def find_task(self, id: str) -> Task:
+        """The task of this id: of TASKS, else the package's own, else a plugin's. Raises ConfigError, PluginError."""
+        return self.tasks.get(id) or self._task_catalog().find(id)
 
     def entry(self, id: str) -> BackendEntry:
         """The backend of this id, declared or inline. Raises ConfigError if it was left out (with the reason) or is not
@@ -197,6 +211,13 @@ class Config:
         write(target, text)
         if target == self.path:
             self._on_disk = text_digest(text)
+
+    def _task_catalog(self) -> TaskCatalog:
+        if self._catalog is None:
+            from complaint_llm.config.plugin_tasks import TaskCatalog  # cold start: tasks
+
+            self._catalog = TaskCatalog(self.host, self.tasks)
+        return self._catalog
 
     def _check_unchanged(self) -> None:
         if digest_on_disk(self.path) not in (None, self._on_disk):

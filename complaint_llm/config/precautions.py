@@ -35,9 +35,9 @@ def _dotenv(file: Path) -> Iterator[str]:
 
 
 def _changeable(config: Config) -> Iterator[str]:
-    for path in (config.path, *config.host.paths):
-        if _mode(path) & _WRITABLE:
-            yield f"{path}: others on this machine can change it, and with it what is run: chmod go-w {path}"
+    # Folders of plugins that others can change are refused by the host.
+    if _mode(config.path) & _WRITABLE:
+        yield f"{config.path}: others on this machine can change it, and with it what is run: chmod go-w {config.path}"
 
 
 def _keys(config: Config) -> Iterator[str]:

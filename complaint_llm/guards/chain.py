@@ -129,7 +129,7 @@ class CallGuards:
             raise GuardError(f"guard {entry.name!r} refused: {refusal}; {so}", guard=entry.name) from None
         except LateError:
             raise self._too_slow(entry, so) from None
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:
             # Its message may hold the client's words.
             said = f"guard {entry.name!r} failed ({type(fault).__name__}); {so}"
             raise GuardError(said, guard=entry.name) from fault
@@ -146,7 +146,7 @@ class CallGuards:
         if known is None:
             try:
                 known = self._calls[entry.name] = entry.guard.for_call()
-            except Exception as fault:
+            except (Exception, SystemExit) as fault:
                 said = f"guard {entry.name!r} failed ({type(fault).__name__}); nothing was sent"
                 raise GuardError(said, guard=entry.name) from fault
         return known

@@ -8,10 +8,15 @@ from pathlib import Path
 from complaint_llm.backends.declared import SUFFIXES
 from complaint_llm.drop_in_import import DropInFile
 from complaint_llm.exceptions import PluginError
+from complaint_llm.host.writers import folder_risk
 
 
 def find_drop_in_files(folder: Path) -> Iterator[DropInFile]:
-    """The plugins among the direct children of a folder, by name. Raises PluginError if there is no such folder."""
+    """The plugins among the direct children of a folder, by name. Raises PluginError if there is no such folder, or if
+    others may change what lies in it."""
+    risk = folder_risk(folder)
+    if risk is not None:
+        raise PluginError(f"the plugin folder is refused: {risk}")
     try:
         children = sorted(folder.iterdir())
     except OSError as cause:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from complaint_llm.backends.declared import read_declared
 from complaint_llm.drop_in_import import DropInFile
 from complaint_llm.exceptions import PluginError
 from complaint_llm.host.drop_in_files import find_drop_in_files
-from complaint_llm.host.registry import PluginRecord
-from complaint_llm.host.source_names import BACKEND_TYPES, ProvidedNames, read_provided_names
+from complaint_llm.host.source_names import (
+    BACKEND_TYPES,
+    ProvidedNames,
+    may_hold_name,
+    read_provided_names,
+    read_source,
+)
+from complaint_llm.host.writers import tree_risk
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
@@ -20,17 +26,20 @@ if TYPE_CHECKING:
 class DropIn:
     """One drop-in plugin. Changed under its host's lock alone.
 
-    ``types`` are its backend types once it was loaded; of a provider that is only data they are known at once.
+    ``types`` are its backend types once it was loaded; of a provider that is only data they are known at once. ``note``
+    is a word about one that was loaded.
     """
 
-    __slots__ = ("_provided_names", "error", "is_loaded", "plugin", "types")
+    __slots__ = ("_provided_names", "_source_bytes", "error", "is_loaded", "note", "plugin", "types")
 
     def __init__(self, plugin: DropInFile) -> None:
         self.plugin = plugin
         self.types: tuple[BackendType, ...] = ()
         self.error: str | None = None
+        self.note: str | None = None
         self.is_loaded = False
         self._provided_names: ProvidedNames | None = None
+        self._source_bytes: bytes | Literal[False] | None = False
         if plugin.kind == "declared":
             self._read()
 
@@ -43,9 +52,14 @@ class DropIn:
     def provided(self) -> ProvidedNames:
         """What it offers: what was loaded, else what its source says."""
         if self._provided_names is None:
-            path = self.plugin.path
-            self._provided_names = read_provided_names(path / "plugin.py" if self.plugin.kind == "folder" else path)
+            self._provided_names = read_provided_names(self._source())
         return self._provided_names
+
+    def says_it_offers(self, hook: str, name: str) -> bool:
+        """Whether the name is among what it offers by a hook. A source in which it does not stand is not parsed."""
+        if self._provided_names is None and not may_hold_name(self._source(), name):
+            return False
+        return name in self.provided.of(hook)
 
     def set_types(self, types: Sequence[BackendType]) -> None:
         """It was loaded and offers these types; by its other hooks it offers what its source says."""
@@ -60,17 +74,21 @@ class DropIn:
         self.error = str(error)
         self._provided_names = ProvidedNames()
 
-    def record(self, barred: str | None) -> PluginRecord:
-        """What is to be told of it."""
-        record = PluginRecord(self.name, self.plugin.kind, str(self.plugin.path))
-        if barred is not None:
-            return record._replace(state="blocked", error=barred)
-        if self.error is not None:
-            return record._replace(state="error", error=self.error)
-        return record._replace(types=tuple(found.name for found in self.types))
+    def check_writers(self) -> None:
+        """Raise PluginError if others may change what is run."""
+        risk = tree_risk(self.plugin.path)
+        if risk is not None:
+            raise PluginError(risk)
+
+    def _source(self) -> bytes | None:
+        if self._source_bytes is False:
+            path = self.plugin.path
+            self._source_bytes = read_source(path / "plugin.py" if self.plugin.kind == "folder" else path)
+        return self._source_bytes
 
     def _read(self) -> None:
         try:
+            self.check_writers()
             self.set_types((read_declared(self.plugin.path),))
         except PluginError as error:
             self.set_error(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,50 +12,73 @@ from typing import NamedTuple, TypeAlias
 from complaint_llm.hookspecs import PROJECT
 
 BACKEND_TYPES = f"{PROJECT}_backend_types"
+COMMANDS = f"{PROJECT}_commands"
+CONFIG_DEFAULTS = f"{PROJECT}_config_defaults"
 MAX_SOURCE_BYTES = 4 * 1024 * 1024
 """A larger file is not read beforehand: what it offers is known only once it is imported."""
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_ESCAPED = re.compile(rb"\\[0-7xuUN]|coding[:=]")
+_BETWEEN = r"""(?:['"]+(?:[\s()\\]|#[^\n]*\n)*[rRuU]?['"]+|\\\r?\n)?"""
+"""Between two signs of one literal: nothing, where two literals meet, or a line that goes on."""
 _NO_NAMES: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 class ProvidedNames(NamedTuple):
-    """The names that a plugin offers, by hook. ``unsure`` says that it may offer more than its source tells."""
+    """The names that a plugin offers, by hook. ``unsure`` says that it may offer more than its source tells; ``hooks``
+    are those that stand in the source, whether their names are known or not."""
 
     names: Mapping[str, frozenset[str]] = _NO_NAMES
     unsure: bool = False
+    hooks: frozenset[str] = frozenset()
 
     def of(self, hook: str) -> frozenset[str]:
         """The names that are offered by this hook."""
         return self.names.get(hook, frozenset())
 
 
-def read_provided_names(file: Path) -> ProvidedNames:
+def read_source(file: Path) -> bytes | None:
+    """The source of a plugin's module; None where it is too large to be read beforehand, or cannot be read."""
+    try:
+        return None if file.stat().st_size > MAX_SOURCE_BYTES else file.read_bytes()
+    except OSError:
+        return None
+
+
+def may_hold_name(source: bytes | None, name: str) -> bool:
+    """Whether a literal of the source may be this name: it stands there, if only in pieces, or signs are escaped.
+
+    It costs a thousandth of the syntax tree.
+    """
+    if source is None or not name.isascii() or _ESCAPED.search(source):
+        return True
+    return name.encode() in source or re.search(_BETWEEN.join(map(re.escape, name)).encode(), source) is not None
+
+
+def read_provided_names(source: bytes | None) -> ProvidedNames:
     """What a plugin's module offers by names that are written in its hooks.
 
     Names that are computed, hooks that come from elsewhere and a source that cannot be read make it ``unsure``.
     """
     try:
-        if file.stat().st_size > MAX_SOURCE_BYTES:
-            return ProvidedNames(unsure=True)
-        tree = ast.parse(file.read_bytes())
-        return _provided_names(tree)
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return ProvidedNames(unsure=True) if source is None else _provided_names(ast.parse(source))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return ProvidedNames(unsure=True)
 
 
 def _provided_names(tree: ast.Module) -> ProvidedNames:
     constants = _constants(tree.body)
     hooks = {hook: node for node in tree.body if isinstance(node, _Function) and (hook := _hook_of(node)) is not None}
-    read = {hook: _names_in(node, hook, constants) for hook, node in hooks.items()}
+    commands = {node.name: name for node in tree.body if isinstance(node, _Function) and (name := _command_name(node))}
+    read = {hook: _names_in(node, hook, constants, commands) for hook, node in hooks.items()}
     others = [node for node in tree.body if node not in hooks.values()]
     unsure = None in read.values() or any(map(_brings_hooks, others))
     names = {hook: found for hook, found in read.items() if found}
     registered = {name for node in others for name in _registered_names(node, constants)}
     if registered:
         names[BACKEND_TYPES] = names.get(BACKEND_TYPES, frozenset()) | registered
-    return ProvidedNames(MappingProxyType(names), unsure)
+    return ProvidedNames(MappingProxyType(names), unsure, frozenset(hooks))
 
 
 def _hook_of(function: _Function) -> str | None:
@@ -66,15 +90,24 @@ def _hook_of(function: _Function) -> str | None:
     return function.name if function.name.startswith(f"{PROJECT}_") else None
 
 
-def _names_in(function: _Function, hook: str, constants: Mapping[str, ast.expr]) -> frozenset[str] | None:
-    """The names that a hook returns, None where they are not all written in it."""
+def _names_in(
+    function: _Function, hook: str, constants: Mapping[str, ast.expr], commands: Mapping[str, str]
+) -> frozenset[str] | None:
+    """The names that a hook returns, None where they are not all written in it; ``commands`` are the names of commands
+    by the functions that they are made of."""
+    if hook == CONFIG_DEFAULTS:
+        return frozenset()
     known = {**constants, **_constants(function.body)}
     names: set[str] = set()
     for node in _own_nodes(function.body):
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             return None
         if isinstance(node, ast.Return) and node.value is not None:
-            found = (_type_names if hook == BACKEND_TYPES else _keys)(_value_of(node.value, known), known)
+            returned = _value_of(node.value, known)
+            if hook == COMMANDS:
+                found = _command_names(returned, commands)
+            else:
+                found = (_type_names if hook == BACKEND_TYPES else _keys)(returned, known)
             if found is None:
                 return None
             names |= found
@@ -97,6 +130,28 @@ def _type_names(returned: ast.expr, known: Mapping[str, ast.expr]) -> set[str] |
             return None
         names |= {name, *aliases}
     return names
+
+
+def _command_names(returned: ast.expr, commands: Mapping[str, str]) -> set[str] | None:
+    """The names in a list of functions that are marked as commands."""
+    if not isinstance(returned, (ast.List, ast.Tuple, ast.Set)):
+        return None
+    functions = [item.id if isinstance(item, ast.Name) else "" for item in returned.elts]
+    return {commands[name] for name in functions} if commands.keys() >= set(functions) else None
+
+
+def _command_name(function: _Function) -> str | None:
+    """The name of the command that a function is marked to be; None where it is none or its mark does not say."""
+    for mark in function.decorator_list:
+        if isinstance(mark, ast.Call) and _called_name(mark) in ("command", "group"):
+            by_name = next((each.value for each in mark.keywords if each.arg == "name"), None)
+            given = mark.args[0] if mark.args else by_name
+            if given is not None:
+                return _text(given, {})
+            # Releases of click differ in what they make of such a name.
+            is_cut = function.name.endswith(("_command", "_cmd", "_group", "_grp"))
+            return None if is_cut else function.name.lower().replace("_", "-")
+    return None
 
 
 def _keys(returned: ast.expr, known: Mapping[str, ast.expr]) -> set[str] | None:

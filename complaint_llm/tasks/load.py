@@ -4,13 +4,13 @@ resolved."""
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from complaint_llm.exceptions import ConfigError
+from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.tasks.task import Task
 from complaint_llm.tasks.template import placeholders
 
@@ -38,12 +38,33 @@ def built_in_task(id: str) -> Mapping[str, Any]:
     return said
 
 
+class BuiltInTasks(Mapping[str, Mapping[str, Any]]):
+    """What the package says of its own tasks, by id."""
+
+    def __getitem__(self, id: str) -> Mapping[str, Any]:
+        if id not in BUILT_IN:
+            raise KeyError(id)
+        return built_in_task(id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BUILT_IN)
+
+    def __len__(self) -> int:
+        return len(BUILT_IN)
+
+
+_BUILT_IN_TASKS = BuiltInTasks()
+
+
 def load_tasks(
-    entries: Sequence[Mapping[str, Any]], folder: Path, checks: Collection[str]
+    entries: Sequence[Mapping[str, Any]],
+    folder: Path,
+    checks: Collection[str],
+    bases: Mapping[str, Mapping[str, Any]] = _BUILT_IN_TASKS,
 ) -> tuple[Mapping[str, Task], list[tuple[tuple[str | int, ...], str]]]:
     """The tasks of a config's TASKS by id, and what is wrong in them: a place below TASKS, and words.
 
-    ``checks`` are the names of all checks that there are.
+    ``checks`` are the names of all checks that there are; ``bases`` what is said of tasks that an entry may extend.
     """
     by_id = {str(entry["id"]): {key: value for key, value in entry.items() if key != "id"} for entry in entries}
     tasks: dict[str, Task] = {}
@@ -54,9 +75,12 @@ def load_tasks(
             faults.append(((place, "id"), f"a task {id!r} stands above already"))
             continue
         try:
-            tasks[id] = task = load_task(id, by_id, folder)
+            tasks[id] = task = load_task(id, by_id, folder, bases)
         except TaskError as error:
             faults.append(((place, *error.place), error.text))
+            continue
+        except PluginError as error:
+            faults.append(((place,), str(error)))
             continue
         unknown = [name for name in task.checks if name not in checks]
         faults += [
@@ -71,13 +95,18 @@ def built_in(id: str) -> Task:
     return load_task(id, {})
 
 
-def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = Path()) -> Task:
-    """The task ``id`` of ``entries`` (by id; each a mapping of its keys), else the built-in one.
+def load_task(
+    id: str,
+    entries: Mapping[str, Mapping[str, Any]],
+    folder: Path = Path(),
+    bases: Mapping[str, Mapping[str, Any]] = _BUILT_IN_TASKS,
+) -> Task:
+    """The task ``id`` of ``entries`` (by id; each a mapping of its keys), else that of ``bases``: a built-in one.
 
     ``folder`` is what relative paths of schema files mean. Raises TaskError: unknown task, a circle of ``extends``, a
     list or placeholder that is not there, a schema that cannot be read.
     """
-    merged = _merge(id, entries, ())
+    merged = _merge(id, entries, bases, ())
     for key in merged.keys() - _KEYS:
         raise TaskError(id, (key,), f"unknown key; a task has {', '.join(sorted(_KEYS))}")
     if "prompt" not in merged:
@@ -108,20 +137,25 @@ def load_task(id: str, entries: Mapping[str, Mapping[str, Any]], folder: Path = 
     return task
 
 
-def _merge(id: str, entries: Mapping[str, Mapping[str, Any]], through: tuple[str, ...]) -> dict[str, Any]:
-    if id in through and not (id in BUILT_IN and through[-1] == id):
+def _merge(
+    id: str,
+    entries: Mapping[str, Mapping[str, Any]],
+    bases: Mapping[str, Mapping[str, Any]],
+    through: tuple[str, ...],
+) -> dict[str, Any]:
+    if id in through and not (id in bases and through[-1] == id):
         raise TaskError(through[0], ("extends",), f"goes round: {' > '.join((*through, id))}")
-    # A task of an office that has the name of a built-in one extends that.
+    # A task of an office that has the name of a built-in one, or of a plugin's, extends that.
     entry = entries.get(id) if id not in through else None
     if entry is None:
-        if id not in BUILT_IN:
-            known = ", ".join(sorted({*entries, *BUILT_IN}))
+        if id not in bases:
+            known = ", ".join(sorted({*entries, *bases}))
             raise TaskError(
                 through[0] if through else id, ("extends",) if through else (), f"no task {id!r}; there are: {known}"
             )
-        return dict(built_in_task(id))
-    base_id = entry.get("extends", id if id in BUILT_IN and "prompt" not in entry else None)
-    base = _merge(base_id, entries, (*through, id)) if base_id is not None else {}
+        return dict(bases[id])
+    base_id = entry.get("extends", id if "prompt" not in entry and id in bases else None)
+    base = _merge(base_id, entries, bases, (*through, id)) if base_id is not None else {}
     own = {key: value for key, value in entry.items() if key != "extends"}
     lists = dict(base.get("lists", {}))
     lists |= {name: _with_choices(lists.get(name), choices) for name, choices in own.get("lists", {}).items()}

@@ -181,7 +181,7 @@ def test_plugins_lists_every_built_in_type(run: Run) -> None:
     types = {type for record in records for type in record["types"]}
     assert {"openai", "anthropic", "google", "lmstudio", "mock", "fallback", "ollama", "groq"} <= types
     assert not any(record["error"] for record in records)
-    assert run("plugins").stdout.splitlines()[0].split() == ["plugin", "kind", "from", "types"]
+    assert run("plugins").stdout.splitlines()[0].split() == ["plugin", "came", "by", "from", "sha256", "types"]
 
 
 def test_plugins_answers_whatever_else_is_wrong_with_the_config(run: Run, here: Path) -> None:

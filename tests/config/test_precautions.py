@@ -8,6 +8,7 @@ import pytest
 
 from complaint_llm.config import load_config
 from complaint_llm.config.precautions import precautions
+from complaint_llm.exceptions import ConfigError
 
 KEY = "sk-canary-4f7a0c2b9d"
 
@@ -41,14 +42,16 @@ def test_a_config_that_others_can_change(tmp_path: Path, mode: int) -> None:
     assert "chmod go-w" in line
 
 
-def test_a_plugin_folder_that_others_can_change(tmp_path: Path) -> None:
+def test_a_plugin_folder_that_others_can_change_is_refused(tmp_path: Path) -> None:
+    """What is in it may be run: that is more than a warning."""
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop").chmod(0o777)
     file = tmp_path / "config.yaml"
     file.write_text("PLUGINS: {paths: [drop]}\nBACKENDS: [{id: a, type: mock}]\n")
     file.chmod(0o600)
-    (line,) = precautions(load_config(file, environ={}))
-    assert str(tmp_path / "drop") in line
+    with pytest.raises(ConfigError, match=r"/PLUGINS/paths/0: .*chmod go-w") as caught:
+        load_config(file, environ={})
+    assert str(tmp_path / "drop") in str(caught.value)
 
 
 def test_a_key_that_is_written_into_the_file(tmp_path: Path) -> None:
