@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
+import pickle
 import threading
-import time
 import traceback
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -39,6 +37,8 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Document, Done, TextDelta
 from complaint_llm.request import EMPTY
 from complaint_llm.testing.dialects import WIRES, Dialect
+from complaint_llm.testing.expectations import LogListener, error_of, expect_error, wait_until
+from complaint_llm.testing.imports import check_import_is_quick, check_import_is_quiet
 from complaint_llm.testing.server import FaultyServer, Reply
 from complaint_llm.testing.steady_clock import running_clock
 
@@ -53,18 +53,6 @@ NOTES = "The rent of 900 dollars is due on the first."
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 TOOL = {"name": "search", "description": "Search.", "parameters": {"type": "object", "properties": {}}}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
-
-_NO_NETWORK = """
-import socket, sys
-def refuse(*args, **kwargs):
-    raise SystemExit("a connection at import")
-socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
-from importlib import import_module
-module = import_module(sys.argv[1])
-for type in module.complaint_llm_backend_types():
-    type.own_schema(), type.own_example(), type.factory()
-"""
-
 
 class BackendConformance:
     """The suite. Every test makes its own backend."""
@@ -97,6 +85,11 @@ class BackendConformance:
             if "embeddings" in getattr(kind.factory(), "capabilities", ()):
                 given.setdefault("embedding_model", "test-embedding")
         return kind.factory()(**{**given, **keys})
+
+    def _example(self) -> Mapping[str, Any]:
+        """The example's keys with their values, without those that name a variable of the environment."""
+        example = self.backend_type().own_example() or {"id": "example"}
+        return {key: value for key, value in example.items() if key != "type" and not _is_reference(value)}
 
     def dialect(self) -> Dialect | None:
         """The wire as an object."""
@@ -149,7 +142,7 @@ class BackendConformance:
                 assert isinstance(done, Done)
                 assert [call.arguments for call in done.output.tool_calls] == [{"q": "rent"}]
             else:
-                _raises(BackendError, lambda: backend.infer("Find it.", [TOOL]))
+                expect_error(BackendError, lambda: backend.infer("Find it.", [TOOL]))
                 assert not server.requests
 
     def test_an_image_is_sent_or_refused_unsent(self) -> None:
@@ -161,7 +154,7 @@ class BackendConformance:
             if "images" in backend.capabilities:
                 assert backend.generate([{"role": "user", "content": parts}]) == "The answer."
             else:
-                _raises(BackendError, lambda: backend.generate([{"role": "user", "content": parts}]))
+                expect_error(BackendError, lambda: backend.generate([{"role": "user", "content": parts}]))
                 assert not server.requests
 
     def test_a_document_is_sent_or_given_as_text(self) -> None:
@@ -185,7 +178,7 @@ class BackendConformance:
         misfits = [Reply('{"a": "no"}')] * 2
         with self.running(Reply('{"a": 1}'), *misfits) as (backend, _):
             assert backend.infer("x", response_format=SCHEMA).parsed == {"a": 1}
-            _raises(ResponseFormatError, lambda: backend.infer("x", response_format=SCHEMA))
+            expect_error(ResponseFormatError, lambda: backend.infer("x", response_format=SCHEMA))
 
     def test_embeddings_keep_their_order_or_are_refused(self) -> None:
         """One vector for each text."""
@@ -194,7 +187,7 @@ class BackendConformance:
                 single = [backend.embed(text) for text in ("a", "bb", "ccc")]
                 assert backend.embed(["a", "bb", "ccc"]) == single
             else:
-                _raises(BackendError, lambda: backend.embed("a"))
+                expect_error(BackendError, lambda: backend.embed("a"))
 
     # -- failures ----------------------------------------------------------------------------------------------------
 
@@ -213,9 +206,18 @@ class BackendConformance:
         ]
         for reply, kind in cases:
             with self.running(reply) as (backend, _):
-                error = _raises(kind, lambda backend=backend: backend.generate("Hello"))
+                error = expect_error(kind, lambda backend=backend: backend.generate("Hello"))
                 assert error.backend == "conform"
                 assert error.retry_after == (7 if kind is RateLimitError else None)
+
+    def test_an_error_inside_an_answer_is_an_error(self) -> None:
+        """Some gateways say 200 and put the error into the body: that is never an answer, and not an empty one."""
+        dialect = self.dialect()
+        if dialect is None:
+            return
+        body = json.dumps(dialect.error(429, None, "too many requests today")).encode()
+        with self.running(Reply.raw(body)) as (backend, _):
+            assert expect_error(BackendError, lambda: backend.generate("Hello")).backend == "conform"
 
     def test_a_stream_that_breaks_off_is_no_quiet_end(self) -> None:
         """The error has the text that came."""
@@ -223,7 +225,7 @@ class BackendConformance:
             return
         with self.running(Reply("one two three four five six", cut_after=6, gap=0.01)) as (backend, _):
             if "stream" in backend.capabilities:
-                error = _raises(StreamInterruptedError, lambda: list(backend.stream_generate("Hello")))
+                error = expect_error(StreamInterruptedError, lambda: list(backend.stream_generate("Hello")))
                 assert isinstance(error, StreamInterruptedError)
                 assert error.partial.startswith("one")
 
@@ -233,7 +235,7 @@ class BackendConformance:
             return
         for reply in (Reply.hang(), Reply(drip=True)):
             with self.running(reply) as (backend, _), running_clock() as clock:
-                _raises(BackendTimeoutError, lambda backend=backend: backend.generate("Hello", timeout=0.4))
+                expect_error(BackendTimeoutError, lambda backend=backend: backend.generate("Hello", timeout=0.4))
                 assert clock() < 0.4 * 1.1 + 0.3
 
     def test_closing_ends_what_is_in_flight_and_what_comes_after(self) -> None:
@@ -242,33 +244,33 @@ class BackendConformance:
             return
         with self.running(Reply.hang()) as (backend, server):
             found: list[BaseException] = []
-            thread = threading.Thread(target=lambda: found.append(_caught(lambda: backend.generate("Hello"))))
+            thread = threading.Thread(target=lambda: found.append(error_of(lambda: backend.generate("Hello"))))
             thread.start()
-            _until(lambda: bool(server.requests))
+            wait_until(lambda: bool(server.requests))
             backend.close()
             thread.join(20)  # the server is silent for longer
             assert not thread.is_alive()
             assert isinstance(found[0], BackendError)
             backend.close()
-            _raises(BackendError, lambda: backend.generate("Hello"))
+            expect_error(BackendError, lambda: backend.generate("Hello"))
 
     # -- more --------------------------------------------------------------------------------------------------------
 
     def test_many_threads_may_share_it(self) -> None:
-        """Each gets its own answer."""
+        """Sixteen at once: each gets its own answer."""
         if self.dialect() is None:
             return
-        with self.running(max_concurrency=8) as (backend, server):
+        with self.running(max_concurrency=16) as (backend, server):
             server.reply = Reply()
-            prompts = [f"prompt {number}" for number in range(40)]
-            assert backend.batch_generate(prompts, max_workers=8) == prompts
+            prompts = [f"prompt {number}" for number in range(64)]
+            assert backend.batch_generate(prompts, max_workers=16) == prompts
 
     def test_the_key_shows_nowhere(self) -> None:
         """Not in repr, errors, tracebacks with their locals, or the log at DEBUG."""
         if self.dialect() is None:
             return
         shown: list[str] = []
-        listener = _Listener(shown)
+        listener = LogListener(shown)
         logger = logging.getLogger("complaint_llm")
         level = logger.level
         logger.addHandler(listener)
@@ -277,7 +279,7 @@ class BackendConformance:
             replies = (Reply.error(401, message=f"wrong key {CANARY}"), Reply.raw(CANARY.encode()), Reply("fine"))
             with self.running(*replies, verbose=True) as (backend, server):
                 for _ in replies[:-1]:
-                    error = _caught(lambda: backend.generate("Hello"))
+                    error = error_of(lambda: backend.generate("Hello"))
                     shown += [str(error), repr(error)]
                     shown += traceback.TracebackException.from_exception(error, capture_locals=True).format()
                 backend.generate("Hello")
@@ -291,29 +293,58 @@ class BackendConformance:
         leaks = [text for text in shown if CANARY in text]
         assert not leaks, f"the key shows in: {leaks[0][:300]}"
 
-    def test_its_schema_is_honest(self) -> None:
-        """The example validates and makes a backend; the schema is one; an unknown key is refused."""
-        from jsonschema.validators import Draft202012Validator  # cold start
+    def test_errors_can_be_pickled(self) -> None:
+        """A batch in other processes hands them on: class, words, backend and delay are the same afterwards."""
+        if self.dialect() is None:
+            return
+        for reply in (Reply.error(401), Reply.error(429, retry_after=7), Reply.raw(b"<html>not JSON</html>")):
+            with self.running(reply) as (backend, _):
+                error = expect_error(BackendError, lambda backend=backend: backend.generate("Hello"))
+            again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+            assert type(again) is type(error)
+            assert (str(again), again.backend, again.retry_after) == (str(error), error.backend, error.retry_after)
 
+    def test_it_has_an_example(self) -> None:
+        """``BackendType.example`` is what a user copies into a config: an entry with an id and this type."""
         kind = self.backend_type()
-        example = dict(kind.own_example() or {"id": "example", "type": self.type_name})
-        assert example.get("type") in (self.type_name, *kind.aliases)
+        if kind.like is not None:
+            return
+        example = kind.own_example()
+        assert example is not None, f"the type {self.type_name!r} has no example"
+        assert isinstance(example.get("id"), str), "the example has no id"
+        assert example.get("type") in (self.type_name, *kind.aliases), "the example is of another type"
+
+    def test_its_example_makes_a_backend(self) -> None:
+        """Its keys are in the schema, with values that the schema takes, and a backend is made of them."""
+        kind = self.backend_type()
+        example = self._example()
         schema = kind.own_schema()
         if schema is not None:
-            Draft202012Validator.check_schema(dict(schema))
             own = {key: value for key, value in example.items() if key in schema.get("properties", {})}
-            Draft202012Validator({"properties": schema.get("properties", {})}).validate(own)
-        plain = {key: value for key, value in example.items() if key != "type" and not _is_reference(value)}
-        kind.factory()(**{**kind.presets, **plain}).close()
-        unknown = _caught(lambda: kind.factory()(**{**kind.presets, **plain, "no_such_key": 1}))
+            wrong = [fault.message for fault in _validator(schema.get("properties", {})).iter_errors(own)]
+            assert not wrong, f"the example does not fit the schema: {wrong[0]}"
+        kind.factory()(**{**kind.presets, **example}).close()
+
+    def test_its_schema_is_honest(self) -> None:
+        """It is a JSON Schema, and an unknown key is refused."""
+        kind = self.backend_type()
+        schema = kind.own_schema()
+        if schema is not None:
+            _validator({}).check_schema(dict(schema))
+        dialect = self.dialect()
+        with ExitStack() as stack:
+            server = stack.enter_context(FaultyServer(wires=() if dialect is None else (dialect,)))
+            self.make(server).close()
+            unknown = error_of(lambda: self.make(server, no_such_key=1))
         assert isinstance(unknown, TypeError), "an unknown key is a TypeError"
 
     def test_importing_it_touches_no_network(self) -> None:
         """Nor does reading its schema and its class."""
-        done = subprocess.run(  # noqa: S603 - this interpreter, our own text
-            [sys.executable, "-c", _NO_NETWORK, self.plugin], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        check_import_is_quiet(self.plugin)
+
+    def test_importing_it_is_quick(self) -> None:
+        """At most twice as long as importing what it builds on: a start pays for each plugin that a config names."""
+        check_import_is_quick(self.plugin)
 
     def test_without_a_model_it_can_be_made_and_says_so_when_asked(self) -> None:
         """Making never fails for want of a model."""
@@ -321,39 +352,15 @@ class BackendConformance:
             return
         with self.running(model=None) as (backend, server):
             if getattr(backend, "needs_model", False):
-                error = _raises(InvalidRequestError, lambda: backend.generate("Hello"))
+                error = expect_error(InvalidRequestError, lambda: backend.generate("Hello"))
                 assert error.sent is False
                 assert not server.requests
 
 
-class _Listener(logging.Handler):
-    def __init__(self, shown: list[str]) -> None:
-        super().__init__(logging.DEBUG)
-        self._shown = shown
+def _validator(properties: Mapping[str, Any]) -> Any:
+    from jsonschema.validators import Draft202012Validator  # cold start
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self._shown.append(self.format(record))
-
-
-def _caught(act: Any) -> BaseException:
-    try:
-        act()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
-        return error
-    raise AssertionError("no error was raised")
-
-
-def _raises(kind: type[BackendError], act: Any) -> BackendError:
-    error = _caught(act)
-    assert isinstance(error, kind), f"{type(error).__name__}: {error} is no {kind.__name__}"
-    return error
-
-
-def _until(what: Any, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
+    return Draft202012Validator({"properties": dict(properties)})
 
 
 def _is_reference(value: Any) -> bool:
