@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.guards.guard import Guard
+    from complaint_llm.observers.batch_watch import BatchWatch
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Observer
     from complaint_llm.request import Request
@@ -268,6 +269,10 @@ class Mediator(EvidenceMethods, Client):
         Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
         """
         return self._calls.asker(common, cancel)
+
+    def batch_watch(self) -> BatchWatch | None:
+        """What tells the observers how a batch goes that somebody else runs over ``asker``; None without observers."""
+        return self._calls.batch_watch()
 
     def explain(self, prompt: Prompt, **params: Unpack[GenerateParameters]) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing.

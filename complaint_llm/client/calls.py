@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from complaint_llm.client.route import Route
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
+    from complaint_llm.observers.batch_watch import BatchWatch
     from complaint_llm.observers.call_watch import CallWatch
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Kind
@@ -211,6 +213,14 @@ class Calls:
 
         return ask
 
+    def batch_watch(self) -> BatchWatch | None:
+        """What tells the observers how a batch goes, where there are any."""
+        if self._observers is None:
+            return None
+        from complaint_llm.observers.batch_watch import BatchWatch  # cold start: observers
+
+        return BatchWatch(self._observers)
+
     def close(self) -> None:
         """Cancel what is under way (its callers get an error that says so) and free what it owns. Idempotent."""
         if self.closed:
@@ -218,11 +228,14 @@ class Calls:
         self.closed = True
         for token in tuple(self._tokens):
             token.cancel(f"{self.id} was closed")
-        self._attachments.close()
-        for owned in (self._guards, self._observers):
-            if owned is not None:
-                owned.close()
-        self._free()
+        # Whichever of them cannot be closed, the others are; observers last: until then calls end.
+        with ExitStack() as stack:
+            if self._observers is not None:
+                stack.callback(self._observers.close)
+            stack.callback(self._free)
+            if self._guards is not None:
+                stack.callback(self._guards.close)
+            stack.callback(self._attachments.close)
         if not self._interruptible:
             self._name_abandoned()
 

@@ -94,6 +94,7 @@ class CallForms:
             id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
         }
         self._forms: dict[_Abilities, _Form] = {}
+        self._plain_forms: dict[bool, _Form] = {}
         self._texts: tuple[SearchableText, ...] | None = None
 
     def lacks(self, target: FormTarget) -> str | None:
@@ -171,6 +172,16 @@ class CallForms:
         return f"{'; '.join(said)}: {choose}" if said else choose
 
     def _form(self, target: FormTarget) -> _Form:
+        if self._documents:
+            return self._form_by_abilities(target)
+        # Without documents all that counts is whether it leaves.
+        local = target.local
+        known = self._plain_forms.get(local)
+        if known is None:
+            known = self._plain_forms[local] = self._form_by_abilities(target)
+        return known
+
+    def _form_by_abilities(self, target: FormTarget) -> _Form:
         may_see = self._show_anywhere or not self._has_evidence or target.local
         kind = _kind_of(target)
         barred = self._guards is not None and self._guards.bars(kind, "file") is not None

@@ -115,6 +115,7 @@ def _start(
         settings=mediator.batch_settings(options.common),
         stop=stop,
         cancel=cancel,
+        watch=mediator.batch_watch(),
     )
 
 
