@@ -20,6 +20,7 @@ from complaint_llm.routing.threads.fork import reset_in_child
 if TYPE_CHECKING:
     from complaint_llm.batch import Ask
     from complaint_llm.client.group import Member
+    from complaint_llm.client.preview import Preview
     from complaint_llm.client.requests import RequestReader
     from complaint_llm.client.route import Route
     from complaint_llm.guards.chain import GuardChain
@@ -188,15 +189,13 @@ class Calls:
 
     def explain(self, prompt: Prompt, params: dict[str, Any]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing, and takes nobody's turn."""
-        tools, temperature = params.pop("tools", ()), params.pop("temperature", None)
-        request = self.with_forms(self.reader.request(prompt, tools, temperature, params))
-        # Not by the strategy: asking it would take a turn that a real request should have.
-        wanted = params.get("backend")
-        if wanted is None:
-            routes = self.member.routes_as_named(request)
-        else:
-            routes = self.member.routes_of(wanted, request, "routes_as_named")
-        return self._router.explain(request, routes)
+        return self._router.explain(*self._request_and_routes(prompt, params))
+
+    def preview(self, prompt: Prompt, params: dict[str, Any]) -> tuple[Preview, ...]:
+        """What each backend would be asked, as guards and documents make it. Sends nothing. Raises GuardError."""
+        from complaint_llm.client.preview import previews  # cold start: explanations
+
+        return previews(*self._request_and_routes(prompt, params))
 
     def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
@@ -212,6 +211,11 @@ class Calls:
             return self.infer(prompt, tools, temperature, given, router=router, cancel=cancel)
 
         return ask
+
+    @property
+    def name_columns(self) -> tuple[str, ...]:
+        """Columns of a batch whose cells the guards need as names."""
+        return () if self._guards is None else self._guards.columns
 
     def batch_watch(self) -> BatchWatch | None:
         """What tells the observers how a batch goes, where there are any."""
@@ -260,6 +264,15 @@ class Calls:
         except EvidenceError as error:
             error.output = output  # it was paid for, and is not lost with its record
             raise
+
+    def _request_and_routes(self, prompt: Prompt, params: dict[str, Any]) -> tuple[Request, Sequence[Route]]:
+        """What would be asked, and of whom, in order: not by the strategy, which would take a turn of a real request."""
+        tools, temperature = params.pop("tools", ()), params.pop("temperature", None)
+        request = self.with_forms(self.reader.request(prompt, tools, temperature, params))
+        wanted = params.get("backend")
+        if wanted is None:
+            return request, self.member.routes_as_named(request)
+        return request, self.member.routes_of(wanted, request, "routes_as_named")
 
     def _watch(self, kind: Kind, request: AnyRequest, params: Mapping[str, Any]) -> CallWatch | None:
         """Tells the observers how the call goes, where there are any."""

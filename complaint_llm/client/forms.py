@@ -123,6 +123,10 @@ class CallForms:
             for route in routes:
                 exclusion(route, self._request._replace(forms=self))
 
+    def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
+        """Which guards stand before this target, and what they counted so far."""
+        return () if self._guards is None else self._guards.report(_kind_of(target))
+
     def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
         the caller gave. Raises GuardError, which has the answer as it came."""

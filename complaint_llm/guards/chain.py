@@ -42,6 +42,11 @@ class GuardChain:
         self.entries = tuple(entries)
         self._threads = GuardThreads()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a batch whose cells the guards need as names."""
+        return tuple(dict.fromkeys(column for entry in self.entries for column in entry.guard.columns))
+
     def for_call(self) -> CallGuards:
         """The guards at work on one call."""
         return CallGuards(self.entries, self._threads)

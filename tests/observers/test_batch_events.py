@@ -82,7 +82,8 @@ class Counts(Backend):
     def answer(self, request: Request) -> InferenceOutput:
         if "fail" in request.messages[-1].text:
             raise ServerError("no", status=500)
-        return InferenceOutput("yes", cost=1.0, finish_reason="length" if "cut" in request.messages[-1].text else "stop")
+        cut = "cut" in request.messages[-1].text
+        return InferenceOutput("yes", cost=1.0, finish_reason="length" if cut else "stop")
 
 
 def config(folder: Path, **more: Any) -> Path:

@@ -118,9 +118,9 @@ def test_a_call_is_one_client_span_with_its_attempts_as_events(collected: Collec
 
 def test_a_call_that_fails_is_a_span_with_its_class_of_error(collected: Collected) -> None:
     """Its status is ERROR, without a description; its duration is measured, no tokens are."""
-    with Mediator([Fails(id="only", max_retries=0)], observers=[collected.observer]) as mediator:
-        with pytest.raises(ServerError):
-            mediator.generate("x", model="wanted")
+    backend = Fails(id="only", max_retries=0)
+    with Mediator([backend], observers=[collected.observer]) as mediator, pytest.raises(ServerError):
+        mediator.generate("x", model="wanted")
     [span] = collected.spans()
     assert (span.name, span.status.status_code.name, span.status.description) == ("chat wanted", "ERROR", None)
     assert span.attributes[names.ERROR_TYPE] == "ServerError"
