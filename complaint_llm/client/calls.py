@@ -266,7 +266,7 @@ class Calls:
             raise
 
     def _request_and_routes(self, prompt: Prompt, params: dict[str, Any]) -> tuple[Request, Sequence[Route]]:
-        """What would be asked, and of whom, in order: not by the strategy, which would take a turn of a real request."""
+        """What would be asked, and of whom: not by the strategy, which would take a turn of a real request."""
         tools, temperature = params.pop("tools", ()), params.pop("temperature", None)
         request = self.with_forms(self.reader.request(prompt, tools, temperature, params))
         wanted = params.get("backend")

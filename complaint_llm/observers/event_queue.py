@@ -59,7 +59,7 @@ class EventQueue:
         for name, observer in self._observers:
             try:
                 observer.close()
-            except (Exception, SystemExit) as fault:  # the others are closed too
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - the others are closed too
                 _log.warning("observer %r could not be closed: %s", name, type(fault).__name__)
 
     def after_fork(self) -> None:
@@ -103,7 +103,7 @@ class EventQueue:
         for name, observer in self._observers:
             try:
                 METHODS[type(event)](observer)(event)
-            except (Exception, SystemExit) as fault:  # an observer changes nothing
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - an observer changes nothing
                 known = (name, type(fault))
                 if known not in self._failed:
                     self._failed.add(known)

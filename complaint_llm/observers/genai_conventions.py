@@ -22,12 +22,12 @@ INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
-TOKEN_TYPE = "gen_ai.token.type"
+TYPE_OF_TOKENS = "gen_ai.token.type"
 INPUT, OUTPUT = "input", "output"
 ERROR_TYPE = "error.type"
 
-TOKEN_USAGE = "gen_ai.client.token.usage"
-TOKEN_USAGE_BUCKETS = tuple(4**power for power in range(14))
+USAGE = "gen_ai.client.token.usage"
+USAGE_BUCKETS = tuple(4**power for power in range(14))
 DURATION = "gen_ai.client.operation.duration"
 DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(14))
 

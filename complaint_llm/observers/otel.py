@@ -57,10 +57,10 @@ class OtelObserver(Observer):
         self._tracer = tracers.get_tracer("complaint_llm")
         meter = meters.get_meter("complaint_llm")
         self._tokens = meter.create_histogram(
-            names.TOKEN_USAGE,
+            names.USAGE,
             unit="{token}",
             description="Number of input and output tokens used.",
-            explicit_bucket_boundaries_advisory=names.TOKEN_USAGE_BUCKETS,
+            explicit_bucket_boundaries_advisory=names.USAGE_BUCKETS,
         )
         self._duration = meter.create_histogram(
             names.DURATION,
@@ -125,7 +125,7 @@ class OtelObserver(Observer):
             usage = event.usage
             for kind, count in ((names.INPUT, usage.prompt_tokens), (names.OUTPUT, usage.completion_tokens)):
                 if count:
-                    self._tokens.record(count, {**common, names.TOKEN_TYPE: kind})
+                    self._tokens.record(count, {**common, names.TYPE_OF_TOKENS: kind})
 
 
 def _common(event: AnswerEvent, request: RequestEvent | None) -> dict[str, Any]:

@@ -147,9 +147,9 @@ def test_what_is_measured_has_the_units_and_buckets_of_the_conventions(collected
         for _ in range(3):
             mediator.generate("x")
     points = collected.points()
-    tokens = {point.attributes[names.TOKEN_TYPE]: (point.sum, point.count) for point in points[names.TOKEN_USAGE]}
+    tokens = {point.attributes[names.TYPE_OF_TOKENS]: (point.sum, point.count) for point in points[names.USAGE]}
     assert tokens == {"input": (30, 1), "output": (4, 1)}
-    assert points[names.TOKEN_USAGE][0].explicit_bounds == (
+    assert points[names.USAGE][0].explicit_bounds == (
         1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
     )  # fmt: skip
     [duration] = points[names.DURATION]

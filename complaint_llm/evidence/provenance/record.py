@@ -26,7 +26,8 @@ KIND = "complaint_llm/provenance/1"
 
 class RequestDetails(NamedTuple):
     """What was asked. ``parameters`` are those that were sent, without secrets; ``evidence`` is what is cited or shown;
-    ``shown`` says of that, and of each document, how; ``own`` is what the caller gave and got where guards changed it."""
+    ``shown`` says of that, and of each document, how; ``own`` is what the caller gave and got where guards
+    changed it."""
 
     messages: Sequence[Message]
     parameters: Mapping[str, Any] = EMPTY
