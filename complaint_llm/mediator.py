@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from complaint_llm.checks.check import Check
     from complaint_llm.client.group import Member
     from complaint_llm.client.parameters import BatchParameters, GenerateParameters
+    from complaint_llm.client.preview import Preview
     from complaint_llm.client.provenance import Provenance
     from complaint_llm.client.route import Route
     from complaint_llm.config import Config
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.guards.guard import Guard
+    from complaint_llm.observers.batch_watch import BatchWatch
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Observer
     from complaint_llm.request import Request
@@ -269,6 +271,15 @@ class Mediator(EvidenceMethods, Client):
         """
         return self._calls.asker(common, cancel)
 
+    @property
+    def name_columns(self) -> tuple[str, ...]:
+        """Columns of a batch's table whose cells the guards need as ``names`` of each item."""
+        return self._calls.name_columns
+
+    def batch_watch(self) -> BatchWatch | None:
+        """What tells the observers how a batch goes that somebody else runs over ``asker``; None without observers."""
+        return self._calls.batch_watch()
+
     def explain(self, prompt: Prompt, **params: Unpack[GenerateParameters]) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing.
 
@@ -278,6 +289,13 @@ class Mediator(EvidenceMethods, Client):
 
         considered = tuple(self._calls.explain(prompt, dict(params)))
         return Explanation(self._strategy_name, considered, tuple(self._left_out().items()))
+
+    def preview(self, prompt: Prompt, **params: Unpack[GenerateParameters]) -> tuple[Preview, ...]:
+        """What each backend would be asked, as guards and documents make it. Sends nothing. Raises GuardError.
+
+        >>> print(mediator.preview("I am Maria Lopez.")[0].messages[-1].text)  # doctest: +SKIP
+        """
+        return self._calls.preview(prompt, dict(params))
 
     # -- backends ------------------------------------------------------------------------------------------------
 
@@ -367,7 +385,7 @@ class Mediator(EvidenceMethods, Client):
         if not self._level:
             return output
         answered = next(route for route in routes if route.id == output.backend)
-        return output._replace(provenance=self._records().record(answered.bind(request), kept))
+        return output._replace(provenance=self._records().record(answered.bind(request), kept, request, output))
 
     def _records(self) -> Provenance:
         # Before anything is sent: an answer that could not be recorded would be paid for and lost.

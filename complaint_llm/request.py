@@ -174,6 +174,10 @@ class Forms(Protocol):
         """What this target is asked in the place of ``request``, which keeps its deadline and token; without forms."""
         ...
 
+    def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
+        """Which guards stand before this target, and what they counted so far."""
+        ...
+
     def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
         """The texts that this target is to embed in the place of ``texts``."""
         ...

@@ -27,6 +27,7 @@ from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unrecorded
 from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
+from complaint_llm.batch.output.states import STATES
 from complaint_llm.batch.output.summary import BatchSummary
 from complaint_llm.exceptions import BatchError, GuardError
 from complaint_llm.request import EMPTY
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.call import CancelToken
+    from complaint_llm.observers.batch_watch import BatchWatch
 
 _POLL = 0.25
 """Seconds between looks at a ``stop`` event; without one nothing is polled."""
@@ -64,6 +66,7 @@ class BatchRun(Iterator[BatchResult]):
         stop: threading.Event | None,
         cancel: CancelToken | None,
         max_cost: float | None,
+        watch: BatchWatch | None = None,
     ) -> None:
         self.summary = summary
         self.stopped_because = ""
@@ -81,6 +84,8 @@ class BatchRun(Iterator[BatchResult]):
         # The threads know the parts, not the run: one that is dropped can be collected, and stops then.
         self._finalizer = weakref.finalize(self, partial(_let_finish, flow, executor, recorder))
         self._finalizer.atexit = False
+        self._tell_end = weakref.finalize(self, partial(_tell_end, watch, summary))
+        self._tell_end.atexit = False
 
     def __iter__(self) -> BatchRun:
         return self
@@ -132,6 +137,7 @@ class BatchRun(Iterator[BatchResult]):
         self._finalizer()
         self._executor.close(_CLOSE)
         self._recorder.join(_CLOSE)
+        self._take_over_counts()
 
     def _next(self) -> BatchResult | None:
         waiting = self._waiting
@@ -167,10 +173,7 @@ class BatchRun(Iterator[BatchResult]):
         self._finalizer()
         self._executor.close(_CLOSE)
         self._recorder.join(None)
-        if isinstance(self._recorder, JournalRecorder):
-            self.summary.resent = self._recorder.resent
-            self.summary.recorded = self._recorder.recorded
-        self.summary.resent += self._executor.reruns
+        self._take_over_counts()
         error = self._recorder.failure() or self._flow.error
         if error is not None:
             raise error
@@ -179,6 +182,14 @@ class BatchRun(Iterator[BatchResult]):
             raise BatchError(f"a thread of the batch ended in the middle of its work: {fault!r}") from fault
         if self._interrupted:
             raise KeyboardInterrupt(f"stopped after {self.summary.total} results; {self._resume_hint}")
+
+    def _take_over_counts(self) -> None:
+        """The counts of whoever recorded, now that it ended."""
+        if isinstance(self._recorder, JournalRecorder):
+            self.summary.resent = self._recorder.resent
+            self.summary.recorded = self._recorder.recorded
+        self.summary.resent += self._executor.reruns
+        self._tell_end()
 
 
 def run_batch(
@@ -200,6 +211,7 @@ def run_batch(
     digest: Callable[[BatchItem], str] = item_digest,
     stop: threading.Event | None = None,
     cancel: CancelToken | None = None,
+    watch: BatchWatch | None = None,
 ) -> BatchRun:
     """Ask every item, at most ``max_workers`` at a time, at most twice as many read and not yet handed out.
 
@@ -212,6 +224,7 @@ def run_batch(
     that of the whole batch, for the type of recorded answers.
     An ``executor`` that is a BatchExecutor is closed with the batch; one of ``concurrent.futures`` stays its owner's.
     ``stop`` stops the sending when set; ``cancel`` is cancelled by ``close``, for an ``ask`` that listens to it.
+    ``watch`` tells observers of its beginning and end.
 
     Raises BatchError if the journal cannot be used, SettingsChangedError if recorded answers were made under other
     settings; from the iteration, what ``items`` raises, and BatchError if the
@@ -248,6 +261,7 @@ def run_batch(
             book.close()
         raise
     summary = BatchSummary()
+    recorded_before = 0 if book is None or watch is None else book.counts().answered
     recorder: Recorder
     if book is None:
         recorder = Unrecorded(flow, engine)
@@ -271,7 +285,10 @@ def run_batch(
         stop=stop,
         cancel=cancel,
         max_cost=max_cost,
+        watch=watch,
     )
+    if watch is not None:
+        watch.begin({"recorded": recorded_before})
     feeder.start()
     return results
 
@@ -359,3 +376,9 @@ def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None
     recorder.on_withdrawn(executor.withdraw())
     executor.close()
     recorder.end()
+
+
+def _tell_end(watch: BatchWatch | None, summary: BatchSummary) -> None:
+    if watch is not None:
+        counts = {state: getattr(summary, state) for state in STATES}
+        watch.end({**counts, "recorded": summary.recorded}, summary.cost)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from complaint_llm.cli.app import App
+from complaint_llm.cli.preview import preview_lines
 from complaint_llm.cli.streams import read_all
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import write
 
 if TYPE_CHECKING:
+    from complaint_llm.client.preview import Preview
     from complaint_llm.routing.explain import Considered, Explanation
 
 
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
 @click.option("-m", "--model", help="With this model.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The longest answer, in tokens.")
 @click.option("--privacy", type=click.Choice(["local"]), help="Nothing may leave this machine.")
+@click.option("--guard", is_flag=True, help="Show instead what each backend would be asked: exactly what would leave.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def explain(app: App, /, prompt: str, as_json: bool, **given: Any) -> None:
+def explain(app: App, /, prompt: str, guard: bool, as_json: bool, **given: Any) -> None:
     """Show which backends would be tried for PROMPT ("-" reads standard input), in which order, what each may cost
     at most, and how its limits stand. Nothing is sent. Exit code 1 if none would be asked.
 
@@ -35,12 +39,25 @@ def explain(app: App, /, prompt: str, as_json: bool, **given: Any) -> None:
         prompt = read_all()
     params = {key: value for key, value in given.items() if value is not None}
     with app.open_mediator() as mediator:
+        if guard:
+            _print_previews(mediator.preview(prompt, **params), as_json=as_json)
+            return
         explanation = mediator.explain(prompt, **params)
     if as_json:
         write(json.dumps(_data(explanation), ensure_ascii=False, indent=2))
     else:
         _print(explanation)
     if explanation.first is None:
+        raise SystemExit(1)
+
+
+def _print_previews(previews: Sequence[Preview], *, as_json: bool) -> None:
+    if as_json:
+        write(json.dumps([each.as_data() for each in previews], ensure_ascii=False, indent=2, default=dict))
+    else:
+        for line in preview_lines(previews):
+            write(line)
+    if all(each.skip is not None for each in previews):
         raise SystemExit(1)
 
 

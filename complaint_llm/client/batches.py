@@ -65,5 +65,6 @@ def start_batch(
         cancel=cancel,
         settings=settings,
         response_format=common.get("response_format"),
+        watch=calls.batch_watch(),
         **how,
     )

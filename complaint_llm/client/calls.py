@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,12 @@ from complaint_llm.routing.threads.fork import reset_in_child
 if TYPE_CHECKING:
     from complaint_llm.batch import Ask
     from complaint_llm.client.group import Member
+    from complaint_llm.client.preview import Preview
     from complaint_llm.client.requests import RequestReader
     from complaint_llm.client.route import Route
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
+    from complaint_llm.observers.batch_watch import BatchWatch
     from complaint_llm.observers.call_watch import CallWatch
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Kind
@@ -186,15 +189,13 @@ class Calls:
 
     def explain(self, prompt: Prompt, params: dict[str, Any]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing, and takes nobody's turn."""
-        tools, temperature = params.pop("tools", ()), params.pop("temperature", None)
-        request = self.with_forms(self.reader.request(prompt, tools, temperature, params))
-        # Not by the strategy: asking it would take a turn that a real request should have.
-        wanted = params.get("backend")
-        if wanted is None:
-            routes = self.member.routes_as_named(request)
-        else:
-            routes = self.member.routes_of(wanted, request, "routes_as_named")
-        return self._router.explain(request, routes)
+        return self._router.explain(*self._request_and_routes(prompt, params))
+
+    def preview(self, prompt: Prompt, params: dict[str, Any]) -> tuple[Preview, ...]:
+        """What each backend would be asked, as guards and documents make it. Sends nothing. Raises GuardError."""
+        from complaint_llm.client.preview import previews  # cold start: explanations
+
+        return previews(*self._request_and_routes(prompt, params))
 
     def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
         """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
@@ -211,6 +212,19 @@ class Calls:
 
         return ask
 
+    @property
+    def name_columns(self) -> tuple[str, ...]:
+        """Columns of a batch whose cells the guards need as names."""
+        return () if self._guards is None else self._guards.columns
+
+    def batch_watch(self) -> BatchWatch | None:
+        """What tells the observers how a batch goes, where there are any."""
+        if self._observers is None:
+            return None
+        from complaint_llm.observers.batch_watch import BatchWatch  # cold start: observers
+
+        return BatchWatch(self._observers)
+
     def close(self) -> None:
         """Cancel what is under way (its callers get an error that says so) and free what it owns. Idempotent."""
         if self.closed:
@@ -218,11 +232,14 @@ class Calls:
         self.closed = True
         for token in tuple(self._tokens):
             token.cancel(f"{self.id} was closed")
-        self._attachments.close()
-        for owned in (self._guards, self._observers):
-            if owned is not None:
-                owned.close()
-        self._free()
+        # Whichever of them cannot be closed, the others are; observers last: until then calls end.
+        with ExitStack() as stack:
+            if self._observers is not None:
+                stack.callback(self._observers.close)
+            stack.callback(self._free)
+            if self._guards is not None:
+                stack.callback(self._guards.close)
+            stack.callback(self._attachments.close)
         if not self._interruptible:
             self._name_abandoned()
 
@@ -247,6 +264,15 @@ class Calls:
         except EvidenceError as error:
             error.output = output  # it was paid for, and is not lost with its record
             raise
+
+    def _request_and_routes(self, prompt: Prompt, params: dict[str, Any]) -> tuple[Request, Sequence[Route]]:
+        """What would be asked, and of whom: not by the strategy, which would take a turn of a real request."""
+        tools, temperature = params.pop("tools", ()), params.pop("temperature", None)
+        request = self.with_forms(self.reader.request(prompt, tools, temperature, params))
+        wanted = params.get("backend")
+        if wanted is None:
+            return request, self.member.routes_as_named(request)
+        return request, self.member.routes_of(wanted, request, "routes_as_named")
 
     def _watch(self, kind: Kind, request: AnyRequest, params: Mapping[str, Any]) -> CallWatch | None:
         """Tells the observers how the call goes, where there are any."""

@@ -94,6 +94,7 @@ class CallForms:
             id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
         }
         self._forms: dict[_Abilities, _Form] = {}
+        self._plain_forms: dict[bool, _Form] = {}
         self._texts: tuple[SearchableText, ...] | None = None
 
     def lacks(self, target: FormTarget) -> str | None:
@@ -121,6 +122,10 @@ class CallForms:
         if self._guards is not None:
             for route in routes:
                 exclusion(route, self._request._replace(forms=self))
+
+    def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
+        """Which guards stand before this target, and what they counted so far."""
+        return () if self._guards is None else self._guards.report(_kind_of(target))
 
     def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
@@ -171,6 +176,16 @@ class CallForms:
         return f"{'; '.join(said)}: {choose}" if said else choose
 
     def _form(self, target: FormTarget) -> _Form:
+        if self._documents:
+            return self._form_by_abilities(target)
+        # Without documents all that counts is whether it leaves.
+        local = target.local
+        known = self._plain_forms.get(local)
+        if known is None:
+            known = self._plain_forms[local] = self._form_by_abilities(target)
+        return known
+
+    def _form_by_abilities(self, target: FormTarget) -> _Form:
         may_see = self._show_anywhere or not self._has_evidence or target.local
         kind = _kind_of(target)
         barred = self._guards is not None and self._guards.bars(kind, "file") is not None

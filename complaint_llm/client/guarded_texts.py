@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.guards.guard import GuardRequest
@@ -37,6 +37,10 @@ class GuardedTexts:
     def lacks(self, target: FormTarget) -> str | None:
         """Texts are what guards look into."""
         return None
+
+    def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
+        """Which guards stand before this target, and what they counted so far."""
+        return self._guards.report("local" if target.local else "remote")
 
     def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
         """The texts that this target is to embed."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.evidence import ProvenanceLog, ProvenanceRef, RequestDetails, parse_cid
+from complaint_llm.evidence.provenance.guarded import OwnForms
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
@@ -23,10 +24,23 @@ class Provenance(NamedTuple):
         """The CIDs in one spelling. Raises EvidenceError for evidence that cannot be cited, before anything is sent."""
         return tuple(cid.name for cid in self.log.check_evidence(cids))
 
-    def record(self, sent: Request, output: InferenceOutput) -> ProvenanceRef:
-        """This answer's record, which gives its CID; ``sent`` is the request with the backend's own defaults."""
+    def record(
+        self, sent: Request, output: InferenceOutput, given: Request, handed_out: InferenceOutput
+    ) -> ProvenanceRef:
+        """This answer's record, which gives its CID; ``sent`` is the request with the backend's own defaults, as guards
+        let it go, ``output`` what came; ``given`` and ``handed_out`` are the caller's."""
         cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
-        return self.log.record(RequestDetails(sent.messages, _parameters(sent), sent.tools, cited, sent.shown), output)
+        guards = handed_out.metadata.get("guards")
+        own = OwnForms(guards, given.messages, given.tools, handed_out.content) if guards else None
+        details = RequestDetails(
+            messages=sent.messages,
+            parameters=_parameters(sent),
+            tools=sent.tools,
+            evidence=cited,
+            shown=sent.shown,
+            own=own,
+        )
+        return self.log.record(details, output)
 
     def close(self) -> None:
         """Write what waits."""

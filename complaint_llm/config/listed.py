@@ -37,6 +37,12 @@ def _pseudonyms() -> Callable[..., Guard]:
     return Pseudonyms
 
 
+def _otel() -> Callable[..., Observer]:
+    from complaint_llm.observers.otel import OtelObserver  # cold start: observers
+
+    return OtelObserver
+
+
 _GUARDS = _Section(
     name="GUARDS",
     what="guard",
@@ -49,7 +55,7 @@ _OBSERVERS = _Section(
     what="observer",
     hook="complaint_llm_observers",
     common=frozenset(("type", "name")),
-    built_in={},
+    built_in={"otel": _otel},
 )
 
 

@@ -42,6 +42,11 @@ class GuardChain:
         self.entries = tuple(entries)
         self._threads = GuardThreads()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a batch whose cells the guards need as names."""
+        return tuple(dict.fromkeys(column for entry in self.entries for column in entry.guard.columns))
+
     def for_call(self) -> CallGuards:
         """The guards at work on one call."""
         return CallGuards(self.entries, self._threads)
@@ -84,14 +89,14 @@ class CallGuards:
     def before(self, kind: TargetKind, request: GuardRequest) -> GuardRequest:
         """What may be sent to targets of this kind. Raises GuardError."""
         for entry in self._entries:
-            if entry.applies_to(kind):
+            if entry.applies_to(kind) and _overrides(self._call(entry), "before"):
                 request = self._ask_before(entry, kind, request)
         return request
 
     def after(self, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
         """The answer as the caller gets it, the last guard first. Raises GuardError."""
         for entry in reversed(self._entries):
-            if entry.applies_to(kind):
+            if entry.applies_to(kind) and _overrides(self._call(entry), "after"):
                 output = self._call_guard(entry, partial(_after, output), "its answer is not handed out")
                 _check(entry, output, InferenceOutput, "after")
         return output
@@ -165,6 +170,11 @@ _NEED_OF = {
 
 def _after(output: InferenceOutput, call: GuardedCall) -> InferenceOutput:
     return call.after(output)
+
+
+def _overrides(call: GuardedCall, method: str) -> bool:
+    """Whether the guard does anything of its own there."""
+    return getattr(type(call), method, None) is not getattr(Guard, method)
 
 
 def _check(entry: GuardEntry, found: object, wanted: type, method: str) -> None:

@@ -106,6 +106,8 @@ class Guard:
     version: ClassVar[str] = "0"
     needs: ClassVar[frozenset[Need]] = frozenset(("messages", "tools", "response_format"))
     accepts: ClassVar[frozenset[Content]] = frozenset()
+    columns: Sequence[str] = ()
+    """Columns of a batch's table whose cells it needs as names; without one of them the batch does not begin."""
     keeps_time: bool = False
     """Whether its work is bounded by itself: then it runs in the caller's thread. Any other runs on a thread that is
     left behind when its time is over."""

@@ -345,5 +345,12 @@ def entries_of(given: Any, folder: Path) -> list[Entry]:
     return entries
 
 
+def columns_of(given: Any) -> tuple[str, ...]:
+    """The columns of a batch that the key ``names`` gives."""
+    lists = given if isinstance(given, (list, tuple)) else [given]
+    batch = (each["columns"] for each in lists if isinstance(each, Mapping) and set(each) == {"columns"})
+    return tuple(dict.fromkeys(column for columns in batch for column in columns))
+
+
 def _is_column_list(columns: Any) -> bool:
     return isinstance(columns, (list, tuple)) and bool(columns) and all(isinstance(each, str) for each in columns)

@@ -16,7 +16,7 @@ from complaint_llm.guards.guard import Guard, GuardedCall, GuardRefusal, GuardRe
 from complaint_llm.guards.json_values import JSONValues, is_json, string_value, without_unicode_escapes
 from complaint_llm.guards.make_detector import make_detector
 from complaint_llm.guards.matching import Matcher, union_of
-from complaint_llm.guards.names import MAX_WORDS, Found, NameIndex, count_words, entries_of, entry_of
+from complaint_llm.guards.names import MAX_WORDS, Found, NameIndex, columns_of, count_words, entries_of, entry_of
 from complaint_llm.guards.patterns import Patterns
 from complaint_llm.guards.texts import map_output, map_request
 from complaint_llm.guards.tokens import TokenMap, TokenPieces
@@ -58,6 +58,7 @@ class Pseudonyms(Guard):
         made = make_detector(detector, detectors)
         searched = Patterns(patterns)
         self.keeps_time = made is None and not searched.has_own
+        self.columns = columns_of(names)
         self._matcher = Matcher([NameIndex(entries)] if entries else [], searched, made)
 
     def __repr__(self) -> str:

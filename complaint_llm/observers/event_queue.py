@@ -9,15 +9,18 @@ from collections.abc import Sequence
 
 from complaint_llm.observers.observer import METHODS, Event, Observer
 from complaint_llm.routing.threads.fork import reset_in_child
+from complaint_llm.routing.threads.waiting import FOREVER, Waiter
 
 MOST_WAITING = 10_000
 """Events that wait at most; further ones are discarded and counted."""
+_GATHER = 0.005
+"""Seconds for which events gather while calls go on: waking a thread for each would cost their callers more."""
 
 _log = logging.getLogger("complaint_llm.observers")
 
 
 class EventQueue:
-    """Events on their way to observers. Any thread may ``put``; it never waits and never raises.
+    """Events on their way to observers. Any thread may ``put``, a finalizer too; it never waits and never raises.
 
     The thread starts with the first event. ``close`` waits ``wait`` seconds at most for what is left to be told.
     A forked child has an empty queue and a thread of its own.
@@ -33,20 +36,22 @@ class EventQueue:
 
     def put(self, *events: Event) -> None:
         """Let the observers know, soon."""
-        if len(self._waiting) + len(events) > self._most or self._closed:
+        if self._closed or len(self._waiting) + len(events) > self._most:
             self.discarded += len(events)
             return
         self._waiting.extend(events)
-        if self._thread is None:
+        if self._asleep:
+            self._asleep = False
+            self._waiter.wake()
+        elif self._thread is None:
             self._start()
-        self._news.set()
 
     def close(self, wait: float = 5.0) -> None:
         """Tell what is left, then close each observer. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        self._news.set()
+        self._waiter.wake()
         if self._thread is not None:
             self._thread.join(wait)
         if self.discarded:
@@ -61,25 +66,38 @@ class EventQueue:
         """What waits is the parent's, who tells it."""
         self.discarded = 0
         self._waiting: deque[Event] = deque()
-        self._news = threading.Event()
+        self._waiter = Waiter()
+        self._asleep = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._closed = False
 
     def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._tell_all, name="complaint_llm observers", daemon=True)
-                self._thread.start()
+        # Who finds it taken is not the first: that one starts it, and may be this very thread, below a finalizer.
+        if self._thread is not None or not self._starting.acquire(blocking=False):
+            return
+        try:
+            thread = threading.Thread(target=self._tell_all, name="complaint_llm observers", daemon=True)
+            thread.start()
+            self._thread = thread
+        except RuntimeError:
+            return  # the interpreter ends, or has no thread left: the next event tries again
+        finally:
+            self._starting.release()
 
     def _tell_all(self) -> None:
         while True:
-            self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                self._tell(self._waiting.popleft())
-            if self._closed and not self._waiting:
+            if self._waiting:
+                while self._waiting:
+                    self._tell(self._waiting.popleft())
+                self._waiter.wait(_GATHER)
+                continue
+            if self._closed:
                 return
+            # First the sign, then a last look: whoever puts an event looks for the sign after it.
+            self._asleep = True
+            if not self._waiting and not self._closed:
+                self._waiter.wait(FOREVER)
+            self._asleep = False
 
     def _tell(self, event: Event) -> None:
         for name, observer in self._observers:

@@ -73,7 +73,13 @@ class AnswerEvent(NamedTuple):
 
 
 class BatchEvent(NamedTuple):
-    """A batch begins or ends. ``counts`` are its results so far by state; ``cost`` in US dollars."""
+    """A batch begins or ends; ``batch`` is the same in both.
+
+    ``counts`` are, at the end, its results by state ("answered", "cut", "refused", "failed", "not_read"), and
+    "recorded": how many of the answers its journal held before; at the beginning "recorded" alone, 0 without a journal.
+    ``cost`` is in US dollars, of all answers of known price; ``seconds`` are those of the batch. What is asked is told
+    by the events of its calls, in the process that makes them.
+    """
 
     batch: str
     time: float

@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from complaint_llm.evidence import Cid, EvidenceStore, ProvenanceLog, RequestDetails, config_digest
+from complaint_llm.evidence.provenance.guarded import OwnForms
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.messages import InferenceOutput, Message, Shown, TokenUsage, ToolCall
 
@@ -61,13 +62,16 @@ def test_provenance_records_fit_their_schema(store: EvidenceStore) -> None:
         Shown(cited, "image", "c.png", "image/png", "ab" * 32),
     )
     details = RequestDetails((Message("user", "a"),), {"seed": 1}, (), log.check_evidence([cited]), ways)
+    used = {"name": "pseudonyms", "version": "1", "counts": {"list": 2}}
+    log.record(details._replace(own=OwnForms([used], details.messages, (), "b")), output)
     log.record(details, output)
     log.close()
     with store.database.transaction("read") as connection:
         records = [decode_provenance(*row) for row in connection.execute("SELECT cid, data FROM provenance")]
     for record in records:
         schema.validate(dag_json(record))
-        assert set(record) | {"shown"} == set(schema.schema["properties"]) == set(schema.schema["required"]) | {"shown"}
+        sometimes = {"shown", "guards"}
+        assert set(record) | sometimes == set(schema.schema["properties"]) == set(schema.schema["required"]) | sometimes
     said = [set(entry) for record in records for entry in record.get("shown", [])]
     assert set.union(*said) == set(schema.schema["properties"]["shown"]["items"]["properties"])
     assert min(said, key=len) == {"cid", "shown"}

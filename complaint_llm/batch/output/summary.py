@@ -30,7 +30,8 @@ class BatchSummary:
 
     ``in_doubt`` counts failed results whose request a provider may have received; ``recorded`` is how many of the
     answers a journal already held, ``resent`` how many items were sent a second time because it was in doubt whether
-    the first had been received; both are final when the iteration ends.
+    the first had been received; both are final when the iteration ends. ``guards`` has for each guard how often it
+    replaced what it looks for, over all answers, by what found it.
     """
 
     def __init__(self, recorded: int = 0) -> None:
@@ -44,6 +45,7 @@ class BatchSummary:
         self.recorded = recorded
         self.resent = 0
         self.backends: dict[str, BackendTally] = {}
+        self.guards: dict[str, dict[str, int]] = {}
 
     @property
     def total(self) -> int:
@@ -75,6 +77,10 @@ class BatchSummary:
             if isinstance(result.error, BackendError) and result.error.backend:
                 self._tally(result.error.backend).failed += 1
             return
+        for guard in output.metadata.get("guards", ()):
+            counts = self.guards.setdefault(guard["name"], {})
+            for source, count in guard["counts"].items():
+                counts[source] = counts.get(source, 0) + count
         demo = bool(output.metadata.get("demo"))
         self.demo += demo
         tally = self._tally(output.backend)

@@ -12,6 +12,7 @@ from complaint_llm.cli.batch.dry_run import dry_run_batch
 from complaint_llm.cli.batch.execution import execute_batch
 from complaint_llm.cli.batch.input import format_of, open_lines
 from complaint_llm.cli.batch.options import BatchApp, BatchOptions, Form, read_delimiter
+from complaint_llm.cli.batch.preview import preview_batch
 from complaint_llm.cli.batch.readers import with_demonstration
 from complaint_llm.cli.call_options import call_options
 from complaint_llm.cli.option_groups import GroupedCommand
@@ -55,7 +56,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Output": ("output", "raw_csv", "table", "demo", "usage", "as_json"),
     "Again and resume": ("fresh", "only_failed", "keep", "accept_changes", "in_doubt", "force", "salvage"),
     "Money": ("dry_run", "max_cost"),
-    "Privacy": ("privacy", "yes"),
+    "Privacy": ("privacy", "yes", "preview"),
 }
 
 
@@ -116,11 +117,21 @@ GROUPS: Mapping[str, Sequence[str]] = {
 @click.option("--limit", type=click.IntRange(1), help="Read only the first LIMIT items.")
 @click.option("--max-cost", type=Finite(0, min_open=True), help="Stop sending at so many US dollars in all.")
 @click.option("--dry-run", is_flag=True, help="Count items, tokens and price; send nothing.")
+@click.option(
+    "--preview", type=click.IntRange(1), metavar="N", help="Show what of the first N items would leave; send nothing."
+)
 @click.option("--executor", metavar="URL", help="Where the asking is done: threads, dask://host:port, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on stdout if OUT is a file.")
 @click.pass_obj
 def batch(
-    app: BatchApp, /, source: str, form: Form | None, max_workers: int | None, dry_run: bool, **given: Any
+    app: BatchApp,
+    /,
+    source: str,
+    form: Form | None,
+    max_workers: int | None,
+    dry_run: bool,
+    preview: int | None,
+    **given: Any,
 ) -> None:
     """Ask every item of IN and write what comes back to OUT, in the order of IN.
 
@@ -139,6 +150,9 @@ def batch(
     if options.demo:
         options = with_demonstration(app, options)
     with open_lines(options) as opened:
-        code = dry_run_batch(app, opened, options) if dry_run else execute_batch(app, opened, options)
+        if preview is not None:
+            code = preview_batch(app, opened, options, preview)
+        else:
+            code = dry_run_batch(app, opened, options) if dry_run else execute_batch(app, opened, options)
     if code:
         raise click.exceptions.Exit(code)

@@ -7,6 +7,7 @@ from itertools import islice
 
 from complaint_llm.batch import BatchItem, Journal
 from complaint_llm.cli.batch.input import BatchSource, lines_to_ask
+from complaint_llm.cli.batch.names import with_name_columns
 from complaint_llm.cli.batch.options import BatchApp, BatchOptions
 from complaint_llm.cli.batch.output import closing
 from complaint_llm.cli.batch.sending import what_leaves
@@ -21,6 +22,7 @@ def dry_run_batch(app: BatchApp, source: BatchSource, options: BatchOptions) -> 
     cost = 0.0
     mediator = app.open_mediator()
     with closing(mediator):
+        options = with_name_columns(mediator, source, options)
         leaves = what_leaves(mediator, source, options)
         for item, _ in lines_to_ask(islice(source.lines.items, options.limit), options):
             if not isinstance(item, BatchItem):

@@ -15,6 +15,7 @@ from complaint_llm.batch.input.lines import Line, Lines
 from complaint_llm.call import CancelToken
 from complaint_llm.cli.batch.input import BatchSource, count_lines, lines_to_ask
 from complaint_llm.cli.batch.interrupts import Interruption, interrupts
+from complaint_llm.cli.batch.names import with_name_columns
 from complaint_llm.cli.batch.options import Asker, BatchApp, BatchOptions, NotDoneError
 from complaint_llm.cli.batch.output import closing, make_ready, print_result, result_of, write_out
 from complaint_llm.cli.batch.progress import progress
@@ -50,6 +51,7 @@ def _execute_until(interruption: Interruption, app: BatchApp, source: BatchSourc
     cancel.attach(mediator.close)
     under_way: dict[int, Line] = {}
     with closing(mediator):
+        options = with_name_columns(mediator, source, options)
         agree_to_send(mediator, source, options)
         if options.journal is not None and (folders := options.document_folders()):
             note_folders(options.journal, folders)
@@ -118,6 +120,7 @@ def _start(
         settings=mediator.batch_settings(options.common),
         stop=stop,
         cancel=cancel,
+        watch=mediator.batch_watch(),
     )
 
 

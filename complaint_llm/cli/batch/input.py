@@ -197,7 +197,11 @@ def lines_to_ask(lines: Iterable[Line], options: BatchOptions) -> Iterator[Line]
     for line in lines:
         item = line.item
         if isinstance(item, BatchItem):
-            item = item._replace(prompt=with_parts(item.prompt, options.parts), params={**common, **item.params})
+            params = {**common, **item.params}
+            if options.name_columns:
+                cells = (line.columns.get(column, "").strip() for column in options.name_columns)
+                params["names"] = [*params.get("names", ()), *filter(None, cells)]
+            item = item._replace(prompt=with_parts(item.prompt, options.parts), params=params)
             if task is not None:
                 named = {name: line.columns[name] for name in fields if name in line.columns}
                 item = for_task(item, task, named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -18,7 +18,9 @@ from complaint_llm.tasks.apply import TaskCall
 if TYPE_CHECKING:
     from complaint_llm.batch import AnswerSettings, Ask, ExecutorFactory
     from complaint_llm.client.group import Member
+    from complaint_llm.client.preview import Preview
     from complaint_llm.messages import Part, Prompt
+    from complaint_llm.observers.batch_watch import BatchWatch
     from complaint_llm.tasks.task import Task
 
 
@@ -52,6 +54,10 @@ class Asker(Protocol):
     def batch_settings(self, common: Mapping[str, Any], /) -> AnswerSettings: ...
     def explain(self, prompt: Prompt, /, **params: Any) -> CallEstimate: ...
     def as_member(self) -> BackendsById: ...
+    def preview(self, prompt: Prompt, /, **params: Any) -> Sequence[Preview]: ...
+    @property
+    def name_columns(self) -> Sequence[str]: ...
+    def batch_watch(self) -> BatchWatch | None: ...
     def close(self) -> None: ...
 
 
@@ -121,6 +127,8 @@ class BatchOptions(NamedTuple):
     known_task: Task | None = None
     parts: tuple[Part, ...] = ()
     """The files of ``-f``, which go with every item."""
+    name_columns: tuple[str, ...] = ()
+    """Columns whose cells are names, which guards hide."""
     demonstration: bool = False
     """Whether no model is there and ``--demo`` was given: plain rules answer."""
 

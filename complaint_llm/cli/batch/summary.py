@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from complaint_llm.batch.output.states import STATES
+from complaint_llm.cli.preview import replaced_line
 from complaint_llm.cli.terminal import tell, write
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def print_summary(
         }
         fields = (*STATES, "in_doubt", "recorded", "resent", "demo", "tokens", "cost", "unpriced")
         data = {name: getattr(summary, name) for name in fields}
-        text = json.dumps({**data, "stopped": stopped or None, "backends": backends})
+        text = json.dumps({**data, "stopped": stopped or None, "backends": backends, "guards": summary.guards})
         (write if on_stdout else tell)(text)
         return
     if stopped:
@@ -58,6 +59,8 @@ def print_summary(
             f"{tally.prompt_tokens + tally.completion_tokens:,} tokens, "
             + price(tally.cost, tally.unpriced, tally.answered)
         )
+    for name, counts in sorted(summary.guards.items()):
+        tell(f"  {replaced_line(name, counts)}")
     if max_cost is not None and summary.unpriced:
         tell(f'  --max-cost could not count {summary.unpriced:,}: give their backends "pricing"')
     if summary.demo:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, cid_of, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.dagcbor import Encoded, decode, encode
+from complaint_llm.evidence.provenance.guarded import OwnForms, check_guards, guards_entry
 from complaint_llm.evidence.provenance.shown import check_shown, shown_entry
 from complaint_llm.evidence.records import rfc3339
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
@@ -25,13 +26,15 @@ KIND = "complaint_llm/provenance/1"
 
 class RequestDetails(NamedTuple):
     """What was asked. ``parameters`` are those that were sent, without secrets; ``evidence`` is what is cited or shown;
-    ``shown`` says of that, and of each document, how."""
+    ``shown`` says of that, and of each document, how; ``own`` is what the caller gave and got where guards
+    changed it."""
 
     messages: Sequence[Message]
     parameters: Mapping[str, Any] = EMPTY
     tools: Sequence[Tool] = ()
     evidence: Sequence[Cid] = ()
     shown: Sequence[Shown] = ()
+    own: OwnForms | None = None
 
 
 class LogSetup(NamedTuple):
@@ -62,6 +65,7 @@ class Draft(NamedTuple):
     """The block of what was asked, if that is more than texts."""
     tool_calls: bytes | None = None
     shown: Encoded | None = None
+    guards: Encoded | None = None
 
     def record(self, previous: Cid | None) -> MadeRecord:
         """The record that follows ``previous``. Raises TypeError or ValueError for what has no form in DAG-CBOR."""
@@ -98,6 +102,8 @@ class Draft(NamedTuple):
         }
         if self.shown is not None:
             record["shown"] = self.shown
+        if self.guards is not None:
+            record["guards"] = self.guards
         texts = [block for block in (answer, prompt, reasoning, calls) if block is not None]
         return MadeRecord(_block(DAG_CBOR, encode(record)), texts)
 
@@ -121,7 +127,13 @@ def draft(
         prompt=None if _is_fixed(details) else encode_prompt(details.messages, details.tools),
         tool_calls=encode([_call(call) for call in output.tool_calls]) if output.tool_calls else None,
         shown=Encoded(encode([shown_entry(each) for each in details.shown])) if details.shown else None,
+        guards=None if details.own is None else _encode_guards(details.own),
     )
+
+
+def _encode_guards(own: OwnForms) -> Encoded:
+    prompt = cid_of(DAG_CBOR, encode_prompt(own.messages, own.tools))
+    return Encoded(encode(guards_entry(own, prompt=prompt, answer=cid_of(RAW, _utf8(own.content)))))
 
 
 def encode_prompt(messages: Sequence[Message], tools: Sequence[Tool]) -> bytes:
@@ -147,6 +159,8 @@ def decode_provenance(name: str, data: bytes) -> dict[str, Any]:
             raise ValueError("its evidence is no list of links")
         if "shown" in record:
             check_shown(record["shown"])
+        if "guards" in record:
+            check_guards(record["guards"])
     except (ValueError, EvidenceError) as error:
         raise EvidenceCorruptedError(f"provenance record {name} is damaged: {error}") from error
     return record
@@ -255,6 +269,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "evidence": (list,),
     "previous": (Cid, _NONE),
 }
-_OPTIONAL = frozenset(("shown",))
+_OPTIONAL = frozenset(("shown", "guards"))
 """Keys that records have only where there is something to say; those of before have none."""
 _PREVIOUS, _NULL, _LINK = encode("previous"), encode(None), encode(Cid(DAG_CBOR, bytes(32)))[:-32]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, parse_cid
+from complaint_llm.evidence.provenance.guarded import guards_in_words
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.provenance.remembered import Remembered, remember
 from complaint_llm.evidence.provenance.shown import NOT_SHOWN, shown_in_words
@@ -150,6 +151,8 @@ class _Tracer:
             yield Step("cached", None, "verified", "given from the cache")
         for name in _DETAILS:
             yield Step(name.replace("_", " "), None, "verified", _value_text(record[name]))
+        if "guards" in record:
+            yield from _guards(record["guards"])
         # Records of before say nothing of it: then evidence was never shown.
         shown = {entry["cid"]: entry for entry in record.get("shown", ())}
         for cid in record["evidence"]:
@@ -187,6 +190,14 @@ def _evidence(store: EvidenceStore, cid: Cid) -> Step:
         return Step("evidence", str(cid), "missing", "its bytes are here but no record about them")
     detail = f"{size} bytes" if what == "file" else f"a folder, {size} bytes"
     return Step("evidence", str(cid), "verified", detail=detail, parts=parts)
+
+
+def _guards(entry: dict[str, Any]) -> Iterator[Step]:
+    """Which guards changed what was sent, and the digests of what the caller gave and got."""
+    for said in guards_in_words(entry):
+        yield Step("guard", None, "verified", said)
+    yield Step("prompt before guards", entry["prompt"].name, "digest only", "as the caller gave it; it is not kept")
+    yield Step("answer after guards", entry["answer"].name, "digest only", "as the caller got it; it is not kept")
 
 
 def _document(entry: dict[str, Any]) -> Step:
