@@ -6,6 +6,7 @@ for a backend that is used alone as for one behind a Mediator. Any thread may ca
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -21,9 +22,10 @@ from complaint_llm.client.privacy import fixed_elsewhere
 from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader
 from complaint_llm.client.route import Route
 from complaint_llm.client.target import BackendTarget
-from complaint_llm.exceptions import BackendError, InvalidRequestError
+from complaint_llm.exceptions import BackendError, InvalidRequestError, PluginError
+from complaint_llm.handling import Handling, Requirements, TypeHandling, provider_handling
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
-from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.routing.policies.bound import FREE
 from complaint_llm.routing.router import Router
 
@@ -60,6 +62,8 @@ class Backend(Client):
     default_location: ClassVar[Literal["local", "remote"]] = "remote"
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = None
     """The JSON Schema of the type's own keys (or its file), which constructors hold their arguments to."""
+    handling_data: ClassVar[Mapping[str, Any] | Path] = EMPTY
+    """What the type's provider does with what is sent, with source and day (or a JSON file of it); docs/privacy.md."""
     needs_model: ClassVar[bool] = False
     """Whether a call without any model name is a mistake."""
     costs_nothing: ClassVar[bool] = False
@@ -69,6 +73,7 @@ class Backend(Client):
 
     _made_with: tuple[Sequence[Any], Mapping[str, Any]]
     _key_rules: ClassVar[KeyRules]
+    _type_handling: ClassVar[TypeHandling]
 
     def __new__(cls, *given: Any, **keys: Any) -> Self:
         made = super().__new__(cls)
@@ -206,6 +211,29 @@ class Backend(Client):
         """The host that it sends to, or the program that it runs, for people; None where nothing is sent."""
         address = getattr(self, "base_url", None)
         return urlsplit(address).hostname if isinstance(address, str) else None
+
+    @property
+    def at_own_provider(self) -> bool:
+        """Whether it asks the provider that the type's ``handling_data`` is about."""
+        return self.type_handling.holds_at(self.host)
+
+    @property
+    def type_handling(self) -> TypeHandling:
+        """What the type's data says. Raises PluginError for data of another shape."""
+        found = vars(type(self)).get("_type_handling")
+        if found is None:
+            # Of two threads that come first, both read the same.
+            found = type(self)._type_handling = self._read_handling()
+        handling: TypeHandling = found
+        return handling
+
+    def handling(self, requires: Requirements | None = None) -> Handling:
+        """What is known of what is done with what it is asked; under ``requires`` the switches of the provider's that
+        are sent then count. At an address that the type's data does not name nothing is known but what the entry says.
+        """
+        of_type = self.type_handling
+        known = of_type if not self.local and self.at_own_provider else TypeHandling()
+        return provider_handling(known, self.options.handling, requires, here=self.local)
 
     def fixed_content(self) -> Mapping[str, Any]:
         """What this backend puts into each request whatever is asked, by the config's keys for it."""
@@ -350,6 +378,16 @@ class Backend(Client):
         from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache  # cold start: the cache
 
         return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
+
+    @classmethod
+    def _read_handling(cls) -> TypeHandling:
+        from pathlib import Path  # cold start
+
+        data = cls.handling_data
+        try:
+            return TypeHandling.read(json.loads(data.read_bytes()) if isinstance(data, Path) else data)
+        except (OSError, ValueError) as cause:
+            raise PluginError(f"type {cls.type!r}: {cause}") from cause
 
     def __repr__(self) -> str:
         model = f" model={self.options.model!r}" if self.options.model else ""
