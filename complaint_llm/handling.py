@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _REGION = {"type": "string", "pattern": r"^[a-z][a-z-]{1,19}$(?!\n)", "patternErrorMessage": "a code such as us or eu"}
 _REGIONS = {"type": "array", "items": _REGION, "minItems": 1, "uniqueItems": True}
-_DAYS = {"type": "number", "minimum": 0, "maximum": 36500}
+_MOST_DAYS = 36500
+_DAYS = {"type": "number", "minimum": 0, "maximum": _MOST_DAYS}
 
 HANDLING_KEYS: Mapping[str, Any] = {
     "trains": {"type": "boolean", "description": "Whether models are trained with what is sent."},
@@ -44,7 +45,10 @@ REQUIREMENT_KEYS: Mapping[str, Any] = {
 
 # ISO 3166 codes of the members of the European Union: a place in one of them is in "eu".
 _IN_EU = frozenset(
-    "at be bg hr cy cz dk ee fi fr de gr hu ie it lv lt lu mt nl pl pt ro sk si es se".split()
+    (
+        *("at", "be", "bg", "hr", "cy", "cz", "dk", "ee", "fi", "fr", "de", "gr", "hu", "ie"),
+        *("it", "lv", "lt", "lu", "mt", "nl", "pl", "pt", "ro", "sk", "si", "es", "se"),
+    )
 )
 
 
@@ -270,7 +274,7 @@ def _value_fault(name: str, value: Any) -> str | None:
     if name in ("trains", "zero_retention"):
         return None if isinstance(value, bool) else "true or false"
     if name == "retention_days":
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _DAYS["maximum"]
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST_DAYS
         return None if number else "a number of days from 0 on"
     if name == "region":
         places = (value,) if isinstance(value, str) else value

@@ -6,7 +6,6 @@ for a backend that is used alone as for one behind a Mediator. Any thread may ca
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from complaint_llm.backends.attempt import AttemptMaker
 from complaint_llm.backends.model_catalog import ModelCatalog
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
+from complaint_llm.backends.type_handling import type_handling_of
 from complaint_llm.backends.wire.schema_refusal import Means
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
@@ -22,7 +22,7 @@ from complaint_llm.client.privacy import fixed_elsewhere
 from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader
 from complaint_llm.client.route import Route
 from complaint_llm.client.target import BackendTarget
-from complaint_llm.exceptions import BackendError, InvalidRequestError, PluginError
+from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.handling import Handling, Requirements, TypeHandling, provider_handling
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
@@ -73,7 +73,6 @@ class Backend(Client):
 
     _made_with: tuple[Sequence[Any], Mapping[str, Any]]
     _key_rules: ClassVar[KeyRules]
-    _type_handling: ClassVar[TypeHandling]
 
     def __new__(cls, *given: Any, **keys: Any) -> Self:
         made = super().__new__(cls)
@@ -220,12 +219,7 @@ class Backend(Client):
     @property
     def type_handling(self) -> TypeHandling:
         """What the type's data says. Raises PluginError for data of another shape."""
-        found = vars(type(self)).get("_type_handling")
-        if found is None:
-            # Of two threads that come first, both read the same.
-            found = type(self)._type_handling = self._read_handling()
-        handling: TypeHandling = found
-        return handling
+        return type_handling_of(type(self))
 
     def handling(self, requires: Requirements | None = None) -> Handling:
         """What is known of what is done with what it is asked; under ``requires`` the switches of the provider's that
@@ -378,16 +372,6 @@ class Backend(Client):
         from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache  # cold start: the cache
 
         return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
-
-    @classmethod
-    def _read_handling(cls) -> TypeHandling:
-        from pathlib import Path  # cold start
-
-        data = cls.handling_data
-        try:
-            return TypeHandling.read(json.loads(data.read_bytes()) if isinstance(data, Path) else data)
-        except (OSError, ValueError) as cause:
-            raise PluginError(f"type {cls.type!r}: {cause}") from cause
 
     def __repr__(self) -> str:
         model = f" model={self.options.model!r}" if self.options.model else ""

@@ -277,7 +277,10 @@ def run_batch(
     except BaseException:
         _let_finish(flow, engine, recorder)
         raise
-    feeder = threading.Thread(target=_feed, args=(flow, recorder, items, partial(_work, digest=digest, matter=matter)), name="batch-feeder", daemon=True)
+    make_work = partial(_work, digest=digest, matter=matter)
+    feeder = threading.Thread(
+        target=_feed, args=(flow, recorder, items, make_work), name="batch-feeder", daemon=True
+    )
     results = BatchRun(
         flow,
         engine,

@@ -47,7 +47,7 @@ def call_options(command: F) -> F:
             ),
             click.option("--task", metavar="ID", help="claims, summary, chronology, or one of the config's TASKS."),
             click.option("--privacy", type=click.Choice(["local"]), help="Nothing may leave this machine."),
-            click.option("--matter", metavar="NUMBER", help="The matter that it belongs to; see `complaint-llm forget`."),
+            click.option("--matter", metavar="NUMBER", help="The matter that it belongs to."),
             click.option(
                 "-u", "--usage", is_flag=True, help="Say backend, model, tokens and price of each answer, on stderr."
             ),

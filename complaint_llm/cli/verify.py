@@ -15,7 +15,13 @@ from complaint_llm.evidence import trace
 if TYPE_CHECKING:
     from complaint_llm.evidence import Step
 
-STATE_WORDS = {"verified": "ok", "digest only": "--", "missing": "MISSING", "damaged": "DAMAGED", "forgotten": "FORGOTTEN"}
+STATE_WORDS = {
+    "verified": "ok",
+    "digest only": "--",
+    "missing": "MISSING",
+    "damaged": "DAMAGED",
+    "forgotten": "FORGOTTEN",
+}
 
 
 @click.command()

@@ -123,8 +123,7 @@ class Route:
 
     def lacks(self, request: AnyRequest) -> str | None:
         if request.requires is not None or self.terms.requires is not None:
-            request = self._with_requirements(request)
-            unmet = self._unmet(request.requires)
+            unmet = self._unmet(strictest(self.terms.requires, request.requires))
             if unmet is not None:
                 return unmet
         if self.terms.private:

@@ -164,7 +164,7 @@ def batch_holders(paths: Sequence[Path]) -> list[Holder]:
 
 
 def put_aside(paths: Sequence[Path]) -> list[Path]:
-    """Damaged files that a repair put aside, in these folders and beside these files: nobody can tell whose they are."""
+    """Damaged files that a repair put aside, in these folders and beside these files."""
     folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
     return [each for folder in folders if folder.is_dir() for each in sorted(folder.glob("*.damaged*"))]
 

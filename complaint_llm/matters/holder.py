@@ -15,12 +15,12 @@ class Place(NamedTuple):
 
     kind: str
     where: str
-    count: int
+    number: int
     what: str
 
     def line(self) -> str:
         """For people."""
-        return f"{self.kind} {self.where}: {self.count:,} {self.what}"
+        return f"{self.kind} {self.where}: {self.number:,} {self.what}"
 
 
 class Holder(Protocol):

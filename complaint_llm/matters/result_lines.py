@@ -1,4 +1,4 @@
-"""A matter's lines in a file of results (OUT of a batch): JSON lines by what they say, rows of a table by the journal."""
+"""A matter's lines in a file of results: JSON lines by what they say, rows of a table by what the journal says."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class EvidenceHolder(NamedTuple):
         with self.open_store() as store:
             held = store.matter_holdings(matter)
         if held.damaged:
-            raise EvidenceError(f"{self.path}: of what is damaged cannot be told whose it is: {'; '.join(held.damaged)}")
+            raise EvidenceError(f"{self.path}: whose the damaged is cannot be told: {'; '.join(held.damaged)}")
         return self._places(len(held.records), len(held.answers), 0)
 
     def forget(self, matter: str) -> Sequence[Place]:
