@@ -1,4 +1,4 @@
-"""What is known of a provider and what is required: unknown is not good enough, and the strictest of all levels holds."""
+"""What is known of a provider and what is required: unknown is not good enough, the strictest of all levels holds."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_requirement_that_says_nothing_or_nonsense_is_refused(given_: Any, say
         ({"zero_retention": True}, "retention_days 0, region us, zero_retention true (said in config; "),
         ({"zero_retention": True, "retention_days": 2}, "retention_days 2, region us, zero_retention true (said in"),
         ({"region": ["eu"]}, "region eu, zero_retention false (said in config; trains and retention_days and zero"),
-        ({**KNOWN, "source": "contract of May", "as_of": "2026-05-02"}, "(said in config: contract of May, 2026-05-02)"),
+        ({**KNOWN, "source": "contract", "as_of": "2026-05-02"}, "(said in config: contract, 2026-05-02)"),
         ({"trains": True}, "trains true"),
     ],
 )
