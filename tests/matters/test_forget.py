@@ -174,7 +174,7 @@ def test_a_holder_that_comes_later_joins_by_its_methods() -> None:
         assert outcome.problems == ("broken.db: in use",)
 
 
-WRITES = range(1, 400, 3)
+WRITES = range(1, 260, 3)
 CUT_SHORT = """
 import os, signal, sys
 from complaint_llm.cli.app import cli
@@ -195,7 +195,7 @@ print("left", left)
 """
 
 
-@pytest.mark.parametrize("writes", WRITES if ALL else WRITES[::40])
+@pytest.mark.parametrize("writes", WRITES if ALL else WRITES[::18])
 def test_killed_anywhere_it_finishes_when_it_is_run_again(made: Path, tmp_path: Path, writes: int) -> None:
     """SIGKILL before some statement or write; then the same command again."""
     office = Path(shutil.copytree(made, tmp_path / "office"))
