@@ -34,6 +34,7 @@ from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader, built_
 from complaint_llm.client.route import Terms
 from complaint_llm.client.truncation import OnTruncation, mark_truncation
 from complaint_llm.exceptions import ConfigError, InvalidRequestError
+from complaint_llm.handling import strictest
 from complaint_llm.messages import InferenceOutput, ModelInfo, Prompt
 from complaint_llm.request import EMPTY
 from complaint_llm.routing.router import Router
@@ -76,6 +77,8 @@ class Mediator(EvidenceMethods, Client):
     ``hedge_after`` seconds the next backend is asked too; ``budget`` is in US dollars, a total or ``total``, ``day``
     and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,
     ``ipfs_public``). ``guards`` stand before all that is asked, in their order; ``observers`` are told of it.
+    ``requires`` says what providers must keep to (``trains``, ``retention_days``, ``region``, ``zero_retention``), and
+    ``matter_required`` that each call names its matter.
     ``folder`` is where budgets and evidence are kept otherwise; ``others`` are backends that are only asked by their
     id.
 
@@ -103,6 +106,8 @@ class Mediator(EvidenceMethods, Client):
         on_truncation: OnTruncation = "warn",
         cache: Mapping[str, Any] | None = None,
         provenance: Literal[False, "digests", "full"] = False,
+        requires: Mapping[str, Any] | None = None,
+        matter_required: bool = False,
         shared: Mapping[str, Any] | None = None,
         evidence: EvidenceStore | Mapping[str, Any] | None = None,
         guards: GuardChain | Sequence[Guard | Mapping[str, Any]] = (),
@@ -132,7 +137,8 @@ class Mediator(EvidenceMethods, Client):
         settings = admission_settings(circuit_breaker, folder, shared, max_workers)
         self._shared = settings.shared
         self._budgets = total_account(id, budget, settings)
-        terms = Terms(budgets=self._budgets, private=privacy == "local")
+        required = strictest(requires)
+        terms = Terms(budgets=self._budgets, private=privacy == "local", requires=required)
         composition = Composition(
             members=[as_member(each).under(terms) for each in backends],
             strategy=choose_strategy(strategy),
@@ -157,6 +163,8 @@ class Mediator(EvidenceMethods, Client):
             RequestReader(
                 timeout=timeout,
                 privacy=privacy,
+                requires=required,
+                matter_required=matter_required,
                 find_task=self._task,
                 checks=self._checks,
                 cite=self._check_evidence,
@@ -257,6 +265,13 @@ class Mediator(EvidenceMethods, Client):
             keep=keep,
             accept_changes=accept_changes,
         )
+
+    def check_matter(self, matter: str | None) -> None:
+        """Raise InvalidRequestError for a batch that must name its matter and does not, or by what is no name of one.
+
+        An item's own stands above the batch's.
+        """
+        self._calls.reader.check_matter({"matter": matter})
 
     def batch_settings(self, common: Mapping[str, Any] = EMPTY) -> AnswerSettings:
         """What shapes the answers of each backend, beside parameters that a whole batch has in ``common``."""

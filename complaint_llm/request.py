@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.handling import Requirements
 from complaint_llm.json_schema.keys import config_key
 from complaint_llm.message_shapes import parse_arguments as parse_arguments  # a name of the toolkit for authors
 from complaint_llm.messages import InferenceOutput, Message, Prompt, Shown, Tool, ToolLike
@@ -68,7 +69,7 @@ GENERATION_KEYS: frozenset[str] = frozenset(GenerationKeys.__annotations__)
 CALL_KEYS: frozenset[str] = frozenset(
     (
         *("model", "backend", "system", "timeout", "response_format", "privacy", "extra_body", "task"),
-        *("evidence", "cite", "documents", "names", "matter"),
+        *("evidence", "cite", "documents", "names", "matter", "requires"),
     )
 )
 """Parameters of one call that are not sent as sampling parameters."""
@@ -145,6 +146,8 @@ class Request(NamedTuple):
     """Names that the caller says are in it, for guards."""
     matter: str | None = None
     """The matter that the call belongs to; nothing that is sent."""
+    requires: Requirements | None = None
+    """What is required of how whoever is asked handles data."""
     forms: Forms | None = None
     """Where what is asked depends on who is asked: what each target is asked in the place of this request."""
 
@@ -226,6 +229,7 @@ class EmbeddingRequest(NamedTuple):
     extra_body: Mapping[str, Any] = EMPTY
     privacy: Privacy | None = None
     matter: str | None = None
+    requires: Requirements | None = None
     forms: Forms | None = None
     """As in a Request."""
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from complaint_llm.backends.answers.empty_answer import check_answered
 from complaint_llm.backends.answers.provider_state import seal_state, with_own_state
 from complaint_llm.backends.wire.call_ids import StreamedNewIds, known_ids, with_new_ids
 from complaint_llm.backends.wire.schema_refusal import NativeSchemas
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
+from complaint_llm.handling import with_switches
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
 from complaint_llm.own_copy import own_fields
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
@@ -18,6 +19,7 @@ from complaint_llm.request import EmbeddingRequest, Request, as_messages
 if TYPE_CHECKING:
     from complaint_llm.backends.answers.structured import AnswerParser
     from complaint_llm.backends.base import Backend
+    from complaint_llm.handling import Requirements
     from complaint_llm.routing.target import EventStream
 
 T = TypeVar("T")
@@ -52,6 +54,8 @@ class AttemptMaker:
         extra = request.extra_body
         if options.extra_body:
             extra = {**options.extra_body, **extra} if extra else options.extra_body
+        if request.requires is not None:
+            extra = self._with_switches(extra, request.requires)
         return request._replace(messages=messages, model=model, params=params, extra_body=extra)
 
     def answer(self, request: Request) -> InferenceOutput:
@@ -102,6 +106,8 @@ class AttemptMaker:
             if not model:
                 raise InvalidRequestError("no embedding model: set embedding_model", backend=backend.id, sent=False)
             bound = request._replace(model=model)
+            if request.requires is not None:
+                bound = bound._replace(extra_body=self._with_switches(bound.extra_body, request.requires))
             if backend.interruptible:
                 output = backend.answer_embedding(bound)
             else:
@@ -117,6 +123,13 @@ class AttemptMaker:
         return output._replace(backend=backend.id, model=output.model or model, cost=cost)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _with_switches(self, extra_body: Mapping[str, Any], requires: Requirements) -> Mapping[str, Any]:
+        """What is laid over the body, with what has the provider keep to the requirements above everything else."""
+        backend = self._backend
+        if backend.local or not backend.at_own_provider:
+            return extra_body
+        return with_switches(extra_body, backend.type_handling, requires)
 
     def _on_a_worker(self, work: Callable[[], T], request: Request | EmbeddingRequest) -> T:
         """Run what cannot be interrupted where it can be left behind at the deadline."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from complaint_llm.backends.attempt import AttemptMaker
 from complaint_llm.backends.model_catalog import ModelCatalog
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
+from complaint_llm.backends.type_handling import type_handling_of
 from complaint_llm.backends.wire.schema_refusal import Means
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
@@ -22,8 +23,9 @@ from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader
 from complaint_llm.client.route import Route
 from complaint_llm.client.target import BackendTarget
 from complaint_llm.exceptions import BackendError, InvalidRequestError
+from complaint_llm.handling import Handling, Requirements, TypeHandling, provider_handling
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
-from complaint_llm.request import EmbeddingRequest, Request
+from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.routing.policies.bound import FREE
 from complaint_llm.routing.router import Router
 
@@ -60,6 +62,8 @@ class Backend(Client):
     default_location: ClassVar[Literal["local", "remote"]] = "remote"
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = None
     """The JSON Schema of the type's own keys (or its file), which constructors hold their arguments to."""
+    handling_data: ClassVar[Mapping[str, Any] | Path] = EMPTY
+    """What the type's provider does with what is sent, with source and day (or a JSON file of it); docs/privacy.md."""
     needs_model: ClassVar[bool] = False
     """Whether a call without any model name is a mistake."""
     costs_nothing: ClassVar[bool] = False
@@ -206,6 +210,24 @@ class Backend(Client):
         """The host that it sends to, or the program that it runs, for people; None where nothing is sent."""
         address = getattr(self, "base_url", None)
         return urlsplit(address).hostname if isinstance(address, str) else None
+
+    @property
+    def at_own_provider(self) -> bool:
+        """Whether it asks the provider that the type's ``handling_data`` is about."""
+        return self.type_handling.holds_at(self.host)
+
+    @property
+    def type_handling(self) -> TypeHandling:
+        """What the type's data says. Raises PluginError for data of another shape."""
+        return type_handling_of(type(self))
+
+    def handling(self, requires: Requirements | None = None) -> Handling:
+        """What is known of what is done with what it is asked; under ``requires`` the switches of the provider's that
+        are sent then count. At an address that the type's data does not name nothing is known but what the entry says.
+        """
+        of_type = self.type_handling
+        known = of_type if not self.local and self.at_own_provider else TypeHandling()
+        return provider_handling(known, self.options.handling, requires, here=self.local)
 
     def fixed_content(self) -> Mapping[str, Any]:
         """What this backend puts into each request whatever is asked, by the config's keys for it."""

@@ -137,6 +137,10 @@ class CommandBackend(Backend):
     # -- one attempt ---------------------------------------------------------------------------------------------
 
     @property
+    def at_own_provider(self) -> bool:
+        return self.options.base_url is None
+
+    @property
     def host(self) -> str | None:
         """The program that it runs."""
         return f"the program {self.command}"

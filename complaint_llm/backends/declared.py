@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
+from complaint_llm.handling import data_fault
 from complaint_llm.json_schema.check import compile_check
 from complaint_llm.json_schema.files import read_schema
 
@@ -28,6 +29,9 @@ def read_declared(file: Path) -> BackendType:
     """
     said = _read_file(file)
     _check(said, file)
+    fault = data_fault(said.get("handling", {}))
+    if fault is not None:
+        raise PluginError(f"{file}: {fault}")
     return BackendType(
         said["type"],
         make="",
@@ -41,6 +45,7 @@ def read_declared(file: Path) -> BackendType:
         location=said.get("location", "remote"),
         model_data=said.get("models", {}),
         document_data=said.get("documents", ()),
+        handling_data=said.get("handling", {}),
     )
 
 
@@ -66,6 +71,7 @@ def derive_type(declared: BackendType, base: BackendType) -> BackendType:
         location=declared.location,
         model_data=declared.model_data,
         document_data=declared.document_data,
+        handling_data=declared.handling_data,
     )
 
 
@@ -106,6 +112,7 @@ class _Derived:
             # What another service takes says nothing of this one.
             "document_data": said.document_data,
             "documented_base_url": said.presets.get("base_url", ""),
+            "handling_data": said.handling_data,
             **({"model_data": said.model_data} if said.model_data else {}),
             "__module__": factory.__module__,
             "__doc__": said.summary,

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.answers.provider_state import service_at
@@ -108,6 +109,14 @@ class HTTPBackend(Backend):
             local_only=self.local,
             redact=self.redact,
         )
+
+    @property
+    def at_own_provider(self) -> bool:
+        # What is known of a provider says nothing of another server that is asked in its place.
+        named = self.type_handling.hosts
+        own = self.default_base_url if self.documented_base_url is None else self.documented_base_url
+        usual = urlsplit(own).hostname
+        return self.type_handling.holds_at(self.host) if named else usual is not None and self.host == usual
 
     # -- what an author writes -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.handling import HANDLING_KEYS
 from complaint_llm.json_schema.given_keys import KeyRules
 from complaint_llm.json_schema.keys import DefinedKey, config_key, defined_keys
 from complaint_llm.json_schema.problems import nearest
@@ -183,6 +184,16 @@ class Options(NamedTuple):
             "`native` only as files, `text` as text."
         ),
     ] = "auto"
+    handling: Annotated[
+        Mapping[str, Any],
+        config_key(
+            "What the provider does with what is sent, where a contract of this account says otherwise than the type's "
+            "data; what it leaves out stays as the type's.",
+            properties=HANDLING_KEYS,
+            additionalProperties=False,
+            minProperties=1,
+        ),
+    ] = EMPTY
     stream: Annotated[bool, config_key("Ask the provider for a stream even where the whole answer is wanted.")] = False
     unsupported_parameters: Annotated[
         Literal["warn", "error", "drop"], config_key("What happens to a parameter that the model refuses.")

@@ -66,6 +66,9 @@ class BackendType(NamedTuple):
     document_data: Sequence[Mapping[str, Any]] = ()
     """Of a provider that is only data: which files it takes, as complaint_llm.backends.wire.documents describes it."""
 
+    handling_data: Mapping[str, Any] = EMPTY
+    """Of a provider that is only data: what it does with what is sent, as ``complaint_llm.handling`` reads it."""
+
     demo: bool = False
     """Answers without a model. Beside other types it is asked only if all of those were left out at load."""
 

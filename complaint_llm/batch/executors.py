@@ -31,7 +31,7 @@ _log = logging.getLogger("complaint_llm.batch")
 
 class Work(NamedTuple):
     """One item on its way. ``named`` says that ``key`` is an id that was given; ``entry`` is what the
-    journal has of it, ``position`` its place in the input, from 0.
+    journal has of it, ``position`` its place in the input, from 0, ``matter`` what it belongs to.
     """
 
     position: int
@@ -41,6 +41,7 @@ class Work(NamedTuple):
     digest: str
     named: bool
     entry: JournalEntry | None = None
+    matter: str | None = None
 
     def prompt_with_files(self) -> Any:
         """The prompt with the bytes of the files that it names: for whoever asks in another process or on another

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
 from complaint_llm.batch.flow import Flow
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.call import CancelToken
     from complaint_llm.observers.batch_watch import BatchWatch
+
+_MakeWork: TypeAlias = Callable[[int, ItemLike], tuple[Work, Exception | None]]
 
 _POLL = 0.25
 """Seconds between looks at a ``stop`` event; without one nothing is polled."""
@@ -209,6 +211,7 @@ def run_batch(
     settings: AnswerSettings | None = None,
     response_format: Any = None,
     digest: Callable[[BatchItem], str] = item_digest,
+    matter: str | None = None,
     stop: threading.Event | None = None,
     cancel: CancelToken | None = None,
     watch: BatchWatch | None = None,
@@ -221,7 +224,7 @@ def run_batch(
     ``fresh`` forgets what is recorded, ``only_failed`` asks only what failed, ``accept_changes`` asks again what
     changed under its id or was answered under other ``settings``, ``keep`` takes the answers of other settings.
     ``max_cost`` stops the sending once the known prices of all answers reach so many US dollars. ``response_format`` is
-    that of the whole batch, for the type of recorded answers.
+    that of the whole batch, for the type of recorded answers; ``matter`` is that of items that name none.
     An ``executor`` that is a BatchExecutor is closed with the batch; one of ``concurrent.futures`` stays its owner's.
     ``stop`` stops the sending when set; ``cancel`` is cancelled by ``close``, for an ``ask`` that listens to it.
     ``watch`` tells observers of its beginning and end.
@@ -274,7 +277,10 @@ def run_batch(
     except BaseException:
         _let_finish(flow, engine, recorder)
         raise
-    feeder = threading.Thread(target=_feed, args=(flow, recorder, items, digest), name="batch-feeder", daemon=True)
+    make_work = partial(_work, digest=digest, matter=matter)
+    feeder = threading.Thread(
+        target=_feed, args=(flow, recorder, items, make_work), name="batch-feeder", daemon=True
+    )
     results = BatchRun(
         flow,
         engine,
@@ -322,16 +328,18 @@ def _open(
     return book, stale
 
 
-def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Digest) -> None:
+def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], make_work: _MakeWork) -> None:
     """The feeder: the only thread that touches the input."""
     try:
-        flow.end(_read_all(flow, recorder, items, digest))
+        flow.end(_read_all(flow, recorder, items, make_work))
     except BaseException as error:
         flow.fault = error  # an item was counted and nobody knows of it, or nobody hears that there are no more
         raise
 
 
-def _read_all(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest: Digest) -> BaseException | None:
+def _read_all(
+    flow: Flow, recorder: Recorder, items: Iterable[ItemLike], make_work: _MakeWork
+) -> BaseException | None:
     """Read until there is nothing more to read, or nothing more is wanted; the error of the input, if it failed."""
     numbers = count()
     try:
@@ -347,11 +355,13 @@ def _read_all(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], digest:
             return error
         if not flow.enter():
             break
-        recorder.on_read(*_work(next(numbers), given, digest))
+        recorder.on_read(*make_work(next(numbers), given))
     return None
 
 
-def _work(position: int, given: ItemLike, digest: Digest) -> tuple[Work, Exception | None]:
+def _work(
+    position: int, given: ItemLike, digest: Digest, matter: str | None = None
+) -> tuple[Work, Exception | None]:
     """The work that an item makes, or, with an error, the item that makes none."""
     key, prompt, named = f"#{position}", None if isinstance(given, Exception) else given, False
     if isinstance(given, LineError) and given.id is not None:
@@ -364,10 +374,21 @@ def _work(position: int, given: ItemLike, digest: Digest) -> tuple[Work, Excepti
         check_prompt(prompt, item.params)
         found = digest(item)
     except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
-        work = Work(position=position, key=key, prompt=prompt, params=EMPTY, digest="", named=named)
+        work = Work(position=position, key=key, prompt=prompt, params=EMPTY, digest="", named=named, matter=matter)
         return work, error
-    key = key if named else found
-    return Work(position=position, key=key, prompt=prompt, params=item.params, digest=found, named=named), None
+    key, matter = key if named else found, item.params.get("matter") or matter
+    return (
+        Work(
+            position=position,
+            key=key,
+            prompt=prompt,
+            params=item.params,
+            digest=found,
+            named=named,
+            matter=matter if isinstance(matter, str) else None,
+        ),
+        None,
+    )
 
 
 def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None:

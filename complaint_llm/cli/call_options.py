@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NAMES = ("system", "model", "backend", "param", "schema", "task", "privacy", "usage", *ATTACHED)
+NAMES = ("system", "model", "backend", "param", "schema", "task", "privacy", "matter", "usage", *ATTACHED)
 """What the options hand over, by name; ``call_params`` takes these."""
 
-_TEXTS = frozenset(("model", "backend", "system", "privacy", "reasoning_effort", "task"))
+_TEXTS = frozenset(("model", "backend", "system", "privacy", "reasoning_effort", "task", "matter"))
 _KINDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
@@ -47,6 +47,7 @@ def call_options(command: F) -> F:
             ),
             click.option("--task", metavar="ID", help="claims, summary, chronology, or one of the config's TASKS."),
             click.option("--privacy", type=click.Choice(["local"]), help="Nothing may leave this machine."),
+            click.option("--matter", metavar="NUMBER", help="The matter that it belongs to."),
             click.option(
                 "-u", "--usage", is_flag=True, help="Say backend, model, tokens and price of each answer, on stderr."
             ),
@@ -64,7 +65,7 @@ def call_params(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in GENERATION_KEYS | CALL_KEYS:
             raise click.UsageError(f"-p {key}: no such parameter{_nearest(name)}")
         params[name] = text if name in _TEXTS else _value(text)
-    for name in ("system", "model", "backend", "task", "privacy"):
+    for name in ("system", "model", "backend", "task", "privacy", "matter"):
         if given.get(name) is not None:
             params[name] = given[name]
     params |= attachment_params(given)

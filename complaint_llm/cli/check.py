@@ -19,6 +19,7 @@ from complaint_llm.cli.terminal import tell, write
 from complaint_llm.config.precautions import precautions
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.exceptions import ComplaintLLMError
+from complaint_llm.handling import strictest
 from complaint_llm.request import Request, as_messages
 from complaint_llm.routing.policies.budget import Budget
 
@@ -42,6 +43,8 @@ class CheckedBackend(NamedTuple):
     state: str
     note: str
     goes_to: Leaving | None = None
+    handling: tuple[str, ...] = ()
+    """What is known of how each provider behind it handles data, a line for each."""
 
     def as_json(self) -> dict[str, Any]:
         """For programs; where nothing can be sent, ``goes_to`` is null."""
@@ -58,7 +61,8 @@ class CheckedBackend(NamedTuple):
 @click.pass_obj
 def check(app: App, connect: bool, as_json: bool) -> None:
     """Show each backend: ready, left out and why, or (with --connect) unreachable; models that end; and what could
-    leave this machine: the host, and what a server would fetch from elsewhere.
+    leave this machine: the host, what a server would fetch from elsewhere, and (with --json) what is known of how each
+    provider handles data. What MEDIATOR "requires" leaves out is named with the reason and its source.
 
     Exit code 1 if a backend that is not optional is broken or unreachable, 2 if the config is wrong.
 
@@ -123,16 +127,43 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBa
         note = 'no model: set "model", or name one in each call'
     if member.demo:
         note = "demo text, not a model"
+    handling, unmet = _handling(mediator, member)
+    if unmet is not None:
+        # Nor is it contacted: nothing may leave by it.
+        return CheckedBackend(id=id, type=type, model=info.name, state="left out", note=unmet, handling=handling)
     try:
         member.check(CONNECT_SECONDS, connect=connect)
     except ComplaintLLMError as error:
         return CheckedBackend(
-            id=id, type=type, model=info.name, state="unreachable" if connect else "broken", note=str(error)
+            id=id,
+            type=type,
+            model=info.name,
+            state="unreachable" if connect else "broken",
+            note=str(error),
+            handling=handling,
         )
     private = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
     return CheckedBackend(
-        id=id, type=type, model=info.name, state="ready", note=note, goes_to=leaving(member, private=private)
+        id=id,
+        type=type,
+        model=info.name,
+        state="ready",
+        note=note,
+        goes_to=leaving(member, private=private),
+        handling=handling,
     )
+
+
+def _handling(mediator: Mediator, member: Member) -> tuple[tuple[str, ...], str | None]:
+    """What is known of the providers behind a backend, under what MEDIATOR requires; and why none of them may be asked,
+    None where one may."""
+    required = strictest(None if mediator.config is None else mediator.config.mediator.get("requires"))
+    known = [(made.id, made.handling(required)) for route in member.leaves() if (made := route.target.made) is not None]
+    lines = tuple(f"{id}: {handling.line()}" if len(known) > 1 else handling.line() for id, handling in known)
+    if required is None or not known:
+        return lines, None
+    faults = [required.unmet_by(handling) for _, handling in known]
+    return lines, None if None in faults else "; ".join(fault for fault in faults if fault is not None)
 
 
 def _retirement(day: str | None) -> str:

@@ -19,6 +19,7 @@ from complaint_llm.cli.terminal import write
 @click.option("-b", "--backend", help="Ask only this backend (its id).")
 @click.option("-m", "--model", help="The embedding model; otherwise the backend's embedding_model.")
 @click.option("--timeout", type=SECONDS, help="Seconds for the whole call.")
+@click.option("--matter", metavar="NUMBER", help="The matter that it belongs to.")
 @click.pass_obj
 def embed(app: App, /, texts: tuple[str, ...], **given: Any) -> None:
     """Print the vector of each TEXT as a JSON array a line, in order; without TEXT each line of standard input is one.

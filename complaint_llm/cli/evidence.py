@@ -55,6 +55,7 @@ def evidence() -> None:
 @click.option("--claim-type", help="The claim that it supports.")
 @click.option("--claim-element", help="The element of that claim.")
 @click.option("--user", "user_id", help="Whose it is.")
+@click.option("--matter", metavar="NUMBER", help="The matter that it belongs to.")
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Further facts; may be given several times.")
 @click.option("--mime-type", help="The type that it is declared to have; otherwise by the file's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
@@ -114,12 +115,15 @@ def get(app: OpensStore, cid: str, output: str | None, as_json: bool) -> None:
 @evidence.command("list")
 @click.option("--user", "user_id", help="Only what this user handed in.")
 @click.option("--claim-type", help="Only what supports this claim.")
+@click.option("--matter", metavar="NUMBER", help="Only what belongs to this matter.")
 @JSON
 @click.pass_obj
-def list_records(app: OpensStore, user_id: str | None, claim_type: str | None, as_json: bool) -> None:
+def list_records(
+    app: OpensStore, user_id: str | None, claim_type: str | None, matter: str | None, as_json: bool
+) -> None:
     """List the records, oldest first.
 
-    Example: complaint-llm evidence list --user client-17
+    Example: complaint-llm evidence list --matter 2026-0417
     """
     damaged: list[str] = []
 
@@ -128,7 +132,11 @@ def list_records(app: OpensStore, user_id: str | None, claim_type: str | None, a
 
     with app.open_store() as store:
         records = store.list_evidence(note) if user_id is None else store.get_user_evidence(user_id, note)
-    records = [record for record in records if claim_type in (None, record["claim_type"])]
+    records = [
+        record
+        for record in records
+        if claim_type in (None, record["claim_type"]) and matter in (None, record["matter"])
+    ]
     print_records(records, as_json)
     fail_if(damaged, "not in this list")
 
@@ -192,6 +200,7 @@ def verify(app: OpensStore, as_json: bool) -> None:
 @click.argument("cids", nargs=-1, metavar="[CID...]")
 @click.option("-o", "--output", required=True, type=OutputFile(), help="The CAR file to write.")
 @click.option("--all", "everything", is_flag=True, help="Everything in the store.")
+@click.option("--matter", metavar="NUMBER", help="All that belongs to this matter, answers too, and no more.")
 @click.option("--content-only", is_flag=True, help="Leave out what was said about it.")
 @click.option("--chain", "with_chain", is_flag=True, help="Of an answer, also the records before it.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -202,6 +211,7 @@ def export(
     cids: tuple[str, ...],
     output: str,
     everything: bool,
+    matter: str | None,
     content_only: bool,
     with_chain: bool,
     force: bool,
@@ -214,13 +224,15 @@ def export(
 
     Example: complaint-llm evidence export bafkrei... -o case-17.car
     """
-    if bool(cids) == everything:
-        raise click.UsageError("give CIDs, or --all")
+    if bool(cids) + everything + (matter is not None) != 1:
+        raise click.UsageError("give CIDs, --all, or --matter")
     if Path(output).exists() and not force:
         raise click.UsageError(f"{output} is there already; --force replaces it")
     with app.open_store() as store:
         if everything:
             done = store.export_all(output, with_records=not content_only)
+        elif matter is not None:
+            done = store.export_matter(matter, output, with_records=not content_only)
         else:
             done = store.export_car(cids, output, with_records=not content_only, with_chain=with_chain)
     left_out = done.pop("left_out")

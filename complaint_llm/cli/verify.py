@@ -15,7 +15,13 @@ from complaint_llm.evidence import trace
 if TYPE_CHECKING:
     from complaint_llm.evidence import Step
 
-STATE_WORDS = {"verified": "ok", "digest only": "--", "missing": "MISSING", "damaged": "DAMAGED"}
+STATE_WORDS = {
+    "verified": "ok",
+    "digest only": "--",
+    "missing": "MISSING",
+    "damaged": "DAMAGED",
+    "forgotten": "FORGOTTEN",
+}
 
 
 @click.command()
@@ -28,7 +34,8 @@ def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool
     """Show the tree behind an answer's provenance CID, or behind evidence, and verify all of it.
 
     Of an answer: its text and prompt (or their digests), model, backend, parameters, config, plugins, price, the
-    evidence that it cites, and the records before it. Exit code 1 if anything is missing or not as it was written. Of
+    evidence that it cites, and the records before it. Exit code 1 if anything is missing or not as it was written, or
+    if CID itself was forgotten with its matter; what rests on something that was forgotten is verified all the same. Of
     those records, what the last verification found whole is looked at again only if it was changed, or with --all.
 
     The records show every change made after the CID was noted elsewhere; they are not signed, and a CID that was
@@ -46,6 +53,9 @@ def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool
             say(line)
     if fault is not None:
         say(f"not verified: {fault.what} {fault.cid}: {fault.detail}", err=True)
+        raise click.exceptions.Exit(1)
+    if tree.state == "forgotten":
+        say(f"not verified: {tree.what} {tree.cid} was forgotten: {tree.detail}", err=True)
         raise click.exceptions.Exit(1)
     if not as_json:
         say("verified; shows changes against this CID kept elsewhere, and is not signed", err=True)

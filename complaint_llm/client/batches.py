@@ -42,6 +42,7 @@ def start_batch(
     """
     if isinstance(prompts, str):
         raise TypeError("prompts is one text: give a list of texts")
+    calls.reader.check_matter(common)
     # What shapes the answers is part of an item's key: a run with other parameters is another run.
     task = common.pop("task", None)
     items: Iterable[ItemLike] = prompts
@@ -65,6 +66,7 @@ def start_batch(
         cancel=cancel,
         settings=settings,
         response_format=common.get("response_format"),
+        matter=common.get("matter"),
         watch=calls.batch_watch(),
         **how,
     )

@@ -202,7 +202,8 @@ class Calls:
 
         Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
         """
-        self.reader.check(common)
+        # An item may name what the whole batch does not.
+        self.reader._replace(matter_required=False).check(common)
         router = self._router.for_batches()
 
         def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
@@ -268,7 +269,8 @@ class Calls:
     def _request_and_routes(self, prompt: Prompt, params: dict[str, Any]) -> tuple[Request, Sequence[Route]]:
         """What would be asked, and of whom: not by the strategy, which would take a turn of a real request."""
         tools, temperature = params.pop("tools", ()), params.pop("temperature", None)
-        request = self.with_forms(self.reader.request(prompt, tools, temperature, params))
+        reader = self.reader._replace(matter_required=False)  # nothing is sent
+        request = self.with_forms(reader.request(prompt, tools, temperature, params))
         wanted = params.get("backend")
         if wanted is None:
             return request, self.member.routes_as_named(request)

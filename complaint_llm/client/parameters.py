@@ -25,6 +25,9 @@ class _Parameters(SamplingKeys, total=False):
     """Names that are in it, for a guard that hides them."""
     matter: str | None
     """The matter that it belongs to, for journal, provenance and evidence."""
+    requires: Mapping[str, Any] | None
+    """What is required of how a provider handles data: ``trains``, ``retention_days``, ``region``,
+    ``zero_retention``; beside what MEDIATOR and the task require."""
     documents: Literal["auto", "native", "text"] | None
     """Documents as files to whoever reads them (``"auto"``), only as files, or as text."""
     task: str | Mapping[str, Any] | None
@@ -70,4 +73,5 @@ class EmbeddingParameters(TypedDict, total=False):
     timeout: float | None
     privacy: Literal["local"] | None
     matter: str | None
+    requires: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None

@@ -39,6 +39,7 @@ class Provenance(NamedTuple):
             evidence=cited,
             shown=sent.shown,
             own=own,
+            matter=sent.matter,
         )
         return self.log.record(details, output)
 

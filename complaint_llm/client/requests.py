@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.client.privacy import content_elsewhere
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.handling import Requirements, strictest
 from complaint_llm.messages import Document, Message, Part, Prompt, Shown, TextPart, ToolLike
 from complaint_llm.request import (
     DOCUMENT_MODES,
@@ -30,7 +31,9 @@ DEFAULT_TIMEOUT = 600.0
 
 R = TypeVar("R", Request, EmbeddingRequest)
 
-_OF_EMBEDDINGS = frozenset(("model", "backend", "timeout", "privacy", "extra_body", "matter"))
+_OF_EMBEDDINGS = frozenset(
+    ("model", "backend", "timeout", "privacy", "extra_body", "matter", "requires")
+)
 
 
 def built_in_task(id: str) -> Task:
@@ -65,6 +68,8 @@ class RequestReader(NamedTuple):
 
     timeout: float = DEFAULT_TIMEOUT
     privacy: Literal["local"] | None = None
+    requires: Requirements | None = None
+    matter_required: bool = False
     find_task: Callable[[str], Task] = built_in_task
     checks: Callable[[], Mapping[str, Check]] = built_in_checks
     cite: Callable[[Sequence[str]], tuple[str, ...]] = cite_nothing
@@ -94,7 +99,10 @@ class RequestReader(NamedTuple):
             privacy=self._privacy_of(params) if params else self.privacy,
             stream=stream,
             attaches=not isinstance(prompt, str) and _has_documents(messages),
+            requires=self.requires,
         )
+        if self.matter_required:
+            self.check_matter(params)
         if not params and temperature is None and not tools:
             return plain if plain.privacy is None else self._kept_here(plain)
         given = params.get("response_format")
@@ -118,6 +126,7 @@ class RequestReader(NamedTuple):
             documents=_document_mode_of(params),
             names=_texts_of(params, "names"),
             matter=_matter_of(params),
+            requires=self._requires_of(params),
         )
         if checks is None and request.response_format is not None:
             # cold start: checks
@@ -131,6 +140,8 @@ class RequestReader(NamedTuple):
         unknown = params.keys() - _OF_EMBEDDINGS
         if unknown:
             raise TypeError(f"embeddings got an unexpected parameter {min(unknown)!r}")
+        if self.matter_required:
+            self.check_matter(params)
         return self._kept_here(
             EmbeddingRequest(
                 texts=tuple(texts),
@@ -140,8 +151,16 @@ class RequestReader(NamedTuple):
                 extra_body=_extra_body_of(params),
                 privacy=self._privacy_of(params),
                 matter=_matter_of(params),
+                requires=self._requires_of(params),
             )
         )
+
+    def check_matter(self, params: Mapping[str, Any]) -> None:
+        """Raise InvalidRequestError where a call must name its matter and does not, or by what is no name of one."""
+        if _matter_of(params) is None and self.matter_required:
+            raise InvalidRequestError(
+                'no matter: the config says MEDIATOR "matter_required"; give matter= (--matter)', sent=False
+            )
 
     def check(self, common: Mapping[str, Any]) -> None:
         """Look at what all prompts of a batch are to be asked with."""
@@ -168,6 +187,16 @@ class RequestReader(NamedTuple):
         if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
             raise InvalidRequestError(f"timeout is a number of seconds above 0, not {given!r}", sent=False)
         return float(given)
+
+    def _requires_of(self, params: Mapping[str, Any]) -> Requirements | None:
+        """What holds beside what always does: the strictest of both."""
+        given = params.get("requires")
+        if given is None:
+            return self.requires
+        try:
+            return strictest(self.requires, given)
+        except ValueError as fault:
+            raise InvalidRequestError(f"requires {fault}", sent=False) from fault
 
     def _privacy_of(self, params: Mapping[str, Any]) -> Literal["local"] | None:
         given = params.get("privacy")

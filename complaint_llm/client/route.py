@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.client.privacy import content_elsewhere
 from complaint_llm.exceptions import ConfigError, InvalidRequestError
+from complaint_llm.handling import Requirements, strictest
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent
-from complaint_llm.request import Request
+from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate, Load
 
 if TYPE_CHECKING:
@@ -20,18 +21,21 @@ if TYPE_CHECKING:
     from complaint_llm.client.group import Group
     from complaint_llm.client.target import BackendTarget
     from complaint_llm.messages import EmbeddingOutput, ModelInfo
-    from complaint_llm.request import EmbeddingRequest
     from complaint_llm.routing.policies.budget import Account
     from complaint_llm.routing.target import AnyRequest, EventStream, Policy, RetryPolicy
 
 
+R = TypeVar("R", Request, EmbeddingRequest)
+
+
 class Terms(NamedTuple):
     """What holds on a path: the ``budgets`` that pay (the outermost first), whether all of it stays on this machine,
-    and whether a mock's answer is a demonstration."""
+    whether a mock's answer is a demonstration, and what is required of how data is handled."""
 
     budgets: tuple[Account, ...] = ()
     private: bool = False
     demonstration: bool = False
+    requires: Requirements | None = None
 
     def inside(self, outer: Terms) -> Terms:
         """These terms on a path that begins with ``outer``."""
@@ -39,6 +43,7 @@ class Terms(NamedTuple):
             budgets=outer.budgets + tuple(each for each in self.budgets if each not in outer.budgets),
             private=outer.private or self.private,
             demonstration=outer.demonstration or self.demonstration,
+            requires=strictest(outer.requires, self.requires),
         )
 
 
@@ -117,6 +122,10 @@ class Route:
         return None if made is None else made.embedding_model
 
     def lacks(self, request: AnyRequest) -> str | None:
+        if request.requires is not None or self.terms.requires is not None:
+            unmet = self._unmet(strictest(self.terms.requires, request.requires))
+            if unmet is not None:
+                return unmet
         if self.terms.private:
             request = request._replace(privacy="local")
             elsewhere = content_elsewhere(request)
@@ -170,13 +179,26 @@ class Route:
             request = request._replace(texts=request.forms.texts_to(self.target, request.texts), forms=None)
         if self.terms.private:
             request = request._replace(privacy="local")
+        request = self._with_requirements(request)
         return self.target.backend.attempt_maker.embed(request)
 
     def request_to(self, request: Request) -> Request:
         """What is asked on this path: shown as its backend is to be shown it, and private where the path is."""
         if request.forms is not None:
             request = request.forms.request_to(self.target, request)
+        request = self._with_requirements(request)
         return request._replace(privacy="local") if self.terms.private else request
+
+    def _with_requirements(self, request: R) -> R:
+        """The request with what its path requires, too."""
+        if self.terms.requires is None:
+            return request
+        return request._replace(requires=self.terms.requires.with_others(request.requires))
+
+    def _unmet(self, requires: Requirements | None) -> str | None:
+        """Why the backend must not be asked under these requirements; None where it may be, or cannot be made."""
+        made = self.target.made
+        return None if made is None or requires is None else requires.unmet_by(made.handling(requires))
 
     # -- as a member of a group ----------------------------------------------------------------------------------
 
@@ -278,6 +300,7 @@ def _is_plain(request: AnyRequest) -> bool:
     return (
         isinstance(request, Request)
         and request.privacy is None
+        and request.requires is None
         and not request.tools
         and request.forms is None
         and request.response_format is None

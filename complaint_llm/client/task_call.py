@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
+from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.handling import Requirements, strictest
 from complaint_llm.messages import ImagePart, Message
 from complaint_llm.request import Request, as_messages, as_response_format
 from complaint_llm.tasks.apply import TaskCall, asked_for
@@ -36,8 +38,17 @@ def asked_for_task(
         **task.params,
     }
     stated = {name: value for name, value in params.items() if value is not None and name != "task"}
+    stated["requires"] = _strictest(task.requires, task.params.get("requires"), stated.get("requires"))
     checks = asked.checks._replace(searchable=not _shows_images(messages))
     return [*before, *after(asked.text)], {**own, **stated}, checks
+
+
+def _strictest(*levels: Any) -> Requirements | None:
+    """What the task and the call require together. Raises InvalidRequestError."""
+    try:
+        return strictest(*levels)
+    except ValueError as fault:
+        raise InvalidRequestError(f"requires {fault}", sent=False) from fault
 
 
 def with_quotes(request: Request) -> Request:

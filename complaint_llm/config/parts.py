@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 16
 """Entries inside entries; a deeper nesting is refused before it is read."""
 
-_OF_ITS_OWN = frozenset(("id", "type", "timeout", "optional"))
+_OF_ITS_OWN = frozenset(("id", "type", "timeout", "optional", "handling"))
 _OF_THE_FIRST = frozenset(("api_key", "base_url", "custom_headers"))
 
 

@@ -33,6 +33,7 @@ class Given(NamedTuple):
     metadata: Mapping[str, Any] | None = None
     file_name: str | None = None
     declared_type: str | None = None
+    matter: str | None = None
 
     def check(self) -> Given:
         """This, if it can be recorded: TypeError or ValueError naming the field if not."""

@@ -19,12 +19,14 @@ from complaint_llm.evidence.index.database import Database, StoreBusyError, key_
 from complaint_llm.evidence.index.tables import unused_blocks
 from complaint_llm.evidence.ipld.cid import parse_cid
 from complaint_llm.evidence.maintenance.collection import DELETE_TIMEOUT, collect
+from complaint_llm.evidence.maintenance.forgetting import Forgetting, MatterHoldings, forget_matter, matter_holdings
 from complaint_llm.evidence.maintenance.rebuild import Rebuilt, rebuild
 from complaint_llm.evidence.maintenance.removal import Deleted, delete
 from complaint_llm.evidence.maintenance.verification import Verification, verify_store
 from complaint_llm.evidence.media import declared_by
 from complaint_llm.evidence.opened_store import OpenedStore
-from complaint_llm.evidence.records import Given
+from complaint_llm.evidence.provenance.checkpoint import FILE_NAME as CHECKPOINT
+from complaint_llm.evidence.records import Given, rfc3339
 from complaint_llm.evidence.submission import Submitted
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
@@ -61,11 +63,13 @@ class EvidenceStore(OpenedStore):
         *,
         file_name: str | None = None,
         mime_type: str | None = None,
+        matter: str | None = None,
     ) -> dict[str, Any]:
         """Store bytes with a record about them, durably; the record as a dict.
 
         The same bytes with the same statements are the record that is there already: ``record_created`` is False then,
-        and ``created`` the earlier time. ``mime_type`` is the type that the submitter declares.
+        and ``created`` the earlier time. ``mime_type`` is the type that the submitter declares, ``matter`` the matter
+        that it belongs to.
 
         Raises TypeError for data that are not bytes (encode a text first) or statements that cannot be recorded.
         """
@@ -81,6 +85,7 @@ class EvidenceStore(OpenedStore):
             metadata=metadata,
             file_name=file_name,
             declared_type=declared,
+            matter=matter,
         ).check()
         return self._answer(self._submission.submit([(BytesIO(data), given)], None)[0])
 
@@ -96,6 +101,7 @@ class EvidenceStore(OpenedStore):
         *,
         file_name: str | None = None,
         mime_type: str | None = None,
+        matter: str | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Store a file of any size as ``submit_evidence`` does bytes; it is read once and never whole in memory.
@@ -112,6 +118,7 @@ class EvidenceStore(OpenedStore):
             metadata=metadata,
             file_name=file_name,
             declared_type=mime_type,
+            matter=matter,
         ).check()
         ((_, outcome),) = self._answers(self._submission.submit_files([Path(path)], given, progress))
         if isinstance(outcome, EvidenceError):
@@ -231,6 +238,29 @@ class EvidenceStore(OpenedStore):
         with self.disk("be written"):
             return rebuild(self.database, self.blocks, self.reader_of, self._trash)
 
+    # Matters
+
+    def matter_holdings(self, matter: str) -> MatterHoldings:
+        """What is kept here of a matter: records of evidence, and of answers."""
+        with self.database.transaction("read") as connection:
+            return matter_holdings(connection, matter)
+
+    def forget_matter(self, matter: str) -> Forgetting:
+        """Delete for good what is kept here of a matter, and finish what an earlier call that was cut short left.
+
+        What other matters' records have too stays. Of each answer's record, and of evidence that other answers cite,
+        the name stays, so that what rests on it can be verified: it is "forgotten" then.
+        """
+        if self.read_only:
+            raise EvidenceError(f"{self.path} cannot be written, so that nothing can be forgotten there")
+        with self.disk("remove what is to be forgotten"):
+            done = forget_matter(self.database, self.blocks, matter, rfc3339(self._clock())[:10])
+            (self.path / CHECKPOINT).unlink(missing_ok=True)
+        if self._pinning is not None:
+            for cid in done.contents:
+                self._pinning.try_settle(cid.name)
+        return done
+
     # The IPFS node
 
     def sync(self) -> dict[str, int]:
@@ -304,9 +334,26 @@ class EvidenceStore(OpenedStore):
             selection.add_everything()
             return self._write_selection(selection, target, with_records)
 
-    def _write_selection(self, selection: Selection, target: str | PathLike[str], with_records: bool) -> dict[str, Any]:
+    def export_matter(
+        self, matter: str, target: str | PathLike[str], *, with_records: bool = True
+    ) -> dict[str, Any]:
+        """Write what belongs to a matter as ``export_car`` does: its evidence with its own records alone, and the
+        records of its answers with their texts. Raises EvidenceNotFoundError if there is nothing."""
+        with self.database.transaction("read") as connection:
+            held = matter_holdings(connection, matter)
+            if not held.records and not held.answers:
+                raise EvidenceNotFoundError(f"nothing of this matter is in {self.path}: `evidence list` shows all")
+            selection = Selection(connection, self.block)
+            selection.left_out.extend(held.damaged)
+            for cid in (*held.contents, *map(parse_cid, held.answers)):
+                selection.add(cid, with_chain=False)
+            return self._write_selection(selection, target, with_records, matter)
+
+    def _write_selection(
+        self, selection: Selection, target: str | PathLike[str], with_records: bool, matter: str | None = None
+    ) -> dict[str, Any]:
         if with_records:
-            selection.add_records()
+            selection.add_records(matter)
         done = write_archive(Path(target), selection)
         return {**done._asdict(), "left_out": list(done.left_out)}
 

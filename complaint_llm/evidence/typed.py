@@ -16,6 +16,7 @@ class EvidenceStatements(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     file_name: str | None
     mime_type: str | None
+    matter: str | None
 
 
 class EvidenceRecord(TypedDict):
@@ -41,6 +42,7 @@ class EvidenceRecord(TypedDict):
     user_id: str | None
     file_name: str | None
     declared_type: str | None
+    matter: str | None
     metadata: dict[str, Any]
 
 

@@ -65,7 +65,8 @@ def render_page(
     """
     environment = _environment()
     template = environment.get_template("item.html")
-    rendered = [_body(template, item, text_of) for item in items]
+    matters: set[str] = set()
+    rendered = [_body(template, item, text_of) for item in _noting_matters(items, matters)]
     rendered.sort(key=lambda body: (body.rank, body.number))
     heads = [body.head for body in rendered]
     demo = any(head["demo"] for head in heads)
@@ -83,6 +84,7 @@ def render_page(
     script = _source("page.js")
     text = environment.get_template("page.html").render(
         title=title,
+        matters=json.dumps(sorted(matters)) if matters else "",
         band=_BAND if demo else "",
         notices=notices,
         items=shown,
@@ -99,6 +101,15 @@ def render_page(
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'",
     )
     return ReportPage(text, len(shown), demo)
+
+
+def _noting_matters(items: Iterable[ReportItem], matters: set[str]) -> Iterator[ReportItem]:
+    """The items; the matters that they belong to are added to the set."""
+    for item in items:
+        matter = item.values.get("matter")
+        if isinstance(matter, str):
+            matters.add(matter)
+        yield item
 
 
 def write_page(path: Path, page: ReportPage) -> None:

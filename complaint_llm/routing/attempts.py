@@ -344,6 +344,7 @@ def asks_for_text_alone(request: AnyRequest) -> bool:
     return (
         isinstance(request, Request)
         and request.privacy is None
+        and request.requires is None
         and not request.tools
         and request.response_format is None
         and all(isinstance(message.content, str) for message in request.messages)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from complaint_llm.exceptions import ConfigError, PluginError
+from complaint_llm.handling import strictest
 from complaint_llm.tasks.task import Task
 from complaint_llm.tasks.template import placeholders
 
@@ -118,6 +119,10 @@ def load_task(
     documents = merged.get("documents")
     if documents not in _DOCUMENTS:
         raise TaskError(id, ("documents",), f"{documents!r} is none of {', '.join(filter(None, _DOCUMENTS))}")
+    try:
+        strictest(merged.get("requires"))
+    except ValueError as fault:
+        raise TaskError(id, ("requires",), str(fault)) from fault
     task = Task(
         id=id,
         prompt=_text(merged["prompt"]),
@@ -132,6 +137,7 @@ def load_task(
         params=dict(merged.get("params", {})),
         rows=merged.get("rows"),
         documents=documents,
+        requires=merged.get("requires"),
     )
     _check_placeholders(task)
     return task
@@ -162,6 +168,12 @@ def _merge(
     merged = {**base, **own, "id": id}
     if lists:
         merged["lists"] = lists
+    try:
+        requires = strictest(base.get("requires"), own.get("requires"))
+    except ValueError as fault:
+        raise TaskError(id, ("requires",), str(fault)) from fault
+    if requires is not None:
+        merged["requires"] = {name: value for name, value in requires._asdict().items() if value is not None}
     if "params" in base or "params" in own:
         merged["params"] = {**base.get("params", {}), **own.get("params", {})}
     return merged

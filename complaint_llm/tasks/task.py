@@ -37,11 +37,13 @@ class Task(NamedTuple):
     """The list of the answer that a table has a row for each entry of."""
     documents: Literal["auto", "native", "text"] | None = None
     """How documents are given, where the task says so: it stands above the backend's."""
+    requires: Mapping[str, Any] | None = None
+    """What is required of how a provider handles data, beside what MEDIATOR and a call require."""
 
     @property
     def digest(self) -> str:
         """SHA-256, in hex, of everything that shapes an answer: another digest, another question."""
-        beside = {"title", "notice", "rows", *(("documents",) if self.documents is None else ())}
+        beside = {"title", "notice", "rows", "requires", *(("documents",) if self.documents is None else ())}
         shaping = {key: value for key, value in self._asdict().items() if key not in beside}
         text = json.dumps(shaping, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=dict)
         return hashlib.sha256(text.encode()).hexdigest()

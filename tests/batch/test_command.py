@@ -45,6 +45,9 @@ class App:
     def ask_factory(self):
         raise AssertionError
 
+    def check_matter(self, matter):
+        pass
+
     def asker(self):
         return self.ask
 

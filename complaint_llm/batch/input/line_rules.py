@@ -10,8 +10,9 @@ from complaint_llm.messages import Document, ImagePart, Message, Part, TextPart
 from complaint_llm.prompt_files import check_document_file, check_image, file_below
 from complaint_llm.request import GENERATION_KEYS, as_messages
 
-OWN_KEYS = GENERATION_KEYS | {"response_format", "names"}
-"""Parameters that any line may set: how the answer is sampled, what shape it has, and names that are to be hidden."""
+OWN_KEYS = GENERATION_KEYS | {"response_format", "names", "matter"}
+"""Parameters that any line may set: how the answer is sampled, what shape it has, names that are to be hidden, and the
+matter that it belongs to."""
 
 OWN_ROLES = frozenset(("user", "assistant"))
 

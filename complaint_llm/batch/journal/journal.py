@@ -305,6 +305,22 @@ class Journal:
                     error.pop("material", None)
                     yield found._replace(error=error)
 
+    def entries_of_matter(self, matter: str) -> list[JournalEntry]:
+        """The items of a matter. Raises BatchError at a record that was changed from outside."""
+        with self._translate_errors("read"):
+            query = f"SELECT {_COLUMNS} FROM items WHERE matter = ? ORDER BY row"  # noqa: S608 - names of columns
+            return [self._entry(values) for values in self._db.execute(query, (matter,)).fetchall()]
+
+    def forget_matter(self, matter: str) -> int:
+        """Delete the items of a matter for good; how many items are left. They are asked again if they come again."""
+        with self._translate_errors("written"):
+            with self._transaction():
+                self._db.execute("DELETE FROM items WHERE matter = ?", (matter,))
+            for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                self._db.execute(statement).fetchall()
+            ((left,),) = self._db.execute("SELECT count(*) FROM items").fetchall()
+        return int(left)
+
     def close(self) -> None:
         """Give the file free. What was committed stays."""
         self._db.close()

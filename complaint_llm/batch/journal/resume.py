@@ -115,7 +115,12 @@ class ResumePolicy:
                 return Decision(work, change=differing_part(known.digest, work.digest)), None
             # Another question than the one recorded: what is known of that one says nothing of this.
             return self._ask(work, JournalEntry(known.row, known.key), resent=False)
-        entry = known._replace(copies=1, run_number=self._journal.run_number, position=work.position)
+        entry = known._replace(
+            copies=1,
+            run_number=self._journal.run_number,
+            position=work.position,
+            matter=work.matter or known.matter,
+        )
         if known.kind == ANSWERED and known.record is not None:
             if known.shape in resume.stale:
                 return self._ask(work, JournalEntry(known.row, known.key), resent=False)
@@ -148,6 +153,7 @@ class ResumePolicy:
             run_number=self._journal.run_number,
             position=work.position,
             sends=entry.sends + 1,
+            matter=work.matter or entry.matter,
         )
         return Decision(work._replace(entry=entry), resent=resent), entry
 
@@ -161,6 +167,7 @@ class ResumePolicy:
             run_number=self._journal.run_number,
             position=work.position,
             kind=REFUSED,
+            matter=work.matter,
             record=encode_error(error),
         )
         entries[entry.row] = entry

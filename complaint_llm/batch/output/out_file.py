@@ -184,6 +184,7 @@ def _adopt(lines: list[Mapping[str, Any]], out: Path, journal: Path) -> int:
                     sends=1,
                     settled=1,
                     kind=ANSWERED,
+                    matter=line.get("matter"),
                     record=encode_output(_output(line)),
                 )
             )

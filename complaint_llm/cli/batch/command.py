@@ -56,7 +56,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Output": ("output", "raw_csv", "table", "demo", "usage", "as_json"),
     "Again and resume": ("fresh", "only_failed", "keep", "accept_changes", "in_doubt", "force", "salvage"),
     "Money": ("dry_run", "max_cost"),
-    "Privacy": ("privacy", "yes", "preview"),
+    "Privacy": ("privacy", "matter", "yes", "preview"),
 }
 
 

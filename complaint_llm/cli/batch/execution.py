@@ -99,6 +99,7 @@ def _start(
 ) -> BatchRun:
     executor: BatchExecutor | None = None
     ask: Ask = _refuse_to_ask
+    mediator.check_matter(options.matter)
     if options.executor in (None, "threads"):
         ask = mediator.asker()
     else:
@@ -118,6 +119,7 @@ def _start(
         fresh=options.fresh,
         max_cost=options.max_cost,
         settings=mediator.batch_settings(options.common),
+        matter=options.matter,
         stop=stop,
         cancel=cancel,
         watch=mediator.batch_watch(),

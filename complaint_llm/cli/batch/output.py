@@ -49,7 +49,14 @@ def result_of(result: BatchResult, under_way: dict[int, Line], lines: Lines, opt
     if line is None:
         return Result(None, result.output, result.error)
     content = item_digest(line.item) if isinstance(line.item, BatchItem) and options.journal is None else ""
-    return Result(line.item.id, result.output, result.error, carried_cells(line, lines, options), content=content)
+    return Result(
+        line.item.id,
+        result.output,
+        result.error,
+        carried_cells(line, lines, options),
+        content=content,
+        matter=(line.item.params.get("matter") if isinstance(line.item, BatchItem) else None) or options.matter,
+    )
 
 
 def write_out(source: BatchSource, options: BatchOptions, *, cut_short: bool) -> None:

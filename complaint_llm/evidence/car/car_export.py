@@ -92,8 +92,8 @@ class Selection:
             if not isinstance(found, Record):
                 self.left_out.append(str(found))
 
-    def add_records(self) -> None:
-        """What was said about the contents, and about the files of those that are folders."""
+    def add_records(self, matter: str | None = None) -> None:
+        """What was said about the contents, and about the files of those that are folders; of one matter alone."""
         files = (
             item.cid
             for root in self.contents
@@ -105,6 +105,8 @@ class Selection:
             query = "SELECT * FROM records WHERE cid = ? ORDER BY seq"
             for found in read_records(self._connection, query, (cid.name,)):
                 if isinstance(found, Record):
+                    if matter not in (None, found.given.matter):
+                        continue
                     body = found.encode()
                     self.records[Cid(DAG_CBOR, sha256(body).digest())] = body
                 elif str(found) not in self.left_out:

@@ -222,6 +222,17 @@ class Database:
             found = [str(row[0]) for row in connection.execute("PRAGMA store.integrity_check(20)")]
         return [] if found == ["ok"] else found
 
+    def vacuum(self) -> None:
+        """Write the index anew without what was deleted. Raises StoreBusyError while others use it."""
+        connection = self._connection()
+        try:
+            with self._translate_errors():
+                connection.execute("VACUUM store")
+        except BaseException:
+            connection.close()
+            raise
+        self._release(connection)
+
     def overwrite_deleted(self) -> None:
         """Take deleted rows out of the write-ahead log too, unless others are reading it just now."""
         connection = self._connection()

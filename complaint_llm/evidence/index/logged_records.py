@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from complaint_llm.evidence.index.record_log import DELETED, FOREIGN_PROVENANCE, PROVENANCE, RECORD, RecordLog
+from complaint_llm.evidence.index.record_log import (
+    DELETED,
+    FOREIGN_PROVENANCE,
+    FORGOTTEN,
+    PROVENANCE,
+    RECORD,
+    RecordLog,
+)
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.records import Record, decode_record
 
@@ -25,6 +32,8 @@ class LoggedRecords:
             self.names.add((frame.cid.codec, frame.cid.digest))
             if frame.kind == DELETED:
                 self.records.pop(frame.cid.name, None)
+            elif frame.kind == FORGOTTEN:
+                self.provenance = [name for name in self.provenance if name != frame.cid.name]
             elif frame.kind in (PROVENANCE, FOREIGN_PROVENANCE):
                 self.provenance.append(frame.cid.name)
             elif frame.kind == RECORD and frame.cid.digest not in known:

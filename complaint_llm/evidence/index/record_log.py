@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from io import FileIO
 from pathlib import Path
 from struct import Struct
@@ -25,8 +26,11 @@ BLOCK, RECORD, PROVENANCE, FOREIGN_PROVENANCE, TEXT = b"b", b"r", b"p", b"q", b"
 DELETED = b"d"
 """Says that the record whose body has this digest was deleted; it has no data."""
 
+FORGOTTEN = b"f"
+"""Says that what has this name was forgotten: its data are a map that ends with its own digest, see ``forgotten``."""
+
 _ERASED = b"x"
-_KINDS = frozenset(b"brpqtdx")
+_KINDS = frozenset(b"brpqtdfx")
 _MAGIC = b"complaint_llm 1\n"
 _KEY = 16
 _HEAD = Struct(">cB32sI")
@@ -47,6 +51,8 @@ class Frame(NamedTuple):
     @property
     def is_intact(self) -> bool:
         """Whether the data are what the name says."""
+        if self.kind == FORGOTTEN:
+            return sha256(self.data[:-32]).digest() == self.data[-32:]
         return self.kind == DELETED or self.cid.matches(self.data)
 
 

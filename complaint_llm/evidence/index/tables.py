@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 
 from complaint_llm.evidence.index.database import Database, Transaction, cid_of_key, key_of
+from complaint_llm.evidence.index.forgotten import forgotten_rows, keep_forgotten
 from complaint_llm.evidence.index.record_log import (
     BLOCK,
     DELETED,
     FOREIGN_PROVENANCE,
+    FORGOTTEN,
     PROVENANCE,
     RECORD,
     START,
@@ -205,6 +207,8 @@ def _all_frames(connection: Transaction) -> Iterator[Frame]:
         yield Frame(PROVENANCE if source is None else FOREIGN_PROVENANCE, _cid_or_nothing(name), bytes(data))
     for name, data in connection.execute("SELECT cid, data FROM texts"):
         yield Frame(TEXT, _cid_or_nothing(name), bytes(data))
+    for name, data in forgotten_rows(connection):
+        yield Frame(FORGOTTEN, _cid_or_nothing(name), data)
 
 
 def _cid_or_nothing(name: str) -> Cid:
@@ -243,7 +247,9 @@ def apply(connection: Transaction, found: Iterable[PlacedFrame], get: GetBlock) 
             forget_record(connection, cid.name)
             continue
         connection.execute("INSERT OR IGNORE INTO logged VALUES (?, ?, ?)", (key_of(cid), kind, at))
-        if kind == BLOCK:
+        if kind == FORGOTTEN:
+            keep_forgotten(connection, cid.name, data)
+        elif kind == BLOCK:
             put_short(connection, cid, data)
         elif kind == TEXT:
             connection.execute("INSERT OR REPLACE INTO texts VALUES (?, ?)", (cid.name, data))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
 from complaint_llm.evidence.blocks.trash import Trash
 from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.forgotten import keep_forgotten, read_forgotten
 from complaint_llm.evidence.index.tables import read_records, rewrite_log, take_in
 from complaint_llm.evidence.ipld.cid import parse_cid
 from complaint_llm.evidence.maintenance.collection import GetBlock, purge, take_back
@@ -106,6 +107,9 @@ def _salvage(connection: Transaction, aside: Path) -> None:
                 continue
             query = "INSERT OR IGNORE INTO provenance (cid, data, source) VALUES (?, ?, ?)"
             connection.execute(query, (cid, data, source))
+        for cid, data in _rows(old, "SELECT cid, data FROM forgotten", "rowid"):
+            if read_forgotten(data) is not None:
+                keep_forgotten(connection, cid, data)
         for (cid,) in _rows(old, "SELECT cid FROM pins", "rowid"):
             connection.execute("INSERT OR IGNORE INTO pins VALUES (?)", (cid,))
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
 from complaint_llm.evidence.blocks.trash import Trash
 from complaint_llm.evidence.index.database import Database, Transaction, cid_of_key
+from complaint_llm.evidence.index.forgotten import forgotten_names
 from complaint_llm.evidence.index.logged_records import LoggedRecords
 from complaint_llm.evidence.index.tables import read_records
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, DAG_PB, RAW, Cid, parse_cid
@@ -204,7 +205,7 @@ def _orphans(blocks: set[Cid], seen: dict[Cid, _Seen]) -> Iterator[Fault]:
 
 def _provenance(connection: Transaction, faults: list[Fault]) -> int:
     rows = connection.execute("SELECT cid, data, source FROM provenance ORDER BY seq").fetchall()
-    names = {name for name, *_ in rows}
+    names = {name for name, *_ in rows} | forgotten_names(connection).keys()
     for name, data, source in rows:
         try:
             before = decode_provenance(name, data)["previous"]

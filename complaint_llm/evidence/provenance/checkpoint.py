@@ -16,6 +16,8 @@ from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.evidence.ipld.dagcbor import decode, encode
 from complaint_llm.private_folder import open_private
 
+FILE_NAME = "verified"
+"""Of the file, beside the index."""
 _DIGEST = 32
 
 

@@ -35,6 +35,7 @@ class RequestDetails(NamedTuple):
     evidence: Sequence[Cid] = ()
     shown: Sequence[Shown] = ()
     own: OwnForms | None = None
+    matter: str | None = None
 
 
 class LogSetup(NamedTuple):
@@ -104,6 +105,8 @@ class Draft(NamedTuple):
             record["shown"] = self.shown
         if self.guards is not None:
             record["guards"] = self.guards
+        if self.details.matter is not None:
+            record["matter"] = _clean(self.details.matter)
         texts = [block for block in (answer, prompt, reasoning, calls) if block is not None]
         return MadeRecord(_block(DAG_CBOR, encode(record)), texts)
 
@@ -161,6 +164,8 @@ def decode_provenance(name: str, data: bytes) -> dict[str, Any]:
             check_shown(record["shown"])
         if "guards" in record:
             check_guards(record["guards"])
+        if not isinstance(record.get("matter", ""), str):
+            raise ValueError("its matter is no text")
     except (ValueError, EvidenceError) as error:
         raise EvidenceCorruptedError(f"provenance record {name} is damaged: {error}") from error
     return record
@@ -269,6 +274,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "evidence": (list,),
     "previous": (Cid, _NONE),
 }
-_OPTIONAL = frozenset(("shown", "guards"))
+_OPTIONAL = frozenset(("shown", "guards", "matter"))
 """Keys that records have only where there is something to say; those of before have none."""
 _PREVIOUS, _NULL, _LINK = encode("previous"), encode(None), encode(Cid(DAG_CBOR, bytes(32)))[:-32]

@@ -9,13 +9,12 @@ from hashlib import sha256
 from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
 from complaint_llm.evidence.index.database import Transaction, cid_of_key, key_of
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.provenance.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from complaint_llm.evidence.provenance.checkpoint import FILE_NAME, Checkpoint, read_checkpoint, write_checkpoint
 from complaint_llm.evidence.provenance.record import previous_of
 from complaint_llm.evidence.store import EvidenceStore
 from complaint_llm.exceptions import EvidenceError
 
 log = logging.getLogger("complaint_llm.evidence")
-FILE_NAME = "verified"
 _WORTH_IT = 32
 """Records from which on a checkpoint is kept."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
+from complaint_llm.evidence.index.forgotten import Forgotten, forgotten_names
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, parse_cid
 from complaint_llm.evidence.provenance.guarded import guards_in_words
 from complaint_llm.evidence.provenance.record import decode_provenance
@@ -14,7 +15,7 @@ from complaint_llm.evidence.records import Record
 from complaint_llm.evidence.store import EvidenceStore
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 
-State = Literal["verified", "digest only", "missing", "damaged"]
+State = Literal["verified", "digest only", "missing", "damaged", "forgotten"]
 HowShown = Literal["text", "document", "image", "no"]
 _DETAILS = ("time", "backend", "model", "parameters", "finish_reason", "usage", "cost", "config_sha256", "plugins")
 
@@ -23,6 +24,7 @@ class Step(NamedTuple):
     """A part of the tree: what it is, its CID (None for a fact inside the record above it), its state, and its parts.
 
     ``digest only`` is a text that was not kept: its digest is part of the record, the text itself can be compared.
+    ``forgotten`` is what was removed with its matter: nothing but its name is left.
     ``shown`` says of evidence and of documents how the model was shown them, "no" where they were only cited; None of
     all else.
     """
@@ -74,10 +76,12 @@ class _Tracer:
         self._store = store
         self._seen: dict[Cid, Step] = {}
         self._remembered = Remembered(store) if not all_of_it else None
+        with store.database.transaction("read") as connection:
+            self._forgotten = forgotten_names(connection)
 
     def record(self, root: Cid, depth: int) -> Step:
         """The tree of the record, from the oldest that is shown whole to the newest."""
-        shown: list[tuple[Cid, dict[str, Any]]] = []
+        shown: list[tuple[Cid, dict[str, Any] | Forgotten]] = []
         last: Step | None = None
         at: Cid | None = root
         foreign = False
@@ -88,21 +92,25 @@ class _Tracer:
                 break
             record, foreign = found
             shown.append((at, record))
-            at = record["previous"]
+            at = record.previous if isinstance(record, Forgotten) else record["previous"]
         if not shown and last is not None and last.state == "missing":
             raise EvidenceNotFoundError(f"{root} is not in {self._store.path}: no provenance record of this name")
         if last is None and at is not None:
             last = self._summed_up(at, foreign)
         for cid, record in reversed(shown):
-            parts = tuple(self._parts(record)) + (() if last is None else (last,))
+            below = () if last is None else (last,)
             what = "answer's record" if cid == root else "previous record"
+            if isinstance(record, Forgotten):
+                last = Step(what, cid.name, "forgotten", record.detail, below)
+                continue
+            parts = tuple(self._parts(record)) + below
             last = Step(what, cid.name, "verified", detail=str(record["time"]), parts=parts)
         assert last is not None
         return last
 
     def _summed_up(self, cid: Cid, foreign: bool) -> Step:
         known = {} if self._remembered is None else self._remembered.counts
-        count, at = 0, cid
+        count, forgotten, at = 0, 0, cid
         evidence: set[Cid] = set() if self._remembered is None else set(self._remembered.evidence)
         while True:
             if at in known:
@@ -114,6 +122,12 @@ class _Tracer:
                     return Step("previous records", cid.name, found.state, f"{count} verified, then: {found.detail}")
                 return Step("previous record", at.name, found.state, f"after {count} verified: {found.detail}")
             record, foreign = found
+            if isinstance(record, Forgotten):
+                forgotten += 1
+                if record.previous is None:
+                    break
+                at = record.previous
+                continue
             fault = next((fault for part in self._parts(record) if (fault := part.fault)), None)
             if fault is not None:
                 above = Step("previous record", at.name, "verified", detail=str(record["time"]), parts=(fault,))
@@ -124,14 +138,18 @@ class _Tracer:
             if record["previous"] is None:
                 break
             at = record["previous"]
-        if cid not in known:
+        if cid not in known and not forgotten:
             remember(self._store, cid, count, evidence)
-        return Step("previous records", cid.name, "verified", f"{count} verified, back to the first")
+        words = f"{count} verified, back to the first" + (f"; {forgotten} forgotten" if forgotten else "")
+        return Step("previous records", cid.name, "verified", words)
 
-    def _read(self, cid: Cid, foreign: bool) -> tuple[dict[str, Any], bool] | Step:
-        """A record and whether it was imported; ``foreign`` is whether the one that names it was."""
+    def _read(self, cid: Cid, foreign: bool) -> tuple[dict[str, Any] | Forgotten, bool] | Step:
+        """A record, or what is left of it, and whether it was imported; ``foreign`` is whether the one that names it
+        was."""
         with self._store.database.transaction("read") as connection:
             row = connection.execute("SELECT data, source FROM provenance WHERE cid = ?", (cid.name,)).fetchone()
+        if row is None and cid.name in self._forgotten:
+            return self._forgotten[cid.name], foreign
         if row is None and foreign:
             return Step("previous record", cid.name, "digest only", "it did not come with the archive")
         if row is None:
@@ -153,16 +171,24 @@ class _Tracer:
             yield Step(name.replace("_", " "), None, "verified", _value_text(record[name]))
         if "guards" in record:
             yield from _guards(record["guards"])
+        if "matter" in record:
+            yield Step("matter", None, "verified", record["matter"])
         # Records of before say nothing of it: then evidence was never shown.
         shown = {entry["cid"]: entry for entry in record.get("shown", ())}
         for cid in record["evidence"]:
             if cid not in self._seen:
-                self._seen[cid] = _evidence(self._store, cid)
+                self._seen[cid] = self._evidence(cid)
             step, entry = self._seen[cid], shown.pop(cid.name, None)
             said = f"cited, {NOT_SHOWN}" if entry is None or entry["shown"] == "no" else shown_in_words(entry)
             yield step._replace(detail=f"{step.detail}; {said}", shown="no" if entry is None else entry["shown"])
         for entry in shown.values():
             yield _document(entry)
+
+    def _evidence(self, cid: Cid) -> Step:
+        step = _evidence(self._store, cid)
+        if step.state == "missing" and cid.name in self._forgotten:
+            return step._replace(state="forgotten", detail=self._forgotten[cid.name].detail)
+        return step
 
     def _text(self, what: str, cid: Cid) -> Step:
         with self._store.database.transaction("read") as connection:

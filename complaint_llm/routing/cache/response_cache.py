@@ -87,6 +87,7 @@ class Cache:
             key = f"{digest}:{identity}"
             found = self._get(key, request, shared)
             if found is not None:
+                self._note_matter(request, key)
                 return _free(_as_shown(found, target, request), target.id, self._clock() - began)
             keyed.append((key, target))
             name += key
@@ -104,6 +105,9 @@ class Cache:
         else:
             together = partial(self._ask_together, name, keyed, request, ask=ask_and_keep, shared=shared)
             output, own = self._single_flight.do(name, request, together)
+        for key, target in keyed:
+            if target.id == output.backend:
+                self._note_matter(request, key)
         # The one that asked keeps the first: whoever comes last copies it after the others have theirs to write on.
         mine = own_copy(output)
         if own:
@@ -157,6 +161,11 @@ class Cache:
                 self._remember(key, output, left)
                 return output
         return None
+
+    def _note_matter(self, request: Request, key: str) -> None:
+        """Keep for which matter the answer of this key is given, where answers are on disk."""
+        if self._file is not None and request.matter is not None:
+            self._file.note_matter(key, request.matter)
 
     def _time_to_live(self, target: Target) -> float | None:
         """The shorter of the cache's own and the backend's."""

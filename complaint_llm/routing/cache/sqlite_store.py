@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.routing.cache.answer_json import answer_from_json, answer_to_json
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Row = tuple[str, float | None, float, str]
 """Key, end of its life (seconds since 1970, None: none), when it was made, answer behind its checksum."""
+MatterRow = tuple[str, str]
+"""Key and the matter that the answer was given for."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, until REAL, made REAL NOT NULL, answer TEXT NOT NULL)
     WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_made ON answers (made);
+CREATE TABLE IF NOT EXISTS matters (matter TEXT, key TEXT, PRIMARY KEY (matter, key)) WITHOUT ROWID;
+PRAGMA secure_delete = ON;
 """
 _GET = "SELECT until, made, answer FROM answers WHERE key = ? AND (until IS NULL OR until > ?) AND made <= ?"
 _TRIM = """
@@ -39,6 +44,7 @@ DELETE FROM answers WHERE key IN
 _IDLE = 1.0
 """Seconds without anything to write after which the writing thread ends."""
 _MOST_WAITING = 1000
+_MOST_KNOWN = 100_000
 
 
 class CacheFile:
@@ -56,6 +62,8 @@ class CacheFile:
         self._connection: sqlite3.Connection | None = None
         self._inherited: list[sqlite3.Connection] = []
         self._waiting: deque[Row] = deque()
+        self._waiting_matters: set[MatterRow] = set()
+        self._known_matters: set[MatterRow] = set()
         self._state = threading.Lock()
         self._writer: threading.Thread | None = None
         self._wake = Waiter()
@@ -92,13 +100,18 @@ class CacheFile:
                 return  # the disk is slower than the answers: a cache may miss some
             until = None if ttl is None else now + ttl
             self._waiting.append((key, until, now, f"{_checksum(key, until, now, text)} {text}"))
-            if self._writer is None:
-                writer = threading.Thread(target=self._write_until_idle, name="cache writer", daemon=True)
-                try:
-                    writer.start()
-                except RuntimeError:
-                    return  # no more threads: what waits is written with the next one, or by close
-                self._writer = writer
+            self._start_writer()
+        self._wake.wake()
+
+    def note_matter(self, key: str, matter: str) -> None:
+        """Keep beside an answer, soon, that it was given for this matter: so it is found when that is forgotten."""
+        with self._state:
+            if (key, matter) in self._known_matters or len(self._waiting_matters) >= _MOST_WAITING:
+                return
+            if len(self._known_matters) < _MOST_KNOWN:
+                self._known_matters.add((key, matter))
+            self._waiting_matters.add((key, matter))
+            self._start_writer()
         self._wake.wake()
 
     def close(self) -> None:
@@ -119,6 +132,8 @@ class CacheFile:
         self._lock = threading.Lock()
         self._state = threading.Lock()
         self._waiting.clear()
+        self._waiting_matters.clear()
+        self._known_matters.clear()
         self._writer = None
         self._wake = Waiter()
         if self._connection is not None:
@@ -126,28 +141,41 @@ class CacheFile:
             self._inherited.append(self._connection)
             self._connection = None
 
+    def _start_writer(self) -> None:
+        """Start the thread if there is none; the caller has ``_state``."""
+        if self._writer is None:
+            writer = threading.Thread(target=self._write_until_idle, name="cache writer", daemon=True)
+            try:
+                writer.start()
+            except RuntimeError:
+                return  # no more threads: what waits is written with the next one, or by close
+            self._writer = writer
+
     def _write_until_idle(self) -> None:
         while True:
             self._write_waiting()
             self._wake.wait(_IDLE)
             with self._state:
-                if not self._waiting:
+                if not self._waiting and not self._waiting_matters:
                     self._writer = None
                     return
 
     def _write_waiting(self) -> None:
         with self._state:
-            rows = list(self._waiting)
+            rows, matters = list(self._waiting), list(self._waiting_matters)
             self._waiting.clear()
-        if rows:
-            self._use(lambda db: self._write(db, rows))
+            self._waiting_matters.clear()
+        if rows or matters:
+            self._use(lambda db: self._write(db, rows, matters))
 
-    def _write(self, db: sqlite3.Connection, rows: list[Row]) -> None:
+    def _write(self, db: sqlite3.Connection, rows: list[Row], matters: list[MatterRow]) -> None:
         with db:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
+            db.executemany("INSERT OR IGNORE INTO matters (key, matter) VALUES (?, ?)", matters)
             db.execute("DELETE FROM answers WHERE until <= ?", (self._wall(),))
             db.execute(_TRIM, (self._size,))
+            db.execute("DELETE FROM matters WHERE key NOT IN (SELECT key FROM answers)")
 
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         import sqlite3  # cold start
@@ -168,6 +196,29 @@ class CacheFile:
     def _open(self) -> sqlite3.Connection:
         self._connection = open_state(self._path, _SCHEMA)
         return self._connection
+
+
+def answers_of_matter(path: Path, matter: str) -> int:
+    """How many answers the file has that were given for a matter. Raises sqlite3.Error, OSError."""
+    with closing(open_state(path, _SCHEMA)) as db:
+        ((count,),) = db.execute("SELECT count(*) FROM matters WHERE matter = ?", (matter,)).fetchall()
+        return int(count)
+
+
+def forget_answers(path: Path, matter: str) -> int:
+    """Delete those answers for good, also where another matter got one of them too; their number.
+
+    Raises sqlite3.Error, OSError.
+    """
+    with closing(open_state(path, _SCHEMA)) as db:
+        with db:
+            db.execute("BEGIN IMMEDIATE")
+            ((count,),) = db.execute("SELECT count(*) FROM matters WHERE matter = ?", (matter,)).fetchall()
+            db.execute("DELETE FROM answers WHERE key IN (SELECT key FROM matters WHERE matter = ?)", (matter,))
+            db.execute("DELETE FROM matters WHERE key NOT IN (SELECT key FROM answers)")
+        db.execute("VACUUM")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return int(count)
 
 
 def _checksum(*values: object) -> str:

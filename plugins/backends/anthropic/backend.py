@@ -42,6 +42,7 @@ class AnthropicBackend(HTTPBackend):
     """
 
     type: ClassVar[str] = "anthropic"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured"))
     default_base_url: ClassVar[str] = "https://api.anthropic.com"

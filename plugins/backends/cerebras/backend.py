@@ -15,6 +15,7 @@ class CerebrasBackend(CompatibleBackend):
     """Cerebras' API. Its limiter reserves all of ``max_tokens`` when a request comes in: keep it small."""
 
     type: ClassVar[str] = "cerebras"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "structured"))
     default_base_url: ClassVar[str] = "https://api.cerebras.ai/v1"

@@ -28,6 +28,7 @@ class ClaudeCLIBackend(CommandBackend):
     """
 
     type: ClassVar[str] = "claude_cli"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_command: ClassVar[str] = "claude"
     install: ClassVar[str] = "npm install -g @anthropic-ai/claude-code"
@@ -56,6 +57,11 @@ class ClaudeCLIBackend(CommandBackend):
         if effort is not None:
             args += ["--effort", effort]
         return CommandLine((*args, *self.args), prompt, self._environment(request, folder))
+
+    @property
+    def at_own_provider(self) -> bool:
+        # The variable leads the program to another address as the key does.
+        return super().at_own_provider and not os.environ.get("ANTHROPIC_BASE_URL")
 
     def _environment(self, request: Request, folder: Path) -> dict[str, str | Secret]:
         found: dict[str, str | Secret] = {

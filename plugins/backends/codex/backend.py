@@ -43,6 +43,7 @@ class CodexBackend(CommandBackend):
     """
 
     type: ClassVar[str] = "codex"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_command: ClassVar[str] = "codex"
     install: ClassVar[str] = "npm install -g @openai/codex"

@@ -29,6 +29,7 @@ class CopilotCLIBackend(CommandBackend):
     """
 
     type: ClassVar[str] = "copilot_cli"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_command: ClassVar[str] = "copilot"
     install: ClassVar[str] = "npm install -g @github/copilot"

@@ -31,6 +31,7 @@ class GoogleBackend(HTTPBackend):
     """Gemini. The key is ``api_key``, else ``GOOGLE_API_KEY``, else ``GEMINI_API_KEY``; it travels in a header only."""
 
     type: ClassVar[str] = "google"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured", "embeddings"))
     default_base_url: ClassVar[str] = "https://generativelanguage.googleapis.com"

@@ -33,6 +33,7 @@ class HuggingFaceBackend(CompatibleBackend):
         return super().__new__(cls)
 
     type: ClassVar[str] = "huggingface"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     default_base_url: ClassVar[str] = "https://router.huggingface.co/v1"
     key_variables: ClassVar[tuple[str, ...]] = ("HF_TOKEN", "HUGGINGFACE_API_KEY")
     needs_key: ClassVar[bool] = True

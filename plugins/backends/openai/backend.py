@@ -21,6 +21,7 @@ class OpenAIBackend(CompatibleBackend):
     """
 
     type: ClassVar[str] = "openai"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_base_url: ClassVar[str] = "https://api.openai.com/v1"
     address_variables: ClassVar[tuple[str, ...]] = ("OPENAI_BASE_URL",)

@@ -17,6 +17,7 @@ class OpenRouterBackend(CompatibleBackend):
     """OpenRouter's API. Who answered is in ``output.model`` and ``metadata["provider"]``, what it cost in ``cost``."""
 
     type: ClassVar[str] = "openrouter"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_base_url: ClassVar[str] = "https://openrouter.ai/api/v1"
     key_variables: ClassVar[tuple[str, ...]] = ("OPENROUTER_API_KEY",)

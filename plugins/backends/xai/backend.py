@@ -15,6 +15,7 @@ class XAIBackend(CompatibleBackend):
     """xAI's API. Own key: ``api`` ("responses", or "chat", which xAI calls deprecated)."""
 
     type: ClassVar[str] = "xai"
+    handling_data: ClassVar[Mapping[str, Any] | Path] = Path(__file__).with_name("handling.json")
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "tools", "images", "structured"))
     default_base_url: ClassVar[str] = "https://api.x.ai/v1"

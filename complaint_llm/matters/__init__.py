@@ -1,0 +1,1 @@
+"""Matters: where something of one is kept, and how it is forgotten."""
