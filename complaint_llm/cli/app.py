@@ -45,6 +45,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evidence": ("complaint_llm.cli.evidence:evidence", "Store, find, verify, export and import evidence."),
     "report": ("complaint_llm.cli.report:report", "Write a page of what a batch made of its items."),
     "forget": ("complaint_llm.cli.forget:forget", "List where something of a matter is kept; --yes deletes it."),
+    "new-plugin": (
+        "complaint_llm.cli.new_plugin:new_plugin",
+        "Make a package for a plugin of your own, with tests.",
+    ),
     "verify": ("complaint_llm.cli.verify:verify", "Show where an answer came from, each step verified."),
 }
 """Command names, where they live, and their line in the overview (so that the overview imports none of them)."""

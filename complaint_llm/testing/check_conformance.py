@@ -36,7 +36,7 @@ class CheckConformance(OfferConformance):
     def findings(self, parsed: Any) -> Sequence[Finding]:
         """What the check says of an answer."""
         check: Check = self.offer()
-        found = check(parsed, CheckContext(self.schema, (SearchableText.of("prompt", self.text),), ()))
+        found = check(parsed, CheckContext(self.schema, (SearchableText.of(self.text),), ()))
         assert isinstance(found, (list, tuple)), f"it gives a {type(found).__name__}, no list of findings"
         return found
 

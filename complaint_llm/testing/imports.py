@@ -16,7 +16,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 from importlib import import_module
 module = import_module(sys.argv[1])
 for type in getattr(module, "complaint_llm_backend_types", tuple)() or ():
-    type.own_schema(), type.own_example(), type.factory()
+    type.own_schema(), type.own_example(), type.like or type.factory()
 """
 
 _QUICK = """

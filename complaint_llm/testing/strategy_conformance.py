@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm.backends import Backend, Deadline
 from complaint_llm.call import CancelToken
+from complaint_llm.client.route import Route
 from complaint_llm.exceptions import ServerError
 from complaint_llm.mediator import Mediator
 from complaint_llm.messages import InferenceOutput, Message
@@ -100,13 +101,13 @@ class StrategyConformance(OfferConformance):
         if self.leaves_out:
             return
         backends = [AnsweringBackend(id=name, max_retries=0) for name in ("failing", "second", "third")]
-        with Mediator(backends, strategy=self.strategy(), circuit_breaker={"enabled": False}) as mediator:
+        with Mediator(backends, strategy=self.strategy()) as mediator:
             for _ in range(6):
                 assert mediator.infer("Hello").content in ("second", "third")
 
 
 def _targets(count: int) -> list[Any]:
-    return [AnsweringBackend(id=f"b{number}", max_retries=0).backend_target for number in range(count)]
+    return [Route(AnsweringBackend(id=f"b{number}", max_retries=0).backend_target) for number in range(count)]
 
 
 def _order(strategy: Strategy, targets: Sequence[Any]) -> list[Any]:

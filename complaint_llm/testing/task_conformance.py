@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+from complaint_llm.checks.answer_checks import SCHEMA
 from complaint_llm.client.requests import built_in_checks
 from complaint_llm.request import EMPTY
 from complaint_llm.tasks.load import BUILT_IN, load_task
@@ -41,7 +42,7 @@ class TaskConformance(OfferConformance):
     def known_checks(self) -> Collection[str]:
         """The names of checks that the package has, and those that the plugin brings."""
         own = getattr(import_module(self.plugin), "complaint_llm_checks", dict)()
-        return {*built_in_checks(), *(own or ())}
+        return {SCHEMA, *built_in_checks(), *(own or ())}
 
     def test_it_can_be_loaded(self) -> None:
         """Its file is there; ``extends``, lists, placeholders and the schema's file are right."""
@@ -70,7 +71,8 @@ class TaskConformance(OfferConformance):
 
     def test_its_checks_are_known(self) -> None:
         """By the package or by the plugin."""
-        assert [name for name in self.task().checks if name not in self.known_checks()] == []
+        unknown = [name for name in self.task().checks if name not in self.known_checks()]
+        assert not unknown, f"no check {unknown[0]!r}"
 
     def test_its_schema_is_one(self) -> None:
         """JSON Schema 2020-12, of an object."""
