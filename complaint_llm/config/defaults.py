@@ -64,7 +64,7 @@ def _faults(values: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"/{key}: a plugin says nothing of it: there are {', '.join(SECTIONS)}" for key in strange)
         return
     schema = read_schema("config")
-    for place, value in _leaves(values):
+    for place, value in _single_values(values):
         names = [step for step in place if isinstance(step, str)]
         if is_secret(schema, place) or any(map(is_secret_name, names[1:])):
             yield f"{json_pointer(place)}: this is a secret's place: it is the file's alone"
@@ -76,14 +76,22 @@ def _faults(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Each value that is no mapping, at its place; a list is one value."""
     if isinstance(value, Mapping) and (value or not place):
         for key, item in value.items():
             yield from _leaves(item, (*place, key))
-    elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*place, index))
     else:
         yield place, value
+
+
+def _single_values(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """The same, and what is in lists."""
+    for below, item in _leaves(value, place):
+        if isinstance(item, (list, tuple)):
+            for index, each in enumerate(item):
+                yield from _single_values(each, (*below, index))
+        else:
+            yield below, item
 
 
 def _missing(document: Any, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -228,13 +228,14 @@ def _tasks(entries: Any, folder: Path, host: PluginHost, found: list[Problem]) -
     from complaint_llm.tasks.load import load_tasks
 
     known = KnownChecks(host)
-    checks = {SCHEMA}
-    for name in sorted({name for entry in entries for name in entry.get("checks", ())}):
+    wanted = {name for entry in entries for name in entry.get("checks", ())}
+    checks = {SCHEMA, *known} - wanted | {SCHEMA}
+    for name in sorted(wanted - {SCHEMA}):
         try:
             checks |= {name} if name in known else set()
         except PluginError as error:
             found.append(Problem(("TASKS",), str(error)))
-    tasks, faults = load_tasks(entries, folder, {*checks, *known}, KnownTasks(host))
+    tasks, faults = load_tasks(entries, folder, checks, KnownTasks(host))
     found += [Problem(("TASKS", *place), text) for place, text in faults]
     return tasks
 

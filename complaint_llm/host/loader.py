@@ -150,7 +150,7 @@ class PluginLoader:
             drop_in.set_error(error)
             return
         provided = drop_in.provided
-        if not self.registry.hooks_of(path) and not provided.names and not provided.unsure:
+        if not self.registry.hooks_of(path) and not any(provided.names.values()) and not provided.unsure:
             drop_in.note = NO_HOOKS
 
     def load_for(self, hook: str, name: str) -> list[str]:

@@ -153,14 +153,17 @@ def _merge(
         raise TaskError(through[0], ("extends",), f"goes round: {' > '.join((*through, id))}")
     # A task of an office that has the name of a built-in one, or of a plugin's, extends that.
     entry = entries.get(id) if id not in through else None
+    is_base = entry is None
     if entry is None:
         if id not in bases:
             known = ", ".join(sorted({*entries, *bases}))
             raise TaskError(
                 through[0] if through else id, ("extends",) if through else (), f"no task {id!r}; there are: {known}"
             )
-        return dict(bases[id])
-    base_id = entry.get("extends", id if "prompt" not in entry and id in bases else None)
+        entry = bases[id]
+    base_id = entry.get("extends", id if "prompt" not in entry and not is_base and id in bases else None)
+    if is_base and base_id == id:
+        raise TaskError(id, ("extends",), f"goes round: {id} > {id}")
     base = _merge(base_id, entries, bases, (*through, id)) if base_id is not None else {}
     own = {key: value for key, value in entry.items() if key != "extends"}
     lists = dict(base.get("lists", {}))

@@ -78,7 +78,7 @@ def runs_a_batch_where_it_says(here: Path) -> None:
     Path("in.txt").write_text("one\ntwo\n")
     done = CliRunner().invoke(cli, ["batch", "in.txt", "-o", "out.jsonl", "--executor", "queue://"])
     assert done.exit_code == 0, done.output
-    assert [json.loads(line)["content"] for line in Path("out.jsonl").read_text().splitlines()] == ["Yes.", "Yes."]
+    assert [json.loads(line)["text"] for line in Path("out.jsonl").read_text().splitlines()] == ["Yes.", "Yes."]
 
 
 def keeps_blocks_where_it_says(here: Path) -> None:
