@@ -24,6 +24,7 @@ from complaint_llm.assembly import (
 )
 from complaint_llm.backends.foreign import as_member
 from complaint_llm.client.attachments import Attachments, Show
+from complaint_llm.client.backend_methods import BackendMethods
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
 from complaint_llm.client.embedding_space import in_declared_space
@@ -35,7 +36,7 @@ from complaint_llm.client.route import Terms
 from complaint_llm.client.truncation import OnTruncation, mark_truncation
 from complaint_llm.exceptions import ConfigError, InvalidRequestError
 from complaint_llm.handling import strictest
-from complaint_llm.messages import InferenceOutput, ModelInfo, Prompt
+from complaint_llm.messages import InferenceOutput, Prompt
 from complaint_llm.request import EMPTY
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.strategies import queue_wait_of
@@ -44,7 +45,6 @@ from complaint_llm.routing.threads.fork import reset_in_child
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from complaint_llm.backends.base import Backend
     from complaint_llm.batch import AnswerSettings, Ask, BatchExecutor, BatchItem, BatchRun
     from complaint_llm.call import CancelToken
     from complaint_llm.checks.check import Check
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from complaint_llm.evidence import EvidenceStore
     from complaint_llm.guards.chain import GuardChain
     from complaint_llm.guards.guard import Guard
-    from complaint_llm.observers.batch_watch import BatchWatch
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Observer
     from complaint_llm.request import Request
@@ -68,7 +67,7 @@ if TYPE_CHECKING:
     from complaint_llm.tasks.task import Task
 
 
-class Mediator(EvidenceMethods, Client):
+class Mediator(BackendMethods, EvidenceMethods, Client):
     """Routes every call over its backends with fallback, retries, limits and one deadline. Any thread may call it.
 
     ``backends`` are Backend objects or callables with an ``id``; closing the Mediator closes them. ``timeout`` covers a
@@ -266,13 +265,6 @@ class Mediator(EvidenceMethods, Client):
             accept_changes=accept_changes,
         )
 
-    def check_matter(self, matter: str | None) -> None:
-        """Raise InvalidRequestError for a batch that must name its matter and does not, or by what is no name of one.
-
-        An item's own stands above the batch's.
-        """
-        self._calls.reader.check_matter({"matter": matter})
-
     def batch_settings(self, common: Mapping[str, Any] = EMPTY) -> AnswerSettings:
         """What shapes the answers of each backend, beside parameters that a whole batch has in ``common``."""
         from complaint_llm.client.answer_settings import GroupSettings  # cold start: batches
@@ -287,13 +279,9 @@ class Mediator(EvidenceMethods, Client):
         return self._calls.asker(common, cancel)
 
     @property
-    def name_columns(self) -> tuple[str, ...]:
-        """Columns of a batch's table whose cells the guards need as ``names`` of each item."""
-        return self._calls.name_columns
-
-    def batch_watch(self) -> BatchWatch | None:
-        """What tells the observers how a batch goes that somebody else runs over ``asker``; None without observers."""
-        return self._calls.batch_watch()
+    def calls(self) -> Calls:
+        """The calls behind the methods, for who runs a batch over ``asker`` by itself."""
+        return self._calls
 
     def explain(self, prompt: Prompt, **params: Unpack[GenerateParameters]) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing.
@@ -311,31 +299,6 @@ class Mediator(EvidenceMethods, Client):
         >>> print(mediator.preview("I am Maria Lopez.")[0].messages[-1].text)  # doctest: +SKIP
         """
         return self._calls.preview(prompt, dict(params))
-
-    # -- backends ------------------------------------------------------------------------------------------------
-
-    def backend(self, id: str) -> Backend:
-        """The backend of this id, made now if it was not yet. Raises ConfigError if there is none, BackendError if it
-        cannot be made."""
-        found: Any = self._group.member(id).client
-        backend: Backend = found
-        return backend
-
-    def model_info(self, backend: str | None = None) -> ModelInfo:
-        """Of the backend that this id names, else of the first that is no mock beside others. Raises ConfigError."""
-        return (self._group if backend is None else self._group.member(backend)).model_info()
-
-    def load(self, id: str | None = None) -> None:
-        """Load the local model of backend ``id`` now (of all without one), outside any request's deadline."""
-        (self._group if id is None else self._group.member(id)).load()
-
-    def is_loaded(self, id: str | None = None) -> bool:
-        """Whether the backend (every one without an id) is ready to answer at once."""
-        return (self._group if id is None else self._group.member(id)).is_loaded()
-
-    def unload(self, id: str | None = None) -> None:
-        """Give back the memory of a local model; the next request loads it again."""
-        (self._group if id is None else self._group.member(id)).unload()
 
     # -- evidence ------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,6 @@ from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unrecorded
 from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
-from complaint_llm.batch.output.states import STATES
 from complaint_llm.batch.output.summary import BatchSummary
 from complaint_llm.exceptions import BatchError, GuardError
 from complaint_llm.request import EMPTY
@@ -401,5 +400,4 @@ def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None
 
 def _tell_end(watch: BatchWatch | None, summary: BatchSummary) -> None:
     if watch is not None:
-        counts = {state: getattr(summary, state) for state in STATES}
-        watch.end({**counts, "recorded": summary.recorded}, summary.cost)
+        watch.end(summary.counts(), summary.cost)

@@ -31,6 +31,7 @@ class EventQueue:
         self._most = most
         self._failed: set[tuple[str, type]] = set()
         self._closed = False
+        self._asleep = False
         self.after_fork()
         reset_in_child(self)
 

@@ -45,8 +45,21 @@ class App:
     def ask_factory(self):
         raise AssertionError
 
-    def check_matter(self, matter):
+    @property
+    def calls(self):
+        return self
+
+    @property
+    def reader(self):
+        return self
+
+    name_columns = ()
+
+    def check_matter(self, params):
         pass
+
+    def batch_watch(self):
+        return None
 
     def asker(self):
         return self.ask

@@ -47,6 +47,10 @@ class BatchSummary:
         self.backends: dict[str, BackendTally] = {}
         self.guards: dict[str, dict[str, int]] = {}
 
+    def counts(self) -> dict[str, int]:
+        """Results so far by state, and how many answers a journal already held."""
+        return {**{str(state): int(getattr(self, state)) for state in STATES}, "recorded": self.recorded}
+
     @property
     def total(self) -> int:
         """Results so far."""

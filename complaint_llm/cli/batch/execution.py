@@ -99,7 +99,7 @@ def _start(
 ) -> BatchRun:
     executor: BatchExecutor | None = None
     ask: Ask = _refuse_to_ask
-    mediator.check_matter(options.matter)
+    mediator.calls.reader.check_matter({"matter": options.matter})
     if options.executor in (None, "threads"):
         ask = mediator.asker()
     else:
@@ -122,7 +122,7 @@ def _start(
         matter=options.matter,
         stop=stop,
         cancel=cancel,
-        watch=mediator.batch_watch(),
+        watch=mediator.calls.batch_watch(),
     )
 
 

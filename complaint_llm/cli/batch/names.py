@@ -15,7 +15,7 @@ def with_name_columns(mediator: Asker, source: BatchSource, options: BatchOption
 
     Raises NotDoneError where IN has them not: without its names an item would be sent as written.
     """
-    columns = tuple(mediator.name_columns)
+    columns = tuple(mediator.calls.name_columns)
     missing = [column for column in columns if column not in source.lines.columns]
     if missing:
         there = ", ".join(source.lines.columns) or "none: it is no table"

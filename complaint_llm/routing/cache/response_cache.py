@@ -193,7 +193,7 @@ class Cache:
 
 def _as_shown(output: InferenceOutput, target: Target, request: Request) -> InferenceOutput:
     """Another call's answer, with what this call shows and cites."""
-    shown = target.request_to(request).shown
+    shown = (request if request.forms is None else target.request_to(request)).shown
     return output if output.shown == shown else output._replace(shown=shown)
 
 
