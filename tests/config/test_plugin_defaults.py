@@ -17,7 +17,8 @@ def config(folder: Path, file: dict[str, Any], **defaults: Any) -> Path:
     (folder / "plugins").mkdir(mode=0o755, exist_ok=True)
     for name, values in defaults.items():
         (folder / "plugins" / f"{name}.py").write_text(
-            f"from complaint_llm import hookimpl\n@hookimpl\ndef complaint_llm_config_defaults():\n    return {values!r}\n"
+            "from complaint_llm import hookimpl\n"
+            f"@hookimpl\ndef complaint_llm_config_defaults():\n    return {values!r}\n"
         )
     plugins = {"paths": ["plugins"], "enable": sorted(defaults)}
     path = folder / "config.json"

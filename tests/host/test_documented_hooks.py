@@ -69,7 +69,8 @@ def knows_its_task(here: Path) -> None:
 
 
 def reads_as_its_reader(here: Path) -> None:
-    prompt = [Message("user", (TextPart("Read:"), Document(data=b"a lease", media_type="text/plain", name="lease.txt")))]
+    lease = Document(data=b"a lease", media_type="text/plain", name="lease.txt")
+    prompt = [Message("user", (TextPart("Read:"), lease))]
     with Mediator.from_config(here) as mediator:
         assert "A LEASE" in mediator.generate(prompt)
 

@@ -24,8 +24,7 @@ BROKEN = {
     "aborts": ("import os; os.abort()", "ended the process (signal 6)"),
     "recursion": ("def f(): f()\nf()", "RecursionError"),
     "a hook that exits": (
-        "import os\nfrom complaint_llm import hookimpl\n"
-        "@hookimpl\ndef complaint_llm_backend_types():\n    os._exit(0)",
+        "import os\nfrom complaint_llm import hookimpl\n@hookimpl\ndef complaint_llm_backend_types(): os._exit(0)",
         "ended the process (exit code 0)",
     ),
     "a hook that raises": (

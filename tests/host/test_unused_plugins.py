@@ -21,7 +21,8 @@ ast.parse = lambda *given, **more: parsed.append(1) or parse(*given, **more)
 from complaint_llm import Mediator
 with Mediator.from_config("config.json") as mediator:
     answer = mediator.generate("hello")
-print(json.dumps([answer, len(parsed), [name for name in sys.modules if name.startswith(("acme", "complaint_llm_drop_in_"))]]))
+imported = [name for name in sys.modules if name.startswith(("acme", "complaint_llm_drop_in_"))]
+print(json.dumps([answer, len(parsed), imported]))
 """
 SLOW = "import time\ntime.sleep(600)\n"
 

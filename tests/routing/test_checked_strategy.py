@@ -62,8 +62,10 @@ def config(folder: Path, body: str) -> Path:
 
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
-@pytest.mark.parametrize("ask", [lambda m: m.infer("q"), lambda m: list(m.stream_generate("q"))], ids=["infer", "stream"])
-def test_a_strategy_that_fails_is_a_plugin_error(body: str, ask: Callable[[Mediator], Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("ask", [lambda m: m.infer("q"), lambda m: list(m.stream_generate("q"))])
+def test_a_strategy_that_fails_is_a_plugin_error(
+    body: str, ask: Callable[[Mediator], Any], tmp_path: Path
+) -> None:
     """In one line, by the name that the config gives it."""
     with Mediator.from_config(config(tmp_path, body)) as mediator, pytest.raises(PluginError) as caught:
         ask(mediator)
@@ -85,7 +87,7 @@ def test_one_that_cannot_be_made_is_a_plugin_error(made: str, tmp_path: Path) ->
     """Where the config is used, in one line."""
     file = config(tmp_path, "return targets")
     plugin = tmp_path / "plugins" / "order.py"
-    plugin.write_text(plugin.read_text().replace("{'mine': S}", "{'mine': lambda: %s}" % made))
+    plugin.write_text(plugin.read_text().replace("{'mine': S}", f"{{'mine': lambda: {made}}}"))
     with pytest.raises(PluginError, match="strategy 'mine'") as caught:
         Mediator.from_config(file)
     assert "\n" not in str(caught.value)
@@ -98,9 +100,9 @@ def test_one_that_is_given_in_code_is_called_by_its_class() -> None:
         def order(self, targets: Sequence[Any], request: object) -> Any:
             return 3
 
-    with Mediator([MockBackend(responses=["x"], id="a")], strategy=Wrong()) as mediator:
-        with pytest.raises(PluginError, match="strategy 'Wrong' failed"):
-            mediator.generate("q")
+    wrong = Mediator([MockBackend(responses=["x"], id="a")], strategy=Wrong())
+    with wrong as mediator, pytest.raises(PluginError, match="strategy 'Wrong' failed"):
+        mediator.generate("q")
 
 
 @pytest.mark.parametrize("wait", ["soon", None, True, [], object()])
