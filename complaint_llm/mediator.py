@@ -267,10 +267,7 @@ class Mediator(EvidenceMethods, Client):
         )
 
     def check_matter(self, matter: str | None) -> None:
-        """Raise InvalidRequestError for a batch that must name its matter and does not, or by what is no name of one.
-
-        An item's own stands above the batch's.
-        """
+        """Raise InvalidRequestError for a batch that must name its matter and does not; items may have their own."""
         self._calls.reader.check_matter({"matter": matter})
 
     def batch_settings(self, common: Mapping[str, Any] = EMPTY) -> AnswerSettings:
