@@ -18,7 +18,6 @@ from click.testing import CliRunner, Result
 
 from complaint_llm.testing.offers import OfferConformance
 
-
 CONFIG = '{"BACKENDS": [{"id": "offline", "type": "mock", "echo": true}]}'
 
 
