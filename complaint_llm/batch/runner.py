@@ -358,33 +358,28 @@ def _read_all(
     return None
 
 
-def _work(
-    position: int, given: ItemLike, digest: Digest, matter: str | None = None
-) -> tuple[Work, Exception | None]:
+def _work(position: int, given: ItemLike, digest: Digest, matter: str | None) -> tuple[Work, Exception | None]:
     """The work that an item makes, or, with an error, the item that makes none."""
-    key, prompt, named = f"#{position}", None if isinstance(given, Exception) else given, False
+    prompt = None if isinstance(given, Exception) else given
+    work = Work(position, f"#{position}", prompt, params=EMPTY, digest="", named=False, matter=matter)
     if isinstance(given, LineError) and given.id is not None:
-        key, named = given.id, True
+        work = work._replace(key=given.id, named=True)
     try:
         item = as_item(given)
-        prompt = item.prompt
+        work = work._replace(prompt=item.prompt)
         if item.id is not None:
-            key, named = item.id, True
-        check_prompt(prompt, item.params)
+            work = work._replace(key=item.id, named=True)
+        check_prompt(item.prompt, item.params)
         found = digest(item)
     except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
-        work = Work(position=position, key=key, prompt=prompt, params=EMPTY, digest="", named=named, matter=matter)
         return work, error
-    key, matter = key if named else found, item.params.get("matter") or matter
+    own = item.params.get("matter")
     return (
-        Work(
-            position=position,
-            key=key,
-            prompt=prompt,
+        work._replace(
+            key=work.key if work.named else found,
             params=item.params,
             digest=found,
-            named=named,
-            matter=matter if isinstance(matter, str) else None,
+            matter=own if isinstance(own, str) else matter,
         ),
         None,
     )

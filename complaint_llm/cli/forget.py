@@ -11,7 +11,7 @@ import click
 from complaint_llm.cli.app import App
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import ComplaintLLMError
-from complaint_llm.matters.holder import Outcome, find_matter, forget_matter
+from complaint_llm.matters.holder import MatterPlaces, find_matter, forget_matter
 from complaint_llm.matters.holders import holders_of, out_of_reach
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def forget(app: App, paths: tuple[Path, ...], matter: str, yes: bool, as_json: b
         raise click.exceptions.Exit(1)
 
 
-def _print(outcome: Outcome, beyond: Sequence[str], *, deleted: bool) -> None:
+def _print(outcome: MatterPlaces, beyond: Sequence[str], *, deleted: bool) -> None:
     for place in outcome.places:
         write(f"{'deleted: ' if deleted else ''}{place.line()}")
     if not outcome.places and not outcome.problems:

@@ -35,7 +35,7 @@ class BatchHolder(NamedTuple):
         return str(self.out or self.journal)
 
     def find(self, matter: str) -> Sequence[Place]:
-        with self._opened() as book:
+        with self._open_journal() as book:
             entries = [] if book is None else book.entries_of_matter(matter)
         places = [Place("journal", str(self.journal), len(entries), "items")] if entries else []
         if self.out is not None and self.out.exists():
@@ -47,7 +47,7 @@ class BatchHolder(NamedTuple):
     def forget(self, matter: str) -> Sequence[Place]:
         places: list[Place] = []
         left = None
-        with self._opened() as book:
+        with self._open_journal() as book:
             entries = [] if book is None else book.entries_of_matter(matter)
             # The lines first: rows of a table are found by what the journal says.
             if self.out is not None and self.out.exists():
@@ -95,7 +95,7 @@ class BatchHolder(NamedTuple):
         return [part] if part is not None and part.exists() else []
 
     @contextmanager
-    def _opened(self) -> Iterator[Journal | None]:
+    def _open_journal(self) -> Iterator[Journal | None]:
         if self.journal is None or not self.journal.exists():
             yield None
             return

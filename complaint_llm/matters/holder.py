@@ -43,7 +43,7 @@ class Holder(Protocol):
         ...
 
 
-class Outcome(NamedTuple):
+class MatterPlaces(NamedTuple):
     """What was found or deleted, and what could not be used, in words."""
 
     places: tuple[Place, ...]
@@ -54,17 +54,17 @@ class Outcome(NamedTuple):
         return {"places": [place._asdict() for place in self.places], "problems": list(self.problems)}
 
 
-def find_matter(holders: Sequence[Holder], matter: str) -> Outcome:
+def find_matter(holders: Sequence[Holder], matter: str) -> MatterPlaces:
     """All places where something of a matter is kept."""
     return _through(holders, lambda holder: holder.find(matter))
 
 
-def forget_matter(holders: Sequence[Holder], matter: str) -> Outcome:
+def forget_matter(holders: Sequence[Holder], matter: str) -> MatterPlaces:
     """Delete all that is kept of a matter. What one holder cannot do keeps no other from it."""
     return _through(holders, lambda holder: holder.forget(matter))
 
 
-def _through(holders: Sequence[Holder], work: Callable[[Holder], Sequence[Place]]) -> Outcome:
+def _through(holders: Sequence[Holder], work: Callable[[Holder], Sequence[Place]]) -> MatterPlaces:
     places: list[Place] = []
     problems: list[str] = []
     for holder in holders:
@@ -73,4 +73,4 @@ def _through(holders: Sequence[Holder], work: Callable[[Holder], Sequence[Place]
         except (ComplaintLLMError, OSError, sqlite3.Error) as error:
             said = str(error)
             problems.append(said if holder.name in said else f"{holder.name}: {said}")
-    return Outcome(tuple(places), tuple(problems))
+    return MatterPlaces(tuple(places), tuple(problems))
