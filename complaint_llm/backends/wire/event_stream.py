@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal, Protocol
 
+from complaint_llm import bounded_json
 from complaint_llm.exceptions import BackendError, CancelledError, ResponseFormatError
 from complaint_llm.messages import StreamEvent
 from complaint_llm.transport import ResponseStream, ServerSentEvent, SSEParser
+from complaint_llm.transport.sse import MAX_EVENT
 
 
 class StreamDecoder(Protocol):
@@ -22,19 +24,68 @@ class StreamDecoder(Protocol):
         ...
 
 
+class StreamParser(Protocol):
+    """Cuts the bytes of one stream into events; made anew for each."""
+
+    def feed(self, data: bytes) -> Iterable[ServerSentEvent]:
+        """The events that ``data`` completes. Raises ResponseFormatError for one that is too large."""
+        ...
+
+    def finish(self) -> Iterable[ServerSentEvent]:
+        """What stands after the last end of an event."""
+        ...
+
+
+class NDJSONParser:
+    """Events that are lines of JSON (NDJSON, JSON Lines). Used by one thread; keeps one line at most."""
+
+    def __init__(self, limit: int = MAX_EVENT) -> None:
+        self._limit = limit
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterable[ServerSentEvent]:
+        """The lines that ``data`` completes; empty ones are none. Raises ResponseFormatError."""
+        *lines, self._rest = (self._rest + data).split(b"\n") if b"\n" in data else (self._rest + data,)
+        if max(map(len, (*lines, self._rest))) > self._limit:
+            raise ResponseFormatError(f"one line is larger than {self._limit} bytes", maybe_received=True)
+        return [_line_event(line) for line in lines if line.strip()]
+
+    def finish(self) -> Iterable[ServerSentEvent]:
+        """The last line, where it has no end: an event if it is whole, else a piece of one."""
+        rest, self._rest = self._rest, b""
+        if not rest.strip():
+            return ()
+        try:
+            bounded_json.loads(rest.decode("utf-8", "replace"))
+        except ValueError:
+            return (_line_event(rest)._replace(outside=True),)
+        return (_line_event(rest),)
+
+
+def _line_event(line: bytes) -> ServerSentEvent:
+    return ServerSentEvent("message", line.decode("utf-8", "replace").strip())
+
+
+StreamFormat = Literal["sse", "ndjson"]
+"""How a service cuts its streams: server-sent events, or a line of JSON for each."""
+
+MEDIA_TYPES: Mapping[StreamFormat, str] = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
+_PARSERS: Mapping[StreamFormat, Callable[[], StreamParser]] = {"sse": SSEParser, "ndjson": NDJSONParser}
+
+
 class HTTPEventStream:
     """An event stream under way. One thread iterates; ``close()`` may come from any thread."""
 
-    def __init__(self, stream: ResponseStream, decoder: StreamDecoder) -> None:
+    def __init__(self, stream: ResponseStream, decoder: StreamDecoder, format: StreamFormat = "sse") -> None:
         self._stream = stream
         self._decoder = decoder
-        self._parser = SSEParser()
+        self._parser = _PARSERS[format]()
         self._ready: list[StreamEvent] = []
         self._place = 0
         self._ended = False
         self._error: Exception | None = None
         # A page, an empty body or a whole answer instead of a stream: nothing broke off, so nothing is retried.
-        self._is_stream = (stream.headers.get("content-type") or "").lower().startswith("text/event-stream")
+        self._is_stream = (stream.headers.get("content-type") or "").lower().startswith(MEDIA_TYPES[format])
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self

@@ -1,0 +1,1 @@
+"""A guard that keeps case numbers in the house."""

@@ -1,0 +1,1 @@
+"""Any model that the program llm knows, as a backend."""

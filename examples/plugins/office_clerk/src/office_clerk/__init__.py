@@ -1,0 +1,1 @@
+"""A backend for a service that streams lines of JSON."""
