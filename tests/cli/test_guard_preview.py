@@ -1,4 +1,4 @@
-"""What would leave is shown before it does: ``explain --guard``, ``batch --preview``; names come from a batch's columns."""
+"""What would leave is shown before it does (``explain --guard``, ``batch --preview``); columns of a batch give names."""
 
 from __future__ import annotations
 
