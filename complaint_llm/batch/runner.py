@@ -27,7 +27,7 @@ from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unrecorded
 from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
-from complaint_llm.batch.output.summary import BatchSummary
+from complaint_llm.batch.output.summary import BatchSummary, end_watch
 from complaint_llm.exceptions import BatchError, GuardError
 from complaint_llm.request import EMPTY
 
@@ -85,7 +85,7 @@ class BatchRun(Iterator[BatchResult]):
         # The threads know the parts, not the run: one that is dropped can be collected, and stops then.
         self._finalizer = weakref.finalize(self, partial(_let_finish, flow, executor, recorder))
         self._finalizer.atexit = False
-        self._tell_end = weakref.finalize(self, partial(_tell_end, watch, summary))
+        self._tell_end = weakref.finalize(self, partial(end_watch, watch, summary))
         self._tell_end.atexit = False
 
     def __iter__(self) -> BatchRun:
@@ -391,8 +391,3 @@ def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None
     recorder.on_withdrawn(executor.withdraw())
     executor.close()
     recorder.end()
-
-
-def _tell_end(watch: BatchWatch | None, summary: BatchSummary) -> None:
-    if watch is not None:
-        watch.end(summary.counts(), summary.cost)

@@ -205,9 +205,9 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            # cold start: plugins' commands
-            from difflib import get_close_matches
+            from difflib import get_close_matches  # cold start: plugins' commands
 
+            # cold start: plugins' commands
             from complaint_llm.cli.plugin_commands import find_command
 
             command, others, word = find_command(ctx.ensure_object(App), name)

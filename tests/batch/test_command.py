@@ -130,6 +130,8 @@ def test_lines_come_out_in_the_order_of_the_input(run):
         "parsed": None,
         "quotes": [],
         "findings": [],
+        "citations": [],
+        "shown": [],
         "reasked": None,
         "task_digest": None,
         "task": None,

@@ -10,6 +10,7 @@ from complaint_llm.exceptions import BackendError
 
 if TYPE_CHECKING:
     from complaint_llm.batch.input.items import BatchResult
+    from complaint_llm.observers.batch_watch import BatchWatch
 
 
 class BackendTally:
@@ -101,3 +102,9 @@ class BatchSummary:
         if tally is None:
             tally = self.backends[backend] = BackendTally()
         return tally
+
+
+def end_watch(watch: BatchWatch | None, summary: BatchSummary) -> None:
+    """Tell observers, where there are any, that a batch has ended."""
+    if watch is not None:
+        watch.end(summary.counts(), summary.cost)
