@@ -48,10 +48,26 @@ def test_the_schema_for_editors_is_that_of_the_options() -> None:
     assert written == runpy.run_path(str(REFERENCE))["schema_text"](), "run: python scripts/make_reference.py"
 
 
-@pytest.mark.parametrize("code", [each for each in named("json") if '"BACKENDS"' in each.values[0]])
-def test_a_json_config_in_a_document_loads(code: str, tmp_path: Path) -> None:
+def json_configs() -> Iterator[Any]:
+    """Each config, with the plugin above it where it names the folder of one."""
+    for document in DOCUMENTS:
+        plugin = ""
+        text = document.read_text(encoding="utf-8")
+        for found in re.finditer(r"^```(python|json)\n(.*?)^```", text, re.S | re.M):
+            if found[1] == "python":
+                plugin = found[2]
+            elif '"BACKENDS"' in found[2]:
+                line = text.count("\n", 0, found.start()) + 1
+                yield pytest.param(found[2], plugin, id=f"{document.name}:{line}")
+
+
+@pytest.mark.parametrize(("code", "plugin"), list(json_configs()))
+def test_a_json_config_in_a_document_loads(code: str, plugin: str, tmp_path: Path) -> None:
     """A reader who copies a config gets a config that works."""
     (tmp_path / "config.json").write_text(code, encoding="utf-8")
+    if '"paths": ["plugins"]' in code:
+        (tmp_path / "plugins").mkdir(mode=0o755)
+        (tmp_path / "plugins" / "office.py").write_text(plugin, encoding="utf-8")
     config = load_config(tmp_path / "config.json", environ={"OPENAI_API_KEY": "sk-not-a-real-key-0123456789"})
     assert len(config.backends) + len(config.left_out) == len(json.loads(code)["BACKENDS"])
 
@@ -86,7 +102,7 @@ def test_the_plugin_of_the_readme_answers(tmp_path: Path) -> None:
 
 def test_the_plugin_of_the_guide_answers(tmp_path: Path) -> None:
     """The same for the longer one in docs/plugins.md, and its own error reaches the caller."""
-    (plugin,) = (code for name, code in blocks("python") if name.startswith("plugins") and "_backend_types" in code)
+    (plugin,) = (code for name, code in blocks("python") if name.startswith("plugins") and "Shouting" in code)
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "shouting.py").write_text(plugin, encoding="utf-8")
     config = {"PLUGINS": {"paths": ["plugins"]}, "BACKENDS": [{"id": "loud", "type": "shouting"}]}
