@@ -63,14 +63,14 @@ def test_provenance_records_fit_their_schema(store: EvidenceStore) -> None:
     )
     details = RequestDetails((Message("user", "a"),), {"seed": 1}, (), log.check_evidence([cited]), ways)
     used = {"name": "pseudonyms", "version": "1", "counts": {"list": 2}}
-    log.record(details._replace(own=OwnForms([used], details.messages, (), "b")), output)
+    log.record(details._replace(own=OwnForms([used], details.messages, (), "b"), matter="2026-0417"), output)
     log.record(details, output)
     log.close()
     with store.database.transaction("read") as connection:
         records = [decode_provenance(*row) for row in connection.execute("SELECT cid, data FROM provenance")]
     for record in records:
         schema.validate(dag_json(record))
-        sometimes = {"shown", "guards"}
+        sometimes = {"shown", "guards", "matter"}
         assert set(record) | sometimes == set(schema.schema["properties"]) == set(schema.schema["required"]) | sometimes
     said = [set(entry) for record in records for entry in record.get("shown", [])]
     assert set.union(*said) == set(schema.schema["properties"]["shown"]["items"]["properties"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ def test_what_is_said_of_a_provider_has_a_source_and_a_day(name: str) -> None:
     """Or it says that nothing was found: an office relies on it, and wants to look it up."""
     handling = made(name).handling()
     assert handling.source
-    assert date.fromisoformat(handling.as_of) <= date.today()
+    assert date.fromisoformat(handling.as_of) <= datetime.now(UTC).date()
 
 
 @pytest.mark.parametrize("name", sorted(NO_PROVIDER - {"workstation"}))
