@@ -1,0 +1,24 @@
+"""Tasks that are wrong in one thing each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from complaint_llm import hookimpl
+
+SCHEMA = {"type": "object", "required": ["amount"], "properties": {"amount": {"type": "integer"}}}
+RIGHT: dict[str, Any] = {"title": "Amounts", "prompt": "{nonce} {input} {nonce}", "checks": ["schema"], "schema": SCHEMA}
+
+
+@hookimpl
+def complaint_llm_tasks() -> Any:
+    return {
+        "right": RIGHT,
+        "untitled": {**RIGHT, "title": ""},
+        "unmarked": {**RIGHT, "prompt": "{input}"},
+        "leaky": {**RIGHT, "system": "Read {input}"},
+        "unchecked": {**RIGHT, "checks": ["schema", "no_such_check"]},
+        "lenient": {**RIGHT, "schema": {"type": "object"}},
+        "listing": {**RIGHT, "schema": {"type": ["object", "null"], **{key: SCHEMA[key] for key in ("required", "properties")}}},
+        "summary": {**RIGHT, "title": "Another summary"},
+    }
