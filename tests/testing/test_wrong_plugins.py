@@ -150,7 +150,7 @@ def test_a_wrong_hook_is_caught_by_its_check_alone(plugin: str, check: str) -> N
     ("source", "check"),
     [
         ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", IMPORTS[0]),
-        ("import threading\nthreading.Event().wait(20)\n", IMPORTS[1]),
+        ("import threading\nthreading.Event().wait(5)\n", IMPORTS[1]),
     ],
 )
 def test_a_wrong_import_is_caught(source: str, check: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
