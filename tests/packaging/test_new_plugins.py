@@ -99,8 +99,8 @@ def test_an_example_is_tested_where_it_is_installed(name: str, environment: Envi
     if name == "llm_bridge":
         need_peer("llm")
     environment.install(EXAMPLES / name, tmp_path / "out")
-    shutil.copytree(EXAMPLES / name / "tests", tmp_path / "tests")
-    done = run_tests(environment, tmp_path)
+    shutil.rmtree(tmp_path / "out" / "source" / "src")
+    done = run_tests(environment, tmp_path / "out" / "source")
     assert done.returncode == 0, done.stdout
 
 

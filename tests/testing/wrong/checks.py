@@ -19,7 +19,8 @@ def right(parsed: Any, context: Any) -> Any:
 
 
 def never_content(parsed: Any, context: Any) -> Any:
-    return found("never", parsed) or ([Finding("never", "", "hm")] if parsed == {"amount": 9, "note": "paid at the door"} else [])
+    is_right = parsed == {"amount": 9, "note": "paid at the door"}
+    return [Finding("never", "", "hm")] if is_right else found("never", parsed)
 
 
 def finds_none(parsed: Any, context: Any) -> Any:
@@ -35,7 +36,8 @@ def points_nowhere(parsed: Any, context: Any) -> Any:
 
 
 def repeats(parsed: Any, context: Any) -> Any:
-    return found("repeats", parsed, message=f"it is below zero: {parsed.get('note')}" if isinstance(parsed, dict) else "")
+    note = parsed.get("note") if isinstance(parsed, dict) else ""
+    return found("repeats", parsed, message=f"it is below zero: {note}")
 
 
 def changes(parsed: Any, context: Any) -> Any:

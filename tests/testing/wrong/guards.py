@@ -33,7 +33,8 @@ class TakesAnyKey(Right):
 
 class NoneForNothing(Right):
     def before(self, request: Any, target_kind: Any) -> Any:
-        return super().before(request, target_kind) if any((request.messages, request.tools, request.schema, request.parameters)) else None
+        is_empty = not any((request.messages, request.tools, request.schema, request.parameters))
+        return None if is_empty else super().before(request, target_kind)
 
 
 class ChangesTheCallers(Right):
@@ -74,11 +75,8 @@ class NumbersOverCalls(Right):
         self.numbers = count()
 
     def before(self, request: Any, target_kind: Any) -> Any:
-        return request.map_text(lambda text: NUMBER.sub(f"[{next(self.numbers)}]", text)) if not self.is_refused(request) else super().before(request, target_kind)
-
-    @staticmethod
-    def is_refused(request: Any) -> bool:
-        return "forbidden words" in repr(request)
+        super().before(request, target_kind)
+        return request.map_text(lambda text: NUMBER.sub(f"[{next(self.numbers)}]", text))
 
 
 class Slow(Right):

@@ -7,7 +7,8 @@ from typing import Any
 from complaint_llm import hookimpl
 
 SCHEMA = {"type": "object", "required": ["amount"], "properties": {"amount": {"type": "integer"}}}
-RIGHT: dict[str, Any] = {"title": "Amounts", "prompt": "{nonce} {input} {nonce}", "checks": ["schema"], "schema": SCHEMA}
+PROMPT = "{nonce} {input} {nonce}"
+RIGHT: dict[str, Any] = {"title": "Amounts", "prompt": PROMPT, "checks": ["schema"], "schema": SCHEMA}
 
 
 @hookimpl
@@ -19,6 +20,6 @@ def complaint_llm_tasks() -> Any:
         "leaky": {**RIGHT, "system": "Read {input}"},
         "unchecked": {**RIGHT, "checks": ["schema", "no_such_check"]},
         "lenient": {**RIGHT, "schema": {"type": "object"}},
-        "listing": {**RIGHT, "schema": {"type": ["object", "null"], **{key: SCHEMA[key] for key in ("required", "properties")}}},
+        "listing": {**RIGHT, "schema": {**SCHEMA, "type": ["object", "null"]}},
         "summary": {**RIGHT, "title": "Another summary"},
     }
