@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable
@@ -92,6 +93,54 @@ class Indulgent(OpenAIBackend):
         super().__init__(**keys)
 
 
+class SilentErrors(OpenAIBackend):
+    def decode(self, payload: Any, request: Request) -> InferenceOutput:
+        return InferenceOutput("nothing") if "error" in payload else super().decode(payload, request)
+
+
+class WithLockError(BackendError):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.lock = threading.Lock()
+
+
+class UnpicklableErrors(OpenAIBackend):
+    def answer(self, request: Request) -> InferenceOutput:
+        try:
+            return super().answer(request)
+        except BackendError as error:
+            raise WithLockError(str(error)) from None
+
+
+class Confused(OpenAIBackend):
+    """Keeps what it was asked last in itself."""
+
+    def encode(self, request: Request) -> Any:
+        self.last = request.messages[-1].text
+        return super().encode(request)
+
+    def decode(self, payload: Any, request: Request) -> InferenceOutput:
+        return super().decode(payload, request)._replace(content=self.last)
+
+
+def test_an_example_that_is_missing_or_wrong_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing, without an id, of another type, with a key that there is not: each in its own check."""
+    wrong: list[tuple[Any, str]] = [
+        (None, "test_it_has_an_example"),
+        ({"type": "broken"}, "test_it_has_an_example"),
+        ({"id": "x", "type": "other"}, "test_it_has_an_example"),
+        ({"id": "x", "type": "broken", "modell": "m"}, "test_its_example_makes_a_backend"),
+    ]
+    both = {"test_it_has_an_example", "test_its_example_makes_a_backend"}
+    for example, promise in wrong:
+        made = suite(OpenAIBackend, monkeypatch, example=example)
+        with pytest.raises((AssertionError, TypeError)):
+            getattr(made, promise)()
+        if promise == "test_its_example_makes_a_backend":
+            for other in both - {promise}:
+                getattr(made, other)()
+
+
 @pytest.mark.parametrize(
     ("kind", "promise"),
     [
@@ -105,6 +154,9 @@ class Indulgent(OpenAIBackend):
         (Talkative, "test_the_key_shows_nowhere"),
         (Unhurried, "test_a_call_ends_at_its_deadline"),
         (Indulgent, "test_its_schema_is_honest"),
+        (SilentErrors, "test_an_error_inside_an_answer_is_an_error"),
+        (UnpicklableErrors, "test_errors_can_be_pickled"),
+        (Confused, "test_many_threads_may_share_it"),
     ],
 )
 def test_a_broken_promise_fails_its_test(
@@ -112,14 +164,14 @@ def test_a_broken_promise_fails_its_test(
 ) -> None:
     """The same test passes for the backend that it was broken from."""
     getattr(suite(OpenAIBackend, monkeypatch), promise)()
-    with pytest.raises((AssertionError, BackendError)):
+    with pytest.raises((AssertionError, BackendError, TypeError)):
         getattr(suite(kind, monkeypatch), promise)()
 
 
 def test_a_plugin_that_connects_at_import_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Shown in a process of its own."""
     (tmp_path / "calling_home.py").write_text("import socket\nsocket.create_connection(('127.0.0.1', 9))\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
 
     class Suite(BackendConformance):
         plugin = "calling_home"
