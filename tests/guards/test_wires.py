@@ -20,7 +20,7 @@ from complaint_llm.exceptions import ComplaintLLMError, GuardError
 from complaint_llm.guards.chain import GuardChain, GuardEntry
 from complaint_llm.guards.detector import DetectedSpan
 from complaint_llm.guards.pseudonyms import Pseudonyms
-from complaint_llm.messages import Document, Message, TextPart
+from complaint_llm.messages import Document, Message, TextPart, Tool
 from complaint_llm.testing import FaultyServer, Reply
 from tests.guards.identifiers import CASE_PATTERN, Planted, leaks, planted, request_with, write_lists
 from tests.wire_tap import WireTap
@@ -28,12 +28,18 @@ from tests.wire_tap import WireTap
 OF_A_CALL = 60
 
 BACKENDS: dict[str, dict[str, Any]] = {
-    "chat": {"type": "openai", "base_url": "/v1", "use_responses_api": False},
-    "responses": {"type": "openai", "base_url": "/v1", "use_responses_api": True},
+    "chat": {"type": "openai", "base_url": "/v1", "api": "chat"},
+    "responses": {"type": "openai", "base_url": "/v1", "api": "responses"},
     "anthropic": {"type": "anthropic", "base_url": ""},
     "gemini": {"type": "google", "base_url": "/v1beta"},
     "openrouter": {"type": "openrouter", "base_url": "/api/v1"},
-    "http": {"type": "http", "base_url": "/v1"},
+    "http": {
+        "type": "http",
+        "base_url": "/v1",
+        "endpoint": "/chat/completions",
+        "body": {"messages": "{messages}", "model": "{model}", "max_tokens": "{max_tokens}"},
+        "text": "/choices/0/message/content",
+    },
 }
 
 
@@ -165,8 +171,10 @@ def test_tools_their_arguments_and_schemas_are_guarded_on_each_wire(wire: str, t
                 sent = tap.sent.decode("utf-8", "replace")
                 assert leaks(sent, some) == []
                 name = next(each.listed for each in some if each.kind == "person")
+                if wire == "http":
+                    continue  # a template has no place for tools
                 server.script(Reply(calls=[("look_up", {"who": "[NAME_1]"})]))
-                output = mediator.infer(f"Look {name} up.", tools=given.tools)
+                output = mediator.infer(f"Look {name} up.", tools=[Tool("look_up", "", {"type": "object"})])
                 if output.tool_calls:
                     assert output.tool_calls[0].arguments == {"who": name}
                     assert json.loads(output.tool_calls[0].arguments_raw or "{}") in ({}, {"who": name})
