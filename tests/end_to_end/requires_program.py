@@ -26,6 +26,8 @@ REGIONS = ("us", "eu", "cn", "de", "gb")
 
 def fits(handling: dict[str, Any], requires: dict[str, Any]) -> bool:
     """Whether what is known is good enough: written here apart from the product."""
+    if handling.get("zero_retention"):
+        handling = {"retention_days": 0, **handling}
     for key, wanted in requires.items():
         known = handling.get(key)
         if key == "retention_days":
@@ -113,7 +115,7 @@ class Configs:
             more.append({"id": "chain", "type": "fallback", "primary": ids[0], "fallbacks": ids[1:]})
         if self.some(0.3):
             inline = {key: value for key, value in backends[-1].items() if key != "id"}
-            more.append({"id": "inline", "type": "fallback", "primary": ids[1], "fallbacks": [inline]})
+            more.append({"id": "inline", "type": "llm_router", "provider": inline, "model": "m"})
         if self.some(0.3):
             strategy = self.random.choice(STRATEGIES)
             more.append({"id": "shared", "type": "load_balanced", "backends": ids, "strategy": strategy})
