@@ -275,7 +275,9 @@ def join(threads: list[threading.Thread], wait: float) -> bool:
     """Wait at most ``wait`` seconds for all of them. False if one still runs."""
     until = time.monotonic() + wait
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+        # A batch that is dropped may be collected on one of its own threads.
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, until - time.monotonic()))
     return not any(thread.is_alive() for thread in threads)
 
 

@@ -1,0 +1,199 @@
+"""Makes random configs whose MEDIATOR requires something of how data is handled, asks each in every way, and watches
+every connection that the process makes.
+
+``python -m tests.end_to_end.requires_program SEED COUNT`` prints a summary as JSON. Each backend has a server's port of
+its own on this machine, so that an audit hook sees which one is reached; what an entry's ``handling`` says decides
+whether it may be. An audit hook cannot be taken out again, hence a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.end_to_end.everything import write_config
+from tests.end_to_end.privacy_program import STRATEGIES, Local, Server, ways
+
+SERVERS = 6
+REGIONS = ("us", "eu", "cn", "de", "gb")
+
+
+def fits(handling: dict[str, Any], requires: dict[str, Any]) -> bool:
+    """Whether what is known is good enough: written here apart from the product."""
+    if handling.get("zero_retention"):
+        handling = {"retention_days": 0, **handling}
+    for key, wanted in requires.items():
+        known = handling.get(key)
+        if key == "retention_days":
+            if known is None or known > wanted:
+                return False
+        elif key == "region":
+            places = [known] if isinstance(known, str) else known
+            allowed = {wanted} if isinstance(wanted, str) else set(wanted)
+            if not places or not all(each in allowed or (each == "de" and "eu" in allowed) for each in places):
+                return False
+        elif known is not wanted:
+            return False
+    return True
+
+
+class Watch:
+    """The audit hook: which ports were reached, and which of them must not be now. Any thread may trip it."""
+
+    def __init__(self, ports: set[int]) -> None:
+        self.ports = ports
+        self.barred: set[int] = set()
+        self.wrong: list[str] = []
+        self.reached: Counter[int] = Counter()
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in ("socket.connect", "socket.sendto") or not isinstance(args[1], tuple):
+            return
+        port = args[1][1]
+        self.reached[port] += 1
+        if port in self.barred or port not in self.ports:
+            self.wrong.append(f"{event} {args[1]!r}")
+            raise PermissionError("the test refuses it")
+
+
+class Configs:
+    """Random handling, requirements and compositions from a seed."""
+
+    def __init__(self, seed: int, ports: list[int]) -> None:
+        self.random = Random(seed)
+        self.ports = ports
+
+    def some(self, likely: float = 0.5) -> bool:
+        return self.random.random() < likely
+
+    def handling(self) -> dict[str, Any]:
+        """Each part known or not."""
+        known: dict[str, Any] = {
+            "trains": self.some(0.3),
+            "retention_days": self.random.choice((0, 7, 30, 31, 365)),
+            "region": self.random.choice(("us", "eu", "cn", "de", ["us", "eu"], ["eu", "cn"])),
+            "zero_retention": self.some(0.6),
+        }
+        kept = {key: value for key, value in known.items() if self.some(0.75)}
+        return kept | {"source": "a contract", "as_of": "2026-11-01"}
+
+    def requires(self) -> dict[str, Any]:
+        """At least one requirement."""
+        every: dict[str, Any] = {
+            "trains": False,
+            "retention_days": self.random.choice((0, 7, 30)),
+            "region": self.random.choice(("us", "eu", ["us", "eu"])),
+            "zero_retention": True,
+        }
+        chosen = self.random.sample(sorted(every), self.random.choice((1, 1, 1, 2, 3)))
+        return {key: every[key] for key in chosen}
+
+    def backends(self) -> list[dict[str, Any]]:
+        """One for each port, of a type of which nothing is known, and compositions of them."""
+        found: list[dict[str, Any]] = []
+        for number, port in enumerate(self.ports):
+            path = self.random.choice(("v1", "v1", "fails"))
+            entry = {
+                "id": f"b{number}", "type": "vllm", "model": "m", "embedding_model": "m", "api_key": "sk-x",
+                "base_url": f"http://127.0.0.1:{port}/{path}", "location": "remote", "max_retries": 0,
+                "handling": self.handling(),
+            }  # fmt: skip
+            found.append(entry | ({"cache_enabled": True} if self.some(0.2) else {}))
+        return found
+
+    def composed(self, backends: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same beside chains, shared groups, routers, and parts that are written inside of them."""
+        ids = [entry["id"] for entry in backends]
+        more: list[dict[str, Any]] = []
+        if self.some(0.4):
+            more.append({"id": "chain", "type": "fallback", "primary": ids[0], "fallbacks": ids[1:]})
+        if self.some(0.3):
+            inline = {key: value for key, value in backends[-1].items() if key != "id"}
+            more.append({"id": "inline", "type": "llm_router", "provider": inline, "model": "m"})
+        if self.some(0.3):
+            strategy = self.random.choice(STRATEGIES)
+            more.append({"id": "shared", "type": "load_balanced", "backends": ids, "strategy": strategy})
+        if len(more) > 1:
+            more.append({"id": "nested", "type": "fallback", "primary": more[0]["id"], "fallbacks": [more[1]["id"]]})
+        every = [*backends, *more]
+        self.random.shuffle(every)
+        return every
+
+
+def try_config(configs: Configs, watch: Watch, host: Any, folder: Path, told: Counter[str]) -> None:
+    """Load one config and ask it in every way, with a requirement in the config, in the call, or one in each."""
+    from complaint_llm import Mediator, load_config
+    from complaint_llm.exceptions import ComplaintLLMError
+
+    backends = configs.backends()
+    everywhere, called = configs.requires(), configs.requires()
+    where = configs.random.choice(("config", "call", "both"))
+    mediator: dict[str, Any] = {"strategy": configs.random.choice(STRATEGIES), "timeout": 5}
+    if where != "call":
+        mediator["requires"] = everywhere
+    if configs.some(0.3):
+        mediator["hedge_after"] = 0.0001
+    params: dict[str, Any] = {} if where == "config" else {"requires": called}
+    sets = [each for each, used in ((everywhere, where != "call"), (called, where != "config")) if used]
+    barred = {
+        port
+        for port, entry in zip(configs.ports, backends, strict=True)
+        if not all(fits(entry["handling"], each) for each in sets)
+    }
+    watch.barred = set()
+    path = write_config(folder, configs.composed(backends), MEDIATOR=mediator)
+    try:
+        opened = Mediator.from_loaded(load_config(path, host=host))
+    except ComplaintLLMError as error:
+        told["not loaded"] += 1
+        told[f"not loaded: {str(error).splitlines()[-1][:200]}"] += 1
+        return
+    watch.barred = barred
+    told["barred"] += len(barred)
+    with opened:
+        asks = ways(opened, params)
+        for entry in backends:
+            named = {**params, "backend": entry["id"]}
+            asks[f"backend {entry['id']}"] = lambda named=named: opened.infer("ask", **named)
+        for way, ask in asks.items():
+            if not configs.some(0.6):
+                continue
+            try:
+                ask()
+            except ComplaintLLMError:
+                told["refused"] += 1
+            else:
+                told["answered" if way != "explain" else "explained"] += 1
+
+
+def main(seed: int, count: int) -> None:
+    """Print what came of ``count`` configs."""
+    servers = [Server(("127.0.0.1", 0), Local) for _ in range(SERVERS)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    ports = [server.server_port for server in servers]
+    watch = Watch(set(ports))
+    sys.addaudithook(watch)
+    configs = Configs(seed, ports)
+    told: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        from complaint_llm.host import PluginHost
+
+        host = PluginHost()
+        for _ in range(count):
+            try_config(configs, watch, host, Path(folder), told)
+            told["configs"] += 1
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+    print(json.dumps({"wrong": watch.wrong, "connections": watch.reached.total(), **told}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

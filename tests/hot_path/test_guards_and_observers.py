@@ -1,0 +1,130 @@
+"""What guards and observers cost a call: nothing where there are none; doing nothing, little beside a hash of a prompt."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, ClassVar
+
+import pytest
+
+from complaint_llm import Mediator
+from complaint_llm.backends import Backend, Request
+from complaint_llm.guards.chain import GuardChain, GuardEntry
+from complaint_llm.guards.guard import Guard, GuardRequest, TargetKind
+from complaint_llm.messages import InferenceOutput, Message
+from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Observer, RequestEvent
+
+PROMPT = "a word " * 2_857  # 20 kB
+# Whole calls in hashes of 20 kB by OpenSSL: forms of a call and events are made in Python, whose share of a hash
+# depends on whether the processor hashes by itself.
+GUARDED_CALL = 12
+OBSERVED_CALL = 8
+THREADED_CALL = 40
+
+
+class Answers(Backend):
+    """Answers at once."""
+
+    interruptible: ClassVar[bool] = True
+
+    def answer(self, request: Request) -> InferenceOutput:
+        return InferenceOutput("x")
+
+
+class Nothing(Guard):
+    """Lets everything go, on a thread of its own."""
+
+    def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
+        return request
+
+
+class NothingAtOnce(Nothing):
+    """The same where it is asked."""
+
+    keeps_time = True
+
+
+class Deaf(Observer):
+    """Is told, and does nothing."""
+
+    def request(self, event: RequestEvent) -> None:
+        pass
+
+    def attempt(self, event: AttemptEvent) -> None:
+        pass
+
+    def answer(self, event: AnswerEvent) -> None:
+        pass
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU time of this thread for one call of it, the best of many."""
+    best = 1e9
+    for _ in range(15):
+        began = time.thread_time()
+        for _ in range(60):
+            work()
+        best = min(best, (time.thread_time() - began) / 60)
+    return best
+
+
+def one_hash() -> float:
+    data = PROMPT.encode()
+    return seconds(lambda: hashlib.sha256(data).digest())
+
+
+def call(**more: Any) -> float:
+    with Mediator([Answers(id="a")], **more) as mediator:
+        return seconds(lambda: mediator.generate(PROMPT))
+
+
+def test_without_guards_and_observers_no_function_of_theirs_is_called() -> None:
+    """A plain call does not go through any of their modules."""
+    entered: list[str] = []
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        name = frame.f_code.co_filename.replace("\\", "/")
+        if event == "call" and ("complaint_llm/guards" in name or "complaint_llm/observers" in name):
+            entered.append(f"{name}:{frame.f_code.co_name}")
+
+    with Mediator([Answers(id="a")]) as mediator:
+        mediator.generate(PROMPT)
+        sys.setprofile(profile)
+        try:
+            mediator.generate(PROMPT)
+        finally:
+            sys.setprofile(None)
+    assert entered == []
+
+
+def test_a_guard_that_does_nothing_takes_at_most_a_hash() -> None:
+    """The guards' own part of a call: asked for what may be sent, for the answer, for its report."""
+    request = GuardRequest(messages=(Message("user", PROMPT),))
+    output = InferenceOutput("x")
+    chain = GuardChain([GuardEntry("nothing", NothingAtOnce())])
+
+    def work() -> None:
+        guards = chain.for_call()
+        guards.before("remote", request)
+        guards.after("remote", output)
+        guards.report("remote")
+
+    assert seconds(work) <= 2 * one_hash()
+
+
+@pytest.mark.parametrize(
+    ("more", "hashes"),
+    [
+        ({"guards": [NothingAtOnce()]}, GUARDED_CALL),
+        ({"guards": [Nothing()]}, THREADED_CALL),
+        ({"observers": [Deaf()]}, OBSERVED_CALL),
+    ],
+    ids=["guard", "guard on a thread", "observer"],
+)
+def test_a_whole_call_is_not_much_dearer(more: dict[str, Any], hashes: int) -> None:
+    """By so many hashes of its prompt at most."""
+    assert call(**more) - call() <= hashes * one_hash()
