@@ -16,7 +16,7 @@ from complaint_llm.backends import CancelToken, Deadline
 from complaint_llm.documents.page_choice import Pages
 from complaint_llm.documents.pages import Limits, ReadDocument
 from complaint_llm.documents.plugin_reader import PluginReader, Reader
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.reading import DocumentReaders
 from complaint_llm.testing.expectations import error_of
 from complaint_llm.testing.offers import OfferConformance
@@ -73,18 +73,18 @@ class ReaderConformance(OfferConformance):
     def test_a_broken_file_is_unreadable(self) -> None:
         """In words that follow the file's name, and hold nothing of what stands in it."""
         error = error_of(lambda: self.read(self.broken))
-        assert isinstance(error, Unreadable), f"{type(error).__name__} where Unreadable belongs: {error}"
+        assert isinstance(error, UnreadableError), f"{type(error).__name__} where UnreadableError belongs: {error}"
         assert str(error), "it does not say what is the matter"
 
     def test_damage_is_never_another_error(self) -> None:
-        """Cut anywhere, or with bytes that are none of its kind: it is read as far as it goes, or is Unreadable."""
+        """Cut anywhere, or with bytes that are none of its kind: it is read as far as it goes, or is UnreadableError."""
         size = len(self.sample)
         damaged = [self.sample[: size * part // 8] for part in range(1, 8)]
         damaged += [b"\xff\xfe\x00" * 50, self.sample[: size // 2] + b"\x00\xff" + self.sample[size // 2 :]]
         for data in damaged:
             try:
                 self.read(data)
-            except Unreadable:
+            except UnreadableError:
                 continue
             except Exception as error:
                 raise AssertionError(f"a damaged file is a {type(error).__name__}: {error}") from error

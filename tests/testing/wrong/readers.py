@@ -9,16 +9,16 @@ from typing import Any
 
 from complaint_llm import hookimpl
 from complaint_llm.documents.pages import Page, ReadDocument
-from complaint_llm.documents.readers.unreadable import Unreadable
+from complaint_llm.documents.readers.unreadable import UnreadableError
 
 
 def read(media_type: str, file: Any, pages: Any, version: str = "1", first: int = 1) -> ReadDocument:
     try:
         text = file.read().decode()
     except UnicodeDecodeError:
-        raise Unreadable("is no UTF-8") from None
+        raise UnreadableError("is no UTF-8") from None
     if not text:
-        raise Unreadable("is empty")
+        raise UnreadableError("is empty")
     parts = text.split("|")
     numbers = range(1, len(parts) + 1) if pages is None else pages.numbers(len(parts))
     made = tuple(Page(number - 1 + first, parts[number - 1], "extracted") for number in numbers)
