@@ -15,14 +15,7 @@ from urllib.parse import urlsplit
 from complaint_llm import bounded_json
 from complaint_llm.backends.answers.provider_state import service_at
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.http_messages import (
-    HTTPResponse,
-    WireRequest,
-    json_bytes,
-    load_answer,
-    read_all,
-    split_texts,
-)
+from complaint_llm.backends.http_messages import HTTPResponse, WireRequest, json_bytes, load_answer, read_all, split_texts
 from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.backends.wire.accumulator import plain_answer
@@ -157,7 +150,8 @@ class HTTPBackend(Backend):
     def decode_error(self, status: int | None, payload: Any) -> WireError:
         """What an error body (parsed JSON, or a text that is none) says; ``status`` is None inside an answer."""
         fields = error_fields(payload)
-        return WireError(error_words(fields), _text(fields.get("code")) or _text(fields.get("type")))
+        code, kind = (None if value is None else str(value) for value in (fields.get("code"), fields.get("type")))
+        return WireError(error_words(fields), code or kind)
 
     schema_refusals: ClassVar[SchemaRefusals] = SchemaRefusals()
     """How the provider says that a schema is refused, for those that take schemas."""
@@ -390,10 +384,6 @@ class HTTPBackend(Backend):
         if self.needs_key and self.api_key is None:
             wanted = " or ".join(self.key_variables) or "api_key"
             raise AuthenticationError(f"no key: set api_key or {wanted}", sent=False)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
 
 
 __all__ = [

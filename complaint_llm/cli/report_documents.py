@@ -67,7 +67,7 @@ class DocumentFinder:
         try:
             if shown.get("evidence") and self._retrieve is not None:
                 return same_document(shown, self._retrieve(str(shown.get("cid"))), self._read)
-            for path in self._named(str(shown.get("name") or "")):
+            for path in self._paths_of(str(shown.get("name") or "")):
                 found = same_document(shown, read_document_file(path), self._read)
                 if found is not None:
                     return found
@@ -75,7 +75,7 @@ class DocumentFinder:
             return None
         return None
 
-    def _named(self, name: str) -> list[Path]:
+    def _paths_of(self, name: str) -> list[Path]:
         if self._paths is None:
             self._paths = defaultdict(list)
             for folder in self._folders:

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.checks.quote_search import SearchableText
-from complaint_llm.document_shapes import page_range
-from complaint_llm.documents.as_text import image_pages, is_blank, text_form
-from complaint_llm.exceptions import ConfigError, GuardError, InvalidRequestError
+from complaint_llm.client.shown_parts import (
+    Abilities,
+    CannotBeShownError,
+    ShownPart,
+    estimated_tokens,
+    part_as_shown,
+)
+from complaint_llm.exceptions import GuardError, InvalidRequestError
 from complaint_llm.guards.guard import GuardRequest
 from complaint_llm.messages import Citation, Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
 from complaint_llm.request import EMPTY, ResponseFormat
@@ -18,29 +23,11 @@ from complaint_llm.routing.attempts import exclusion
 
 if TYPE_CHECKING:
     from complaint_llm.documents.attached import AttachedDocument
-    from complaint_llm.documents.pages import ReadDocument
     from complaint_llm.guards.chain import CallGuards
     from complaint_llm.guards.guard import TargetKind
-    from complaint_llm.request import DocumentMode, FormTarget, Request
+    from complaint_llm.request import FormTarget, Request
     from complaint_llm.routing.target import EventStream
     from complaint_llm.routing.target import Target as FormRoute
-
-FILE_PAGE_TOKENS = 1_500
-"""Tokens of a page that is given as a file beside its text: it is looked at as an image, too. The lower end of what
-Anthropic's documentation of PDF support says of a page (July 2025)."""
-_CHARACTERS_A_TOKEN = 4
-
-
-class _Abilities(NamedTuple):
-    """What of a target decides on the form: targets with the same abilities are shown the same."""
-
-    kind: TargetKind
-    may_see_evidence: bool
-    host: str | None
-    """Only where the evidence may not go there."""
-    sees_images: bool
-    mode: DocumentMode
-    reads: tuple[bool, ...]
 
 
 class _Form(NamedTuple):
@@ -57,17 +44,6 @@ class _Form(NamedTuple):
     shown: tuple[Shown, ...] = ()
     file_tokens: int = 0
     reason: str | None = None
-
-
-class _ShownPart(NamedTuple):
-    parts: tuple[Part, ...]
-    shown: Shown
-    file_tokens: int = 0
-    has_text: bool = True
-
-
-class CannotBeShownError(Exception):
-    """Why a target cannot be shown a document, as a phrase."""
 
 
 class CallForms:
@@ -93,7 +69,7 @@ class CallForms:
         self._in_user_turns = documents.keys() - {
             id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
         }
-        self._forms: dict[_Abilities, _Form] = {}
+        self._forms: dict[Abilities, _Form] = {}
         self._plain_forms: dict[bool, _Form] = {}
         self._texts: tuple[SearchableText, ...] | None = None
 
@@ -169,7 +145,7 @@ class CallForms:
         for document in self._documents.values():
             content = document.content_if_readable()
             if content is not None:
-                tokens = _tokens(sum(len(page.text) for page in content.pages))
+                tokens = estimated_tokens(sum(len(page.text) for page in content.pages))
                 pages = f"{len(content.pages)} pages, " if content.has_pages else ""
                 said.append(f"{document.name} has {pages}about {tokens} tokens")
         choose = "choose some of its pages with pages=, or ask for less at once"
@@ -189,7 +165,7 @@ class CallForms:
         may_see = self._show_anywhere or not self._has_evidence or target.local
         kind = _kind_of(target)
         barred = self._guards is not None and self._guards.bars(kind, "file") is not None
-        abilities = _Abilities(
+        abilities = Abilities(
             kind=kind,
             may_see_evidence=may_see,
             host=None if may_see else target.host,
@@ -206,15 +182,15 @@ class CallForms:
             self._forms[abilities] = known
         return known
 
-    def _made_form(self, abilities: _Abilities) -> _Form:
+    def _made_form(self, abilities: Abilities) -> _Form:
         if not abilities.may_see_evidence:
             where = f"to {abilities.host}" if abilities.host else "beyond this machine"
             raise CannotBeShownError(
                 f'the evidence would go {where}: cite= only records it; EVIDENCE "show": "any" allows it'
             )
         reads = dict(zip(self._documents, abilities.reads, strict=True))
-        shown: dict[int, _ShownPart] = {
-            place: _shown_or_cited(document, self._file_fault(place, document, reads[place]), abilities)
+        shown: dict[int, ShownPart] = {
+            place: part_as_shown(document, self._file_fault(place, document, reads[place]), abilities)
             for place, document in self._documents.items()
         }
         used = tuple(each.shown for each in shown.values())
@@ -313,7 +289,7 @@ def _documents_of(message: Message) -> tuple[Document, ...]:
     return tuple(part for part in message.content if isinstance(part, Document))
 
 
-def _with_parts(message: Message, shown: Mapping[int, _ShownPart]) -> Message:
+def _with_parts(message: Message, shown: Mapping[int, ShownPart]) -> Message:
     if isinstance(message.content, str):
         return message
     parts: list[Part] = []
@@ -323,81 +299,3 @@ def _with_parts(message: Message, shown: Mapping[int, _ShownPart]) -> Message:
         # A text is what every backend takes.
         return message._replace(content="\n\n".join(part.text for part in parts if isinstance(part, TextPart)))
     return message._replace(content=tuple(parts))
-
-
-def _shown_or_cited(document: AttachedDocument, file_fault: str | None, abilities: _Abilities) -> _ShownPart:
-    """The same as ``_shown_part``; of evidence that cannot be shown the reason says what else can be done with it."""
-    try:
-        return _shown_part(document, file_fault, abilities)
-    except CannotBeShownError as why:
-        if document.evidence:
-            raise CannotBeShownError(f"{why}; cite= only records it") from why
-        raise
-
-
-def _shown_part(document: AttachedDocument, file_fault: str | None, abilities: _Abilities) -> _ShownPart:
-    about = Shown(
-        cid=document.cid,
-        shown="document",
-        name=document.name,
-        media_type=document.media_type,
-        sha256=document.sha256,
-        evidence=document.evidence,
-    )
-    if document.is_image:
-        if not abilities.sees_images:
-            raise CannotBeShownError("no images")
-        image = ImagePart(data=document.data, media_type=document.media_type)
-        return _ShownPart((image,), about._replace(shown="image"), has_text=False)
-    if file_fault is None and abilities.mode != "text":
-        return _as_file(document, about)
-    if abilities.mode == "native":
-        raise CannotBeShownError(f'{document.name!r} cannot be given as a file ("documents": "native"): {file_fault}')
-    return _as_text(document, about, abilities)
-
-
-def _as_file(document: AttachedDocument, about: Shown) -> _ShownPart:
-    # With its CID: by that a citation is known as one of this document.
-    part = Document(data=document.data, cid=document.cid, media_type=document.media_type, name=document.name)
-    content = document.content_if_readable()
-    if content is None:
-        return _ShownPart((part,), about, has_text=False)
-    characters = sum(len(page.text) for page in content.pages)
-    tokens = _tokens(characters) + FILE_PAGE_TOKENS * (len(content.pages) if content.has_pages else 0)
-    numbers = tuple(page.number for page in content.pages) if content.has_pages else ()
-    # The same text is kept with the record: that is what quotes are looked for in.
-    form = text_form(content, document.name, document.sha256[:8])
-    shown = about._replace(
-        pages=numbers, image_pages=form.image_pages, text_sha256=form.text_sha256, reader=_reader(content)
-    )
-    return _ShownPart((part,), shown, file_tokens=tokens, has_text=not form.image_pages)
-
-
-def _as_text(document: AttachedDocument, about: Shown, abilities: _Abilities) -> _ShownPart:
-    try:
-        content = document.content()
-    except (InvalidRequestError, ConfigError) as fault:
-        raise CannotBeShownError(str(fault.args[0])) from fault
-    if is_blank(content):
-        raise CannotBeShownError(f"{document.name!r} holds nothing to read")
-    scanned = image_pages(content)
-    if scanned and not abilities.sees_images:
-        where = page_range(scanned) if content.has_pages else f"{len(scanned)} of the parts"
-        raise CannotBeShownError(f"no images, and of {document.name!r} {where} can only be shown as images")
-    form = text_form(content, document.name, document.sha256[:8])
-    shown = about._replace(
-        shown="text" if any(page.text for page in content.pages) else "image",
-        pages=form.pages,
-        image_pages=form.image_pages,
-        text_sha256=form.text_sha256,
-        reader=_reader(content),
-    )
-    return _ShownPart(form.parts, shown, has_text=not scanned)
-
-
-def _reader(content: ReadDocument) -> str:
-    return f"{content.reader} {content.version}".strip()
-
-
-def _tokens(characters: int) -> int:
-    return characters // _CHARACTERS_A_TOKEN
