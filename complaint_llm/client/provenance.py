@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.evidence import ProvenanceLog, ProvenanceRef, RequestDetails, parse_cid
-from complaint_llm.evidence.provenance.guarded import OwnForms
+from complaint_llm.evidence.provenance.guards import OwnForms
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
