@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.answers.provider_state import service_at
 from complaint_llm.backends.base import Backend
-from complaint_llm.backends.http_messages import HTTPResponse, WireRequest, json_bytes, load_answer, read_all, split_texts
+from complaint_llm.backends.http_messages import (
+    HTTPResponse,
+    WireRequest,
+    json_bytes,
+    load_answer,
+    read_all,
+    request_name,
+    split_texts,
+)
 from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.backends.wire.accumulator import plain_answer
@@ -323,12 +330,8 @@ class HTTPBackend(Backend):
         return response
 
     def _idempotency(self, body: bytes | None, request: Request | EmbeddingRequest) -> Mapping[str, str]:
-        """The header by which a service knows a request that it answered already: the same for each retry of a call."""
         name = self.options.idempotency_header
-        if name is None:
-            return EMPTY
-        said = f"{request.deadline.call_id} {self.id} ".encode() + (body or b"")
-        return {name: sha256(said).hexdigest()[:32]}
+        return EMPTY if name is None else {name: request_name(f"{request.deadline.call_id} {self.id} ", body)}
 
     def _log_response(self, wire: WireRequest, response: Response) -> Response:
         if self.options.verbose:

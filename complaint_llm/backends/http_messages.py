@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from complaint_llm import bounded_json
@@ -90,3 +91,8 @@ def split_texts(texts: Sequence[str], most: int, most_bytes: int | None) -> Iter
         part.append(text)
         size += length
     yield tuple(part)
+
+
+def request_name(call: str, body: bytes | None) -> str:
+    """What a service knows a request by that it answered already: the same for each retry of a call."""
+    return sha256(call.encode() + (body or b"")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What would leave is shown before it does (``explain --guard``, ``batch --preview``); columns of a batch give names."""
+"""What would leave is shown before it does (``explain --guard``, ``batch --preview``); a batch's columns give names."""
 
 from __future__ import annotations
 

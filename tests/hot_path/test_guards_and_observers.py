@@ -1,4 +1,4 @@
-"""What guards and observers cost a call: nothing where there are none; doing nothing, little beside a hash of a prompt."""
+"""What guards and observers cost a call: nothing where there are none; doing nothing, little beside a prompt's hash."""
 
 from __future__ import annotations
 
