@@ -8,11 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.evidence import ProvenanceLog, ProvenanceRef, RequestDetails, parse_cid
-<<<<<<< HEAD
-from complaint_llm.evidence.provenance.guard_reports import OwnForms
-=======
 from complaint_llm.evidence.provenance.guards import OwnForms
->>>>>>> watch
 
 if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput

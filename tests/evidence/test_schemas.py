@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from complaint_llm.evidence import Cid, EvidenceStore, ProvenanceLog, RequestDetails, config_digest
-from complaint_llm.evidence.provenance.guard_reports import OwnForms
+from complaint_llm.evidence.provenance.guards import OwnForms
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.messages import InferenceOutput, Message, Shown, TokenUsage, ToolCall
 

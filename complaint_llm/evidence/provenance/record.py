@@ -14,11 +14,7 @@ from typing import Any, NamedTuple
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, cid_of, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.dagcbor import Encoded, decode, encode
-<<<<<<< HEAD
-from complaint_llm.evidence.provenance.guard_reports import OwnForms, check_guards, guards_entry
-=======
 from complaint_llm.evidence.provenance.guards import OwnForms, check_guards, guards_entry
->>>>>>> watch
 from complaint_llm.evidence.provenance.shown import check_shown, shown_entry
 from complaint_llm.evidence.records import rfc3339
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError

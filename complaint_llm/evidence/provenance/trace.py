@@ -7,11 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from complaint_llm.evidence.index.forgotten import Forgotten, forgotten_names
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, Cid, parse_cid
-<<<<<<< HEAD
-from complaint_llm.evidence.provenance.guard_reports import guards_in_words
-=======
 from complaint_llm.evidence.provenance.guards import guards_in_words
->>>>>>> watch
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.provenance.remembered import Remembered, remember
 from complaint_llm.evidence.provenance.shown import NOT_SHOWN, shown_in_words

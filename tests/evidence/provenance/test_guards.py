@@ -14,11 +14,7 @@ from complaint_llm import Mediator
 from complaint_llm.evidence import EvidenceStore, trace
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, RAW, Cid, cid_of
 from complaint_llm.evidence.ipld.dagcbor import decode, encode
-<<<<<<< HEAD
-from complaint_llm.evidence.provenance.guard_reports import check_guards
-=======
 from complaint_llm.evidence.provenance.guards import check_guards
->>>>>>> watch
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import EvidenceCorruptedError
 from complaint_llm.guards.pseudonyms import Pseudonyms
