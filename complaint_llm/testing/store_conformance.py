@@ -109,12 +109,12 @@ class BlockStoreConformance(OfferConformance):
         """Sixteen at once, some of them with the same block."""
         with self.folder() as folder, self.store(folder) as store:
 
-            def kept(number: int) -> bool:
+            def keeps(number: int) -> bool:
                 block = _block(b"%d" % (number // 2))
                 store.put([block])
                 return store.get(block.cid) == block.data
 
-            assert all(in_threads(kept))
+            assert all(in_threads(keeps))
 
     def test_sweeping_keeps_what_is_whole(self) -> None:
         """It says how much it removed."""
