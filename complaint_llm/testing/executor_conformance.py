@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from complaint_llm.batch import Ask, BatchExecutor, ExecutorFactory, Work
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.testing.expectations import error_of, wait_until
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 BAD = "fail"
 """The prompt that is answered with an error."""

@@ -24,7 +24,7 @@ from complaint_llm.guards.guard import (
 )
 from complaint_llm.messages import InferenceOutput, Message, Tool, ToolCall
 from complaint_llm.testing.expectations import error_of, expect_error, in_threads
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 from complaint_llm.testing.steady_clock import running_clock
 
 KINDS: Sequence[TargetKind] = ("local", "remote")
@@ -101,7 +101,7 @@ class GuardConformance(OfferConformance):
             sent = call.before(_request(text), "remote").messages[-1].text
             restorer = call.pieces("text")
             pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
-            streamed = sent if restorer is None else _joined(restorer, pieces)
+            streamed = sent if restorer is None else _join_pieces(restorer, pieces)
             assert streamed == call.after(InferenceOutput(sent)).content, f"in pieces of {size}"
 
     def test_it_counts_without_words(self) -> None:
@@ -193,7 +193,7 @@ def _place_of(hidden: str, sent: GuardRequest) -> str:
     return ", ".join(name for name, value in places.items() if hidden in repr(value))
 
 
-def _joined(restorer: PieceRestorer, pieces: Sequence[str]) -> str:
+def _join_pieces(restorer: PieceRestorer, pieces: Sequence[str]) -> str:
     return "".join(restorer.feed(piece) for piece in pieces) + restorer.flush()
 
 

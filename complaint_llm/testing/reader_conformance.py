@@ -19,7 +19,7 @@ from complaint_llm.documents.plugin_reader import PluginReader, Reader
 from complaint_llm.documents.readers.unreadable import Unreadable
 from complaint_llm.documents.reading import DocumentReaders
 from complaint_llm.testing.expectations import error_of
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 SOURCES = ("text layer", "text layer of a scan", "extracted", "none")
 

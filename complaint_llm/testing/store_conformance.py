@@ -16,7 +16,7 @@ from complaint_llm.evidence import BlockStore
 from complaint_llm.evidence.ipld.cid import RAW, cid_of
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.testing.expectations import in_threads
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 
 class BlockStoreConformance(OfferConformance):
