@@ -17,7 +17,7 @@ from complaint_llm.checks.finding import Finding
 from complaint_llm.checks.quote_search import SearchableText
 from complaint_llm.request import EMPTY
 from complaint_llm.testing.expectations import in_threads
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 LONG = 12
 """Characters from which on a text of the answer is a client's words, where a finding repeats it."""

@@ -16,7 +16,11 @@ from typing import Any, ClassVar
 import click
 from click.testing import CliRunner, Result
 
+<<<<<<< HEAD
 from complaint_llm.testing.offers import OfferConformance
+=======
+from complaint_llm.testing.offer_conformance import OfferConformance
+>>>>>>> author
 
 CONFIG = '{"BACKENDS": [{"id": "offline", "type": "mock", "echo": true}]}'
 
@@ -29,7 +33,7 @@ class CommandConformance(OfferConformance):
     arguments: ClassVar[Sequence[str]] = ()
     prints: ClassVar[str] = ""
 
-    def offers(self) -> Mapping[str, Any]:
+    def offers_by_name(self) -> Mapping[str, Any]:
         """The commands by their names."""
         function = getattr(import_module(self.plugin), self.hook, None)
         assert function is not None, f"{self.plugin} has no function {self.hook}"
@@ -55,7 +59,7 @@ class CommandConformance(OfferConformance):
         assert self.offer_name() not in _program().COMMANDS, f"{self.offer_name()!r} is a command of the program"
 
     def test_its_name_stands_in_the_source(self) -> None:
-        """The program knows a command from the source of its plugin where the function or its decorator has the name."""
+        """The program reads a command's name from the decorator or the function."""
 
     def test_it_has_a_line_of_help(self) -> None:
         """The overview shows it, and ``--help`` more."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from complaint_llm.batch import Ask, BatchExecutor, ExecutorFactory, Work
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.testing.expectations import error_of, wait_until
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 BAD = "fail"
 """The prompt that is answered with an error."""
@@ -46,7 +46,7 @@ class Results:
         self.counts: Counter[int] = Counter()
         self.ends: dict[int, tuple[InferenceOutput | None, Exception | None]] = {}
 
-    def finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
+    def record_end(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         """Called by the executor."""
         with self.lock:
             self.counts[work.position] += 1
@@ -65,7 +65,7 @@ class ExecutorConformance(OfferConformance):
         """An executor that was started."""
         factory: ExecutorFactory = self.offer()
         executor, results = factory(self.url, self.open_ask, 4), Results()
-        executor.start(results.finished)
+        executor.start(results.record_end)
         try:
             yield executor, results
         finally:

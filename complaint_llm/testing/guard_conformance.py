@@ -24,7 +24,7 @@ from complaint_llm.guards.guard import (
 )
 from complaint_llm.messages import InferenceOutput, Message, Tool, ToolCall
 from complaint_llm.testing.expectations import error_of, expect_error, in_threads
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 from complaint_llm.testing.steady_clock import running_clock
 
 KINDS: Sequence[TargetKind] = ("local", "remote")
@@ -94,14 +94,14 @@ class GuardConformance(OfferConformance):
         assert call.after(InferenceOutput(sent)).content == text
 
     def test_a_stream_says_what_the_answer_says(self) -> None:
-        """However the text is cut, its pieces joined are what ``after`` gives for the whole."""
+        """However the text is cut, its pieces joined are what ``after`` gives for the everywhere."""
         guard, text = self.guard(), self.ordinary_text()
         for size in (1, 2, 5, len(text)):
             call = guard.for_call()
             sent = call.before(_request(text), "remote").messages[-1].text
             restorer = call.pieces("text")
             pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
-            streamed = sent if restorer is None else _joined(restorer, pieces)
+            streamed = sent if restorer is None else _join_pieces(restorer, pieces)
             assert streamed == call.after(InferenceOutput(sent)).content, f"in pieces of {size}"
 
     def test_it_counts_without_words(self) -> None:
@@ -130,12 +130,12 @@ class GuardConformance(OfferConformance):
         guard = self.guard()
         texts = [f"case {number}: {self.ordinary_text()}" for number in range(64)]
 
-        def sent(number: int) -> tuple[str, str]:
+        def send(number: int) -> tuple[str, str]:
             call = guard.for_call()
             text = call.before(_request(texts[number]), "remote").messages[-1].text
             return text, call.after(InferenceOutput(text)).content
 
-        found = in_threads(sent, len(texts))
+        found = in_threads(send, len(texts))
         for number, (text, answer) in enumerate(found):
             alone = self.guard().for_call()
             expected = alone.before(_request(texts[number]), "remote").messages[-1].text
@@ -179,13 +179,13 @@ def _all_places(text: str) -> GuardRequest:
 
 def _requests(text: str) -> Iterator[GuardRequest]:
     """The text in one place, and in all."""
-    whole = _all_places(text)
-    for message in whole.messages:
+    everywhere = _all_places(text)
+    for message in everywhere.messages:
         yield GuardRequest(messages=(message,))
-    yield GuardRequest(tools=whole.tools)
-    yield GuardRequest(schema=whole.schema)
-    yield GuardRequest(parameters=whole.parameters)
-    yield whole
+    yield GuardRequest(tools=everywhere.tools)
+    yield GuardRequest(schema=everywhere.schema)
+    yield GuardRequest(parameters=everywhere.parameters)
+    yield everywhere
 
 
 def _place_of(hidden: str, sent: GuardRequest) -> str:
@@ -193,7 +193,7 @@ def _place_of(hidden: str, sent: GuardRequest) -> str:
     return ", ".join(name for name, value in places.items() if hidden in repr(value))
 
 
-def _joined(restorer: PieceRestorer, pieces: Sequence[str]) -> str:
+def _join_pieces(restorer: PieceRestorer, pieces: Sequence[str]) -> str:
     return "".join(restorer.feed(piece) for piece in pieces) + restorer.flush()
 
 

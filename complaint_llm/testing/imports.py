@@ -35,7 +35,7 @@ print(f"{took / yardstick:.2f}")
 
 def check_import_is_quiet(plugin: str) -> None:
     """Raises AssertionError if importing the module, its schemas and classes connects anywhere."""
-    done = _run(_QUIET, plugin)
+    done = _run_python(_QUIET, plugin)
     assert done.returncode == 0, done.stderr
 
 
@@ -44,7 +44,7 @@ def check_import_is_quick(plugin: str, most: float = 2.0) -> None:
     it needs takes, in the same process. What is heavy is imported on first use."""
     times = 0.0
     for _ in range(TRIES):
-        done = _run(_QUICK, plugin)
+        done = _run_python(_QUICK, plugin)
         assert done.returncode == 0, done.stderr
         times = float(done.stdout.split()[-1])
         if times <= most:
@@ -52,7 +52,7 @@ def check_import_is_quick(plugin: str, most: float = 2.0) -> None:
     raise AssertionError(f"importing {plugin} takes {times:.1f} times as long as importing complaint_llm")
 
 
-def _run(program: str, plugin: str) -> subprocess.CompletedProcess[str]:
+def _run_python(program: str, plugin: str) -> subprocess.CompletedProcess[str]:
     start = f"import sys; sys.path += {[folder for folder in sys.path if folder]!r}\n"
     return subprocess.run(  # noqa: S603 - this interpreter, our own text
         [sys.executable, "-c", start + program, plugin], capture_output=True, text=True, timeout=120, check=False

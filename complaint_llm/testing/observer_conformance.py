@@ -11,7 +11,7 @@ from complaint_llm.mediator import Mediator
 from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, BatchEvent, Event, Observer, RequestEvent
 from complaint_llm.testing.expectations import error_of
 from complaint_llm.testing.mock import MockBackend
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 from complaint_llm.testing.steady_clock import running_clock
 
 EVENTS: tuple[Event, ...] = (

@@ -19,7 +19,7 @@ from complaint_llm.documents.plugin_reader import PluginReader, Reader
 from complaint_llm.documents.readers.unreadable import UnreadableError
 from complaint_llm.documents.reading import DocumentReaders
 from complaint_llm.testing.expectations import error_of
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 SOURCES = ("text layer", "text layer of a scan", "extracted", "none")
 
@@ -64,8 +64,8 @@ class ReaderConformance(OfferConformance):
 
     def test_it_gives_the_pages_that_are_asked_for(self) -> None:
         """One of many is one, under its own number; the count is that of the file."""
-        whole = self.read(self.sample)
-        last = whole.page_count
+        complete = self.read(self.sample)
+        last = complete.page_count
         found = self.read(self.sample, str(last))
         assert [page.number for page in found.pages] == [last], "it gives other pages than were asked for"
         assert found.page_count == last, "the count is not that of the whole file"

@@ -16,7 +16,7 @@ from complaint_llm.evidence import BlockStore
 from complaint_llm.evidence.ipld.cid import RAW, cid_of
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.testing.expectations import in_threads
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 
 class BlockStoreConformance(OfferConformance):
@@ -109,12 +109,12 @@ class BlockStoreConformance(OfferConformance):
         """Sixteen at once, some of them with the same block."""
         with self.folder() as folder, self.store(folder) as store:
 
-            def kept(number: int) -> bool:
+            def keeps(number: int) -> bool:
                 block = _block(b"%d" % (number // 2))
                 store.put([block])
                 return store.get(block.cid) == block.data
 
-            assert all(in_threads(kept))
+            assert all(in_threads(keeps))
 
     def test_sweeping_keeps_what_is_whole(self) -> None:
         """It says how much it removed."""

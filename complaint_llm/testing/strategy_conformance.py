@@ -18,7 +18,7 @@ from complaint_llm.mediator import Mediator
 from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.testing.expectations import in_threads
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 if TYPE_CHECKING:
     from complaint_llm.routing.target import Strategy

@@ -18,7 +18,7 @@ from complaint_llm.client.requests import built_in_checks
 from complaint_llm.request import EMPTY
 from complaint_llm.tasks.load import BUILT_IN, load_task
 from complaint_llm.tasks.task import Task
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 
 class TaskConformance(OfferConformance):

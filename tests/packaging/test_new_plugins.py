@@ -86,7 +86,8 @@ def test_a_new_plugin_is_tested_where_it_is_installed_and_fails_when_it_is_broke
     print(f"{kind}: {time.monotonic() - began:.1f} s from new-plugin to the answer")
     old, new = WRONG_EDITS[kind]
     home = environment.site / name.replace("-", "_")
-    edited = [file for file in home.rglob("*.*") if file.suffix in (".py", ".json", ".yaml") and old in file.read_text()]
+    sources = [file for file in home.rglob("*.*") if file.suffix in (".py", ".json", ".yaml")]
+    edited = [file for file in sources if old in file.read_text()]
     assert edited, "the edit changes nothing"
     for file in edited:
         file.write_text(file.read_text().replace(old, new))

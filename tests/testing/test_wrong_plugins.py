@@ -14,7 +14,7 @@ from complaint_llm.testing import (
     StrategyConformance,
     TaskConformance,
 )
-from complaint_llm.testing.offers import OfferConformance
+from complaint_llm.testing.offer_conformance import OfferConformance
 
 WRONG = "tests.testing.wrong"
 IMPORTS = ("test_importing_it_touches_no_network", "test_importing_it_is_quick")

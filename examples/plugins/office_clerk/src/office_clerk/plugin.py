@@ -21,7 +21,7 @@ from complaint_llm.messages import StreamEvent
 
 
 class Clerk(HTTPBackend):
-    """``POST /answer`` with ``{"prompt", "stream"}``: ``{"text"}``, or a line ``{"piece"}`` each and ``{"end": true}``."""
+    """``POST /answer`` with ``{"prompt", "stream"}``: ``{"text"}``, or lines ``{"piece"}``, ``{"end": true}``."""
 
     default_base_url: ClassVar[str] = "http://127.0.0.1:8092"
     key_variables: ClassVar[tuple[str, ...]] = ("CLERK_API_KEY",)
@@ -64,4 +64,4 @@ class ClerkDecoder(JSONStreamDecoder):
 @hookimpl
 def complaint_llm_backend_types() -> list[BackendType]:
     example = {"id": "clerk", "type": "clerk", "base_url": "http://127.0.0.1:8092"}
-    return [BackendType("clerk", Clerk, "the office's model server", key_variables=Clerk.key_variables, example=example)]
+    return [BackendType("clerk", Clerk, "a model server", key_variables=Clerk.key_variables, example=example)]

@@ -22,7 +22,7 @@ class OfferConformance:
     keys: ClassVar[Mapping[str, Any]] = EMPTY
     hook: ClassVar[str]
 
-    def offers(self) -> Mapping[str, Any]:
+    def offers_by_name(self) -> Mapping[str, Any]:
         """What the hook gives, by name."""
         module = import_module(self.plugin)
         function: Callable[[], Mapping[str, Any] | None] | None = getattr(module, self.hook, None)
@@ -33,7 +33,7 @@ class OfferConformance:
 
     def offer_name(self) -> str:
         """The name of what is looked at."""
-        found = self.offers()
+        found = self.offers_by_name()
         if self.name:
             assert self.name in found, f"{self.plugin} offers {', '.join(found)}, not {self.name}"
             return self.name
@@ -42,7 +42,7 @@ class OfferConformance:
 
     def offer(self) -> Any:
         """What is offered under that name."""
-        return self.offers()[self.offer_name()]
+        return self.offers_by_name()[self.offer_name()]
 
     def test_its_hook_is_marked(self) -> None:
         """Without ``@hookimpl`` the function is never called."""
