@@ -16,11 +16,7 @@ from typing import Any, ClassVar
 import click
 from click.testing import CliRunner, Result
 
-<<<<<<< HEAD
-from complaint_llm.testing.offers import OfferConformance
-=======
 from complaint_llm.testing.offer_conformance import OfferConformance
->>>>>>> author
 
 CONFIG = '{"BACKENDS": [{"id": "offline", "type": "mock", "echo": true}]}'
 
