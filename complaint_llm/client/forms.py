@@ -154,9 +154,9 @@ class CallForms:
     def _form(self, target: FormTarget) -> _Form:
         if self._documents:
             return self._form_by_abilities(target)
-        if target.local not in self._plain_forms:  # without documents nothing else counts
-            self._plain_forms[target.local] = self._form_by_abilities(target)
-        return self._plain_forms[target.local]
+        if (local := target.local) not in self._plain_forms:  # without documents nothing else counts
+            self._plain_forms[local] = self._form_by_abilities(target)
+        return self._plain_forms[local]
 
     def _form_by_abilities(self, target: FormTarget) -> _Form:
         may_see = self._show_anywhere or not self._has_evidence or target.local

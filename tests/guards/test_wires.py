@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -119,10 +121,22 @@ def kept_files(folder: Path) -> str:
     return "\n".join(each.read_bytes().decode("utf-8", "replace") for each in files)
 
 
-def kept_in_clear(text: str, identifiers: Sequence[Planted]) -> list[Planted]:
-    """Those that stand in files and logs: as they were written, or by letters and digits that are there not by chance,
-    as four digits are in any digest."""
-    return [each for each in leaks(text, identifiers) if each.written in text or len(squeeze(each.written)) >= 8]
+def in_clear(text: str, identifiers: Sequence[Planted]) -> list[Planted]:
+    """Those that stand in what was sent or written. Few digits are in any length of a body and any digest by chance: of
+    a short identifier its parts must stand apart."""
+    found = leaks(text, identifiers)
+    plain = _without_marks(text) if found else ""
+    return [each for each in found if len(squeeze(each.written)) >= 8 or _stands_apart(each.written, plain)]
+
+
+def _without_marks(text: str) -> str:
+    normal = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(each for each in normal if unicodedata.category(each) != "Cf")
+
+
+def _stands_apart(written: str, plain: str) -> bool:
+    parts = filter(None, re.split(r"[\W_]+", _without_marks(written)))
+    return re.search(r"(?<!\w)" + r"[\W_]{1,4}".join(map(re.escape, parts)), plain) is not None
 
 
 def check_wire(wire: str, seed: int, count: int, folder: Path, logged: Callable[[], str]) -> None:
@@ -140,9 +154,9 @@ def check_wire(wire: str, seed: int, count: int, folder: Path, logged: Callable[
                 assert ask(mediator, texts) == texts, f"{wire} {way}: an answer came back changed"
                 sent = tap.sent.decode("utf-8", "replace")
                 assert len(sent) > sum(map(len, texts)) / 2
-                missed += [(f"{wire} {way}", each) for each in leaks(sent, some)]
-        missed += [("files", each) for each in kept_in_clear(kept_files(folder), identifiers)]
-        missed += [("logs", each) for each in kept_in_clear(logged(), identifiers)]
+                missed += [(f"{wire} {way}", each) for each in in_clear(sent, some)]
+        missed += [("files", each) for each in in_clear(kept_files(folder), identifiers)]
+        missed += [("logs", each) for each in in_clear(logged(), identifiers)]
     assert missed == []
 
 
@@ -220,7 +234,7 @@ def test_a_second_caller_is_answered_from_the_cache_with_names(tmp_path: Path) -
             outputs = [mediator.infer(text) for _ in range(3)]
         assert [each.content for each in outputs] == [text] * 3
         assert len(server.requests) == 1
-        assert kept_in_clear(kept_files(tmp_path), identifiers) == []
+        assert in_clear(kept_files(tmp_path), identifiers) == []
 
 
 def test_hedged_calls_are_guarded_once_for_both(tmp_path: Path) -> None:
@@ -249,6 +263,15 @@ def test_workers_in_other_processes_guard_by_the_same_config(tmp_path: Path) -> 
             results = list(mediator.batch(items, executor=pool, ordered=True, journal=tmp_path / "j"))
         assert [result.output.content for result in results if result.output] == [item.prompt for item in items]
         assert leaks(tap.sent.decode("utf-8", "replace"), identifiers) == []
+
+
+def test_what_is_planted_is_seen_where_nothing_is_guarded() -> None:
+    """The search finds each in a body as JSON has it; lengths and digests hold none."""
+    identifiers = planted(61, 600)
+    for each in identifiers:
+        assert in_clear(json.dumps({"content": each.sentence}), [each]) or in_clear(each.sentence, [each])
+    short = [each for each in identifiers if len(squeeze(each.written)) < 8]
+    assert in_clear(f"content-length: {'; '.join(squeeze(each.written) for each in short)}", short) == []
 
 
 def _raises(text: str) -> Sequence[DetectedSpan]:
@@ -297,4 +320,4 @@ def test_after_a_detector_failed_nothing_is_sent(
             assert isinstance(error, GuardError), error
             assert leaks(str(error), identifiers) == []
         assert tap.sent == before
-    assert kept_in_clear(logged(), identifiers) == []
+    assert in_clear(logged(), identifiers) == []
