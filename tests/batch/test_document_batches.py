@@ -295,10 +295,20 @@ ASKS: list[tuple[str, ...]] = [
     ("plain.txt", "-f", "in/a.pdf"),
     ("table.csv", "--prompt-template", "{q}", "-f", "in/a.pdf"),
     ("table.xlsx", "--prompt-template", "{q}", "-f", "in/a.pdf"),
-    ("files.jsonl",),
-    ("images.jsonl",),
     ("in", "-b", "a"),
 ]
+
+
+@pytest.mark.parametrize("given", ["files.jsonl", "images.jsonl"])
+def test_files_that_lines_name_are_told_and_not_asked_about(
+    remote: ChatServer, run: Run, letters: Path, tmp_path: Path, given: str
+) -> None:
+    """Each was chosen by who wrote its line."""
+    inputs(tmp_path)
+    done = run(given, "-o", "out.jsonl")
+    assert done.exit_code == 0
+    assert "would go to 127.0.0.1" in done.output
+    assert remote.bodies != []
 
 
 @pytest.mark.parametrize("given", ASKS, ids=[" ".join(each) for each in ASKS])

@@ -79,13 +79,15 @@ def _may_name_files(source: str) -> bool:
 def agree_to_send(mediator: Asker, source: BatchSource, options: BatchOptions) -> None:
     """Say what would leave this machine, and ask on a terminal whether it may; ``--yes`` says so beforehand.
 
-    Where nobody can be asked nothing is sent. Raises NotDoneError unless it may.
+    Where nobody can be asked nothing is sent; files that single lines name were chosen one by one, and are only told.
+    Raises NotDoneError unless it may.
     """
     leaves = what_leaves(mediator, source, options)
     if leaves is None or _agreed_before(leaves, options):
         return
-    if options.yes:
-        tell_if_open(f"{leaves.line()} (--yes)")
+    chosen_by_line = options.form == "jsonl" and not options.parts and not options.evidence
+    if options.yes or chosen_by_line:
+        tell_if_open(f"{leaves.line()}{' (--yes)' if options.yes else ''}")
     elif sys.stdin.isatty() and sys.stderr.isatty():
         tell(leaves.line())
         if not click.confirm("Send them?", default=False, err=True):
