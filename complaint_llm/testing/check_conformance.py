@@ -80,7 +80,9 @@ class CheckConformance(OfferConformance):
 
     def test_an_answer_of_another_shape_is_no_error(self) -> None:
         """A check looks at answers of any schema: what is not there has no findings."""
-        for answer in (None, True, 0, "", "text", [], {}, [None], {"": None}, [[{}]], {"a": {"b": [1, "c"]}}):
+        nested = {"a": {"b": [1, "c"]}}
+        answers: tuple[Any, ...] = (None, True, 0, "", "text", [], {}, [None], {"": None}, [[{}]], nested)
+        for answer in answers:
             try:
                 self.findings(answer)
             except AssertionError:

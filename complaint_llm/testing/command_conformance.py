@@ -54,9 +54,6 @@ class CommandConformance(OfferConformance):
         """The commands of the program keep their names."""
         assert self.offer_name() not in _program().COMMANDS, f"{self.offer_name()!r} is a command of the program"
 
-    def test_its_name_stands_in_the_source(self) -> None:
-        """The program reads a command's name from the decorator or the function."""
-
     def test_it_has_a_line_of_help(self) -> None:
         """The overview shows it, and ``--help`` more."""
         assert self.offer().get_short_help_str().strip(), "no docstring: the overview has nothing to show"

@@ -20,6 +20,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -213,7 +214,7 @@ class BackendConformance:
         ]
         for reply, kind in cases:
             with self.running(reply) as (backend, _):
-                error = expect_error(kind, lambda backend=backend: backend.generate("Hello"))
+                error = expect_error(kind, partial(backend.generate, "Hello"))
                 assert error.backend == "conform"
                 assert error.retry_after == (7 if kind is RateLimitError else None)
 
@@ -242,7 +243,7 @@ class BackendConformance:
             return
         for reply in (Reply.hang(), Reply(drip=True)):
             with self.running(reply) as (backend, _), running_clock() as clock:
-                expect_error(BackendTimeoutError, lambda backend=backend: backend.generate("Hello", timeout=0.4))
+                expect_error(BackendTimeoutError, partial(backend.generate, "Hello", timeout=0.4))
                 assert clock() < 0.4 * 1.1 + 0.3
 
     def test_closing_ends_what_is_in_flight_and_what_comes_after(self) -> None:
@@ -306,7 +307,7 @@ class BackendConformance:
             return
         for reply in (Reply.error(401), Reply.error(429, retry_after=7), Reply.raw(b"<html>not JSON</html>")):
             with self.running(reply) as (backend, _):
-                error = expect_error(BackendError, lambda backend=backend: backend.generate("Hello"))
+                error = expect_error(BackendError, partial(backend.generate, "Hello"))
             again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
             assert type(again) is type(error)
             assert (str(again), again.backend, again.retry_after) == (str(error), error.backend, error.retry_after)

@@ -64,7 +64,7 @@ class ExecutorConformance(OfferConformance):
     def running(self) -> Iterator[tuple[BatchExecutor, Results]]:
         """An executor that was started."""
         factory: ExecutorFactory = self.offer()
-        executor, results = factory(self.url, self.open_ask, 4), Results()
+        executor, results = factory(self.url, type(self).open_ask, 4), Results()
         executor.start(results.record_end)
         try:
             yield executor, results

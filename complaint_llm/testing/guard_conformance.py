@@ -108,7 +108,7 @@ class GuardConformance(OfferConformance):
         """Counts go into records: whole numbers under words of its own."""
         call = self.guard().for_call()
         call.before(_request(self.ordinary_text()), "remote")
-        counts = call.counts()
+        counts: Mapping[Any, Any] = call.counts()
         assert isinstance(counts, Mapping)
         assert all(isinstance(name, str) and type(count) is int for name, count in counts.items()), "no whole numbers"
         assert not [hidden for hidden in self.hides if hidden in repr(dict(counts))], "counts hold a client's words"

@@ -77,7 +77,7 @@ class ReaderConformance(OfferConformance):
         assert str(error), "it does not say what is the matter"
 
     def test_damage_is_never_another_error(self) -> None:
-        """Cut anywhere, or with bytes that are none of its kind: it is read as far as it goes, or is UnreadableError."""
+        """Cut anywhere, or with bytes of no such file: it is read as far as it goes, or is UnreadableError."""
         size = len(self.sample)
         damaged = [self.sample[: size * part // 8] for part in range(1, 8)]
         damaged += [b"\xff\xfe\x00" * 50, self.sample[: size // 2] + b"\x00\xff" + self.sample[size // 2 :]]

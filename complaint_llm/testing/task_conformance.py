@@ -41,7 +41,7 @@ class TaskConformance(OfferConformance):
 
     def known_checks(self) -> Collection[str]:
         """The names of checks that the package has, and those that the plugin brings."""
-        own = getattr(import_module(self.plugin), "complaint_llm_checks", dict)()
+        own: Mapping[str, Any] | None = getattr(import_module(self.plugin), "complaint_llm_checks", dict)()
         return {SCHEMA, *built_in_checks(), *(own or ())}
 
     def test_it_can_be_loaded(self) -> None:

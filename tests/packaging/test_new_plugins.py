@@ -83,6 +83,9 @@ def test_a_new_plugin_is_tested_where_it_is_installed_and_fails_when_it_is_broke
         asked = environment.run("complaint_llm", "generate", "Case 24-CV-01234", cwd=tmp_path / name)
         assert asked.returncode == 0, asked.stderr
         assert asked.stdout.strip() == ("Case [case number]" if kind == "guard" else "Case 24-CV-01234")
+    if kind == "command":
+        asked = environment.run("complaint_llm", name, "Who writes?", "The landlord.", cwd=tmp_path / name)
+        assert (asked.returncode, asked.stdout) == (0, "Who writes?  The landlord.\n"), asked.stderr
     print(f"{kind}: {time.monotonic() - began:.1f} s from new-plugin to the answer")
     old, new = WRONG_EDITS[kind]
     home = environment.site / name.replace("-", "_")

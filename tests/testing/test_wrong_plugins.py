@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 import pytest
 
 from complaint_llm.testing import (
+    BlockStoreConformance,
     CheckConformance,
+    CommandConformance,
+    ExecutorConformance,
     GuardConformance,
+    ObserverConformance,
     ReaderConformance,
     StrategyConformance,
     TaskConformance,
@@ -50,6 +54,24 @@ class Tasks(TaskConformance):
     plugin = f"{WRONG}.tasks"
     answer: ClassVar[Any] = {"amount": 1}
     misfit: ClassVar[Any] = {}
+
+
+class Commands(CommandConformance):
+    plugin = f"{WRONG}.commands"
+    prints = "as expected"
+
+
+class Executors(ExecutorConformance):
+    plugin = f"{WRONG}.executors"
+    url = "right://here"
+
+
+class Stores(BlockStoreConformance):
+    plugin = f"{WRONG}.stores"
+
+
+class Observers(ObserverConformance):
+    plugin = f"{WRONG}.observers"
 
 
 @cache
@@ -119,6 +141,24 @@ CASES = [
     (Tasks, "lenient", "test_its_schema_takes_right_answers_alone"),
     (Tasks, "listing", "test_its_schema_is_one"),
     (Tasks, "summary", "test_its_id_is_its_own"),
+    (Commands, "Loud", "test_it_is_a_command"),
+    (Commands, "generate", "test_it_stands_in_for_no_other"),
+    (Commands, "helpless", "test_it_has_a_line_of_help"),
+    (Commands, "silent", "test_it_does_its_work"),
+    (Commands, "lenient", "test_an_unknown_option_is_a_fault_of_usage"),
+    (Executors, "full", "test_it_has_room"),
+    (Executors, "error", "test_an_error_is_the_items_own"),
+    (Executors, "back", "test_what_was_withdrawn_is_not_finished"),
+    (Executors, "late", "test_after_closing_nothing_is_taken"),
+    (Executors, "once", "test_closing_twice_is_closing_once"),
+    (Stores, "first", "test_a_damaged_block_is_mended"),
+    (Stores, "undeleted", "test_a_deleted_block_is_gone"),
+    (Stores, "empty", "test_what_is_not_there_is_none"),
+    (Stores, "few", "test_a_stream_may_be_long"),
+    (Stores, "sweeps", "test_sweeping_keeps_what_is_whole"),
+    (Observers, "version", "test_it_says_what_it_is"),
+    (Observers, "any key", "test_an_unknown_key_is_refused"),
+    (Observers, "slow", "test_it_is_quick"),
 ]
 
 
@@ -130,7 +170,17 @@ def test_a_wrong_plugin_is_caught_by_its_check_alone(suite: type[OfferConformanc
 
 @pytest.mark.parametrize(
     ("suite", "name"),
-    [(Guards, "right"), (Strategies, "right"), (Checks, "right"), (Readers, "text/x-right"), (Tasks, "right")],
+    [
+        (Guards, "right"),
+        (Strategies, "right"),
+        (Checks, "right"),
+        (Readers, "text/x-right"),
+        (Tasks, "right"),
+        (Commands, "right"),
+        (Executors, "right"),
+        (Stores, "right"),
+        (Observers, "right"),
+    ],
 )
 def test_the_right_one_passes_all(suite: type[OfferConformance], name: str) -> None:
     """What the wrong ones were made from, its import too."""
@@ -143,7 +193,7 @@ def test_the_right_one_passes_all(suite: type[OfferConformance], name: str) -> N
 )
 def test_a_wrong_hook_is_caught_by_its_check_alone(plugin: str, check: str) -> None:
     """Whatever is offered, the hook has its mark and its names."""
-    assert check in failing(suite_of(Guards, f"{WRONG}.{plugin}", ""))
+    assert failing(suite_of(Guards, f"{WRONG}.{plugin}", "")) == {check}
 
 
 @pytest.mark.parametrize(
