@@ -409,7 +409,8 @@ def test_a_drop_in_reads_scans(tmp_path: Path, kind: str) -> None:
 def test_the_reader_of_the_guide_asks_its_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin that docs/plugins.md shows, with a program in the place of Tesseract that counts what it is given."""
     guide = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
-    (code,) = (block for block in re.findall(r"```python\n(.*?)```", guide, re.S) if HOOK in block)
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.S)
+    (code,) = (block for block in blocks if HOOK in block and "tesseract" in block)
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "my_ocr.py").write_text(code, encoding="utf-8")
     (tmp_path / "tesseract").write_text("#!/bin/sh\ntest $(wc -c) -gt 50 && echo words of the scan\n", encoding="ascii")

@@ -158,6 +158,8 @@ requests = st.builds(
     tools,
     st.just(()),
     st.lists(shown_documents, max_size=2).map(tuple),
+    own=st.none(),
+    matter=st.none() | texts,
 )
 
 

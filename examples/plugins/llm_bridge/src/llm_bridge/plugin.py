@@ -51,5 +51,5 @@ class LLMBridge(Backend):
 
 @hookimpl
 def complaint_llm_backend_types() -> list[BackendType]:
-    example = {"id": "bridge", "type": "llm", "model": "gpt-4o-mini"}
+    example = {"id": "bridge", "type": "llm", "model": "echo"}
     return [BackendType("llm", LLMBridge, "any model of the program llm", modules=("llm",), example=example)]
