@@ -46,7 +46,8 @@ def old(known: dict[str, Any], tmp_path: Path) -> Path:
 
 def shown(record: dict[str, Any]) -> dict[str, Any]:
     """A record without what later versions added."""
-    return {key: value for key, value in record.items() if key not in ("record_created", "pinned", "imported", "matter")}
+    later = ("record_created", "pinned", "imported", "matter")
+    return {key: value for key, value in record.items() if key not in later}
 
 
 def check(store: EvidenceStore, known: dict[str, Any]) -> None:

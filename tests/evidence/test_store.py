@@ -55,6 +55,7 @@ def test_the_record_says_what_was_given_and_found(tmp_path: Path) -> None:
         "claim_type": "wrongful_termination",
         "claim_element": "pretext",
         "user_id": "u-1",
+        "matter": None,
         "metadata": {"page": 3, "tags": ["a", "é"], "nested": {"x": None}},
     }
 
