@@ -230,7 +230,7 @@ class Account:
     def sleeps(self, writer: BudgetWriter) -> None:
         """Let the writer sleep until the next reservation, if there is nothing to write."""
         with self._gate.lock:
-            writer.asleep = not self._reserved and not self._spent
+            writer.asleep = not self._reserved and not self._spent and not self._spare
 
     def _reservation(self, need: int, most: int | None) -> _Reservation:
         self._open += 1
@@ -267,7 +267,11 @@ class Account:
                 lacking = need - max(0, self._spare)
             if lacking <= 0:
                 return True
-            grant = self._record(GrantRequest(self._limits, lacking, max(want, lacking), private))
+            grant = self._record(
+                GrantRequest(
+                    limits=self._limits, need=lacking, want=max(want, lacking), attempt=need, private=private
+                )
+            )
         if grant.spent_up is not None:
             raise self._refusal(f"{grant.spent_up}; this request may cost {need / NANO:.4f}")
         return grant.nano > 0

@@ -62,11 +62,14 @@ class Spent(NamedTuple):
 
 
 class GrantRequest(NamedTuple):
-    """A wish to have between ``need`` and ``want`` nano-dollars more set aside within ``limits``."""
+    """A wish to have between ``need`` and ``want`` nano-dollars more set aside within ``limits``, for an attempt that
+    costs up to ``attempt``: the rest of that is set aside already.
+    """
 
     limits: BudgetLimits
     need: int
     want: int
+    attempt: int
     private: bool = False
     """For a request that must not touch anything shared with other machines."""
 
@@ -192,13 +195,13 @@ def _spent(db: sqlite3.Connection, scope: str, now: float) -> Spent:
 
 
 def why_spent_up(ask: GrantRequest, spent: Spent) -> str | None:
-    """The limit that what is spent leaves no room for ``ask`` in, in words; None where only holdings are in the way."""
+    """The limit that what is spent leaves no room for the attempt in, in words; None where only holdings are in the way."""
     for limit, used, when in (
         (ask.limits.total, spent.total, ""),
         (ask.limits.day, spent.day, " today"),
         (ask.limits.month, spent.month, " this month"),
     ):
-        if limit is not None and round(limit * NANO) - used < ask.need:
+        if limit is not None and round(limit * NANO) - used < ask.attempt:
             return f"{used / NANO:.4f} of {limit:g} dollars are spent{when}"
     return None
 
