@@ -29,8 +29,8 @@ class WorkstationBackend(LocalModelBackend[Any]):
     """A GGUF model in this process. Loaded at the first request, outside its deadline, or by ``load()``.
 
     ``model_path`` is the file; or ``repo`` and ``filename`` name it on the Hugging Face Hub. ``runtime`` is the package
-    that runs it: "auto" takes llama-cpp-python where that is installed, else xllamacpp, and for that one what is made is
-    a ``XllamacppBackend``. Any thread may call it; here the model answers one request at a time.
+    that runs it: "auto" takes llama-cpp-python where that is installed, else xllamacpp, and for that one what is made
+    is an ``XllamacppBackend``. Any thread may call it; here the model answers one request at a time.
     """
 
     type: ClassVar[str] = "workstation"

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm_plugins.backends.workstation.gguf_file import look_at
 from complaint_llm_plugins.backends.workstation.runtimes import import_runtime
-from complaint_llm_plugins.backends.workstation.settings import ModelSettings
 
 from complaint_llm.backends import CancelToken, Deadline, ModelLock, raise_if_over
 from complaint_llm.exceptions import BackendError
+
+if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.workstation.settings import ModelSettings
+
 
 class LlamaModel:
     """A loaded model, used by one request at a time, for a stream's whole life. Any thread may call it.

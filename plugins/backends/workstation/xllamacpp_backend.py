@@ -43,6 +43,9 @@ class XllamacppBackend(WorkstationBackend):
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
         self.unsupported_metadata(request)
         model: SlotServer = self.model()
+        if request.tools and not model.takes_tools:
+            # The engine would leave them out without a word.
+            raise InvalidRequestError("no tools: the model's chat template has no place for them", sent=False)
         name = request.model or self.model_name()
         decoder = ChatDecoder(request._replace(model=name), self._family, _error)
         with _refusals():
@@ -64,13 +67,9 @@ class XllamacppBackend(WorkstationBackend):
 
     def _body(self, request: Request) -> dict[str, Any]:
         """The body of a streamed request, with a word after each part of the prompt that was read."""
-        for message in request.messages:
-            for part in () if isinstance(message.content, str) else message.content:
-                if isinstance(part, ImagePart) and remote_url(part) is not None:
-                    raise InvalidRequestError("fetches no images: give the image's bytes or its file", sent=False)
         wanted = request.response_format
         plain = request._replace(response_format=None, stream=True)
-        body = dict(wire_chat.encode(plain, self._family).body)
+        body = dict(wire_chat.encode(plain, self._family).body or {})
         body.pop("model")
         body["return_progress"] = True
         if wanted is not None:
@@ -87,6 +86,20 @@ class VisionBackend(XllamacppBackend):
     """The same with a projector (``mmproj``), which lets the model see images."""
 
     capabilities: ClassVar[frozenset[Capability]] = XllamacppBackend.capabilities | {"images"}
+
+    def lacks(self, request: Request | EmbeddingRequest) -> str | None:
+        return super().lacks(request) or _lacking_bytes(request)
+
+
+def _lacking_bytes(request: Request | EmbeddingRequest) -> str | None:
+    """An image that would have to be fetched, as a phrase: the engine would, from wherever its address says."""
+    if isinstance(request, EmbeddingRequest):
+        return None
+    for message in request.messages:
+        for part in () if isinstance(message.content, str) else message.content:
+            if isinstance(part, ImagePart) and remote_url(part) is not None:
+                return "no images by address: give its bytes or its file"
+    return None
 
 
 @contextmanager

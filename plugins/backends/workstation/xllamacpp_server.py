@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import secrets
 import socket
@@ -11,14 +10,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from complaint_llm_plugins.backends.workstation.gguf_file import look_at
+from complaint_llm_plugins.backends.workstation.gguf_file import chat_template, look_at
 from complaint_llm_plugins.backends.workstation.runtimes import import_runtime
-from complaint_llm_plugins.backends.workstation.settings import ModelSettings
 
 from complaint_llm.backends import CancelToken, Deadline, raise_if_over
 from complaint_llm.exceptions import BackendError
+
+if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.workstation.settings import ModelSettings
 
 _WOKEN, _ENDED = object(), object()
 _LOOK_AGAIN = 60.0
@@ -35,6 +36,8 @@ class SlotServer:
 
     def __init__(self, path: Path, settings: ModelSettings, *, embedding: bool) -> None:
         self._engine: Any = _load(path, settings, embedding=embedding)
+        self.takes_tools = not embedding and "tools" in (chat_template(path) or "")
+        """Whether the model's own template has a place for tools."""
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._users = 0
@@ -139,7 +142,7 @@ class _Generation:
         try:
             with self._server.use() as engine:
                 engine.handle_chat_completions(dict(self._body), self._take)
-        except BaseException as failure:
+        except BaseException as failure:  # noqa: BLE001  raised in the caller's thread
             self._failure = failure
         finally:
             self._pieces.put(_ENDED)
@@ -195,5 +198,5 @@ def _listener_for_nobody(given: Any) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="complaint-llm-") as folder:
-        given.hostnames = [os.path.join(folder, "engine.sock")]
+        given.hostnames = [str(Path(folder, "engine.sock"))]
         yield

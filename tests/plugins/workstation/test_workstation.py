@@ -94,7 +94,7 @@ def test_schema_answers_parse_or_say_that_they_were_cut(backend: WorkstationBack
             cut = "length"
             assert output.parsed["claim"] in schema["properties"]["claim"]["enum"]  # type: ignore[index]
             assert output.parsed == json.loads(output.content, strict=False)
-        assert "length" in cut
+        assert "length" in cut or "cut by max_tokens" in cut
 
 
 def test_threads_get_the_answers_of_one_thread(backend: WorkstationBackend) -> None:
@@ -273,5 +273,6 @@ def _until(what: Callable[[], bool], patience: float = 30.0) -> None:
 def test_tools_are_refused_before_anything_runs(gguf: Path) -> None:
     """What it cannot do it says."""
     need_peer("llama-cpp")
-    with made("llama-cpp-python", model_path=str(gguf)) as backend, pytest.raises(InvalidRequestError, match="no tools"):
+    backend = made("llama-cpp-python", model_path=str(gguf))
+    with backend, pytest.raises(InvalidRequestError, match="no tools"):
         backend.infer("hi", [{"name": "f"}])
