@@ -11,16 +11,16 @@ from complaint_llm.exceptions import BackendError
 Runtime = Literal["llama-cpp-python", "xllamacpp"]
 
 
-class Package(NamedTuple):
+class RuntimePackage(NamedTuple):
     """One of them: its module, and the extra of this project that installs it."""
 
     module: str
     extra: str
 
 
-PACKAGES: dict[Runtime, Package] = {
-    "llama-cpp-python": Package("llama_cpp", "workstation"),
-    "xllamacpp": Package("xllamacpp", "xllamacpp"),
+PACKAGES: dict[Runtime, RuntimePackage] = {
+    "llama-cpp-python": RuntimePackage("llama_cpp", "workstation"),
+    "xllamacpp": RuntimePackage("xllamacpp", "xllamacpp"),
 }
 """In the order in which "auto" looks for them."""
 

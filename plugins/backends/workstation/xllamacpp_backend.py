@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from complaint_llm_plugins.backends.openai import wire_chat, wire_embeddings
 from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
 from complaint_llm_plugins.backends.workstation.backend import REFUSED, WorkstationBackend
+from complaint_llm_plugins.backends.workstation.runtimes import import_runtime
 from complaint_llm_plugins.backends.workstation.schema import sent_schema
 from complaint_llm_plugins.backends.workstation.xllamacpp_server import SlotServer
 
 from complaint_llm.backends import EmbeddingRequest, Request
-from complaint_llm.backends.streams import collect
 from complaint_llm.backends.wire import Family, remote_url
 from complaint_llm.exceptions import BackendError, ContextLengthError, InvalidRequestError, ServerError
-from complaint_llm.messages import EmbeddingOutput, ImagePart, InferenceOutput, StreamEvent
+from complaint_llm.messages import Done, EmbeddingOutput, ImagePart, InferenceOutput, StreamEvent
 
 if TYPE_CHECKING:
     from complaint_llm_plugins.backends.workstation.runtimes import Runtime
@@ -57,7 +57,9 @@ class XllamacppBackend(WorkstationBackend):
             yield from decoder.end_mark()
 
     def answer(self, request: Request) -> InferenceOutput:
-        return collect(self.answer_stream(request))
+        *_, last = self.answer_stream(request)
+        assert isinstance(last, Done)
+        return last.output
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         model: SlotServer = self.model(embedding=True)
@@ -73,8 +75,13 @@ class XllamacppBackend(WorkstationBackend):
         body.pop("model")
         body["return_progress"] = True
         if wanted is not None:
-            schema = None if wanted.schema is None else sent_schema(wanted.schema)
-            body["response_format"] = {"type": "json_object"} | ({} if schema is None else {"schema": schema})
+            schema = (None if wanted.schema is None else sent_schema(wanted.schema)) or {"type": "object"}
+            if request.tools:
+                body["response_format"] = {"type": "json_object", "schema": schema}
+            else:
+                # By a grammar alone: what a response_format brings parses the answer once more, and fails where it
+                # was cut in the middle of a character.
+                body["grammar"] = import_runtime("xllamacpp").json_schema_to_grammar(schema)
         params = request.params
         if "seed" in params or params.get("temperature") == 0:
             # What an earlier request left in a slot changes the last bits of the numbers, and so the answer.

@@ -119,7 +119,7 @@ class _Generation:
         self.stopped = False
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="xllamacpp", daemon=True).start()
+        threading.Thread(target=self._generate, name="xllamacpp", daemon=True).start()
 
     def wake(self) -> None:
         """Let the caller's thread look up, from any thread."""
@@ -138,7 +138,7 @@ class _Generation:
         if self._server.closed:
             raise BackendError("the model was unloaded")
 
-    def _run(self) -> None:
+    def _generate(self) -> None:
         try:
             with self._server.use() as engine:
                 engine.handle_chat_completions(dict(self._body), self._take)

@@ -177,17 +177,14 @@ def test_closing_gives_the_memory_back() -> None:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * 4096
     with WorkstationBackend(id="ws", runtime="xllamacpp", model_path=sys.argv[1], n_ctx=512, n_threads=1) as backend:
-        backend.generate("hi", max_tokens=2)
-        backend.unload()
-        before = resident()
-        backend.generate("hi", max_tokens=2)
-        loaded = resident()
-        backend.unload()
-        print(before, loaded, resident())
+        for _ in range(3):
+            backend.generate("hi", max_tokens=2)
+            loaded = resident()
+            backend.unload()
+            print(loaded, resident())
     """
-    before, loaded, after = map(int, run(program, str(smollm2())).split())
-    assert loaded > before + 40e6
-    assert after < before + 20e6
+    cycles = [tuple(map(int, line.split())) for line in run(program, str(smollm2())).splitlines()]
+    assert all(loaded - after > 60e6 for loaded, after in cycles), cycles
 
 
 def run(program: str, *given: str) -> str:
@@ -264,13 +261,14 @@ def test_threads_that_cancel_and_close_at_random_lose_no_answer(gguf: Path) -> N
         assert backend.generate("hi", max_tokens=2)
 
 
+@pytest.mark.timeout(600)
 def test_a_real_model_streams_what_it_answers_and_repeats_by_its_seed() -> None:
     """SmolLM2, which a package ships."""
     with opened(smollm2(), n_ctx=1024, n_threads=2) as backend:
-        whole = backend.infer("Name two colours.", max_tokens=24, seed=5)
-        assert "".join(backend.stream_generate("Name two colours.", max_tokens=24, seed=5)) == whole.content
+        whole = backend.infer("Name two colours.", max_tokens=12, seed=5)
+        assert "".join(backend.stream_generate("Name two colours.", max_tokens=12, seed=5)) == whole.content
         backend.generate("Something else.", max_tokens=4)
-        assert backend.generate("Name two colours.", max_tokens=24, seed=5) == whole.content
+        assert backend.generate("Name two colours.", max_tokens=12, seed=5) == whole.content
         schema = {
             "type": "object",
             "properties": {"kind": {"enum": ["wages", "deposit"]}},
