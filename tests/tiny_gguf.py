@@ -17,7 +17,19 @@ TEMPLATE = (
 )
 
 
-def build(path: Path, *, seed: int = 0, width: int = 64, layers: int = 2, heads: int = 4, context: int = 512) -> None:
+WITH_TOOLS = "{% for tool in tools or [] %}{{ tool | tojson }}{% endfor %}" + TEMPLATE
+
+
+def build(
+    path: Path,
+    *,
+    seed: int = 0,
+    width: int = 64,
+    layers: int = 2,
+    heads: int = 4,
+    context: int = 512,
+    template: str = TEMPLATE,
+) -> None:
     """Write the model to ``path``; the same arguments give the same bytes."""
     import gguf
     import numpy as np
@@ -54,7 +66,7 @@ def build(path: Path, *, seed: int = 0, width: int = 64, layers: int = 2, heads:
     writer.add_add_bos_token(True)
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(False)
-    writer.add_chat_template(TEMPLATE)
+    writer.add_chat_template(template)
 
     draw = np.random.default_rng(seed)
 

@@ -27,8 +27,9 @@ class BackendType(NamedTuple):
     and ``"format": "path"`` paths (relative to the config file; ``make`` gets an absolute one). ``key_variables`` are
     the environment variables that usually hold the key, the first set one wins; ``needs_key`` says (always, or of the
     config's keys) that a backend without any key cannot work. ``modules`` are the top-level modules that must be
-    importable, installed by ``pip install complaint-llm[extra]``. ``presets`` are config keys that hold unless the
-    config says otherwise. ``refuses`` are common keys that the type cannot honour. An example::
+    importable (of several in a tuple one), installed by ``pip install complaint-llm[extra]`` (or by one of the extras).
+    ``presets`` are config keys that hold unless the config says otherwise. ``refuses`` are common keys that the type
+    cannot honour. An example::
 
         BackendType("gateway", "office.gateway:Gateway", summary="the office's gateway", key_variables=("GATEWAY_KEY",))
     """
@@ -40,8 +41,8 @@ class BackendType(NamedTuple):
     aliases: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     needs_key: bool | Callable[[Mapping[str, Any]], bool] = False
-    extra: str | None = None
-    modules: tuple[str, ...] = ()
+    extra: str | tuple[str, ...] | None = None
+    modules: tuple[str | tuple[str, ...], ...] = ()
     presets: Mapping[str, Any] = EMPTY
     refuses: frozenset[str] = frozenset()
     example: Mapping[str, Any] | Path | None = None

@@ -28,14 +28,13 @@ class Readiness:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._listening: dict[tuple[str, int], bool] = {}
-        self._missing: dict[tuple[str, ...], list[str]] = {}
+        self._missing: dict[tuple[str | tuple[str, ...], ...], list[str]] = {}
 
     def lack(self, type: BackendType, keys: Mapping[str, Any]) -> Lack | None:
         """What a backend of this type and these keys needs and does not have now."""
         missing = self._missing_modules(type.modules)
         if missing:
-            install = f"pip install 'complaint-llm[{type.extra}]'" if type.extra else f"pip install {' '.join(missing)}"
-            return Lack("modules", f"{', '.join(missing)} is not installed: {install}")
+            return Lack("modules", f"{'; '.join(missing)}: {_installation(type)}")
         needed = type.needs_key(keys) if callable(type.needs_key) else type.needs_key
         if needed and not keys.get("api_key") and self._environment.first(type.key_variables) is None:
             wanted = " or ".join(f"${name}" for name in type.key_variables) or "api_key"
@@ -47,11 +46,13 @@ class Readiness:
                 return Lack("silent", f"nothing listens at {at[0]}:{at[1]}")
         return None
 
-    def _missing_modules(self, modules: tuple[str, ...]) -> list[str]:
+    def _missing_modules(self, modules: tuple[str | tuple[str, ...], ...]) -> list[str]:
+        """What is not installed, as phrases."""
         if not modules:
             return []
         if modules not in self._missing:
-            self._missing[modules] = [name for name in modules if not _importable(name)]
+            found = [_absence((each,) if isinstance(each, str) else each) for each in modules]
+            self._missing[modules] = [phrase for phrase in found if phrase is not None]
         return self._missing[modules]
 
     def _listens(self, at: tuple[str, int]) -> bool:
@@ -64,6 +65,23 @@ class Readiness:
             except OSError:
                 self._listening[at] = False
         return self._listening[at]
+
+
+def _absence(alternatives: tuple[str, ...]) -> str | None:
+    """That none of these modules is installed, as a phrase; None where one is."""
+    if any(map(_importable, alternatives)):
+        return None
+    if len(alternatives) == 1:
+        return f"{alternatives[0]} is not installed"
+    return f"neither {' nor '.join(alternatives)} is installed"
+
+
+def _installation(type: BackendType) -> str:
+    extras = (type.extra,) if isinstance(type.extra, str) else type.extra or ()
+    if extras:
+        return "pip install " + " or ".join(f"'complaint-llm[{extra}]'" for extra in extras)
+    names = [each if isinstance(each, str) else each[0] for each in type.modules]
+    return f"pip install {' '.join(names)}"
 
 
 def _importable(name: str) -> bool:

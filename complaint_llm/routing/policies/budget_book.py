@@ -195,7 +195,8 @@ def _spent(db: sqlite3.Connection, scope: str, now: float) -> Spent:
 
 
 def why_spent_up(ask: GrantRequest, spent: Spent) -> str | None:
-    """The limit that what is spent leaves no room for the attempt in, in words; None where only holdings are in the way."""
+    """The limit in which what is spent leaves no room for the attempt, in words; None where only holdings stand in the
+    way."""
     for limit, used, when in (
         (ask.limits.total, spent.total, ""),
         (ask.limits.day, spent.day, " today"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from complaint_llm_plugins.backends.workstation.gguf_file import look_at
 from complaint_llm_plugins.backends.workstation.hub import fetch_file, is_fetched, look_on_hub
-from complaint_llm_plugins.backends.workstation.model import LlamaModel, LlamaSettings, look_at, module
+from complaint_llm_plugins.backends.workstation.runtimes import Runtime, import_runtime, other_runtime, runtime_of
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
+from complaint_llm_plugins.backends.workstation.settings import ModelSettings
 
 from complaint_llm.backends import EmbeddingRequest, LocalModelBackend, Request
 from complaint_llm.backends.wire import Means, StreamAccumulator, as_turns, is_lossless
@@ -19,22 +21,34 @@ from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
 if TYPE_CHECKING:
     from complaint_llm.backends import Capability
 
-_REFUSED = "refused"
+REFUSED = "refused"
+"""The code of an error by which llama.cpp refused a request, its grammar perhaps."""
 
 
-class WorkstationBackend(LocalModelBackend[LlamaModel]):
+class WorkstationBackend(LocalModelBackend[Any]):
     """A GGUF model in this process. Loaded at the first request, outside its deadline, or by ``load()``.
 
-    ``model_path`` is the file; or ``repo`` and ``filename`` name it on the Hugging Face Hub. Any thread may call it;
-    the model answers one at a time.
+    ``model_path`` is the file; or ``repo`` and ``filename`` name it on the Hugging Face Hub. ``runtime`` is the package
+    that runs it: "auto" takes llama-cpp-python where that is installed, else xllamacpp, and for that one what is made
+    is an ``XllamacppBackend``. Any thread may call it; here the model answers one request at a time.
     """
 
     type: ClassVar[str] = "workstation"
+    runtime: ClassVar[Runtime] = "llama-cpp-python"
+    """The package that runs the model."""
+    lacking_keys: ClassVar[frozenset[str]] = frozenset(("n_parallel", "mmproj"))
+    """Keys that only the other runtime has."""
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("stream", "structured", "embeddings"))
     parameters: ClassVar[frozenset[str]] = frozenset(
         ("temperature", "max_tokens", "top_p", "top_k", "stop", "seed", "frequency_penalty", "presence_penalty")
     )
+
+    def __new__(cls, *given: Any, **keys: Any) -> Self:
+        kind = cls
+        if cls is WorkstationBackend:
+            kind = _class_of(runtime_of(keys.get("runtime") or "auto"), keys)
+        return super().__new__(kind, *given, **keys)
 
     def __init__(
         self,
@@ -42,26 +56,39 @@ class WorkstationBackend(LocalModelBackend[LlamaModel]):
         model_path: str | None = None,
         repo: str | None = None,
         filename: str | None = None,
+        runtime: Literal["auto", "llama-cpp-python", "xllamacpp"] = "auto",
         n_ctx: int = 4096,
         n_threads: int | None = None,
         n_gpu_layers: int = 0,
         n_batch: int = 512,
+        n_parallel: int | None = None,
         f16_kv: bool = True,
         chat_format: str | None = None,
+        mmproj: str | None = None,
         **keys: Any,
     ) -> None:
-        super().__init__(**keys)
+        slots = n_parallel or 1
+        super().__init__(**{"max_concurrency": slots, **keys})
         if (model_path is None) == (repo is None) or (repo is None) != (filename is None):
             raise ConfigError(f"{self.id}: give model_path, or repo and filename")
+        own = {"chat_format": chat_format, "n_parallel": n_parallel, "mmproj": mmproj}
+        for name in sorted(self.lacking_keys):
+            if own[name] is not None:
+                raise ConfigError(
+                    f'{self.id}: {self.runtime} has no {name}: leave it out, or set "runtime" to '
+                    f'"{other_runtime(self.runtime)}"'
+                )
         self._path = model_path
         self._repo, self._filename = repo, filename
-        self._settings = LlamaSettings(
+        self.settings = ModelSettings(
             n_ctx=n_ctx,
             n_threads=n_threads,
             n_gpu_layers=n_gpu_layers,
             n_batch=n_batch,
             f16_kv=f16_kv,
             chat_format=chat_format,
+            n_parallel=slots,
+            mmproj=None if mmproj is None else Path(mmproj).expanduser(),
         )
 
     def structured_output(self, request: Request) -> Means:
@@ -74,31 +101,41 @@ class WorkstationBackend(LocalModelBackend[LlamaModel]):
 
     def refuses_schema(self, error: BackendError) -> bool:
         """llama.cpp gives no code with a grammar that it cannot make."""
-        return error.code == _REFUSED
-
-    # -- loading -------------------------------------------------------------------------------------------------
-
-    def make_model(self, *, embedding: bool, offline: bool) -> LlamaModel:
-        return LlamaModel(self._file(offline), self._settings, embedding=embedding)
+        return error.code == REFUSED
 
     def model_name(self) -> str:
         return self.options.model or Path(self._path or self._filename or "").name
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raises BackendError if the file is no GGUF model, or llama.cpp is missing; with ``connect`` also if the Hub
+        """Raises BackendError if the file is no GGUF model, or the runtime is missing; with ``connect`` also if the Hub
         does not have a file that is not on this machine. Nothing is fetched."""
         try:
-            module()
-            if self._path is not None:
-                look_at(Path(self._path).expanduser())
-            elif connect and not is_fetched(*self._on_hub()):
+            import_runtime(self.runtime)
+            for path in (self._path and Path(self._path).expanduser(), self.settings.mmproj):
+                if path:
+                    look_at(path)
+            if self._path is None and connect and not is_fetched(*self._on_hub()):
                 look_on_hub(*self._on_hub(), timeout)
         except BackendError as error:
             raise self.as_backend_error(error) from error.__cause__
 
     def context_window(self, request: Request | EmbeddingRequest) -> int | None:
         """``n_ctx``, which prompt and answer share; 0 is the model's own, which is not known before it is loaded."""
-        return None if isinstance(request, EmbeddingRequest) else self._settings.n_ctx or None
+        return None if isinstance(request, EmbeddingRequest) else self.settings.n_ctx or None
+
+    # -- loading -------------------------------------------------------------------------------------------------
+
+    def make_model(self, *, embedding: bool, offline: bool) -> Any:
+        # cold start: the runtime
+        from complaint_llm_plugins.backends.workstation.llama_cpp_python import LlamaModel
+
+        return LlamaModel(self.model_file(offline=offline), self.settings, embedding=embedding)
+
+    def model_file(self, *, offline: bool) -> Path:
+        """The model's file, fetched from the Hub if it has to be and may be. Raises BackendError."""
+        if self._path is not None:
+            return Path(self._path).expanduser()
+        return fetch_file(*self._on_hub(), offline=offline)
 
     # -- one attempt, on a worker thread ---------------------------------------------------------------------------
 
@@ -161,15 +198,19 @@ class WorkstationBackend(LocalModelBackend[LlamaModel]):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _file(self, offline: bool) -> Path:
-        if self._path is not None:
-            return Path(self._path).expanduser()
-        return fetch_file(*self._on_hub(), offline=offline)
-
     def _on_hub(self) -> tuple[str, str]:
         assert self._repo is not None
         assert self._filename is not None
         return self._repo, self._filename
+
+
+def _class_of(runtime: Runtime, keys: Mapping[str, Any]) -> type[Any]:
+    if runtime == "llama-cpp-python":
+        return WorkstationBackend
+    # cold start: the other runtime
+    from complaint_llm_plugins.backends.workstation.xllamacpp_backend import VisionBackend, XllamacppBackend
+
+    return XllamacppBackend if keys.get("mmproj") is None else VisionBackend
 
 
 @contextmanager
@@ -180,7 +221,7 @@ def _refusals() -> Iterator[None]:
     except ValueError as cause:
         if "context window" in str(cause):
             raise ContextLengthError(f"the prompt is too long: {cause}", sent=False) from cause
-        raise InvalidRequestError(f"llama.cpp refuses the request: {cause}", code=_REFUSED, sent=False) from cause
+        raise InvalidRequestError(f"llama.cpp refuses the request: {cause}", code=REFUSED, sent=False) from cause
 
 
 def _response_format(request: Request) -> Mapping[str, Any] | None:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from complaint_llm_plugins.backends.workstation.gguf_file import look_at
+from complaint_llm_plugins.backends.workstation.runtimes import import_runtime
 
 from complaint_llm.backends import CancelToken, Deadline, ModelLock, raise_if_over
-from complaint_llm.exceptions import BackendError, ModelNotFoundError
+from complaint_llm.exceptions import BackendError
 
-MAGIC = b"GGUF"
-
-
-class LlamaSettings(NamedTuple):
-    """How the model is loaded; the names are llama-cpp-python's."""
-
-    n_ctx: int = 4096
-    n_threads: int | None = None
-    n_gpu_layers: int = 0
-    n_batch: int = 512
-    f16_kv: bool = True
-    chat_format: str | None = None
+if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.workstation.settings import ModelSettings
 
 
 class LlamaModel:
@@ -31,7 +23,7 @@ class LlamaModel:
     llama.cpp aborts the process when two threads use one model, and crashes when one is used after it was freed.
     """
 
-    def __init__(self, path: Path, settings: LlamaSettings, *, embedding: bool) -> None:
+    def __init__(self, path: Path, settings: ModelSettings, *, embedding: bool) -> None:
         self._llama: Any = _load(path, settings, embedding=embedding)
         self._lock = ModelLock(self._free)
 
@@ -56,9 +48,9 @@ class LlamaModel:
             llama.close()
 
 
-def _load(path: Path, settings: LlamaSettings, *, embedding: bool) -> Any:
+def _load(path: Path, settings: ModelSettings, *, embedding: bool) -> Any:
     look_at(path)
-    llama_cpp = module()
+    llama_cpp = import_runtime("llama-cpp-python")
     kind = _interruptible(llama_cpp)
     keys: dict[str, Any] = {
         "n_ctx": settings.n_ctx,
@@ -77,31 +69,6 @@ def _load(path: Path, settings: LlamaSettings, *, embedding: bool) -> Any:
         return kind(str(path), **keys)
     except (ValueError, RuntimeError, OSError, AssertionError) as cause:
         raise BackendError(f"cannot load {path.name}: {cause}; is it a whole GGUF model?", sent=False) from cause
-
-
-def look_at(path: Path) -> None:
-    """Raises BackendError if the file cannot be read or does not begin as a GGUF model does."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as cause:
-        raise ModelNotFoundError(f"cannot read the model file {path}: {cause.strerror}", sent=False) from cause
-    if head[:4] != MAGIC or len(head) < 8:
-        raise BackendError(f"{path.name} is no GGUF model: it begins {head[:4]!r}", sent=False)
-    (version,) = struct.unpack("<I", head[4:])
-    if not 1 <= version <= 16:
-        raise BackendError(f"{path.name} has GGUF version {version}, which is unknown", sent=False)
-
-
-def module() -> Any:
-    """llama-cpp-python. Raises BackendError if it is not installed."""
-    try:
-        import llama_cpp  # extra
-    except ImportError as cause:
-        raise BackendError(
-            "llama-cpp-python is not installed: pip install 'complaint-llm[workstation]'", sent=False
-        ) from cause
-    return llama_cpp
 
 
 def _interruptible(llama_cpp: Any) -> Any:
