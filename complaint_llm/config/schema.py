@@ -85,7 +85,7 @@ class _Composition:
         choice = {"enum": list(names), "enumDescriptions": list(names.values())}
         if kind not in _OPEN:
             return {**{word: rule for word, rule in part.items() if word != "minLength"}, **choice}
-        notes = {word: part[word] for word in ("description", "default") if word in part}
+        notes: dict[str, Any] = {word: part[word] for word in ("description", "default") if word in part}
         return {**notes, "anyOf": [choice, {word: rule for word, rule in part.items() if word not in notes}]}
 
     def _entry(self) -> dict[str, Any]:

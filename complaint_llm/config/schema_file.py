@@ -22,15 +22,17 @@ _OPENING = re.compile(r"\s*\{")
 
 
 def write_schema(file: Path, schema: Mapping[str, Any]) -> None:
-    """Put a composed schema into a file, whole or not at all.
+    """Put a composed schema into a file, whole or not at all. Raises ConfigError as ``check_schema_file`` does."""
+    check_schema_file(file)
+    write(file, json.dumps(schema, ensure_ascii=False, indent=1) + "\n")
 
-    Raises ConfigError for a folder that is not there, and for a file that holds something else.
-    """
+
+def check_schema_file(file: Path) -> None:
+    """Raise ConfigError for a folder that is not there, and for a file that holds something else than such a schema."""
     if not file.parent.is_dir():
         raise ConfigError(f"{file}: there is no folder {file.parent}: make it, or give another path")
     if file.exists() and not _is_composed(file):
-        raise ConfigError(f"{file}: is no schema that was written here before: give another path")
-    write(file, json.dumps(schema, ensure_ascii=False, indent=1) + "\n")
+        raise ConfigError(f"{file}: is no schema that was written here before: move it away, or give another path")
 
 
 def _is_composed(file: Path) -> bool:
