@@ -101,7 +101,7 @@ def remove(app: App, id: str) -> None:
         if id not in loaded.order:
             meant = nearest(id, loaded.order)
             hint = f"did you mean {meant!r}?" if meant else f"there are: {', '.join(loaded.order)}"
-            raise click.BadParameter(f"no backend {id!r}; {hint}", param_hint="ID")
+            raise ConfigError(f"{loaded.path}: no backend {id!r}; {hint}")
         loaded.remove_backend(id)
 
 
@@ -125,7 +125,7 @@ def set_value(app: App, where: str, key: str | None, value: str | None) -> None:
         with _config_to_save(app) as loaded:
             # Of what is written in capitals the loader says more: a section that is not there yet is made.
             if where not in loaded.order and not where.isupper():
-                raise click.BadParameter(unknown_place(loaded, where), param_hint="WHERE")
+                raise ConfigError(f"{loaded.path}: {unknown_place(loaded, where)}")
             loaded.set_key(where, key, _value(value))
 
 
