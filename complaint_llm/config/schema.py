@@ -63,17 +63,17 @@ class _Composition:
         sections["GUARDS"]["items"] = _by_listed_type(sections["GUARDS"]["items"], listed_types(GUARDS, host))
         sections["OBSERVERS"]["items"] = _by_listed_type(sections["OBSERVERS"]["items"], listed_types(OBSERVERS, host))
         kept = {key: sections.pop(key) for key in ("$schema", "APPLICATION")}
-        config = self._finished(config)
+        config = self._for_editors(config)
         config["properties"] = {"$schema": kept["$schema"], **config["properties"], "APPLICATION": kept["APPLICATION"]}
         common = self._common["properties"]
         config["$defs"] = {
             _ENTRY: self._entry(),
-            **{name: self._finished(common[key]) for key, name in self._keys.items()},
+            **{name: self._for_editors(common[key]) for key, name in self._keys.items()},
             **{type.name: self._definition(type) for type in self._types},
         }
         return {"$schema": config.pop("$schema"), "$id": SCHEMA_ID, **config}
 
-    def _finished(self, part: Mapping[str, Any]) -> dict[str, Any]:
+    def _for_editors(self, part: Mapping[str, Any]) -> dict[str, Any]:
         return allowing_references(self._with_names(dict(part)))
 
     def _with_names(self, part: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class _Composition:
         moved = flat_part(part, ("$defs", type.name))
         members = {key: self._members(key, part) for key in type.parts if key in part["properties"]}
         kept = {word: rule for word, rule in moved.items() if word not in ("properties", "required")}
-        finished = self._finished({**kept, "properties": {**moved["properties"], **members}})
+        finished = self._for_editors({**kept, "properties": {**moved["properties"], **members}})
         keys: dict[str, Any] = {}
         for key, rules in finished["properties"].items():
             shared = key in self._keys and part["properties"][key] == common[key]

@@ -83,19 +83,19 @@ def _inner(part: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]
 def with_parts(schema: Mapping[str, Any], change: Change, *, conditions: bool = False) -> dict[str, Any]:
     """The schema with each subschema changed; what stands in ``if``, ``not`` and the like only with ``conditions``."""
 
-    def changed(part: Any) -> Any:
+    def change_part(part: Any) -> Any:
         return change(dict(part)) if isinstance(part, Mapping) else part
 
     result = dict(schema)
     for word in _MAPS:
         if isinstance(result.get(word), Mapping):
-            result[word] = {key: changed(part) for key, part in result[word].items()}
+            result[word] = {key: change_part(part) for key, part in result[word].items()}
     for word in _LISTS:
         if isinstance(result.get(word), list):
-            result[word] = [changed(part) for part in result[word]]
+            result[word] = [change_part(part) for part in result[word]]
     for word in (*_SINGLE, *(_CONDITIONS if conditions else ())):
         if word in result:
-            result[word] = changed(result[word])
+            result[word] = change_part(result[word])
     return result
 
 

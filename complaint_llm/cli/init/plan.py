@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any, NamedTuple
 
 from complaint_llm.config.schema_file import SCHEMA_NAME
@@ -55,5 +56,6 @@ def config_text(document: Mapping[str, Any], file: Path) -> str:
     if not is_yaml(file):
         return json.dumps({"$schema": f"./{SCHEMA_NAME}", **document}, ensure_ascii=False, indent=2) + "\n"
     parts = [f"# yaml-language-server: $schema=./{SCHEMA_NAME}\n"]
-    parts += [f"# {_COMMENTS[section]}\n{dump({section: value})}" for section, value in document.items()]
+    # Lists are indented: editors then complete the keys of an entry.
+    parts += [f"# {_COMMENTS[section]}\n{section}:\n{indent(dump(value), '  ')}" for section, value in document.items()]
     return "\n".join(parts)

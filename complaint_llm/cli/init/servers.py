@@ -14,7 +14,7 @@ from complaint_llm.transport.origin import Origin, parse_origin
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
 
-PATIENCE = 0.7
+ANSWER_SECONDS = 0.7
 """Seconds that a server on this machine has to answer."""
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_MODELS = 1000
@@ -55,7 +55,7 @@ def is_loopback(base_url: str) -> bool:
         return False
 
 
-def server_models(base_url: str, patience: float = PATIENCE) -> tuple[str, ...] | None:
+def server_models(base_url: str, timeout: float = ANSWER_SECONDS) -> tuple[str, ...] | None:
     """The models that a server on this machine lists as OpenAI's API does; None where none answers.
 
     Some have the list below ``/v1`` alone.
@@ -63,15 +63,15 @@ def server_models(base_url: str, patience: float = PATIENCE) -> tuple[str, ...] 
     origin = parse_origin(base_url)
     paths = [f"{origin.path}/models"] if origin.path else ["/v1/models", "/models"]
     for path in paths:
-        found = _listed(origin, path, patience)
+        found = _list_models(origin, path, timeout)
         if found is not None:
             return found
     return None
 
 
-def _listed(origin: Origin, path: str, patience: float) -> tuple[str, ...] | None:
+def _list_models(origin: Origin, path: str, timeout: float) -> tuple[str, ...] | None:
     kind = http.client.HTTPSConnection if origin.secure else http.client.HTTPConnection
-    connection = kind(origin.host, origin.port, timeout=patience)
+    connection = kind(origin.host, origin.port, timeout=timeout)
     try:
         connection.request("GET", path, headers={"Accept": "application/json"})
         response = connection.getresponse()
