@@ -16,7 +16,7 @@ from complaint_llm.config.listed import GUARDS, OBSERVERS, listed_types
 from complaint_llm.config.parts import takes_entries
 from complaint_llm.config.validation import part_of
 from complaint_llm.json_schema.files import read_schema
-from complaint_llm.json_schema.flat import REFERENCE, allowing_references, flat_part, with_parts
+from complaint_llm.json_schema.flat import WHOLE_REFERENCE, allowing_references, flat_part, with_parts
 from complaint_llm.json_schema.places import Place, json_pointer
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class _Composition:
         return {"$schema": config.pop("$schema"), "$id": SCHEMA_ID, **config}
 
     def _for_editors(self, part: Mapping[str, Any]) -> dict[str, Any]:
-        return allowing_references(self._with_names(dict(part)))
+        return self._with_names(allowing_references(part))
 
     def _with_names(self, part: dict[str, Any]) -> dict[str, Any]:
         part = with_parts(part, self._with_names)
@@ -83,10 +83,9 @@ class _Composition:
         if not names:
             return part
         choice = {"enum": list(names), "enumDescriptions": list(names.values())}
-        if kind not in _OPEN:
-            return {**{word: rule for word, rule in part.items() if word != "minLength"}, **choice}
         notes: dict[str, Any] = {word: part[word] for word in ("description", "default") if word in part}
-        return {**notes, "anyOf": [choice, {word: rule for word, rule in part.items() if word not in notes}]}
+        rest = {word: rule for word, rule in part.items() if word not in notes}
+        return {**notes, "anyOf": [choice, rest if kind in _OPEN else WHOLE_REFERENCE]}
 
     def _entry(self) -> dict[str, Any]:
         """An entry of any type, declared or inline."""
@@ -101,7 +100,7 @@ class _Composition:
                 "id": allowing_references(common["id"]),
                 "type": {
                     "description": common["type"]["description"],
-                    "anyOf": [values, {"type": "string", "pattern": f"^{REFERENCE}$"}],
+                    "anyOf": [values, WHOLE_REFERENCE],
                 },
             },
             "allOf": [

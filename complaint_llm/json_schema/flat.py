@@ -25,6 +25,9 @@ _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 REFERENCE = rf"\$({_NAME}|<{_NAME}>|\{{{_NAME}(:-[^}}]*)?\}})"
 """The pattern of a reference to a variable, in the part of regular expressions that Python and JavaScript share."""
 
+WHOLE_REFERENCE: Mapping[str, Any] = {"type": "string", "pattern": f"^{REFERENCE}$"}
+"""The schema of a text that is one whole reference."""
+
 _WORDS = {"number": "a number", "integer": "an integer", "boolean": "true or false"}
 
 
@@ -114,7 +117,7 @@ def allowing_references(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "string" not in kinds and _NUMERIC.intersection(kinds):
         wanted = " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
         message = f"must be {wanted}, or one reference such as $NAME"
-        return {**part, "type": [*kinds, "string"], "pattern": f"^{REFERENCE}$", "patternErrorMessage": message}
+        return {**part, **WHOLE_REFERENCE, "type": [*kinds, "string"], "patternErrorMessage": message}
     return part
 
 
@@ -122,7 +125,7 @@ def _choice(part: dict[str, Any]) -> dict[str, Any]:
     words = ("type", "enum", "const", "enumDescriptions")
     values = {word: part[word] for word in words if word in part}
     rest = {word: value for word, value in part.items() if word not in words}
-    return {**rest, "anyOf": [values, {"type": "string", "pattern": f"^{REFERENCE}$"}]}
+    return {**rest, "anyOf": [values, WHOLE_REFERENCE]}
 
 
-__all__ = ["REFERENCE", "Change", "allowing_references", "flat_part", "with_parts"]
+__all__ = ["REFERENCE", "WHOLE_REFERENCE", "Change", "allowing_references", "flat_part", "with_parts"]
