@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm import bounded_json
-from complaint_llm.exceptions import ConfigError
-from complaint_llm.transport.origin import Origin, parse_origin
+from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.exceptions import ComplaintLLMError, ConfigError
+from complaint_llm.transport import Transport
+from complaint_llm.transport.origin import parse_origin
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
@@ -56,30 +57,28 @@ def is_loopback(base_url: str) -> bool:
 
 
 def server_models(base_url: str, timeout: float = ANSWER_SECONDS) -> tuple[str, ...] | None:
-    """The models that a server on this machine lists as OpenAI's API does; None where none answers.
+    """The models that a server on this machine lists as OpenAI's API does; None where none answers in ``timeout``.
 
-    Some have the list below ``/v1`` alone.
+    An address without a path is that of the host: the list is looked for below ``/v1`` first.
     """
-    origin = parse_origin(base_url)
-    paths = [f"{origin.path}/models"] if origin.path else ["/v1/models", "/models"]
-    for path in paths:
-        found = _list_models(origin, path, timeout)
-        if found is not None:
-            return found
-    return None
-
-
-def _list_models(origin: Origin, path: str, timeout: float) -> tuple[str, ...] | None:
-    kind = http.client.HTTPSConnection if origin.secure else http.client.HTTPConnection
-    connection = kind(origin.host, origin.port, timeout=timeout)
+    path = parse_origin(base_url).path
+    transport = Transport(base_url, connect_timeout=timeout, local_only=True, max_body=_MOST_BYTES)
     try:
-        connection.request("GET", path, headers={"Accept": "application/json"})
-        response = connection.getresponse()
-        said = bounded_json.loads(response.read(_MOST_BYTES)) if response.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
+        for place in ("/models",) if path else ("/v1/models", "/models"):
+            found = _list_models(transport, place, timeout)
+            if found is not None:
+                return found
         return None
     finally:
-        connection.close()
+        transport.close()
+
+
+def _list_models(transport: Transport, path: str, timeout: float) -> tuple[str, ...] | None:
+    try:
+        response = transport.request("GET", path, None, deadline=Deadline(timeout), cancel=CancelToken())
+        said = bounded_json.loads(response.body) if response.status == 200 else None
+    except (ComplaintLLMError, ValueError):
+        return None  # whatever is there, it offers no models
     listed = said.get("data") if isinstance(said, dict) else None
     if not isinstance(listed, list):
         return None
