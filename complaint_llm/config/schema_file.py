@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from complaint_llm.config.composition import SCHEMA_ID
 from complaint_llm.config.edits import Edit
 from complaint_llm.config.json_edit import edit_json
 from complaint_llm.config.saving import write
-from complaint_llm.config.schema import SCHEMA_ID
 from complaint_llm.config.source import Source, is_yaml
 from complaint_llm.exceptions import ConfigError
 
