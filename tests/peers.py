@@ -42,6 +42,12 @@ _PEERS: dict[str, _Peer] = {
         lambda: _node_module("@copilotkit/aimock/dist/cli.js"),
         "npm install @copilotkit/aimock, and COMPLAINT_LLM_NODE_MODULES naming its node_modules",
     ),
+    "vscode-json-languageservice": _Peer(
+        lambda: _node_module("vscode-json-languageservice/package.json"), "npm install vscode-json-languageservice"
+    ),
+    "yaml-language-server": _Peer(
+        lambda: _node_module("yaml-language-server/bin/yaml-language-server"), "npm install yaml-language-server"
+    ),
     "pyright": _Peer(lambda: _node_module("pyright/index.js"), "npm install pyright"),
     "mypy": _Peer(lambda: _python_module("mypy"), "pip install mypy"),
     "jedi": _Peer(lambda: _python_module("jedi"), "pip install jedi"),

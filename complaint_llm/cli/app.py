@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from complaint_llm.tasks.task import Task
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "init": ("complaint_llm.cli.init.command:init", "Make a config here: asks a few questions, or takes options."),
     "generate": ("complaint_llm.cli.generate:generate", "Ask one prompt and print the answer."),
     "batch": (
         "complaint_llm.cli.batch.command:batch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,11 @@ import click
 
 from complaint_llm.backends.options import backend_schema
 from complaint_llm.cli.app import App
+from complaint_llm.cli.config_keys import key_in_words, keys_of, listed_keys, type_in_words, unknown_place
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.config.defaults import default_places
-from complaint_llm.config.problems import json_pointer
+from complaint_llm.config.problems import json_pointer, nearest
+from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.json_schema.files import read_schema
 
 if TYPE_CHECKING:
@@ -48,7 +51,9 @@ def show(app: App, where: str | None) -> None:
         document["x-defaults"] = dict(loaded.defaults)
     parts = {**document, **{entry["id"]: entry for entry in document["BACKENDS"]}}
     if where is not None and where not in parts:
-        raise click.BadParameter(f"no backend and no section {where!r}; there are: {', '.join(parts)}")
+        meant = nearest(where, list(parts))
+        hint = f"did you mean {meant!r}?" if meant else f"there are: {', '.join(parts)}"
+        raise click.BadParameter(f"no backend and no section {where!r}; {hint}")
     write(json.dumps(document if where is None else parts[where], ensure_ascii=False, indent=2))
     for place, value, name in default_places(loaded.defaults):
         if where == place[0]:
@@ -57,20 +62,28 @@ def show(app: App, where: str | None) -> None:
 
 @config.command(context_settings={"ignore_unknown_options": True}, epilog=_KEYS_OF_BACKENDS)
 @click.argument("id")
-@click.argument("type")
+@click.argument("type", required=False)
 @click.argument("pairs", nargs=-1, metavar="[KEY VALUE]...")
 @click.option("--by-id-only", is_flag=True, help="Do not put it into MEDIATOR.backends: it is asked only by its id.")
 @click.pass_obj
-def add(app: App, id: str, type: str, pairs: tuple[str, ...], by_id_only: bool) -> None:
+def add(app: App, id: str, type: str | None, pairs: tuple[str, ...], by_id_only: bool) -> None:
     """Add a backend at the end. VALUE is JSON, or a text as it is; give keys as references: '$OPENAI_API_KEY'.
+
+    Where TYPE needs keys that were not given, they are listed with what they mean.
 
     Example: complaint-llm config add local ollama model llama3.2 optional true
     """
+    if type is None:
+        listed = ", ".join(app.open_host().backend_type_names())
+        raise click.UsageError(f"TYPE is missing, one of: {listed}")
     if len(pairs) % 2:
         raise click.UsageError(f"{pairs[-1]!r} has no value: give KEY VALUE pairs")
     keys = {key: _value(text) for key, text in zip(pairs[::2], pairs[1::2], strict=True)}
     with _config_to_save(app) as loaded:
-        loaded.add_backend(id=id, type=type, **keys)
+        try:
+            loaded.add_backend(id=id, type=type, **keys)
+        except ConfigError as error:
+            raise ConfigError(str(error), [*error.problems, *_type_in_words(app, type)]) from error
         chosen = loaded.as_written().get("MEDIATOR", {}).get("backends")
         if chosen is not None and not by_id_only:
             loaded.set_key("MEDIATOR", "backends", [*chosen, id])
@@ -85,6 +98,10 @@ def remove(app: App, id: str) -> None:
     Example: complaint-llm config remove local
     """
     with _config_to_save(app) as loaded:
+        if id not in loaded.order:
+            meant = nearest(id, loaded.order)
+            hint = f"did you mean {meant!r}?" if meant else f"there are: {', '.join(loaded.order)}"
+            raise ConfigError(f"{loaded.path}: no backend {id!r}; {hint}")
         loaded.remove_backend(id)
 
 
@@ -92,25 +109,57 @@ def remove(app: App, id: str) -> None:
     "set", context_settings={"ignore_unknown_options": True}, epilog=f"{_KEYS_OF_BACKENDS} {_KEYS_OF_MEDIATOR}"
 )
 @click.argument("where")
-@click.argument("key")
-@click.argument("value")
+@click.argument("key", required=False)
+@click.argument("value", required=False)
 @click.pass_obj
-def set_value(app: App, where: str, key: str, value: str) -> None:
+def set_value(app: App, where: str, key: str | None, value: str | None) -> None:
     """Set a KEY of a backend (WHERE is its id) or of a section; dots lead inside, null takes the key out.
 
-    VALUE is JSON, or a text as it is.
+    VALUE is JSON, or a text as it is. Without VALUE it says what KEY takes, without KEY which keys there are.
 
     Example: complaint-llm config set gpt temperature 0.2
     """
-    with _config_to_save(app) as loaded:
-        loaded.set_key(where, key, _value(value))
+    if key is None or value is None:
+        _tell_missing(app.load_config(), where, key)
+    else:
+        with _config_to_save(app) as loaded:
+            # Of what is written in capitals the loader says more: a section that is not there yet is made.
+            if where not in loaded.order and not where.isupper():
+                raise ConfigError(f"{loaded.path}: {unknown_place(loaded, where)}")
+            loaded.set_key(where, key, _value(value))
+
+
+def _tell_missing(config: Config, where: str, key: str | None) -> None:
+    """Say what could be given; there was nothing to do, which is an error of usage."""
+    try:
+        schema = keys_of(config, where)
+    except KeyError:
+        raise click.BadParameter(unknown_place(config, where), param_hint="WHERE") from None
+    said = None if key is None else key_in_words(schema, key)
+    if said is not None:
+        raise click.UsageError(f"VALUE is missing. {said}")
+    for line in listed_keys(schema):
+        tell(line)
+    raise click.UsageError("KEY is missing" if key is None else f"{where} has no key {key!r}")
+
+
+def _type_in_words(app: App, type: str) -> list[str]:
+    """What the type needs and takes; nothing of one that is not there."""
+    try:
+        return type_in_words(app.load_config().host, type)
+    except PluginError:
+        return []
 
 
 @contextmanager
 def _config_to_save(app: App) -> Iterator[Config]:
     """The config, saved afterwards; what saving warns of is told in a line each."""
     loaded = app.load_config()
-    yield loaded
+    try:
+        yield loaded
+    except ConfigError as error:
+        lines = [re.sub(r"^(?:add_backend|set_key|remove_backend): ", "", line) for line in error.problems]
+        raise ConfigError("\n".join(lines), lines) from error
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         loaded.save()

@@ -137,11 +137,6 @@ class EntryTypes:
     def _prepare(self, type: BackendType) -> EntryType:
         schema = entry_schema(type, self.common)
         own = schema["properties"]
-        renames = {old: new for old, new in ALIASES.items() if old not in own}
-        if "path" not in own:
-            renames["path"] = "model_path" if "model_path" in own else "model"
-        if "parameters" not in own:
-            renames["parameters"] = ""
         paths = (key for key, rule in own.items() if isinstance(rule, dict) and rule.get("format") == "path")
         presets = type.presets
         if type.demo and "pricing" in own:
@@ -150,9 +145,19 @@ class EntryTypes:
             type,
             validator=Validator(schema, blame=("type",)),
             paths=frozenset(paths),
-            renames=renames,
+            renames=other_names(own),
             presets=fill(dict(presets), self._environment),
         )
+
+
+def other_names(keys: Mapping[str, Any]) -> dict[str, str]:
+    """Other names of the keys that a type has; "" for a mapping whose own keys are the entry's."""
+    renames = {old: new for old, new in ALIASES.items() if old not in keys}
+    if "path" not in keys:
+        renames["path"] = "model_path" if "model_path" in keys else "model"
+    if "parameters" not in keys:
+        renames["parameters"] = ""
+    return renames
 
 
 def entry_schema(type: BackendType, common: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from complaint_llm.exceptions import ConfigError
+from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 from complaint_llm.guards.chain import DEFAULT_TIMEOUT, GuardChain, GuardEntry
 from complaint_llm.guards.guard import Guard
 from complaint_llm.json_schema.problems import nearest
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Section(NamedTuple):
-    """A list of entries: what each is called, by which hook plugins offer their types, the keys that all of them have,
-    and the types that the package brings."""
+class ListedSection(NamedTuple):
+    """A section that is a list of entries: what each is called, by which hook plugins offer their types, the keys that
+    all of them have, and the types that the package brings."""
 
     name: str
     what: str
@@ -43,14 +43,14 @@ def _otel() -> Callable[..., Observer]:
     return OtelObserver
 
 
-_GUARDS = _Section(
+GUARDS = ListedSection(
     name="GUARDS",
     what="guard",
     hook="complaint_llm_guards",
     common=frozenset(("type", "name", "for", "timeout")),
     built_in={"pseudonyms": _pseudonyms},
 )
-_OBSERVERS = _Section(
+OBSERVERS = ListedSection(
     name="OBSERVERS",
     what="observer",
     hook="complaint_llm_observers",
@@ -59,11 +59,33 @@ _OBSERVERS = _Section(
 )
 
 
+def listed_types(section: ListedSection, host: PluginHost) -> dict[str, dict[str, Any]]:
+    """An object schema of the keys of each type that a section may name, those that all have aside; by its name.
+
+    A plugin that is broken, or whose factory tells nothing of its parameters, is passed over.
+    """
+    found = {}
+    for kind in sorted({*section.built_in, *host.offer_names(section.hook)}):
+        try:
+            factory = _factory(section, kind, host)
+            found[kind] = _key_rules(factory)
+        except (ComplaintLLMError, TypeError, ValueError):
+            continue
+    return found
+
+
+def _key_rules(factory: Callable[..., Any]) -> dict[str, Any]:
+    # cold start: what is imported for a schema
+    from complaint_llm.json_schema.from_factory import schema_of_parameters
+
+    return schema_of_parameters(factory, without=("folder",))
+
+
 def guard_chain(
     given: Sequence[Guard | Mapping[str, Any]], folder: Path, host: PluginHost | None = None
 ) -> GuardChain | None:
     """The guards, in their order; None where there are none. Raises ConfigError, a line each, and PluginError."""
-    made = _objects(_GUARDS, given, Guard, folder, host)
+    made = _objects(GUARDS, given, Guard, folder, host)
     entries = [
         GuardEntry(
             name=name,
@@ -86,11 +108,15 @@ def event_queue(
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.observers.observer import Observer
 
-    return EventQueue([(name, each) for name, each, _ in _objects(_OBSERVERS, given, Observer, folder, host)])
+    return EventQueue([(name, each) for name, each, _ in _objects(OBSERVERS, given, Observer, folder, host)])
 
 
 def _objects(
-    section: _Section, given: Sequence[T | Mapping[str, Any]], wanted: type[T], folder: Path, host: PluginHost | None
+    section: ListedSection,
+    given: Sequence[T | Mapping[str, Any]],
+    wanted: type[T],
+    folder: Path,
+    host: PluginHost | None,
 ) -> list[tuple[str, T, Mapping[str, Any]]]:
     """Name, object and entry of each. Two of one name are a fault: records and errors name them."""
     found: list[tuple[str, T, Mapping[str, Any]]] = []
@@ -111,7 +137,7 @@ def _objects(
 
 
 def _from_entry(
-    section: _Section, entry: Mapping[str, Any], wanted: type[T], folder: Path, host: PluginHost | None
+    section: ListedSection, entry: Mapping[str, Any], wanted: type[T], folder: Path, host: PluginHost | None
 ) -> T:
     kind = entry.get("type")
     if not isinstance(kind, str):
@@ -137,7 +163,7 @@ def _from_entry(
     return made
 
 
-def _factory(section: _Section, kind: str, host: PluginHost | None) -> Callable[..., Any]:
+def _factory(section: ListedSection, kind: str, host: PluginHost | None) -> Callable[..., Any]:
     if kind in section.built_in:
         return section.built_in[kind]()
     offered = None if host is None else host.offer(section.hook, kind)

@@ -58,7 +58,7 @@ def find(given: str | Path | None, named: str | None) -> Path:
             return Path(name)
     raise ConfigError(
         f"no config: none of {', '.join(DEFAULT_NAMES)} in {Path.cwd()}; "
-        "write one, or name it by -c or $COMPLAINT_LLM_CONFIG"
+        "`complaint-llm init` makes one, -c or $COMPLAINT_LLM_CONFIG name another"
     )
 
 

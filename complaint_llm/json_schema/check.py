@@ -39,7 +39,8 @@ def compile_check(schema: Mapping[str, Any] | bool) -> Check:
     """A function that is true only for valid values."""
     if isinstance(schema, bool):
         return _yes if schema else _no
-    made = (_KEYWORDS.get(word, _unknown)(given, schema) for word, given in schema.items() if word not in _NOTES)
+    rules = ((word, given) for word, given in schema.items() if word not in _NOTES and not word.startswith("x-"))
+    made = (_KEYWORDS.get(word, _unknown)(given, schema) for word, given in rules)
     checks = [check for check in made if check is not _yes]
     if len(checks) < 2:
         return checks[0] if checks else _yes

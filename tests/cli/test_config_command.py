@@ -102,3 +102,50 @@ def test_what_would_be_no_config_changes_nothing(run: Run, arguments: tuple[Any,
 def test_a_key_without_a_value_is_a_usage_error(run: Run) -> None:
     assert run("add", "n", "mock", "echo").exit_code == 2
     assert written() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("add", "n", "http"), ["http needs base_url: text. The address", "http needs body", "http needs text"]),
+        (("add", "n", "http", "base_url", "http://h"), ["http needs body", "http also takes endpoint, model"]),
+        (("add", "n", "llm_router"), ["llm_router needs provider"]),
+        (("add", "n", "fallback", "primary", "a"), ["fallback needs fallbacks: list. The ids of the backends"]),
+        (("add", "n", "load_balanced"), ["load_balanced needs backends"]),
+        (("add", "n", "openai", "modl", "m"), ['did you mean "model"?', "openai also takes organization"]),
+        (("add", "n", "opnai"), ['did you mean "openai"?']),
+        (("remove", "gptt"), ["no backend 'gptt'; did you mean 'gpt'?"]),
+        (("remove", "nobody"), ["there are: a, gpt"]),
+        (("set", "gptt", "timeout", "1"), ["did you mean 'gpt'?"]),
+        (("set", "mediator", "timeout", "1"), ["did you mean 'MEDIATOR'?"]),
+        (("set", "nobody", "timeout", "1"), ["there are: a, gpt, PLUGINS, MEDIATOR"]),
+    ],
+)
+def test_a_refusal_says_what_there_is(run: Run, arguments: tuple[str, ...], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run(*arguments)
+    assert [each for each in words if each not in "\n".join(caught.value.problems)] == []
+    assert written() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("add", "n"), ["TYPE is missing, one of: ", "openai", "mock"]),
+        (("set", "gpt"), ["KEY is missing", "  organization: text", "  further: ", "temperature: number from 0 to 2"]),
+        (("set", "a"), ["  latency: number from 0, 0 by default"]),
+        (("set", "MEDIATOR"), ["  strategy: text", "  max_workers: integer from 1 to 4096, 8 by default"]),
+        (("set", "gpt", "temperature"), ["VALUE is missing. temperature: number from 0 to 2"]),
+        (("set", "MEDIATOR", "circuit_breaker.cooldown"), ["circuit_breaker.cooldown: number above 0"]),
+        (("set", "EVIDENCE", "show"), ['show: local | any, "local" by default']),
+        (("set", "gpt", "temperatur"), ["gpt has no key 'temperatur'", "  temperature: "]),
+        (("set", "nobody"), ["no backend and no section 'nobody'"]),
+        (("set", "mediator"), ["did you mean 'MEDIATOR'?"]),
+        (("show", "mediator"), ["did you mean 'MEDIATOR'?"]),
+    ],
+)
+def test_what_is_left_out_is_told(run: Run, arguments: tuple[str, ...], words: list[str]) -> None:
+    done = run(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert [each for each in words if each not in done.stderr] == []
+    assert written() == TEXT

@@ -117,9 +117,13 @@ def test_a_key_of_every_backend_is_added_in_two_files(
     assert tree.command("config", "set", "a", "greeting", json.dumps(value)).returncode == 0
     assert json.loads((tree.folder / "config.json").read_text())["BACKENDS"][0]["greeting"] == value
     assert "greeting" in tree.command("config", "set", "--help").stdout
-    known = json.loads(tree.command("schema").stdout)["$defs"]["mock"]["properties"]["greeting"]
-    assert known == {**written, "description": "A word before each answer."}
+    known = {**written, "description": "A word before each answer."}
     assert json.loads((tree.folder / "schemas/backend.schema.json").read_text())["properties"]["greeting"] == known
+    offered = json.loads(tree.command("schema").stdout)["$defs"]
+    assert offered["mock"]["properties"]["greeting"] == {"$ref": "#/$defs/key:greeting"}
+    shown = offered["key:greeting"]
+    assert shown.items() >= {word: rule for word, rule in known.items() if word != "type"}.items()
+    assert known["type"] in shown["type"]
     assert "| `greeting` | " in (tree.folder / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 

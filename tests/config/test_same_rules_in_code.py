@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend, BackendType, FallbackBackend, LoadBalancedBackend, MockBackend
-from complaint_llm.config import composed_schema, load_config
+from complaint_llm.backends.options import backend_schema
+from complaint_llm.config import load_config
+from complaint_llm.config.entry_types import entry_schema
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.host import PluginHost
 from complaint_llm.json_schema.files import read_schema
@@ -33,7 +35,7 @@ NUMBERS = ("number", "integer")
 
 @cache
 def definitions() -> Mapping[str, Any]:
-    return composed_schema(HOST)["$defs"]
+    return {type.name: entry_schema(type, backend_schema()) for type in HOST.backend_types()}
 
 
 def is_numeric_or_enum(part: Mapping[str, Any]) -> bool:

@@ -168,9 +168,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
 
 
 @pytest.mark.parametrize("wire", BACKENDS)
-def test_a_sample_of_planted_identifiers_does_not_leave(
-    wire: str, tmp_path: Path, logged: Callable[[], str]
-) -> None:
+def test_a_sample_of_planted_identifiers_does_not_leave(wire: str, tmp_path: Path, logged: Callable[[], str]) -> None:
     """Raw bytes on the wire, logs, the cache's file and provenance; answers have every name byte for byte."""
     check_wire(wire, 23, 360, tmp_path, logged)
 

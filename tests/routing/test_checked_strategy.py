@@ -63,9 +63,7 @@ def config(folder: Path, body: str) -> Path:
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("ask", [lambda m: m.infer("q"), lambda m: list(m.stream_generate("q"))])
-def test_a_strategy_that_fails_is_a_plugin_error(
-    body: str, ask: Callable[[Mediator], Any], tmp_path: Path
-) -> None:
+def test_a_strategy_that_fails_is_a_plugin_error(body: str, ask: Callable[[Mediator], Any], tmp_path: Path) -> None:
     """In one line, by the name that the config gives it."""
     with Mediator.from_config(config(tmp_path, body)) as mediator, pytest.raises(PluginError) as caught:
         ask(mediator)

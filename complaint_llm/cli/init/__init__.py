@@ -1,0 +1,1 @@
+"""``complaint-llm init``: from an empty folder to a config that answers."""
