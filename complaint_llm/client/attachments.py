@@ -63,12 +63,12 @@ class Attachments:
         """
         from complaint_llm.client.forms import CallForms  # cold start: documents
 
-        attached: dict[int, AttachedDocument] = {}
-        for part in documents_of(request):
-            attached[id(part)] = self._load(part, request)
+        if not request.attaches:
+            return request._replace(forms=CallForms(request, guards=guards))
+        attached = {id(part): self._load(part, request) for part in documents_of(request)}
         cids = tuple(dict.fromkeys(each.cid for each in attached.values() if each.evidence))
-        named = tuple(dict.fromkeys((*request.evidence, *cids)))
-        return request._replace(evidence=named, forms=CallForms(request, attached, show=self._show, guards=guards))
+        request = request._replace(evidence=tuple(dict.fromkeys((*request.evidence, *cids))))
+        return request._replace(forms=CallForms(request, attached, show=self._show, guards=guards))
 
     def close(self) -> None:
         """End the processes that read."""

@@ -114,9 +114,8 @@ class Calls:
             if self._guards is not None or request.attaches:
                 request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
-            if request.forms is not None:
-                request.forms.prepare(routes)
-            output = (router or self._router).answer(request, routes)
+            asked = request if request.forms is None else request.forms.prepare(request, routes)
+            output = (router or self._router).answer(asked, routes)
             if self._seal is not None or request.checks is not None or request.forms is not None:
                 output = self._hand_out(request, output, routes)
         except BaseException as error:
@@ -145,7 +144,7 @@ class Calls:
             request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
             if request.forms is not None:
-                request.forms.prepare(routes)
+                request.forms.prepare(request, routes)
             stream = self._router.stream(request, routes)
         except BaseException as error:
             self._leave(request)

@@ -36,7 +36,8 @@ class _Form(NamedTuple):
     messages: tuple[Message, ...] = ()
     tools: tuple[Tool, ...] = ()
     response_format: ResponseFormat | None = None
-    params: Mapping[str, Any] = EMPTY
+    parameters: Mapping[str, Any] = EMPTY
+    """Those of the request's parameters that guards changed."""
     checks: AnswerChecks | None = None
     """Those that run inside the attempt, over the texts as they are sent."""
     own_checks: AnswerChecks | None = None
@@ -44,6 +45,20 @@ class _Form(NamedTuple):
     shown: tuple[Shown, ...] = ()
     file_tokens: int = 0
     reason: str | None = None
+
+    def in_place_of(self, request: Request) -> Request:
+        """The request as the target is asked it."""
+        return request._replace(
+            messages=self.messages,
+            tools=self.tools,
+            response_format=self.response_format,
+            # The longest answer may be one that a budget chose for this attempt.
+            params={**request.params, **self.parameters} if self.parameters else request.params,
+            checks=self.checks,
+            shown=self.shown,
+            file_tokens=self.file_tokens,
+            forms=None,
+        )
 
 
 class CallForms:
@@ -55,23 +70,23 @@ class CallForms:
     def __init__(
         self,
         request: Request,
-        documents: Mapping[int, AttachedDocument],
+        documents: Mapping[int, AttachedDocument] = EMPTY,
         *,
-        show: str,
+        show: str = "local",
         guards: CallGuards | None = None,
     ) -> None:
         self._request = request
         self._documents = documents
         self._guards = guards
-        self._show_anywhere = show == "any"
-        self._has_evidence = any(each.evidence for each in documents.values())
-        # Only there do services take files.
-        self._in_user_turns = documents.keys() - {
-            id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
-        }
-        self._forms: dict[Abilities, _Form] = {}
-        self._plain_forms: dict[bool, _Form] = {}
+        self._forms: dict[Abilities | TargetKind, _Form] = {}
         self._texts: tuple[SearchableText, ...] | None = None
+        if documents:
+            self._show_anywhere = show == "any"
+            self._has_evidence = any(each.evidence for each in documents.values())
+            # Only there do services take files.
+            self._in_user_turns = documents.keys() - {
+                id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
+            }
 
     def lacks(self, target: FormTarget) -> str | None:
         """Why this target must not or cannot be shown the documents, as a phrase, or None."""
@@ -82,22 +97,24 @@ class CallForms:
         form = self._form(target)
         if form.reason is not None:
             raise InvalidRequestError(f"cannot serve this request: {form.reason}", sent=False)
-        return request._replace(
-            messages=form.messages,
-            tools=form.tools,
-            response_format=form.response_format,
-            params=form.params,
-            checks=form.checks,
-            shown=form.shown,
-            file_tokens=form.file_tokens,
-            forms=None,
-        )
+        return form.in_place_of(request)
 
-    def prepare(self, routes: Iterable[FormRoute]) -> None:
-        """Make the form of each target that may be asked. Raises GuardError, before anything is looked up or sent."""
-        if self._guards is not None:
+    def prepare(self, request: Request, routes: Iterable[FormRoute]) -> Request:
+        """Make the form of each target that may be asked. Raises GuardError, before anything is looked up or sent.
+
+        Without documents a form depends on nothing but the kind of the target: where all are of one, it is returned.
+        """
+        if self._guards is None:
+            return request
+        if self._documents:
             for route in routes:
-                exclusion(route, self._request._replace(forms=self))
+                exclusion(route, request)
+            return request
+        kinds = {_kind_of(route) for route in routes if exclusion(route, self._request) is None}
+        forms = [self._form_of_kind(kind) for kind in kinds]
+        if len(forms) != 1 or forms[0].reason is not None:
+            return request
+        return forms[0].in_place_of(request)
 
     def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
         """Which guards stand before this target, and what they counted so far."""
@@ -135,10 +152,6 @@ class CallForms:
         is_json = self._request.response_format is not None
         return RestoredStream(stream, partial(self._guards.pieces, kind), is_json=is_json)
 
-    def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """A call that embeds has forms of its own."""
-        raise NotImplementedError
-
     def length_in_words(self) -> str:
         """How long the documents are, and what to do about it."""
         said = []
@@ -152,11 +165,25 @@ class CallForms:
         return f"{'; '.join(said)}: {choose}" if said else choose
 
     def _form(self, target: FormTarget) -> _Form:
-        if self._documents:
-            return self._form_by_abilities(target)
-        if (local := target.local) not in self._plain_forms:  # without documents nothing else counts
-            self._plain_forms[local] = self._form_by_abilities(target)
-        return self._plain_forms[local]
+        return self._form_by_abilities(target) if self._documents else self._form_of_kind(_kind_of(target))
+
+    def _form_of_kind(self, kind: TargetKind) -> _Form:
+        """The form where nothing is attached."""
+        known = self._forms.get(kind)
+        if known is None:
+            request = self._request
+            known = self._forms[kind] = self._guarded(
+                kind,
+                _Form(
+                    messages=request.messages,
+                    tools=request.tools,
+                    response_format=request.response_format,
+                    checks=request.checks,
+                    own_checks=request.checks,
+                    shown=request.shown,
+                ),
+            )
+        return known
 
     def _form_by_abilities(self, target: FormTarget) -> _Form:
         may_see = self._show_anywhere or not self._has_evidence or target.local
@@ -173,13 +200,13 @@ class CallForms:
         known = self._forms.get(abilities)
         if known is None:
             try:
-                known = self._made_form(abilities)
+                known = self._guarded(kind, self._form_of_documents(abilities))
             except CannotBeShownError as why:
                 known = _Form(reason=str(why))
             self._forms[abilities] = known
         return known
 
-    def _made_form(self, abilities: Abilities) -> _Form:
+    def _form_of_documents(self, abilities: Abilities) -> _Form:
         if not abilities.may_see_evidence:
             where = f"to {abilities.host}" if abilities.host else "beyond this machine"
             raise CannotBeShownError(
@@ -195,26 +222,26 @@ class CallForms:
         searchable = all(each.has_text for each in shown.values())
         checks = self._checks(searchable=searchable)
         request = self._request
-        form = _Form(
-            messages=tuple(_with_parts(message, shown) for message in request.messages) if shown else request.messages,
+        return _Form(
+            messages=tuple(_with_parts(message, shown) for message in request.messages),
             tools=request.tools,
             response_format=request.response_format,
-            params=request.params,
             checks=checks,
             own_checks=checks,
             shown=(*used, *(each for each in request.shown if each.cid not in cids)),
             file_tokens=sum(each.file_tokens for each in shown.values()),
         )
-        if self._guards is None or not self._guards.applies_to(abilities.kind):
-            return form
-        return self._pass_guards(self._guards, abilities.kind, form)
 
-    def _pass_guards(self, guards: CallGuards, kind: TargetKind, form: _Form) -> _Form:
+    def _guarded(self, kind: TargetKind, form: _Form) -> _Form:
+        """The form as guards let it go, or with the reason why they cannot."""
+        guards = self._guards
+        if guards is None or not guards.applies_to(kind):
+            return form
         barring = guards.bars(kind, "image") if _shows_images(form.messages) else None
         if barring is not None:
-            raise CannotBeShownError(f"images, which the guard {barring!r} does not look into")
+            return _Form(reason=f"images, which the guard {barring!r} does not look into")
         request, shape = self._request, form.response_format
-        stop = form.params.get("stop")
+        stop = request.params.get("stop")
         given = GuardRequest(
             messages=form.messages,
             tools=form.tools,
@@ -225,6 +252,8 @@ class CallForms:
         )
         found = guards.before(kind, given)
         checks = form.checks
+        if found is given and checks is None:
+            return form
         if checks is not None:
             texts = [*checks.texts, *(each.text for each in checks.documents)]
             turns = guards.before(kind, given._replace(messages=[Message("user", text) for text in texts])).messages
@@ -237,7 +266,7 @@ class CallForms:
             messages=tuple(found.messages),
             tools=tuple(found.tools),
             response_format=None if shape is None else shape._replace(schema=found.schema),
-            params={**form.params, **found.parameters} if found.parameters else form.params,
+            parameters=found.parameters,
             checks=checks,
         )
 

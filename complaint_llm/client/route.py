@@ -176,7 +176,7 @@ class Route:
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         if request.forms is not None:
-            request = request._replace(texts=request.forms.texts_to(self.target, request.texts), forms=None)
+            request = request._replace(texts=request.forms.texts_to(self.target), forms=None)
         if self.terms.private:
             request = request._replace(privacy="local")
         request = self._with_requirements(request)

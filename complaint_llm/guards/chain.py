@@ -5,15 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from complaint_llm.exceptions import GuardError
-from complaint_llm.guards.guard import Content, Guard, GuardedCall, GuardRefusal, GuardRequest, PieceRestorer
+from complaint_llm.guards.guard import (
+    Content,
+    Guard,
+    GuardedCall,
+    GuardRefusal,
+    GuardRequest,
+    Need,
+    PieceRestorer,
+    TargetKind,
+)
 from complaint_llm.guards.worker import GuardThreads, LateError
 from complaint_llm.messages import InferenceOutput
-
-if TYPE_CHECKING:
-    from complaint_llm.guards.guard import TargetKind
 
 T = TypeVar("T")
 
@@ -41,6 +47,7 @@ class GuardChain:
     def __init__(self, entries: Sequence[GuardEntry]) -> None:
         self.entries = tuple(entries)
         self._threads = GuardThreads()
+        self._by_kind = {kind: tuple(each for each in self.entries if each.applies_to(kind)) for kind in _KINDS}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -49,7 +56,7 @@ class GuardChain:
 
     def for_call(self) -> CallGuards:
         """The guards at work on one call."""
-        return CallGuards(self.entries, self._threads)
+        return CallGuards(self._by_kind, self._threads)
 
     def close(self) -> None:
         """Close each guard. Raises what the first that cannot be closed raises, after all were."""
@@ -70,66 +77,64 @@ class CallGuards:
     Whatever goes wrong in a guard is a GuardError, which says nothing of the client's words.
     """
 
-    def __init__(self, entries: Sequence[GuardEntry], threads: GuardThreads) -> None:
+    def __init__(self, entries: Mapping[TargetKind, Sequence[GuardEntry]], threads: GuardThreads) -> None:
         self._entries = entries
         self._threads = threads
         self._calls: dict[str, GuardedCall] = {}
 
     def applies_to(self, kind: TargetKind) -> bool:
         """Whether any guard stands before targets of this kind."""
-        return any(entry.applies_to(kind) for entry in self._entries)
+        return bool(self._entries[kind])
 
     def bars(self, kind: TargetKind, content: Content) -> str | None:
         """The name of a guard that does not look into such content, and so lets it not go; None where all may."""
-        for entry in self._entries:
-            if entry.applies_to(kind) and content not in entry.guard.accepts:
-                return entry.name
-        return None
+        return next((each.name for each in self._entries[kind] if content not in each.guard.accepts), None)
 
     def before(self, kind: TargetKind, request: GuardRequest) -> GuardRequest:
-        """What may be sent to targets of this kind. Raises GuardError."""
-        for entry in self._entries:
-            if entry.applies_to(kind) and _overrides(self._call(entry), "before"):
-                request = self._ask_before(entry, kind, request)
+        """What may be sent to targets of this kind; the same object where no guard changed it. Raises GuardError."""
+        for entry in self._entries[kind]:
+            call = self._call(entry)
+            if _overrides(call, "before"):
+                request = self._ask_before(entry, call, kind, request)
         return request
 
     def after(self, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
         """The answer as the caller gets it, the last guard first. Raises GuardError."""
-        for entry in reversed(self._entries):
-            if entry.applies_to(kind) and _overrides(self._call(entry), "after"):
-                output = self._call_guard(entry, partial(_after, output), "its answer is not handed out")
+        for entry in reversed(self._entries[kind]):
+            call = self._call(entry)
+            if _overrides(call, "after"):
+                output = self._in_time(entry, partial(call.after, output), "its answer is not handed out")
                 _check(entry, output, InferenceOutput, "after")
         return output
 
     def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
         """What changes the pieces of one streamed text, in the order in which it is done."""
-        found = (self._call(entry).pieces(form) for entry in reversed(self._entries) if entry.applies_to(kind))
+        found = (self._call(entry).pieces(form) for entry in reversed(self._entries[kind]))
         return [each for each in found if each is not None]
 
     def report(self, kind: TargetKind) -> list[dict[str, Any]]:
         """Which guards stood before the answer, their versions, and how often each did what."""
         return [
             {"name": entry.name, "version": entry.guard.version, "counts": dict(self._call(entry).counts())}
-            for entry in self._entries
-            if entry.applies_to(kind)
+            for entry in self._entries[kind]
         ]
 
-    def _ask_before(self, entry: GuardEntry, kind: TargetKind, request: GuardRequest) -> GuardRequest:
+    def _ask_before(
+        self, entry: GuardEntry, call: GuardedCall, kind: TargetKind, request: GuardRequest
+    ) -> GuardRequest:
         needs = entry.guard.needs
-        hidden = {field: value for field, value in _EMPTY.items() if _NEED_OF[field] not in needs}
-        given = request._replace(**hidden)
-        found = self._call_guard(entry, lambda call: call.before(given, kind))
+        hidden = [field for need, field in _FIELDS if need not in needs]
+        given = request._replace(**{field: _EMPTY[field] for field in hidden}) if hidden else request
+        found = self._in_time(entry, partial(call.before, given, kind), "nothing was sent")
         _check(entry, found, GuardRequest, "before")
+        if found is given:
+            return request
         return found._replace(**{field: getattr(request, field) for field in hidden})
 
-    def _call_guard(self, entry: GuardEntry, work: Callable[[GuardedCall], T], so: str = "nothing was sent") -> T:
-        call = self._call(entry)
+    def _in_time(self, entry: GuardEntry, work: Callable[[], T], so: str) -> T:
         began = time.monotonic()
         try:
-            if entry.guard.keeps_time:
-                value = work(call)
-            else:
-                value = self._threads.do(lambda: work(call), entry.timeout)
+            value = work() if entry.guard.keeps_time else self._threads.do(work, entry.timeout)
         except GuardRefusal as refusal:
             raise GuardError(f"guard {entry.name!r} refused: {refusal}; {so}", guard=entry.name) from None
         except LateError:
@@ -157,19 +162,16 @@ class CallGuards:
         return known
 
 
+_KINDS: tuple[TargetKind, ...] = ("local", "remote")
 _EMPTY: Mapping[str, Any] = GuardRequest()._asdict()
-_NEED_OF = {
-    "messages": "messages",
-    "tools": "tools",
-    "schema": "response_format",
-    "parameters": "messages",
-    "names": "names",
-    "matter": "matter",
-}
-
-
-def _after(output: InferenceOutput, call: GuardedCall) -> InferenceOutput:
-    return call.after(output)
+_FIELDS: tuple[tuple[Need, str], ...] = (
+    ("messages", "messages"),
+    ("tools", "tools"),
+    ("response_format", "schema"),
+    ("messages", "parameters"),
+    ("names", "names"),
+    ("matter", "matter"),
+)
 
 
 def _overrides(call: GuardedCall, method: str) -> bool:
