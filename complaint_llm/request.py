@@ -158,11 +158,11 @@ class Forms(Protocol):
     Made once for a call, before anything is looked up, admitted or sent. Any thread may call it.
     """
 
-    def prepare(self, request: Request, routes: Any) -> Request:
+    def prepare(self, routes: Any) -> Request:
         """Make what the targets on ``routes`` are asked, where that must be done before anything is looked up or sent.
 
-        The request as all of them are asked it, where that is the same for all; else ``request``, with its forms.
-        Raises GuardError.
+        What all of them are asked, where that is the same for all; else the call's request with its forms. Raises
+        GuardError.
         """
         ...
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.checks.quote_search import SearchableText
+from complaint_llm.client.guarded_form import Form, guarded_form, kind_of, restored
 from complaint_llm.client.shown_parts import (
     Abilities,
     CannotBeShownError,
@@ -15,53 +16,18 @@ from complaint_llm.client.shown_parts import (
     estimated_tokens,
     part_as_shown,
 )
-from complaint_llm.exceptions import GuardError, InvalidRequestError
-from complaint_llm.guards.guard import GuardRequest
-from complaint_llm.messages import Citation, Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
-from complaint_llm.request import EMPTY, ResponseFormat
+from complaint_llm.messages import Citation, Document, InferenceOutput, Message, Part, TextPart
 from complaint_llm.routing.attempts import exclusion
 
 if TYPE_CHECKING:
     from complaint_llm.documents.attached import AttachedDocument
     from complaint_llm.guards.chain import CallGuards
-    from complaint_llm.guards.guard import TargetKind
     from complaint_llm.request import FormTarget, Request
     from complaint_llm.routing.target import EventStream
     from complaint_llm.routing.target import Target as FormRoute
 
 
-class _Form(NamedTuple):
-    """What a target is asked; ``reason`` is why it is not."""
-
-    messages: tuple[Message, ...] = ()
-    tools: tuple[Tool, ...] = ()
-    response_format: ResponseFormat | None = None
-    parameters: Mapping[str, Any] = EMPTY
-    """Those of the request's parameters that guards changed."""
-    checks: AnswerChecks | None = None
-    """Those that run inside the attempt, over the texts as they are sent."""
-    own_checks: AnswerChecks | None = None
-    """The same over the texts as the caller gave them."""
-    shown: tuple[Shown, ...] = ()
-    file_tokens: int = 0
-    reason: str | None = None
-
-    def in_place_of(self, request: Request) -> Request:
-        """The request as the target is asked it."""
-        return request._replace(
-            messages=self.messages,
-            tools=self.tools,
-            response_format=self.response_format,
-            # The longest answer may be one that a budget chose for this attempt.
-            params={**request.params, **self.parameters} if self.parameters else request.params,
-            checks=self.checks,
-            shown=self.shown,
-            file_tokens=self.file_tokens,
-            forms=None,
-        )
-
-
-class CallForms:
+class DocumentForms:
     """``documents`` are those of the request's parts, by the identity of the part. See ``request.Forms``.
 
     ``guards`` change what is shown, and are asked once for each form.
@@ -70,23 +36,22 @@ class CallForms:
     def __init__(
         self,
         request: Request,
-        documents: Mapping[int, AttachedDocument] = EMPTY,
+        documents: Mapping[int, AttachedDocument],
         *,
-        show: str = "local",
+        show: str,
         guards: CallGuards | None = None,
     ) -> None:
         self._request = request
         self._documents = documents
         self._guards = guards
-        self._forms: dict[Abilities | TargetKind, _Form] = {}
+        self._show_anywhere = show == "any"
+        self._has_evidence = any(each.evidence for each in documents.values())
+        # Only there do services take files.
+        self._in_user_turns = documents.keys() - {
+            id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
+        }
+        self._forms: dict[Abilities, Form] = {}
         self._texts: tuple[SearchableText, ...] | None = None
-        if documents:
-            self._show_anywhere = show == "any"
-            self._has_evidence = any(each.evidence for each in documents.values())
-            # Only there do services take files.
-            self._in_user_turns = documents.keys() - {
-                id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
-            }
 
     def lacks(self, target: FormTarget) -> str | None:
         """Why this target must not or cannot be shown the documents, as a phrase, or None."""
@@ -94,57 +59,39 @@ class CallForms:
 
     def request_to(self, target: FormTarget, request: Request) -> Request:
         """What this target is asked. Raises InvalidRequestError where ``lacks`` says something."""
-        form = self._form(target)
-        if form.reason is not None:
-            raise InvalidRequestError(f"cannot serve this request: {form.reason}", sent=False)
-        return form.in_place_of(request)
+        return self._form(target).in_place_of(request)
 
-    def prepare(self, request: Request, routes: Iterable[FormRoute]) -> Request:
-        """Make the form of each target that may be asked. Raises GuardError, before anything is looked up or sent.
+    def prepare(self, routes: Iterable[FormRoute]) -> Request:
+        """The request with its forms; where there are guards each is made, for each target that may be asked.
 
-        Without documents a form depends on nothing but the kind of the target: where all are of one, it is returned.
+        Raises GuardError, before anything is looked up or sent.
         """
-        if self._guards is None:
-            return request
-        if self._documents:
+        request = self._request._replace(forms=self)
+        if self._guards is not None:
             for route in routes:
                 exclusion(route, request)
-            return request
-        kinds = {_kind_of(route) for route in routes if exclusion(route, self._request) is None}
-        forms = [self._form_of_kind(kind) for kind in kinds]
-        if len(forms) != 1 or forms[0].reason is not None:
-            return request
-        return forms[0].in_place_of(request)
+        return request
 
     def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
         """Which guards stand before this target, and what they counted so far."""
-        return () if self._guards is None else self._guards.report(_kind_of(target))
+        return () if self._guards is None else self._guards.report(kind_of(target))
 
     def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
         the caller gave. Raises GuardError, which has the answer as it came."""
-        form = self._form(target)
-        kind = _kind_of(target)
+        kind = kind_of(target)
         if output.citations:
             output = output._replace(citations=self._looked_up_citations(output))
         if self._guards is not None and self._guards.applies_to(kind):
-            try:
-                restored = self._guards.after(kind, output)
-            except GuardError as error:
-                error.output = output
-                raise
-            report = self._guards.report(kind)
-            citations = output.citations
-            if restored.content != output.content:  # then they have other places, which nobody told
-                citations = tuple(each._replace(start=None, end=None) for each in citations)
-            output = restored._replace(metadata={**restored.metadata, "guards": report}, citations=citations)
+            output = restored(self._guards, kind, output)
         elif not output.metadata.get("cached"):
             return output
-        return output if form.own_checks is None else form.own_checks.examine(output)
+        checks = self._form(target).own_checks
+        return output if checks is None else checks.examine(output)
 
     def restored_stream(self, target: FormTarget, stream: EventStream) -> EventStream:
         """Its pieces as the caller gets them; its last event is as the target gave it."""
-        kind = _kind_of(target)
+        kind = kind_of(target)
         if self._guards is None or not self._guards.applies_to(kind):
             return stream
         from complaint_llm.guards.stream import RestoredStream  # cold start: guards
@@ -164,30 +111,9 @@ class CallForms:
         choose = "choose some of its pages with pages=, or ask for less at once"
         return f"{'; '.join(said)}: {choose}" if said else choose
 
-    def _form(self, target: FormTarget) -> _Form:
-        return self._form_by_abilities(target) if self._documents else self._form_of_kind(_kind_of(target))
-
-    def _form_of_kind(self, kind: TargetKind) -> _Form:
-        """The form where nothing is attached."""
-        known = self._forms.get(kind)
-        if known is None:
-            request = self._request
-            known = self._forms[kind] = self._guarded(
-                kind,
-                _Form(
-                    messages=request.messages,
-                    tools=request.tools,
-                    response_format=request.response_format,
-                    checks=request.checks,
-                    own_checks=request.checks,
-                    shown=request.shown,
-                ),
-            )
-        return known
-
-    def _form_by_abilities(self, target: FormTarget) -> _Form:
+    def _form(self, target: FormTarget) -> Form:
         may_see = self._show_anywhere or not self._has_evidence or target.local
-        kind = _kind_of(target)
+        kind = kind_of(target)
         barred = self._guards is not None and self._guards.bars(kind, "file") is not None
         abilities = Abilities(
             kind=kind,
@@ -200,13 +126,18 @@ class CallForms:
         known = self._forms.get(abilities)
         if known is None:
             try:
-                known = self._guarded(kind, self._form_of_documents(abilities))
+                shown = self._request_with(abilities)
             except CannotBeShownError as why:
-                known = _Form(reason=str(why))
+                known = Form(None, reason=str(why))
+            else:
+                known = Form(shown, shown.checks)
+                if self._guards is not None:
+                    known = guarded_form(shown, self._guards, kind)
             self._forms[abilities] = known
         return known
 
-    def _form_of_documents(self, abilities: Abilities) -> _Form:
+    def _request_with(self, abilities: Abilities) -> Request:
+        """The request with its documents as such a target is shown them."""
         if not abilities.may_see_evidence:
             where = f"to {abilities.host}" if abilities.host else "beyond this machine"
             raise CannotBeShownError(
@@ -220,54 +151,12 @@ class CallForms:
         used = tuple(each.shown for each in shown.values())
         cids = {each.cid for each in used}
         searchable = all(each.has_text for each in shown.values())
-        checks = self._checks(searchable=searchable)
         request = self._request
-        return _Form(
+        return request._replace(
             messages=tuple(_with_parts(message, shown) for message in request.messages),
-            tools=request.tools,
-            response_format=request.response_format,
-            checks=checks,
-            own_checks=checks,
+            checks=self._checks(searchable=searchable),
             shown=(*used, *(each for each in request.shown if each.cid not in cids)),
             file_tokens=sum(each.file_tokens for each in shown.values()),
-        )
-
-    def _guarded(self, kind: TargetKind, form: _Form) -> _Form:
-        """The form as guards let it go, or with the reason why they cannot."""
-        guards = self._guards
-        if guards is None or not guards.applies_to(kind):
-            return form
-        barring = guards.bars(kind, "image") if _shows_images(form.messages) else None
-        if barring is not None:
-            return _Form(reason=f"images, which the guard {barring!r} does not look into")
-        request, shape = self._request, form.response_format
-        stop = request.params.get("stop")
-        given = GuardRequest(
-            messages=form.messages,
-            tools=form.tools,
-            schema=None if shape is None else shape.schema,
-            parameters=EMPTY if stop is None else {"stop": stop},
-            names=request.names,
-            matter=request.matter,
-        )
-        found = guards.before(kind, given)
-        checks = form.checks
-        if found is given and checks is None:
-            return form
-        if checks is not None:
-            texts = [*checks.texts, *(each.text for each in checks.documents)]
-            turns = guards.before(kind, given._replace(messages=[Message("user", text) for text in texts])).messages
-            sent = [turn.text for turn in turns]
-            own = len(checks.texts)
-            sources = zip(checks.documents, sent[own:], strict=True)
-            documents = tuple(SearchableText.of(text, source=each.source) for each, text in sources)
-            checks = checks._replace(texts=tuple(sent[:own]), documents=documents)
-        return form._replace(
-            messages=tuple(found.messages),
-            tools=tuple(found.tools),
-            response_format=None if shape is None else shape._replace(schema=found.schema),
-            parameters=found.parameters,
-            checks=checks,
         )
 
     def _checks(self, *, searchable: bool) -> AnswerChecks | None:
@@ -298,15 +187,6 @@ class CallForms:
             read = [(each, each.content_if_readable()) for each in self._documents.values() if not each.is_image]
             self._texts = tuple(searchable_text(content, each.cid) for each, content in read if content is not None)
         return self._texts
-
-
-def _kind_of(target: FormTarget) -> TargetKind:
-    return "local" if target.local else "remote"
-
-
-def _shows_images(messages: Sequence[Message]) -> bool:
-    contents = (message.content for message in messages if not isinstance(message.content, str))
-    return any(isinstance(part, ImagePart) for content in contents for part in content)
 
 
 def _documents_of(message: Message) -> tuple[Document, ...]:
