@@ -79,7 +79,15 @@ class Calls:
         self._embedding_routes = embedding_routes
         self._attachments = Attachments() if attachments is None else attachments
         self._guards = guards
+        if guards is not None:
+            from complaint_llm.client.text_forms import TextForms  # cold start: guards
+
+            self._make_text_forms: Callable[[Request, CallGuards], Forms] = TextForms
         self._observers = observers
+        if observers is not None:
+            from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
+
+            self._make_watch: Callable[[EventQueue, Kind, AnyRequest, str | None], CallWatch] = CallWatch
         self._interruptible = interruptible
         self._tokens: set[CancelToken] = set()
         reset_in_child(self)
@@ -116,7 +124,7 @@ class Calls:
                 request = self.with_forms(request)
                 forms = request.forms
             elif self._guards is not None:
-                forms = self._text_forms(request, self._guards.for_call())
+                forms = self._make_text_forms(request, self._guards.for_call())
             routes = self._routes(request, params.get("backend"))
             asked = request if forms is None else forms.prepare(routes)
             output = (router or self._router).answer(asked, routes)
@@ -189,7 +197,7 @@ class Calls:
         guards = None if self._guards is None else self._guards.for_call()
         if request.attaches:
             return self._attachments.with_forms(request, guards)
-        return request if guards is None else request._replace(forms=self._text_forms(request, guards))
+        return request if guards is None else request._replace(forms=self._make_text_forms(request, guards))
 
     def explain(self, prompt: Prompt, params: dict[str, Any]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing, and takes nobody's turn."""
@@ -254,19 +262,16 @@ class Calls:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _text_forms(self, request: Request, guards: CallGuards) -> Forms:
-        from complaint_llm.client.text_forms import TextForms  # cold start: guards
-
-        return TextForms(request, guards)
-
     def _hand_out(
         self, request: Request, output: InferenceOutput, *, routes: Sequence[Route], forms: Forms | None
     ) -> InferenceOutput:
         """The answer as it is handed out: restored, checked, recorded."""
         kept = output
         if forms is not None:
-            answered = next(route for route in routes if route.id == output.backend)
-            output = forms.hand_out(answered.target, output)
+            for route in routes:
+                if route.id == output.backend:
+                    break
+            output = forms.hand_out(route.target, output)
             if request.checks is None and self._seal is None:
                 return output
             request = request._replace(forms=forms)
@@ -294,9 +299,7 @@ class Calls:
         """Tells the observers how the call goes, where there are any."""
         if self._observers is None:
             return None
-        from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
-
-        return CallWatch(self._observers, kind, request, params.get("backend"))
+        return self._make_watch(self._observers, kind, request, params.get("backend"))
 
     def _enter(self, request: AnyRequest) -> None:
         self._tokens.add(request.cancel)

@@ -59,8 +59,7 @@ def guarded_form(request: Request, guards: CallGuards, kind: TargetKind) -> Form
     """The form that guards give the request, which is the same object where none changes it. Raises GuardError."""
     if not guards.applies_to(kind):
         return Form(request, request.checks)
-    barring = guards.bars(kind, "image") if _shows_images(request.messages) else None
-    if barring is not None:
+    if _shows_images(request.messages) and (barring := guards.bars(kind, "image")) is not None:
         return Form(None, reason=f"images, which the guard {barring!r} does not look into")
     shape, stop, checks = request.response_format, request.params.get("stop"), request.checks
     given = GuardRequest(
@@ -96,10 +95,12 @@ def restored(guards: CallGuards, kind: TargetKind, output: InferenceOutput) -> I
     except GuardError as error:
         error.output = output
         raise
-    citations = output.citations
-    if citations and found.content != output.content:  # then they have other places, which nobody told
-        citations = tuple(each._replace(start=None, end=None) for each in citations)
-    return found._replace(metadata={**found.metadata, "guards": guards.report(kind)}, citations=citations)
+    if output.citations:
+        citations = output.citations
+        if found.content != output.content:  # then they have other places, which nobody told
+            citations = tuple(each._replace(start=None, end=None) for each in citations)
+        found = found._replace(citations=citations)
+    return found._replace(metadata={**found.metadata, "guards": guards.report(kind)})
 
 
 def _guarded_checks(checks: AnswerChecks, given: GuardRequest, guards: CallGuards, kind: TargetKind) -> AnswerChecks:

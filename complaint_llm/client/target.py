@@ -91,7 +91,9 @@ class BackendTarget:
     @property
     def local(self) -> bool:
         """Whether what it is asked stays on this machine."""
-        made = self.made
+        made = self.existing
+        if made is None:
+            made = self.made
         return made is not None and made.local
 
     @property

@@ -47,7 +47,9 @@ class GuardChain:
     def __init__(self, entries: Sequence[GuardEntry]) -> None:
         self.entries = tuple(entries)
         self._threads = GuardThreads()
-        self._by_kind = {kind: tuple(each for each in self.entries if each.applies_to(kind)) for kind in _KINDS}
+        self._stages = {
+            kind: tuple(_stage(each) for each in self.entries if each.applies_to(kind)) for kind in _KINDS
+        }
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ class GuardChain:
 
     def for_call(self) -> CallGuards:
         """The guards at work on one call."""
-        return CallGuards(self._by_kind, self._threads)
+        return CallGuards(self._stages, self._threads)
 
     def close(self) -> None:
         """Close each guard. Raises what the first that cannot be closed raises, after all were."""
@@ -71,36 +73,54 @@ class GuardChain:
             raise faults[0]
 
 
+class _Stage(NamedTuple):
+    """A guard before targets of one kind, and the fields of a request that it is not shown."""
+
+    entry: GuardEntry
+    hidden: tuple[str, ...]
+
+
 class CallGuards:
     """What the guards do to one call, and what they remember of it. One thread uses it at a time.
 
     Whatever goes wrong in a guard is a GuardError, which says nothing of the client's words.
     """
 
-    def __init__(self, entries: Mapping[TargetKind, Sequence[GuardEntry]], threads: GuardThreads) -> None:
-        self._entries = entries
+    __slots__ = ("_calls", "_stages", "_threads")
+
+    def __init__(self, stages: Mapping[TargetKind, Sequence[_Stage]], threads: GuardThreads) -> None:
+        self._stages = stages
         self._threads = threads
         self._calls: dict[str, GuardedCall] = {}
 
     def applies_to(self, kind: TargetKind) -> bool:
         """Whether any guard stands before targets of this kind."""
-        return bool(self._entries[kind])
+        return bool(self._stages[kind])
 
     def bars(self, kind: TargetKind, content: Content) -> str | None:
         """The name of a guard that does not look into such content, and so lets it not go; None where all may."""
-        return next((each.name for each in self._entries[kind] if content not in each.guard.accepts), None)
+        return next((entry.name for entry, _ in self._stages[kind] if content not in entry.guard.accepts), None)
 
     def before(self, kind: TargetKind, request: GuardRequest) -> GuardRequest:
         """What may be sent to targets of this kind; the same object where no guard changed it. Raises GuardError."""
-        for entry in self._entries[kind]:
+        for entry, hidden in self._stages[kind]:
             call = self._call(entry)
-            if _overrides(call, "before"):
-                request = self._ask_before(entry, call, kind, request)
+            if not _overrides(call, "before"):
+                continue
+            # What is empty needs not be hidden.
+            kept = {field: value for field in hidden if (value := getattr(request, field))}
+            given = request._replace(**{field: _EMPTY[field] for field in kept}) if kept else request
+            found = self._in_time(entry, partial(call.before, given, kind), "nothing was sent")
+            if found is given:
+                continue
+            _check(entry, found, GuardRequest, "before")
+            # What it made up where it was shown nothing is not taken.
+            request = found._replace(**{field: getattr(request, field) for field in hidden})
         return request
 
     def after(self, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
         """The answer as the caller gets it, the last guard first. Raises GuardError."""
-        for entry in reversed(self._entries[kind]):
+        for entry, _ in reversed(self._stages[kind]):
             call = self._call(entry)
             if _overrides(call, "after"):
                 output = self._in_time(entry, partial(call.after, output), "its answer is not handed out")
@@ -109,27 +129,15 @@ class CallGuards:
 
     def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
         """What changes the pieces of one streamed text, in the order in which it is done."""
-        found = (self._call(entry).pieces(form) for entry in reversed(self._entries[kind]))
+        found = (self._call(entry).pieces(form) for entry, _ in reversed(self._stages[kind]))
         return [each for each in found if each is not None]
 
     def report(self, kind: TargetKind) -> list[dict[str, Any]]:
         """Which guards stood before the answer, their versions, and how often each did what."""
         return [
             {"name": entry.name, "version": entry.guard.version, "counts": dict(self._call(entry).counts())}
-            for entry in self._entries[kind]
+            for entry, _ in self._stages[kind]
         ]
-
-    def _ask_before(
-        self, entry: GuardEntry, call: GuardedCall, kind: TargetKind, request: GuardRequest
-    ) -> GuardRequest:
-        needs = entry.guard.needs
-        hidden = [field for need, field in _FIELDS if need not in needs]
-        given = request._replace(**{field: _EMPTY[field] for field in hidden}) if hidden else request
-        found = self._in_time(entry, partial(call.before, given, kind), "nothing was sent")
-        _check(entry, found, GuardRequest, "before")
-        if found is given:
-            return request
-        return found._replace(**{field: getattr(request, field) for field in hidden})
 
     def _in_time(self, entry: GuardEntry, work: Callable[[], T], so: str) -> T:
         began = time.monotonic()
@@ -172,6 +180,10 @@ _FIELDS: tuple[tuple[Need, str], ...] = (
     ("names", "names"),
     ("matter", "matter"),
 )
+
+
+def _stage(entry: GuardEntry) -> _Stage:
+    return _Stage(entry, tuple(field for need, field in _FIELDS if need not in entry.guard.needs))
 
 
 def _overrides(call: GuardedCall, method: str) -> bool:

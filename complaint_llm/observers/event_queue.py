@@ -28,6 +28,10 @@ class EventQueue:
 
     def __init__(self, observers: Sequence[tuple[str, Observer]], *, most: int = MOST_WAITING) -> None:
         self._observers = tuple(observers)
+        # Bound once; a class of observers that cannot even give its methods fails here, before any call.
+        self._methods = tuple(
+            (name, {kind: method(observer) for kind, method in METHODS.items()}) for name, observer in self._observers
+        )
         self._most = most
         self._failed: set[tuple[str, type]] = set()
         self._closed = False
@@ -101,9 +105,9 @@ class EventQueue:
             self._asleep = False
 
     def _tell(self, event: Event) -> None:
-        for name, observer in self._observers:
+        for name, methods in self._methods:
             try:
-                METHODS[type(event)](observer)(event)
+                methods[type(event)](event)
             except (Exception, SystemExit) as fault:  # noqa: BLE001 - an observer changes nothing
                 known = (name, type(fault))
                 if known not in self._failed:
