@@ -18,7 +18,7 @@ from complaint_llm.guards.guard import (
     PieceRestorer,
     TargetKind,
 )
-from complaint_llm.guards.worker import GuardThreads, LateError
+from complaint_llm.guards.worker import EndedError, GuardThreads, LateError
 from complaint_llm.messages import InferenceOutput
 
 T = TypeVar("T")
@@ -123,34 +123,38 @@ class CallGuards:
         for entry, _ in reversed(self._stages[kind]):
             call = self._call(entry)
             if _overrides(call, "after"):
-                output = self._in_time(entry, partial(call.after, output), "its answer is not handed out")
+                output = self._in_time(entry, partial(call.after, output), _NOT_HANDED_OUT)
                 _check(entry, output, InferenceOutput, "after")
         return output
 
     def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
         """What changes the pieces of one streamed text, in the order in which it is done."""
-        found = (self._call(entry).pieces(form) for entry, _ in reversed(self._stages[kind]))
-        return [each for each in found if each is not None]
+        found = []
+        for entry, _ in reversed(self._stages[kind]):
+            restorer = _result(entry, partial(self._call(entry).pieces, form), _NOT_HANDED_OUT)
+            if restorer is not None:
+                found.append(_CheckedRestorer(entry, restorer))
+        return found
 
     def report(self, kind: TargetKind) -> list[dict[str, Any]]:
-        """Which guards stood before the answer, their versions, and how often each did what."""
+        """Which guards stood before the answer, their versions, and how often each did what. Raises GuardError."""
         return [
-            {"name": entry.name, "version": entry.guard.version, "counts": dict(self._call(entry).counts())}
+            {"name": entry.name, "version": entry.guard.version, "counts": self._counts(entry)}
             for entry, _ in self._stages[kind]
         ]
+
+    def _counts(self, entry: GuardEntry) -> dict[str, int]:
+        call = self._call(entry)
+        return _result(entry, lambda: dict(call.counts()), _NOT_HANDED_OUT)
 
     def _in_time(self, entry: GuardEntry, work: Callable[[], T], so: str) -> T:
         began = time.monotonic()
         try:
             value = work() if entry.guard.keeps_time else self._threads.do(work, entry.timeout)
-        except GuardRefusal as refusal:
-            raise GuardError(f"guard {entry.name!r} refused: {refusal}; {so}", guard=entry.name) from None
         except LateError:
             raise self._too_slow(entry, so) from None
-        except (Exception, SystemExit) as fault:
-            # Its message may hold the client's words.
-            said = f"guard {entry.name!r} failed ({type(fault).__name__}); {so}"
-            raise GuardError(said, guard=entry.name) from fault
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
+            raise _failed(entry, fault, so) from _cause(fault)
         if time.monotonic() - began > entry.timeout:
             raise self._too_slow(entry, so)
         return value
@@ -165,11 +169,46 @@ class CallGuards:
             try:
                 known = self._calls[entry.name] = entry.guard.for_call()
             except (Exception, SystemExit) as fault:
-                said = f"guard {entry.name!r} failed ({type(fault).__name__}); nothing was sent"
-                raise GuardError(said, guard=entry.name) from fault
+                raise _failed(entry, fault, "nothing was sent") from fault
         return known
 
 
+class _CheckedRestorer:
+    """A guard's restorer of pieces, whose faults are the guard's."""
+
+    def __init__(self, entry: GuardEntry, restorer: PieceRestorer) -> None:
+        self._entry = entry
+        self._restorer = restorer
+
+    def feed(self, piece: str) -> str:
+        return _result(self._entry, partial(self._restorer.feed, piece), _NOT_HANDED_OUT)
+
+    def flush(self) -> str:
+        return _result(self._entry, self._restorer.flush, _NOT_HANDED_OUT)
+
+
+def _result(entry: GuardEntry, work: Callable[[], T], so: str) -> T:
+    """What ``work()`` returns. Raises GuardError."""
+    try:
+        return work()
+    except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
+        raise _failed(entry, fault, so) from _cause(fault)
+
+
+def _failed(entry: GuardEntry, fault: BaseException, so: str) -> GuardError:
+    """The error that says what came of it: a refusal in the guard's words, a fault by its class alone, for its message
+    may hold the client's words."""
+    if isinstance(fault, GuardRefusal):
+        return GuardError(f"guard {entry.name!r} refused: {fault}; {so}", guard=entry.name)
+    kind = type(fault.__cause__ if isinstance(fault, EndedError) else fault)
+    return GuardError(f"guard {entry.name!r} failed ({kind.__name__}); {so}", guard=entry.name)
+
+
+def _cause(fault: BaseException) -> BaseException | None:
+    return None if isinstance(fault, GuardRefusal) else fault
+
+
+_NOT_HANDED_OUT = "its answer is not handed out"
 _KINDS: tuple[TargetKind, ...] = ("local", "remote")
 _EMPTY: Mapping[str, Any] = GuardRequest()._asdict()
 _FIELDS: tuple[tuple[Need, str], ...] = (

@@ -28,10 +28,6 @@ class EventQueue:
 
     def __init__(self, observers: Sequence[tuple[str, Observer]], *, most: int = MOST_WAITING) -> None:
         self._observers = tuple(observers)
-        # Bound once; a class of observers that cannot even give its methods fails here, before any call.
-        self._methods = tuple(
-            (name, {kind: method(observer) for kind, method in METHODS.items()}) for name, observer in self._observers
-        )
         self._most = most
         self._failed: set[tuple[str, type]] = set()
         self._closed = False
@@ -105,10 +101,10 @@ class EventQueue:
             self._asleep = False
 
     def _tell(self, event: Event) -> None:
-        for name, methods in self._methods:
+        for name, observer in self._observers:
             try:
-                methods[type(event)](event)
-            except (Exception, SystemExit) as fault:  # noqa: BLE001 - an observer changes nothing
+                METHODS[type(event)](observer)(event)
+            except BaseException as fault:  # noqa: BLE001 - on this thread nobody interrupts: it is the observer's own
                 known = (name, type(fault))
                 if known not in self._failed:
                     self._failed.add(known)
