@@ -133,7 +133,7 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBa
         # Nor is it contacted: nothing may leave by it.
         return CheckedBackend(id=id, type=type, model=info.name, state="left out", note=unmet, handling=handling)
     try:
-        member.check(CONNECT_SECONDS, connect=connect, requires=_required(mediator))
+        member.check(CONNECT_SECONDS, connect=connect, requires=_requirements(mediator))
     except ComplaintLLMError as error:
         return CheckedBackend(
             id=id,
@@ -158,7 +158,7 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBa
 def _handling(mediator: Mediator, member: Member) -> tuple[tuple[str, ...], str | None]:
     """What is known of the providers behind a backend, under what MEDIATOR requires; and why none of them may be asked,
     None where one may."""
-    required = _required(mediator)
+    required = _requirements(mediator)
     known = [(made.id, made.handling(required)) for route in member.leaves() if (made := route.target.made) is not None]
     lines = tuple(f"{id}: {handling.line()}" if len(known) > 1 else handling.line() for id, handling in known)
     if required is None or not known:
@@ -167,7 +167,7 @@ def _handling(mediator: Mediator, member: Member) -> tuple[tuple[str, ...], str 
     return lines, None if None in faults else "; ".join(fault for fault in faults if fault is not None)
 
 
-def _required(mediator: Mediator) -> Requirements | None:
+def _requirements(mediator: Mediator) -> Requirements | None:
     """What MEDIATOR requires."""
     return strictest(None if mediator.config is None else mediator.config.mediator.get("requires"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.checks.quote_search import SearchableText
-from complaint_llm.client.guarded_form import Form, guarded_form, kind_of, restored
+from complaint_llm.client.guarded_form import Form, guarded_form, kind_of, restored_answer
 from complaint_llm.client.shown_parts import (
     Abilities,
     CannotBeShownError,
@@ -83,7 +83,7 @@ class DocumentForms:
         if output.citations:
             output = output._replace(citations=self._looked_up_citations(output))
         if self._guards is not None and self._guards.applies_to(kind):
-            output = restored(self._guards, kind, output)
+            output = restored_answer(self._guards, kind, output)
         elif not output.metadata.get("cached"):
             return output
         checks = self._form(target).own_checks

@@ -85,7 +85,7 @@ def guarded_form(request: Request, guards: CallGuards, kind: TargetKind) -> Form
     )
 
 
-def restored(guards: CallGuards, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
+def restored_answer(guards: CallGuards, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
     """The answer with names in their places again, and which guards stood before it.
 
     Raises GuardError, which has the answer as it came.

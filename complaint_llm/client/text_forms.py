@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.client.guarded_form import Form, guarded_form, kind_of, restored
+from complaint_llm.client.guarded_form import Form, guarded_form, kind_of, restored_answer
 from complaint_llm.routing.attempts import exclusion
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class TextForms:
         the caller gave. Raises GuardError, which has the answer as it came."""
         kind = kind_of(target)
         if self._guards.applies_to(kind):
-            output = restored(self._guards, kind, output)
+            output = restored_answer(self._guards, kind, output)
         elif not output.metadata.get("cached"):
             return output
         checks = self._request.checks

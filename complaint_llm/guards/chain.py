@@ -154,7 +154,7 @@ class CallGuards:
         except LateError:
             raise self._too_slow(entry, so) from None
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
-            raise _failed(entry, fault, so) from _cause(fault)
+            raise _guard_error(entry, fault, so) from _cause(fault)
         if time.monotonic() - began > entry.timeout:
             raise self._too_slow(entry, so)
         return value
@@ -169,7 +169,7 @@ class CallGuards:
             try:
                 known = self._calls[entry.name] = entry.guard.for_call()
             except (Exception, SystemExit) as fault:
-                raise _failed(entry, fault, "nothing was sent") from fault
+                raise _guard_error(entry, fault, "nothing was sent") from fault
         return known
 
 
@@ -192,10 +192,10 @@ def _result(entry: GuardEntry, work: Callable[[], T], so: str) -> T:
     try:
         return work()
     except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
-        raise _failed(entry, fault, so) from _cause(fault)
+        raise _guard_error(entry, fault, so) from _cause(fault)
 
 
-def _failed(entry: GuardEntry, fault: BaseException, so: str) -> GuardError:
+def _guard_error(entry: GuardEntry, fault: BaseException, so: str) -> GuardError:
     """The error that says what came of it: a refusal in the guard's words, a fault by its class alone, for its message
     may hold the client's words."""
     if isinstance(fault, GuardRefusal):
