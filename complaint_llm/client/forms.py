@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.checks.quote_search import SearchableText
-from complaint_llm.client.guarded_form import Form, guarded_form, kind_of, restored_answer
+from complaint_llm.client.guarded_form import TargetForm, guarded_form, kind_of, restored_answer
 from complaint_llm.client.shown_parts import (
     Abilities,
     CannotBeShownError,
@@ -50,7 +50,7 @@ class DocumentForms:
         self._in_user_turns = documents.keys() - {
             id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
         }
-        self._forms: dict[Abilities, Form] = {}
+        self._forms: dict[Abilities, TargetForm] = {}
         self._texts: tuple[SearchableText, ...] | None = None
 
     def lacks(self, target: FormTarget) -> str | None:
@@ -111,7 +111,7 @@ class DocumentForms:
         choose = "choose some of its pages with pages=, or ask for less at once"
         return f"{'; '.join(said)}: {choose}" if said else choose
 
-    def _form(self, target: FormTarget) -> Form:
+    def _form(self, target: FormTarget) -> TargetForm:
         may_see = self._show_anywhere or not self._has_evidence or target.local
         kind = kind_of(target)
         barred = self._guards is not None and self._guards.bars(kind, "file") is not None
@@ -128,9 +128,9 @@ class DocumentForms:
             try:
                 shown = self._request_with(abilities)
             except CannotBeShownError as why:
-                known = Form(None, reason=str(why))
+                known = TargetForm(None, reason=str(why))
             else:
-                known = Form(shown, shown.checks)
+                known = TargetForm(shown, shown.checks)
                 if self._guards is not None:
                     known = guarded_form(shown, self._guards, kind)
             self._forms[abilities] = known

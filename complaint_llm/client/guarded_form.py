@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from complaint_llm.request import FormTarget, Request
 
 
-class Form(NamedTuple):
+class TargetForm(NamedTuple):
     """What a target is asked: the call's request as it may be sent there; ``reason`` is why it may not."""
 
     asked: Request | None
@@ -55,12 +55,12 @@ def kind_of(target: FormTarget) -> TargetKind:
     return "local" if target.local else "remote"
 
 
-def guarded_form(request: Request, guards: CallGuards, kind: TargetKind) -> Form:
+def guarded_form(request: Request, guards: CallGuards, kind: TargetKind) -> TargetForm:
     """The form that guards give the request, which is the same object where none changes it. Raises GuardError."""
     if not guards.applies_to(kind):
-        return Form(request, request.checks)
+        return TargetForm(request, request.checks)
     if _shows_images(request.messages) and (barring := guards.bars(kind, "image")) is not None:
-        return Form(None, reason=f"images, which the guard {barring!r} does not look into")
+        return TargetForm(None, reason=f"images, which the guard {barring!r} does not look into")
     shape, stop, checks = request.response_format, request.params.get("stop"), request.checks
     given = GuardRequest(
         request.messages,
@@ -72,8 +72,8 @@ def guarded_form(request: Request, guards: CallGuards, kind: TargetKind) -> Form
     )
     found = guards.before(kind, given)
     if found is given and checks is None:
-        return Form(request)
-    return Form(
+        return TargetForm(request)
+    return TargetForm(
         request._replace(
             messages=tuple(found.messages),
             tools=tuple(found.tools),

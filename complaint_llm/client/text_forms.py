@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.client.guarded_form import Form, guarded_form, kind_of, restored_answer
+from complaint_llm.client.guarded_form import TargetForm, guarded_form, kind_of, restored_answer
 from complaint_llm.routing.attempts import exclusion
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class TextForms:
     def __init__(self, request: Request, guards: CallGuards) -> None:
         self._request = request
         self._guards = guards
-        self._forms: dict[TargetKind, Form] = {}
+        self._forms: dict[TargetKind, TargetForm] = {}
 
     def prepare(self, routes: Iterable[FormRoute]) -> Request:
         """Guard the request for each kind of target that may be asked. Raises GuardError, before anything is looked up.
@@ -82,7 +82,7 @@ class TextForms:
         """There is no document whose pages could be chosen."""
         return "ask for less at once"
 
-    def _form(self, kind: TargetKind) -> Form:
+    def _form(self, kind: TargetKind) -> TargetForm:
         known = self._forms.get(kind)
         if known is None:
             known = self._forms[kind] = guarded_form(self._request, self._guards, kind)
