@@ -6,11 +6,17 @@ A ``Deadline`` belongs to the one thread that works on the attempt. A ``CancelTo
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable
 
 Clock = Callable[[], float]
+
+# Drawn in the process: to ask the system for each call would hand the interpreter's lock to a waiting thread.
+_names = random.Random()  # noqa: S311 - a name is no secret
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_names.seed)
 
 
 class Deadline:
@@ -35,7 +41,7 @@ class Deadline:
         if self._of_call is not None:
             return self._of_call.call_id
         if self._call_id is None:
-            self._call_id = os.urandom(16).hex()
+            self._call_id = f"{_names.getrandbits(128):032x}"
         return self._call_id
 
     def remaining(self) -> float:

@@ -213,8 +213,10 @@ def provider_handling(
     if not entry:
         return known
     stated = {name: value for name, value in entry.items() if value is not None}
-    if stated.get("zero_retention") is True:
-        stated.setdefault("retention_days", 0)
+    if stated.get("retention_days"):
+        stated["zero_retention"] = False  # what is kept for days is kept, whatever else is said
+    elif stated.get("zero_retention"):
+        stated["retention_days"] = 0
     own = {name: stated[name] for name in _FIELDS if name in stated}
     rest = [name for name in _FIELDS if name not in own and getattr(known, name) is not None]
     source = stated.get("source")
@@ -256,6 +258,8 @@ def data_fault(data: Any) -> str | None:
                 return "handling: switches is a list of mappings with for (names), body and perhaps gives"
         else:
             return f"handling has no {name!r:.40}; there are: {', '.join((*HANDLING_KEYS, 'hosts', 'switches'))}"
+    if data.get("zero_retention") and data.get("retention_days"):
+        return f"handling: zero_retention is true, retention_days {data['retention_days']:g}: one of them is wrong"
     if any(name in data for name in _FIELDS) and not (data.get("source") and data.get("as_of")):
         return "handling: what is said needs its source and as_of, the day on which that was read"
     return None

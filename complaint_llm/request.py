@@ -158,10 +158,11 @@ class Forms(Protocol):
     Made once for a call, before anything is looked up, admitted or sent. Any thread may call it.
     """
 
-    def prepare(self, routes: Any) -> None:
+    def prepare(self, routes: Any) -> Request:
         """Make what the targets on ``routes`` are asked, where that must be done before anything is looked up or sent.
 
-        Raises GuardError.
+        What all of them are asked, where that is the same for all; else the call's request with its forms. Raises
+        GuardError.
         """
         ...
 
@@ -181,16 +182,20 @@ class Forms(Protocol):
         """Which guards stand before this target, and what they counted so far."""
         ...
 
-    def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """The texts that this target is to embed in the place of ``texts``."""
-        ...
-
     def restored_stream(self, target: FormTarget, stream: Any) -> Any:
         """This target's stream, its pieces as the caller gets them; its last event is as the target gave it."""
         ...
 
     def length_in_words(self) -> str:
         """How long the documents are, and what to do where they are too long."""
+        ...
+
+
+class EmbeddingForms(Protocol):
+    """What each target is to embed, where that depends on the target. Any thread may call it."""
+
+    def texts_to(self, target: FormTarget) -> tuple[str, ...]:
+        """The texts that this target is to embed in the place of the request's. Raises GuardError."""
         ...
 
 
@@ -230,8 +235,8 @@ class EmbeddingRequest(NamedTuple):
     privacy: Privacy | None = None
     matter: str | None = None
     requires: Requirements | None = None
-    forms: Forms | None = None
-    """As in a Request."""
+    forms: EmbeddingForms | None = None
+    """Where what is embedded depends on who is asked: what each target is to embed in the place of ``texts``."""
 
 
 def as_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:

@@ -14,6 +14,7 @@ from complaint_llm.handling import (
     Handling,
     Requirements,
     TypeHandling,
+    data_fault,
     provider_handling,
     read_requirements,
     strictest,
@@ -122,7 +123,7 @@ def test_a_requirement_that_says_nothing_or_nonsense_is_refused(given_: Any, say
     [
         ({"retention_days": 0}, "trains false, retention_days 0, region us, zero_retention false (said in config; "),
         ({"zero_retention": True}, "retention_days 0, region us, zero_retention true (said in config; "),
-        ({"zero_retention": True, "retention_days": 2}, "retention_days 2, region us, zero_retention true (said in"),
+        ({"zero_retention": True, "retention_days": 2}, "retention_days 2, region us, zero_retention false (said in"),
         ({"region": ["eu"]}, "region eu, zero_retention false (said in config; trains and retention_days and zero"),
         ({**KNOWN, "source": "contract", "as_of": "2026-05-02"}, "(said in config: contract, 2026-05-02)"),
         ({"trains": True}, "trains true"),
@@ -182,3 +183,16 @@ def test_the_strictest_of_nothing_is_nothing() -> None:
     assert strictest(None, None) is None
     assert strictest(None, {}) is None
     assert strictest({"retention_days": 9}, None, {"retention_days": 3}) == Requirements(retention_days=3)
+
+
+@pytest.mark.parametrize("days", [0.5, 1, 2, 3, 7, 14, 29, 30, 31, 90, 365, 36_500])
+@pytest.mark.parametrize("of_type", [{}, {"retention_days": 0, "zero_retention": True}])
+def test_days_above_zero_are_no_zero_retention_whatever_else_is_said(days: float, of_type: dict[str, Any]) -> None:
+    """An entry that says both is taken by the stricter of them; a type's data that says both is refused."""
+    known = TypeHandling(of_type)
+    for entry in ({"retention_days": days}, {"retention_days": days, "zero_retention": True}):
+        found = provider_handling(known, entry)
+        assert (found.retention_days, found.zero_retention) == (days, False)
+        assert read_requirements({"zero_retention": True}).unmet_by(found) is not None
+    data = {"retention_days": days, "zero_retention": True, "source": "a page", "as_of": "2026-11-28"}
+    assert "one of them is wrong" in (data_fault(data) or "")

@@ -25,6 +25,7 @@ from complaint_llm.routing.policies.budget import Budget
 
 if TYPE_CHECKING:
     from complaint_llm.client.group import Member
+    from complaint_llm.handling import Requirements
     from complaint_llm.mediator import Mediator
 
 CONNECT_SECONDS = 10.0
@@ -132,7 +133,7 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBa
         # Nor is it contacted: nothing may leave by it.
         return CheckedBackend(id=id, type=type, model=info.name, state="left out", note=unmet, handling=handling)
     try:
-        member.check(CONNECT_SECONDS, connect=connect)
+        member.check(CONNECT_SECONDS, connect=connect, requires=_requirements(mediator))
     except ComplaintLLMError as error:
         return CheckedBackend(
             id=id,
@@ -157,13 +158,18 @@ def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBa
 def _handling(mediator: Mediator, member: Member) -> tuple[tuple[str, ...], str | None]:
     """What is known of the providers behind a backend, under what MEDIATOR requires; and why none of them may be asked,
     None where one may."""
-    required = strictest(None if mediator.config is None else mediator.config.mediator.get("requires"))
+    required = _requirements(mediator)
     known = [(made.id, made.handling(required)) for route in member.leaves() if (made := route.target.made) is not None]
     lines = tuple(f"{id}: {handling.line()}" if len(known) > 1 else handling.line() for id, handling in known)
     if required is None or not known:
         return lines, None
     faults = [required.unmet_by(handling) for _, handling in known]
     return lines, None if None in faults else "; ".join(fault for fault in faults if fault is not None)
+
+
+def _requirements(mediator: Mediator) -> Requirements | None:
+    """What MEDIATOR requires."""
+    return strictest(None if mediator.config is None else mediator.config.mediator.get("requires"))
 
 
 def _retirement(day: str | None) -> str:

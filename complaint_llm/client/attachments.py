@@ -61,14 +61,12 @@ class Attachments:
         Raises InvalidRequestError for a document that is none, EvidenceError for evidence that is not there or is
         damaged: before anything is sent.
         """
-        from complaint_llm.client.forms import CallForms  # cold start: documents
+        from complaint_llm.client.forms import DocumentForms  # cold start: documents
 
-        attached: dict[int, AttachedDocument] = {}
-        for part in documents_of(request):
-            attached[id(part)] = self._load(part, request)
+        attached = {id(part): self._load(part, request) for part in documents_of(request)}
         cids = tuple(dict.fromkeys(each.cid for each in attached.values() if each.evidence))
-        named = tuple(dict.fromkeys((*request.evidence, *cids)))
-        return request._replace(evidence=named, forms=CallForms(request, attached, show=self._show, guards=guards))
+        request = request._replace(evidence=tuple(dict.fromkeys((*request.evidence, *cids))))
+        return request._replace(forms=DocumentForms(request, attached, show=self._show, guards=guards))
 
     def close(self) -> None:
         """End the processes that read."""

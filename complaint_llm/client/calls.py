@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from complaint_llm.client.preview import Preview
     from complaint_llm.client.requests import RequestReader
     from complaint_llm.client.route import Route
-    from complaint_llm.guards.chain import GuardChain
+    from complaint_llm.guards.chain import CallGuards, GuardChain
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
     from complaint_llm.observers.batch_watch import BatchWatch
     from complaint_llm.observers.call_watch import CallWatch
@@ -79,7 +79,15 @@ class Calls:
         self._embedding_routes = embedding_routes
         self._attachments = Attachments() if attachments is None else attachments
         self._guards = guards
+        if guards is not None:
+            from complaint_llm.client.text_forms import TextForms  # cold start: guards
+
+            self._make_text_forms: Callable[[Request, CallGuards], Forms] = TextForms
         self._observers = observers
+        if observers is not None:
+            from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
+
+            self._make_watch: Callable[[EventQueue, Kind, AnyRequest, str | None], CallWatch] = CallWatch
         self._interruptible = interruptible
         self._tokens: set[CancelToken] = set()
         reset_in_child(self)
@@ -110,20 +118,23 @@ class Calls:
         if cancel is not None:
             cancel.attach(request.cancel.cancel)
         watch = None if self._observers is None else self._watch("infer", request, params)
+        forms: Forms | None = None
         try:
-            if self._guards is not None or request.attaches:
+            if request.attaches:
                 request = self.with_forms(request)
+                forms = request.forms
+            elif self._guards is not None:
+                forms = self._make_text_forms(request, self._guards.for_call())
             routes = self._routes(request, params.get("backend"))
-            if request.forms is not None:
-                request.forms.prepare(routes)
-            output = (router or self._router).answer(request, routes)
-            if self._seal is not None or request.checks is not None or request.forms is not None:
-                output = self._hand_out(request, output, routes)
+            asked = request if forms is None else forms.prepare(routes)
+            output = (router or self._router).answer(asked, routes)
+            if self._seal is not None or request.checks is not None or forms is not None:
+                output = self._hand_out(request, output, routes=routes, forms=forms)
         except BaseException as error:
             if watch is not None:
                 watch.end_with_error(error)
-            if isinstance(error, ContextLengthError) and request.forms is not None:
-                raise _with_lengths(error, request.forms) from error.__cause__
+            if isinstance(error, ContextLengthError) and forms is not None:
+                raise _with_lengths(error, forms) from error.__cause__
             raise
         else:
             if watch is not None:
@@ -153,7 +164,7 @@ class Calls:
                 watch.end_with_error(error)
             raise
         plain = self._seal is None and request.checks is None and request.forms is None
-        finish = None if plain else partial(self._hand_out, request, routes=routes)
+        finish = None if plain else partial(self._hand_out, request, routes=routes, forms=request.forms)
         return LiveStream(stream, lambda: self._leave(request), finish, watch)
 
     def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingOutput:
@@ -183,9 +194,10 @@ class Calls:
 
     def with_forms(self, request: Request) -> Request:
         """The request with what each target is to be shown of it, where that depends on the target."""
-        if self._guards is None and not request.attaches:
-            return request
-        return self._attachments.with_forms(request, None if self._guards is None else self._guards.for_call())
+        guards = None if self._guards is None else self._guards.for_call()
+        if request.attaches:
+            return self._attachments.with_forms(request, guards)
+        return request if guards is None else request._replace(forms=self._make_text_forms(request, guards))
 
     def explain(self, prompt: Prompt, params: dict[str, Any]) -> list[Considered]:
         """What would be tried, in order, and why not the others. Sends nothing, and takes nobody's turn."""
@@ -250,12 +262,19 @@ class Calls:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _hand_out(self, request: Request, output: InferenceOutput, routes: Sequence[Route]) -> InferenceOutput:
+    def _hand_out(
+        self, request: Request, output: InferenceOutput, *, routes: Sequence[Route], forms: Forms | None
+    ) -> InferenceOutput:
         """The answer as it is handed out: restored, checked, recorded."""
         kept = output
-        if request.forms is not None:
-            answered = next(route for route in routes if route.id == output.backend)
-            output = request.forms.hand_out(answered.target, output)
+        if forms is not None:
+            for route in routes:
+                if route.id == output.backend:
+                    break
+            output = forms.hand_out(route.target, output)
+            if request.checks is None and self._seal is None:
+                return output
+            request = request._replace(forms=forms)
         if request.checks is not None:
             output = _settle_checks(request, output)
         if self._seal is None:
@@ -280,9 +299,7 @@ class Calls:
         """Tells the observers how the call goes, where there are any."""
         if self._observers is None:
             return None
-        from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
-
-        return CallWatch(self._observers, kind, request, params.get("backend"))
+        return self._make_watch(self._observers, kind, request, params.get("backend"))
 
     def _enter(self, request: AnyRequest) -> None:
         self._tokens.add(request.cancel)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.checks.answer_checks import AnswerChecks, marks_quotes
 from complaint_llm.checks.quote_search import SearchableText
+from complaint_llm.client.guarded_form import TargetForm, guarded_form, kind_of, restored_answer
 from complaint_llm.client.shown_parts import (
     Abilities,
     CannotBeShownError,
@@ -15,38 +16,18 @@ from complaint_llm.client.shown_parts import (
     estimated_tokens,
     part_as_shown,
 )
-from complaint_llm.exceptions import GuardError, InvalidRequestError
-from complaint_llm.guards.guard import GuardRequest
-from complaint_llm.messages import Citation, Document, ImagePart, InferenceOutput, Message, Part, Shown, TextPart, Tool
-from complaint_llm.request import EMPTY, ResponseFormat
+from complaint_llm.messages import Citation, Document, InferenceOutput, Message, Part, TextPart
 from complaint_llm.routing.attempts import exclusion
 
 if TYPE_CHECKING:
     from complaint_llm.documents.attached import AttachedDocument
     from complaint_llm.guards.chain import CallGuards
-    from complaint_llm.guards.guard import TargetKind
     from complaint_llm.request import FormTarget, Request
     from complaint_llm.routing.target import EventStream
     from complaint_llm.routing.target import Target as FormRoute
 
 
-class _Form(NamedTuple):
-    """What a target is asked; ``reason`` is why it is not."""
-
-    messages: tuple[Message, ...] = ()
-    tools: tuple[Tool, ...] = ()
-    response_format: ResponseFormat | None = None
-    params: Mapping[str, Any] = EMPTY
-    checks: AnswerChecks | None = None
-    """Those that run inside the attempt, over the texts as they are sent."""
-    own_checks: AnswerChecks | None = None
-    """The same over the texts as the caller gave them."""
-    shown: tuple[Shown, ...] = ()
-    file_tokens: int = 0
-    reason: str | None = None
-
-
-class CallForms:
+class DocumentForms:
     """``documents`` are those of the request's parts, by the identity of the part. See ``request.Forms``.
 
     ``guards`` change what is shown, and are asked once for each form.
@@ -69,8 +50,7 @@ class CallForms:
         self._in_user_turns = documents.keys() - {
             id(part) for message in request.messages if message.role != "user" for part in _documents_of(message)
         }
-        self._forms: dict[Abilities, _Form] = {}
-        self._plain_forms: dict[bool, _Form] = {}
+        self._forms: dict[Abilities, TargetForm] = {}
         self._texts: tuple[SearchableText, ...] | None = None
 
     def lacks(self, target: FormTarget) -> str | None:
@@ -79,65 +59,45 @@ class CallForms:
 
     def request_to(self, target: FormTarget, request: Request) -> Request:
         """What this target is asked. Raises InvalidRequestError where ``lacks`` says something."""
-        form = self._form(target)
-        if form.reason is not None:
-            raise InvalidRequestError(f"cannot serve this request: {form.reason}", sent=False)
-        return request._replace(
-            messages=form.messages,
-            tools=form.tools,
-            response_format=form.response_format,
-            params=form.params,
-            checks=form.checks,
-            shown=form.shown,
-            file_tokens=form.file_tokens,
-            forms=None,
-        )
+        return self._form(target).in_place_of(request)
 
-    def prepare(self, routes: Iterable[FormRoute]) -> None:
-        """Make the form of each target that may be asked. Raises GuardError, before anything is looked up or sent."""
+    def prepare(self, routes: Iterable[FormRoute]) -> Request:
+        """The request with its forms; where there are guards each is made, for each target that may be asked.
+
+        Raises GuardError, before anything is looked up or sent.
+        """
+        request = self._request._replace(forms=self)
         if self._guards is not None:
             for route in routes:
-                exclusion(route, self._request._replace(forms=self))
+                exclusion(route, request)
+        return request
 
     def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
         """Which guards stand before this target, and what they counted so far."""
-        return () if self._guards is None else self._guards.report(_kind_of(target))
+        return () if self._guards is None else self._guards.report(kind_of(target))
 
     def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
         the caller gave. Raises GuardError, which has the answer as it came."""
-        form = self._form(target)
-        kind = _kind_of(target)
+        kind = kind_of(target)
         if output.citations:
             output = output._replace(citations=self._looked_up_citations(output))
         if self._guards is not None and self._guards.applies_to(kind):
-            try:
-                restored = self._guards.after(kind, output)
-            except GuardError as error:
-                error.output = output
-                raise
-            report = self._guards.report(kind)
-            citations = output.citations
-            if restored.content != output.content:  # then they have other places, which nobody told
-                citations = tuple(each._replace(start=None, end=None) for each in citations)
-            output = restored._replace(metadata={**restored.metadata, "guards": report}, citations=citations)
+            output = restored_answer(self._guards, kind, output)
         elif not output.metadata.get("cached"):
             return output
-        return output if form.own_checks is None else form.own_checks.examine(output)
+        checks = self._form(target).own_checks
+        return output if checks is None else checks.examine(output)
 
     def restored_stream(self, target: FormTarget, stream: EventStream) -> EventStream:
         """Its pieces as the caller gets them; its last event is as the target gave it."""
-        kind = _kind_of(target)
+        kind = kind_of(target)
         if self._guards is None or not self._guards.applies_to(kind):
             return stream
         from complaint_llm.guards.stream import RestoredStream  # cold start: guards
 
         is_json = self._request.response_format is not None
         return RestoredStream(stream, partial(self._guards.pieces, kind), is_json=is_json)
-
-    def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """A call that embeds has forms of its own."""
-        raise NotImplementedError
 
     def length_in_words(self) -> str:
         """How long the documents are, and what to do about it."""
@@ -151,16 +111,9 @@ class CallForms:
         choose = "choose some of its pages with pages=, or ask for less at once"
         return f"{'; '.join(said)}: {choose}" if said else choose
 
-    def _form(self, target: FormTarget) -> _Form:
-        if self._documents:
-            return self._form_by_abilities(target)
-        if (local := target.local) not in self._plain_forms:  # without documents nothing else counts
-            self._plain_forms[local] = self._form_by_abilities(target)
-        return self._plain_forms[local]
-
-    def _form_by_abilities(self, target: FormTarget) -> _Form:
+    def _form(self, target: FormTarget) -> TargetForm:
         may_see = self._show_anywhere or not self._has_evidence or target.local
-        kind = _kind_of(target)
+        kind = kind_of(target)
         barred = self._guards is not None and self._guards.bars(kind, "file") is not None
         abilities = Abilities(
             kind=kind,
@@ -173,13 +126,18 @@ class CallForms:
         known = self._forms.get(abilities)
         if known is None:
             try:
-                known = self._made_form(abilities)
+                shown = self._request_with(abilities)
             except CannotBeShownError as why:
-                known = _Form(reason=str(why))
+                known = TargetForm(None, reason=str(why))
+            else:
+                known = TargetForm(shown, shown.checks)
+                if self._guards is not None:
+                    known = guarded_form(shown, self._guards, kind)
             self._forms[abilities] = known
         return known
 
-    def _made_form(self, abilities: Abilities) -> _Form:
+    def _request_with(self, abilities: Abilities) -> Request:
+        """The request with its documents as such a target is shown them."""
         if not abilities.may_see_evidence:
             where = f"to {abilities.host}" if abilities.host else "beyond this machine"
             raise CannotBeShownError(
@@ -193,52 +151,12 @@ class CallForms:
         used = tuple(each.shown for each in shown.values())
         cids = {each.cid for each in used}
         searchable = all(each.has_text for each in shown.values())
-        checks = self._checks(searchable=searchable)
         request = self._request
-        form = _Form(
-            messages=tuple(_with_parts(message, shown) for message in request.messages) if shown else request.messages,
-            tools=request.tools,
-            response_format=request.response_format,
-            params=request.params,
-            checks=checks,
-            own_checks=checks,
+        return request._replace(
+            messages=tuple(_with_parts(message, shown) for message in request.messages),
+            checks=self._checks(searchable=searchable),
             shown=(*used, *(each for each in request.shown if each.cid not in cids)),
             file_tokens=sum(each.file_tokens for each in shown.values()),
-        )
-        if self._guards is None or not self._guards.applies_to(abilities.kind):
-            return form
-        return self._pass_guards(self._guards, abilities.kind, form)
-
-    def _pass_guards(self, guards: CallGuards, kind: TargetKind, form: _Form) -> _Form:
-        barring = guards.bars(kind, "image") if _shows_images(form.messages) else None
-        if barring is not None:
-            raise CannotBeShownError(f"images, which the guard {barring!r} does not look into")
-        request, shape = self._request, form.response_format
-        stop = form.params.get("stop")
-        given = GuardRequest(
-            messages=form.messages,
-            tools=form.tools,
-            schema=None if shape is None else shape.schema,
-            parameters=EMPTY if stop is None else {"stop": stop},
-            names=request.names,
-            matter=request.matter,
-        )
-        found = guards.before(kind, given)
-        checks = form.checks
-        if checks is not None:
-            texts = [*checks.texts, *(each.text for each in checks.documents)]
-            turns = guards.before(kind, given._replace(messages=[Message("user", text) for text in texts])).messages
-            sent = [turn.text for turn in turns]
-            own = len(checks.texts)
-            sources = zip(checks.documents, sent[own:], strict=True)
-            documents = tuple(SearchableText.of(text, source=each.source) for each, text in sources)
-            checks = checks._replace(texts=tuple(sent[:own]), documents=documents)
-        return form._replace(
-            messages=tuple(found.messages),
-            tools=tuple(found.tools),
-            response_format=None if shape is None else shape._replace(schema=found.schema),
-            params={**form.params, **found.parameters} if found.parameters else form.params,
-            checks=checks,
         )
 
     def _checks(self, *, searchable: bool) -> AnswerChecks | None:
@@ -269,15 +187,6 @@ class CallForms:
             read = [(each, each.content_if_readable()) for each in self._documents.values() if not each.is_image]
             self._texts = tuple(searchable_text(content, each.cid) for each, content in read if content is not None)
         return self._texts
-
-
-def _kind_of(target: FormTarget) -> TargetKind:
-    return "local" if target.local else "remote"
-
-
-def _shows_images(messages: Sequence[Message]) -> bool:
-    contents = (message.content for message in messages if not isinstance(message.content, str))
-    return any(isinstance(part, ImagePart) for content in contents for part in content)
 
 
 def _documents_of(message: Message) -> tuple[Document, ...]:

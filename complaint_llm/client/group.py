@@ -13,6 +13,7 @@ from complaint_llm.routing.strategies import leaves_none_out, ordered_targets, t
 
 if TYPE_CHECKING:
     from complaint_llm.client.admission_settings import AdmissionSettings
+    from complaint_llm.handling import Requirements
     from complaint_llm.messages import ModelInfo
     from complaint_llm.routing.target import AnyRequest, Estimate, Strategy
 
@@ -236,12 +237,12 @@ class Group:
     def supports_streaming(self) -> bool:
         return any(member.supports_streaming() for member in self.members)
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raise a BackendError if none of the members can work."""
+    def check(self, timeout: float = 10.0, *, connect: bool = True, requires: Requirements | None = None) -> None:
+        """Raise a BackendError if none of the members can work; one that must not be contacted is not."""
         faults: list[BackendError] = []
         for member in self.members:
             try:
-                member.check(timeout, connect=connect)
+                member.check(timeout, connect=connect, requires=requires)
             except BackendError as fault:
                 faults.append(fault)
             else:

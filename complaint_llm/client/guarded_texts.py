@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from complaint_llm.guards.guard import GuardRequest
 from complaint_llm.messages import Message
@@ -12,12 +12,13 @@ from complaint_llm.routing.attempts import exclusion
 if TYPE_CHECKING:
     from complaint_llm.guards.chain import CallGuards
     from complaint_llm.guards.guard import TargetKind
-    from complaint_llm.request import EmbeddingRequest, FormTarget, Request
+    from complaint_llm.request import EmbeddingRequest, FormTarget
     from complaint_llm.routing.target import Target
 
 
 class GuardedTexts:
-    """The texts as each kind of target is to embed them. See ``request.Forms``; nothing of an embedding is restored."""
+    """The texts as each kind of target is to embed them. See ``request.EmbeddingForms``; of vectors there is nothing to
+    restore."""
 
     def __init__(self, request: EmbeddingRequest, guards: CallGuards) -> None:
         self._request = request
@@ -30,33 +31,9 @@ class GuardedTexts:
             if exclusion(route, self._request) is None:
                 self._texts_for("local" if route.local else "remote")
 
-    def hand_out(self, target: FormTarget, output: Any) -> Any:
-        """Vectors are handed out as they are."""
-        return output
-
-    def lacks(self, target: FormTarget) -> str | None:
-        """Texts are what guards look into."""
-        return None
-
-    def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:
-        """Which guards stand before this target, and what they counted so far."""
-        return self._guards.report("local" if target.local else "remote")
-
-    def texts_to(self, target: FormTarget, texts: tuple[str, ...]) -> tuple[str, ...]:
+    def texts_to(self, target: FormTarget) -> tuple[str, ...]:
         """The texts that this target is to embed."""
         return self._texts_for("local" if target.local else "remote")
-
-    def request_to(self, target: FormTarget, request: Request) -> Request:
-        """A call that asks has forms of its own."""
-        raise NotImplementedError
-
-    def restored_stream(self, target: FormTarget, stream: Any) -> Any:
-        """Vectors come whole."""
-        raise NotImplementedError
-
-    def length_in_words(self) -> str:
-        """Of texts there is nothing to say."""
-        return ""
 
     def _texts_for(self, kind: TargetKind) -> tuple[str, ...]:
         known = self._texts.get(kind)

@@ -176,7 +176,7 @@ class Route:
 
     def attempt_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         if request.forms is not None:
-            request = request._replace(texts=request.forms.texts_to(self.target, request.texts), forms=None)
+            request = request._replace(texts=request.forms.texts_to(self.target), forms=None)
         if self.terms.private:
             request = request._replace(privacy="local")
         request = self._with_requirements(request)
@@ -251,7 +251,11 @@ class Route:
     def supports_streaming(self) -> bool:
         return self.target.backend.supports_streaming()
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+    def check(self, timeout: float = 10.0, *, connect: bool = True, requires: Requirements | None = None) -> None:
+        """Raise a BackendError if the backend cannot work, or must not be contacted under what is required."""
+        unmet = self._unmet(strictest(self.terms.requires, requires))
+        if unmet is not None:
+            raise InvalidRequestError(unmet, backend=self.id, sent=False)
         self.target.backend.check(timeout, connect=connect)
 
     def load(self) -> None:

@@ -91,7 +91,9 @@ class BackendTarget:
     @property
     def local(self) -> bool:
         """Whether what it is asked stays on this machine."""
-        made = self.made
+        made = self.existing
+        if made is None:
+            made = self.made
         return made is not None and made.local
 
     @property
@@ -118,11 +120,10 @@ class BackendTarget:
 
     def request_to(self, request: AnyRequest) -> AnyRequest:
         """What it is asked, where that depends on who is asked. Raises InvalidRequestError where it cannot be."""
-        if request.forms is None:
-            return request
         if isinstance(request, EmbeddingRequest):
-            return request._replace(texts=request.forms.texts_to(self, request.texts), forms=None)
-        return request.forms.request_to(self, request)
+            forms = request.forms
+            return request if forms is None else request._replace(texts=forms.texts_to(self), forms=None)
+        return request if request.forms is None else request.forms.request_to(self, request)
 
     @property
     def policies(self) -> Sequence[Policy]:

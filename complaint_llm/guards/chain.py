@@ -5,15 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from complaint_llm.exceptions import GuardError
-from complaint_llm.guards.guard import Content, Guard, GuardedCall, GuardRefusal, GuardRequest, PieceRestorer
-from complaint_llm.guards.worker import GuardThreads, LateError
+from complaint_llm.guards.guard import (
+    Content,
+    Guard,
+    GuardedCall,
+    GuardRefusal,
+    GuardRequest,
+    Need,
+    PieceRestorer,
+    TargetKind,
+)
+from complaint_llm.guards.worker import EndedError, GuardThreads, LateError
 from complaint_llm.messages import InferenceOutput
-
-if TYPE_CHECKING:
-    from complaint_llm.guards.guard import TargetKind
 
 T = TypeVar("T")
 
@@ -41,6 +47,9 @@ class GuardChain:
     def __init__(self, entries: Sequence[GuardEntry]) -> None:
         self.entries = tuple(entries)
         self._threads = GuardThreads()
+        self._stages = {
+            kind: tuple(_stage(each) for each in self.entries if each.applies_to(kind)) for kind in _KINDS
+        }
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -49,7 +58,7 @@ class GuardChain:
 
     def for_call(self) -> CallGuards:
         """The guards at work on one call."""
-        return CallGuards(self.entries, self._threads)
+        return CallGuards(self._stages, self._threads)
 
     def close(self) -> None:
         """Close each guard. Raises what the first that cannot be closed raises, after all were."""
@@ -64,80 +73,88 @@ class GuardChain:
             raise faults[0]
 
 
+class _Stage(NamedTuple):
+    """A guard before targets of one kind, and the fields of a request that it is not shown."""
+
+    entry: GuardEntry
+    hidden: tuple[str, ...]
+
+
 class CallGuards:
     """What the guards do to one call, and what they remember of it. One thread uses it at a time.
 
     Whatever goes wrong in a guard is a GuardError, which says nothing of the client's words.
     """
 
-    def __init__(self, entries: Sequence[GuardEntry], threads: GuardThreads) -> None:
-        self._entries = entries
+    __slots__ = ("_calls", "_stages", "_threads")
+
+    def __init__(self, stages: Mapping[TargetKind, Sequence[_Stage]], threads: GuardThreads) -> None:
+        self._stages = stages
         self._threads = threads
         self._calls: dict[str, GuardedCall] = {}
 
     def applies_to(self, kind: TargetKind) -> bool:
         """Whether any guard stands before targets of this kind."""
-        return any(entry.applies_to(kind) for entry in self._entries)
+        return bool(self._stages[kind])
 
     def bars(self, kind: TargetKind, content: Content) -> str | None:
         """The name of a guard that does not look into such content, and so lets it not go; None where all may."""
-        for entry in self._entries:
-            if entry.applies_to(kind) and content not in entry.guard.accepts:
-                return entry.name
-        return None
+        return next((entry.name for entry, _ in self._stages[kind] if content not in entry.guard.accepts), None)
 
     def before(self, kind: TargetKind, request: GuardRequest) -> GuardRequest:
-        """What may be sent to targets of this kind. Raises GuardError."""
-        for entry in self._entries:
-            if entry.applies_to(kind) and _overrides(self._call(entry), "before"):
-                request = self._ask_before(entry, kind, request)
+        """What may be sent to targets of this kind; the same object where no guard changed it. Raises GuardError."""
+        for entry, hidden in self._stages[kind]:
+            call = self._call(entry)
+            if not _overrides(call, "before"):
+                continue
+            # What is empty needs not be hidden.
+            kept = {field: value for field in hidden if (value := getattr(request, field))}
+            given = request._replace(**{field: _EMPTY[field] for field in kept}) if kept else request
+            found = self._in_time(entry, partial(call.before, given, kind), "nothing was sent")
+            if found is given:
+                continue
+            _check(entry, found, GuardRequest, "before")
+            # What it made up where it was shown nothing is not taken.
+            request = found._replace(**{field: getattr(request, field) for field in hidden})
         return request
 
     def after(self, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
         """The answer as the caller gets it, the last guard first. Raises GuardError."""
-        for entry in reversed(self._entries):
-            if entry.applies_to(kind) and _overrides(self._call(entry), "after"):
-                output = self._call_guard(entry, partial(_after, output), "its answer is not handed out")
+        for entry, _ in reversed(self._stages[kind]):
+            call = self._call(entry)
+            if _overrides(call, "after"):
+                output = self._in_time(entry, partial(call.after, output), _NOT_HANDED_OUT)
                 _check(entry, output, InferenceOutput, "after")
         return output
 
     def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
         """What changes the pieces of one streamed text, in the order in which it is done."""
-        found = (self._call(entry).pieces(form) for entry in reversed(self._entries) if entry.applies_to(kind))
-        return [each for each in found if each is not None]
+        found = []
+        for entry, _ in reversed(self._stages[kind]):
+            restorer = _result(entry, partial(self._call(entry).pieces, form), _NOT_HANDED_OUT)
+            if restorer is not None:
+                found.append(_CheckedRestorer(entry, restorer))
+        return found
 
     def report(self, kind: TargetKind) -> list[dict[str, Any]]:
-        """Which guards stood before the answer, their versions, and how often each did what."""
+        """Which guards stood before the answer, their versions, and how often each did what. Raises GuardError."""
         return [
-            {"name": entry.name, "version": entry.guard.version, "counts": dict(self._call(entry).counts())}
-            for entry in self._entries
-            if entry.applies_to(kind)
+            {"name": entry.name, "version": entry.guard.version, "counts": self._counts(entry)}
+            for entry, _ in self._stages[kind]
         ]
 
-    def _ask_before(self, entry: GuardEntry, kind: TargetKind, request: GuardRequest) -> GuardRequest:
-        needs = entry.guard.needs
-        hidden = {field: value for field, value in _EMPTY.items() if _NEED_OF[field] not in needs}
-        given = request._replace(**hidden)
-        found = self._call_guard(entry, lambda call: call.before(given, kind))
-        _check(entry, found, GuardRequest, "before")
-        return found._replace(**{field: getattr(request, field) for field in hidden})
-
-    def _call_guard(self, entry: GuardEntry, work: Callable[[GuardedCall], T], so: str = "nothing was sent") -> T:
+    def _counts(self, entry: GuardEntry) -> dict[str, int]:
         call = self._call(entry)
+        return _result(entry, lambda: dict(call.counts()), _NOT_HANDED_OUT)
+
+    def _in_time(self, entry: GuardEntry, work: Callable[[], T], so: str) -> T:
         began = time.monotonic()
         try:
-            if entry.guard.keeps_time:
-                value = work(call)
-            else:
-                value = self._threads.do(lambda: work(call), entry.timeout)
-        except GuardRefusal as refusal:
-            raise GuardError(f"guard {entry.name!r} refused: {refusal}; {so}", guard=entry.name) from None
+            value = work() if entry.guard.keeps_time else self._threads.do(work, entry.timeout)
         except LateError:
             raise self._too_slow(entry, so) from None
-        except (Exception, SystemExit) as fault:
-            # Its message may hold the client's words.
-            said = f"guard {entry.name!r} failed ({type(fault).__name__}); {so}"
-            raise GuardError(said, guard=entry.name) from fault
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
+            raise _guard_error(entry, fault, so) from _cause(fault)
         if time.monotonic() - began > entry.timeout:
             raise self._too_slow(entry, so)
         return value
@@ -152,24 +169,60 @@ class CallGuards:
             try:
                 known = self._calls[entry.name] = entry.guard.for_call()
             except (Exception, SystemExit) as fault:
-                said = f"guard {entry.name!r} failed ({type(fault).__name__}); nothing was sent"
-                raise GuardError(said, guard=entry.name) from fault
+                raise _guard_error(entry, fault, "nothing was sent") from fault
         return known
 
 
+class _CheckedRestorer:
+    """A guard's restorer of pieces, whose faults are the guard's."""
+
+    def __init__(self, entry: GuardEntry, restorer: PieceRestorer) -> None:
+        self._entry = entry
+        self._restorer = restorer
+
+    def feed(self, piece: str) -> str:
+        return _result(self._entry, partial(self._restorer.feed, piece), _NOT_HANDED_OUT)
+
+    def flush(self) -> str:
+        return _result(self._entry, self._restorer.flush, _NOT_HANDED_OUT)
+
+
+def _result(entry: GuardEntry, work: Callable[[], T], so: str) -> T:
+    """What ``work()`` returns. Raises GuardError."""
+    try:
+        return work()
+    except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
+        raise _guard_error(entry, fault, so) from _cause(fault)
+
+
+def _guard_error(entry: GuardEntry, fault: BaseException, so: str) -> GuardError:
+    """The error that says what came of it: a refusal in the guard's words, a fault by its class alone, for its message
+    may hold the client's words."""
+    if isinstance(fault, GuardRefusal):
+        return GuardError(f"guard {entry.name!r} refused: {fault}; {so}", guard=entry.name)
+    kind = type(fault.__cause__ if isinstance(fault, EndedError) else fault)
+    return GuardError(f"guard {entry.name!r} failed ({kind.__name__}); {so}", guard=entry.name)
+
+
+def _cause(fault: BaseException) -> BaseException | None:
+    return None if isinstance(fault, GuardRefusal) else fault
+
+
+_NOT_HANDED_OUT = "its answer is not handed out"
+_KINDS: tuple[TargetKind, ...] = ("local", "remote")
 _EMPTY: Mapping[str, Any] = GuardRequest()._asdict()
-_NEED_OF = {
-    "messages": "messages",
-    "tools": "tools",
-    "schema": "response_format",
-    "parameters": "messages",
-    "names": "names",
-    "matter": "matter",
-}
+_FIELDS: tuple[tuple[Need, str], ...] = (
+    ("messages", "messages"),
+    ("tools", "tools"),
+    ("response_format", "schema"),
+    ("messages", "parameters"),
+    ("names", "names"),
+    ("matter", "matter"),
+)
 
 
-def _after(output: InferenceOutput, call: GuardedCall) -> InferenceOutput:
-    return call.after(output)
+def _stage(entry: GuardEntry) -> _Stage:
+    return _Stage(entry, tuple(field for need, field in _FIELDS if need not in entry.guard.needs))
 
 
 def _overrides(call: GuardedCall, method: str) -> bool:

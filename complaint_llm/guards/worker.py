@@ -18,6 +18,10 @@ class LateError(Exception):
     """The work was not done in time."""
 
 
+class EndedError(Exception):
+    """The work raised what ends a thread or a program (its cause): there nobody but the work itself can."""
+
+
 class _Outcome:
     """What came of a piece of work, for the one thread that waits for it."""
 
@@ -61,7 +65,8 @@ class GuardThreads:
         reset_in_child(self)
 
     def do(self, work: Callable[[], T], seconds: float) -> T:
-        """What ``work()`` returns or raises. Raises LateError once ``seconds`` are over."""
+        """What ``work()`` returns or raises. Raises LateError once ``seconds`` are over, EndedError for a SystemExit or
+        a KeyboardInterrupt of the work's own."""
         worker = self._take()
         outcome = _Outcome()
         worker.jobs.put((work, outcome))
@@ -72,6 +77,8 @@ class GuardThreads:
         self._give_back(worker)
         if outcome.error is not None:
             try:
+                if not isinstance(outcome.error, Exception):
+                    raise EndedError from outcome.error
                 raise outcome.error
             finally:
                 outcome.error = None  # its traceback leads here

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Kind, RequestEvent
+from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Event, Kind, RequestEvent
 from complaint_llm.request import Request
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class CallWatch:
     """One call, from now to its end, which is told once. The thread that makes the call uses it."""
 
+    __slots__ = ("_began", "_call", "_ended", "_first_piece", "_kind", "_matter", "_queue", "_task")
+
     def __init__(self, queue: EventQueue, kind: Kind, request: AnyRequest, asked: str | None) -> None:
         self._queue = queue
         self._kind: Kind = kind
@@ -27,10 +29,12 @@ class CallWatch:
         self._began = time.monotonic()
         self._first_piece: float | None = None
         self._ended = False
-        messages, tools = len(request.messages) if isinstance(request, Request) else len(request.texts), 0
         if isinstance(request, Request):
-            tools = len(request.tools)
-            self._task = None if request.checks is None else request.checks.task
+            messages, tools = len(request.messages), len(request.tools)
+            if request.checks is not None:
+                self._task = request.checks.task
+        else:
+            messages, tools = len(request.texts), 0
         queue.put(
             RequestEvent(
                 call=self._call,
@@ -53,62 +57,68 @@ class CallWatch:
 
     def end_with_answer(self, output: InferenceOutput) -> None:
         """The call ended with this answer."""
-        event = self._event()._replace(
+        metadata = output.metadata
+        self._end(
+            output.attempts,
             backend=output.backend or None,
             model=output.model or None,
             usage=output.token_usage,
             cost=output.cost,
             finish_reason=output.finish_reason,
-            cached=bool(output.metadata.get("cached")),
-            demo=bool(output.metadata.get("demo")),
-            guards=tuple(each["name"] for each in output.metadata.get("guards", ())),
+            cached=bool(metadata.get("cached")),
+            demo=bool(metadata.get("demo")),
+            guards=tuple([each["name"] for each in metadata["guards"]]) if "guards" in metadata else (),
         )
-        self._end(output.attempts, event)
 
     def end_with_vectors(self, output: EmbeddingOutput) -> None:
         """The call ended with these vectors."""
-        event = self._event()._replace(
-            backend=output.backend or None, model=output.model or None, usage=output.token_usage, cost=output.cost
+        self._end(
+            output.attempts,
+            backend=output.backend or None,
+            model=output.model or None,
+            usage=output.token_usage,
+            cost=output.cost,
         )
-        self._end(output.attempts, event)
 
     def end_with_error(self, error: BaseException) -> None:
         """The call ended with this error."""
-        event = self._event()._replace(
+        self._end(
+            getattr(error, "attempts", ()),
             error=type(error).__name__,
             status=getattr(error, "status", None),
             backend=getattr(error, "backend", None),
             model=getattr(error, "model", None),
         )
-        self._end(getattr(error, "attempts", ()), event)
 
-    def _event(self) -> AnswerEvent:
-        return AnswerEvent(
-            call=self._call,
-            time=time.time(),
-            kind=self._kind,
-            seconds=time.monotonic() - self._began,
-            first_piece=self._first_piece,
-            task=self._task,
-            matter=self._matter,
-        )
-
-    def _end(self, attempts: Sequence[Attempt], event: AnswerEvent) -> None:
+    def _end(self, attempts: Sequence[Attempt], **how: Any) -> None:
+        """Tell the attempts and ``how`` it ended, as fields of an AnswerEvent."""
         if self._ended:
             return
         self._ended = True
-        tried = [
+        events: list[Event] = [
             AttemptEvent(
-                call=self._call,
-                number=number,
-                backend=each.backend,
+                self._call,
+                number,
+                each.backend,
                 # The class alone: what a provider says may hold the client's words.
-                error=None if each.error is None else each.error.partition(":")[0],
-                seconds=each.seconds,
-                sent=each.sent,
-                maybe_received=each.maybe_received,
-                matter=self._matter,
+                None if each.error is None else each.error.partition(":")[0],
+                each.seconds,
+                each.sent,
+                each.maybe_received,
+                self._matter,
             )
             for number, each in enumerate(attempts, 1)
         ]
-        self._queue.put(*tried, event)
+        events.append(
+            AnswerEvent(
+                call=self._call,
+                time=time.time(),
+                kind=self._kind,
+                seconds=time.monotonic() - self._began,
+                first_piece=self._first_piece,
+                task=self._task,
+                matter=self._matter,
+                **how,
+            )
+        )
+        self._queue.put(*events)

@@ -14,6 +14,7 @@ from complaint_llm import Mediator
 from complaint_llm.backends import Backend, FallbackBackend, LoadBalancedBackend, Request
 from complaint_llm.backends.base import Capability
 from complaint_llm.exceptions import BackendError, BudgetExceededError, ConfigError, InvalidRequestError, ServerError
+from complaint_llm.handling import Requirements
 from complaint_llm.messages import InferenceOutput, TokenUsage
 from complaint_llm.testing import MockBackend, MockResponse
 from tests.end_to_end.everything import write_config
@@ -133,6 +134,26 @@ def test_a_composed_backend_works_if_one_of_its_parts_does() -> None:
     FallbackBackend(Broken("a"), [Fixed("b")]).check()
     with pytest.raises(BackendError, match="no part can work: a: no key; b: no key"):
         FallbackBackend(Broken("a"), [Broken("b")]).check()
+
+
+def test_a_probe_of_a_composed_backend_leaves_out_parts_that_may_not_be_asked() -> None:
+    """The first part is not known to keep nothing: it is not contacted, although the second may be."""
+    contacted: list[str] = []
+
+    class Probed(Fixed):
+        def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
+            contacted.append(self.id)
+
+    nothing_kept = Requirements(retention_days=0)
+    handling = {"retention_days": 0, "source": "a contract", "as_of": "2026-11-01"}
+    parts = [Probed("a"), Probed("b", handling=handling)]
+    with Mediator([FallbackBackend(parts[0], parts[1:], id="chain")]) as mediator:
+        mediator.as_member().member("chain").check(requires=nothing_kept)
+    assert contacted == ["b"]
+    with Mediator([FallbackBackend(Probed("a"), [Probed("c")], id="chain")]) as mediator:  # noqa: SIM117
+        with pytest.raises(BackendError, match="retention_days is unknown"):
+            mediator.as_member().member("chain").check(requires=nothing_kept)
+    assert contacted == ["b"]
 
 
 def test_answers_of_parts_are_cached_without_a_mediator_too() -> None:

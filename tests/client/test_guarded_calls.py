@@ -12,7 +12,7 @@ import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend, EmbeddingRequest, Request
-from complaint_llm.exceptions import ConfigError, GuardError, ServerError
+from complaint_llm.exceptions import BatchError, ConfigError, GuardError, ServerError
 from complaint_llm.guards.guard import Guard, GuardRefusal, GuardRequest, TargetKind
 from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta
 
@@ -195,11 +195,34 @@ class NeverStarts(Guard):
         raise OSError("no model")
 
 
+class Ends(Guard):
+    """Raises what ends a thread or a program, on a thread of its own or where it is asked."""
+
+    def __init__(self, error: BaseException, *, keeps_time: bool = False) -> None:
+        self.error = error
+        self.keeps_time = keeps_time
+
+    def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
+        raise self.error
+
+
+class EndsAtTheBeginning(Ends):
+    """The same before it is asked anything."""
+
+    def for_call(self) -> Any:
+        raise self.error
+
+
 FAULTS: list[tuple[Guard, str]] = [
     (Refuses(), "guard 'Refuses' refused: it names a child; nothing was sent"),
     (Breaks(), r"guard 'Breaks' failed \(ValueError\); nothing was sent"),
     (Forgets(), r"guard 'Forgets' failed: before\(\) gave a NoneType"),
     (NeverStarts(), r"guard 'NeverStarts' failed \(OSError\); nothing was sent"),
+    (Ends(SystemExit(NAME)), r"guard 'Ends' failed \(SystemExit\); nothing was sent"),
+    (Ends(KeyboardInterrupt(NAME)), r"guard 'Ends' failed \(KeyboardInterrupt\); nothing was sent"),
+    (Ends(GeneratorExit(NAME)), r"guard 'Ends' failed \(GeneratorExit\); nothing was sent"),
+    (Ends(SystemExit(NAME), keeps_time=True), r"guard 'Ends' failed \(SystemExit\); nothing was sent"),
+    (EndsAtTheBeginning(SystemExit(NAME)), r"guard 'EndsAtTheBeginning' failed \(SystemExit\); nothing was sent"),
 ]
 
 
@@ -219,6 +242,69 @@ def test_a_guard_that_fails_ends_the_call_before_anything_is_sent(
     assert all(NAME not in str(each) for each in errors)
     assert not here.seen
     assert not remote.seen
+
+
+@pytest.mark.parametrize("guard", [Ends(KeyboardInterrupt(), keeps_time=True), EndsAtTheBeginning(KeyboardInterrupt())])
+@pytest.mark.parametrize("way", WAYS)
+def test_an_interrupt_where_a_guard_is_asked_is_the_users_and_nothing_is_sent(
+    way: Callable[[Mediator], str], guard: Guard
+) -> None:
+    """In the caller's thread a guard's interrupt cannot be told from that of a keyboard: it goes through."""
+    remote = Echo(id="remote")
+    with Mediator([remote], guards=[guard]) as mediator:
+        try:
+            way(mediator)
+        except (KeyboardInterrupt, BatchError):
+            pass
+        else:
+            pytest.fail("it was answered")
+    assert not remote.seen
+
+
+class BreaksAfter(Swap):
+    """Lets go, and fails with the answer: at ``place``, with ``error``."""
+
+    def __init__(self, place: str, error: BaseException) -> None:
+        self.place, self.error = place, error
+
+    def fail(self, place: str) -> None:
+        if place == self.place:
+            raise self.error
+
+    def after(self, output: InferenceOutput) -> InferenceOutput:
+        self.fail("after")
+        return super().after(output)
+
+    def pieces(self, kind: Literal["text", "json"]) -> Any:
+        self.fail("pieces")
+        guard = self
+
+        class Failing(Pieces):
+            def feed(self, piece: str) -> str:
+                guard.fail("feed")
+                return super().feed(piece)
+
+            def flush(self) -> str:
+                guard.fail("flush")
+                return super().flush()
+
+        return Failing()
+
+    def counts(self) -> Any:
+        self.fail("counts")
+        return {}
+
+
+@pytest.mark.parametrize("error", [ValueError(NAME), SystemExit(NAME), GuardRefusal("it names a child")])
+@pytest.mark.parametrize("place", ["after", "pieces", "feed", "flush", "counts"])
+def test_a_guard_that_fails_with_the_answer_hands_out_nothing(place: str, error: BaseException) -> None:
+    """Plain or streamed it is a GuardError, without the client's words."""
+    said = "refused: it names a child" if isinstance(error, GuardRefusal) else rf"failed \({type(error).__name__}\)"
+    streams = place in ("pieces", "feed", "flush")
+    with Mediator([Echo(id="remote")], guards=[BreaksAfter(place, error)]) as mediator:
+        with pytest.raises(GuardError, match=f"^guard 'BreaksAfter' {said}; its answer is not handed out") as raised:
+            list(mediator.infer_stream(f"Is {NAME} late?")) if streams else mediator.infer(f"Is {NAME} late?")
+        assert NAME not in str(raised.value)
 
 
 def test_a_guard_that_is_late_ends_the_call(request: pytest.FixtureRequest) -> None:

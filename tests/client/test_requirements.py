@@ -205,7 +205,7 @@ def test_a_task_requires_more(tmp_path: Path) -> None:
         assert mediator.explain("hi").candidates[0].skip is None
         skip = mediator.explain("hi", task="t").candidates[0].skip
     assert skip is not None
-    assert "zero_retention is unknown" in skip
+    assert "zero_retention is false" in skip
 
 
 @pytest.mark.parametrize("way", ["plain", "stream", "embedding", "batch"])

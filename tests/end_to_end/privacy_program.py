@@ -198,18 +198,18 @@ class Configs:
         return backends, sections
 
 
-def ways(mediator: Any, local: dict[str, str]) -> dict[str, Callable[[], Any]]:
-    """Every way to ask; ``local`` is the parameter, empty where the config says it for all."""
+def ways(mediator: Any, local: dict[str, Any], ask: str = "ask") -> dict[str, Callable[[], Any]]:
+    """Every way to ask; ``local`` is the parameter, empty where the config says it for all; ``ask`` is in each text."""
     return {
-        "infer": lambda: mediator.infer("ask", **local),
-        "generate": lambda: mediator.generate("ask", **local),
-        "stream": lambda: list(mediator.infer_stream("ask", **local)),
-        "embed": lambda: mediator.embed("ask", **local),
-        "batch": lambda: [_output(result) for result in mediator.batch(["a", "b", "c"], **local)],
-        "batch_generate": lambda: mediator.batch_generate(["a", "b"], **local),
-        "tools": lambda: mediator.infer("ask", [{"name": "search"}], **local),
-        "structured": lambda: mediator.infer("ask", response_format={"type": "object"}, **local),
-        "explain": lambda: mediator.explain("ask", **local),
+        "infer": lambda: mediator.infer(ask, **local),
+        "generate": lambda: mediator.generate(ask, **local),
+        "stream": lambda: list(mediator.infer_stream(ask, **local)),
+        "embed": lambda: mediator.embed(ask, **local),
+        "batch": lambda: [_output(result) for result in mediator.batch([f"{ask} a", f"{ask} b", f"{ask} c"], **local)],
+        "batch_generate": lambda: mediator.batch_generate([f"{ask} a", f"{ask} b"], **local),
+        "tools": lambda: mediator.infer(ask, [{"name": "search"}], **local),
+        "structured": lambda: mediator.infer(ask, response_format={"type": "object"}, **local),
+        "explain": lambda: mediator.explain(ask, **local),
     }
 
 

@@ -3,12 +3,16 @@ every connection that the process makes.
 
 ``python -m tests.end_to_end.requires_program SEED COUNT`` prints a summary as JSON. Each backend has a server's port of
 its own on this machine, so that an audit hook sees which one is reached; what an entry's ``handling`` says decides
-whether it may be. An audit hook cannot be taken out again, hence a process of its own.
+whether it may be. Each ask has a word of its own, by which the servers, who keep what they are sent, say who was asked:
+a connection that is open already passes no audit hook. ``check --connect`` is run as well. An audit hook cannot be
+taken out again, hence a process of its own.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import sys
 import tempfile
 import threading
@@ -25,22 +29,50 @@ REGIONS = ("us", "eu", "cn", "de", "gb")
 
 
 def fits(handling: dict[str, Any], requires: dict[str, Any]) -> bool:
-    """Whether what is known is good enough: written here apart from the product."""
-    if handling.get("zero_retention"):
-        handling = {"retention_days": 0, **handling}
-    for key, wanted in requires.items():
-        known = handling.get(key)
-        if key == "retention_days":
-            if known is None or known > wanted:
-                return False
-        elif key == "region":
-            places = [known] if isinstance(known, str) else known
-            allowed = {wanted} if isinstance(wanted, str) else set(wanted)
-            if not places or not all(each in allowed or (each == "de" and "eu" in allowed) for each in places):
-                return False
-        elif known is not wanted:
-            return False
-    return True
+    """Whether what an entry says is good enough, as docs/privacy.md has it; written apart from the product.
+
+    Days above 0 are no zero retention, whatever else is said; zero retention alone is 0 days; what is not said is not
+    good enough.
+    """
+    days, zero = handling.get("retention_days"), handling.get("zero_retention")
+    if days is None and zero is True:
+        days = 0
+    places = handling.get("region", [])
+    places = [places] if isinstance(places, str) else places
+    allowed = requires.get("region", [])
+    allowed = {allowed} if isinstance(allowed, str) else set(allowed)
+    if "eu" in allowed:
+        allowed.add("de")
+    met = {
+        "trains": handling.get("trains") is False,
+        "retention_days": days is not None and days <= requires.get("retention_days", 0),
+        "region": bool(places) and allowed.issuperset(places),
+        "zero_retention": zero is True and days == 0,
+    }
+    return all(met[key] for key in requires)
+
+
+class Keeping(Local):
+    """Keeps what its server is asked; answers a probe, too."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        KEPT.append((self.server.server_address[1], body.decode()))
+        connection, self.rfile = self.rfile, io.BytesIO(body)
+        super().do_POST()
+        self.rfile = connection
+
+    def do_GET(self) -> None:
+        body = b'{"data": [{"id": "m"}]}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+KEPT: list[tuple[int, str]] = []
+"""The port and the body of each request. Appending is atomic."""
 
 
 class Watch:
@@ -51,6 +83,7 @@ class Watch:
         self.barred: set[int] = set()
         self.wrong: list[str] = []
         self.reached: Counter[int] = Counter()
+        self.doing = ""
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in ("socket.connect", "socket.sendto") or not isinstance(args[1], tuple):
@@ -58,7 +91,7 @@ class Watch:
         port = args[1][1]
         self.reached[port] += 1
         if port in self.barred or port not in self.ports:
-            self.wrong.append(f"{event} {args[1]!r}")
+            self.wrong.append(f"{self.doing}: {event} {args[1]!r}")
             raise PermissionError("the test refuses it")
 
 
@@ -126,8 +159,13 @@ class Configs:
         return every
 
 
-def try_config(configs: Configs, watch: Watch, host: Any, folder: Path, told: Counter[str]) -> None:
-    """Load one config and ask it in every way, with a requirement in the config, in the call, or one in each."""
+def try_config(
+    configs: Configs, watch: Watch, host: Any, folder: Path, told: Counter[str], asked: dict[str, set[int]]
+) -> None:
+    """Load one config and ask it in every way, with a requirement in the config, in the call, or one in each.
+
+    ``asked`` gets the word of each ask, with the ports at which it must not be.
+    """
     from complaint_llm import Mediator, load_config
     from complaint_llm.exceptions import ComplaintLLMError
 
@@ -141,11 +179,11 @@ def try_config(configs: Configs, watch: Watch, host: Any, folder: Path, told: Co
         mediator["hedge_after"] = 0.0001
     params: dict[str, Any] = {} if where == "config" else {"requires": called}
     sets = [each for each, used in ((everywhere, where != "call"), (called, where != "config")) if used]
-    barred = {
-        port
-        for port, entry in zip(configs.ports, backends, strict=True)
-        if not all(fits(entry["handling"], each) for each in sets)
-    }
+    def barred_by(sets: list[dict[str, Any]]) -> set[int]:
+        pairs = zip(configs.ports, backends, strict=True)
+        return {port for port, entry in pairs if not all(fits(entry["handling"], each) for each in sets)}
+
+    barred = barred_by(sets)
     watch.barred = set()
     path = write_config(folder, configs.composed(backends), MEDIATOR=mediator)
     try:
@@ -154,27 +192,63 @@ def try_config(configs: Configs, watch: Watch, host: Any, folder: Path, told: Co
         told["not loaded"] += 1
         told[f"not loaded: {str(error).splitlines()[-1][:200]}"] += 1
         return
-    watch.barred = barred
     told["barred"] += len(barred)
     with opened:
-        asks = ways(opened, params)
+        if where != "call" and configs.some(0.5):
+            watch.barred = barred_by([everywhere])
+            probe(path, watch, told)
+        watch.barred = barred
+        every: dict[str, tuple[str, Any]] = {}
+        for way in ways(opened, params):
+            word = f"canary-{len(asked) + len(every)}-"
+            every[way] = word, ways(opened, params, word)[way]
         for entry in backends:
+            word = f"canary-{len(asked) + len(every)}-"
             named = {**params, "backend": entry["id"]}
-            asks[f"backend {entry['id']}"] = lambda named=named: opened.infer("ask", **named)
-        for way, ask in asks.items():
-            if not configs.some(0.6):
-                continue
-            try:
-                ask()
-            except ComplaintLLMError:
-                told["refused"] += 1
-            else:
-                told["answered" if way != "explain" else "explained"] += 1
+            every[f"backend {entry['id']}"] = word, lambda named=named, word=word: opened.infer(word, **named)
+        asked.update((word, barred) for word, _ in every.values())
+        open_ones = {
+            f"backend {entry['id']}"
+            for port, entry in zip(configs.ports, backends, strict=True)
+            if port not in barred and entry["base_url"].endswith("/v1")
+        }
+        ask_each({way: each for way, each in every.items() if configs.some(0.6)}, open_ones, watch, told)
+
+
+def probe(path: Path, watch: Watch, told: Counter[str]) -> None:
+    """Let the command contact whatever it may."""
+    from click.testing import CliRunner
+
+    from complaint_llm.cli.app import cli
+
+    before, watch.doing = watch.reached.total(), "check"
+    done = CliRunner().invoke(cli, ["-c", str(path), "check", "--connect"])
+    if done.exit_code not in (0, 1):
+        watch.wrong.append(f"check ended with {done.exit_code}: {done.output[-300:]}")
+    told["probes"] += watch.reached.total() - before
+
+
+def ask_each(every: dict[str, tuple[str, Any]], open_ones: set[str], watch: Watch, told: Counter[str]) -> None:
+    """Ask in each way; those of ``open_ones`` must be answered, and what is answered was sent to a server."""
+    from complaint_llm.exceptions import ComplaintLLMError
+
+    for way, (word, ask) in every.items():
+        watch.doing = way
+        try:
+            ask()
+        except ComplaintLLMError as error:
+            told["refused"] += 1
+            if way in open_ones:
+                watch.wrong.append(f"{way} may be asked, and was not: {error}")
+        else:
+            told["answered" if way != "explain" else "explained"] += 1
+            if way != "explain" and not any(word in body for _, body in KEPT):
+                watch.wrong.append(f"{way} was answered by none of the servers")
 
 
 def main(seed: int, count: int) -> None:
     """Print what came of ``count`` configs."""
-    servers = [Server(("127.0.0.1", 0), Local) for _ in range(SERVERS)]
+    servers = [Server(("127.0.0.1", 0), Keeping) for _ in range(SERVERS)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     ports = [server.server_port for server in servers]
@@ -182,16 +256,22 @@ def main(seed: int, count: int) -> None:
     sys.addaudithook(watch)
     configs = Configs(seed, ports)
     told: Counter[str] = Counter()
+    asked: dict[str, set[int]] = {}
     with tempfile.TemporaryDirectory() as folder:
         from complaint_llm.host import PluginHost
 
         host = PluginHost()
         for _ in range(count):
-            try_config(configs, watch, host, Path(folder), told)
+            try_config(configs, watch, host, Path(folder), told, asked)
             told["configs"] += 1
     for server in servers:
         server.shutdown()
         server.server_close()
+    for port, body in KEPT:
+        for word in set(re.findall(r"canary-\d+-", body)):
+            told["words"] += 1
+            if port in asked[word]:
+                watch.wrong.append(f"{word} was sent to port {port}")
     print(json.dumps({"wrong": watch.wrong, "connections": watch.reached.total(), **told}))
 
 

@@ -15,7 +15,8 @@ LONG = [pytest.param(seed, 250, marks=pytest.mark.endurance) for seed in range(1
 @pytest.mark.parametrize(("seed", "part"), [(0, 40), *LONG])
 def test_nothing_reaches_whoever_is_not_known_to_keep_to_it(seed: int, part: int) -> None:
     """Random configs (1,000 in the long runs): by fallback, hedge, nested and inline parts, ``backend=``, streams,
-    embeddings and batches. An audit hook sees no connection to a backend that is excluded."""
+    embeddings, batches and probes. An audit hook sees no connection to a backend that is excluded, and no server is
+    sent the word of an ask that excludes it; one that is not excluded answers where it is named."""
     told = run(*PROGRAM, str(seed), str(part))
     assert told["wrong"] == []
     assert told["configs"] == part
@@ -24,3 +25,5 @@ def test_nothing_reaches_whoever_is_not_known_to_keep_to_it(seed: int, part: int
     assert told["answered"] > part / 2
     assert told["refused"] > part / 2
     assert told["connections"] > part
+    assert told["words"] > part
+    assert told["probes"] > part / 10

@@ -206,6 +206,28 @@ def test_tools_their_arguments_and_schemas_are_guarded_on_each_wire(wire: str, t
                     assert json.loads(output.tool_calls[0].arguments_raw or "{}") in ({}, {"who": name})
 
 
+@pytest.mark.parametrize("wire", BACKENDS)
+def test_documents_and_structured_answers_are_guarded_on_each_wire(
+    wire: str, tmp_path: Path, logged: Callable[[], str]
+) -> None:
+    """A document goes as guarded text; a parsed answer has names; what is logged at DEBUG has none."""
+    identifiers = planted(67, 120)
+    with FaultyServer() as server, WireTap(server.url) as tap:
+        with open_office(tmp_path, wire, tap, identifiers).mediator as mediator:
+            for some in groups(identifiers, 40):
+                letter = Document(data=text_of(some).encode(), name="letter.txt", media_type="text/plain")
+                assert mediator.infer([Message("user", (letter, TextPart("Who is it?")))]).content
+            name = next(each.listed for each in identifiers if each.kind == "person")
+            server.script(Reply(text='{"who": "[NAME_1]"}'))
+            shape = {"type": "object", "properties": {"who": {"type": "string"}}}
+            assert mediator.infer(f"Who? {name}", response_format=shape).parsed == {"who": name}
+        sent = tap.sent.decode("utf-8", "replace")
+        assert len(sent) > len(text_of(identifiers)) / 2
+        assert in_clear(sent, identifiers) == []
+    assert in_clear(kept_files(tmp_path), identifiers) == []
+    assert in_clear(logged(), identifiers) == []
+
+
 def test_documents_embeddings_and_structured_answers_are_guarded(tmp_path: Path) -> None:
     """A document goes as guarded text; a vector has nothing to restore; a parsed answer has names."""
     identifiers = planted(37, 120)
@@ -223,12 +245,13 @@ def test_documents_embeddings_and_structured_answers_are_guarded(tmp_path: Path)
         assert leaks(tap.sent.decode("utf-8", "replace"), identifiers) == []
 
 
-def test_a_second_caller_is_answered_from_the_cache_with_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wire", BACKENDS)
+def test_a_second_caller_is_answered_from_the_cache_with_names(wire: str, tmp_path: Path) -> None:
     """The cache holds tokens."""
     identifiers = planted(41, 60)
     text = text_of(identifiers)
     with FaultyServer() as server, WireTap(server.url) as tap:
-        with open_office(tmp_path, "chat", tap, identifiers).mediator as mediator:
+        with open_office(tmp_path, wire, tap, identifiers).mediator as mediator:
             outputs = [mediator.infer(text) for _ in range(3)]
         assert [each.content for each in outputs] == [text] * 3
         assert len(server.requests) == 1

@@ -19,11 +19,11 @@ from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Observer, RequestEvent
 
 PROMPT = "a word " * 2_857  # 20 kB
-# Whole calls in hashes of 20 kB by OpenSSL: forms of a call and events are made in Python, whose share of a hash
-# depends on whether the processor hashes by itself.
-GUARDED_CALL = 12
-OBSERVED_CALL = 8
-THREADED_CALL = 40
+# What is added to a whole call, in hashes of 20 kB by OpenSSL: 1.4 to 1.6 for a guard, 0.6 to 0.9 for an observer, 3 to
+# 7 for a guard on a thread of its own. The limits are twice that: Python stands against a processor's own instruction.
+GUARDED_CALL = 3
+OBSERVED_CALL = 2
+THREADED_CALL = 14
 
 
 class Answers(Backend):
@@ -61,25 +61,22 @@ class Deaf(Observer):
         pass
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """CPU time of this thread for one call of it, the best of many."""
-    best = 1e9
-    for _ in range(15):
-        began = time.thread_time()
-        for _ in range(60):
-            work()
-        best = min(best, (time.thread_time() - began) / 60)
+def seconds(*works: Callable[[], object]) -> list[float]:
+    """CPU time of this thread for one call of each, the best of many, which are made in turn."""
+    best = [1e9] * len(works)
+    for _ in range(30):
+        for at, work in enumerate(works):
+            began = time.thread_time()
+            for _ in range(60):
+                work()
+            best[at] = min(best[at], (time.thread_time() - began) / 60)
     return best
 
 
-def one_hash() -> float:
+def one_hash() -> Callable[[], object]:
+    """What the limits are measured in."""
     data = PROMPT.encode()
-    return seconds(lambda: hashlib.sha256(data).digest())
-
-
-def call(**more: Any) -> float:
-    with Mediator([Answers(id="a")], **more) as mediator:
-        return seconds(lambda: mediator.generate(PROMPT))
+    return lambda: hashlib.sha256(data).digest()
 
 
 def test_without_guards_and_observers_no_function_of_theirs_is_called() -> None:
@@ -113,7 +110,8 @@ def test_a_guard_that_does_nothing_takes_at_most_a_hash() -> None:
         guards.after("remote", output)
         guards.report("remote")
 
-    assert seconds(work) <= 2 * one_hash()
+    own, a_hash = seconds(work, one_hash())
+    assert own <= a_hash
 
 
 @pytest.mark.parametrize(
@@ -127,4 +125,8 @@ def test_a_guard_that_does_nothing_takes_at_most_a_hash() -> None:
 )
 def test_a_whole_call_is_not_much_dearer(more: dict[str, Any], hashes: int) -> None:
     """By so many hashes of its prompt at most."""
-    assert call(**more) - call() <= hashes * one_hash()
+    with Mediator([Answers(id="a")]) as plain, Mediator([Answers(id="a")], **more) as other:
+        without, having, a_hash = seconds(
+            lambda: plain.generate(PROMPT), lambda: other.generate(PROMPT), one_hash()
+        )
+    assert having - without <= hashes * a_hash

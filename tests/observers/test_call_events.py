@@ -154,3 +154,33 @@ def test_a_slow_observer_holds_up_no_call_and_what_is_dropped_is_counted() -> No
             mediator.generate("x")
         assert queue.discarded > 0
         go_on.set()
+
+
+@pytest.mark.parametrize("method", ["request", "attempt", "answer"])
+@pytest.mark.parametrize(
+    "error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), RuntimeError(SECRET)], ids=lambda it: repr(it)[:12]
+)
+def test_what_would_end_a_thread_ends_no_observing(
+    method: str, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one that raises it is named once; it and the others are told of everything that comes after."""
+    told = Keeps()
+
+    class Ends(Keeps):
+        pass
+
+    def fail(self: Keeps, event: Event) -> None:
+        self.events.append(event)
+        raise error
+
+    setattr(Ends, method, fail)
+    ends = Ends()
+    with Mediator([Answers(id="a")], observers=[ends, told]) as mediator:
+        for _ in range(3):
+            assert mediator.infer("hi").content == SECRET
+    assert [type(each) for each in told.events] == [RequestEvent, AttemptEvent, AnswerEvent] * 3
+    assert ends.events == told.events
+    assert ends.closed
+    assert told.closed
+    assert caplog.text.count("calls go on without it") == 1
+    assert SECRET not in caplog.text

@@ -20,6 +20,7 @@ from complaint_llm.exceptions import EvidenceCorruptedError
 from complaint_llm.guards.pseudonyms import Pseudonyms
 from complaint_llm.messages import Document, InferenceOutput, Message, TextPart
 from complaint_llm.testing import MockBackend
+from tests.evidence.provenance.test_shown import store_of
 
 NAME = "Maria Lopez"
 
@@ -140,3 +141,28 @@ def test_a_record_whose_guards_are_none_is_damaged(tmp_path: Path, broken: Any) 
     name: Cid = cid_of(DAG_CBOR, changed)
     with pytest.raises(EvidenceCorruptedError, match="its guards"):
         decode_provenance(name.name, changed)
+
+
+def test_records_of_this_format_verify_and_say_what_they_said(tmp_path: Path) -> None:
+    """A store with guards, matters, a cached answer, a document and a tool, as it was written when records first had
+    both: every later version reads it."""
+    known, store = store_of("with-guards.json", tmp_path / "store")
+    with store, store.database.transaction("read") as connection:
+        rows = connection.execute("SELECT cid, data FROM provenance").fetchall()
+    records = {cid: decode_provenance(cid, data) for cid, data in rows}
+    assert set(records) == set(known["provenance"])
+    in_order = [records[cid] for cid in known["provenance"]]
+    assert [record.get("matter") for record in in_order] == known["matters"]
+    assert [record["cached"] for record in in_order] == [False, False, True, False, False]
+    guards = [record["guards"]["used"] for record in in_order]
+    assert [[each["name"] for each in some] for some in guards] == [["names"]] * 5
+    assert [some[0]["counts"]["list"] for some in guards] == [0, 1, 1, 1, 0]
+    assert [len(record["evidence"]) for record in in_order] == [0, 0, 0, 0, 1]
+    assert [bool(record.get("shown")) for record in in_order] == [False, False, False, True, True]
+    again, store = store_of("with-guards.json", tmp_path / "again")
+    with store:
+        assert store.verify().ok
+        for cid, answer in zip(again["provenance"], known["answers"], strict=True):
+            assert trace(store, cid).ok
+            digest = cid_of(RAW, answer.encode()).name
+            assert digest == records[cid]["guards"]["answer"].name
