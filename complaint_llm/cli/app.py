@@ -18,7 +18,7 @@ import click
 
 from complaint_llm import __version__
 from complaint_llm.cli import streams
-from complaint_llm.cli.terminal import tell, tell_error
+from complaint_llm.cli.terminal import StderrHandler, tell, tell_error
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.harmless import HarmlessFormatter
 
@@ -257,7 +257,7 @@ def cli(ctx: click.Context) -> None:
     app = ctx.ensure_object(App)
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
-    handler = logging.StreamHandler()
+    handler = StderrHandler()
     handler.setFormatter(HarmlessFormatter("%(levelname)s %(message)s"))
     logger = logging.getLogger("complaint_llm")
     logger.handlers[:] = [handler]
