@@ -41,6 +41,8 @@ ACTING = {character for text in HOSTILE for character in text if harmless(charac
 
 BAR = re.compile(r"\r|\x1b\[\?25[lh]|\x1b\[K")
 """What a bar of ours is drawn with."""
+SIGN = re.compile(r"\r(?:getting ready|asking [\w ]+) \.\.\.(?: \d+ s)? *|\r +\r")
+"""What shows that an answer is waited for, and how it is taken away."""
 BESIDE = {"print", "echo", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write"}
 
 
@@ -106,7 +108,8 @@ def on_a_terminal(folder: Path, *arguments: str, term: str = "xterm", no_colour:
                 break
             shown += piece
     os.close(main)
-    return process.wait(timeout=60), shown.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    text = shown.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    return process.wait(timeout=60), SIGN.sub("", text)
 
 
 def check_harmless(shown: str) -> None:
