@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "generate": ("complaint_llm.cli.generate:generate", "Ask one prompt and print the answer."),
+    "chat": ("complaint_llm.cli.chat.command:chat", "Hold a conversation; --continue goes on with the last one."),
     "batch": (
         "complaint_llm.cli.batch.command:batch",
         "Ask many prompts from a file or folder; resumes where it stopped.",

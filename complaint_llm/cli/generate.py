@@ -12,7 +12,7 @@ import click
 from complaint_llm.cli.app import App
 from complaint_llm.cli.attached_files import file_parts, with_parts
 from complaint_llm.cli.call_options import call_options, call_params, usage_line
-from complaint_llm.cli.live_answer import LiveAnswer, streams_by_itself, whom
+from complaint_llm.cli.live_answer import LiveAnswer, say_findings, streams_by_itself, whom
 from complaint_llm.cli.options import SECONDS, generation_option
 from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.streams import read_piped
@@ -55,7 +55,7 @@ def generate(app: App, /, prompt: str | None, stream: bool | None, as_json: bool
                 if given[name] is not None:
                     params[name] = given[name]
             if stream is None:
-                stream = streams_by_itself() and given["schema"] is None and given["task"] is None
+                stream = streams_by_itself(given)
             with app.open_mediator() as mediator, _not_sent(bool(parts)):
                 sign.say(f"asking {whom(mediator, params)}")
                 asked = with_parts(text, parts)
@@ -94,12 +94,6 @@ class NotSentError(click.ClickException):
 def join_input(piped: str, argument: str) -> str:
     """What was piped in, an empty line, the argument; one alone as it is."""
     return "\n\n".join(part for part in (piped.rstrip("\n"), argument) if part.strip())
-
-
-def say_findings(output: InferenceOutput) -> None:
-    """What does not hold in the answer, on stderr: the answer itself does not show it."""
-    for finding in output.findings:
-        tell(f"{finding.pointer or '/'}: {finding.message} ({finding.check})")
 
 
 def as_data(output: InferenceOutput) -> dict[str, Any]:
