@@ -10,6 +10,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from complaint_llm.bounded_json import loads
 from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.private_folder import make_private_folder, open_private
 
@@ -116,7 +117,7 @@ class ChatFile:
         settings = ChatSettings()
         for number, line in enumerate(_lines(data), 1):
             try:
-                settings, turn = _read_turn(json.loads(line))
+                settings, turn = _read_turn(loads(line))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ChatFileError(f"{self.path}: line {number} is no turn of a conversation: {error}") from error
             turns.append(turn)
@@ -173,7 +174,7 @@ def matters_of(path: Path) -> set[str]:
     found = set()
     for number, line in enumerate(_lines(path.read_bytes()), 1):
         try:
-            found.add(json.loads(line)["matter"])
+            found.add(loads(line)["matter"])
         except (ValueError, KeyError, TypeError) as error:
             raise ChatFileError(f"{path}: line {number} is no turn of a conversation") from error
     return {each for each in found if each is not None}

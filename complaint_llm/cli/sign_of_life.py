@@ -83,7 +83,7 @@ class SignOfLife:
     def _line(self) -> str:
         seconds = int(self._clock() - self._began)
         line = harmless_line(f"{self._what} ...{f' {seconds} s' if seconds and not self._plain else ''}")
-        return line[: max(1, shutil.get_terminal_size().columns - 1)]
+        return line[: _columns()]
 
     def _draw(self, line: str) -> None:
         with self._drawing:
@@ -97,9 +97,16 @@ class SignOfLife:
     def _clear(self) -> None:
         with self._drawing:
             if self._width:
-                self._terminal.write(f"\r{' ' * self._width}\r")
+                # With what the terminal itself writes behind it where the user presses Ctrl-C: ^C.
+                width = min(self._width + 2, _columns())
+                self._terminal.write(f"\r{' ' * width}\r")
                 self._terminal.flush()
                 self._drawn, self._width = "", 0
+
+
+def _columns() -> int:
+    """How many can be written to before the line wraps."""
+    return max(1, shutil.get_terminal_size().columns - 1)
 
 
 class _ErasingStream:

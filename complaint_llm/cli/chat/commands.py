@@ -121,6 +121,8 @@ def _save(session: ChatSession, argument: str) -> None:
     if not argument:
         raise click.UsageError("/save PATH: give the name of a file")
     path = Path(argument).expanduser()
+    if path.exists() and path.resolve() not in session.wrote:
+        raise click.UsageError(f"{path} is there already: give another name")
     save(session.conversation, path, again=path.resolve() in session.wrote)
     session.wrote.add(path.resolve())
     tell(f"saved {len(session.conversation.turns)} turns to {path}")

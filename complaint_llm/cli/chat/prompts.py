@@ -85,7 +85,7 @@ def _paths(begun: str) -> Sequence[str]:
 
 
 def _prepare_readline(complete: Complete) -> None:
-    import readline  # not there on every system
+    import readline  # cold start: not there on every system
 
     def answer(line: str, place: int) -> str | None:
         found = complete(line)

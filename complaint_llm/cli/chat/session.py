@@ -11,7 +11,7 @@ from complaint_llm.cli.call_options import usage_line
 from complaint_llm.cli.live_answer import LiveAnswer, say_findings, whom
 from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.terminal import tell, write
-from complaint_llm.exceptions import ComplaintLLMError
+from complaint_llm.exceptions import ComplaintLLMError, ContextLengthError
 from complaint_llm.messages import InferenceOutput, Message, TextPart
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class ChatSession:
             raise
         except ComplaintLLMError as error:
             tell(str(error))
+            if isinstance(error, ContextLengthError) and self.conversation.turns:
+                tell("/undo takes a turn back, /clear begins anew")
             if self.parts:
                 tell("the files of that prompt go with the next one")
             return False
