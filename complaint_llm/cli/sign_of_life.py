@@ -83,7 +83,7 @@ class SignOfLife:
     def _line(self) -> str:
         seconds = int(self._clock() - self._began)
         line = harmless_line(f"{self._what} ...{f' {seconds} s' if seconds and not self._plain else ''}")
-        return line[: _columns()]
+        return line[: _columns(self._terminal)]
 
     def _draw(self, line: str) -> None:
         with self._drawing:
@@ -98,15 +98,18 @@ class SignOfLife:
         with self._drawing:
             if self._width:
                 # With what the terminal itself writes behind it where the user presses Ctrl-C: ^C.
-                width = min(self._width + 2, _columns())
+                width = min(self._width + 2, _columns(self._terminal))
                 self._terminal.write(f"\r{' ' * width}\r")
                 self._terminal.flush()
                 self._drawn, self._width = "", 0
 
 
-def _columns() -> int:
+def _columns(terminal: TextIO) -> int:
     """How many can be written to before the line wraps."""
-    return max(1, shutil.get_terminal_size().columns - 1)
+    columns = 0
+    with suppress(OSError, ValueError):
+        columns = os.get_terminal_size(terminal.fileno()).columns
+    return max(1, (columns or shutil.get_terminal_size().columns) - 1)
 
 
 class _ErasingStream:
