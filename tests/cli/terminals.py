@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from tests.transport.faulty import REQUEST, FaultyServer, Pause, Script
 
-GIVE_UP = 120.0
+GIVE_UP = 30.0
 """Seconds after which a test that waits for something fails."""
 PROMPT = "\x1b[?2004h> "
 """That of a chat, with what an editor of lines switches on before it."""

@@ -69,6 +69,8 @@ def chat(app: App, /, stream: bool | None, go_on: bool, save: bool | None, usage
         settings = ChatSettings(**{name: params.pop(name, None) for name in ChatSettings._fields})
         folder = app.load_config().path.parent / CHATS_PATH
         conversation, file = _going_on(folder, settings) if go_on else (Conversation(settings), ChatFile.new(folder))
+        if conversation.settings.matter is None and app.load_config().mediator.get("matter_required"):
+            raise click.UsageError('--matter is missing: the config says "matter_required"')
         keeps = (terminal or go_on) if save is None else save
         mediator = app.open_mediator()
     with mediator:
