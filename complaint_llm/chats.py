@@ -59,7 +59,7 @@ class TurnUsage(NamedTuple):
         return cls(output.backend, output.model, usage.prompt_tokens, usage.completion_tokens, output.cost)
 
 
-class Turn(NamedTuple):
+class ChatTurn(NamedTuple):
     """A question and its answer. One that was ``cut`` off by the user has no ``usage``: nobody told it."""
 
     question: Message
@@ -72,13 +72,13 @@ class Conversation(NamedTuple):
     """Turns, and the settings of the next one."""
 
     settings: ChatSettings = ChatSettings()
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[ChatTurn, ...] = ()
 
     def messages(self) -> list[Message]:
         """The history, as the next call is given it."""
         return [message for turn in self.turns for message in (turn.question, turn.answer)]
 
-    def with_turn(self, turn: Turn) -> Conversation:
+    def with_turn(self, turn: ChatTurn) -> Conversation:
         """With one more."""
         return self._replace(turns=(*self.turns, turn))
 
@@ -101,7 +101,7 @@ class ChatFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._size: int | None = None
-        self._whole = 0
+        self._end = 0
 
     @classmethod
     def new(cls, folder: Path, now: datetime | None = None) -> Self:
@@ -112,8 +112,8 @@ class ChatFile:
     def read(self) -> Conversation:
         """The conversation in it. A last line that was cut short is none. Raises ChatFileError, OSError."""
         data = self.path.read_bytes()
-        self._size, self._whole = len(data), data.rfind(b"\n") + 1
-        turns: list[Turn] = []
+        self._size, self._end = len(data), data.rfind(b"\n") + 1
+        turns: list[ChatTurn] = []
         settings = ChatSettings()
         for number, line in enumerate(_lines(data), 1):
             try:
@@ -131,7 +131,7 @@ class ChatFile:
         make_private_folder(self.path.parent)
         with open(self.path, "ab", opener=open_private) as file:
             # What a killed process left of a line would make one with ours.
-            file.truncate(self._whole)
+            file.truncate(self._end)
             file.write(line)
             self._finish(file)
         return True
@@ -142,7 +142,7 @@ class ChatFile:
             return False
         if not conversation.turns:
             self.path.unlink(missing_ok=True)
-            self._size, self._whole = None, 0
+            self._size, self._end = None, 0
             return True
         part = self.path.with_name(f".{self.path.name}.part")
         with open(part, "wb", opener=open_private) as file:
@@ -160,7 +160,7 @@ class ChatFile:
     def _finish(self, file: BufferedIOBase) -> None:
         file.flush()
         os.fsync(file.fileno())
-        self._size = self._whole = file.tell()
+        self._size = self._end = file.tell()
 
 
 def chat_files(folder: Path) -> Sequence[Path]:
@@ -184,7 +184,7 @@ def _lines(data: bytes) -> Iterator[bytes]:
     return (line for line in data[: data.rfind(b"\n") + 1].split(b"\n") if line.strip())
 
 
-def _line(settings: ChatSettings, turn: Turn) -> bytes:
+def _line(settings: ChatSettings, turn: ChatTurn) -> bytes:
     said = {
         "version": VERSION,
         **settings._asdict(),
@@ -195,7 +195,7 @@ def _line(settings: ChatSettings, turn: Turn) -> bytes:
     return json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
 
-def _read_turn(said: Mapping[str, Any]) -> tuple[ChatSettings, Turn]:
+def _read_turn(said: Mapping[str, Any]) -> tuple[ChatSettings, ChatTurn]:
     if said["version"] != VERSION:
         raise ValueError(f"it is of version {said['version']}, which this program does not know")
     if not all(said[name] is None or isinstance(said[name], str) for name in _TEXTS):
@@ -203,4 +203,4 @@ def _read_turn(said: Mapping[str, Any]) -> tuple[ChatSettings, Turn]:
     question, answer = map(Message.from_dict, said["messages"])
     usage = None if said["usage"] is None else TurnUsage(**said["usage"])
     settings = ChatSettings(**{name: said[name] for name in ChatSettings._fields})
-    return settings, Turn(question, answer, usage, bool(said["cut"]))
+    return settings, ChatTurn(question, answer, usage, bool(said["cut"]))

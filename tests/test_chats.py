@@ -16,8 +16,8 @@ from complaint_llm.chats import (
     ChatFile,
     ChatFileError,
     ChatSettings,
+    ChatTurn,
     Conversation,
-    Turn,
     TurnUsage,
     chat_files,
     matters_of,
@@ -27,12 +27,12 @@ from complaint_llm.messages import Document, ImagePart, Message, TextPart, ToolC
 USAGE = TurnUsage("gpt", "m-1", 10, 20, 0.25)
 
 
-def turn(text: str = "q", **keys: Any) -> Turn:
+def turn(text: str = "q", **keys: Any) -> ChatTurn:
     """A question and an answer."""
-    return Turn(Message("user", text), Message("assistant", f"answer to {text}"), **{"usage": USAGE, **keys})
+    return ChatTurn(Message("user", text), Message("assistant", f"answer to {text}"), **{"usage": USAGE, **keys})
 
 
-def kept(folder: Path, *turns: Turn, **settings: Any) -> tuple[ChatFile, Conversation]:
+def kept(folder: Path, *turns: ChatTurn, **settings: Any) -> tuple[ChatFile, Conversation]:
     """A file with these turns, and the conversation in it."""
     file, conversation = ChatFile.new(folder), Conversation(ChatSettings(**settings))
     for each in turns:
@@ -41,21 +41,21 @@ def kept(folder: Path, *turns: Turn, **settings: Any) -> tuple[ChatFile, Convers
     return file, conversation
 
 
-TURNS: dict[str, Turn] = {
+TURNS: dict[str, ChatTurn] = {
     "plain": turn(),
     "cut": turn(usage=None, cut=True),
     "unknown price": turn(usage=USAGE._replace(cost=None)),
-    "document": Turn(
+    "document": ChatTurn(
         Message("user", (Document(data=b"%PDF\x00\xff", name="a.pdf", pages="1-2"), TextPart("q"))),
         Message("assistant", "a"),
     ),
-    "evidence": Turn(Message("user", (Document(cid="bafy"), TextPart("q"))), Message("assistant", "a")),
-    "image": Turn(Message("user", (ImagePart(data=b"\x89PNG"), TextPart("q"))), Message("assistant", "a")),
-    "sealed state": Turn(
+    "evidence": ChatTurn(Message("user", (Document(cid="bafy"), TextPart("q"))), Message("assistant", "a")),
+    "image": ChatTurn(Message("user", (ImagePart(data=b"\x89PNG"), TextPart("q"))), Message("assistant", "a")),
+    "sealed state": ChatTurn(
         Message("user", "q"),
         Message("assistant", "a", extra={"https://one.example": {"signature": "abc"}, "digest": "x"}),
     ),
-    "tool calls": Turn(Message("user", "q"), Message("assistant", "", (ToolCall("1", "f", {"a": 1}, '{"a": 1}'),))),
+    "tool calls": ChatTurn(Message("user", "q"), Message("assistant", "", (ToolCall("1", "f", {"a": 1}, '{"a": 1}'),))),
     "lines": turn("one\ntwo\r\n\u2028three\x85"),
     "letters": turn("Räumung 李小龙 🏠 \x1b[2J \x00"),
     "half a character": turn("caf\udce9"),
@@ -84,7 +84,7 @@ def test_any_text_comes_back(
     tmp_path_factory: pytest.TempPathFactory, said: list[Any], system: str, matter: str
 ) -> None:
     """Whatever stands in it, line breaks and quotes included."""
-    turns = [Turn(Message("user", q), Message("assistant", a), None, cut) for q, a, cut in said]
+    turns = [ChatTurn(Message("user", q), Message("assistant", a), None, cut) for q, a, cut in said]
     file, conversation = kept(tmp_path_factory.mktemp("chats"), *turns, system=system, matter=matter)
     if turns:
         assert ChatFile(file.path).read() == conversation

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from complaint_llm.chats import CHATS_PATH, ChatFile, ChatSettings, Conversation, Turn
+from complaint_llm.chats import CHATS_PATH, ChatFile, ChatSettings, ChatTurn, Conversation
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.matters.chats import ChatHolder, chat_holders
 from complaint_llm.matters.holder import Place
@@ -20,7 +20,7 @@ def keep(folder: Path, matter: str | None, turns: int = 1) -> Path:
     """A conversation of a matter."""
     file, conversation = ChatFile.new(folder), Conversation(ChatSettings(matter=matter))
     for number in range(turns):
-        conversation = conversation.with_turn(Turn(Message("user", f"q{number}"), Message("assistant", "a")))
+        conversation = conversation.with_turn(ChatTurn(Message("user", f"q{number}"), Message("assistant", "a")))
         file.add(conversation)
     return file.path
 

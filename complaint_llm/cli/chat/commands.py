@@ -70,9 +70,9 @@ def _backend(session: ChatSession, id: str) -> None:
         return
     wanted = None if id == NONE else id
     session.check(backend=wanted, model=None)
-    dropped = session.conversation.settings.model
+    former = session.conversation.settings.model
     session.change(backend=wanted, model=None)
-    rest = "" if dropped is None else f"; the model is its own again, not {dropped}"
+    rest = "" if former is None else f"; the model is its own again, not {former}"
     tell(f"the config's order again{rest}" if wanted is None else f"asking {wanted} from now on{rest}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.chats import ChatFile, Conversation, Turn, TurnUsage
+from complaint_llm.chats import ChatFile, ChatTurn, Conversation, TurnUsage
 from complaint_llm.cli.call_options import usage_line
 from complaint_llm.cli.live_answer import LiveAnswer, say_findings, whom
 from complaint_llm.cli.sign_of_life import SignOfLife
@@ -74,7 +74,7 @@ class ChatSession:
             if self.parts:
                 tell("the files of that prompt go with the next one")
             return False
-        self._take(Turn(question, output.message(), TurnUsage.of(output)))
+        self._take(ChatTurn(question, output.message(), TurnUsage.of(output)))
         say_findings(output)
         if self._usage:
             tell(usage_line(output))
@@ -84,7 +84,7 @@ class ChatSession:
         """Other settings from the next turn on."""
         self.conversation = self.conversation.with_settings(**settings)
 
-    def take_back(self) -> Turn:
+    def take_back(self) -> ChatTurn:
         """Forget the last turn, also where it is kept. Raises IndexError where there is none."""
         last = self.conversation.turns[-1]
         self.conversation = self.conversation.without_last()
@@ -115,9 +115,9 @@ class ChatSession:
     def _keep_cut(self, question: Message, answer: LiveAnswer) -> None:
         tell(answer.line_of_interruption())
         if answer.text:
-            self._take(Turn(question, Message("assistant", answer.text), cut=True))
+            self._take(ChatTurn(question, Message("assistant", answer.text), cut=True))
 
-    def _take(self, turn: Turn) -> None:
+    def _take(self, turn: ChatTurn) -> None:
         self.conversation = self.conversation.with_turn(turn)
         self.parts = ()
         self._write(lambda file: file.add(self.conversation))
