@@ -47,7 +47,7 @@ def test_help_names_every_command(session: ChatSession, capsys: pytest.CaptureFi
     ("line", "hint"),
     [
         ("/", "/help"), ("/fil x", "/file"), ("/hlep", "/help"), ("/quti", "/quit"), ("/Backend two", "/backend"),
-        ("/home/me/lease.pdf what is it?", "a space before it"), ("//", "a space before it"), ("/unod", "/undo"),
+        ("/srv/lease.pdf what is it?", "a space before it"), ("//", "a space before it"), ("/unod", "/undo"),
         ("/claer", "/clear"), ("/useage", "/usage"), ("/models", "/model"),
     ],
 )  # fmt: skip
