@@ -18,7 +18,7 @@ import click
 
 from complaint_llm import __version__
 from complaint_llm.cli import streams
-from complaint_llm.cli.terminal import tell, tell_error
+from complaint_llm.cli.terminal import StderrHandler, tell, tell_error
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.harmless import HarmlessFormatter
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("complaint_llm.cli.init.command:init", "Make a config here: asks a few questions, or takes options."),
     "generate": ("complaint_llm.cli.generate:generate", "Ask one prompt and print the answer."),
+    "chat": ("complaint_llm.cli.chat.command:chat", "Hold a conversation; --continue goes on with the last one."),
     "batch": (
         "complaint_llm.cli.batch.command:batch",
         "Ask many prompts from a file or folder; resumes where it stopped.",
@@ -258,7 +259,7 @@ def cli(ctx: click.Context) -> None:
     app = ctx.ensure_object(App)
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
-    handler = logging.StreamHandler()
+    handler = StderrHandler()
     handler.setFormatter(HarmlessFormatter("%(levelname)s %(message)s"))
     logger = logging.getLogger("complaint_llm")
     logger.handlers[:] = [handler]

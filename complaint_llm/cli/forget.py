@@ -30,8 +30,9 @@ def forget(app: App, paths: tuple[Path, ...], matter: str, yes: bool, as_json: b
     """List every place where something of a matter is kept; with --yes, delete it.
 
     Looked through are results of batches, their journals and pages in PATH (files, or folders without those below
-    them; otherwise the working directory), the cache, the evidence and the provenance of answers. What cannot be
-    reached is named. What other matters have too stays. Run again after an interruption, it finishes.
+    them; otherwise the working directory), conversations that are kept, the cache, the evidence and the provenance of
+    answers. What cannot be reached is named. What other matters have too stays. Run again after an interruption, it
+    finishes.
 
     Exit code 1 if something could not be looked through or deleted.
 

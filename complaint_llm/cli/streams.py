@@ -7,6 +7,8 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 
@@ -69,6 +71,28 @@ def read_piped(*, wanted: bool = False) -> str:
         return "" if sys.stdin.isatty() else read_all()
     if stat.S_ISCHR(kind):
         return read_all() if wanted else ""
-    if not stat.S_ISREG(kind) and not select.select([number], [], [], _SILENT)[0]:
-        tell("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none")
+    if not stat.S_ISREG(kind):
+        _tell_of_silence(number)
     return read_all()
+
+
+def read_lines() -> Iterator[str]:
+    """The lines of standard input as they come, without their ends. Silence at its beginning is said as by
+    ``read_piped``. Raises UsageError if it cannot be read or is no UTF-8."""
+    with suppress(OSError, ValueError):  # an object in the place of standard input
+        number = sys.stdin.fileno()
+        if stat.S_ISFIFO(os.fstat(number).st_mode) or stat.S_ISSOCK(os.fstat(number).st_mode):
+            _tell_of_silence(number)
+    try:
+        for place, line in enumerate(sys.stdin.buffer, 1):
+            try:
+                yield line.decode("utf-8-sig" if place == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise click.UsageError(f"line {place} of standard input is not UTF-8: convert it") from error
+    except OSError as error:
+        raise click.UsageError(f"standard input cannot be read: {error.strerror or error}") from error
+
+
+def _tell_of_silence(number: int) -> None:
+    if not select.select([number], [], [], _SILENT)[0]:
+        tell("waiting for standard input; close it (Ctrl-D, or < /dev/null) if there is none")

@@ -7,6 +7,7 @@ control and bidi characters are shown as escapes; into a file or pipe it goes as
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
@@ -32,6 +33,18 @@ def tell_if_open(text: str) -> None:
     """Write a line to standard error. The terminal may be gone: that must cost no answer."""
     with suppress(OSError):
         tell(text)
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes records to what is standard error when they come, be it one that has something to erase first."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)  # that of StreamHandler would keep the stream of now
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Standard error."""
+        return sys.stderr
 
 
 def shows_progress() -> bool:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.assembly import EVIDENCE_PATH
+from complaint_llm.chats import CHATS_PATH
 from complaint_llm.matters.batch_files import batch_holders, put_aside
+from complaint_llm.matters.chats import chat_holders
 from complaint_llm.matters.holder import Holder
 from complaint_llm.matters.stores import CacheHolder, EvidenceHolder
 
@@ -27,9 +29,10 @@ ALWAYS = (
 def holders_of(
     config: Config | None, paths: Sequence[Path], open_store: Callable[[], EvidenceStore]
 ) -> list[Holder]:
-    """The files of batches among ``paths`` (files, or folders), then the cache and the store of the config; without
-    one, the store of the working directory."""
+    """The files of batches among ``paths`` (files, or folders), then the conversations, the cache and the store of the
+    config; without one, conversations and store of the working directory."""
     holders: list[Holder] = batch_holders(paths)
+    holders += chat_holders((Path() if config is None else config.path.parent) / CHATS_PATH)
     cache = None if config is None else (config.mediator.get("cache") or {}).get("path")
     if cache is not None:
         holders.append(CacheHolder(Path(cache)))

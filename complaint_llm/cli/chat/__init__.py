@@ -1,0 +1,1 @@
+"""``complaint-llm chat``: a conversation, answer by answer."""
