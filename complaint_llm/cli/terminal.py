@@ -28,6 +28,11 @@ def tell(text: str, *, end: str = "\n") -> None:
     _write(sys.stderr, text, end)
 
 
+def tell_line(text: str) -> None:
+    """Write a line to standard error; on a terminal it is one line, whatever stands in it."""
+    _put(sys.stderr, (harmless_line(text) if sys.stderr.isatty() else text) + "\n")
+
+
 def tell_if_open(text: str) -> None:
     """Write a line to standard error. The terminal may be gone: that must cost no answer."""
     with suppress(OSError):
