@@ -1,0 +1,76 @@
+"""``complaint-llm completion``: the script of a shell, shown or put where the shell looks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from complaint_llm.cli.app import cli
+from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
+from complaint_llm.cli.terminal import tell, write
+
+
+class Place(NamedTuple):
+    """Where a shell looks for the script of a command, and what it needs beside it."""
+
+    path: Path
+    needs: str = ""
+
+
+@click.command()
+@click.argument("shell", required=False, type=click.Choice(list(SHELLS)))
+@click.option("--install", is_flag=True, help="Write it where the shell looks for it, and say where that is.")
+def completion(shell: str | None, install: bool) -> None:
+    """Print the script by which SHELL (otherwise that of $SHELL) completes commands, options, ids, types, tasks,
+    models, evidence and paths; --install puts it into the shell's own place for a user's scripts. No other file is
+    changed.
+
+    Example: complaint-llm completion bash
+
+    Example: complaint-llm completion --install
+    """
+    name = shell or Path(os.environ.get("SHELL", "")).name
+    if name not in SHELLS:
+        raise click.UsageError(f"$SHELL is {name!r}: name one of {', '.join(SHELLS)}")
+    script = SHELLS[name](cli, {}, PROGRAM, VARIABLE).source().strip() + "\n"
+    if not install:
+        write(script, end="")
+        return
+    place = place_of(name, os.environ)
+    place.path.parent.mkdir(parents=True, exist_ok=True)
+    there = place.path.exists()
+    place.path.write_text(script, encoding="utf-8")
+    write(str(place.path))
+    tell(f"{'replaced' if there else 'written'}: {name} completes {PROGRAM} in a new session{place.needs}")
+
+
+def place_of(shell: str, environ: Mapping[str, str]) -> Place:
+    """The file of a user's own that a shell reads when the command is first completed."""
+    home = Path(environ.get("HOME") or Path.home())
+    if shell == "fish":
+        folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+        return Place(folder / "fish" / "completions" / f"{PROGRAM}.fish")
+    if shell == "zsh":
+        start = Path(environ.get("ZDOTDIR") or home)
+        folder = start / ".zfunc"
+        needs = f"\nif {start / '.zshrc'} has no such line yet: fpath+=({folder}); autoload -Uz compinit; compinit"
+        return Place(folder / f"_{PROGRAM}", "" if _names(start / ".zshrc", ".zfunc") else needs)
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    folder = Path(environ.get("BASH_COMPLETION_USER_DIR") or data / "bash-completion")
+    path = folder / "completions" / PROGRAM
+    there = any(Path(each, "bash-completion/bash_completion").exists() for each in _BASH_COMPLETION)
+    return Place(path, "" if there else f"\nwithout the package bash-completion, add to {home / '.bashrc'}: . {path}")
+
+
+_BASH_COMPLETION = ("/usr/share", "/usr/local/share", "/opt/homebrew/share")
+
+
+def _names(file: Path, text: str) -> bool:
+    try:
+        return text in file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
