@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 from complaint_llm.cli.batch.pace import Pace, status_line
 from complaint_llm.cli.terminal import tell_line
@@ -32,7 +32,6 @@ class Progress:
         self._clock = clock
         self._began = clock()
         self._pace = Pace(total)
-        self._lock = threading.Lock()
 
     @property
     def pace(self) -> Pace:
@@ -48,12 +47,8 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line above: one, whatever stands in it, with what would act on a terminal escaped."""
-        with self._lock, suppress(OSError):  # the terminal may be gone: that must cost no answer
-            self.wipe()
+        with suppress(OSError):  # the terminal may be gone: that must cost no answer
             tell_line(text)
-
-    def wipe(self) -> None:
-        """Take away what is drawn."""
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
@@ -75,6 +70,7 @@ class DrawnProgress(Progress):
         super().__init__(total, clock)
         self._stream = sys.stderr if stream is None else stream
         self._dumb = dumb
+        self._lock = threading.Lock()
         self._over = threading.Event()
 
     def wipe(self) -> None:
@@ -84,19 +80,26 @@ class DrawnProgress(Progress):
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
-        """Draw until the block ends; what is logged meanwhile stands above, too."""
+        """Draw until the block ends; what anybody writes to standard error meanwhile stands above."""
         drawing = threading.Thread(target=self._keep_drawing, name="batch-progress", daemon=True)
-        handlers = [each for each in logging.getLogger("complaint_llm").handlers if type(each) is logging.StreamHandler]
-        before = [handler.setStream(cast("TextIO", _Above(self))) for handler in handlers]
+        above, before = cast("TextIO", _Above(self, self._stream)), sys.stderr
+        logs = [
+            each
+            for each in logging.getLogger("complaint_llm").handlers
+            if isinstance(each, logging.StreamHandler) and each.stream is self._stream
+        ]
+        sys.stderr = above
+        for each in logs:
+            each.setStream(above)
         drawing.start()
         try:
             yield self
         finally:
             self._over.set()
             drawing.join()
-            for handler, stream in zip(handlers, before, strict=True):
-                if stream is not None:
-                    handler.setStream(stream)
+            sys.stderr = before
+            for each in logs:
+                each.setStream(self._stream)
             with self._lock, suppress(OSError):
                 self.wipe()
                 self._stream.flush()
@@ -117,18 +120,19 @@ class DrawnProgress(Progress):
 
 
 class _Above:
-    """A stream for logging whose lines stand above what is drawn."""
+    """Standard error, whose lines stand above what is drawn."""
 
-    def __init__(self, progress: DrawnProgress) -> None:
+    def __init__(self, progress: DrawnProgress, stream: TextIO) -> None:
         self._progress = progress
+        self._stream = stream
 
     def write(self, text: str) -> int:
-        """A line of the log."""
+        """A text, written at once."""
         self._progress.write_above(text)
         return len(text)
 
-    def flush(self) -> None:
-        """Each line is written at once."""
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def progress(total: int | None) -> Progress:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
+from click.types import StringParamType
 
 from complaint_llm.cli.app import App
 from complaint_llm.cli.completion.written import entries, evidence_folder, newest_cids, read_config
@@ -26,10 +27,8 @@ MOST = 100
 """Pieces of evidence, the newest first."""
 
 
-class CompletedText(click.ParamType):
+class CompletedText(StringParamType):
     """A text as any other, for which a shell offers what ``find`` finds."""
-
-    name = "text"
 
     def __init__(self, find: Callable[[App], Found]) -> None:
         self._find = find
@@ -44,10 +43,8 @@ class CompletedText(click.ParamType):
         ]
 
 
-class CompletedPath(click.ParamType):
+class CompletedPath(StringParamType):
     """A text for which a shell offers files."""
-
-    name = "text"
 
     def shell_complete(self, ctx: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
         """The shell looks for them."""
@@ -115,7 +112,7 @@ def evidence_cids(app: App) -> Found:
     yield from newest_cids(evidence_folder(app), MOST)
 
 
-VALUES: Mapping[str, click.ParamType] = {
+VALUES: Mapping[str, StringParamType] = {
     "backend": CompletedText(backend_ids),
     "backends": CompletedText(backend_ids),
     "config remove id": CompletedText(backend_ids),
