@@ -18,6 +18,7 @@ import click
 
 from complaint_llm import __version__
 from complaint_llm.cli import streams
+from complaint_llm.cli.help_format import HelpFormatter
 from complaint_llm.cli.terminal import tell, tell_error
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.harmless import HarmlessFormatter
@@ -291,6 +292,7 @@ def main() -> None:
     """Run the command line and exit with its code."""
     debug = "--debug" in sys.argv[1:]
     streams.prepare()
+    click.Context.formatter_class = HelpFormatter
     if _COMPLETE in os.environ:
         from complaint_llm.cli.completion.shells import answer_shells  # cold start
 

@@ -7,6 +7,7 @@ control and bidi characters are shown as escapes; into a file or pipe it goes as
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
@@ -37,6 +38,11 @@ def tell_if_open(text: str) -> None:
     """Write a line to standard error. The terminal may be gone: that must cost no answer."""
     with suppress(OSError):
         tell(text)
+
+
+def columns() -> int | None:
+    """How wide the terminal is that standard output goes to; None where that is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def shows_progress() -> bool:
