@@ -136,8 +136,14 @@ class Office:
 
     def _fill(self) -> None:
         here = self.folder
-        gpt = {"id": "gpt", "type": "openai", "base_url": f"{self.server.url}/v1", "api_key": "sk-x", "model": "gpt-5"}
-        gpt |= {"embedding_model": "e", "local": True, "max_retries": 0}
+        gpt = {
+            "id": "gpt",
+            "type": "lmstudio",
+            "base_url": f"{self.server.url}/v1",
+            "api_key": "sk-x",
+            "model": "gpt-5",
+        }
+        gpt |= {"embedding_model": "e", "max_retries": 0}
         document = {
             "MEDIATOR": {"provenance": "full"},
             "BACKENDS": [gpt, {"id": "local", "type": "mock", "echo": True}],
@@ -159,7 +165,9 @@ class Office:
         rows = "id,narrative\n1,My landlord kept the deposit.\n2,I was not paid for March.\n"
         (here / "narratives.csv").write_text(rows, encoding="utf-8")
         with Mediator.from_config(here / "config.json") as mediator:
-            record = mediator.submit_evidence_file(here / "review.pdf", "letter", matter="2026-0417")
+            record = mediator.submit_evidence_file(
+                here / "review.pdf", "letter", "Kündigung “im Mai”", matter="2026-0417"
+            )
             output = mediator.infer("Is it so?", matter="2026-0417", cite=[record["cid"]], backend="gpt")
         self.evidence = str(record["cid"])
         self.answer = str(output.provenance)
