@@ -166,7 +166,7 @@ class Office:
         (here / "narratives.csv").write_text(rows, encoding="utf-8")
         with Mediator.from_config(here / "config.json") as mediator:
             record = mediator.submit_evidence_file(
-                here / "review.pdf", "letter", "Kündigung “im Mai”", matter="2026-0417"
+                here / "review.pdf", "letter", description="Kündigung “im Mai”", matter="2026-0417"
             )
             output = mediator.infer("Is it so?", matter="2026-0417", cite=[record["cid"]], backend="gpt")
         self.evidence = str(record["cid"])
