@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import click
 
@@ -21,7 +20,6 @@ class HelpFormatter(click.HelpFormatter):
             width = max(20, columns - 1)
         super().__init__(indent_increment, width, max_width)
 
-    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Names and what they mean; below each other where there is little room."""
-        settings: dict[str, Any] = {"col_max": 2 if self.width < _NARROW else col_max, "col_spacing": col_spacing}
-        super().write_dl(rows, **settings)
+        super().write_dl(list(rows), col_max=2 if self.width < _NARROW else col_max, col_spacing=col_spacing)
