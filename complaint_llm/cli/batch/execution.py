@@ -73,7 +73,7 @@ def _execute_until(interruption: Interruption, app: BatchApp, source: BatchSourc
                 stop=interruption.stop,
                 cancel=cancel,
             )
-            with batch_run, shown.shown():
+            with batch_run, shown.drawing():
                 _consume(batch_run, under_way, lines, options, shown, ahead)
             if options.journal is not None:
                 write_out(source, options, cut_short=bool(batch_run.stopped_because or interrupted_by))

@@ -51,7 +51,7 @@ class Progress:
             tell_line(text)
 
     @contextmanager
-    def shown(self) -> Iterator[Progress]:
+    def drawing(self) -> Iterator[Progress]:
         """Nothing is drawn where nobody sees it."""
         yield self
 
@@ -79,9 +79,9 @@ class DrawnProgress(Progress):
             self._stream.write(WIPE)
 
     @contextmanager
-    def shown(self) -> Iterator[Progress]:
+    def drawing(self) -> Iterator[Progress]:
         """Draw until the block ends; what anybody writes to standard error meanwhile stands above."""
-        drawing = threading.Thread(target=self._keep_drawing, name="batch-progress", daemon=True)
+        thread = threading.Thread(target=self._keep_drawing, name="batch-progress", daemon=True)
         above, before = cast("TextIO", _Above(self, self._stream)), sys.stderr
         logs = [
             each
@@ -91,12 +91,12 @@ class DrawnProgress(Progress):
         sys.stderr = above
         for each in logs:
             each.setStream(above)
-        drawing.start()
+        thread.start()
         try:
             yield self
         finally:
             self._over.set()
-            drawing.join()
+            thread.join()
             sys.stderr = before
             for each in logs:
                 each.setStream(self._stream)

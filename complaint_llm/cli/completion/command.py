@@ -14,7 +14,7 @@ from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
 from complaint_llm.cli.terminal import tell, write
 
 
-class Place(NamedTuple):
+class ScriptPlace(NamedTuple):
     """Where a shell looks for the script of a command, and what it needs beside it."""
 
     path: Path
@@ -48,22 +48,22 @@ def completion(shell: str | None, install: bool) -> None:
     tell(f"{'replaced' if there else 'written'}: {name} completes {PROGRAM} in a new session{place.needs}")
 
 
-def place_of(shell: str, environ: Mapping[str, str]) -> Place:
+def place_of(shell: str, environ: Mapping[str, str]) -> ScriptPlace:
     """The file of a user's own that a shell reads when the command is first completed."""
     home = Path(environ.get("HOME") or Path.home())
     if shell == "fish":
         folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-        return Place(folder / "fish" / "completions" / f"{PROGRAM}.fish")
+        return ScriptPlace(folder / "fish" / "completions" / f"{PROGRAM}.fish")
     if shell == "zsh":
         start = Path(environ.get("ZDOTDIR") or home)
         folder = start / ".zfunc"
         needs = f"\nif {start / '.zshrc'} has no such line yet: fpath+=({folder}); autoload -Uz compinit; compinit"
-        return Place(folder / f"_{PROGRAM}", "" if _names(start / ".zshrc", ".zfunc") else needs)
+        return ScriptPlace(folder / f"_{PROGRAM}", "" if _names(start / ".zshrc", ".zfunc") else needs)
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     folder = Path(environ.get("BASH_COMPLETION_USER_DIR") or data / "bash-completion")
     path = folder / "completions" / PROGRAM
     there = any(Path(each, "bash-completion/bash_completion").exists() for each in _BASH_COMPLETION)
-    return Place(path, "" if there else f"\nwithout the package bash-completion, add to {home / '.bashrc'}: . {path}")
+    return ScriptPlace(path, "" if there else f"\nwithout the package bash-completion, add to {home / '.bashrc'}: . {path}")
 
 
 _BASH_COMPLETION = ("/usr/share", "/usr/local/share", "/opt/homebrew/share")
