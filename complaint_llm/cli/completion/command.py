@@ -62,11 +62,10 @@ def place_of(shell: str, environ: Mapping[str, str]) -> ScriptPlace:
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     folder = Path(environ.get("BASH_COMPLETION_USER_DIR") or data / "bash-completion")
     path = folder / "completions" / PROGRAM
-    there = any(Path(each, "bash-completion/bash_completion").exists() for each in _BASH_COMPLETION)
-    return ScriptPlace(path, "" if there else f"\nwithout the package bash-completion, add to {home / '.bashrc'}: . {path}")
-
-
-_BASH_COMPLETION = ("/usr/share", "/usr/local/share", "/opt/homebrew/share")
+    shared = (environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
+    there = any(Path(each, "bash-completion", "bash_completion").exists() for each in shared)
+    needs = f"\nwithout the package bash-completion, add to {home / '.bashrc'}: . {path}"
+    return ScriptPlace(path, "" if there else needs)
 
 
 def _names(file: Path, text: str) -> bool:
