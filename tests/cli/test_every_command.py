@@ -217,7 +217,8 @@ def test_interrupted_is_130(office: Office, tmp_path: Path, name: str) -> None:
 def test_what_is_not_ascii_is_utf_8_in_any_locale(office: Office, tmp_path: Path) -> None:
     here = office.copy(tmp_path)
     env = {"LC_ALL": "C"}
-    done = office.run(f"{PROGRAM} generate -b local 'Räumung “heute”'", here, env=env)
+    (here / "echo.json").write_text('{"BACKENDS": [{"id": "echo", "type": "mock", "echo": true}]}', encoding="utf-8")
+    done = office.run(f"{PROGRAM} -c echo.json generate 'Räumung “heute”'", here, env=env)
     assert done.stdout.decode("utf-8") == "Räumung “heute”\n"
     with PseudoTerminal(
         here, "bash", "-c", f"{PROGRAM} evidence list", columns=40, env={**office.env, **env}
