@@ -74,6 +74,9 @@ _PEERS: dict[str, _Peer] = {
     "dejavu": _Peer(
         lambda: next(map(str, Path("/usr/share/fonts").rglob("DejaVuSans.ttf")), None), "apt install fonts-dejavu-core"
     ),
+    "bash": _Peer(lambda: shutil.which("bash"), "apt install bash"),
+    "zsh": _Peer(lambda: shutil.which("zsh"), "apt install zsh"),
+    "fish": _Peer(lambda: shutil.which("fish"), "apt install fish"),
     "fiu-run": _Peer(lambda: shutil.which("fiu-run"), "apt install fiu-utils"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }

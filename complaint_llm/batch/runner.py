@@ -123,6 +123,11 @@ class BatchRun(Iterator[BatchResult]):
             self._finish()
         raise StopIteration
 
+    @property
+    def recorded(self) -> int:
+        """How many of the items read so far the journal already held the answers of."""
+        return self._recorder.recorded if isinstance(self._recorder, JournalRecorder) else 0
+
     def stop(self) -> None:
         """Send nothing more; the iteration ends with the results of what is under way."""
         self._flow.stop()

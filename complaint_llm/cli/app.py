@@ -18,11 +18,14 @@ import click
 
 from complaint_llm import __version__
 from complaint_llm.cli import streams
+from complaint_llm.cli.help_format import HelpFormatter
 from complaint_llm.cli.terminal import StderrHandler, tell, tell_error
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.harmless import HarmlessFormatter
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from complaint_llm.batch import Ask, ExecutorFactory
     from complaint_llm.config import Config
     from complaint_llm.evidence import EvidenceStore
@@ -51,9 +54,17 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "complaint_llm.cli.new_plugin:new_plugin",
         "Make a package for a plugin of your own, with tests.",
     ),
+    "completion": (
+        "complaint_llm.cli.completion.command:completion",
+        "Let bash, zsh or fish complete what you type.",
+    ),
     "verify": ("complaint_llm.cli.verify:verify", "Show where an answer came from, each step verified."),
 }
 """Command names, where they live, and their line in the overview (so that the overview imports none of them)."""
+
+
+_COMPLETE = "_COMPLAINT_LLM_COMPLETE"
+"""Set where a shell asks what could be completed."""
 
 
 class App:
@@ -189,6 +200,12 @@ def _with_shared(command: click.Command) -> click.Command:
 class _Commands(click.Group):
     """Imports a command when it is called, not before. Those of plugins come after the built-in ones."""
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names of commands, without importing the built-in ones, and the options."""
+        from complaint_llm.cli.completion.names import command_names  # cold start
+
+        return [*command_names(ctx, COMMANDS, incomplete), *click.Command.shell_complete(self, ctx, incomplete)]
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -200,6 +217,10 @@ class _Commands(click.Group):
             return None if found is None else _with_shared(found)
         module, _, attribute = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        if _COMPLETE in os.environ:
+            from complaint_llm.cli.completion.values import add_completion  # cold start
+
+            add_completion(command, (name,))
         return _with_shared(command)
 
     def resolve_command(
@@ -273,6 +294,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     debug = "--debug" in sys.argv[1:]
     streams.prepare()
+    click.Context.formatter_class = HelpFormatter
+    if _COMPLETE in os.environ:
+        from complaint_llm.cli.completion.shells import answer_shells  # cold start
+
+        answer_shells()
     try:
         code = cli.main(prog_name="complaint-llm", standalone_mode=False)
         sys.stdout.flush()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from complaint_llm.client.preview import Preview
 
+
 def preview_lines(previews: Sequence[Preview]) -> Iterator[str]:
     """Each different form once, with the backends that would be asked it."""
     forms: dict[str, list[Preview]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
@@ -29,6 +30,11 @@ def tell(text: str, *, end: str = "\n") -> None:
     _write(sys.stderr, text, end)
 
 
+def tell_line(text: str) -> None:
+    """Write a line to standard error; on a terminal it is one line, whatever stands in it."""
+    _put(sys.stderr, (harmless_line(text) if sys.stderr.isatty() else text) + "\n")
+
+
 def tell_if_open(text: str) -> None:
     """Write a line to standard error. The terminal may be gone: that must cost no answer."""
     with suppress(OSError):
@@ -45,6 +51,11 @@ class StderrHandler(logging.StreamHandler[TextIO]):
     def stream(self) -> TextIO:  # type: ignore[override]
         """Standard error."""
         return sys.stderr
+
+
+def columns() -> int | None:
+    """How wide the terminal is that standard output goes to; None where that is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def shows_progress() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -15,7 +14,6 @@ from click.testing import CliRunner
 
 from complaint_llm.batch import BatchItem, BatchResult, BatchSummary, Journal, item_digest
 from complaint_llm.cli.batch.command import batch
-from complaint_llm.cli.batch.progress import bar
 from complaint_llm.exceptions import ServerError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage
 
@@ -370,20 +368,6 @@ def test_results_can_be_exported_from_the_journal_alone(run):
     os.remove("out.jsonl")
     with Journal("out.jsonl.journal") as journal:
         assert [r.output.content for r in journal.recorded_items()] == ["<a>", "<b>"]
-
-
-def test_a_terminal_sees_counts_tokens_and_cost_while_it_runs(monkeypatch):
-    """The bar itself is rich's; what it shows is ours."""
-    rich = pytest.importorskip("rich.console")
-    shown, console = io.StringIO(), rich.Console
-    monkeypatch.setattr(rich, "Console", lambda stderr: console(file=shown, force_terminal=True, width=150))
-    summary = BatchSummary()
-    output = InferenceOutput("x", backend="b", token_usage=TokenUsage(1000, 234, 1234))
-    summary.add(BatchResult(0, "k", "p", output, None))
-    with bar(4) as show:
-        show(summary)
-    assert "1/4" in shown.getvalue()
-    assert "1 answered, 0 failed, 1,234 tokens" in shown.getvalue()
 
 
 def test_answers_that_the_journal_cannot_take_come_on_standard_output(tmp_path):

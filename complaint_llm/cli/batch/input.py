@@ -66,16 +66,25 @@ def _open_source(source: str, *, twice: bool = False) -> Iterator[BinaryIO]:
         pipe.close()  # not after another error: the thread that still waits in it would have to come out first
 
 
-def count_lines(source: str, limit: int | None) -> int | None:
-    """How many lines are to come, for the progress bar: an upper bound, None for a pipe."""
-    if source == "-" or not sys.stderr.isatty():
-        return limit
-    with Path(source).open("rb") as file:
-        lines, last = 0, b"\n"
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
-    lines += last != b"\n"
-    return lines if limit is None else min(lines, limit)
+def count_items(source: BatchSource, options: BatchOptions) -> int | None:
+    """How many items IN has, None for a pipe."""
+    path = Path(options.source)
+    if options.source == "-":
+        return options.limit
+    try:
+        if options.form == "folder":
+            count = len(folder_files(path, grouped=options.group is not None).items)
+        elif options.form == "xlsx":
+            count = sum(1 for _ in source.reread().items)
+        elif options.form == "csv":
+            with path.open("rb") as file:
+                count = sum(1 for _ in read_lines(file, options.reading).items)
+        else:
+            with path.open("rb") as file:
+                count = sum(1 for line in file if line.strip())
+    except (OSError, BatchError):  # who reads it says what is wrong
+        return options.limit
+    return count if options.limit is None else min(count, options.limit)
 
 
 def with_columns(

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from complaint_llm.cli.batch.progress import WIPE
+
 _NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "TERM", "SIGHUP": "HUP"}
 
 
@@ -17,6 +19,13 @@ class Interruption(NamedTuple):
 
     stop: threading.Event
     names: list[str]
+
+
+def _line_begin() -> str:
+    """What leads to a free line: on a terminal a line of progress may be drawn there, and "^C" over it."""
+    if not os.isatty(2):
+        return ""
+    return "\n" if os.environ.get("TERM", "dumb") == "dumb" else WIPE
 
 
 @contextmanager
@@ -34,7 +43,8 @@ def interrupts(go_on: str) -> Iterator[Interruption]:
         interruption.names.append(name)
         interruption.stop.set()
         with suppress(OSError):  # the terminal may be gone: that is what HUP says
-            os.write(2, f"\nstopping: waiting for what is under way ({name} again: cancel); {go_on}\n".encode())
+            text = f"stopping: waiting for what is under way ({name} again: cancel); {go_on}\n"
+            os.write(2, f"{_line_begin()}{text}".encode())
 
     if threading.current_thread() is not threading.main_thread():
         yield interruption

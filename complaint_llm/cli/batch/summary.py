@@ -32,6 +32,14 @@ def price(cost: float, unpriced: int, of: int, before: str = "") -> str:
     return f"{before}${cost:.4f}" + (f" and {unpriced:,} of unknown price" if unpriced else "")
 
 
+def left_line(total: int | None, answered: int, *, resumable: bool) -> str:
+    """How many items have no answer yet after a stop, and how to go on."""
+    go_on = "run the same command again to go on" if resumable else "with a file as OUT you could go on: -o OUT.jsonl"
+    if total is None:
+        return f"the rest is left; {go_on}"
+    return f"{max(0, total - answered):,} of {total:,} left; {go_on}"
+
+
 def print_summary(
     summary: BatchSummary, stopped: str, *, as_json: bool, on_stdout: bool, max_cost: float | None
 ) -> None:

@@ -1,0 +1,1 @@
+"""What shells offer to complete."""

@@ -1,0 +1,227 @@
+"""What holds for every command, also for one that is added tomorrow: they are found by walking the program."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.cli.every_command import COMMANDS, PROGRAM, ROOT, Office
+from tests.pseudo_terminal import PseudoTerminal
+from tests.usual_signals import usual_signals
+
+SCHEMAS: Mapping[str, Any] = json.loads(
+    (ROOT / "complaint_llm" / "data" / "command_output.json").read_text(encoding="utf-8")
+)["$defs"]
+EXAMPLES = [(name, example) for name, found in COMMANDS.items() for example in found.examples()]
+LEAVES = [name for name, found in COMMANDS.items() if not isinstance(found.command, click.Group)]
+WITH_JSON = [name for name in LEAVES if COMMANDS[name].takes("--json")]
+CODES = {"complaint-llm evidence sync": 1}
+"""Exit codes of examples that are not 0: no IPFS node is configured here."""
+WITHOUT_CONFIG = {"completion", "new-plugin", "init"}
+"""They read no config."""
+JSON_LINES: Mapping[str, tuple[str, ...]] = {
+    "generate": ("generate hi", "generate --task claims < intake.txt"),
+    "batch": (
+        "batch narratives.csv --task claims -o c.csv",
+        "batch narratives.csv --task claims -o c.csv --dry-run",
+        "batch narratives.csv --task claims --preview 1",
+    ),
+    "check": ("check", "check --connect"),
+    "explain": ("explain hi", "explain hi --guard"),
+    "evidence add": ("evidence add intake.txt", "evidence add letters"),
+    "report": (
+        f"report claims.jsonl --expect {ROOT / 'examples' / 'expected' / 'intakes.json'}",
+        "report claims.jsonl --against claims.jsonl",
+    ),
+    "verify": ("verify bafyrei...", "verify bafkrei..."),
+}
+"""Lines of a command whose JSON has several forms; of the others it is their first example."""
+WITHOUT_JSON_HERE = {"evidence sync": "it takes an IPFS node"}
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    made = Office(tmp_path_factory.mktemp("office"))
+    here = made.folder
+    done = made.run("complaint-llm batch intakes --task claims -o claims.jsonl", here)
+    assert done.returncode == 0, done.stderr
+    yield made
+    made.close()
+
+
+def first_example(name: str) -> str:
+    return COMMANDS[name].examples()[0]
+
+
+def usual_code(example: str) -> int:
+    return CODES.get(example, 0)
+
+
+def check_quiet(done: subprocess.CompletedProcess[bytes]) -> None:
+    """No traceback, no escape sequence, and all of it UTF-8."""
+    said = done.stdout + done.stderr
+    assert b"Traceback" not in said, said.decode()
+    assert b"UnicodeEncodeError" not in said
+    assert b"\x1b" not in said
+    said.decode("utf-8")
+
+
+def test_there_are_commands() -> None:
+    assert {"generate", "batch", "config set", "evidence export", "verify", "completion"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(name: str) -> None:
+    assert COMMANDS[name].examples(), f"{name}: give its help a line 'Example: {PROGRAM} {name} ...'"
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=[example for _, example in EXAMPLES])
+def test_each_example_works(office: Office, tmp_path: Path, name: str, example: str) -> None:
+    """It is the command that it stands for, it is run as it stands, and it ends as it should."""
+    assert f"{PROGRAM} {name}" in example or COMMANDS[name].examples()
+    done = office.run(office.line(example), office.copy(tmp_path))
+    assert done.returncode == usual_code(example), done.stderr.decode()
+    check_quiet(done)
+
+
+@pytest.mark.parametrize("name", WITH_JSON)
+def test_json_fits_the_commands_schema(office: Office, tmp_path: Path, name: str) -> None:
+    assert name in SCHEMAS, f"{name}: describe its JSON in complaint_llm/data/command_output.json"
+    if name in WITHOUT_JSON_HERE:
+        pytest.skip(WITHOUT_JSON_HERE[name])
+    lines = JSON_LINES.get(name) or (first_example(name).removeprefix(f"{PROGRAM} "),)
+    for place, line in enumerate(lines):
+        (tmp_path / str(place)).mkdir()
+        done = office.run(office.line(f"{PROGRAM} {line} --json"), office.copy(tmp_path / str(place)))
+        assert done.returncode in (0, 1), done.stderr.decode()
+        text = done.stdout.decode("utf-8")
+        texts = text.splitlines() if SCHEMAS[name].get("x-lines") else [text]
+        assert texts
+        for each in texts:
+            Draft202012Validator(SCHEMAS[name]).validate(json.loads(each))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_refuses_what_does_not_fit(name: str) -> None:
+    """Each says something: a text, and an object without keys, fit none."""
+    Draft202012Validator.check_schema(SCHEMAS[name])
+    assert name in WITH_JSON
+    assert not Draft202012Validator(SCHEMAS[name]).is_valid("text")
+    assert not Draft202012Validator(SCHEMAS[name]).is_valid({})
+    assert not Draft202012Validator(SCHEMAS[name]).is_valid([{}])
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_reader_that_goes_away_ends_it_quietly(office: Office, tmp_path: Path, name: str) -> None:
+    """``| head -1``, and a reader who takes nothing at all."""
+    example = office.line(first_example(name))
+    for at, reader in enumerate(("head -1", "true")):
+        (tmp_path / str(at)).mkdir()
+        done = office.run(f"{{ {example}; }} | {reader}", office.copy(tmp_path / str(at)))
+        check_quiet(done)
+        assert done.returncode in {usual_code(first_example(name)), 1}
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_it_needs_neither_a_terminal_nor_standard_input_nor_a_locale(office: Office, tmp_path: Path, name: str) -> None:
+    """Standard input closed, ``LC_ALL=C``: the same exit code; what is printed is UTF-8 or escaped."""
+    example = first_example(name)
+    closed = f"( {office.line(example)} )" + (" <&-" if "<" not in example else "")
+    done = office.run(closed, office.copy(tmp_path), env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    assert done.returncode == usual_code(example), done.stderr.decode()
+    check_quiet(done)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
+def test_a_terminal_that_wants_no_colour_gets_none(
+    office: Office, tmp_path: Path, name: str, env: dict[str, str]
+) -> None:
+    """On a terminal of 40 columns: no colour, and on a dumb one no escape sequence at all."""
+    line = office.line(first_example(name))
+    given = {**office.env, "TERM": "xterm", **env}
+    with PseudoTerminal(office.copy(tmp_path), "bash", "-c", line, columns=40, env=given) as terminal:
+        assert terminal.end() == usual_code(first_example(name)), terminal.shown
+    assert "Traceback" not in terminal.shown
+    assert re.findall(r"\x1b\[[0-9;]*m", terminal.shown) == []
+    if "TERM" in env:
+        assert "\x1b" not in terminal.shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_40_columns(office: Office, tmp_path: Path, name: str) -> None:
+    """But for words that are longer, and examples, which are to be copied."""
+    done = office.run(f"{PROGRAM} {name} --help", tmp_path, env={"COLUMNS": "40"})
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    long = [line for line in text.splitlines() if len(line) > 40 and len(line.split()) > 1]
+    shown = [line for line in long if PROGRAM not in line and not re.match(r" *-{1,2}\w", line)]
+    assert shown == []
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_exit_codes_of_mistakes(office: Office, tmp_path: Path, name: str) -> None:
+    """2 for a usage mistake and for a config that is not there, with a line and nothing on standard output."""
+    here = office.copy(tmp_path)
+    done = office.run(f"{PROGRAM} {name} --no-such-option", here)
+    assert (done.returncode, done.stdout) == (2, b""), done.stderr
+    check_quiet(done)
+    if name in WITHOUT_CONFIG:
+        return
+    line = office.line(first_example(name)).replace(f"{PROGRAM} ", f"{PROGRAM} -c nowhere.json ")
+    done = office.run(line.split(" && ")[-1], here)
+    assert done.returncode == 2, done.stderr.decode()
+    assert b"nowhere.json" in done.stderr or b"case-17.car" in done.stderr
+    check_quiet(done)
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVES if name not in WITHOUT_CONFIG])
+def test_interrupted_is_130(office: Office, tmp_path: Path, name: str) -> None:
+    """While it waits for its config, which a pipe does not hand over."""
+    here = office.copy(tmp_path)
+    (here / "case-17.car").touch()
+    os.mkfifo(here / "pipe.json")
+    line = office.line(first_example(name)).split(" && ")[-1].replace(f"{PROGRAM} ", f"exec {PROGRAM} -c pipe.json ")
+    pipe = subprocess.PIPE
+    command = ["bash", "-c", line]
+    with subprocess.Popen(
+        command, cwd=here, env=office.env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, preexec_fn=usual_signals
+    ) as process:
+        number = -1
+        until = time.monotonic() + 60
+        while number < 0 and process.poll() is None:
+            assert time.monotonic() < until
+            try:
+                number = os.open(here / "pipe.json", os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    if number >= 0:
+        os.close(number)
+    assert process.returncode == 130, said
+    assert b"Traceback" not in said
+
+
+def test_what_is_not_ascii_is_utf_8_in_any_locale(office: Office, tmp_path: Path) -> None:
+    here = office.copy(tmp_path)
+    env = {"LC_ALL": "C"}
+    (here / "echo.json").write_text('{"BACKENDS": [{"id": "echo", "type": "mock", "echo": true}]}', encoding="utf-8")
+    done = office.run(f"{PROGRAM} -c echo.json generate 'Räumung “heute”'", here, env=env)
+    assert done.stdout.decode("utf-8") == "Räumung “heute”\n"
+    with PseudoTerminal(
+        here, "bash", "-c", f"{PROGRAM} evidence list", columns=40, env={**office.env, **env}
+    ) as terminal:
+        assert terminal.end() == 0
+    assert "CID: bafkrei" in terminal.shown, "a paragraph a row"

@@ -1,0 +1,131 @@
+"""The program on a real pseudo-terminal of a given size, and what stands on its screen afterwards."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.usual_signals import usual_signals
+
+_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class PseudoTerminal:
+    """A process whose streams are one terminal. Owns both; one thread uses it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *command: str,
+        columns: int = 80,
+        rows: int = 24,
+        env: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self._main, other = pty.openpty()
+        self.resize(columns, rows)
+        environment: dict[str, str | None] = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm", "NO_COLOR": None}
+        environment |= {"COLUMNS": None, "LINES": None, "COMPLAINT_LLM_CONFIG": None, **(env or {})}
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            env={name: value for name, value in environment.items() if value is not None},
+            start_new_session=True,
+            preexec_fn=_take_terminal,
+        )
+        os.close(other)
+        self.shown = ""
+        self._raw = b""
+
+    def resize(self, columns: int, rows: int = 24) -> None:
+        """Give the terminal another size."""
+        fcntl.ioctl(self._main, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._main, keys.encode())
+
+    def wait_for(self, condition: Callable[[str], bool], seconds: float = 60) -> str:
+        """Read until what was shown meets ``condition``; all that was shown."""
+        until = time.monotonic() + seconds
+        while not condition(self.shown):
+            assert time.monotonic() < until, f"it did not come to that: {self.shown!r}"
+            if not self._read(0.1) and self.process.poll() is not None:
+                assert condition(self.shown), f"it ended before: {self.shown!r}"
+        return self.shown
+
+    def end(self, seconds: float = 60) -> int:
+        """Read until the process ends; its exit code."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if not self._read(0.1) and self.process.poll() is not None:
+                break
+        return self.process.wait(1)
+
+    def close(self) -> None:
+        """End the process if it runs, and take the terminal away."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._main)
+
+    def __enter__(self) -> PseudoTerminal:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._main], [], [], seconds)[0]:
+            return False
+        try:
+            piece = os.read(self._main, 65536)
+        except OSError:
+            return False
+        self._raw += piece
+        self.shown = self._raw.decode("utf-8", "replace")
+        return bool(piece)
+
+
+def _take_terminal() -> None:
+    usual_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def program(*arguments: str) -> tuple[str, ...]:
+    """The command line of the program."""
+    return (sys.executable, "-m", "complaint_llm", *arguments)
+
+
+def drawings(shown: str) -> list[str]:
+    """Each text that was drawn between two movements of the cursor, without control sequences."""
+    return [piece for piece in re.split(r"[\r\n]+", _SEQUENCE.sub("", shown)) if piece]
+
+
+def screen(shown: str) -> list[str]:
+    """The lines that are left: what was wiped is gone. Of control sequences it knows ``WIPE`` alone."""
+    lines, column = [""], 0
+    for token in re.findall(r"\x1b\[J|\r|\n|[^\x1b\r\n]+", shown):
+        if token == "\n":
+            lines.append("")
+            column = 0
+        elif token == "\r":
+            column = 0
+        elif token == "\x1b[J":
+            lines[-1] = lines[-1][:column]
+        else:
+            lines[-1] = lines[-1][:column] + token + lines[-1][column + len(token) :]
+            column += len(token)
+    return lines
