@@ -20,9 +20,9 @@ CONTEXT = (
 SCHEMA = f"""
 CREATE TABLE contexts (
     id INTEGER PRIMARY KEY,
-    {", ".join(CONTEXT)},
-    UNIQUE ({", ".join(CONTEXT)})
+    {", ".join(CONTEXT)}
 );
+CREATE INDEX contexts_backend ON contexts (backend, model);
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY,
