@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, TypeAlias
 
 from complaint_llm.ledger.tables import CONTEXT
@@ -15,10 +17,12 @@ LedgerEvent: TypeAlias = AnswerEvent | AttemptEvent | BatchEvent
 _FIND_CONTEXT = f"SELECT id FROM contexts WHERE {' AND '.join(f'{name} IS ?' for name in CONTEXT)}"  # noqa: S608
 _ADD_CONTEXT = f"INSERT INTO contexts ({', '.join(CONTEXT)}) VALUES ({','.join('?' * len(CONTEXT))})"  # noqa: S608
 # What is not there is 0, -1 or '' on its way: to bind None costs ten times as much.
-_ADD_ENTRY = (
-    "INSERT INTO entries VALUES (?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, -1), nullif(?, -1), nullif(?, -1), ?, "
-    "nullif(?, -1), nullif(?, ''), nullif(?, -1))"
+_ENTRY = (
+    "(?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, -1), nullif(?, -1), nullif(?, -1), ?, nullif(?, -1), "
+    "nullif(?, ''), nullif(?, -1))"
 )
+_AT_ONCE = 64
+"""Rows in one statement: each gives up the interpreter lock and waits to get it back."""
 _ADD_TRY = "INSERT INTO tries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BEGIN_BATCH = "INSERT INTO batches (batch, began) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _END_BATCH = (
@@ -29,6 +33,11 @@ _STEP = 256
 """Nanoseconds within which a float tells times of this century apart: so many calls get different ids."""
 
 Values: TypeAlias = tuple[Any, ...]
+
+
+@cache
+def _add_entries(count: int) -> str:
+    return f"INSERT INTO entries VALUES {', '.join([_ENTRY] * count)}"
 
 
 class RowWriter:
@@ -58,7 +67,9 @@ class RowWriter:
                 attempts.clear()
             elif type(event) is BatchEvent:
                 self._write_batch(event)
-        self._db.executemany(_ADD_ENTRY, entries)
+        for start in range(0, len(entries), _AT_ONCE):
+            some = entries[start : start + _AT_ONCE]
+            self._db.execute(_add_entries(len(some)), tuple(chain.from_iterable(some)))
         if tries:
             self._db.executemany(_ADD_TRY, tries)
         if missed:
@@ -71,15 +82,12 @@ class RowWriter:
 
     def _entry(self, event: AnswerEvent, attempts: Sequence[AttemptEvent], tries: list[Values]) -> Values:
         (call, time, kind, seconds, error, status, backend, model, usage, cost, finish_reason, cached, demo, first_piece,
-         guards, task, matter, asked, batch, digest) = event  # fmt: skip
+         guards, task, matter, asked, batch, digest, sole_attempt) = event  # fmt: skip
         key = (kind, backend, model, asked, task, error, status, finish_reason, cached, demo, guards)
         context = self._contexts.get(key) or self._context(key)
         number = self._number = self._number + 1
         id = int((time - seconds) * 1e9) // _STEP * _STEP + number % _STEP
-        tried = -1.0
-        if len(attempts) == 1 and (only := attempts[0]).error is None and only.sent and only.backend == backend:
-            tried = only.seconds
-        else:
+        if sole_attempt is None:
             tries += (
                 (id, each.number, each.backend, each.model, each.error, each.seconds, each.sent, each.maybe_received)
                 for each in attempts
@@ -97,7 +105,7 @@ class RowWriter:
             seconds,
             -1.0 if first_piece is None else first_piece,
             digest or "",
-            tried,
+            -1.0 if sole_attempt is None else sole_attempt,
         )
 
     def _context(self, key: Values) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from complaint_llm.messages import TokenUsage
@@ -51,30 +51,23 @@ class CallWatch:
             self._digest = None if guarded else texts_digest(request.messages)
         if queue.wants(RequestEvent):
             queue.put(self._request_event(request))
-        self._began = time.monotonic()
+        self._began = monotonic()
 
     def saw_piece(self) -> None:
         """A piece of a stream was handed out."""
         if self._first_piece is None:
-            self._first_piece = time.monotonic() - self._began
+            self._first_piece = monotonic() - self._began
 
     def end_with_answer(self, output: InferenceOutput) -> None:
         """The call ended with this answer."""
         about = output.metadata
-        guards = about.get("guards")
-        self._end(
-            output.attempts,
-            None,
-            None,
-            output.backend or None,
-            output.model or None,
-            output.token_usage,
-            output.cost,
-            output.finish_reason,
-            bool(about.get("cached")),
-            bool(about.get("demo")),
-            tuple(each["name"] for each in guards) if guards else (),
-        )
+        cached = demo = False
+        names: tuple[str, ...] = ()
+        if about:
+            cached, demo = bool(about.get("cached")), bool(about.get("demo"))
+            names = tuple(each["name"] for each in about.get("guards", ()))
+        given = output.backend or None, output.model or None, output.token_usage, output.cost
+        self._end(output.attempts, None, None, *given, output.finish_reason, cached, demo, names)
 
     def end_with_vectors(self, output: EmbeddingOutput) -> None:
         """The call ended with these vectors."""
@@ -94,7 +87,7 @@ class CallWatch:
     def _request_event(self, request: AnyRequest) -> RequestEvent:
         return RequestEvent(
             call=self._call,
-            time=time.time(),
+            time=time(),
             kind=self._kind,
             messages=len(request.messages) if isinstance(request, Request) else len(request.texts),
             tools=len(request.tools) if isinstance(request, Request) else 0,
@@ -125,25 +118,34 @@ class CallWatch:
         if self._ended:
             return
         self._ended = True
-        call, matter = self._call, self._matter
-        end = AnswerEvent(
-            call, time.time(), self._kind, time.monotonic() - self._began, error, status, backend, model, usage, cost,
-            finish_reason, cached, demo, self._first_piece, guards, self._task, matter, self._asked, self._batch,
-            self._digest,
-        )  # fmt: skip
-        tried = [
+        queue, sole = self._queue, None
+        if len(attempts) == 1:
+            (only,) = attempts
+            if only.error is None and only.sent and error is None:
+                sole = only.seconds
+        end = AnswerEvent._make((
+            self._call, time(), self._kind, monotonic() - self._began, error, status, backend, model, usage, cost,
+            finish_reason, cached, demo, self._first_piece, guards, self._task, self._matter, self._asked, self._batch,
+            self._digest, sole,
+        ))  # fmt: skip
+        if sole is None or queue.sole_attempts:
+            queue.put(*self._attempt_events(attempts, end), end)
+        else:
+            queue.put(end)
+
+    def _attempt_events(self, attempts: Sequence[Attempt], end: AnswerEvent) -> list[AttemptEvent]:
+        return [
             AttemptEvent(
-                call,
-                number,
-                each.backend,
+                call=self._call,
+                number=number,
+                backend=each.backend,
                 # The class alone: what a provider says may hold the client's words.
-                None if each.error is None else each.error.partition(":")[0],
-                each.seconds,
-                each.sent,
-                each.maybe_received,
-                matter,
-                model if each.backend == backend and (each.error is None) == (error is None) else None,
+                error=None if each.error is None else each.error.partition(":")[0],
+                seconds=each.seconds,
+                sent=each.sent,
+                maybe_received=each.maybe_received,
+                matter=self._matter,
+                model=end.model if each.backend == end.backend and (each.error is None) == (end.error is None) else None,
             )
             for number, each in enumerate(attempts, 1)
         ]
-        self._queue.put(*tried, end)

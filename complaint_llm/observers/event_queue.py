@@ -40,6 +40,8 @@ class EventQueue:
         teller = self._teller = _Teller(tuple(observers), most)
         self.put: Callable[..., None] = teller.put
         """Let the observers know of these events, soon."""
+        self.sole_attempts = any(each.sole_attempts for _, each in teller.observers_of_attempts)
+        """Whether anybody is told of an attempt that is its call's only one and answered."""
         weakref.finalize(self, teller.end).atexit = False
 
     @property
@@ -68,6 +70,7 @@ class _Teller:
         }
         self._flushing = [(name, each) for name, each in observers if _overrides(each, "flush")]
         self._counting = [(name, each) for name, each in observers if _overrides(each, "missed")]
+        self.observers_of_attempts = [(name, each) for name, each in observers if _overrides(each, "attempt")]
         self._failed: set[tuple[str, type]] = set()
         self._closed = False
         self._observers_closed = False

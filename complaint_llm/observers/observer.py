@@ -56,7 +56,8 @@ class AnswerEvent(NamedTuple):
 
     ``seconds`` are those of the whole call; ``cost`` is in US dollars, None where it is unknown. ``first_piece`` are
     the seconds until the first piece of a stream. ``guards`` are the names of those that stood before it. ``asked``,
-    ``batch`` and ``digest`` are as in its request's event.
+    ``batch`` and ``digest`` are as in its request's event. ``sole_attempt`` are the seconds of its attempt where it has
+    just one, which was sent and answered.
     """
 
     call: str
@@ -79,6 +80,7 @@ class AnswerEvent(NamedTuple):
     asked: str | None = None
     batch: str | None = None
     digest: str | None = None
+    sole_attempt: float | None = None
 
 
 class BatchEvent(NamedTuple):
@@ -112,6 +114,9 @@ class Observer:
     """
 
     version: ClassVar[str] = "0"
+    sole_attempts: ClassVar[bool] = True
+    """Whether ``attempt`` is told of an attempt that is its call's only one and answered: ``AnswerEvent.sole_attempt``
+    says the same."""
 
     def request(self, event: RequestEvent) -> None:
         """A call begins."""
