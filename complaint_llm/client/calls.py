@@ -80,6 +80,7 @@ class Calls:
         self._attachments = Attachments() if attachments is None else attachments
         self._guards = guards
         self._observers = observers
+        self._make_watch: Callable[..., CallWatch] | None = None
         self._interruptible = interruptible
         self._tokens: set[CancelToken] = set()
         reset_in_child(self)
@@ -286,9 +287,11 @@ class Calls:
         """Tells the observers how the call goes, where there are any."""
         if self._observers is None:
             return None
-        from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
+        if self._make_watch is None:
+            from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
 
-        return CallWatch(
+            self._make_watch = CallWatch
+        return self._make_watch(
             self._observers, kind, request, params.get("backend"), batch, guarded=self._guards is not None
         )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.ledger.tables import APPLICATION_ID, SCHEMA, VERSION
@@ -11,8 +13,28 @@ from complaint_llm.private_folder import make_private_folder
 
 LEDGER_PATH = Path(".complaint_llm/ledger.db")
 """Where it is where no config says: beside the config, or in the working directory where there is none."""
+
+
+class HasLedger(Protocol):
+    """What of a config says where its ledger is."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def mediator(self) -> Mapping[str, Any]: ...
+
+
 BUSY_SECONDS = 5.0
 """Seconds to wait for another process that writes."""
+
+
+def ledger_path(config: HasLedger | None) -> Path:
+    """The ledger of a config, whether it is kept and there or not; without one, that of the working directory."""
+    if config is None:
+        return LEDGER_PATH
+    setting = config.mediator.get("ledger")
+    named = setting.get("path") if isinstance(setting, Mapping) else None
+    return Path(named or config.path.absolute().parent / LEDGER_PATH)
 
 
 def open_ledger(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
