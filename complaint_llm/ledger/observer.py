@@ -22,7 +22,6 @@ MOST_KEPT = 50_000
 """Events that are kept in memory while the file cannot be written; then the oldest are given up and counted."""
 LONGEST_PAUSE = 60.0
 """Seconds between two tries to write a file that could not be written."""
-_ENTRIES_TRIED = 10
 
 _log = logging.getLogger("complaint_llm.ledger")
 
@@ -90,9 +89,7 @@ class LedgerObserver(Observer):
         with self._lock:
             self._try_to_write()
             if self._waiting:
-                _log.warning(
-                    "%d events were not written to the ledger %s: %s", len(self._waiting), self._path, self._fault
-                )
+                _log.warning("%d events were not written to the ledger %s", len(self._waiting), self._path)
                 self._waiting.clear()
             db, self._db, self._rows = self._db, None, None
             if db is not None:
@@ -106,7 +103,7 @@ class LedgerObserver(Observer):
         self._missed = 0
         self._pause = 0.0
         self._pause_until = 0.0
-        self._fault = ""
+        self._warned = False
         if self._db is not None:
             # Closing it here would tamper with the parent's file locks; it is kept and never used.
             self._inherited.append(self._db)
@@ -121,9 +118,9 @@ class LedgerObserver(Observer):
         try:
             self._write()
         except (ComplaintLLMError, sqlite3.Error, OSError) as fault:
-            if not self._fault:
+            if not self._warned:
+                self._warned = True
                 _log.warning("%s", _advice(self._path, fault))
-            self._fault = str(fault)
             self._pause = min(max(1.0, 2 * self._pause), LONGEST_PAUSE)
             self._pause_until = self._clock() + self._pause
             self._give_up_oldest()
@@ -136,23 +133,25 @@ class LedgerObserver(Observer):
             self._rows = RowWriter(self._db)
         db, rows = self._db, self._rows
         now = self._clock()
-        for tries_left in reversed(range(_ENTRIES_TRIED)):
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                rows.write(self._waiting, self._missed, now)
-                db.execute("COMMIT")
-                break
-            except BaseException as fault:
-                rows.forget_ids()
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                # Another process began a call in the same moment: the ids are others the next time.
-                if not isinstance(fault, sqlite3.IntegrityError) or not tries_left:
-                    raise
+        try:
+            self._transact(db, rows, now, ids_are_free=True)
+        except sqlite3.IntegrityError:  # another call began in the same moment
+            self._transact(db, rows, now, ids_are_free=False)
         self._waiting.clear()
         self._missed = 0
         if self._expiry is not None and self._expiry.delete_some(db):
             rows.forget_ids()
+
+    def _transact(self, db: sqlite3.Connection, rows: RowWriter, now: float, *, ids_are_free: bool) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            rows.write(self._waiting, self._missed, now, ids_are_free=ids_are_free)
+            db.execute("COMMIT")
+        except BaseException:
+            rows.forget_ids()
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
 
     def _give_up_oldest(self) -> None:
         """Of what waits too long, whole calls."""

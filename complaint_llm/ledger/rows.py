@@ -49,9 +49,15 @@ class RowWriter:
         self._names: dict[str, int] = {}
         self._seen = -1
         self._number = 0
+        self._taken: dict[int, int] | None = None
 
-    def write(self, events: Iterable[LedgerEvent], missed: int, now: float) -> None:
-        """Write the rows of these events: a call's attempts stand before its answer. Raises sqlite3.Error."""
+    def write(self, events: Iterable[LedgerEvent], missed: int, now: float, *, ids_are_free: bool = True) -> None:
+        """Write the rows of these events: a call's attempts stand before its answer. Raises sqlite3.Error.
+
+        Whether the ids that calls get by their times are free is looked up unless ``ids_are_free`` takes it for granted;
+        then sqlite3.IntegrityError says that one was not.
+        """
+        self._taken = None if ids_are_free else {}
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         if version != self._seen:  # another connection may have deleted names
             self._seen = version
@@ -87,6 +93,8 @@ class RowWriter:
         context = self._contexts.get(key) or self._context(key)
         number = self._number = self._number + 1
         id = int((time - seconds) * 1e9) // _STEP * _STEP + number % _STEP
+        if self._taken is not None:
+            id = self._free_id(id, self._taken)
         if sole_attempt is None:
             tries += (
                 (id, each.number, each.backend, each.model, each.error, each.seconds, each.sent, each.maybe_received)
@@ -107,6 +115,14 @@ class RowWriter:
             digest or "",
             -1.0 if sole_attempt is None else sole_attempt,
         )
+
+    def _free_id(self, wanted: int, taken: dict[int, int]) -> int:
+        """This id or the next one that is free; ``taken`` has, for those that are not, where to look on."""
+        id = wanted
+        while id in taken or self._db.execute("SELECT 1 FROM entries WHERE id = ?", (id,)).fetchone():
+            id = taken.get(id, id + 1)
+        taken[wanted] = taken[id] = id + 1
+        return id
 
     def _context(self, key: Values) -> int:
         *plain, cached, demo, guards = key
