@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TURN_ON = (
-    "no ledger is kept here: put \"ledger\": true into MEDIATOR of the config "
+    'no ledger is kept here: put "ledger": true into MEDIATOR of the config '
     "(complaint-llm config set MEDIATOR ledger true); calls from then on are in it"
 )
 
 
-class Day(click.ParamType):
+class Day(click.ParamType):  # type: ignore[type-arg]
     """A day of the local calendar, or a moment; seconds since 1970 of its beginning and its end."""
 
     name = "day"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
         if isinstance(value, tuple):
             return value
-        today = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        today = datetime.now().replace(  # noqa: DTZ005 - days of the local calendar
+            hour=0, minute=0, second=0, microsecond=0
+        )
         named = {"today": today, "yesterday": today - timedelta(days=1)}
         try:
             begin = named.get(value) or datetime.fromisoformat(value)
@@ -72,6 +72,7 @@ class Day(click.ParamType):
 @click.pass_obj
 def logs(
     app: App,
+    /,
     call: str | None,
     day: tuple[float, float] | None,
     since: tuple[float, float] | None,
@@ -181,7 +182,7 @@ def _write_row(values: Iterable[Any]) -> None:
 def _tell_gaps(db: sqlite3.Connection) -> None:
     missing = gaps(db)
     if missing.events and missing.last is not None:
-        at = datetime.fromtimestamp(missing.last).strftime("%Y-%m-%d %H:%M")
+        at = datetime.fromtimestamp(missing.last).astimezone().strftime("%Y-%m-%d %H:%M")
         tell(f"{missing.events:,} events could not be written, the last before {at}: calls are missing here")
 
 

@@ -122,4 +122,4 @@ def _clipped(text: str, most: int) -> str:
 
 
 def _moment(time: float, form: str) -> str:
-    return datetime.fromtimestamp(time).strftime(form)
+    return datetime.fromtimestamp(time).astimezone().strftime(form)

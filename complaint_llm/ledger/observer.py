@@ -53,6 +53,7 @@ class LedgerObserver(Observer):
         self._open_file = open_file
         self._inherited: list[sqlite3.Connection] = []
         self._db: sqlite3.Connection | None = None
+        self._rows: RowWriter | None = None
         self.after_fork()
         reset_in_child(self)
 
@@ -91,7 +92,8 @@ class LedgerObserver(Observer):
             if self._waiting:
                 _log.warning("%d events were not written to the ledger %s", len(self._waiting), self._path)
                 self._waiting.clear()
-            db, self._db, self._rows = self._db, None, None
+            db, self._db = self._db, None
+            self._rows = None
             if db is not None:
                 with suppress(sqlite3.Error):
                     db.close()
@@ -108,7 +110,7 @@ class LedgerObserver(Observer):
             # Closing it here would tamper with the parent's file locks; it is kept and never used.
             self._inherited.append(self._db)
         self._db = None
-        self._rows: RowWriter | None = None
+        self._rows = None
         self._expiry: Expiry | None = None if self._keep_days is None else Expiry(self._keep_days, self._clock)
 
     def _try_to_write(self) -> None:

@@ -37,7 +37,7 @@ Values: TypeAlias = tuple[Any, ...]
 
 @cache
 def _add_entries(count: int) -> str:
-    return f"INSERT INTO entries VALUES {', '.join([_ENTRY] * count)}"
+    return f"INSERT INTO entries VALUES {', '.join([_ENTRY] * count)}"  # noqa: S608 - marks only
 
 
 class RowWriter:
@@ -54,8 +54,8 @@ class RowWriter:
     def write(self, events: Iterable[LedgerEvent], missed: int, now: float, *, ids_are_free: bool = True) -> None:
         """Write the rows of these events: a call's attempts stand before its answer. Raises sqlite3.Error.
 
-        Whether the ids that calls get by their times are free is looked up unless ``ids_are_free`` takes it for granted;
-        then sqlite3.IntegrityError says that one was not.
+        Whether the ids that calls get by their times are free is looked up unless ``ids_are_free`` takes that for
+        granted; then sqlite3.IntegrityError says that one was not.
         """
         self._taken = None if ids_are_free else {}
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
@@ -87,8 +87,8 @@ class RowWriter:
         self._names.clear()
 
     def _entry(self, event: AnswerEvent, attempts: Sequence[AttemptEvent], tries: list[Values]) -> Values:
-        (call, time, kind, seconds, error, status, backend, model, usage, cost, finish_reason, cached, demo, first_piece,
-         guards, task, matter, asked, batch, digest, sole_attempt) = event  # fmt: skip
+        (call, time, kind, seconds, error, status, backend, model, usage, cost, finish_reason, cached, demo,
+         first_piece, guards, task, matter, asked, batch, digest, sole_attempt) = event  # fmt: skip
         key = (kind, backend, model, asked, task, error, status, finish_reason, cached, demo, guards)
         context = self._contexts.get(key) or self._context(key)
         number = self._number = self._number + 1

@@ -73,7 +73,7 @@ CREATE VIEW attempts AS
     UNION ALL
     SELECT entries.id, 1, backend, model, NULL, tried, 1, 0 FROM entries JOIN contexts ON contexts.id = context
     WHERE tried IS NOT NULL
-"""
+"""  # noqa: S608 - names of our own
 """``calls``: ``id`` is when it began in nanoseconds since 1970 (some later where that was taken), ``call`` the name
 that errors and spans have too, ``kind`` infer, stream or embed, ``backend`` and ``model`` who answered or failed last,
 ``asked`` the backend that the call named, ``first_piece`` the seconds until the first piece of a stream, ``error`` a

@@ -145,7 +145,9 @@ class CallWatch:
                 sent=each.sent,
                 maybe_received=each.maybe_received,
                 matter=self._matter,
-                model=end.model if each.backend == end.backend and (each.error is None) == (end.error is None) else None,
+                model=end.model
+                if each.backend == end.backend and (each.error is None) == (end.error is None)
+                else None,
             )
             for number, each in enumerate(attempts, 1)
         ]

@@ -9,7 +9,7 @@ from complaint_llm.messages import Message, TextPart
 
 
 def texts_digest(messages: Sequence[Message]) -> str:
-    """BLAKE2b of 16 bytes, in hex, of the messages' roles and texts; images and documents count by how many they are."""
+    """BLAKE2b of 16 bytes, in hex, of the messages' roles and texts; images and documents count as such."""
     text = ""
     for message in messages:
         content = message.content

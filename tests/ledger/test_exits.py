@@ -55,7 +55,10 @@ def count(path: Path) -> int:
 def test_no_row_is_lost_at_a_normal_exit(tmp_path: Path, ending: str) -> None:
     """However the program ends, and whether anybody closed the Mediator."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{OPEN}\n{ending}", str(tmp_path / "l.db")], capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", f"{OPEN}\n{ending}", str(tmp_path / "l.db")],
+        capture_output=True,
+        timeout=120,
+        check=False,
     )
     assert count(tmp_path / "l.db") == CALLS, done.stderr.decode()
 

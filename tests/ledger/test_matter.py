@@ -6,8 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from complaint_llm import Mediator
 from complaint_llm.ledger.matter import calls_of_matter, forget_calls
@@ -15,6 +14,9 @@ from complaint_llm.ledger.observer import LedgerObserver
 from complaint_llm.matters.stores import LedgerHolder
 from complaint_llm.observers.observer import AnswerEvent, AttemptEvent
 from tests.matters.holdings import command
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def fill(path: Path, calls: int = 3000) -> None:
@@ -48,7 +50,10 @@ def test_a_ledger_in_use_forgets_too(tmp_path: Path) -> None:
     observer.answer(AnswerEvent("c3", 3.0, "infer", 0.1, matter="forget-me"))
     observer.close()
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT call, matter FROM calls ORDER BY id").fetchall() == [("c2", "another"), ("c3", "forget-me")]
+        assert db.execute("SELECT call, matter FROM calls ORDER BY id").fetchall() == [
+            ("c2", "another"),
+            ("c3", "forget-me"),
+        ]
 
 
 def test_the_command_finds_and_deletes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,9 @@ def test_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:
     for number in range(30_000):
         error = "ServerError" if number % 50 == 0 else None
         backend = "rare" if number < 20 else f"b{number % 5}"
-        observer.answer(AnswerEvent(f"c{number}", float(number), "infer", 0.0, error, backend=backend, matter=f"{number % 9}"))
+        observer.answer(
+            AnswerEvent(f"c{number}", float(number), "infer", 0.0, error, backend=backend, matter=f"{number % 9}")
+        )
     observer.close()
     steps: dict[str, int] = {}
     filters = [
@@ -92,7 +94,9 @@ def test_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:
     assert max(steps.values()) < 15_000, steps
 
 
-@pytest.mark.parametrize("wanted", [{"backend": "a"}, {"matter": "1"}, {"batch": "night"}, {"error": "X"}, {"since": 1.0}])
+@pytest.mark.parametrize(
+    "wanted", [{"backend": "a"}, {"matter": "1"}, {"batch": "night"}, {"error": "X"}, {"since": 1.0}]
+)
 def test_every_filter_has_an_index(db: sqlite3.Connection, wanted: dict[str, Any]) -> None:
     """SQLite's plan says SEARCH, and sorts nothing."""
     asked: list[str] = []
