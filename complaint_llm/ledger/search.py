@@ -58,7 +58,7 @@ def find_ids(db: sqlite3.Connection, wanted: CallFilter) -> Iterator[tuple[int]]
             values.append(int(time * 1e9))
     for column, name in (("matter", wanted.matter), ("batch", wanted.batch)):
         if name is not None:
-            conditions.append(f"{column} = (SELECT id FROM names WHERE name = ?)")
+            conditions.append(f"{column} = (SELECT id FROM names WHERE name = ?)")  # noqa: S608 - ours
             values.append(name)
     if wanted.call is not None:
         conditions.append("substr(call, 1, ?) = ?")

