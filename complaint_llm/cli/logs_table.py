@@ -51,7 +51,7 @@ def print_calls(calls: Sequence[FoundCall], *, verbose: bool) -> None:
 
 def call_in_full(found: FoundCall) -> Iterator[str]:
     """A line for each thing that is known of it, and for each attempt."""
-    call = {**found.call, "time": _moment(found.call["time"], "%Y-%m-%d %H:%M:%S")}
+    call = {**found.call, "time": _local_time(found.call["time"], "%Y-%m-%d %H:%M:%S")}
     call |= {key: "yes" if call[key] else None for key in ("cached", "demo")}
     del call["id"]
     for key, value in call.items():
@@ -82,7 +82,7 @@ def _tokens(call: Mapping[str, Any]) -> str:
 
 
 _COLUMNS = (
-    _Column("time", 0, lambda call: _moment(call["time"], "%Y-%m-%d %H:%M")),
+    _Column("time", 0, lambda call: _local_time(call["time"], "%Y-%m-%d %H:%M")),
     _Column("backend", 0, lambda call: call["backend"] or ""),
     _Column("outcome", 0, _outcome),
     _Column("seconds", 1, lambda call: f"{call['seconds']:.1f}"),
@@ -113,13 +113,13 @@ def _cut(table: _Table, width: int) -> _Table:
         if longest <= _SHORTEST or longest <= len(column.head):
             break
         most = max(longest - (_width(table) - width), _SHORTEST, len(column.head))
-        table = [*table[:place], (column, [_clipped(cell, most) for cell in cells]), *table[place + 1 :]]
+        table = [*table[:place], (column, [_clip(cell, most) for cell in cells]), *table[place + 1 :]]
     return table
 
 
-def _clipped(text: str, most: int) -> str:
+def _clip(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _moment(time: float, form: str) -> str:
+def _local_time(time: float, form: str) -> str:
     return datetime.fromtimestamp(time).astimezone().strftime(form)

@@ -13,7 +13,7 @@ from complaint_llm.ledger.file import open_ledger
 from complaint_llm.ledger.read_only import open_read_only
 
 _OF_MATTER = "SELECT entries.id FROM entries JOIN names ON names.id = entries.matter WHERE name = ?"
-_PATIENCE = 30.0
+_LONGEST_WAIT = 30.0
 """Seconds to wait for programs that write and read meanwhile."""
 
 
@@ -26,7 +26,7 @@ def calls_of_matter(path: Path, matter: str) -> int:
 def forget_calls(path: Path, matter: str) -> int:
     """Delete them so that nothing of them is left in the file; how many. Raises ComplaintLLMError, sqlite3.Error,
     OSError."""
-    with closing(open_ledger(path, _PATIENCE)) as db:
+    with closing(open_ledger(path, _LONGEST_WAIT)) as db:
         count = _delete(db, matter)
         # What was moved within the file may have left copies behind; so the file is made anew, without them.
         db.execute("VACUUM")

@@ -75,7 +75,7 @@ class LedgerObserver(Observer):
         """The same."""
         self._waiting.append(event)
 
-    def missed(self, events: int) -> None:
+    def report_loss(self, events: int) -> None:
         """Note how many there were."""
         self._missed += events
 

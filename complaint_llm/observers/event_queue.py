@@ -69,7 +69,7 @@ class _Teller:
             for kind, method in METHODS.items()
         }
         self._flushing = [(name, each) for name, each in observers if _overrides(each, "flush")]
-        self._counting = [(name, each) for name, each in observers if _overrides(each, "missed")]
+        self._counting = [(name, each) for name, each in observers if _overrides(each, "report_loss")]
         self.observers_of_attempts = [(name, each) for name, each in observers if _overrides(each, "attempt")]
         self._failed: set[tuple[str, type]] = set()
         self._closed = False
@@ -112,7 +112,7 @@ class _Teller:
         """What waits is the parent's, who tells it."""
         self.discarded = 0
         self._reported = 0
-        self._told = 0
+        self._progress = 0
         self._flush_at = FOREVER
         self._waiting: deque[Event] = deque()
         self._waiter = Waiter()
@@ -152,9 +152,9 @@ class _Teller:
     def _join(self, wait: float) -> None:
         """Until the thread has told all, or no event for ``wait`` seconds."""
         if self._thread is not None:
-            told = -1
-            while self._thread.is_alive() and told != self._told:
-                told = self._told
+            before = -1
+            while self._thread.is_alive() and before != self._progress:
+                before = self._progress
                 self._thread.join(wait)
             if self._thread.is_alive():
                 return
@@ -186,7 +186,7 @@ class _Teller:
                     self._flush_at = monotonic() + FLUSH_AFTER
                 for _ in range(min(len(waiting), _AT_ONCE)):
                     self._tell(waiting.popleft())
-                self._told += 1
+                self._progress += 1
             if monotonic() >= self._flush_at:
                 self._flush()
             if len(waiting) >= _AT_ONCE:
@@ -212,7 +212,7 @@ class _Teller:
         missed, self._reported = self.discarded - self._reported, self.discarded
         for name, observer in self._counting if missed else ():
             try:
-                observer.missed(missed)
+                observer.report_loss(missed)
             except (Exception, SystemExit) as fault:  # noqa: BLE001 - the same
                 self._report(name, fault)
         for name, observer in self._flushing:

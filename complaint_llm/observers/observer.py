@@ -130,7 +130,7 @@ class Observer:
     def batch(self, event: BatchEvent) -> None:
         """A batch began or ended."""
 
-    def missed(self, events: int) -> None:
+    def report_loss(self, events: int) -> None:
         """So many more events were dropped, since they waited too long."""
 
     def flush(self) -> None:

@@ -242,7 +242,7 @@ def test_what_waits_too_long_is_given_up_and_counted(tmp_path: Path) -> None:
 def test_what_the_queue_dropped_is_counted(tmp_path: Path) -> None:
     """The ledger says that calls are missing."""
     observer = LedgerObserver(tmp_path / "l.db")
-    observer.missed(7)
+    observer.report_loss(7)
     observer.close()
     assert [row["events"] for row in rows(tmp_path / "l.db", "SELECT events FROM gaps")] == [7]
 
