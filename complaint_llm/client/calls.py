@@ -292,7 +292,7 @@ class Calls:
 
             self._make_watch = CallWatch
         return self._make_watch(
-            self._observers, kind, request, params.get("backend"), batch, guarded=self._guards is not None
+            self._observers, kind, request, params.get("backend"), batch, has_guards=self._guards is not None
         )
 
     def _enter(self, request: AnyRequest) -> None:

@@ -22,7 +22,7 @@ NO_TOKENS = TokenUsage()
 class CallWatch:
     """One call, from now to its end, which is told once. The thread that makes the call uses it.
 
-    ``batch`` is the batch that it is of; ``guarded``, whether guards stand before it.
+    ``batch`` is the batch that it is of; ``has_guards``, whether guards stand before it.
     """
 
     __slots__ = ("_asked", "_batch", "_began", "_call", "_digest", "_ended", "_first_piece", "_kind", "_matter", "_queue", "_task")  # fmt: skip # noqa: E501
@@ -34,7 +34,7 @@ class CallWatch:
         request: AnyRequest,
         asked: str | None,
         batch: str | None = None,
-        guarded: bool = False,
+        has_guards: bool = False,
     ) -> None:
         self._queue = queue
         self._kind: Kind = kind
@@ -48,7 +48,7 @@ class CallWatch:
         self._ended = False
         if isinstance(request, Request):
             self._task = None if request.checks is None else request.checks.task
-            self._digest = None if guarded else texts_digest(request.messages)
+            self._digest = None if has_guards else texts_digest(request.messages)
         if queue.wants(RequestEvent):
             queue.put(self._request_event(request))
         self._began = monotonic()
