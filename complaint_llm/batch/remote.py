@@ -23,8 +23,9 @@ from complaint_llm.request import EMPTY
 class AskSource(Protocol):
     """What a worker opens: a Mediator, or what has these two methods."""
 
-    def asker(self, params: Mapping[str, Any] = EMPTY, /) -> Ask:
-        """The function that asks one prompt, with ``params`` where the prompt has none of its own."""
+    def asker(self, params: Mapping[str, Any] = EMPTY, /, *, batch: str | None = None) -> Ask:
+        """The function that asks one prompt, with ``params`` where the prompt has none of its own; ``batch`` is the
+        batch's name for observers."""
         ...
 
     def close(self) -> None:
@@ -61,9 +62,9 @@ class WorkerAsk:
     """A worker's ``ask`` over a source of its own; ``close``, or the process' end, closes it and cancels what is in
     flight."""
 
-    def __init__(self, source: AskSource) -> None:
+    def __init__(self, source: AskSource, batch: str | None = None) -> None:
         self._source = source
-        self._ask = source.asker()
+        self._ask = source.asker() if batch is None else source.asker(batch=batch)
         atexit.register(source.close)
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
@@ -74,9 +75,10 @@ class WorkerAsk:
         self._source.close()
 
 
-def open_worker_ask(open_source: OpenSource, config: ConfigText) -> WorkerAsk:
-    """The function that asks one prompt in this process, over a source opened from ``config``."""
-    return WorkerAsk(open_source(config.place()))
+def open_worker_ask(open_source: OpenSource, config: ConfigText, batch: str | None = None) -> WorkerAsk:
+    """The function that asks one prompt in this process, over a source opened from ``config``; ``batch`` is the batch's
+    name for observers."""
+    return WorkerAsk(open_source(config.place()), batch)
 
 
 class PicklableAsk:
@@ -86,12 +88,20 @@ class PicklableAsk:
     code, or the file is gone.
     """
 
-    def __init__(self, ask: Ask, open_source: OpenSource, config: Path | None, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        open_source: OpenSource,
+        config: Path | None,
+        params: Mapping[str, Any],
+        batch: str | None = None,
+    ) -> None:
         self._ask = ask
         self._open_source = open_source
         self._config = config
         self._text: ConfigText | None = None
         self._params = params
+        self._batch = batch
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
         return self._ask(prompt, params)
@@ -104,7 +114,7 @@ class PicklableAsk:
                 self._text = ConfigText.read(self._config)
             except OSError as error:
                 raise BatchError(f"{self._config} cannot be read for another process: {error.strerror}") from error
-        return RemoteAsk, (self._open_source, self._text, dict(self._params))
+        return RemoteAsk, (self._open_source, self._text, dict(self._params), self._batch)
 
 
 class RemoteAsk(NamedTuple):
@@ -114,9 +124,12 @@ class RemoteAsk(NamedTuple):
     open_source: OpenSource
     config: ConfigText
     params: Mapping[str, Any]
+    batch: str | None = None
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
-        return _source(self.open_source, self.config).asker(self.params)(prompt, params)
+        source = _source(self.open_source, self.config)
+        ask = source.asker(self.params) if self.batch is None else source.asker(self.params, batch=self.batch)
+        return ask(prompt, params)
 
 
 @lru_cache(maxsize=4)

@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "schema": ("complaint_llm.cli.schema:schema", "Print the JSON Schema of config files."),
     "evidence": ("complaint_llm.cli.evidence:evidence", "Store, find, verify, export and import evidence."),
     "report": ("complaint_llm.cli.report:report", "Write a page of what a batch made of its items."),
+    "logs": ("complaint_llm.cli.logs:logs", "Show the calls of the ledger, the newest first."),
     "forget": ("complaint_llm.cli.forget:forget", "List where something of a matter is kept; --yes deletes it."),
     "new-plugin": (
         "complaint_llm.cli.new_plugin:new_plugin",
@@ -149,13 +150,14 @@ class App:
         # Only where nobody has it are all asked, to name what there is.
         return host.all_offers("complaint_llm_batch_executors") if found is None else {scheme: found}
 
-    def ask_factory(self) -> Callable[[], Ask]:
-        """What another process opens its own Mediator with: the config as it was written, secrets unresolved."""
+    def ask_factory(self, batch: str | None = None) -> Callable[[], Ask]:
+        """What another process opens its own Mediator with: the config as it was written, secrets unresolved; ``batch``
+        is the batch's name for observers."""
         # cold start
         from complaint_llm.batch.remote import ConfigText, open_worker_ask
         from complaint_llm.mediator import Mediator
 
-        return partial(open_worker_ask, Mediator.from_config, ConfigText.read(self.load_config().path))
+        return partial(open_worker_ask, Mediator.from_config, ConfigText.read(self.load_config().path), batch)
 
 
 def _choose_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:

@@ -53,10 +53,12 @@ def start_batch(
     if timeout is not None:
         common["timeout"] = timeout
     cancel = CancelToken()
-    ask: Any = calls.asker(common, cancel)
+    watch = calls.batch_watch()
+    batch = None if watch is None else watch.batch
+    ask: Any = calls.asker(common, cancel, batch)
     if executor is not None:
         open_client, path = reopen
-        ask = PicklableAsk(ask, open_client, path, common)
+        ask = PicklableAsk(ask, open_client, path, common, batch)
     return run_batch(
         ask,
         items,
@@ -67,6 +69,6 @@ def start_batch(
         settings=settings,
         response_format=common.get("response_format"),
         matter=common.get("matter"),
-        watch=calls.batch_watch(),
+        watch=watch,
         **how,
     )

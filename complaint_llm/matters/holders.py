@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.assembly import EVIDENCE_PATH
 from complaint_llm.chats import CHATS_PATH
+from complaint_llm.ledger.file import ledger_path
 from complaint_llm.matters.batch_files import batch_holders, put_aside
 from complaint_llm.matters.chats import chat_holders
 from complaint_llm.matters.holder import Holder
-from complaint_llm.matters.stores import CacheHolder, EvidenceHolder
+from complaint_llm.matters.stores import CacheHolder, EvidenceHolder, LedgerHolder
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
@@ -29,13 +30,14 @@ ALWAYS = (
 def holders_of(
     config: Config | None, paths: Sequence[Path], open_store: Callable[[], EvidenceStore]
 ) -> list[Holder]:
-    """The files of batches among ``paths`` (files, or folders), then the conversations, the cache and the store of the
-    config; without one, conversations and store of the working directory."""
+    """The files of batches among ``paths`` (files, or folders), then the conversations, the cache, the ledger and the
+    store of the config; without one, those of the working directory."""
     holders: list[Holder] = batch_holders(paths)
     holders += chat_holders((Path() if config is None else config.path.parent) / CHATS_PATH)
     cache = None if config is None else (config.mediator.get("cache") or {}).get("path")
     if cache is not None:
         holders.append(CacheHolder(Path(cache)))
+    holders.append(LedgerHolder(ledger_path(config)))
     holders.append(EvidenceHolder(evidence_path(config), open_store))
     return holders
 

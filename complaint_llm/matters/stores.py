@@ -1,4 +1,4 @@
-"""What a matter has in the cache of answers and in the store of evidence and provenance."""
+"""What a matter has in the cache of answers, in the ledger and in the store of evidence and provenance."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.exceptions import EvidenceError
+from complaint_llm.ledger.matter import calls_of_matter, forget_calls
 from complaint_llm.matters.holder import Place
 from complaint_llm.routing.cache.sqlite_store import answers_of_matter, forget_answers
 
@@ -31,6 +32,25 @@ class CacheHolder(NamedTuple):
 
     def _place(self, count: int) -> Sequence[Place]:
         return (Place("cache", self.name, count, "answers"),) if count else ()
+
+
+class LedgerHolder(NamedTuple):
+    """The file of the ledger."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def find(self, matter: str) -> Sequence[Place]:
+        return self._place(calls_of_matter(self.path, matter)) if self.path.exists() else ()
+
+    def forget(self, matter: str) -> Sequence[Place]:
+        return self._place(forget_calls(self.path, matter)) if self.path.exists() else ()
+
+    def _place(self, count: int) -> Sequence[Place]:
+        return (Place("ledger", self.name, count, "calls"),) if count else ()
 
 
 class EvidenceHolder(NamedTuple):

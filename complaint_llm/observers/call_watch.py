@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from time import monotonic, time
+from typing import TYPE_CHECKING
 
-from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Event, Kind, RequestEvent
+from complaint_llm.messages import TokenUsage
+from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Kind, RequestEvent
+from complaint_llm.observers.texts_digest import texts_digest
 from complaint_llm.request import Request
 
 if TYPE_CHECKING:
@@ -14,111 +16,138 @@ if TYPE_CHECKING:
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.routing.target import AnyRequest
 
+NO_TOKENS = TokenUsage()
+
 
 class CallWatch:
-    """One call, from now to its end, which is told once. The thread that makes the call uses it."""
+    """One call, from now to its end, which is told once. The thread that makes the call uses it.
 
-    __slots__ = ("_began", "_call", "_ended", "_first_piece", "_kind", "_matter", "_queue", "_task")
+    ``batch`` is the batch that it is of; ``has_guards``, whether guards stand before it.
+    """
 
-    def __init__(self, queue: EventQueue, kind: Kind, request: AnyRequest, asked: str | None) -> None:
+    __slots__ = ("_asked", "_batch", "_began", "_call", "_digest", "_ended", "_first_piece", "_kind", "_matter", "_queue", "_task")  # fmt: skip # noqa: E501
+
+    def __init__(
+        self,
+        queue: EventQueue,
+        kind: Kind,
+        request: AnyRequest,
+        asked: str | None,
+        batch: str | None = None,
+        has_guards: bool = False,
+    ) -> None:
         self._queue = queue
         self._kind: Kind = kind
         self._call = request.deadline.call_id
         self._matter = request.matter
+        self._asked = asked
+        self._batch = batch
         self._task: str | None = None
-        self._began = time.monotonic()
+        self._digest: str | None = None
         self._first_piece: float | None = None
         self._ended = False
         if isinstance(request, Request):
-            messages, tools = len(request.messages), len(request.tools)
-            if request.checks is not None:
-                self._task = request.checks.task
-        else:
-            messages, tools = len(request.texts), 0
-        queue.put(
-            RequestEvent(
-                call=self._call,
-                time=time.time(),
-                kind=kind,
-                messages=messages,
-                tools=tools,
-                asked=asked,
-                model=request.model,
-                task=self._task,
-                matter=self._matter,
-                private=request.privacy is not None,
-            )
-        )
+            self._task = None if request.checks is None else request.checks.task
+            self._digest = None if has_guards else texts_digest(request.messages)
+        if queue.wants(RequestEvent):
+            queue.put(self._request_event(request))
+        self._began = monotonic()
 
     def saw_piece(self) -> None:
         """A piece of a stream was handed out."""
         if self._first_piece is None:
-            self._first_piece = time.monotonic() - self._began
+            self._first_piece = monotonic() - self._began
 
     def end_with_answer(self, output: InferenceOutput) -> None:
         """The call ended with this answer."""
-        metadata = output.metadata
-        self._end(
-            output.attempts,
-            backend=output.backend or None,
-            model=output.model or None,
-            usage=output.token_usage,
-            cost=output.cost,
-            finish_reason=output.finish_reason,
-            cached=bool(metadata.get("cached")),
-            demo=bool(metadata.get("demo")),
-            guards=tuple([each["name"] for each in metadata["guards"]]) if "guards" in metadata else (),
-        )
+        about = output.metadata
+        cached = demo = False
+        names: tuple[str, ...] = ()
+        if about:
+            cached, demo = bool(about.get("cached")), bool(about.get("demo"))
+            names = tuple(each["name"] for each in about.get("guards", ()))
+        given = output.backend or None, output.model or None, output.token_usage, output.cost
+        self._end(output.attempts, None, None, *given, output.finish_reason, cached, demo, names)
 
     def end_with_vectors(self, output: EmbeddingOutput) -> None:
         """The call ended with these vectors."""
-        self._end(
-            output.attempts,
-            backend=output.backend or None,
-            model=output.model or None,
-            usage=output.token_usage,
-            cost=output.cost,
-        )
+        backend, model = output.backend or None, output.model or None
+        self._end(output.attempts, None, None, backend, model, output.token_usage, output.cost)
 
     def end_with_error(self, error: BaseException) -> None:
         """The call ended with this error."""
         self._end(
             getattr(error, "attempts", ()),
-            error=type(error).__name__,
-            status=getattr(error, "status", None),
-            backend=getattr(error, "backend", None),
-            model=getattr(error, "model", None),
+            type(error).__name__,
+            getattr(error, "status", None),
+            getattr(error, "backend", None),
+            getattr(error, "model", None),
         )
 
-    def _end(self, attempts: Sequence[Attempt], **how: Any) -> None:
-        """Tell the attempts and ``how`` it ended, as fields of an AnswerEvent."""
+    def _request_event(self, request: AnyRequest) -> RequestEvent:
+        return RequestEvent(
+            call=self._call,
+            time=time(),
+            kind=self._kind,
+            messages=len(request.messages) if isinstance(request, Request) else len(request.texts),
+            tools=len(request.tools) if isinstance(request, Request) else 0,
+            asked=self._asked,
+            model=request.model,
+            task=self._task,
+            matter=self._matter,
+            private=request.privacy is not None,
+            batch=self._batch,
+            digest=self._digest,
+        )
+
+    def _end(
+        self,
+        attempts: Sequence[Attempt],
+        error: str | None,
+        status: int | None,
+        backend: str | None,
+        model: str | None,
+        usage: TokenUsage = NO_TOKENS,
+        cost: float | None = None,
+        finish_reason: str | None = None,
+        cached: bool = False,
+        demo: bool = False,
+        guards: tuple[str, ...] = (),
+    ) -> None:
+        """Tell of the attempts and of the end. In the order of the fields: names cost half of what this may cost."""
         if self._ended:
             return
         self._ended = True
-        events: list[Event] = [
+        queue, sole = self._queue, None
+        if len(attempts) == 1:
+            (only,) = attempts
+            if only.error is None and only.sent and error is None:
+                sole = only.seconds
+        end = AnswerEvent._make((
+            self._call, time(), self._kind, monotonic() - self._began, error, status, backend, model, usage, cost,
+            finish_reason, cached, demo, self._first_piece, guards, self._task, self._matter, self._asked, self._batch,
+            self._digest, sole,
+        ))  # fmt: skip
+        if sole is None or queue.sole_attempts:
+            queue.put(*self._attempt_events(attempts, end), end)
+        else:
+            queue.put(end)
+
+    def _attempt_events(self, attempts: Sequence[Attempt], end: AnswerEvent) -> list[AttemptEvent]:
+        return [
             AttemptEvent(
-                self._call,
-                number,
-                each.backend,
+                call=self._call,
+                number=number,
+                backend=each.backend,
                 # The class alone: what a provider says may hold the client's words.
-                None if each.error is None else each.error.partition(":")[0],
-                each.seconds,
-                each.sent,
-                each.maybe_received,
-                self._matter,
+                error=None if each.error is None else each.error.partition(":")[0],
+                seconds=each.seconds,
+                sent=each.sent,
+                maybe_received=each.maybe_received,
+                matter=self._matter,
+                model=end.model
+                if each.backend == end.backend and (each.error is None) == (end.error is None)
+                else None,
             )
             for number, each in enumerate(attempts, 1)
         ]
-        events.append(
-            AnswerEvent(
-                call=self._call,
-                time=time.time(),
-                kind=self._kind,
-                seconds=time.monotonic() - self._began,
-                first_piece=self._first_piece,
-                task=self._task,
-                matter=self._matter,
-                **how,
-            )
-        )
-        self._queue.put(*events)

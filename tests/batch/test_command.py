@@ -40,7 +40,7 @@ class App:
     def batch_executors(self, url):
         return {}
 
-    def ask_factory(self):
+    def ask_factory(self, batch=None):
         raise AssertionError
 
     @property
@@ -59,7 +59,7 @@ class App:
     def batch_watch(self):
         return None
 
-    def asker(self):
+    def asker(self, *, batch=None):
         return self.ask
 
     def batch_settings(self, common):

@@ -111,11 +111,13 @@ def _start(
     executor: BatchExecutor | None = None
     ask: Ask = _refuse_to_ask
     mediator.calls.reader.check_matter({"matter": options.matter})
+    watch = mediator.calls.batch_watch()
+    batch = None if watch is None else watch.batch
     if options.executor in (None, "threads"):
-        ask = mediator.asker()
+        ask = mediator.asker(batch=batch)
     else:
         factories = app.batch_executors(options.executor)
-        executor = open_executor(options.executor, app.ask_factory(), options.max_workers, factories)
+        executor = open_executor(options.executor, app.ask_factory(batch), options.max_workers, factories)
     return run_batch(
         ask,
         items,
@@ -133,7 +135,7 @@ def _start(
         matter=options.matter,
         stop=stop,
         cancel=cancel,
-        watch=mediator.calls.batch_watch(),
+        watch=watch,
     )
 
 
