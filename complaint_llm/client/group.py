@@ -241,17 +241,24 @@ class Group:
     def supports_streaming(self) -> bool:
         return any(member.supports_streaming() for member in self.members)
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raise a BackendError if none of the members can work."""
-        faults: list[BackendError] = []
-        for member in self.members:
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> str | None:
+        """Raise a BackendError if none of the members can work; names those that cannot. All are asked at once."""
+        from concurrent.futures import ThreadPoolExecutor  # cold start: for those who look
+
+        def fault(member: Member) -> BackendError | None:
             try:
                 member.check(timeout, connect=connect)
-            except BackendError as fault:
-                faults.append(fault)
-            else:
-                return
-        raise BackendError(f"no part can work: {'; '.join(map(str, faults))}", backend=self.id) from faults[0]
+            except BackendError as found:
+                return found
+            return None
+
+        members = self.members
+        with ThreadPoolExecutor(len(members), thread_name_prefix=f"complaint_llm check {self.id}") as pool:
+            faults = [found for found in pool.map(fault, members) if found is not None]
+        said = "; ".join(map(str, faults))
+        if len(faults) == len(members):
+            raise BackendError(f"no part can work: {said}", backend=self.id) from faults[0]
+        return f"{len(members) - len(faults)} of {len(members)} parts work: {said}" if faults else None
 
     def load(self) -> None:
         for member in self.members:

@@ -251,8 +251,8 @@ class Route:
     def supports_streaming(self) -> bool:
         return self.target.backend.supports_streaming()
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        self.target.backend.check(timeout, connect=connect)
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> str | None:
+        return self.target.backend.check(timeout, connect=connect)
 
     def load(self) -> None:
         self.target.backend.load()
