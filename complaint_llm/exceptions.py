@@ -240,7 +240,7 @@ class CancelledError(BackendError):
 
 
 class AllBackendsFailedError(BackendError):
-    """Several backends were tried and none answered. Prints a line per backend and error; ``errors`` maps ids to errors."""
+    """Several backends were tried and none answered. Prints a line for each that they said; ``errors`` is by id."""
 
     def __init__(self, message: str, *, errors: Mapping[str, BackendError] | None = None, **details: Any) -> None:
         super().__init__(message, **details)
