@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from complaint_llm.backends.http import HTTPBackend
 
 
-def advised(error: BackendError, backend: HTTPBackend) -> BackendError:
+def with_advice(error: BackendError, backend: HTTPBackend) -> BackendError:
     """The error, with what to do at the end of its line."""
     advice = _advice(error, backend)
     if advice:

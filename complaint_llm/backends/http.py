@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from complaint_llm import bounded_json
-from complaint_llm.backends.advice import advised
+from complaint_llm.backends.advice import with_advice
 from complaint_llm.backends.answers.provider_state import service_at
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.http_messages import (
@@ -174,7 +174,7 @@ class HTTPBackend(Backend):
         found = self.decode_error(status, payload)
         if found.kind is None and status is None:
             found = found._replace(kind=known_kind(payload))
-        return advised(make_error(status, found, EMPTY, redact=self.redact), self)
+        return with_advice(make_error(status, found, EMPTY, redact=self.redact), self)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         """The HTTP request that embeds the texts. Only called where ``capabilities`` has "embeddings"."""
@@ -284,7 +284,7 @@ class HTTPBackend(Backend):
         found = make_error(
             response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact
         )
-        return advised(found, self)
+        return with_advice(found, self)
 
     @property
     def document_types(self) -> frozenset[str]:  # type: ignore[override]

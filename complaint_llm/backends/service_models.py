@@ -24,7 +24,7 @@ class ServiceModels:
 
     def infos(self) -> Sequence[ModelInfo] | None:
         """All that is known of each; None where the service has no list. Raises a BackendError."""
-        listed = self._listed(all_errors=True)
+        listed = self._read_list(all_errors=True)
         catalog = self._backend.model_catalog
         return None if listed is None else [model.over(catalog.of(model.name)) for model in listed]
 
@@ -32,7 +32,7 @@ class ServiceModels:
         """What the list says of the config's model, as a phrase. Raises a BackendError, ModelNotFoundError if a list
         that has all does not have it."""
         backend = self._backend
-        listed = self._listed(all_errors=False)
+        listed = self._read_list(all_errors=False)
         if not listed:
             return "it lists no models"
         names = [model.name for model in listed]
@@ -46,7 +46,7 @@ class ServiceModels:
             return f"its list has no {' and no '.join(missing)}, which need not mean anything"
         return f"the model is among its {len(names)}" if wanted else f"it lists {len(names)} models"
 
-    def _listed(self, *, all_errors: bool) -> tuple[ListedModel, ...] | None:
+    def _read_list(self, *, all_errors: bool) -> tuple[ListedModel, ...] | None:
         backend = self._backend
 
         def ask(query: str | None) -> Any:

@@ -57,3 +57,5 @@ def _task_faults(config: Config) -> Iterator[str]:
             config.find_task(id)
         except ComplaintLLMError as fault:
             yield f"task {id!r}: {fault}"
+        except Exception as fault:  # noqa: BLE001 - whatever a plugin's own data makes of it is that plugin's fault
+            yield f"task {id!r}: {type(fault).__name__}: {fault}"

@@ -52,7 +52,7 @@ def read_files(paths: Sequence[Path], columns: Columns, *, by_line: bool) -> Ite
                 with path.open(encoding="utf-8-sig") as file:
                     yield from read_lines(file, name)
             else:
-                yield TextToEmbed(name, _whole(path))
+                yield TextToEmbed(name, _read_text(path))
         except UnicodeDecodeError as error:
             raise click.UsageError(f"{name}: no text in UTF-8: for a document write its text into a file") from error
         except csv.Error as error:
@@ -61,7 +61,7 @@ def read_files(paths: Sequence[Path], columns: Columns, *, by_line: bool) -> Ite
             raise click.UsageError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
-def _whole(path: Path) -> str:
+def _read_text(path: Path) -> str:
     if path.stat().st_size > MOST_BYTES:
         raise click.UsageError(f"{path}: more than {MOST_BYTES:,} bytes: give its parts")
     text = path.read_text(encoding="utf-8-sig")
@@ -78,7 +78,7 @@ def _of_table(path: Path, columns: Columns) -> Iterator[TextToEmbed]:
             listed = ", ".join(there) or "nothing"
             raise click.UsageError(f"{path}: no column {columns.text!r}; there are: {listed}: choose one by --text")
         for row in reader:
-            yield _checked(row, f"{path}:{reader.line_num}", columns)
+            yield _text_of_row(row, f"{path}:{reader.line_num}", columns)
 
 
 def _of_json_lines(lines: Iterable[str], name: str, columns: Columns) -> Iterator[TextToEmbed]:
@@ -90,10 +90,10 @@ def _of_json_lines(lines: Iterable[str], name: str, columns: Columns) -> Iterato
             said = json.loads(line)
         except ValueError as error:
             raise click.UsageError(f"{place}: no JSON: {error}") from error
-        yield _checked({columns.text: said} if isinstance(said, str) else said, place, columns)
+        yield _text_of_row({columns.text: said} if isinstance(said, str) else said, place, columns)
 
 
-def _checked(row: Any, place: str, columns: Columns) -> TextToEmbed:
+def _text_of_row(row: Any, place: str, columns: Columns) -> TextToEmbed:
     text = row.get(columns.text) if isinstance(row, dict) else None
     if not isinstance(text, str) or not text:
         raise click.UsageError(f"{place}: no text under {columns.text!r}: choose the key by --text")

@@ -130,10 +130,10 @@ def _listing(mediator: Mediator, route: Route) -> Listing:
         return Listing(note=f"{route.id}: there is no list of its models")
     if not listed:
         return Listing(note=f"{route.id}: it lists no models")
-    return Listing([_offered(client, route.id, info) for info in listed])
+    return Listing([_offer_of(client, route.id, info) for info in listed])
 
 
-def _offered(client: Backend, id: str, info: ModelInfo) -> OfferedModel:
+def _offer_of(client: Backend, id: str, info: ModelInfo) -> OfferedModel:
     names = [each for each in (client.model_info().name, client.options.embedding_model) if each]
     return OfferedModel(
         id,
