@@ -240,15 +240,22 @@ class CancelledError(BackendError):
 
 
 class AllBackendsFailedError(BackendError):
-    """Several backends were tried and none answered. Prints a line per attempt; ``errors`` maps ids to errors."""
+    """Several backends were tried and none answered. Prints a line for each that they said; ``errors`` is by id."""
 
     def __init__(self, message: str, *, errors: Mapping[str, BackendError] | None = None, **details: Any) -> None:
         super().__init__(message, **details)
         self.errors = dict(errors or {})
 
     def __str__(self) -> str:
+        # What a backend answered to each of several attempts is told once.
+        same: dict[tuple[str, str], list[float]] = {}
+        for each in self.attempts:
+            if each.error:
+                same.setdefault((each.backend, each.error), []).append(each.seconds)
         lines = [self.message]
-        lines += [f"  {a.backend}: {a.error} ({a.seconds:.2f} s)" for a in self.attempts if a.error]
+        for (backend, error), seconds in same.items():
+            times = f"{len(seconds)} attempts, " if len(seconds) > 1 else ""
+            lines.append(f"  {backend}: {error} ({times}{sum(seconds):.2f} s)")
         return "\n".join(lines)
 
 

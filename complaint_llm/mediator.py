@@ -148,7 +148,9 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         )
         for member in (*composition.members, *composition.others):
             member.place(settings)
-        self._group = Group(id, lambda: composition, stands_in=self._stands_in_for_models)
+        self._group = Group(
+            id, lambda: composition, stands_in=self._stands_in_for_models, left_out=self._left_out
+        )
         self._cache = make_cache(cache or {}, settings.shared) if self._group.caches else None
         self._router = Router(
             max_attempts=max_attempts,

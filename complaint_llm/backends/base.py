@@ -146,8 +146,14 @@ class Backend(Client):
         """
         return False
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raise a BackendError if this backend cannot work; with ``connect`` it is contacted, but no prompt is sent."""
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> str | None:
+        """Raise a BackendError if this backend cannot work; with ``connect`` it is contacted, but no prompt is sent.
+        May give what it saw, a phrase for people."""
+        return None
+
+    def list_models(self, timeout: float = 10.0) -> Sequence[ModelInfo] | None:
+        """The models that can be asked here, as the service lists them; None: there is no list. Raises BackendError."""
+        return None
 
     def load(self) -> None:
         """Make ready what answering needs, such as a local model; otherwise the first request does it."""

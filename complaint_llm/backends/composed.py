@@ -63,9 +63,9 @@ class ComposedBackend(Client):
         """Of the member that this id names, else of the first that is no mock beside others. Raises ConfigError."""
         return (self.group if backend is None else self.group.member(backend)).model_info()
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raise a BackendError if none of the members can work."""
-        self.group.check(timeout, connect=connect)
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> str | None:
+        """Raise a BackendError if none of the members can work; names those that cannot."""
+        return self.group.check(timeout, connect=connect)
 
     def load(self) -> None:
         """Make every member ready."""

@@ -46,6 +46,7 @@ def read_declared(file: Path) -> BackendType:
         model_data=said.get("models", {}),
         document_data=said.get("documents", ()),
         handling_data=said.get("handling", {}),
+        lists_all_models=said.get("lists_all_models", True),
     )
 
 
@@ -72,6 +73,7 @@ def derive_type(declared: BackendType, base: BackendType) -> BackendType:
         model_data=declared.model_data,
         document_data=declared.document_data,
         handling_data=declared.handling_data,
+        lists_all_models=declared.lists_all_models,
     )
 
 
@@ -113,6 +115,7 @@ class _Derived:
             "document_data": said.document_data,
             "documented_base_url": said.presets.get("base_url", ""),
             "handling_data": said.handling_data,
+            "lists_all_models": said.lists_all_models,
             **({"model_data": said.model_data} if said.model_data else {}),
             "__module__": factory.__module__,
             "__doc__": said.summary,

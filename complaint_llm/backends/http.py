@@ -7,11 +7,12 @@ Authors write ``encode`` and ``decode`` (and ``decoder`` for streams), or, for a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from complaint_llm import bounded_json
+from complaint_llm.backends.advice import with_advice
 from complaint_llm.backends.answers.provider_state import service_at
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.http_messages import (
@@ -19,13 +20,13 @@ from complaint_llm.backends.http_messages import (
     WireRequest,
     json_bytes,
     load_answer,
+    parsed_answer,
     read_all,
     request_name,
     split_texts,
 )
 from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.usual_key import usual_key
-from complaint_llm.backends.wire.accumulator import plain_answer
 from complaint_llm.backends.wire.error_bodies import (
     error_fields,
     error_words,
@@ -38,7 +39,6 @@ from complaint_llm.backends.wire.prompts import as_prompt
 from complaint_llm.backends.wire.schema_refusal import SchemaRefusals
 from complaint_llm.backends.wire.status_table import WireError, make_error
 from complaint_llm.bounded_json import MAX_ITEMS
-from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -46,7 +46,7 @@ from complaint_llm.exceptions import (
     InvalidRequestError,
     ResponseFormatError,
 )
-from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
 from complaint_llm.prices import provider_of
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.secrets import Redactor, Secret
@@ -54,6 +54,7 @@ from complaint_llm.transport import Response, ResponseStream, Transport
 from complaint_llm.transport.failures import without_frames
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.service_models import ServiceModels
     from complaint_llm.backends.wire.documents import FileData, FileRule, FileRules
 
 MOST_DIMENSIONS = 16_384
@@ -173,7 +174,7 @@ class HTTPBackend(Backend):
         found = self.decode_error(status, payload)
         if found.kind is None and status is None:
             found = found._replace(kind=known_kind(payload))
-        return make_error(status, found, EMPTY, redact=self.redact)
+        return with_advice(make_error(status, found, EMPTY, redact=self.redact), self)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
         """The HTTP request that embeds the texts. Only called where ``capabilities`` has "embeddings"."""
@@ -202,7 +203,7 @@ class HTTPBackend(Backend):
         self._check_key()
         response = self._send(self.encode(request), request)
         if type(self).parse_response is not HTTPBackend.parse_response:
-            return self._parse_simple(HTTPResponse(response, self.redact))
+            return parsed_answer(self.parse_response, HTTPResponse(response, self.redact))
         return self.decode(load_answer(response, self.redact), request)
 
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
@@ -222,7 +223,7 @@ class HTTPBackend(Backend):
         )
         self.backend_target.observe_headers(stream.headers)
         if stream.status >= 400:
-            raise self._error(self._log_response(wire, read_all(stream)))
+            raise self.response_error(self._log_response(wire, read_all(stream)))
         if self.stream_format == "ndjson":
             return HTTPEventStream(stream, self.decoder(request), "ndjson")
         if (stream.headers.get("content-type") or "").startswith("application/json"):
@@ -254,23 +255,36 @@ class HTTPBackend(Backend):
 
     models_path: ClassVar[str] = "/models"
     """Where the API lists its models: what ``check`` asks for, to see that address and key are right."""
+    lists_all_models: ClassVar[bool] = True
+    """Whether a model that is not in that list cannot be asked (a deployment's name, for one, is in none)."""
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raises AuthenticationError without a needed key; with ``connect`` also if the key is refused, and
-        BackendConnectionError, BackendTimeoutError or ServerError if the API does not answer."""
+    def check(self, timeout: float = 10.0, *, connect: bool = True) -> str | None:
+        """Raises AuthenticationError without a needed key; with ``connect`` also if the key is refused,
+        ModelNotFoundError if the API's list of models does not have the config's, and BackendConnectionError,
+        BackendTimeoutError or ServerError if the API does not answer."""
         self._check_key()
-        if not connect:
-            return
+        return self._model_list(timeout).check() if connect else None
+
+    def list_models(self, timeout: float = 10.0) -> Sequence[ModelInfo] | None:
+        self._check_key()
+        return self._model_list(timeout).infos()
+
+    def _model_list(self, timeout: float) -> ServiceModels:
+        from complaint_llm.backends.service_models import ServiceModels  # cold start: for those who look
+
+        return ServiceModels(self, timeout)
+
+    def response_error(self, response: Response) -> BackendError:
+        """The error that a failed response tells of."""
+        text = response.body[:65536].decode("utf-8", "replace")
         try:
-            response = self.transport.request(
-                "GET", self.models_path, None, deadline=Deadline(timeout), cancel=CancelToken()
-            )
-        except BackendError as error:
-            named = self.as_backend_error(error)
-            raise named from named.__cause__
-        # A server without such a list is there all the same.
-        if response.status in (401, 403) or response.status >= 500:
-            raise self.as_backend_error(self._error(response))
+            payload: Any = bounded_json.loads(text)
+        except ValueError:
+            payload = text
+        found = make_error(
+            response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact
+        )
+        return with_advice(found, self)
 
     @property
     def document_types(self) -> frozenset[str]:  # type: ignore[override]
@@ -326,7 +340,7 @@ class HTTPBackend(Backend):
         if self.options.verbose:
             self._log_response(wire, response)
         if response.status >= 400:
-            raise self._error(response)
+            raise self.response_error(response)
         return response
 
     def _idempotency(self, body: bytes | None, request: Request | EmbeddingRequest) -> Mapping[str, str]:
@@ -355,33 +369,11 @@ class HTTPBackend(Backend):
         # Cut after the secrets are: half a key is one, too.
         return self.redact(body[:65536].decode("utf-8", "replace"))[:4096]
 
-    def _error(self, response: Response) -> BackendError:
-        text = response.body[:65536].decode("utf-8", "replace")
-        try:
-            payload: Any = bounded_json.loads(text)
-        except ValueError:
-            payload = text
-        return make_error(
-            response.status, self.decode_error(response.status, payload), response.headers, redact=self.redact
-        )
-
     def as_backend_error(self, error: Exception) -> BackendError:
         # Frames hold the answer in their locals. Those of a foreign exception stay: they lead to a plugin's mistake.
         if isinstance(error, BackendError):
             without_frames(error)
         return without_secrets(super().as_backend_error(error), self.redact)
-
-    def _parse_simple(self, response: HTTPResponse) -> InferenceOutput:
-        try:
-            parsed = self.parse_response(response)
-        except (LookupError, TypeError, AttributeError) as cause:
-            what = f"{type(cause).__name__}: {cause}"
-            raise ResponseFormatError(f"the answer is not what parse_response looks for ({what})") from cause
-        if isinstance(parsed, InferenceOutput):
-            return parsed
-        if not isinstance(parsed, str):
-            raise ResponseFormatError(f"parse_response gave a {type(parsed).__name__}, not a text")
-        return plain_answer(parsed)
 
     def _check_key(self) -> None:
         if self.needs_key and self.api_key is None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from complaint_llm import bounded_json
+from complaint_llm.backends.wire.accumulator import plain_answer
 from complaint_llm.bounded_json import MAX_ITEMS
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
+from complaint_llm.messages import InferenceOutput
 from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Redactor
 from complaint_llm.transport import Response, ResponseStream
@@ -77,6 +79,22 @@ def load_answer(response: Response, redact: Redactor, max_items: int = MAX_ITEMS
 def _no_json_error(response: Response, redact: Redactor) -> ResponseFormatError:
     start = redact(response.body[:4096].decode("utf-8", "replace"))[:80]
     return ResponseFormatError(f"the answer is no JSON: it begins {start!r}" if start else "the answer is empty")
+
+
+def parsed_answer(
+    parse: Callable[[HTTPResponse], str | InferenceOutput], response: HTTPResponse
+) -> InferenceOutput:
+    """What an author's ``parse_response`` makes of a response. Raises ResponseFormatError."""
+    try:
+        parsed: object = parse(response)
+    except (LookupError, TypeError, AttributeError) as cause:
+        what = f"{type(cause).__name__}: {cause}"
+        raise ResponseFormatError(f"the answer is not what parse_response looks for ({what})") from cause
+    if isinstance(parsed, InferenceOutput):
+        return parsed
+    if not isinstance(parsed, str):
+        raise ResponseFormatError(f"parse_response gave a {type(parsed).__name__}, not a text")
+    return plain_answer(parsed)
 
 
 def split_texts(texts: Sequence[str], most: int, most_bytes: int | None) -> Iterator[tuple[str, ...]]:

@@ -70,6 +70,9 @@ class BackendType(NamedTuple):
     handling_data: Mapping[str, Any] = EMPTY
     """Of a provider that is only data: what it does with what is sent, as ``complaint_llm.handling`` reads it."""
 
+    lists_all_models: bool = True
+    """Of a provider that is only data: whether a model that is not in its list of models cannot be asked."""
+
     demo: bool = False
     """Answers without a model. Beside other types it is asked only if all of those were left out at load."""
 

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "embed": ("complaint_llm.cli.embed:embed", "Print the vectors of texts."),
     "check": ("complaint_llm.cli.check:check", "Show which backends are ready and why others are not."),
+    "models": ("complaint_llm.cli.models:models", "List the models that the backends offer, with price and end."),
     "explain": ("complaint_llm.cli.explain:explain", "Show what would be asked, at what price; sends nothing."),
     "config": ("complaint_llm.cli.config:config", "Show or change the config file, keeping what is in it."),
     "plugins": ("complaint_llm.cli.plugins:plugins", "List plugins and the backend types that they offer."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,23 +13,34 @@ import click
 from complaint_llm import prices
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.cli.app import App
+from complaint_llm.cli.check_parts import part_faults
 from complaint_llm.cli.evidence_shown import evidence_lines
 from complaint_llm.cli.leaving import Leaving, leaving
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.config.precautions import precautions
 from complaint_llm.evidence.ipfs.node import IpfsNode
-from complaint_llm.exceptions import ComplaintLLMError
+from complaint_llm.exceptions import (
+    BackendConnectionError,
+    BackendTimeoutError,
+    ComplaintLLMError,
+    ServerError,
+)
 from complaint_llm.handling import strictest
 from complaint_llm.request import Request, as_messages
 from complaint_llm.routing.policies.budget import Budget
+from complaint_llm.routing.threads.worker import run_abandonable
 
 if TYPE_CHECKING:
     from complaint_llm.client.group import Member
     from complaint_llm.handling import Requirements
     from complaint_llm.mediator import Mediator
+    from complaint_llm.messages import ModelInfo
 
 CONNECT_SECONDS = 10.0
+GRACE_SECONDS = 1.0
+"""How much longer a check may take that does not watch its time."""
+MOST_AT_ONCE = 64
 ENDS_SOON = 90
 """Days before a model's end from which on it is named."""
 TYPICAL_PROMPT = 4000
@@ -36,7 +48,8 @@ TYPICAL_PROMPT = 4000
 
 
 class CheckedBackend(NamedTuple):
-    """One backend's line. ``state`` is ready, left out, broken or unreachable; ``goes_to`` what could leave by it."""
+    """One backend's line. ``state`` is ready, left out, broken or unreachable; ``goes_to`` what could leave by it;
+    prices are US dollars per million tokens."""
 
     id: str
     type: str
@@ -46,6 +59,11 @@ class CheckedBackend(NamedTuple):
     goes_to: Leaving | None = None
     handling: tuple[str, ...] = ()
     """What is known of how each provider behind it handles data, a line for each."""
+    milliseconds: int | None = None
+    """How long it took to reach it, None where it was not contacted."""
+    input_price: float | None = None
+    output_price: float | None = None
+    retires: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For programs; where nothing can be sent, ``goes_to`` is null."""
@@ -57,15 +75,23 @@ class CheckedBackend(NamedTuple):
 
 
 @click.command()
-@click.option("--connect", is_flag=True, help="Also contact each backend; lists models only, no prompt is sent.")
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Also prove it: contact each backend, look for its model, try guards and plugins. No prompt is sent.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(app: App, connect: bool, as_json: bool) -> None:
-    """Show each backend: ready, left out and why, or (with --connect) unreachable; models that end; and what could
-    leave this machine: the host, what a server would fetch from elsewhere, and (with --json) what is known of how each
-    provider handles data. What MEDIATOR "requires" leaves out is named with the reason and its source.
+    """Show each backend: ready, left out and why, broken, or (with --connect) unreachable; models that end; and what
+    could leave this machine: the host, what a server would fetch from elsewhere, and (with --json) what is known of how
+    each provider handles data. What MEDIATOR "requires" leaves out is named with the reason and its source.
 
-    Exit code 1 if a backend that is not optional is broken or unreachable, 2 if the config is wrong.
+    With --connect each backend is reached, all at once and within 10 seconds: in how many milliseconds, whether its
+    model is in the server's list (else the names nearest to it), at what price. Guards, plugins and the tasks that they
+    offer are tried, too.
+
+    Exit code 1 if a backend, a guard or a plugin is broken or unreachable, 2 if the config is wrong.
 
     Example: complaint-llm check --connect
     """
@@ -74,15 +100,16 @@ def check(app: App, connect: bool, as_json: bool) -> None:
         _check_node(mediator)
         cautions = [] if mediator.config is None else precautions(mediator.config)
         evidence = evidence_lines(mediator)
+        faults = part_faults(mediator.config) if connect and mediator.config is not None else []
     if as_json:
         write(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
     else:
         print_table(("backend", "type", "model", "state", "goes to", ""), [finding.as_row() for finding in findings])
-    for line in evidence:
+    for line in (*evidence, *faults):
         tell(line)
     for line in cautions:
         tell(f"WARNING {line}")
-    if any(finding.state in ("broken", "unreachable") for finding in findings):
+    if faults or any(finding.state in ("broken", "unreachable") for finding in findings):
         raise SystemExit(1)
 
 
@@ -101,58 +128,68 @@ def _findings(mediator: Mediator, connect: bool) -> list[CheckedBackend]:
     findings = [
         CheckedBackend(id=id, type="", model="", state="left out", note=reason) for id, reason in config.left_out
     ]
-    with ThreadPoolExecutor(8) as pool:
-        asked = pool.map(lambda entry: _finding(mediator, entry.id, entry.type.name, connect), config.backends)
-        findings += asked
+    entries = config.backends
+    if entries:
+        with ThreadPoolExecutor(min(len(entries), MOST_AT_ONCE)) as pool:
+            findings += pool.map(lambda entry: _finding(mediator, entry.id, entry.type.name, connect), entries)
     order = {id: place for place, id in enumerate(config.order)}
     return sorted(findings, key=lambda finding: order.get(finding.id, len(order)))
 
 
 def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBackend:
+    found = CheckedBackend(id=id, type=type, model="", state="broken", note="")
     try:
         member = mediator.as_member().member(id)
         info = member.model_info()
     except (ComplaintLLMError, TypeError) as error:
-        return CheckedBackend(id=id, type=type, model="", state="broken", note=str(error))
-    if mediator.config is not None and mediator.config.mediator.get("privacy") == "local" and not member.local:
+        return found._replace(note=str(error))
+    found = found._replace(
+        model=info.name, input_price=info.input_price, output_price=info.output_price, retires=info.retires
+    )
+    private = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
+    if private and not member.local:
         # Nor is it contacted: an address and a key would leave this machine.
-        return CheckedBackend(
-            id=id,
-            type=type,
-            model=info.name,
-            state="left out",
-            note='not local: privacy "local" keeps everything on this machine',
-        )
-    note = "; ".join(filter(None, (_retirement(info.retires), *_budgets(member))))
+        return found._replace(state="left out", note='not local: privacy "local" keeps everything on this machine')
+    notes = [_retirement(info.retires), *_budgets(member)]
     if not info.name and _needs_model(member):
-        note = 'no model: set "model", or name one in each call'
+        notes = ['no model: set "model", or name one in each call']
     if member.demo:
-        note = "demo text, not a model"
+        notes = ["demo text, not a model"]
     handling, unmet = _handling(mediator, member)
+    found = found._replace(handling=handling)
     if unmet is not None:
         # Nor is it contacted: nothing may leave by it.
-        return CheckedBackend(id=id, type=type, model=info.name, state="left out", note=unmet, handling=handling)
+        return found._replace(state="left out", note=unmet)
+    began = time.monotonic()
     try:
-        member.check(CONNECT_SECONDS, connect=connect, requires=_requirements(mediator))
+        requires = _requirements(mediator)
+        if connect:
+            seen = _contact(member, id, requires)
+        else:
+            seen = member.check(CONNECT_SECONDS, connect=False, requires=requires)
     except ComplaintLLMError as error:
-        return CheckedBackend(
-            id=id,
-            type=type,
-            model=info.name,
-            state="unreachable" if connect else "broken",
-            note=str(error),
-            handling=handling,
-        )
-    private = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
-    return CheckedBackend(
-        id=id,
-        type=type,
-        model=info.name,
-        state="ready",
-        note=note,
-        goes_to=leaving(member, private=private),
-        handling=handling,
-    )
+        return found._replace(state="unreachable" if isinstance(error, _NOT_THERE) else "broken", note=str(error))
+    if connect and any(route.client.host is not None for route in member.leaves()):
+        found = found._replace(milliseconds=round((time.monotonic() - began) * 1000))
+        notes = [f"reached in {found.milliseconds} ms", seen or "", _price(info), *notes]
+    else:
+        notes = [*notes, seen or ""]
+    return found._replace(state="ready", note="; ".join(filter(None, notes)), goes_to=leaving(member, private=private))
+
+
+_NOT_THERE = (BackendConnectionError, BackendTimeoutError, ServerError)
+
+
+def _contact(member: Member, id: str, requires: Requirements | None) -> str | None:
+    """What its check saw. One that does not keep to its time is left behind, and told as late."""
+    deadline = Deadline(CONNECT_SECONDS + GRACE_SECONDS)
+    return run_abandonable(lambda: member.check(CONNECT_SECONDS, requires=requires), deadline, CancelToken(), id)
+
+
+def _price(info: ModelInfo) -> str:
+    if info.input_price is None or info.output_price is None:
+        return ""
+    return f"${info.input_price:g} in, ${info.output_price:g} out a million tokens"
 
 
 def _handling(mediator: Mediator, member: Member) -> tuple[tuple[str, ...], str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from complaint_llm.client.absence import LeftOut, absent_text, barred_text, none_left_out
 from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
 from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
@@ -44,7 +45,8 @@ class Group:
     """Members of which one answers. They make the attempts; a group only says who may, and in which order.
 
     It is composed when it is first asked, by ``compose``. ``stands_in`` says whether mocks answer here in the place of
-    models that were left out: then their answers say that they are a demonstration. Any thread may call it.
+    models that were left out: then their answers say that they are a demonstration. ``left_out`` has the ids that a
+    config left out, with the reasons. Any thread may call it.
     """
 
     demo = False
@@ -59,8 +61,10 @@ class Group:
         stands_in: Callable[[], bool] | None = None,
         close: Callable[[], None] | None = None,
         caches: bool | None = None,
+        left_out: LeftOut = none_left_out,
     ) -> None:
         self.id = id
+        self._left_out = left_out
         self._caches = caches
         self._compose = compose
         self._is_plain = False
@@ -131,8 +135,9 @@ class Group:
             within: Iterable[Route] = getattr(member, order)(request)
             chosen = [known[id_of(each)] for each in within if id_of(each) in known]
         if not chosen:
-            names = ", ".join(each.id for each in here)
-            raise InvalidRequestError(f"no backend {id!r} here; there are: {names}", sent=False)
+            names = [each.id for each in here]
+            text = barred_text(id, member.leaves(), names) if member else absent_text(id, names, self._left_out())
+            raise InvalidRequestError(text, sent=False)
         return chosen
 
     def leaves(self) -> Sequence[Route]:
@@ -152,8 +157,8 @@ class Group:
         found = self.find(id)
         if found is not None:
             return found
-        known = dict.fromkeys(each.id for each in (*self.members, *self.others))
-        raise ConfigError(f"no backend {id!r} here; there are: {', '.join(known)}")
+        known = [*dict.fromkeys(each.id for each in (*self.members, *self.others))]
+        raise ConfigError(absent_text(id, known, self._left_out()))
 
     def as_member(self) -> Group:
         """This one."""
@@ -237,17 +242,25 @@ class Group:
     def supports_streaming(self) -> bool:
         return any(member.supports_streaming() for member in self.members)
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True, requires: Requirements | None = None) -> None:
-        """Raise a BackendError if none of the members can work; one that must not be contacted is not."""
-        faults: list[BackendError] = []
-        for member in self.members:
+    def check(self, timeout: float = 10.0, *, connect: bool = True, requires: Requirements | None = None) -> str | None:
+        """Raise a BackendError if none of the members can work; names those that cannot. All are asked at once, but for
+        those that must not be contacted."""
+        from concurrent.futures import ThreadPoolExecutor  # cold start: for those who look
+
+        def fault(member: Member) -> BackendError | None:
             try:
                 member.check(timeout, connect=connect, requires=requires)
-            except BackendError as fault:
-                faults.append(fault)
-            else:
-                return
-        raise BackendError(f"no part can work: {'; '.join(map(str, faults))}", backend=self.id) from faults[0]
+            except BackendError as found:
+                return found
+            return None
+
+        members = self.members
+        with ThreadPoolExecutor(len(members), thread_name_prefix=f"complaint_llm check {self.id}") as pool:
+            faults = [found for found in pool.map(fault, members) if found is not None]
+        said = "; ".join(map(str, faults))
+        if len(faults) == len(members):
+            raise BackendError(f"no part can work: {said}", backend=self.id) from faults[0]
+        return f"{len(members) - len(faults)} of {len(members)} parts work: {said}" if faults else None
 
     def load(self) -> None:
         for member in self.members:

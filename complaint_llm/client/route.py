@@ -251,12 +251,12 @@ class Route:
     def supports_streaming(self) -> bool:
         return self.target.backend.supports_streaming()
 
-    def check(self, timeout: float = 10.0, *, connect: bool = True, requires: Requirements | None = None) -> None:
+    def check(self, timeout: float = 10.0, *, connect: bool = True, requires: Requirements | None = None) -> str | None:
         """Raise a BackendError if the backend cannot work, or must not be contacted under what is required."""
         unmet = self._unmet(strictest(self.terms.requires, requires))
         if unmet is not None:
             raise InvalidRequestError(unmet, backend=self.id, sent=False)
-        self.target.backend.check(timeout, connect=connect)
+        return self.target.backend.check(timeout, connect=connect)
 
     def load(self) -> None:
         self.target.backend.load()

@@ -220,7 +220,8 @@ class EntryReader:
         if entry.unset:
             names = list(dict.fromkeys(name for _, name in entry.unset))
             listed = " and ".join(f"${name}" for name in names)
-            return Lack("unset", f"{listed} {'is' if len(names) == 1 else 'are'} not set")
+            said, them = ("is", "it") if len(names) == 1 else ("are", "them")
+            return Lack("unset", f"{listed} {said} not set: set {them}, here or in a .env beside the config")
         return self._readiness.lack(type, keys)
 
     def _made_keys(self, kind: EntryType, keys: Mapping[str, Any]) -> Mapping[str, Any]:

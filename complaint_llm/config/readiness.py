@@ -43,7 +43,7 @@ class Readiness:
         if keys.get("optional") is True and isinstance(base_url, str):
             at = _loopback(base_url)
             if at is not None and not self._listens(at):
-                return Lack("silent", f"nothing listens at {at[0]}:{at[1]}")
+                return Lack("silent", f"nothing listens at {at[0]}:{at[1]}: start the server, or correct base_url")
         return None
 
     def _missing_modules(self, modules: tuple[str | tuple[str, ...], ...]) -> list[str]:

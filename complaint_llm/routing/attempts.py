@@ -79,6 +79,7 @@ class Attempts:
     __slots__ = (
         "_again",
         "_back",
+        "_began",
         "_later",
         "_made",
         "_most_retries",
@@ -103,6 +104,8 @@ class Attempts:
         # The largest ``max_retries`` of the first so many of ``turns.seen``.
         self._most_retries = self._retries_of = 0
         self._made = 0
+        # When the first attempt that failed began, on the rules' clock.
+        self._began = 0.0
         # By object: two backends that nobody gave an id have the same one.
         self._tries: dict[int, int] = {}
         self._tried: dict[int, BackendError] = {}
@@ -264,6 +267,8 @@ class Attempts:
         error = cause_of(error)
         if error.backend is None:
             error.backend = target.id
+        if not self.attempts:
+            self._began = self.rules.clock() - seconds
         self._tries[id(target)] = self._tries.get(id(target), 0) + 1
         self._tried[id(target)] = error
         # The newest last, as in ``attempts``.
@@ -273,8 +278,6 @@ class Attempts:
         self.attempts.append(
             Attempt(target.id, one_line(error), seconds, maybe_received=error.maybe_received, sent=error.sent)
         )
-        if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
-            _log(error)
 
     def pass_over(self, target: Target, refusal: BackendError, *, once: bool = False) -> None:
         """Record that nothing was sent to this target, and why; ``once``: only if nothing is recorded of it yet."""
@@ -287,12 +290,15 @@ class Attempts:
         self.attempts.append(Attempt(target.id, one_line(refusal), 0.0, sent=False))
 
     def forget_errors(self) -> None:
-        """After an answer, or a stream's first piece: what failed before it is in ``attempts``.
+        """After an answer, or a stream's first piece: what failed before it is in ``attempts``. What somebody has to
+        mend is logged, for nobody gets to see it raised.
 
         Their tracebacks lead to frames that hold them, these attempts, and what a stream's user may drop: a circle,
         which only the garbage collector would find.
         """
         for error in self.errors.values():
+            if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
+                _log(error)
             error.__traceback__ = None
         self.errors.clear()
         self._tried.clear()
@@ -312,6 +318,7 @@ class Attempts:
             tried=self._tried,
             retry_after=None if back is None else max(0.0, back - self.rules.clock()),
             cut_short=cut_short,
+            seconds=self.rules.clock() - self._began if self._tried else 0.0,
         )
 
     def _request_to(self, target: Target) -> AnyRequest:

@@ -22,11 +22,13 @@ def call_error(
     tried: Mapping[int, BackendError],
     retry_after: float | None,
     cut_short: str,
+    seconds: float = 0.0,
 ) -> BackendError:
     """The error of the whole call, with its ``attempts``.
 
     ``errors`` are the newest by backend, ``tried`` those of the backends that had an attempt; ``retry_after`` the
-    seconds until the first of them may answer, where one is known; ``cut_short`` says why no more was tried.
+    seconds until the first of them may answer, where one is known; ``cut_short`` says why no more was tried,
+    ``seconds`` is how long the attempts took, with the waits between them.
     """
     error = stopped_by
     if error is None and len(tried) == 1:
@@ -39,6 +41,10 @@ def call_error(
             error = InvalidRequestError(f"no backend can serve this request: {reasons}", sent=False)
     if error is not None:
         error.attempts = tuple(attempts)
+        made = len([attempt for attempt in attempts if attempt.sent or attempt.seconds])
+        if stopped_by is None and made > 1:
+            error.message = f"{error.message} ({made} attempts over {seconds:.{0 if seconds >= 10 else 1}f} s)"
+            error.args = (error.message, *error.args[1:])
         return error
     if not errors:
         return InvalidRequestError("no backend to ask: name at least one", sent=False)

@@ -135,7 +135,7 @@ def test_check_tells_ready_from_left_out_and_demo(run: Run, here: Path, monkeypa
 
 
 def test_check_connect_asks_each_backend_and_sends_no_prompt(run: Run, here: Path) -> None:
-    """Ready, unreachable, refused; exit code 1 for the last two."""
+    """Ready, unreachable, broken where the key is refused; exit code 1 for the last two."""
     with FaultyServer([REQUEST, ok(b'{"data": []}')]) as well, FaultyServer([REQUEST, failed(401, said("no"))]) as bad:
         write_config(here, [entry(well.port)])
         assert run("check", "--connect").exit_code == 0
@@ -146,7 +146,7 @@ def test_check_connect_asks_each_backend_and_sends_no_prompt(run: Run, here: Pat
     findings = {finding["id"]: finding for finding in json.loads(done.stdout)}
     assert {id: finding["state"] for id, finding in findings.items()} == {
         "first": "ready",
-        "refused": "unreachable",
+        "refused": "broken",
         "dead": "unreachable",
     }
     assert "HTTP 401" in findings["refused"]["note"]

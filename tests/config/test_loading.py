@@ -118,7 +118,8 @@ def test_an_optional_local_backend_is_left_out_where_nothing_listens(tmp_path: P
             "optional": True,
         }
         assert load(tmp_path, entry).left_out == ()
-    assert load(tmp_path, entry, MOCK).left_out == (("l", f"nothing listens at 127.0.0.1:{port}"),)
+    reason = f"nothing listens at 127.0.0.1:{port}: start the server, or correct base_url"
+    assert load(tmp_path, entry, MOCK).left_out == (("l", reason),)
     assert load(tmp_path, {**entry, "optional": False}).left_out == (), "only optional ones are asked"
 
 
@@ -236,7 +237,7 @@ def test_composed_backends_of_which_nothing_is_left_are_left_out_all_the_way_up(
     assert config.left_out == (
         ("top", "all of its parts were left out (mid, o)"),
         ("mid", "all of its parts were left out (o)"),
-        ("o", "$NOT_SET is not set"),
+        ("o", "$NOT_SET is not set: set it, here or in a .env beside the config"),
     )
 
 

@@ -48,7 +48,7 @@ def test_what_was_read_is_what_is_written(file: Path, name: str) -> None:
 def test_an_added_backend_is_there_at_once_and_after_saving(file: Path) -> None:
     config = load(file)
     config.add_backend(id="new", type="openai", api_key="$B_KEY", model="m2", stop=("a", "b"), optional=True)
-    assert config.left_out == (("new", "$B_KEY is not set"),)
+    assert config.left_out == (("new", "$B_KEY is not set: set it, here or in a .env beside the config"),)
     config.add_backend(id="more", type="mock", echo=True)
     assert config.order == ("o", "m", "new", "more")
     config.save()

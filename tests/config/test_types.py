@@ -100,7 +100,7 @@ def test_an_optional_backend_without_its_variable_key_or_extra_is_left_out_with_
         MOCK,
     )
     assert dict(config.left_out) == {
-        "variable": "$UNSET_KEY and $UNSET_MODEL are not set",
+        "variable": "$UNSET_KEY and $UNSET_MODEL are not set: set them, here or in a .env beside the config",
         "key": "there is no key: set $ANTHROPIC_API_KEY or $ANTHROPIC_AUTH_TOKEN",
         "extra": "no_such_module_at_all is not installed: pip install 'complaint-llm[tools]'",
     }

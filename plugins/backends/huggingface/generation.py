@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends import ModelLock, raise_if_over
@@ -35,6 +36,18 @@ def module() -> Any:
     except ImportError as cause:
         raise BackendError(INSTALL, sent=False) from cause
     return transformers
+
+
+def cached_models(cache_dir: str | None) -> list[str]:
+    """The models of the Hub that are in its cache on this machine, by name. Raises BackendError."""
+    if cache_dir is None:
+        try:
+            from huggingface_hub.constants import HF_HUB_CACHE  # extra
+        except ImportError as cause:
+            raise BackendError(INSTALL, sent=False) from cause
+        cache_dir = HF_HUB_CACHE
+    found = Path(cache_dir).expanduser().glob("models--*/snapshots/*/config.json")
+    return sorted({file.parts[-4].removeprefix("models--").replace("--", "/") for file in found})
 
 
 class TransformersModel:

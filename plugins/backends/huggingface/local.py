@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from complaint_llm_plugins.backends.huggingface.generation import TransformersModel, TransformersSettings, module
+from complaint_llm_plugins.backends.huggingface.generation import (
+    TransformersModel,
+    TransformersSettings,
+    cached_models,
+    module,
+)
 
 from complaint_llm.backends import LocalModelBackend
 from complaint_llm.backends.wire import StreamAccumulator
 from complaint_llm.exceptions import BackendError, InvalidRequestError
-from complaint_llm.messages import StreamEvent, TokenUsage
+from complaint_llm.messages import ModelInfo, StreamEvent, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.backends import Capability, Request
@@ -56,6 +61,15 @@ class TransformersBackend(LocalModelBackend[TransformersModel]):
             module()
         except BackendError as error:
             raise self.as_backend_error(error) from error.__cause__
+
+    def list_models(self, timeout: float = 10.0) -> Sequence[ModelInfo]:
+        """The models beside the config's where that is a folder, else those of the Hub's cache on this machine."""
+        given = Path(self.options.model or "").expanduser()
+        if self.options.model and given.is_dir():
+            names = sorted(str(file.parent) for file in given.parent.glob("*/config.json"))
+        else:
+            names = cached_models(self._settings.cache_dir)
+        return [self.model_catalog.of(name) for name in names]
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
         if request.model != self.options.model:

@@ -22,6 +22,7 @@ class LMStudioBackend(CompatibleBackend):
     options_schema: ClassVar[Mapping[str, Any] | Path | None] = Path(__file__).with_name("options.schema.json")
     default_base_url: ClassVar[str] = "http://localhost:1234/v1"
     key_variables: ClassVar[tuple[str, ...]] = ("LM_API_TOKEN",)
+    lists_all_models: ClassVar[bool] = False
     model_data: ClassVar[Path | Mapping[str, Any]] = Path(__file__).with_name("models.json")
 
     def address(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from complaint_llm_plugins.backends.workstation.gguf_file import look_at
-from complaint_llm_plugins.backends.workstation.hub import fetch_file, is_fetched, look_on_hub
+from complaint_llm_plugins.backends.workstation.hub import cached_files, fetch_file, is_fetched, look_on_hub
 from complaint_llm_plugins.backends.workstation.runtimes import Runtime, import_runtime, other_runtime, runtime_of
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 from complaint_llm_plugins.backends.workstation.settings import ModelSettings
@@ -16,7 +16,7 @@ from complaint_llm_plugins.backends.workstation.settings import ModelSettings
 from complaint_llm.backends import EmbeddingRequest, LocalModelBackend, Request
 from complaint_llm.backends.wire import Means, StreamAccumulator, as_turns, is_lossless
 from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthError, InvalidRequestError
-from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent, TokenUsage
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent, TokenUsage
 
 if TYPE_CHECKING:
     from complaint_llm.backends import Capability
@@ -106,6 +106,9 @@ class WorkstationBackend(LocalModelBackend[Any]):
     def model_name(self) -> str:
         return self.options.model or Path(self._path or self._filename or "").name
 
+    def model_info(self) -> ModelInfo:
+        return self.model_catalog.of(self.model_name())
+
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
         """Raises BackendError if the file is no GGUF model, or the runtime is missing; with ``connect`` also if the Hub
         does not have a file that is not on this machine. Nothing is fetched."""
@@ -118,6 +121,11 @@ class WorkstationBackend(LocalModelBackend[Any]):
                 look_on_hub(*self._on_hub(), timeout)
         except BackendError as error:
             raise self.as_backend_error(error) from error.__cause__
+
+    def list_models(self, timeout: float = 10.0) -> Sequence[ModelInfo]:
+        """The GGUF files of the folder of ``model_path``, or those of the Hub that are on this machine."""
+        found = cached_files() if self._path is None else sorted(Path(self._path).expanduser().parent.glob("*.gguf"))
+        return [self.model_catalog.of(name) for name in dict.fromkeys(file.name for file in found)]
 
     def context_window(self, request: Request | EmbeddingRequest) -> int | None:
         """``n_ctx``, which prompt and answer share; 0 is the model's own, which is not known before it is loaded."""

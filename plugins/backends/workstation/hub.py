@@ -42,6 +42,12 @@ def is_fetched(repo: str, filename: str) -> bool:
     return isinstance(_module().try_to_load_from_cache(repo, filename), str)
 
 
+def cached_files() -> list[Path]:
+    """The GGUF files of the Hub that are on this machine, by name."""
+    cache = Path(_module().constants.HF_HUB_CACHE)
+    return sorted(cache.glob("models--*/snapshots/*/**/*.gguf"), key=lambda file: file.name)
+
+
 def look_on_hub(repo: str, filename: str, timeout: float) -> None:
     """Raises BackendError if the Hub cannot be reached within ``timeout`` seconds or does not have the file."""
     hub = _module()
