@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -12,9 +13,9 @@ class Figures(NamedTuple):
 
     Demonstrations are in ``demo`` and nowhere else. ``calls`` = ``answered`` + ``failed`` + ``unfinished``; ``cached``
     of the answered came from the cache. ``spend`` is in US dollars, the sum of the known costs of calls that were not
-    cached; ``unpriced`` answers, of unknown cost, are not in it. ``input_tokens`` and ``output_tokens`` are those of
-    calls that were not cached. ``median`` and ``p95`` are seconds of the answered calls that were not cached, by
-    nearest rank: the shortest time that half, or 95 of 100, did not exceed; None without such calls.
+    cached; ``unpriced`` answers, of unknown cost, are not in it. ``median`` and ``p95`` are seconds of the answered
+    calls that were not cached, by nearest rank: the shortest time that half, or 95 of 100, did not exceed; None without
+    such calls.
 
     ``failed_attempts`` ended with an error, whether or not another one then answered; ``maybe_charged`` of them ended
     after the whole request was with the provider, who may charge it. ``fallbacks`` are the calls in which an attempt
@@ -29,8 +30,6 @@ class Figures(NamedTuple):
     demo: int = 0
     spend: float = 0.0
     unpriced: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
     failed_attempts: int = 0
     maybe_charged: int = 0
     fallbacks: int = 0
@@ -38,28 +37,34 @@ class Figures(NamedTuple):
     p95: float | None = None
 
 
-COUNTED = Figures._fields[:-2]
-
-
 class Tally:
-    """Adds up. ``seconds`` must be appended in ascending order."""
+    """Adds up what calls have in common; each amount is that of a field of ``Figures``."""
 
-    __slots__ = ("seconds", "sums")
+    __slots__ = ("_costs", "_seconds", "_sums")
 
     def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.seconds = array("d")
+        self._sums: dict[str, int] = {}
+        self._costs: list[float] = []
+        self._seconds = array("d")
 
-    def add(self, amounts: dict[str, float]) -> None:
-        """Add amounts by the names of ``Figures``."""
-        sums = self.sums
-        for name, amount in amounts.items():
-            sums[name] = sums.get(name, 0) + amount
+    def add(self, counts: Mapping[str, int], spend: float = 0.0, seconds: Iterable[float] = ()) -> None:
+        """Add calls: their counts, what they cost together, and the seconds of each that counts for the median."""
+        sums = self._sums
+        for name, count in counts.items():
+            sums[name] = sums.get(name, 0) + count
+        if spend:
+            self._costs.append(spend)
+        self._seconds.extend(seconds)
 
     def figures(self) -> Figures:
         """What was added up."""
-        counted = {name: amount if name == "spend" else int(amount) for name, amount in self.sums.items()}
-        return Figures(**counted, median=nearest_rank(self.seconds, 50), p95=nearest_rank(self.seconds, 95))  # type: ignore[arg-type]
+        ascending = sorted(self._seconds)
+        return Figures(
+            **self._sums,
+            spend=math.fsum(self._costs),
+            median=nearest_rank(ascending, 50),
+            p95=nearest_rank(ascending, 95),
+        )
 
 
 def nearest_rank(ascending: Sequence[float], percent: int) -> float | None:

@@ -1,9 +1,10 @@
-"""Spans of local time that a range is divided into: as many as a reader can take in, never more than about a hundred."""
+"""Spans of local time that a range is divided into: as many as a reader can take in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 Unit = Literal["hour", "day", "week", "month", "year"]
@@ -16,7 +17,7 @@ _LONGEST: tuple[tuple[Unit, float], ...] = (
     ("month", 10 * 366 * DAY),
 )
 """The longest range that each unit is used for; a longer one is divided into years."""
-LATEST = datetime(2200, 1, 1).timestamp()
+LATEST = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 """What lies beyond, or before 1970, is no time of a call."""
 
 
@@ -45,8 +46,7 @@ def periods_between(unit: Unit, first: float, last: float, zone: tzinfo | None =
         if start > last:
             break
     return tuple(
-        Period(began, ended, *_labels(unit, datetime.fromtimestamp(began, zone)))
-        for began, ended in zip(starts, starts[1:], strict=False)
+        Period(began, ended, *_labels(unit, datetime.fromtimestamp(began, zone))) for began, ended in pairwise(starts)
     )
 
 

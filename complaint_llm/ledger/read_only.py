@@ -16,7 +16,7 @@ VERSION = 1
 
 @contextmanager
 def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection in one transaction: all that is read is of one moment. Nothing is written, not even beside it.
+    """A connection in one transaction: all that is read is of one moment. Nothing is written to it.
 
     Raises ComplaintLLMError, also for what goes wrong while it is used.
     """

@@ -54,7 +54,12 @@ def insert_calls(ledger: sqlite3.Connection, calls: Iterable[Row], first: int = 
                 {**ATTEMPT, **attempt, "call": id, "number": number}
                 for number, attempt in enumerate(call.get("attempts", ()), 1)
             )
-            yield {"call": f"c{id}", **CALL, **{key: value for key, value in call.items() if key != "attempts"}, "id": id}
+            yield {
+                "call": f"c{id}",
+                **CALL,
+                **{key: value for key, value in call.items() if key != "attempts"},
+                "id": id,
+            }
 
     names = ("id", "call", *CALL)
     ledger.executemany(f"INSERT INTO calls ({', '.join(names)}) VALUES (:{', :'.join(names)})", rows())
@@ -65,7 +70,12 @@ def insert_calls(ledger: sqlite3.Connection, calls: Iterable[Row], first: int = 
 def office_calls(count: int, days: float, seed: int = 1, end: float = 1_795_840_000.0) -> Iterator[dict[str, Any]]:
     """Calls as an office might make them over so many days: prices, fallbacks, failures, cache, some demonstrations."""
     chance = random.Random(seed)
-    backends = [("openai", "gpt-5-mini"), ("anthropic", "claude-sonnet"), ("office-pc", "qwen-14b"), ("openrouter", "x/y")]
+    backends = [
+        ("openai", "gpt-5-mini"),
+        ("anthropic", "claude-sonnet"),
+        ("office-pc", "qwen-14b"),
+        ("openrouter", "x/y"),
+    ]
     prices = {"openai": 0.004, "anthropic": 0.018, "office-pc": 0.0, "openrouter": None}
     matters = [None, *(f"2026-{number:04}" for number in range(300))]
     errors = ["RateLimitError", "BackendTimeoutError", "ServerError", "BackendConnectionError"]
@@ -74,7 +84,7 @@ def office_calls(count: int, days: float, seed: int = 1, end: float = 1_795_840_
         price, size = prices[backend], chance.lognormvariate(0, 0.6)
         call: dict[str, Any] = {
             "time": end - days * 86400 * (1 - number / count) + chance.random(), "backend": backend, "model": model,
-            "matter": matters[min(int(chance.expovariate(0.03)), 300)], "task": chance.choice((None, "claims", "summary")),
+            "matter": matters[min(int(chance.expovariate(0.03)), 300)], "task": chance.choice((None, "claims")),
             "cost": None if price is None else price * size, "seconds": 2.5 * size * (1 + (backend == "office-pc") * 3),
             "input_tokens": int(900 * size), "output_tokens": int(300 * size),
             "batch": f"batch-{number * 12 // count}" if chance.random() < 0.5 else None,

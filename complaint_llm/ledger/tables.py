@@ -1,0 +1,225 @@
+"""Every call of a ledger read once, and added up for each table that it belongs to."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from complaint_llm.ledger.chosen import Chosen
+from complaint_llm.ledger.figures import Figures, Tally
+from complaint_llm.ledger.periods import Period
+
+MOST_SERIES = 5
+"""Backends, or matters, with a figure for each span of time; all others are one more."""
+MOST_BACKENDS, MOST_MATTERS = 20, 40
+"""The longest lists of them."""
+
+
+class Group(NamedTuple):
+    """The calls of a backend or a matter; of ``others`` of them together if that is above 0.
+
+    ``name`` is None for the calls that have none: without a matter, or never at a backend.
+    """
+
+    name: str | None
+    others: int
+    figures: Figures
+
+
+class Series(NamedTuple):
+    """The same with the figures of each period."""
+
+    name: str | None
+    others: int
+    over_time: tuple[Figures, ...]
+
+
+class Place(NamedTuple):
+    """Where in the tables something is counted."""
+
+    slice: int
+    backend: str | None
+    matter: str | None
+
+
+class Tables:
+    """Adds the rows up. A slice is a span of time in which neither a period nor a month begins."""
+
+    def __init__(
+        self, ledger: sqlite3.Connection, chosen: Chosen, periods: Sequence[Period], months: Sequence[Period]
+    ) -> None:
+        starts = sorted({each.began for each in (*periods, *months)})
+        self._period_of = _places([each.began for each in periods], starts)
+        self._month_of = _places([each.began for each in months], starts)
+        ledger.execute("CREATE TEMP TABLE slices (began REAL PRIMARY KEY, number INTEGER) WITHOUT ROWID")
+        ledger.executemany("INSERT INTO slices VALUES (?, ?)", [(began, n) for n, began in enumerate(starts)])
+        calls = _sums(chosen.rows(ledger, _CALLS))
+        ledger.execute(_TRIED)
+        attempts = [
+            (Place(*row[:3]), {"failed_attempts": row[3], "maybe_charged": row[4]}, row[5])
+            for row in chosen.rows(ledger, _ATTEMPTS)
+        ]
+        backends, matters = _Ranks(), _Ranks()
+        for sums in calls:
+            backends.add(sums.place.backend, sums.spend, sums.counts.get("calls", 0))
+            matters.add(sums.place.matter, sums.spend, sums.counts.get("calls", 0))
+        for place, counts, _ in attempts:
+            backends.add(place.backend, failed_attempts=counts["failed_attempts"])
+        self.total = Tally()
+        self.periods = [Tally() for _ in periods]
+        self.months = [Tally() for _ in months]
+        self.backends = _Groups(backends.names(), MOST_BACKENDS)
+        self.matters = _Groups(matters.names(), MOST_MATTERS)
+        self.backends_over_time = _Groups(backends.names(), MOST_SERIES, len(periods))
+        self.matters_over_time = _Groups(matters.names(), MOST_SERIES, len(periods))
+        for place, counts, spend, seconds in calls:
+            for tally in (*self._of_calls(place), *self._of_backend(place)):
+                tally.add(counts, spend, seconds)
+        for place, counts, passed_on in attempts:
+            for tally in self._of_calls(place):
+                tally.add(counts)
+            for tally in self._of_backend(place):
+                tally.add({**counts, "fallbacks": passed_on})
+        # Of a call, not of an attempt: it may have fallen back twice.
+        for slice, matter, count in chosen.rows(ledger, _FALLBACKS):
+            for tally in self._of_calls(Place(slice, None, matter)):
+                tally.add({"fallbacks": count})
+
+    def _of_calls(self, place: Place) -> list[Tally]:
+        period = self._period_of[place.slice]
+        of_matter = [self.matters.tally(place.matter), self.matters_over_time.tally(place.matter, period)]
+        return [self.total, self.periods[period], self.months[self._month_of[place.slice]], *of_matter]
+
+    def _of_backend(self, place: Place) -> list[Tally]:
+        period = self._period_of[place.slice]
+        return [self.backends.tally(place.backend), self.backends_over_time.tally(place.backend, period)]
+
+
+_ANSWERED, _CACHED, _FAILED, _UNFINISHED, _DEMO = range(5)
+_STATES = ("answered", "answered", "failed", "unfinished")
+_KEPT = {_ANSWERED: None, _CACHED: 0, _FAILED: 0, _UNFINISHED: 0, _DEMO: 0}
+"""How many of a kind's seconds count for medians; None for all."""
+_SLICE = "(SELECT number FROM temp.slices WHERE began <= c.time ORDER BY began DESC LIMIT 1)"
+_CALLS = f"""
+    SELECT {_SLICE}, c.backend, c.matter,
+      CASE WHEN c.demo THEN {_DEMO} WHEN c.error = 'unfinished' THEN {_UNFINISHED}
+        WHEN c.error IS NOT NULL THEN {_FAILED} WHEN c.cached THEN {_CACHED} ELSE {_ANSWERED} END,
+      c.seconds, CASE WHEN NOT c.demo AND NOT c.cached THEN c.cost END
+    FROM calls c WHERE {{chosen}}
+"""  # noqa: S608 - our own words only
+_TRIED = """
+    CREATE TEMP TABLE tried AS
+    WITH failing AS (SELECT DISTINCT call FROM attempts WHERE error IS NOT NULL),
+    ordered AS (
+      SELECT call, backend, error, maybe_received,
+        lead(backend, 1, backend) OVER (PARTITION BY call ORDER BY number) <> backend AS passed_on
+      FROM attempts WHERE call IN failing
+    )
+    SELECT call, backend, maybe_received, passed_on FROM ordered WHERE error IS NOT NULL
+"""
+"""Attempts that failed, and whether the next one of the call went to another backend."""
+_ATTEMPTS = f"""
+    SELECT {_SLICE}, t.backend, c.matter, count(*), sum(t.maybe_received), sum(t.passed_on)
+    FROM temp.tried t JOIN calls c ON c.id = t.call WHERE {{chosen}} AND NOT c.demo GROUP BY 1, 2, 3
+"""  # noqa: S608 - our own words only
+_FALLBACKS = f"""
+    SELECT {_SLICE}, c.matter, count(DISTINCT c.id) FROM temp.tried t JOIN calls c ON c.id = t.call
+    WHERE {{chosen}} AND NOT c.demo AND t.passed_on GROUP BY 1, 2
+"""  # noqa: S608 - our own words only
+
+
+class _Sums(NamedTuple):
+    """The calls of one place and one kind; ``seconds`` is there for answers that were not cached."""
+
+    place: Place
+    counts: Mapping[str, int]
+    spend: float
+    seconds: Sequence[float]
+
+
+def _sums(rows: Iterable[tuple[int, str | None, str | None, int, float, float | None]]) -> list[_Sums]:
+    found: dict[tuple[int, str | None, str | None, int], tuple[array[float], array[float]]] = {}
+    for slice, backend, matter, kind, seconds, cost in rows:
+        key = slice, backend, matter, kind
+        lists = found.get(key)
+        if lists is None:
+            lists = found[key] = array("d"), array("d")
+        lists[0].append(seconds)
+        if cost is not None:
+            lists[1].append(cost)
+    return [
+        _Sums(Place(*key[:3]), _counts(key[3], len(seconds), len(costs)), math.fsum(costs), seconds[: _KEPT[key[3]]])
+        for key, (seconds, costs) in found.items()
+    ]
+
+
+def _counts(kind: int, count: int, priced: int) -> Mapping[str, int]:
+    if kind == _DEMO:
+        return {"demo": count}
+    counts = {"calls": count, _STATES[kind]: count}
+    if kind == _CACHED:
+        counts["cached"] = count
+    elif kind == _ANSWERED and priced < count:
+        counts["unpriced"] = count - priced
+    return counts
+
+
+class _Ranks:
+    """Names in the order of what matters most about them."""
+
+    def __init__(self) -> None:
+        self._spend: Counter[str | None] = Counter()
+        self._calls: Counter[str | None] = Counter()
+        self._failed: Counter[str | None] = Counter()
+
+    def add(self, name: str | None, spend: float = 0.0, calls: int = 0, failed_attempts: int = 0) -> None:
+        self._spend[name] += spend  # type: ignore[assignment] # a Counter adds up any number
+        self._calls[name] += calls
+        self._failed[name] += failed_attempts
+
+    def names(self) -> list[str | None]:
+        """Those with most spend first, then those with most calls, then with most failed attempts."""
+        return sorted(
+            self._spend,
+            key=lambda name: (
+                *(-self._spend[name], -self._calls[name], -self._failed[name]),
+                *(name is None, name or ""),
+            ),
+        )
+
+
+class _Groups:
+    """The first of some names, and all others as one; for each of them a row of tallies."""
+
+    def __init__(self, ranked: Sequence[str | None], most: int, columns: int = 1) -> None:
+        # One that would be left over stands under its own name.
+        names = ranked if len(ranked) <= most + 1 else ranked[:most]
+        others = len(ranked) - len(names)
+        self._places = {name: place for place, name in enumerate(names)}
+        self._heads = [(name, 0) for name in names] + [(None, others)] * (others > 0)
+        self._rows = [[Tally() for _ in range(columns)] for _ in self._heads]
+
+    def tally(self, name: str | None, column: int = 0) -> Tally:
+        """Where the calls of this name are added up."""
+        return self._rows[self._places.get(name, -1)][column]
+
+    def groups(self) -> tuple[Group, ...]:
+        """What was added up, in order."""
+        return tuple(Group(*head, row[0].figures()) for head, row in zip(self._heads, self._rows, strict=True))
+
+    def series(self) -> tuple[Series, ...]:
+        """The same, of several columns."""
+        return tuple(
+            Series(*head, tuple(each.figures() for each in row))
+            for head, row in zip(self._heads, self._rows, strict=True)
+        )
+
+
+def _places(begins: Sequence[float], starts: Sequence[float]) -> list[int]:
+    """Which of the spans that begin so each slice lies in; the first one's, for slices that begin before it."""
+    return [max(0, bisect_right(begins, start) - 1) for start in starts]
