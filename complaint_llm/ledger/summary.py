@@ -18,7 +18,7 @@ from complaint_llm.ledger.chosen import Chosen
 from complaint_llm.ledger.figures import Figures
 from complaint_llm.ledger.periods import Period, Unit, periods_between, unit_for, zone_name
 from complaint_llm.ledger.read_only import open_read_only
-from complaint_llm.ledger.tables import Group, Series, Tables
+from complaint_llm.ledger.groupings import Group, Series, Tables
 
 MOST_MONTHS, MOST_CALLS, MOST_ERRORS, MOST_BATCHES = 24, 10, 12, 20
 """The longest lists."""

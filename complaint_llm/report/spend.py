@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from complaint_llm.ledger.figures import Figures
 from complaint_llm.ledger.summary import Summary
-from complaint_llm.ledger.tables import Series
+from complaint_llm.ledger.groupings import Series
 from complaint_llm.report import spend_words as words
 from complaint_llm.report.page_frame import environment, frame, printed_margins, template_source
 from complaint_llm.report.visible import visible

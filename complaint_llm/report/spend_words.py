@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from complaint_llm.ledger.tables import Group, Series
+from complaint_llm.ledger.groupings import Group, Series
 
 ERRORS = {
     "AuthenticationError": "the provider refused the key",
