@@ -222,10 +222,16 @@ def guards_and_observers(
     observers: EventQueue | Sequence[Observer | Mapping[str, Any]],
     folder: Path,
     host: PluginHost | None = None,
+    ledger: bool | Mapping[str, Any] = False,
 ) -> tuple[GuardChain | None, EventQueue | None]:
-    """What stands before the calls of a Mediator, and who is told of them. Raises ConfigError, PluginError."""
-    if not guards and not observers:
+    """What stands before the calls of a Mediator, and who is told of them, the ledger in ``folder`` last. Raises
+    ConfigError, PluginError."""
+    if not guards and not observers and ledger is False:
         return None, None
+    if ledger is not False and isinstance(observers, Sequence):
+        from complaint_llm.ledger.observer import LedgerObserver  # cold start: the ledger
+
+        observers = [*observers, LedgerObserver.of(ledger, folder)]
     from complaint_llm.config.listed import event_queue, guard_chain  # cold start: guards
 
     return (

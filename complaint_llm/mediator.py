@@ -77,7 +77,8 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
     and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,
     ``ipfs_public``). ``guards`` stand before all that is asked, in their order; ``observers`` are told of it.
     ``requires`` says what providers must keep to (``trains``, ``retention_days``, ``region``, ``zero_retention``), and
-    ``matter_required`` that each call names its matter.
+    ``matter_required`` that each call names its matter. ``ledger`` keeps a row for each call: true, or ``path`` and
+    ``keep_days``.
     ``folder`` is where budgets and evidence are kept otherwise; ``others`` are backends that are only asked by their
     id.
 
@@ -111,6 +112,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         evidence: EvidenceStore | Mapping[str, Any] | None = None,
         guards: GuardChain | Sequence[Guard | Mapping[str, Any]] = (),
         observers: EventQueue | Sequence[Observer | Mapping[str, Any]] = (),
+        ledger: bool | Mapping[str, Any] = False,
         folder: Path = Path(),
         others: Sequence[Client | Member] = (),
         id: str = "mediator",
@@ -154,7 +156,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
             cache=self._cache,
             max_queue_wait=queue_wait_of(composition.strategy),
         )
-        chain, events = guards_and_observers(guards, observers, folder)
+        chain, events = guards_and_observers(guards, observers, folder, ledger=ledger)
         self.has_guards = chain is not None
         self._calls = Calls(
             self._group,
@@ -195,7 +197,8 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         assembled = assemble(config)
         settings |= {"evidence": config.evidence, "folder": config.path.parent, "others": assembled.others}
         folder = config.path.absolute().parent
-        chain, events = guards_and_observers(config.guards, config.observers, folder, config.host)
+        ledger = settings.pop("ledger", False)
+        chain, events = guards_and_observers(config.guards, config.observers, folder, config.host, ledger)
         settings |= {"guards": chain or (), "observers": events or ()}
         mediator = cls(assembled.members, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
@@ -271,12 +274,15 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
 
         return GroupSettings(self._group, common, self._task)
 
-    def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
-        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
+    def asker(
+        self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None, batch: str | None = None
+    ) -> Ask:
+        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all;
+        ``batch`` is its name for observers.
 
         Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
         """
-        return self._calls.asker(common, cancel)
+        return self._calls.asker(common, cancel, batch)
 
     @property
     def calls(self) -> Calls:

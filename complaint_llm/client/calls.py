@@ -103,13 +103,14 @@ class Calls:
         *,
         router: Router | None = None,
         cancel: CancelToken | None = None,
+        batch: str | None = None,
     ) -> InferenceOutput:
-        """The whole answer; ``cancel`` cancels it too."""
+        """The whole answer; ``cancel`` cancels it too; ``batch`` is the batch that it is of."""
         request = self.reader.request(messages, tools, temperature, params)
         self._enter(request)
         if cancel is not None:
             cancel.attach(request.cancel.cancel)
-        watch = None if self._observers is None else self._watch("infer", request, params)
+        watch = None if self._observers is None else self._watch("infer", request, params, batch)
         try:
             if self._guards is not None or request.attaches:
                 request = self.with_forms(request)
@@ -197,8 +198,11 @@ class Calls:
 
         return previews(*self._request_and_routes(prompt, params))
 
-    def asker(self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None) -> Ask:
-        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all.
+    def asker(
+        self, common: Mapping[str, Any] = EMPTY, cancel: CancelToken | None = None, batch: str | None = None
+    ) -> Ask:
+        """What a batch asks each prompt with: ``common`` parameters under the prompt's own; ``cancel`` cancels all;
+        ``batch`` is its name for observers.
 
         Raises TypeError for an unknown parameter and InvalidRequestError for a wrong value now, before any prompt.
         """
@@ -209,7 +213,7 @@ class Calls:
         def ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
             given = {**common, **params}
             tools, temperature = given.pop("tools", ()), given.pop("temperature", None)
-            return self.infer(prompt, tools, temperature, given, router=router, cancel=cancel)
+            return self.infer(prompt, tools, temperature, given, router=router, cancel=cancel, batch=batch)
 
         return ask
 
@@ -276,13 +280,17 @@ class Calls:
             return request, self.member.routes_as_named(request)
         return request, self.member.routes_of(wanted, request, "routes_as_named")
 
-    def _watch(self, kind: Kind, request: AnyRequest, params: Mapping[str, Any]) -> CallWatch | None:
+    def _watch(
+        self, kind: Kind, request: AnyRequest, params: Mapping[str, Any], batch: str | None = None
+    ) -> CallWatch | None:
         """Tells the observers how the call goes, where there are any."""
         if self._observers is None:
             return None
         from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
 
-        return CallWatch(self._observers, kind, request, params.get("backend"))
+        return CallWatch(
+            self._observers, kind, request, params.get("backend"), batch, guarded=self._guards is not None
+        )
 
     def _enter(self, request: AnyRequest) -> None:
         self._tokens.add(request.cancel)

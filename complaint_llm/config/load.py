@@ -167,7 +167,9 @@ def assemble(
         backends=kept,
         left_out=(*((id, left_out[id]) for id in order if id in left_out), *remaining.inline.items()),
         order=order,
-        mediator=_with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder),
+        mediator=_with_paths(
+            _with_paths(sections.get("MEDIATOR", {}), ("cache", "path"), folder), ("ledger", "path"), folder
+        ),
         evidence=_with_paths(sections.get("EVIDENCE", {}), ("path",), folder),
         guards=sections.get("GUARDS", ()),
         observers=sections.get("OBSERVERS", ()),
@@ -307,10 +309,10 @@ def _allow_entries(entries: Sequence[str], found: list[Problem]) -> list[str]:
     return kept
 
 
-def _with_paths(section: dict[str, Any], way: tuple[str, ...], folder: Path) -> dict[str, Any]:
+def _with_paths(section: Any, way: tuple[str, ...], folder: Path) -> Any:
     """The section with one path made relative to the config file's folder."""
     step, *rest = way
-    if step not in section:
+    if not isinstance(section, dict) or step not in section:
         return section
     value = section[step]
     changed = _with_paths(value, tuple(rest), folder) if rest else str(folder / Path(value).expanduser())

@@ -23,6 +23,11 @@ class BatchWatch:
         self._began = time.monotonic()
         self._ended = False
 
+    @property
+    def batch(self) -> str:
+        """Its name, which the events of its calls have too."""
+        return self._batch
+
     def begin(self, counts: Mapping[str, int]) -> None:
         """It begins; ``counts`` are of what its journal holds."""
         self._queue.put(BatchEvent(batch=self._batch, time=time.time(), phase="begin", counts=counts))

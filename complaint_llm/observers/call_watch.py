@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
+from complaint_llm.messages import TokenUsage
 from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Kind, RequestEvent
+from complaint_llm.observers.texts_digest import texts_digest
 from complaint_llm.request import Request
 
 if TYPE_CHECKING:
@@ -14,90 +16,125 @@ if TYPE_CHECKING:
     from complaint_llm.observers.event_queue import EventQueue
     from complaint_llm.routing.target import AnyRequest
 
+NO_TOKENS = TokenUsage()
+
 
 class CallWatch:
-    """One call, from now to its end, which is told once. The thread that makes the call uses it."""
+    """One call, from now to its end, which is told once. The thread that makes the call uses it.
 
-    def __init__(self, queue: EventQueue, kind: Kind, request: AnyRequest, asked: str | None) -> None:
+    ``batch`` is the batch that it is of; ``guarded``, whether guards stand before it.
+    """
+
+    __slots__ = ("_asked", "_batch", "_began", "_call", "_digest", "_ended", "_first_piece", "_kind", "_matter", "_queue", "_task")  # fmt: skip # noqa: E501
+
+    def __init__(
+        self,
+        queue: EventQueue,
+        kind: Kind,
+        request: AnyRequest,
+        asked: str | None,
+        batch: str | None = None,
+        guarded: bool = False,
+    ) -> None:
         self._queue = queue
         self._kind: Kind = kind
         self._call = request.deadline.call_id
         self._matter = request.matter
+        self._asked = asked
+        self._batch = batch
         self._task: str | None = None
-        self._began = time.monotonic()
+        self._digest: str | None = None
         self._first_piece: float | None = None
         self._ended = False
-        messages, tools = len(request.messages) if isinstance(request, Request) else len(request.texts), 0
         if isinstance(request, Request):
-            tools = len(request.tools)
             self._task = None if request.checks is None else request.checks.task
-        queue.put(
-            RequestEvent(
-                call=self._call,
-                time=time.time(),
-                kind=kind,
-                messages=messages,
-                tools=tools,
-                asked=asked,
-                model=request.model,
-                task=self._task,
-                matter=self._matter,
-                private=request.privacy is not None,
-            )
-        )
+            self._digest = None if guarded else texts_digest(request.messages)
+        if queue.wants(RequestEvent):
+            queue.put(self._request_event(request))
+        self._began = monotonic()
 
     def saw_piece(self) -> None:
         """A piece of a stream was handed out."""
         if self._first_piece is None:
-            self._first_piece = time.monotonic() - self._began
+            self._first_piece = monotonic() - self._began
 
     def end_with_answer(self, output: InferenceOutput) -> None:
         """The call ended with this answer."""
-        event = self._event()._replace(
-            backend=output.backend or None,
-            model=output.model or None,
-            usage=output.token_usage,
-            cost=output.cost,
-            finish_reason=output.finish_reason,
-            cached=bool(output.metadata.get("cached")),
-            demo=bool(output.metadata.get("demo")),
-            guards=tuple(each["name"] for each in output.metadata.get("guards", ())),
-        )
-        self._end(output.attempts, event)
+        about = output.metadata
+        cached = demo = False
+        names: tuple[str, ...] = ()
+        if about:
+            cached, demo = bool(about.get("cached")), bool(about.get("demo"))
+            names = tuple(each["name"] for each in about.get("guards", ()))
+        given = output.backend or None, output.model or None, output.token_usage, output.cost
+        self._end(output.attempts, None, None, *given, output.finish_reason, cached, demo, names)
 
     def end_with_vectors(self, output: EmbeddingOutput) -> None:
         """The call ended with these vectors."""
-        event = self._event()._replace(
-            backend=output.backend or None, model=output.model or None, usage=output.token_usage, cost=output.cost
-        )
-        self._end(output.attempts, event)
+        backend, model = output.backend or None, output.model or None
+        self._end(output.attempts, None, None, backend, model, output.token_usage, output.cost)
 
     def end_with_error(self, error: BaseException) -> None:
         """The call ended with this error."""
-        event = self._event()._replace(
-            error=type(error).__name__,
-            status=getattr(error, "status", None),
-            backend=getattr(error, "backend", None),
-            model=getattr(error, "model", None),
+        self._end(
+            getattr(error, "attempts", ()),
+            type(error).__name__,
+            getattr(error, "status", None),
+            getattr(error, "backend", None),
+            getattr(error, "model", None),
         )
-        self._end(getattr(error, "attempts", ()), event)
 
-    def _event(self) -> AnswerEvent:
-        return AnswerEvent(
+    def _request_event(self, request: AnyRequest) -> RequestEvent:
+        return RequestEvent(
             call=self._call,
-            time=time.time(),
+            time=time(),
             kind=self._kind,
-            seconds=time.monotonic() - self._began,
-            first_piece=self._first_piece,
+            messages=len(request.messages) if isinstance(request, Request) else len(request.texts),
+            tools=len(request.tools) if isinstance(request, Request) else 0,
+            asked=self._asked,
+            model=request.model,
             task=self._task,
             matter=self._matter,
+            private=request.privacy is not None,
+            batch=self._batch,
+            digest=self._digest,
         )
 
-    def _end(self, attempts: Sequence[Attempt], event: AnswerEvent) -> None:
+    def _end(
+        self,
+        attempts: Sequence[Attempt],
+        error: str | None,
+        status: int | None,
+        backend: str | None,
+        model: str | None,
+        usage: TokenUsage = NO_TOKENS,
+        cost: float | None = None,
+        finish_reason: str | None = None,
+        cached: bool = False,
+        demo: bool = False,
+        guards: tuple[str, ...] = (),
+    ) -> None:
+        """Tell of the attempts and of the end. In the order of the fields: names cost half of what this may cost."""
         if self._ended:
             return
         self._ended = True
-        tried = [
+        queue, sole = self._queue, None
+        if len(attempts) == 1:
+            (only,) = attempts
+            if only.error is None and only.sent and error is None:
+                sole = only.seconds
+        end = AnswerEvent._make((
+            self._call, time(), self._kind, monotonic() - self._began, error, status, backend, model, usage, cost,
+            finish_reason, cached, demo, self._first_piece, guards, self._task, self._matter, self._asked, self._batch,
+            self._digest, sole,
+        ))  # fmt: skip
+        if sole is None or queue.sole_attempts:
+            queue.put(*self._attempt_events(attempts, end), end)
+        else:
+            queue.put(end)
+
+    def _attempt_events(self, attempts: Sequence[Attempt], end: AnswerEvent) -> list[AttemptEvent]:
+        return [
             AttemptEvent(
                 call=self._call,
                 number=number,
@@ -108,7 +145,7 @@ class CallWatch:
                 sent=each.sent,
                 maybe_received=each.maybe_received,
                 matter=self._matter,
+                model=end.model if each.backend == end.backend and (each.error is None) == (end.error is None) else None,
             )
             for number, each in enumerate(attempts, 1)
         ]
-        self._queue.put(*tried, event)

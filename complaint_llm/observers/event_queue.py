@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import sys
 import threading
+import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Any
 
 from complaint_llm.observers.observer import METHODS, Event, Observer
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER, Waiter
 
-MOST_WAITING = 10_000
+MOST_WAITING = 50_000
 """Events that wait at most; further ones are discarded and counted."""
-_GATHER = 0.005
+FLUSH_AFTER = 0.5
+"""Seconds from an event to the flush of those who gather."""
+_GATHER = 0.02
 """Seconds for which events gather while calls go on: waking a thread for each would cost their callers more."""
+_AT_ONCE = 1000
+"""Events told between two looks at the clock."""
 
 _log = logging.getLogger("complaint_llm.observers")
 
@@ -22,15 +31,51 @@ _log = logging.getLogger("complaint_llm.observers")
 class EventQueue:
     """Events on their way to observers. Any thread may ``put``, a finalizer too; it never waits and never raises.
 
-    The thread starts with the first event. ``close`` waits ``wait`` seconds at most for what is left to be told.
-    A forked child has an empty queue and a thread of its own.
+    Events that no observer overrides the method of are not told, and need not be made: see ``wants``. The thread starts
+    with the first event, and ends with ``close``, with the process, or when nobody has the queue any more; all that
+    waits is told first. A forked child has an empty queue and a thread of its own.
     """
 
     def __init__(self, observers: Sequence[tuple[str, Observer]], *, most: int = MOST_WAITING) -> None:
-        self._observers = tuple(observers)
+        teller = self._teller = _Teller(tuple(observers), most)
+        self.put: Callable[..., None] = teller.put
+        """Let the observers know of these events, soon."""
+        self.sole_attempts = any(each.sole_attempts for _, each in teller.observers_of_attempts)
+        """Whether anybody is told of an attempt that is its call's only one and answered."""
+        weakref.finalize(self, teller.end).atexit = False
+
+    @property
+    def discarded(self) -> int:
+        """How many events were never told."""
+        return self._teller.discarded
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether any observer is told of events of this kind."""
+        return bool(self._teller.listeners[kind])
+
+    def close(self, wait: float = 5.0) -> None:
+        """Tell what is left, for as long as no observer keeps us ``wait`` seconds, then close each. Idempotent."""
+        self._teller.close(wait)
+
+
+class _Teller:
+    """What the thread works on; it outlives the queue until all is told."""
+
+    def __init__(self, observers: tuple[tuple[str, Observer], ...], most: int) -> None:
+        self._observers = observers
         self._most = most
+        self.listeners: Mapping[type, Sequence[tuple[str, Callable[[Any], object]]]] = {
+            kind: [(name, method(each)) for name, each in observers if _overrides(each, method(Observer()).__name__)]
+            for kind, method in METHODS.items()
+        }
+        self._flushing = [(name, each) for name, each in observers if _overrides(each, "flush")]
+        self._counting = [(name, each) for name, each in observers if _overrides(each, "missed")]
+        self.observers_of_attempts = [(name, each) for name, each in observers if _overrides(each, "attempt")]
         self._failed: set[tuple[str, type]] = set()
         self._closed = False
+        self._observers_closed = False
+        self._has_closer = False
+        self._after_all = False
         self._asleep = False
         self.after_fork()
         reset_in_child(self)
@@ -38,7 +83,7 @@ class EventQueue:
     def put(self, *events: Event) -> None:
         """Let the observers know, soon."""
         if self._closed or len(self._waiting) + len(events) > self._most:
-            self.discarded += len(events)
+            self._put_late(events)
             return
         self._waiting.extend(events)
         if self._asleep:
@@ -47,30 +92,41 @@ class EventQueue:
         elif self._thread is None:
             self._start()
 
-    def close(self, wait: float = 5.0) -> None:
-        """Tell what is left, then close each observer. Idempotent."""
-        if self._closed:
-            return
+    def end(self) -> None:
+        """Let the thread tell what is left and close the observers; nobody waits for it."""
         self._closed = True
         self._waiter.wake()
-        if self._thread is not None:
-            self._thread.join(wait)
-        if self.discarded:
-            _log.warning("%d events were discarded: an observer was too slow", self.discarded)
-        for name, observer in self._observers:
-            try:
-                observer.close()
-            except (Exception, SystemExit) as fault:  # noqa: BLE001 - the others are closed too
-                _log.warning("observer %r could not be closed: %s", name, type(fault).__name__)
+        if self._thread is None:
+            self._tell_rest()
+            self._close_observers()
+
+    def close(self, wait: float) -> None:
+        """The same, and wait for it."""
+        if not self._closed:
+            self._has_closer = self._closed = True
+            self._waiter.wake()
+            self._join(wait)
+            self._close_observers()
 
     def after_fork(self) -> None:
         """What waits is the parent's, who tells it."""
         self.discarded = 0
+        self._reported = 0
+        self._told = 0
+        self._flush_at = FOREVER
         self._waiting: deque[Event] = deque()
         self._waiter = Waiter()
         self._asleep = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+
+    def _put_late(self, events: tuple[Event, ...]) -> None:
+        if self._after_all:
+            # The process ends, and what others registered to be done then still calls.
+            self._waiting.extend(events)
+            self._tell_rest()
+        else:
+            self.discarded += len(events)
 
     def _start(self) -> None:
         # Who finds it taken is not the first: that one starts it, and may be this very thread, below a finalizer.
@@ -80,32 +136,115 @@ class EventQueue:
             thread = threading.Thread(target=self._tell_all, name="complaint_llm observers", daemon=True)
             thread.start()
             self._thread = thread
+            at_exit(self._end_with_process)
         except RuntimeError:
             return  # the interpreter ends, or has no thread left: the next event tries again
         finally:
             self._starting.release()
 
-    def _tell_all(self) -> None:
-        while True:
-            if self._waiting:
-                while self._waiting:
-                    self._tell(self._waiting.popleft())
-                self._waiter.wait(_GATHER)
-                continue
-            if self._closed:
-                return
-            # First the sign, then a last look: whoever puts an event looks for the sign after it.
-            self._asleep = True
-            if not self._waiting and not self._closed:
-                self._waiter.wait(FOREVER)
-            self._asleep = False
+    def _end_with_process(self) -> None:
+        if not self._closed:
+            self._has_closer = self._closed = True
+            self._waiter.wake()
+            self._join(5.0)
+            self._after_all = True
 
-    def _tell(self, event: Event) -> None:
+    def _join(self, wait: float) -> None:
+        """Until the thread has told all, or no event for ``wait`` seconds."""
+        if self._thread is not None:
+            told = -1
+            while self._thread.is_alive() and told != self._told:
+                told = self._told
+                self._thread.join(wait)
+            if self._thread.is_alive():
+                return
+        self._tell_rest()
+
+    def _tell_rest(self) -> None:
+        while self._waiting:
+            self._tell(self._waiting.popleft())
+        self._flush()
+
+    def _close_observers(self) -> None:
+        if self._observers_closed:
+            return
+        self._observers_closed = True
+        atexit.unregister(self._end_with_process)
+        if self.discarded:
+            _log.warning("%d events were discarded: an observer was too slow", self.discarded)
         for name, observer in self._observers:
             try:
-                METHODS[type(event)](observer)(event)
+                observer.close()
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - the others are closed too
+                _log.warning("observer %r could not be closed: %s", name, type(fault).__name__)
+
+    def _tell_all(self) -> None:
+        waiting, waiter = self._waiting, self._waiter
+        while True:
+            if waiting:
+                if self._flushing and self._flush_at == FOREVER:
+                    self._flush_at = monotonic() + FLUSH_AFTER
+                for _ in range(min(len(waiting), _AT_ONCE)):
+                    self._tell(waiting.popleft())
+                self._told += 1
+            if monotonic() >= self._flush_at:
+                self._flush()
+            if len(waiting) >= _AT_ONCE:
+                continue
+            if self._closed and not waiting:
+                break
+            if waiting:
+                waiter.wait(_GATHER)
+                continue
+            # First the sign, then a last look: whoever puts an event looks for the sign after it.
+            self._asleep = True
+            if not waiting and not self._closed:
+                waiter.wait(self._flush_at - monotonic())
+            self._asleep = False
+            if waiting and not self._closed:
+                waiter.wait(_GATHER)
+        self._flush()
+        if not self._has_closer:
+            self._close_observers()
+
+    def _flush(self) -> None:
+        self._flush_at = FOREVER
+        missed, self._reported = self.discarded - self._reported, self.discarded
+        for name, observer in self._counting if missed else ():
+            try:
+                observer.missed(missed)
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - the same
+                self._report(name, fault)
+        for name, observer in self._flushing:
+            try:
+                observer.flush()
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - the same
+                self._report(name, fault)
+
+    def _tell(self, event: Event) -> None:
+        for name, method in self.listeners[type(event)]:
+            try:
+                method(event)
             except (Exception, SystemExit) as fault:  # noqa: BLE001 - an observer changes nothing
-                known = (name, type(fault))
-                if known not in self._failed:
-                    self._failed.add(known)
-                    _log.warning("observer %r failed (%s); calls go on without it", name, type(fault).__name__)
+                self._report(name, fault)
+
+    def _report(self, name: str, fault: BaseException) -> None:
+        known = (name, type(fault))
+        if known not in self._failed:
+            self._failed.add(known)
+            _log.warning("observer %r failed (%s); calls go on without it", name, type(fault).__name__)
+
+
+def at_exit(work: Callable[[], object]) -> None:
+    """Do this when the process ends as it should: a worker of multiprocessing too, which runs no ``atexit``."""
+    atexit.register(work)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize  # cold start: only there is it loaded already
+
+        Finalize(None, work, exitpriority=50)
+
+
+def _overrides(observer: Observer, name: str) -> bool:
+    inherited = getattr(Observer, name)
+    return getattr(type(observer), name, inherited) is not inherited

@@ -14,7 +14,8 @@ class RequestEvent(NamedTuple):
     """A call begins. ``time`` is in seconds since 1970 (UTC), ``call`` the same in all events of one call.
 
     ``messages`` and ``tools`` are how many there are, ``asked`` is the backend that the call names, ``model`` its model
-    where it names one.
+    where it names one. ``batch`` is the batch that it is of. ``digest`` is that of the texts that are asked: the same
+    for the same ones; None where guards stand before them, and of what embeds.
     """
 
     call: str
@@ -27,13 +28,16 @@ class RequestEvent(NamedTuple):
     task: str | None = None
     matter: str | None = None
     private: bool = False
+    batch: str | None = None
+    digest: str | None = None
 
 
 class AttemptEvent(NamedTuple):
     """One try at a backend, or the reason why it was passed over (``sent`` is false).
 
     ``error`` is the class of its error, None for the one that answered; ``seconds`` are how long it took.
-    ``maybe_received``: no answer came, and the provider may have done the work.
+    ``maybe_received``: no answer came, and the provider may have done the work. ``model`` is known of the one that
+    answered, and of the last that failed.
     """
 
     call: str
@@ -44,13 +48,16 @@ class AttemptEvent(NamedTuple):
     sent: bool
     maybe_received: bool
     matter: str | None = None
+    model: str | None = None
 
 
 class AnswerEvent(NamedTuple):
     """A call ended: with an answer (``error`` is None), or with an error of this class.
 
     ``seconds`` are those of the whole call; ``cost`` is in US dollars, None where it is unknown. ``first_piece`` are
-    the seconds until the first piece of a stream. ``guards`` are the names of those that stood before it.
+    the seconds until the first piece of a stream. ``guards`` are the names of those that stood before it. ``asked``,
+    ``batch`` and ``digest`` are as in its request's event. ``sole_attempt`` are the seconds of its attempt where it has
+    just one, which was sent and answered.
     """
 
     call: str
@@ -70,6 +77,10 @@ class AnswerEvent(NamedTuple):
     guards: tuple[str, ...] = ()
     task: str | None = None
     matter: str | None = None
+    asked: str | None = None
+    batch: str | None = None
+    digest: str | None = None
+    sole_attempt: float | None = None
 
 
 class BatchEvent(NamedTuple):
@@ -103,6 +114,9 @@ class Observer:
     """
 
     version: ClassVar[str] = "0"
+    sole_attempts: ClassVar[bool] = True
+    """Whether ``attempt`` is told of an attempt that is its call's only one and answered: ``AnswerEvent.sole_attempt``
+    says the same."""
 
     def request(self, event: RequestEvent) -> None:
         """A call begins."""
@@ -115,6 +129,13 @@ class Observer:
 
     def batch(self, event: BatchEvent) -> None:
         """A batch began or ended."""
+
+    def missed(self, events: int) -> None:
+        """So many more events were dropped, since they waited too long."""
+
+    def flush(self) -> None:
+        """Half a second has passed since the first event after the last flush, or the last event was told: whoever
+        gathers what it is told writes it now."""
 
     def close(self) -> None:
         """The last event was told."""
