@@ -56,6 +56,8 @@ def zone_name(time: float, zone: tzinfo | None = None) -> str:
     offset = local.strftime("%z")
     numbers = f"UTC{offset[:3]}:{offset[3:5]}"
     name = local.tzname() or ""
+    if name == "UTC":
+        return name
     return numbers if name.upper().startswith(("UTC+", "UTC-")) or name[:1] in ("+", "-", "") else f"{name}, {numbers}"
 
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from complaint_llm.ledger.chosen import Chosen
 from complaint_llm.ledger.figures import Figures
+from complaint_llm.ledger.groupings import Group, Series, Tables
 from complaint_llm.ledger.periods import Period, Unit, periods_between, unit_for, zone_name
 from complaint_llm.ledger.read_only import open_read_only
-from complaint_llm.ledger.groupings import Group, Series, Tables
 
 MOST_MONTHS, MOST_CALLS, MOST_ERRORS, MOST_BATCHES = 24, 10, 12, 20
 """The longest lists."""
@@ -111,7 +111,7 @@ def summarise(
     """
     chosen = Chosen.of(since, until, matter)
     with open_read_only(path) as ledger:
-        first, last = chosen.fetch(ledger, "SELECT min(c.time), max(c.time) FROM calls c WHERE {chosen}")[0]
+        first, last = chosen.fetch(ledger, "SELECT min(e.id) / 1e9, max(e.id) / 1e9 FROM entries e WHERE {entries}")[0]
         unit: Unit = "day"
         periods: tuple[Period, ...] = ()
         months: tuple[Period, ...] = ()
@@ -138,20 +138,20 @@ def summarise(
             matters_over_time=tables.matters_over_time.series(),
             failed_calls=_errors(ledger, chosen, _FAILED_CALLS),
             failed_attempts=_errors(ledger, chosen, _FAILED_ATTEMPTS),
-            slowest=_calls(ledger, chosen, "c.seconds DESC", "NOT c.cached"),
-            costliest=_calls(ledger, chosen, "c.cost DESC", "NOT c.cached AND c.cost > 0"),
+            slowest=_calls(ledger, chosen, "e.seconds", "true"),
+            costliest=_calls(ledger, chosen, "e.cost", "e.cost > 0"),
             **_batches(ledger, chosen),
         )
 
 
 _PAID = "CASE WHEN NOT c.demo AND NOT c.cached THEN"
 _FAILED_CALLS = """
-    SELECT c.error, NULL, count(*), max(c.time) FROM calls c WHERE {chosen} AND NOT c.demo AND c.error IS NOT NULL
+    SELECT c.error, NULL, count(*), max(c.time) FROM calls c WHERE {calls} AND NOT c.demo AND c.error IS NOT NULL
     GROUP BY c.error ORDER BY 3 DESC, 1
 """
 _FAILED_ATTEMPTS = """
     SELECT a.error, a.backend, count(*), max(c.time) FROM attempts a JOIN calls c ON c.id = a.call
-    WHERE {chosen} AND NOT c.demo AND a.error IS NOT NULL GROUP BY a.error, a.backend ORDER BY 3 DESC, 1, 2
+    WHERE {calls} AND NOT c.demo AND a.error IS NOT NULL GROUP BY a.error, a.backend ORDER BY 3 DESC, 1, 2
 """
 
 
@@ -161,13 +161,19 @@ def _errors(ledger: sqlite3.Connection, chosen: Chosen, query: str) -> tuple[Err
 
 def _calls(ledger: sqlite3.Connection, chosen: Chosen, order: str, condition: str) -> tuple[Call, ...]:
     columns = ", ".join(f"c.{name}" for name in Call._fields)
-    query = f"SELECT {columns} FROM calls c WHERE {{chosen}} AND NOT c.demo AND {condition} ORDER BY {order}, c.id"  # noqa: S608
-    return tuple(Call(*row) for row in chosen.fetch(ledger, f"{query} LIMIT {MOST_CALLS}"))
+    first = f"""
+        SELECT e.id FROM entries e JOIN contexts x ON x.id = e.context
+        WHERE {{entries}} AND NOT x.demo AND NOT x.cached AND {condition} ORDER BY {order} DESC, e.id LIMIT {MOST_CALLS}
+    """  # noqa: S608 - our own words only
+    query = (
+        f"SELECT {columns} FROM calls c JOIN ({first}) e ON e.id = c.id ORDER BY {order.replace('e.', 'c.')} DESC, c.id"  # noqa: S608
+    )
+    return tuple(Call(*row) for row in chosen.fetch(ledger, query))
 
 
 def _batches(ledger: sqlite3.Connection, chosen: Chosen) -> dict[str, Any]:
-    of_matter = "AND b.batch IN (SELECT batch FROM calls c WHERE {chosen})" if "matter" in chosen.values else ""
-    condition = f"FROM batches b WHERE b.began >= :since AND b.began < :until {of_matter}"
+    of_matter = "AND b.batch IN (SELECT batch FROM calls c WHERE {calls})" if chosen.matter is not None else ""
+    condition = f"FROM batches b WHERE b.began * 1e9 >= :since AND b.began * 1e9 < :until {of_matter}"
     ((count,),) = chosen.fetch(ledger, f"SELECT count(*) {condition}")
     query = (
         f"SELECT b.batch, began, ended, b.counts, b.cost, seconds {condition} ORDER BY began DESC LIMIT {MOST_BATCHES}"
@@ -179,7 +185,7 @@ def _batches(ledger: sqlite3.Connection, chosen: Chosen) -> dict[str, Any]:
             ledger,
             f"""SELECT c.batch, count(*), total({_PAID} c.cost END),
                   sum(NOT c.demo AND NOT c.cached AND c.error IS NULL AND c.cost IS NULL)
-                FROM calls c WHERE {{chosen}} AND c.batch IN
+                FROM calls c WHERE {{calls}} AND c.batch IN
                   (SELECT b.batch {condition} ORDER BY began DESC LIMIT {MOST_BATCHES}) GROUP BY c.batch""",  # noqa: S608 - our own words only
         )
     }

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from complaint_llm.ledger.figures import Figures
-from complaint_llm.ledger.summary import Summary
 from complaint_llm.ledger.groupings import Series
+from complaint_llm.ledger.summary import Summary
 from complaint_llm.report import spend_words as words
 from complaint_llm.report.page_frame import environment, frame, printed_margins, template_source
 from complaint_llm.report.visible import visible
@@ -97,11 +97,8 @@ def _lead(summary: Summary, zone: tzinfo | None) -> str:
     """What one has to know, in a few sentences."""
     total = summary.total
     if not total.calls:
-        return "No call is recorded here." + (
-            f" {words.counted(total.demo, 'demonstration')} cost nothing and {'is' if total.demo == 1 else 'are'} not counted."
-            if total.demo
-            else ""
-        )
+        apart = f"{words.counted(total.demo, 'demonstration')} cost nothing and do not count."
+        return "No call is recorded here." + (f" {apart}" if total.demo else "")
     assert summary.first is not None
     assert summary.last is not None
     first, last = words.day(summary.first, zone), words.day(summary.last, zone)

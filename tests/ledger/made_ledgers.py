@@ -9,17 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-TABLES = """
-PRAGMA journal_mode = WAL;
-PRAGMA user_version = 1;
-CREATE TABLE calls (id INTEGER PRIMARY KEY, call TEXT NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,
-  backend TEXT, model TEXT, asked TEXT, task TEXT, matter TEXT, input_tokens INTEGER, output_tokens INTEGER, cost REAL,
-  seconds REAL NOT NULL, first_piece REAL, error TEXT, status INTEGER, finish_reason TEXT, cached INTEGER NOT NULL,
-  demo INTEGER NOT NULL, guards TEXT, digest TEXT, batch TEXT);
-CREATE TABLE attempts (call INTEGER NOT NULL, number INTEGER NOT NULL, backend TEXT NOT NULL, model TEXT, error TEXT,
-  seconds REAL NOT NULL, sent INTEGER NOT NULL, maybe_received INTEGER NOT NULL);
-CREATE TABLE batches (batch TEXT PRIMARY KEY, began REAL NOT NULL, ended REAL, counts TEXT, cost REAL, seconds REAL);
-"""
+from complaint_llm.ledger.file import open_ledger
+from complaint_llm.ledger.tables import CONTEXT
+
 CALL = {
     "time": 1_795_800_000.0, "kind": "infer", "backend": "local", "model": "small", "asked": "small", "task": None,
     "matter": None, "input_tokens": 100, "output_tokens": 20, "cost": 0.01, "seconds": 1.5, "first_piece": None,
@@ -33,38 +25,46 @@ Row = Mapping[str, Any]
 
 def make_ledger(path: Path, calls: Iterable[Row], batches: Iterable[Row] = ()) -> Path:
     """A ledger of these calls, each with the defaults of ``CALL`` and a list of ``attempts`` if it names one."""
-    with closing(sqlite3.connect(path)) as ledger:
-        ledger.executescript(TABLES)
+    with closing(open_ledger(path)) as ledger:
+        ledger.execute("BEGIN")
         insert_calls(ledger, calls)
         ledger.executemany(
             "INSERT INTO batches VALUES (:batch, :began, :ended, :counts, :cost, :seconds)",
             ({"ended": None, "counts": None, "cost": None, "seconds": None, **batch} for batch in batches),
         )
-        ledger.commit()
+        ledger.execute("COMMIT")
     return path
 
 
-def insert_calls(ledger: sqlite3.Connection, calls: Iterable[Row], first: int = 1) -> None:
-    """Write calls and their attempts, ids ascending from ``first``."""
-    attempts: list[dict[str, Any]] = []
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for id, call in enumerate(calls, first):
-            attempts.extend(
-                {**ATTEMPT, **attempt, "call": id, "number": number}
-                for number, attempt in enumerate(call.get("attempts", ()), 1)
-            )
-            yield {
-                "call": f"c{id}",
-                **CALL,
-                **{key: value for key, value in call.items() if key != "attempts"},
-                "id": id,
-            }
-
-    names = ("id", "call", *CALL)
-    ledger.executemany(f"INSERT INTO calls ({', '.join(names)}) VALUES (:{', :'.join(names)})", rows())
-    names = ("call", "number", "backend", *ATTEMPT)
-    ledger.executemany(f"INSERT INTO attempts ({', '.join(names)}) VALUES (:{', :'.join(names)})", attempts)
+def insert_calls(ledger: sqlite3.Connection, calls: Iterable[Row]) -> None:
+    """Write calls and their attempts; of two that began in the same moment the second began a little later."""
+    contexts: dict[tuple[Any, ...], int] = {}
+    named: dict[str | None, int | None] = {None: None}
+    used: set[int] = set()
+    entries, tries = [], []
+    for number, given in enumerate(calls, 1):
+        call = {"call": f"c{number}", **CALL, **given}
+        id = int(call["time"] * 1e9)
+        while id in used:
+            id += 256
+        used.add(id)
+        context = tuple(call[name] for name in CONTEXT)
+        if context not in contexts:
+            marks = ", ".join("?" * len(CONTEXT))
+            found = ledger.execute(f"INSERT INTO contexts ({', '.join(CONTEXT)}) VALUES ({marks})", context)
+            contexts[context] = found.lastrowid or 0
+        for name in (call["matter"], call["batch"]):
+            if name not in named:
+                named[name] = ledger.execute("INSERT INTO names (name) VALUES (?)", (name,)).lastrowid
+        entries.append(
+            (id, call["call"], contexts[context], named[call["matter"]], named[call["batch"]], call["input_tokens"],
+             call["output_tokens"], call["cost"], call["seconds"], call["first_piece"], call["digest"], None)
+        )  # fmt: skip
+        for place, attempt in enumerate(call.get("attempts", ()), 1):
+            each = {**ATTEMPT, **attempt}
+            tries.append((id, place, each["backend"], *(each[name] for name in ATTEMPT)))
+    ledger.executemany(f"INSERT INTO entries VALUES ({', '.join('?' * 12)})", entries)
+    ledger.executemany(f"INSERT INTO tries VALUES ({', '.join('?' * 8)})", tries)
 
 
 def office_calls(count: int, days: float, seed: int = 1, end: float = 1_795_840_000.0) -> Iterator[dict[str, Any]]:

@@ -61,7 +61,8 @@
 
   // What each chart shows: drawn series, and keys with what a key says at a place.
   const stack = (kind) => {
-    const shown = data.spend[kind].series.slice(0, 6);
+    const costly = data.spend[kind].series.filter((each) => each.values.some((value) => value > 0));
+    const shown = costly.length ? costly : data.spend[kind].series.slice(0, 1);
     const sums = shown.map((_, k) => data.labels.map((_, n) => shown.slice(0, k + 1).reduce((sum, each) => sum + each.values[n], 0)));
     const bars = uPlot.paths.bars({ size: [0.72, 70] });
     const order = shown.map((_, k) => shown.length - 1 - k);
@@ -78,7 +79,7 @@
     const [one, two] = theme().colours;
     const background = theme().paper;
     return {
-      unit: "seconds", tick: seconds, values: [median, p95],
+      unit: "seconds", tick: number, values: [median, p95],
       series: [
         { stroke: one, width: 2, points: { show: true, size: 7, fill: one, stroke: one } },
         { stroke: two, width: 2, dash: [7, 5], points: { show: true, size: 7, paths: squares, fill: background, stroke: two } },
