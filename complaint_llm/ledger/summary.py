@@ -66,7 +66,7 @@ class BatchRun(NamedTuple):
 
 class Summary(NamedTuple):
     """All of it. Times are Unix seconds; ``first`` and ``last`` are when the first and last call began, None without
-    calls. ``backends`` and ``matters`` are ordered by spend, then by calls."""
+    calls. ``missed_events`` could not be written to the ledger in that time, of whatever matter. ``backends`` and ``matters`` are ordered by spend, then by calls."""
 
     since: float | None
     until: float | None
@@ -89,6 +89,7 @@ class Summary(NamedTuple):
     costliest: tuple[Call, ...]
     batches: tuple[BatchRun, ...]
     batch_count: int
+    missed_events: int
 
     def as_json(self) -> dict[str, Any]:
         """The same as objects and lists by the names of the fields."""
@@ -141,9 +142,11 @@ def summarise(
             slowest=_calls(ledger, chosen, "e.seconds", "true"),
             costliest=_calls(ledger, chosen, "e.cost", "e.cost > 0"),
             **_batches(ledger, chosen),
+            missed_events=chosen.fetch(ledger, _MISSED)[0][0],
         )
 
 
+_MISSED = "SELECT coalesce(sum(events), 0) FROM gaps WHERE time * 1e9 >= :since AND time * 1e9 < :until"
 _PAID = "CASE WHEN NOT c.demo AND NOT c.cached THEN"
 _FAILED_CALLS = """
     SELECT c.error, NULL, count(*), max(c.time) FROM calls c WHERE {calls} AND NOT c.demo AND c.error IS NOT NULL

@@ -103,12 +103,12 @@ def _lead(summary: Summary, zone: tzinfo | None) -> str:
     assert summary.last is not None
     first, last = words.day(summary.first, zone), words.day(summary.last, zone)
     when = f"On {first}" if first == last else f"From {first} to {last}"
-    said = f"{when}, {words.counted(total.calls, 'call')} cost {words.money(total.spend)}"
-    said += (
-        f", and {words.counted(total.unpriced, 'more answer')} cost an amount that is not known. "
-        if total.unpriced
-        else ". "
-    )
+    said = f"{when}, {words.counted(total.calls, 'call')} cost "
+    said += words.money(total.spend) if total.spend or not total.unpriced else "an amount that is not known. "
+    if total.spend and total.unpriced:
+        said += f", and {words.counted(total.unpriced, 'more answer')} cost an amount that is not known. "
+    elif not total.unpriced:
+        said += ". "
     lost = total.failed + total.unfinished
     if not lost:
         return said + "Every call was answered."

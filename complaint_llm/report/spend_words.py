@@ -42,7 +42,10 @@ def money(amount: float | None) -> str:
         return "unknown"
     if amount >= 0.1 or amount == 0:
         return f"${amount:,.2f}"
-    return f"${amount:.4f}" if amount >= 0.0001 else "under $0.0001"
+    if amount < 0.0001:
+        return "under $0.0001"
+    digits = f"{amount:.4f}"
+    return f"${digits.removesuffix('00')}"
 
 
 def duration(seconds: float | None) -> str:

@@ -68,7 +68,7 @@ def test_what_may_be_charged_besides_is_told(tmp_path: Path) -> None:
     [
         ([], "No call is recorded here."),
         ([{"demo": 1}], "No call is recorded here. 1 demonstration cost nothing"),
-        ([{}], "1 call cost $0.0100. Every call was answered."),
+        ([{}], "1 call cost $0.01. Every call was answered."),
         ([{"cost": 0.0}], "1 call cost $0.00. Every call was answered."),
         ([{"error": "unfinished", "cost": None}], "1 call (100 %) got no answer"),
         ([{"error": "OddPluginError", "cost": None}], "1 call (100 %) got no answer."),
@@ -77,6 +77,25 @@ def test_what_may_be_charged_besides_is_told(tmp_path: Path) -> None:
 def test_a_small_ledger_has_a_sensible_page(calls: Any, words: str, tmp_path: Path) -> None:
     """None, one, only a demonstration, only a failure."""
     assert words in plain(page(read(tmp_path, calls)))
+
+
+def test_a_sum_of_nothing_known_is_not_nothing(tmp_path: Path) -> None:
+    """Where no price is known, "unknown" stands instead of $0.00: in the first sentence, the tile, the tables."""
+    text = page(read(tmp_path, [{"cost": None}, {"cost": None}]))
+    said = plain(text.split("<section><h2>Spend per")[0])
+    assert "2 calls cost an amount that is not known." in said
+    assert "Spent unknown" in said
+    assert "$0.00" not in said
+
+
+def test_what_the_ledger_could_not_keep_is_told(tmp_path: Path) -> None:
+    """Figures that are too small say so."""
+    path = make_ledger(tmp_path / "ledger.db", [{}])
+    with closing(sqlite3.connect(path)) as ledger:
+        ledger.execute("INSERT INTO gaps VALUES (?, 7), (?, 5)", (NOW, NOW))
+        ledger.commit()
+    assert summarise(path).missed_events == 12
+    assert "12 events could not be written to the ledger" in plain(page(summarise(path)))
 
 
 HOSTILE = [
@@ -150,6 +169,8 @@ def test_a_page_stays_small(tmp_path: Path) -> None:
         (0.0, "$0.00"),
         (0.00001, "under $0.0001"),
         (0.0042, "$0.0042"),
+        (0.01, "$0.01"),
+        (0.0999, "$0.0999"),
         (0.12, "$0.12"),
         (1234.5, "$1,234.50"),
     ],
