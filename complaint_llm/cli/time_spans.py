@@ -16,7 +16,7 @@ class TimeSpan(NamedTuple):
     ended: float
 
 
-class TimeSpanOption(click.ParamType):
+class TimeSpanOption(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
     """A month, a day, or a minute of it: 2026-11, 2026-11-28, 2026-11-28T14:30. The zone is that of the machine."""
 
     name = "time"

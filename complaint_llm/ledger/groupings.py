@@ -21,7 +21,7 @@ MOST_BACKENDS, MOST_MATTERS = 20, 40
 """The longest lists of them."""
 
 
-class Group(NamedTuple):
+class NamedFigures(NamedTuple):
     """The calls of a backend or a matter; of ``others`` of them together if that is above 0.
 
     ``name`` is None for the calls that have none: without a matter, or never at a backend.
@@ -40,7 +40,7 @@ class Series(NamedTuple):
     over_time: tuple[Figures, ...]
 
 
-class Place(NamedTuple):
+class LedgerCell(NamedTuple):
     """Where in the tables something is counted."""
 
     slice: int
@@ -67,7 +67,7 @@ class Tables:
             calls += _sums(rows, slice, contexts, names)
         ledger.execute(_TRIED)
         attempts = [
-            (Place(*row[:3]), {"failed_attempts": row[3], "maybe_charged": row[4]}, row[5])
+            (LedgerCell(*row[:3]), {"failed_attempts": row[3], "maybe_charged": row[4]}, row[5])
             for row in chosen.rows(ledger, _ATTEMPTS)
         ]
         backends, matters = _Ranks(), _Ranks()
@@ -83,9 +83,9 @@ class Tables:
         self.matters = _Groups(matters.names(), MOST_MATTERS)
         self.backends_over_time = _Groups(backends.names(), MOST_SERIES, len(periods))
         self.matters_over_time = _Groups(matters.names(), MOST_SERIES, len(periods))
-        for place, counts, spend, seconds in calls:
-            for tally in (*self._of_calls(place), *self._of_backend(place)):
-                tally.add(counts, spend, seconds)
+        for sums in calls:
+            for tally in (*self._of_calls(sums.place), *self._of_backend(sums.place)):
+                tally.add(sums.counts, sums.spend, sums.seconds)
         for place, counts, passed_on in attempts:
             for tally in self._of_calls(place):
                 tally.add(counts)
@@ -93,15 +93,15 @@ class Tables:
                 tally.add({**counts, "fallbacks": passed_on})
         # Of a call, not of an attempt: it may have fallen back twice.
         for slice, matter, count in chosen.rows(ledger, _FALLBACKS):
-            for tally in self._of_calls(Place(slice, None, matter)):
+            for tally in self._of_calls(LedgerCell(slice, None, matter)):
                 tally.add({"fallbacks": count})
 
-    def _of_calls(self, place: Place) -> list[Tally]:
+    def _of_calls(self, place: LedgerCell) -> list[Tally]:
         period = self._period_of[place.slice]
         of_matter = [self.matters.tally(place.matter), self.matters_over_time.tally(place.matter, period)]
         return [self.total, self.periods[period], self.months[self._month_of[place.slice]], *of_matter]
 
-    def _of_backend(self, place: Place) -> list[Tally]:
+    def _of_backend(self, place: LedgerCell) -> list[Tally]:
         period = self._period_of[place.slice]
         return [self.backends.tally(place.backend), self.backends_over_time.tally(place.backend, period)]
 
@@ -141,7 +141,7 @@ _FALLBACKS = f"""
 class _Sums(NamedTuple):
     """The calls of one place and one kind; ``seconds`` is there for answers that were not cached."""
 
-    place: Place
+    place: LedgerCell
     counts: Mapping[str, int]
     spend: float
     seconds: Sequence[float]
@@ -167,7 +167,7 @@ def _sums(
         # What the cache gave was paid for when it was asked.
         spend = 0.0 if kind in (_CACHED, _DEMO) else math.fsum(costs)
         counts = _counts(kind, len(times), len(costs))
-        sums.append(_Sums(Place(slice, backend, names[matter]), counts, spend, times if kind == _ANSWERED else ()))
+        sums.append(_Sums(LedgerCell(slice, backend, names[matter]), counts, spend, times if kind == _ANSWERED else ()))
     return sums
 
 
@@ -221,9 +221,9 @@ class _Groups:
         """Where the calls of this name are added up."""
         return self._rows[self._places.get(name, -1)][column]
 
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[NamedFigures, ...]:
         """What was added up, in order."""
-        return tuple(Group(*head, row[0].figures()) for head, row in zip(self._heads, self._rows, strict=True))
+        return tuple(NamedFigures(*head, row[0].figures()) for head, row in zip(self._heads, self._rows, strict=True))
 
     def series(self) -> tuple[Series, ...]:
         """The same, of several columns."""

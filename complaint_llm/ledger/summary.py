@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from complaint_llm.ledger.chosen import Chosen
 from complaint_llm.ledger.figures import Figures
-from complaint_llm.ledger.groupings import Group, Series, Tables
+from complaint_llm.ledger.groupings import NamedFigures, Series, Tables
 from complaint_llm.ledger.periods import Period, Unit, periods_between, unit_for, zone_name
 from complaint_llm.ledger.read_only import open_read_only
 
@@ -46,11 +46,11 @@ class ErrorCount(NamedTuple):
 
     error: str
     backend: str | None
-    count: int
+    times: int
     last: float
 
 
-class BatchRun(NamedTuple):
+class BatchSpend(NamedTuple):
     """One batch; ``counts`` are its results by state. ``calls``, ``spend`` and ``unpriced`` are those of its calls that
     the summary is about; where there are none, ``spend`` is what the batch said itself."""
 
@@ -66,7 +66,8 @@ class BatchRun(NamedTuple):
 
 class Summary(NamedTuple):
     """All of it. Times are Unix seconds; ``first`` and ``last`` are when the first and last call began, None without
-    calls. ``missed_events`` could not be written to the ledger in that time, of whatever matter. ``backends`` and ``matters`` are ordered by spend, then by calls."""
+    calls. ``missed_events`` could not be written to the ledger in that time, of whatever matter. ``backends`` and
+    ``matters`` are ordered by spend, then by calls."""
 
     since: float | None
     until: float | None
@@ -79,15 +80,15 @@ class Summary(NamedTuple):
     periods: tuple[Period, ...]
     over_time: tuple[Figures, ...]
     months: tuple[tuple[Period, Figures], ...]
-    backends: tuple[Group, ...]
-    matters: tuple[Group, ...]
+    backends: tuple[NamedFigures, ...]
+    matters: tuple[NamedFigures, ...]
     backends_over_time: tuple[Series, ...]
     matters_over_time: tuple[Series, ...]
     failed_calls: tuple[ErrorCount, ...]
     failed_attempts: tuple[ErrorCount, ...]
     slowest: tuple[Call, ...]
     costliest: tuple[Call, ...]
-    batches: tuple[BatchRun, ...]
+    batches: tuple[BatchSpend, ...]
     batch_count: int
     missed_events: int
 
@@ -195,7 +196,7 @@ def _batches(ledger: sqlite3.Connection, chosen: Chosen) -> dict[str, Any]:
     runs = []
     for batch, began, ended, counts, cost, seconds in found:
         calls, spend, unpriced = sums.get(batch, (0, cost, 0))
-        runs.append(BatchRun(batch, began, ended, seconds, _counts(counts), calls, spend, unpriced))
+        runs.append(BatchSpend(batch, began, ended, seconds, _counts(counts), calls, spend, unpriced))
     return {"batches": tuple(runs), "batch_count": count}
 
 

@@ -35,17 +35,17 @@ def render_spend(summary: Summary, title: str, made: float, zone: tzinfo | None 
         "money": words.money,
         "duration": words.duration,
         "count": words.count,
-        "counted": words.counted,
+        "count_of": words.count_of,
         "error_words": words.error_words,
         "minute": lambda time: words.minute(time, zone),
     }
     backends = [
         _Column(words.group_name(each, "backend"), "backend", each.over_time)
-        for each in _shown(summary.backends_over_time)
+        for each in _drawn_series(summary.backends_over_time)
     ]
     matters = [
         _Column(words.group_name(each, "matter"), "matter", each.over_time)
-        for each in _shown(summary.matters_over_time)
+        for each in _drawn_series(summary.matters_over_time)
     ]
     return templates.get_template("spend.html").render(
         title=title,
@@ -80,7 +80,7 @@ def _script() -> str:
     return f"/* uPlot 1.6.32\n{licence}\n*/\n{library}\n{template_source('spend.js')}"
 
 
-def _shown(series: Sequence[Series]) -> list[Series]:
+def _drawn_series(series: Sequence[Series]) -> list[Series]:
     """Without those that have demonstrations only: there is nothing to draw of them."""
     return [each for each in series if any(figures.calls or figures.failed_attempts for figures in each.over_time)]
 
@@ -97,22 +97,22 @@ def _lead(summary: Summary, zone: tzinfo | None) -> str:
     """What one has to know, in a few sentences."""
     total = summary.total
     if not total.calls:
-        apart = f"{words.counted(total.demo, 'demonstration')} cost nothing and do not count."
+        apart = f"{words.count_of(total.demo, 'demonstration')} cost nothing and do not count."
         return "No call is recorded here." + (f" {apart}" if total.demo else "")
     assert summary.first is not None
     assert summary.last is not None
     first, last = words.day(summary.first, zone), words.day(summary.last, zone)
     when = f"On {first}" if first == last else f"From {first} to {last}"
-    said = f"{when}, {words.counted(total.calls, 'call')} cost "
+    said = f"{when}, {words.count_of(total.calls, 'call')} cost "
     said += words.money(total.spend) if total.spend or not total.unpriced else "an amount that is not known. "
     if total.spend and total.unpriced:
-        said += f", and {words.counted(total.unpriced, 'more answer')} cost an amount that is not known. "
+        said += f", and {words.count_of(total.unpriced, 'more answer')} cost an amount that is not known. "
     elif not total.unpriced:
         said += ". "
     lost = total.failed + total.unfinished
     if not lost:
         return said + "Every call was answered."
-    got = f"{words.counted(lost, 'call')} ({words.share(lost, total.calls)}) got no answer"
+    got = f"{words.count_of(lost, 'call')} ({words.share(lost, total.calls)}) got no answer"
     why = words.error_words(summary.failed_calls[0].error)
     return f"{said}{got}" + (f"; most often: {why}." if why else ".")
 
@@ -122,25 +122,25 @@ def _sides(summary: Summary) -> Mapping[str, Sequence[str]]:
     total = summary.total
     spend = []
     if total.unpriced:
-        spend.append(f"+ {words.counted(total.unpriced, 'answer')} of unknown price, not in this sum")
+        spend.append(f"+ {words.count_of(total.unpriced, 'answer')} of unknown price, not in this sum")
     elif total.answered > total.cached:
         spend.append("the price of every answer is known")
     if total.maybe_charged:
         spend.append(
-            f"{words.counted(total.maybe_charged, 'failed attempt')} may be charged too: the provider had all of it"
+            f"{words.count_of(total.maybe_charged, 'failed attempt')} may be charged too: the provider had all of it"
         )
     if total.unfinished:
-        spend.append(f"{words.counted(total.unfinished, 'call')} never ended: what they cost is not known")
-    calls = [f"{words.counted(total.answered, 'answer')}"]
+        spend.append(f"{words.count_of(total.unfinished, 'call')} never ended: what they cost is not known")
+    calls = [f"{words.count_of(total.answered, 'answer')}"]
     if total.cached:
         calls.append(f"{words.count(total.cached)} of them from the cache, at no new cost")
     if total.demo:
-        calls.append(f"{words.counted(total.demo, 'demonstration')} not counted")
+        calls.append(f"{words.count_of(total.demo, 'demonstration')} not counted")
     failed = []
     if total.failed + total.unfinished:
         failed.append(f"{words.share(total.failed + total.unfinished, total.calls)} of all calls")
     if total.fallbacks:
-        failed.append(f"{words.counted(total.fallbacks, 'call')} went on to another backend after one failed")
+        failed.append(f"{words.count_of(total.fallbacks, 'call')} went on to another backend after one failed")
     return {"spend": spend, "calls": calls, "failed": failed}
 
 
@@ -148,12 +148,12 @@ def _month(time: float, zone: tzinfo | None) -> str:
     return f"{datetime.fromtimestamp(time, zone):%B %Y}"
 
 
-def _highest(summary: Summary, values: Sequence[float], told: Any) -> str:
+def _highest(summary: Summary, values: Sequence[float], format: Any) -> str:
     """Where a chart is highest, for who cannot see it."""
     if not values or not max(values):
         return "Nothing above 0."
     place = max(range(len(values)), key=values.__getitem__)
-    return f"Highest: {told(values[place])}, {summary.periods[place].label}."
+    return f"Highest: {format(values[place])}, {summary.periods[place].label}."
 
 
 def _charts(summary: Summary, backends: Sequence[_Column], matters: Sequence[_Column]) -> Mapping[str, Any]:
@@ -208,11 +208,11 @@ def _millis(seconds: float | None) -> float | None:
 def _script_data(data: Mapping[str, Any]) -> str:
     """JSON that may stand in a page: nothing in it ends an element, and what cannot be seen is shown."""
 
-    def shown(value: Any) -> Any:
+    def make_visible(value: Any) -> Any:
         if isinstance(value, str):
             return visible(value)
         if isinstance(value, Mapping):
-            return {key: shown(each) for key, each in value.items()}
-        return [shown(each) for each in value] if isinstance(value, list) else value
+            return {key: make_visible(each) for key, each in value.items()}
+        return [make_visible(each) for each in value] if isinstance(value, list) else value
 
-    return json.dumps(shown(data), allow_nan=False).replace("<", "\\u003c").replace("&", "\\u0026")
+    return json.dumps(make_visible(data), allow_nan=False).replace("<", "\\u003c").replace("&", "\\u0026")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from complaint_llm.ledger.groupings import Group, Series
+from complaint_llm.ledger.groupings import NamedFigures, Series
 
 ERRORS = {
     "AuthenticationError": "the provider refused the key",
@@ -64,19 +64,19 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def counted(number: int, singular: str, plural: str = "") -> str:
+def count_of(number: int, singular: str, plural: str = "") -> str:
     """A number and the word for what it counts: ``1 call``, ``2,000 calls``."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def share(part: int, whole: int) -> str:
+def share(part: int, total: int) -> str:
     """A part of a whole in percent; never "0 %" of something, never "100 %" of less than all."""
-    if not whole:
+    if not total:
         return "0 %"
-    percent = part * 100 / whole
+    percent = part * 100 / total
     if 0 < percent < 0.1:
         return "under 0.1 %"
-    return f"{min(percent, 99.9) if part < whole else 100:.1f} %".replace(".0 %", " %")
+    return f"{min(percent, 99.9) if part < total else 100:.1f} %".replace(".0 %", " %")
 
 
 def minute(time: float, zone: tzinfo | None) -> str:
@@ -90,7 +90,7 @@ def day(time: float, zone: tzinfo | None) -> str:
     return f"{local.day} {local:%B %Y}"
 
 
-def group_name(group: Group | Series, kind: str) -> str:
+def group_name(group: NamedFigures | Series, kind: str) -> str:
     """What a backend's or matter's row is called."""
     if group.others:
         return f"{group.others:,} others"
