@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plugins": ("complaint_llm.cli.plugins:plugins", "List plugins and the backend types that they offer."),
     "schema": ("complaint_llm.cli.schema:schema", "Print the JSON Schema of config files."),
     "evidence": ("complaint_llm.cli.evidence:evidence", "Store, find, verify, export and import evidence."),
-    "report": ("complaint_llm.cli.report:report", "Write a page of what a batch made of its items."),
+    "report": ("complaint_llm.cli.report:report", "Write a page of what a batch made, or of what calls cost."),
     "logs": ("complaint_llm.cli.logs:logs", "Show the calls of the ledger, the newest first."),
     "forget": ("complaint_llm.cli.forget:forget", "List where something of a matter is kept; --yes deletes it."),
     "new-plugin": (

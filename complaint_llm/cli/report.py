@@ -11,6 +11,7 @@ import click
 
 from complaint_llm.cli.options import OutputFile
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.cli.time_spans import TimeSpan, TimeSpanOption
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.report import read_items, render_page, write_page
 from complaint_llm.report.agreement import agreement_lines, compare_runs
@@ -32,8 +33,24 @@ class ReadsTasks(Protocol):
 
 
 @click.command()
-@click.argument("out", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("-o", "--output", type=OutputFile(), metavar="PAGE", help="The page; otherwise OUT's name with .html.")
+@click.argument("out", metavar="[OUT]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--ledger",
+    is_flag=False,
+    flag_value="",
+    metavar="[PATH]",
+    help="Instead of a batch: what the calls in a ledger cost, the config's or that at PATH.",
+)
+@click.option("--since", type=TimeSpanOption(), metavar="TIME", help="Of a ledger: from 2026-11, or 2026-11-28, on.")
+@click.option("--until", type=TimeSpanOption(), metavar="TIME", help="Of a ledger: to the end of that month or day.")
+@click.option("--matter", metavar="NUMBER", help="Of a ledger: the calls of this matter alone.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(),
+    metavar="PAGE",
+    help="The page; otherwise OUT's name with .html, or spend.html.",
+)
 @click.option("--title", metavar="TEXT", help="The page's heading.")
 @click.option(
     "--expect",
@@ -54,11 +71,20 @@ class ReadsTasks(Protocol):
     metavar="DIR",
     help="Where the batch's documents lie, if they are no longer where they were.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print comparisons as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print comparisons, or a ledger's figures, as JSON; then a page is written with -o only.",
+)
 @click.pass_obj
 def report(
     app: ReadsTasks,
-    out: Path,
+    out: Path | None,
+    ledger: str | None,
+    since: TimeSpan | None,
+    until: TimeSpan | None,
+    matter: str | None,
     output: str | None,
     title: str | None,
     expect: Path | None,
@@ -66,14 +92,29 @@ def report(
     documents: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Write a page of what a batch made of its items.
+    """Write a page of what a batch made of its items, or of what the calls in a ledger cost.
 
     OUT is what "batch" wrote, JSON lines or a table; its journal beside it is read. The page is one file that needs
     nothing else: each item's text with its quotes marked where they stand, and beside it what was read out of it. It
     holds client texts: only you may read it. Of a demonstration, the page's name gets ".demo" before its suffix.
 
+    With --ledger the page shows spend, times, failures and fallbacks by backend and matter, without any text.
+
     Example: complaint-llm report claims.csv -o page.html
     """
+    if ledger is not None:
+        if out is not None or expect is not None or against is not None or documents:
+            raise click.UsageError(
+                "--ledger is a page of its own: OUT, --expect, --against and --documents are of batches"
+            )
+        from complaint_llm.cli.spend import report_spend  # cold start: the ledger
+
+        report_spend(app, ledger, output, title, since, until, matter, as_json)
+        return
+    if since is not None or until is not None or matter is not None:
+        raise click.UsageError("--since, --until and --matter choose calls of a ledger: give --ledger too")
+    if out is None:
+        raise click.UsageError("give OUT, what batch wrote, or --ledger")
     if expect is not None:
         _compare_expected(out, expect, as_json)
     if against is not None:

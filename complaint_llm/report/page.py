@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.output.states import STATES
 from complaint_llm.checks.quotes import standing_count
-from complaint_llm.exceptions import BatchError, ConfigError
 from complaint_llm.report.answer import Findings, any_answer, words_of
 from complaint_llm.report.claims import claims_of, is_claims
 from complaint_llm.report.items import ReportItem
 from complaint_llm.report.marked_text import SHOWN_WHOLE, marked_lines
+from complaint_llm.report.page_frame import (
+    DEMONSTRATION,
+    environment,
+    frame,
+    printed_margins,
+    template_source,
+    write_text,
+)
 from complaint_llm.report.quoted import PROMPT, WEAK_WORDS, WORDS, page_quotes
 from complaint_llm.report.shown_documents import TextOf, document_views
-from complaint_llm.report.visible import visible
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from complaint_llm.tasks.task import Task
 
 MOST_UNPACKED = 3_000_000
@@ -38,7 +39,6 @@ MOST_UNPACKED = 3_000_000
 _ITEMS_A_PIECE = 20
 _STATE_ORDER = ("failed", "not_read", "refused", "cut", "answered")
 _STATE_WORDS = {"not_read": "not read", "cut": "cut short"}
-_BAND = "DEMONSTRATION: made by plain rules, not by a language model. Not for use on anybody's matter."
 
 
 class ReportPage(NamedTuple):
@@ -63,8 +63,8 @@ def render_page(
 
     Raises ConfigError without Jinja2, and what ``text_of`` raises.
     """
-    environment = _environment()
-    template = environment.get_template("item.html")
+    templates = environment()
+    template = templates.get_template("item.html")
     matters: set[str] = set()
     rendered = [_body(template, item, text_of) for item in _noting_matters(items, matters)]
     rendered.sort(key=lambda body: (body.rank, body.number))
@@ -74,18 +74,17 @@ def render_page(
     if sum(len(body.text) for body in rendered) > MOST_UNPACKED:
         pieces = list(_pieces([body.text for body in rendered]))
     shown = [
-        {**body.head, "place": place, "body": None if pieces else environment.filters["html"](body.text)}
+        {**body.head, "place": place, "body": None if pieces else templates.filters["html"](body.text)}
         for place, body in enumerate(rendered)
     ]
     states = Counter(head["state"] for head in heads)
     types = Counter(type for head in heads for type in head["types"])
     notices = _notices(heads, tasks)
-    style = _source("page.css") + _printed_margins(_BAND if demo else "", " ".join(notices))
-    script = _source("page.js")
-    text = environment.get_template("page.html").render(
+    style = template_source("page.css") + printed_margins(DEMONSTRATION if demo else "", " ".join(notices))
+    text = templates.get_template("page.html").render(
         title=title,
         matters=json.dumps(sorted(matters)) if matters else "",
-        band=_BAND if demo else "",
+        band=DEMONSTRATION if demo else "",
         notices=notices,
         items=shown,
         pieces=pieces,
@@ -95,10 +94,7 @@ def render_page(
         types=[(type, words_of(type), types[type]) for type in sorted(types)],
         marks=[*WORDS.items(), *WEAK_WORDS.items()],
         totals=_totals(heads),
-        style=environment.filters["html"](style),
-        script=environment.filters["html"](script),
-        policy="default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+        **frame(templates, style, template_source("page.js")),
     )
     return ReportPage(text, len(shown), demo)
 
@@ -114,61 +110,7 @@ def _noting_matters(items: Iterable[ReportItem], matters: set[str]) -> Iterator[
 
 def write_page(path: Path, page: ReportPage) -> None:
     """Write it so that ``path`` is either as before or complete; for its owner alone. Raises BatchError."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with suppress(FileNotFoundError):
-            part.unlink()
-        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(page.text)
-            file.flush()
-            os.fsync(number)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise BatchError(f"{path}: the page cannot be written: {error.strerror}") from error
-
-
-def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # extra
-        from markupsafe import Markup  # extra
-    except ImportError as error:
-        raise ConfigError("a page needs Jinja2: pip install 'complaint-llm[report]'") from error
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Whatever is put into the page goes through here: text from outside shows its unseen characters.
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    environment.filters["html"] = Markup
-    return environment
-
-
-def _source(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
-
-
-def _printed_margins(band: str, notice: str) -> str:
-    """What stands in the margins of each printed page: the band above, the notice below."""
-    font = "font: {} system-ui, sans-serif; white-space: pre-wrap"
-    above = f"@top-center {{ content: {_css_string(band)}; {font.format('700 9pt/1.2')}; }}" if band else ""
-    place = "width: 85%; vertical-align: top; padding-top: 4mm"
-    below = f"@bottom-left {{ content: {_css_string(notice)}; {font.format('7pt/1.25')}; {place}; }}" if notice else ""
-    number = f"@bottom-right {{ content: counter(page); {font.format('8pt/1.25')}; }}"
-    return f"@page {{ margin: 20mm 16mm 24mm; {above} {below} {number} }}\n"
-
-
-def _css_string(text: str) -> str:
-    """A text as a string of CSS: all but plain characters by their code points."""
-    return '"' + "".join(each if each.isalnum() or each in " .,:;" else f"\\{ord(each):x} " for each in text) + '"'
-
-
-def _hash(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    write_text(path, page.text)
 
 
 def _body(template: Any, item: ReportItem, text_of: TextOf | None) -> _Body:

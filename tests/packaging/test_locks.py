@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -79,9 +80,26 @@ def test_the_bill_of_materials_is_the_lock() -> None:
     """What the wheel says it is made of is what `make run` installs."""
     bill = json.loads((ROOT / "complaint_llm" / "data" / "sbom.cdx.json").read_text(encoding="utf-8"))
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
-    told = {(canonicalize_name(each["name"]), each["version"]) for each in bill["components"]}
+    installed = [each for each in bill["components"] if each["purl"].startswith("pkg:pypi/")]
+    told = {(canonicalize_name(each["name"]), each["version"]) for each in installed}
     run = {(name, version) for name, versions in locked("run").items() for version in versions}
     assert told == {(name, version) for name, version in run if name not in BUILDS_ONLY}
+
+
+def test_the_bill_of_materials_names_what_lies_in_the_tree() -> None:
+    """A library that is kept beside the source has its licence and is, byte for byte, what it says that it is."""
+    bill = json.loads((ROOT / "complaint_llm" / "data" / "sbom.cdx.json").read_text(encoding="utf-8"))
+    kept = {each["purl"]: each for each in bill["components"] if not each["purl"].startswith("pkg:pypi/")}
+    told = list((ROOT / "complaint_llm").rglob("component.json"))
+    assert len(told) == len(kept) > 0
+    for path in told:
+        component = json.loads(path.read_text(encoding="utf-8"))
+        files = {each.name for each in path.parent.iterdir()} - {path.name}
+        assert {"LICENSE"} <= files == set(component["files"])
+        for name, digest in component["files"].items():
+            assert hashlib.sha256((path.parent / name).read_bytes()).hexdigest() == digest
+        named = kept[component["purl"]]
+        assert (named["name"], named["version"]) == (component["name"], component["version"])
 
 
 def test_the_tests_that_other_versions_run_are_there() -> None:
