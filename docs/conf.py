@@ -1,4 +1,4 @@
-"""How Sphinx makes the pages into a site: ``make docs``. The pages themselves are plain Markdown, to be read on a forge too."""
+"""How Sphinx makes the pages into a site: ``make docs``. The pages are plain Markdown, and can be read as they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ myst_heading_anchors = 4
 # The blocks of a page name a language that a highlighter knows, or "text".
 highlight_language = "text"
 # A config is shown in parts, such as "GUARDS": [...], which is no whole JSON.
-suppress_warnings = ["misc.highlighting_failure"]
+# The page on performance has no second level.
+suppress_warnings = ["misc.highlighting_failure", "myst.header"]
 
 PAGES = Path(__file__).parent
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#)([^)\s]+)\)")
@@ -37,14 +38,13 @@ def _as_text(found: re.Match[str], page: Path) -> str:
 
 
 def contents(index: str) -> str:
-    """The tables of contents of the site: a group for each heading of the index, and what no heading names at the end."""
+    """The tables of contents: a group for each heading of the index, and what no heading names at the end."""
     groups = [(title, _ENTRY.findall(text)) for title, text in _GROUP.findall(index)]
     known = {page for _, pages in groups for page in pages}
     others = sorted(str(path.relative_to(PAGES).with_suffix("")) for path in PAGES.rglob("*.md"))
     groups.append(("More", [page for page in others if page not in known and page != root_doc]))
-    return "\n\n".join(
-        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(pages) + "\n```" for title, pages in groups if pages
-    )
+    shown = [(title, "\n".join(pages)) for title, pages in groups if pages]
+    return "\n\n".join(f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n{pages}\n```" for title, pages in shown)
 
 
 def prepare(app: Any, name: str, source: list[str]) -> None:
