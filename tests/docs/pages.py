@@ -26,6 +26,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import yaml
@@ -134,7 +135,8 @@ class Folder:
     def __init__(self, path: Path, server: FaultyServer) -> None:
         self.path = path
         self.server = server
-        self.names: dict[str, Any] = {"__name__": "page"}
+        self.module = ModuleType("page_of_the_documentation")
+        self.names: dict[str, Any] = vars(self.module)
         self.ran = 0
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("COMPLAINT_LLM_")},
@@ -284,12 +286,14 @@ def run_page(page: Path, folder: Path) -> int:
     with Desk() as server, chdir(folder):
         office = Folder(folder, server)
         before = dict(os.environ)
+        sys.modules[office.module.__name__] = office.module  # where dataclasses and pydantic look for names
         os.environ.update({key: value for key, value in office.environ.items() if key not in before})
         try:
             for block in blocks(page):
                 if block.first("not run") is None:
                     office.run(block)
         finally:
+            del sys.modules[office.module.__name__]
             os.environ.clear()
             os.environ.update(before)
         return office.ran
