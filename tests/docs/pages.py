@@ -9,7 +9,7 @@ What a block is comes from its language, and from comments of HTML directly abov
 - ``<!-- exit: N -->``: the exit code that its last command has.
 - ``<!-- not run: REASON -->``: it cannot be run here.
 
-A config asks this machine's server in the place of each provider. A plugin goes into ``plugins/`` for the configs below.
+A config asks this machine's server in the place of each provider. A plugin goes into ``plugins/`` for those below.
 """
 
 from __future__ import annotations
