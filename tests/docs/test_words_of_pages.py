@@ -6,15 +6,17 @@ import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
 import pytest
 
 from complaint_llm.cli.app import cli
 from complaint_llm.config import composed_schema
 from complaint_llm.host import PluginHost
 from tests.docs.pages import ROOT, pages
+
+if TYPE_CHECKING:
+    import click
 
 PAGES = [*pages(), ROOT / "docs" / "llms.txt"]
 COMMANDS = dict(runpy.run_path(str(ROOT / "scripts" / "make_commands.py"))["commands"]())
