@@ -139,10 +139,11 @@ class Folder:
         self.names: dict[str, Any] = vars(self.module)
         self.ran = 0
         self.environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("COMPLAINT_LLM_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("COMPLAINT_LLM_", "XDG_"))},
             **dict.fromkeys(re.findall(r"\$\{?<?([A-Z_]+_(?:KEY|TOKEN))\b", _all_text()), KEY),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
+            "HOME": str(path),  # what a command installs stays in the folder
         }
         _furnish(path)
         self.configure(DEFAULT)
