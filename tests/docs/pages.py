@@ -357,6 +357,7 @@ def _furnish(path: Path) -> None:
     (path / "narratives.csv").write_text("id,narrative\n1,The heat is off.\n2,No pay since May.\n", encoding="utf-8")
     (path / "clients.csv").write_text("name\nMaria Lopez\n", encoding="utf-8")
     (path / "staff.txt").write_text("Dana Whitcombe\n", encoding="utf-8")
+    (path / "questions.txt").write_text("When does the lease end?\n", encoding="utf-8")
     (path / "results").mkdir()
     (path / "night.jsonl").touch()
     book = Workbook()
