@@ -34,7 +34,7 @@ define install
 	$(1)/bin/python $(PIP_INSTALL) --no-deps --force-reinstall $(1)/dist/*.whl
 endef
 
-.PHONY: help run local test dev peers lint wheel lowest newest endurance lock benchmark clean
+.PHONY: help run local test dev peers lint wheel docs lowest newest endurance lock benchmark clean
 
 help:
 	@echo "make run        read the 35 intakes in examples/intakes for claims, into claims.csv and report.html"
@@ -43,6 +43,7 @@ help:
 	@echo "make dev        .venv-dev: editable, with all that tests, types and style need"
 	@echo "make peers      add the libraries that the suite compares with, once (some minutes); without them those tests skip"
 	@echo "make lint       style, types, direction of imports"
+	@echo "make docs       the pages as a site, build/docs/index.html; a warning is an error"
 	@echo "make wheel      dist/, installed into an empty environment and used from another folder"
 	@echo "make lowest     what others' versions can break, with the oldest that setup.cfg allows"
 	@echo "make newest     the same with the newest of everything: says what breaks, fails never"
@@ -84,6 +85,10 @@ lint: .venv-lint/ready
 	cd .venv-lint && bin/mypy --config-file ../pyproject.toml -p complaint_llm -p complaint_llm_plugins
 	cd .venv-lint && bin/lint-imports ../pyproject.toml
 
+docs: .venv-docs/ready
+	.venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --nitpicky --fresh-env --quiet -b html docs build/docs
+	@echo "the pages begin at build/docs/index.html"
+
 wheel: .venv-wheel/built
 	rm -rf .venv-wheel/empty .venv-wheel/elsewhere
 	$(PYTHON) -m venv .venv-wheel/empty
@@ -116,6 +121,7 @@ lock:
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra test --extra peers -o requirements/peers.txt
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra test -c requirements/peers.txt -o requirements/test.txt
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra lint -c requirements/peers.txt -o requirements/lint.txt
+	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra docs -c requirements/peers.txt -o requirements/docs.txt
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report -c requirements/peers.txt -o requirements/run.txt
 	$(LOCKED) --upgrade --extra cli --extra documents --extra report --extra xllamacpp -c requirements/peers.txt -o requirements/local.txt
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --resolution lowest-direct \
@@ -160,6 +166,11 @@ clean:
 	$(call environment,.venv-dev,test)
 	$(call environment,.venv-dev,lint)
 	.venv-dev/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --config-settings editable_mode=strict -e .
+	@touch $@
+
+.venv-docs/ready: requirements/docs.txt $(METADATA)
+	$(call environment,.venv-docs,docs)
+	.venv-docs/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The checks run from a folder in which the source tree does not hide what is installed.

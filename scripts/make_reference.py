@@ -17,6 +17,7 @@ from complaint_llm import exceptions
 from complaint_llm.backends.options import BASIC_KEYS, backend_schema
 from complaint_llm.backends.wire import ANTHROPIC_ERRORS, GOOGLE_ERRORS, OPENAI_CODES, OPENAI_TYPES
 from complaint_llm.backends.wire.status_table import STATUSES
+from complaint_llm.host import PluginHost
 from complaint_llm.routing.retry_table import TABLE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +86,19 @@ def schema_text() -> str:
 
 
 def _section(name: str) -> Callable[[], str]:
-    return lambda: _table(_keys(_schema("config")["properties"][name]["properties"]))
+    part = _schema("config")["properties"][name]
+    return lambda: _table(_keys(part.get("items", part)["properties"]))
+
+
+def _types() -> str:
+    lines = ["| type | key | value | default | meaning |", "| --- | --- | --- | --- | --- |"]
+    common = backend_schema()["properties"]
+    types: dict[str, list[str]] = {}
+    for each in PluginHost().backend_types():
+        own = (each.own_schema() or {}).get("properties", {})
+        for row in _rows({key: value for key, value in own.items() if key not in common}, ""):
+            types.setdefault(row, []).append(f"`{each.name}`")
+    return "\n".join([*lines, *(f"| {', '.join(names)} {row}" for row, names in types.items())])
 
 
 def _statuses() -> str:
@@ -131,6 +144,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "mediator": _section("MEDIATOR"),
     "plugins": _section("PLUGINS"),
     "evidence": _section("EVIDENCE"),
+    "guards": _section("GUARDS"),
+    "observers": _section("OBSERVERS"),
+    "tasks": _section("TASKS"),
+    "types": _types,
     "statuses": _statuses,
     "codes": _codes,
     "actions": _actions,

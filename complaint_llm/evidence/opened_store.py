@@ -212,6 +212,7 @@ class OpenedStore:
 
     @contextmanager
     def disk(self, what: str) -> Iterator[None]:
+        """Errors of the disk become EvidenceError, which says that ``what`` could not be done."""
         try:
             yield
         except OSError as error:

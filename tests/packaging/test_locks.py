@@ -17,6 +17,7 @@ LOCKS = {
     "run": ("cli", "report"),
     "test": ("cli", "report", "test"),
     "lint": ("cli", "report", "lint"),
+    "docs": ("cli", "report", "docs"),
     "peers": ("cli", "report", "test", "peers"),
     "lowest": ("cli", "report", "test", "redis", "prices"),
 }
@@ -68,7 +69,7 @@ def test_every_locked_package_has_a_hash(name: str) -> None:
 def test_the_environments_agree() -> None:
     """A test runs with the versions that a user runs with."""
     everything = locked("peers")
-    for name in ("run", "test", "lint"):
+    for name in ("run", "test", "lint", "docs"):
         assert {
             package: versions
             for package, versions in locked(name).items()
