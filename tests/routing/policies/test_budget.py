@@ -28,10 +28,8 @@ from complaint_llm.routing.attempts import LOCAL_LIMIT
 from complaint_llm.routing.policies.bound import NANO, Bound
 from complaint_llm.routing.policies.budget import Account, Budget
 from complaint_llm.routing.policies.budget_book import BudgetBook, BudgetLimits
-from complaint_llm.routing.policies.budget_writer import BudgetWriter
 from complaint_llm.routing.router import Router
 from complaint_llm.routing.target import Outcome
-from complaint_llm.routing.threads.waiting import Waiter
 from tests.routing.routing_model import ModelTime, Scripted, answer, ask
 
 if TYPE_CHECKING:
@@ -111,39 +109,6 @@ def test_where_only_open_reservations_stand_in_the_way_it_waits_for_them(path: P
         account.reserve(ONE, ask(), 10).settle(cost(0.1))
         timer.join()
     assert spent(path, wall) == pytest.approx(0.3)
-
-
-@pytest.mark.parametrize("attempts", range(2, 12))
-def test_what_is_set_aside_and_not_reserved_is_no_reason_to_wait(path: Path, attempts: int) -> None:
-    """Nothing is under way, so nothing that is waited for could come back: what is spent stands in the way."""
-
-    def wait() -> Waiter:
-        raise AssertionError("it waits")
-
-    left = 0.9 / (attempts + 1)
-    account = Account("a", BudgetLimits(total=1.001 + attempts * left), path, make_waiter=wait)
-    try:
-        for _ in range(attempts):
-            account.reserve(ONE, ask(), 0).settle(cost(left))
-        account.reserve(ONE, ask(), 0).settle(cost(left))
-        with pytest.raises(BudgetExceededError, match="dollars are spent"):
-            account.reserve(ONE, ask(), 100)
-    finally:
-        account.close()
-
-
-def test_its_writer_stays_awake_while_anything_is_set_aside(path: Path) -> None:
-    """It is what gives back what an attempt left, and another holder of the budget may wait for that."""
-    wall = Wall()
-    with opened(path, wall, total=1.5) as account:
-        account.reserve(ONE, ask(), 0).settle(Outcome(0.0, None, BackendConnectionError("refused", sent=False)))
-        writer = BudgetWriter(account)
-        account.sleeps(writer)
-        assert not writer.asleep
-        while not account.flush():
-            pass
-        account.sleeps(writer)
-        assert writer.asleep
 
 
 @pytest.mark.parametrize(
