@@ -26,7 +26,7 @@ HOST = PluginHost()
 TYPES = {found.name: found for found in HOST.backend_types() if not found.parts}
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "http": {"base_url": "http://127.0.0.1:1", "body": {"q": "{prompt}"}, "text": "/a"},
-    "workstation": {"model_path": "model.gguf"},
+    "workstation": {"model_path": "model.gguf", "runtime": "xllamacpp"},
     "azure_openai": {"base_url": "http://127.0.0.1:1/v1"},
 }
 VALUES = (-3, 0, 1, 101, 450, -0.5, 1.5, 2.5, True, "1", "local", "chat", [1], {})
