@@ -54,7 +54,7 @@ class Watch:
             address = args[1]
             inside = isinstance(address, (str, bytes)) or _is_loopback(address[0])
         elif event in WATCHED:
-            inside = event.startswith("socket.") and _is_loopback(args[0])
+            inside = _is_loopback(args[0]) if event.startswith("socket.") else _tries_plugins(args[1])
             address = args[:2]
         else:
             return
@@ -62,6 +62,12 @@ class Watch:
         if not inside:
             self.beyond.append(f"{event} {address!r}")
             raise PermissionError(f"the test refuses {event} {address!r}")
+
+
+def _tries_plugins(command: Any) -> bool:
+    """Whether this is the interpreter itself, in which ``check --connect`` tries plugins apart: it is on this machine,
+    and the same runs without any network in ``test_the_same_in_an_empty_network_namespace``."""
+    return [*command][:4] == [sys.executable, "-I", "-B", "-c"]
 
 
 def _is_loopback(host: Any) -> bool:
