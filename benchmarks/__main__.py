@@ -76,9 +76,9 @@ def _document(measured: Mapping[str, Sequence[Table]], options: Options, seconds
     head = [
         "# Performance",
         "",
-        "Written by `make benchmark`; `python -m benchmarks NAME` measures a part of it. Every contender is a process of",
-        "its own and asks the same loopback server; rounds are interleaved. Figures are medians, in brackets the median",
-        "of the ratios to the yardstick of each round: requests, or what has 1.00. CPU is user and system time.",
+        "Written by `make benchmark`; `python -m benchmarks NAME` measures a part of it. Every contender is a",
+        "process of its own and asks the same loopback server; rounds are interleaved. Figures are medians, in",
+        "brackets the median of the ratios of each round to requests (or what has 1.00). CPU is user and system time.",
         "",
         f"- {'; '.join(machine())}; load up to {load:.1f}, from which wall times suffer",
         f"- {', '.join(f'{name} {version}' for name, version in used.items())}",

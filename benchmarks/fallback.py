@@ -52,9 +52,7 @@ def _added_by_a_refusal(bad: str, good: str, options: Options) -> Table:
     added = [slow - quick for slow, quick in zip(wall[behind], wall[alone], strict=True)]
     title = "The first backend refuses the connection, retries as by default: wall time added to a call"
     limits = [yardstick.limit("complaint-llm", 5e-3)]
-    return Table(
-        title, "ms", 1e3, figures({"complaint-llm": added}, None), limits, yardstick=yardstick.seconds()
-    )
+    return Table(title, "ms", 1e3, figures({"complaint-llm": added}, None), limits, yardstick=yardstick.seconds())
 
 
 if __name__ == "__main__":

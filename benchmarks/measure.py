@@ -29,8 +29,8 @@ class Contender(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One round of one contender. Seconds for ``n`` prompts; ``cpu`` is the process, ``thread`` the caller alone, ``p99`` of
-    the seconds of single calls (0 for other shapes)."""
+    """One round of one contender. Seconds for ``n`` prompts; ``cpu`` is the process, ``thread`` the caller alone,
+    ``p99`` of the seconds of single calls (0 for other shapes)."""
 
     wall: float
     cpu: float

@@ -55,7 +55,9 @@ def tables(options: Options) -> Sequence[Table]:
     ]
 
 
-def _table(extra: Mapping[str, Sequence[float]], where: str, limit: float, yard: float, but: str | None = None) -> Table:
+def _table(
+    extra: Mapping[str, Sequence[float]], where: str, limit: float, yard: float, but: str | None = None
+) -> Table:
     """``limit`` in seconds of the old machine; ``but`` is in the names of what has no limit here."""
     title = f"A policy switched on, 1 KB prompt: extra CPU a call in {where}"
     limits = [yardstick.limit(name, limit) for name in extra if but is None or but not in name]

@@ -65,7 +65,8 @@ class Table(NamedTuple):
 
     def _figure(self, each: Figure) -> str:
         ratio = "" if each.ratio is None else f" ({each.ratio:.2f})"
-        return f"{each.median * self.scale:.3g} {self.unit}{ratio}"
+        value = each.median * self.scale
+        return f"{value:,.0f} {self.unit}{ratio}" if value >= 1000 else f"{value:.3g} {self.unit}{ratio}"
 
     def _value(self, limit: Limit) -> tuple[float, str]:
         (found,) = (each for each in self.figures if each.name == limit.contender)

@@ -46,7 +46,8 @@ def _night(options: Options) -> Table:
     with TLSServer(latency) as server:
         taken = _fresh("night", prompts, min(options.rounds, 5), {"base": server.base, "workers": workers})
     ideal = math.ceil(prompts / workers) * latency / 1000
-    title = f"A night from a fresh process: {prompts} prompts at {latency} ms, {workers} workers, HTTPS, journal, policies"
+    asked = f"{prompts} prompts at {latency} ms, {workers} workers"
+    title = f"A night from a fresh process: {asked}, HTTPS, journal, policies"
     seconds = {name: [wall for wall, _ in row] for name, row in taken.items()}
     rows = [Figure("ideal", ideal, ideal, ideal), *figures(seconds, "requests")]
     return Table(f"{title}: wall", "s", 1, rows, [Limit("complaint-llm", 1.1)])
@@ -67,7 +68,8 @@ def _in_flight(options: Options) -> Table:
 def _document(options: Options) -> Table:
     with tempfile.TemporaryDirectory() as folder, Server() as server:
         path = Path(folder) / "letter.txt"
-        path.write_text("I kept a notebook of my hours, and the owner changed the time cards.\n" * 600, encoding="utf-8")
+        line = "I kept a notebook of my hours, and the owner changed the time cards.\n"
+        path.write_text(line * 600, encoding="utf-8")
         base = server.urls.fast
         measured = interleaved(_pair("document", options, base=base, path=str(path)), "each", CALLS, options.rounds)
     cpu = {name: [each.cpu / each.n for each in row] for name, row in measured.samples.items()}

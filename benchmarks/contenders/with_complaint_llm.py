@@ -152,10 +152,11 @@ def night(base: str, workers: int) -> Callable[[list[str]], list[str]]:
 def document(base: str, path: str) -> Callable[[str], str]:
     """A question about a file, whose text is sent."""
     from complaint_llm import Document, Message
+    from complaint_llm.messages import TextPart
 
     asked = mediator([backend("only", base)])
 
     def one(prompt: str) -> str:
-        return asked.infer([Message("user", [prompt, Document(path)])], documents="text").content
+        return asked.infer([Message("user", (TextPart(prompt), Document(path)))], documents="text").content
 
     return one
