@@ -65,8 +65,7 @@ class Table(NamedTuple):
 
     def _figure(self, each: Figure) -> str:
         ratio = "" if each.ratio is None else f" ({each.ratio:.2f})"
-        value = each.median * self.scale
-        return f"{value:,.0f} {self.unit}{ratio}" if value >= 1000 else f"{value:.3g} {self.unit}{ratio}"
+        return f"{_number(each.median * self.scale)} {self.unit}{ratio}"
 
     def _value(self, limit: Limit) -> tuple[float, str]:
         (found,) = (each for each in self.figures if each.name == limit.contender)
@@ -81,15 +80,20 @@ class Table(NamedTuple):
     def _short(self, limit: Limit) -> str:
         value, unit = self._value(limit)
         held = value >= limit.value if limit.least else value <= limit.value
-        shown = f"{value:.3g} of " if limit.of == "yardstick" else ""
-        return f"{shown}{'≥' if limit.least else '≤'} {limit.value:.3g}{unit} {'held' if held else '**missed**'}"
+        shown = f"{_number(value)} of " if limit.of == "yardstick" else ""
+        return f"{shown}{'≥' if limit.least else '≤'} {_number(limit.value)}{unit} {'held' if held else '**missed**'}"
 
     def _verdict(self, limit: Limit) -> str:
         value, unit = self._value(limit)
         held = value >= limit.value if limit.least else value <= limit.value
         word = "at least" if limit.least else "at most"
         result = "held" if held else "**missed**"
-        return f"{limit.contender}: {value:.3g}{unit}, wanted {word} {limit.value:.3g}{unit}: {result}."
+        return f"{limit.contender}: {_number(value)}{unit}, wanted {word} {_number(limit.value)}{unit}: {result}."
+
+
+def _number(value: float) -> str:
+    """Three digits, and no exponent for what is large."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 class Options(NamedTuple):
