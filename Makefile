@@ -49,7 +49,7 @@ help:
 	@echo "make newest     the same with the newest of everything: says what breaks, fails never"
 	@echo "make endurance  the long runs that the suite has samples of"
 	@echo "make lock       renew requirements/*.txt and the list of what the product is made of"
-	@echo "make benchmark  measure everything again and write docs/performance.md (about half an hour)"
+	@echo "make benchmark  measure everything again and write docs/performance.md (about 20 minutes)"
 	@echo "make clean      remove what the targets above made, claims and reports too"
 
 # Without a model plain rules answer, into claims.demo.csv. Answers are kept: the second run of a real job costs nothing.

@@ -1,65 +1,73 @@
-"""Measures everything and writes docs/performance.md: ``make benchmark``."""
+"""Measures everything and writes docs/performance.md: ``make benchmark``.
+
+``python -m benchmarks NAME ...`` measures these files alone and prints them; ``--no-peers`` leaves other libraries out.
+"""
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import (
-    batch,
-    cold_start,
-    config_load,
-    evidence_file,
-    evidence_records,
-    fallback,
-    local_model,
-    one_call,
-    peers,
-    policies,
-    stream,
-    structured,
-    where,
-)
+from benchmarks import peers
 from benchmarks.report import Options, Table, machine, versions
 
 FINDINGS = Path(__file__).with_name("findings.md")
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-MEASURED: Sequence[tuple[str, Callable[[Options], Sequence[Table]]]] = (
-    ("one_call", one_call.tables),
-    ("batch", batch.tables),
-    ("cold_start", cold_start.tables),
-    ("stream", stream.tables),
-    ("structured", structured.tables),
-    ("fallback", fallback.tables),
-    ("policies", policies.tables),
-    ("config_load", config_load.tables),
-    ("where", where.tables),
-    ("local_model", local_model.tables),
-    ("evidence_file", evidence_file.tables),
-    ("evidence_records", evidence_records.tables),
+MEASURED = (
+    "user_case",
+    "cold_start",
+    "one_call",
+    "structured",
+    "stream",
+    "fallback",
+    "batch",
+    "policies",
+    "config_load",
+    "growth",
+    "scale",
+    "local_model",
+    "evidence_file",
+    "evidence_records",
+    "yardstick",
 )
+"""Files with a function ``tables(options)``, in the order of the document; one that is not there is left out."""
 OURS = ("complaint-llm", "requests", "urllib3", "pluggy", "jsonschema")
 THEIRS = ("openai", "litellm", "any-llm-sdk", "langchain-openai")
 
 
-def main() -> None:
-    options = Options(rounds=9, peers="--no-peers" not in sys.argv[1:])
+def main() -> int:
+    there = [name for name in MEASURED if find_spec(f"benchmarks.{name}") is not None]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(there)}; all write the document")
+    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (7)")
+    parser.add_argument("--no-peers", action="store_true", help="leave other libraries out")
+    given = parser.parse_args()
+    for name in given.names:
+        if name not in there:
+            parser.error(f"no benchmark {name!r}: choose from {', '.join(there)}")
+    options = Options(rounds=given.rounds, peers=not given.no_peers)
     start, load = time.monotonic(), [os.getloadavg()[0]]
-    sections = []
-    for name, tables in MEASURED:
+    measured: dict[str, Sequence[Table]] = {}
+    for name in given.names or there:
         print(f"{name} ...", file=sys.stderr)
-        measured = "\n".join(table.markdown() for table in tables(options))
+        measured[name] = import_module(f"benchmarks.{name}").tables(options)
         load.append(os.getloadavg()[0])
-        sections.append(f"`python -m benchmarks.{name} --peers`\n\n{measured}")
-    DOCUMENT.write_text(_document(sections, options, time.monotonic() - start, max(load)), encoding="utf-8")
-    print(DOCUMENT)
+        if given.names:
+            print("\n".join(table.markdown() for table in measured[name]))
+    if not given.names:
+        DOCUMENT.write_text(_document(measured, options, time.monotonic() - start, max(load)), encoding="utf-8")
+        print(DOCUMENT)
+    return 0
 
 
-def _document(sections: Sequence[str], options: Options, seconds: float, load: float) -> str:
+def _document(measured: Mapping[str, Sequence[Table]], options: Options, seconds: float, load: float) -> str:
     mine = versions()
     used = {name: mine[name] for name in OURS if name in mine}
     if options.peers:
@@ -68,21 +76,21 @@ def _document(sections: Sequence[str], options: Options, seconds: float, load: f
     head = [
         "# Performance",
         "",
-        "Written by `make benchmark`, which measures all of it again. Every contender runs in a process of",
-        "its own and asks the same loopback server (benchmarks/server.c) for the same answer; rounds are",
-        "interleaved. CPU is user and system time of the contender. A ratio is the median of the ratios of",
-        "each round. Ratios travel between machines, microseconds do not. All policies of the default config",
-        "are on.",
+        "Written by `make benchmark`; `python -m benchmarks NAME` measures a part of it. Every contender is a",
+        "process of its own and asks the same loopback server; rounds are interleaved. Figures are medians, in",
+        "brackets the median of the ratios of each round to requests (or what has 1.00). CPU is user and system time.",
         "",
-        *(f"- {line}" for line in machine()),
+        f"- {'; '.join(machine())}; load up to {load:.1f}, from which wall times suffer",
         f"- {', '.join(f'{name} {version}' for name, version in used.items())}",
         f"- measured {dt.datetime.now(dt.UTC):%Y-%m-%d}, {options.rounds} rounds, in {seconds / 60:.0f} minutes",
-        f"- load average of the machine up to {load:.1f} meanwhile: wall times (batch, cold start) suffer",
-        "  from whatever else runs, CPU times hardly",
         "",
+        "| what | complaint-llm | beside | limit |",
+        "| --- | ---: | --- | --- |",
     ]
-    return "\n".join([*head, *sections, FINDINGS.read_text(encoding="utf-8")])
+    rows = [row for tables in measured.values() for table in tables for row in table.lines()]
+    notes = [table.note for tables in measured.values() for table in tables if "is missing" in table.note]
+    return "\n".join([*head, *rows, "", *notes, FINDINGS.read_text(encoding="utf-8")])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import yardstick
 from benchmarks.measure import figures
-from benchmarks.report import Limit, Options, Table, run
+from benchmarks.report import Options, Table, run
 
 BACKENDS = 1000
 KINDS: Sequence[dict[str, Any]] = (
@@ -56,7 +57,7 @@ def tables(options: Options) -> Sequence[Table]:
                 if int(loaded) != BACKENDS:
                     raise RuntimeError(f"{name}: {loaded} of {BACKENDS} backends were loaded")
                 seconds[name].append(float(taken))
-    limits = [Limit("JSON", 0.25, of="figure"), Limit("YAML", 0.30, of="figure")]
+    limits = [yardstick.limit("JSON", 0.25), yardstick.limit("YAML", 0.30)]
     return [
         Table(
             f"Load and check a config of {BACKENDS:,} backends: CPU beyond imports",
@@ -64,6 +65,7 @@ def tables(options: Options) -> Sequence[Table]:
             1,
             figures(seconds, None),
             limits,
+            yardstick=yardstick.seconds(),
         )
     ]
 

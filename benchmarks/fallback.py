@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks import peers
+from benchmarks import peers, yardstick
 from benchmarks.measure import Contender, figures, interleaved
 from benchmarks.report import Limit, Options, Table, run
 from benchmarks.server import Server
@@ -51,7 +51,8 @@ def _added_by_a_refusal(bad: str, good: str, options: Options) -> Table:
     wall = {name: [each.wall / each.n for each in row] for name, row in measured.samples.items()}
     added = [slow - quick for slow, quick in zip(wall[behind], wall[alone], strict=True)]
     title = "The first backend refuses the connection, retries as by default: wall time added to a call"
-    return Table(title, "ms", 1e3, figures({"complaint-llm": added}, None), [Limit("complaint-llm", 5.0, of="figure")])
+    limits = [yardstick.limit("complaint-llm", 5e-3)]
+    return Table(title, "ms", 1e3, figures({"complaint-llm": added}, None), limits, yardstick=yardstick.seconds())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+AUTHORITY = Path(__file__).resolve().parents[1] / "tests" / "transport" / "tls" / "authority.pem"
 WORKER = Path(__file__).parent / "contenders" / "worker.py"
 
 
@@ -28,11 +29,13 @@ class Contender(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One round of one contender. Seconds for ``n`` prompts; ``cpu`` is the process, ``thread`` the caller alone."""
+    """One round of one contender. Seconds for ``n`` prompts; ``cpu`` is the process, ``thread`` the caller alone,
+    ``p99`` of the seconds of single calls (0 for other shapes)."""
 
     wall: float
     cpu: float
     thread: float
+    p99: float
     n: int
     wrong: int
     pieces: int
@@ -50,12 +53,19 @@ class Figure(NamedTuple):
     ratio: float | None = None
 
 
+def plain_environment() -> dict[str, str]:
+    """This process's without proxies, and trusting the authority of the benchmarks' TLS server."""
+    plain = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    plain.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second start reads compiled files
+    return plain | {"REQUESTS_CA_BUNDLE": str(AUTHORITY), "SSL_CERT_FILE": str(AUTHORITY)}
+
+
 class Running:
     """A contender's process; a context manager."""
 
     def __init__(self, contender: Contender) -> None:
         self.contender = contender
-        plain = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+        plain = plain_environment()
         self._process = subprocess.Popen(
             [contender.python, str(WORKER), contender.module, contender.function, json.dumps(dict(contender.settings))],
             stdin=subprocess.PIPE,

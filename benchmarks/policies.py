@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks import yardstick
 from benchmarks.measure import figures
-from benchmarks.report import Limit, Options, Table, run
+from benchmarks.report import Options, Table, run
 from benchmarks.server import Server
 
 PROGRAM = Path(__file__).parent / "contenders" / "in_turn.py"
@@ -19,6 +20,7 @@ DOWN, WHOLE = "first backend known to be down", "the same in the whole process"
 
 def tables(options: Options) -> Sequence[Table]:
     plain = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    yard = yardstick.seconds()
     with Server() as server:
         urls = server.urls
         command = [sys.executable, str(PROGRAM), urls.fast, urls.cut, urls.refused, str(options.rounds)]
@@ -32,24 +34,34 @@ def tables(options: Options) -> Sequence[Table]:
     hits = figures({"cache hit": found["hits"]}, None)
     down = figures({name: found[where].pop(DOWN) for where, name in (("caller", DOWN), ("whole", WHOLE))}, None)
     return [
-        _table(found["caller"], "the caller's thread", 15, but="store"),
-        _table(found["whole"], "the whole process, with what is left to other threads", 60),
-        Table("An answer from the cache, 1 KB prompt: CPU", "µs", 1e6, hits, [Limit("cache hit", 30, of="figure")]),
+        _table(found["caller"], "the caller's thread", 15e-6, yard, but="store"),
+        _table(found["whole"], "the whole process, with what is left to other threads", 60e-6, yard),
+        Table(
+            "An answer from the cache, 1 KB prompt: CPU",
+            "µs",
+            1e6,
+            hits,
+            [yardstick.limit("cache hit", 30e-6)],
+            yardstick=yard,
+        ),
         Table(
             "The first backend is known to be down (open breaker): extra CPU a call to both being up",
             "µs",
             1e6,
             down,
-            [Limit(DOWN, 20, of="figure")],
+            [yardstick.limit(DOWN, 20e-6)],
+            yardstick=yard,
         ),
     ]
 
 
-def _table(extra: Mapping[str, Sequence[float]], where: str, limit: float, but: str | None = None) -> Table:
-    """``but`` is in the names of what has no limit here."""
+def _table(
+    extra: Mapping[str, Sequence[float]], where: str, limit: float, yard: float, but: str | None = None
+) -> Table:
+    """``limit`` in seconds of the old machine; ``but`` is in the names of what has no limit here."""
     title = f"A policy switched on, 1 KB prompt: extra CPU a call in {where}"
-    limits = [Limit(name, limit, of="figure") for name in extra if but is None or but not in name]
-    return Table(title, "µs", 1e6, figures(extra, None), limits)
+    limits = [yardstick.limit(name, limit) for name in extra if but is None or but not in name]
+    return Table(title, "µs", 1e6, figures(extra, None), limits, yardstick=yard)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from benchmarks.measure import Figure
 
 
 class Limit(NamedTuple):
-    """What one contender may take at most (or must reach at least), as its ratio or as its figure."""
+    """What one contender may take at most (or must reach at least), as its ``ratio``, its ``figure``, or its
+    figure in units of the ``yardstick`` (benchmarks/yardstick.py) of the same run."""
 
     contender: str
     value: float
@@ -31,6 +32,8 @@ class Table(NamedTuple):
     figures: Sequence[Figure]
     limits: Sequence[Limit] = ()
     note: str = ""
+    yardstick: float | None = None
+    """Seconds of the yardstick in this run."""
 
     def markdown(self) -> str:
         lines = [f"### {self.title}", ""]
@@ -47,15 +50,50 @@ class Table(NamedTuple):
         """A sentence for each limit."""
         return [self._verdict(limit) for limit in self.limits]
 
-    def _verdict(self, limit: Limit) -> str:
+    def lines(self) -> list[str]:
+        """One row of docs/performance.md: what, ours, the others, limit and whether it is held."""
+        limited = {limit.contender for limit in self.limits}
+        ours = [each for each in self.figures if each.name in limited or each.name == "complaint-llm"]
+        others = [each for each in self.figures if each not in ours]
+        beside = ", ".join(f"{each.name} {self._figure(each)}" for each in others)
+        rows = [] if ours else [f"| {self.title} | | {beside} | |"]
+        for each in ours:
+            verdicts = [self._short(limit) for limit in self.limits if limit.contender == each.name] or [""]
+            what = self.title if each.name == "complaint-llm" else f"{self.title}: {each.name}"
+            rows += [f"| {what} | {self._figure(each)} | {beside} | {verdict} |" for verdict in verdicts]
+        return rows
+
+    def _figure(self, each: Figure) -> str:
+        ratio = "" if each.ratio is None else f" ({each.ratio:.2f})"
+        return f"{_number(each.median * self.scale)} {self.unit}{ratio}"
+
+    def _value(self, limit: Limit) -> tuple[float, str]:
         (found,) = (each for each in self.figures if each.name == limit.contender)
-        value = found.ratio if limit.of == "ratio" else found.median * self.scale
-        assert value is not None
+        if limit.of == "figure":
+            return found.median * self.scale, f" {self.unit}"
+        if limit.of == "yardstick":
+            assert self.yardstick is not None
+            return found.median / self.yardstick, " yardsticks"
+        assert found.ratio is not None
+        return found.ratio, ""
+
+    def _short(self, limit: Limit) -> str:
+        value, unit = self._value(limit)
+        held = value >= limit.value if limit.least else value <= limit.value
+        shown = f"{_number(value)} of " if limit.of == "yardstick" else ""
+        return f"{shown}{'≥' if limit.least else '≤'} {_number(limit.value)}{unit} {'held' if held else '**missed**'}"
+
+    def _verdict(self, limit: Limit) -> str:
+        value, unit = self._value(limit)
         held = value >= limit.value if limit.least else value <= limit.value
         word = "at least" if limit.least else "at most"
-        unit = "" if limit.of == "ratio" else f" {self.unit}"
         result = "held" if held else "**missed**"
-        return f"{limit.contender}: {value:.3g}{unit}, wanted {word} {limit.value:g}{unit}: {result}."
+        return f"{limit.contender}: {_number(value)}{unit}, wanted {word} {_number(limit.value)}{unit}: {result}."
+
+
+def _number(value: float) -> str:
+    """Three digits, and no exponent for what is large."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 class Options(NamedTuple):

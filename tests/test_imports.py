@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.transport.faulty import REQUEST, FaultyServer, ok
+from tests.transport.reach import AUTHORITY, server_tls
+
 # Never on the way to a first answer through a JSON config: what they are for has not been asked for.
 BARRED = {
     "asyncio",
@@ -97,6 +100,28 @@ def test_a_first_answer_loads_no_barred_module(tmp_path: Path, provider: str) ->
     program += "assert mediator.generate('a prompt') == 'an answer'"
     loaded = modules_after(program, tmp_path)
     assert barred(loaded) == set()
+
+
+NOT_FOR_DIRECT_TLS = BARRED | {"urllib3", "idna", "netrc", "urllib.request", "charset_normalizer"}
+
+
+def test_a_first_answer_over_tls_loads_no_barred_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a proxy, TLS is the standard library's alone."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
+    body = json.dumps(ANSWER).encode()
+    with FaultyServer([REQUEST, ok(body)], tls=server_tls()) as server:
+        url = f"https://localhost:{server.port}/v1"
+        keys = {"id": "only", "type": "openai", "base_url": url, "api_key": "sk-test-0123456789", "model": "any"}
+        (tmp_path / "config.json").write_text(json.dumps({"BACKENDS": [keys]}), encoding="utf-8")
+        program = "from complaint_llm import Mediator\nmediator = Mediator.from_config('config.json')\n"
+        program += "assert mediator.generate('a prompt') == 'an answer'"
+        loaded = modules_after(program, tmp_path)
+    assert {bar for bar in NOT_FOR_DIRECT_TLS if bar in loaded} == set()
+    assert "ssl" in loaded
 
 
 def test_only_the_plugins_that_the_config_names_are_imported(tmp_path: Path, provider: str) -> None:

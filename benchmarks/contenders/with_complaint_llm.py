@@ -111,3 +111,52 @@ def fallback(bad: str, good: str, skipped: bool, settings: dict[str, Any] | None
         return output.content
 
     return one
+
+
+EVERY_POLICY: dict[str, Any] = {
+    "rate_limit": 10_000_000,
+    "tokens_per_minute": 10_000_000_000,
+    "max_concurrency": 1000,
+    "pricing": {"input": 1.0, "output": 4.0},
+    "cache_enabled": True,
+    "cache_size": 1000,
+}
+EVERY_SETTING: dict[str, Any] = {"budget": 1_000_000, "provenance": "digests"}
+SYSTEM = "You read intakes of a legal-aid office. Quote the words that a claim rests on."
+
+
+def office(base: str) -> Callable[[str], str]:
+    """Messages with a system text, retries as by default, every policy at once."""
+    asked = mediator([backend("only", base, **EVERY_POLICY)], **EVERY_SETTING)
+
+    def one(prompt: str) -> str:
+        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
+        return asked.infer(messages).content
+
+    return one
+
+
+def night(base: str, workers: int) -> Callable[[list[str]], list[str]]:
+    """The same as a batch with a journal."""
+    asked = mediator([backend("only", base, **EVERY_POLICY)], **EVERY_SETTING)
+    folder = Path(tempfile.mkdtemp(prefix="complaint-llm-night-"))
+
+    def all_of(prompts: list[str]) -> list[str]:
+        items = [[{"role": "system", "content": SYSTEM}, {"role": "user", "content": each}] for each in prompts]
+        with asked.batch(items, workers, journal=folder / "night.journal") as results:
+            return [result.output.content if result.output else "" for result in results]
+
+    return all_of
+
+
+def document(base: str, path: str) -> Callable[[str], str]:
+    """A question about a file, whose text is sent."""
+    from complaint_llm import Document, Message
+    from complaint_llm.messages import TextPart
+
+    asked = mediator([backend("only", base)])
+
+    def one(prompt: str) -> str:
+        return asked.infer([Message("user", (TextPart(prompt), Document(path)))], documents="text").content
+
+    return one

@@ -68,3 +68,18 @@ def fallback(bad: str, good: str) -> Callable[[str], str]:
             return second(prompt)
 
     return either
+
+
+SYSTEM = "You read intakes of a legal-aid office. Quote the words that a claim rests on."
+
+
+def office(base: str) -> Callable[[str], str]:
+    """Messages with a system text, retries as by default; no other policy."""
+    made = openai.OpenAI(base_url=base, api_key="sk-bench-0123456789", timeout=30)
+
+    def one(prompt: str) -> str:
+        messages: Any = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
+        answer = made.chat.completions.create(model="bench-model", messages=messages, max_tokens=500)
+        return answer.choices[0].message.content or ""
+
+    return one

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import requests
@@ -82,3 +83,50 @@ def fallback(bad: str, good: str) -> Callable[[str], str]:
             return second(prompt)
 
     return either
+
+
+SYSTEM = "You read intakes of a legal-aid office. Quote the words that a claim rests on."
+
+
+def messages(prompt: str) -> dict[str, Any]:
+    return body(prompt) | {"messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]}
+
+
+def office(base: str, width: int = 10) -> Callable[[str], str]:
+    """Messages with a system text, three tries by urllib3's Retry; no other policy."""
+    from urllib3.util import Retry
+
+    retry = Retry(total=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None)
+    session = requests.Session()
+    session.headers.update(HEADERS)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=width, max_retries=retry))
+    return lambda prompt: text(session.post(f"{base}/chat/completions", json=messages(prompt), timeout=30))
+
+
+def night(base: str, workers: int) -> Callable[[list[str]], list[str]]:
+    """A pool of threads, and a line of JSON for each answer as it comes, flushed."""
+    one = office(base, workers)
+
+    def all_of(prompts: list[str]) -> list[str]:
+        answers = []
+        with tempfile.TemporaryFile("w") as journal, ThreadPoolExecutor(workers) as pool:
+            waiting = {pool.submit(one, prompt): number for number, prompt in enumerate(prompts)}
+            for future in as_completed(waiting):
+                answers.append(future.result())
+                journal.write(json.dumps({"key": waiting[future], "answer": answers[-1]}) + "\n")
+                journal.flush()
+        return answers
+
+    return all_of
+
+
+def document(base: str, path: str) -> Callable[[str], str]:
+    """A question about a file, whose text is sent."""
+    one = call(base)
+
+    def ask(prompt: str) -> str:
+        with open(path, encoding="utf-8") as file:
+            return one(f"{prompt}\n\n{file.read()}")
+
+    return ask

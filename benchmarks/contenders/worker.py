@@ -35,12 +35,17 @@ def memory_kib(key: str) -> int:
 
 def measure(subject: Any, shape: str, prompts: list[str]) -> dict[str, Any]:
     wrong = pieces = 0
+    walls: list[float] = []
     gc.collect()
     wall, cpu, thread = time.perf_counter(), time.process_time(), time.thread_time()
     if shape == "each":
+        last = wall
         for each in prompts:
             if not subject(each).startswith(START):
                 wrong += 1
+            now = time.perf_counter()
+            walls.append(now - last)
+            last = now
     elif shape == "pieces":
         for each in prompts:
             for _ in subject(each):
@@ -48,7 +53,9 @@ def measure(subject: Any, shape: str, prompts: list[str]) -> dict[str, Any]:
     else:
         wrong = sum(not text.startswith(START) for text in subject(prompts))
     cpu, thread, wall = time.process_time() - cpu, time.thread_time() - thread, time.perf_counter() - wall
-    return {"wall": wall, "cpu": cpu, "thread": thread, "n": len(prompts), "wrong": wrong, "pieces": pieces}
+    p99 = sorted(walls)[len(walls) * 99 // 100] if walls else 0.0
+    counts = {"n": len(prompts), "wrong": wrong, "pieces": pieces}
+    return {"wall": wall, "cpu": cpu, "thread": thread, "p99": p99, **counts}
 
 
 def main() -> None:

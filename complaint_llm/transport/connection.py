@@ -9,6 +9,8 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from complaint_llm.call import Deadline
 
 BUFFER = 65536
@@ -108,7 +110,18 @@ class Connection:
     to someone else. It is held over ``shutdown`` and ``close`` only, which do not wait.
     """
 
-    __slots__ = ("_lock", "_process", "_socket", "aborted", "closed", "idle_since", "raw", "reader", "stream")
+    __slots__ = (
+        "_lock",
+        "_process",
+        "_socket",
+        "aborted",
+        "closed",
+        "idle_since",
+        "keep_session",
+        "raw",
+        "reader",
+        "stream",
+    )
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -117,6 +130,7 @@ class Connection:
         self.aborted = ""
         self.closed = False
         self.idle_since = 0.0
+        self.keep_session: Callable[[], None] | None = None
         self.stream: SocketLike
         self.raw: DeadlineReader
         self.reader: KeptReader
@@ -136,9 +150,10 @@ class Connection:
             if sock is not None:
                 sock.close()
 
-    def open(self, stream: SocketLike) -> None:
-        """Take over a connected socket, TLS and proxy done."""
+    def open(self, stream: SocketLike, keep_session: Callable[[], None] | None = None) -> None:
+        """Take over a connected socket, TLS and proxy done; ``keep_session`` is called once an answer was read."""
         self.stream = stream
+        self.keep_session = keep_session
         self.raw = DeadlineReader(stream)
         self.reader = KeptReader(self.raw, BUFFER)
 

@@ -1,13 +1,12 @@
 """Making a connection: addresses one after the other, proxy and TLS, all inside one time limit.
 
-urllib3 does TLS and proxies, and is imported only for them; the plain socket under it is always made here, because
+ssl does TLS and urllib3 proxies, each imported only for it; the plain socket under them is always made here, because
 urllib3 and the standard library give every address of a host the whole limit again.
 """
 
 from __future__ import annotations
 
 import socket
-import threading
 from typing import TYPE_CHECKING
 
 from complaint_llm.transport.environment import Proxy, default_ca_bundle, find_proxy, named_ca_bundle
@@ -18,7 +17,7 @@ from complaint_llm.transport.resolve import Address, resolve
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Deadline
     from complaint_llm.transport.connection import Connection
-    from complaint_llm.transport.secure import Contexts
+    from complaint_llm.transport.tls import MakeContext, TLSSettings
 
 
 class Abandoned(Exception):  # noqa: N818 - no error: the connection was broken off on purpose
@@ -26,7 +25,7 @@ class Abandoned(Exception):  # noqa: N818 - no error: the connection was broken 
 
 
 class Dialer:
-    """Makes connections to one origin. Thread-safe; the TLS settings are made once, on first use, under a lock."""
+    """Makes connections to one origin. Thread-safe; backends with the same CA bundle share TLS settings."""
 
     def __init__(self, origin: Origin, connect_timeout: float) -> None:
         self.origin = origin
@@ -34,8 +33,7 @@ class Dialer:
         self.proxy = find_proxy(origin)
         self._ca_bundle = named_ca_bundle() if origin.secure or (self.proxy and self.proxy.secure) else None
         self._connect_timeout = connect_timeout
-        self._lock = threading.Lock()
-        self._contexts: Contexts | None = None
+        self._settings: dict[MakeContext, TLSSettings] = {}
 
     @property
     def forwarding(self) -> bool:
@@ -92,32 +90,48 @@ class Dialer:
             raise OSError(f"{address.host} answered from beyond this machine")
 
     def _secure(self, connection: Connection, sock: socket.socket, proxy: Proxy | None, limit: Deadline) -> None:
-        from complaint_llm.transport.secure import secure  # cold start: urllib3
-
         # While the handshake runs the socket is inside ssl, out of reach: a second handle serves to break it off.
         handle = sock.dup()
         try:
             if not connection.watch(handle):
                 raise Abandoned
-            secured = secure(sock, origin=self.origin, proxy=proxy, contexts=self._tls_contexts(), limit=limit)
-            connection.open(secured.stream)
-            if not connection.watch(secured.socket):
-                secured.socket.close()
+            secured = self._open(connection, sock, proxy, limit)
+            if not connection.watch(secured):
+                secured.close()
         except BaseException:
             sock.close()  # the connection has the handle alone by now; ssl took over the socket where it got so far
             raise
         finally:
             handle.close()
 
-    def _tls_contexts(self) -> Contexts:
-        """The settings of this backend's connections (reading a CA bundle takes 10-20 ms)."""
-        from complaint_llm.transport.secure import make_contexts  # cold start: urllib3
+    def _open(self, connection: Connection, sock: socket.socket, proxy: Proxy | None, limit: Deadline) -> socket.socket:
+        """Open ``connection`` over TLS, and the socket under it that can be shut down."""
+        if proxy is None:
+            from complaint_llm.transport.tls import direct_context, open_direct  # cold start: ssl
 
-        with self._lock:
-            if self._contexts is None:
-                bundle = self._ca_bundle or default_ca_bundle()
-                try:
-                    self._contexts = make_contexts(bundle, self.proxy)
-                except OSError as cause:  # ssl's errors are such, too
-                    raise UnusableBundle(f"{bundle}: {cause.strerror or cause.args[0]}") from cause
-            return self._contexts
+            settings = self._tls_settings(direct_context)
+            return open_direct(connection, sock, origin=self.origin, settings=settings, limit=limit)
+        from complaint_llm.transport.secure import Contexts, proxy_context, secure, tunnelled_context  # cold start
+
+        inner = self._tls_settings(tunnelled_context).context
+        contexts = Contexts(inner, self._tls_settings(proxy_context).context if proxy.secure else inner)
+        secured = secure(sock, origin=self.origin, proxy=proxy, contexts=contexts, limit=limit)
+        connection.open(secured.stream)
+        return secured.socket
+
+    def _tls_settings(self, make: MakeContext) -> TLSSettings:
+        """The settings of a new connection: the CA bundle as it is now, and as it was while it cannot be read."""
+        from complaint_llm.transport.tls import SHARED  # cold start: ssl
+
+        bundle = self._ca_bundle or default_ca_bundle()
+        before = self._settings.get(make)
+        try:
+            settings = SHARED.settings(bundle, make)
+            if settings is not before:
+                settings.context  # noqa: B018 - reads the bundle
+                self._settings[make] = settings
+        except OSError as cause:  # ssl's errors are such, too
+            if before is None:
+                raise UnusableBundle(f"{bundle}: {cause.strerror or cause.args[0]}") from cause
+            return before
+        return settings

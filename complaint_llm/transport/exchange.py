@@ -83,6 +83,9 @@ class Exchange:
         connection = self.connection
         if connection is None:
             return
+        if connection.keep_session is not None:
+            connection.keep_session()
+            connection.keep_session = None
         # Detached before it is given back: a late cancel must not reach the connection's next user.
         detached = self._cancel is None or self._abort is None or self._cancel.detach(self._abort)
         unusable = reply.will_close or connection.raw.ended or connection.closed or connection.aborted

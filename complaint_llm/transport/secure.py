@@ -1,4 +1,7 @@
-"""TLS and proxies over a socket that is connected already, by urllib3; imported where a connection needs it."""
+"""Proxies over a socket that is connected already, and TLS through them, by urllib3; imported where one is set.
+
+The contexts are not those of direct connections: urllib3 sets them up for each connection again.
+"""
 
 from __future__ import annotations
 
@@ -28,22 +31,20 @@ class Contexts(NamedTuple):
     proxy: ssl.SSLContext
 
 
-def make_contexts(ca_bundle: str, proxy: Proxy | None) -> Contexts:
+def tunnelled_context(ca_bundle: str) -> ssl.SSLContext:
     """urllib3's client settings with the CA certificates of a file or folder. Raises OSError or ssl.SSLError."""
-    origin = _make_context(ca_bundle)
-    if proxy is None or not proxy.secure:
-        return Contexts(origin, origin)
-    outer = _make_context(ca_bundle)
-    outer.sslsocket_class = _TimedTLS
-    return Contexts(origin, outer)
-
-
-def _make_context(ca_bundle: str) -> ssl.SSLContext:
     context = create_urllib3_context()
     if os.path.isdir(ca_bundle):  # noqa: PTH112 - a text from outside, handed on as it is
         context.load_verify_locations(capath=ca_bundle)
     else:
         context.load_verify_locations(cafile=ca_bundle)
+    return context
+
+
+def proxy_context(ca_bundle: str) -> ssl.SSLContext:
+    """The same for a proxy that is itself reached over TLS."""
+    context = tunnelled_context(ca_bundle)
+    context.sslsocket_class = _TimedTLS
     return context
 
 
@@ -54,7 +55,7 @@ class Secured(NamedTuple):
     socket: socket.socket
 
 
-def secure(sock: socket.socket, *, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline) -> Secured:
+def secure(sock: socket.socket, *, origin: Origin, proxy: Proxy, contexts: Contexts, limit: Deadline) -> Secured:
     """Speak through the proxy and TLS until requests to ``origin`` can be sent.
 
     Raises OSError, ssl.SSLError, http.client's and urllib3's errors, TimeoutError.
@@ -104,13 +105,10 @@ class _Securing(HTTPSConnection):
     """urllib3's connect over our socket: it tunnels, wraps and verifies."""
 
     def __init__(
-        self, sock: socket.socket, *, origin: Origin, proxy: Proxy | None, contexts: Contexts, limit: Deadline
+        self, sock: socket.socket, *, origin: Origin, proxy: Proxy, contexts: Contexts, limit: Deadline
     ) -> None:
         self._given = sock
         self._limit = limit
-        if proxy is None:
-            super().__init__(origin.host, origin.port, ssl_context=contexts.origin)
-            return
         super().__init__(
             proxy.host,
             proxy.port,
