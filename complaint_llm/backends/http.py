@@ -50,7 +50,7 @@ from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, 
 from complaint_llm.prices import provider_of
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.secrets import Redactor, Secret
-from complaint_llm.transport import Response, ResponseStream, Transport
+from complaint_llm.transport import Response, Transport
 from complaint_llm.transport.failures import without_frames
 
 if TYPE_CHECKING:
@@ -201,7 +201,9 @@ class HTTPBackend(Backend):
 
     def answer(self, request: Request) -> InferenceOutput:
         self._check_key()
-        response = self._send(self.encode(request), request)
+        return self._decoded(self._send(self.encode(request), request), request)
+
+    def _decoded(self, response: Response, request: Request) -> InferenceOutput:
         if type(self).parse_response is not HTTPBackend.parse_response:
             return parsed_answer(self.parse_response, HTTPResponse(response, self.redact))
         return self.decode(load_answer(response, self.redact), request)
@@ -224,11 +226,12 @@ class HTTPBackend(Backend):
         self.backend_target.observe_headers(stream.headers)
         if stream.status >= 400:
             raise self.response_error(self._log_response(wire, read_all(stream)))
-        if self.stream_format == "ndjson":
-            return HTTPEventStream(stream, self.decoder(request), "ndjson")
-        if (stream.headers.get("content-type") or "").startswith("application/json"):
-            return self._events_of_json(wire, stream, request)
-        return HTTPEventStream(stream, self.decoder(request))
+        return HTTPEventStream(
+            stream,
+            self.decoder(request),
+            self.stream_format,
+            lambda whole: as_events(self._decoded(self._log_response(wire, whole), request)),
+        )
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         self._check_key()
@@ -351,13 +354,6 @@ class HTTPBackend(Backend):
         if self.options.verbose:
             self.log.debug("%s answered %d: %s", wire.path, response.status, self._text_to_log(response.body))
         return response
-
-    def _events_of_json(self, wire: WireRequest, stream: ResponseStream, request: Request) -> Iterable[StreamEvent]:
-        """The events of an answer that calls itself JSON: most are whole, and tell of an error (OpenRouter) or come
-        from a server that does not stream; some are event streams all the same."""
-        if stream.peek().lstrip()[:1] != b"{":
-            return HTTPEventStream(stream, self.decoder(request))
-        return as_events(self.decode(load_answer(self._log_response(wire, read_all(stream)), self.redact), request))
 
     def _body(self, wire: WireRequest) -> bytes | None:
         body = json_bytes(wire.body)
