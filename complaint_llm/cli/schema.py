@@ -33,7 +33,8 @@ def schema(app: App, target: str | None, link: bool) -> None:
     config's own plugins offer, and with the ids of the config.
 
     Editors find it by a key of a JSON config ("$schema") or by a comment at the top of a YAML config; --link writes
-    that line. Write the schema again when plugins or ids have changed.
+    that line. `config add`, `remove` and `set` write the one beside the
+    config again; do so yourself when plugins have changed.
 
     Example: complaint-llm schema --write
     """

@@ -15,8 +15,8 @@ WHOLE = [
     b'\xef\xbb\xbf{"a": 1}', b'{"a": "data: x"}', b'{"a": "\\ndata: x"}', b'{\n"data":\n1}', b'{"a": ', b"{}\n\n",
 ]  # fmt: skip
 STREAMS = [
-    b"data: {}\n\n", b": comment\n\n", b"event: x\ndata: {}\n\n", b"id: 1\n\n", b"\n\ndata: {}\n\n", b"<html>", b"", b" \n",
-    b"retry: 5\n", b'\xef\xbb\xbfdata: {"a": 1}\n\n', b"data:{}", b"no", b"null", b'"text"',
+    b"data: {}\n\n", b": comment\n\n", b"event: x\ndata: {}\n\n", b"id: 1\n\n", b"\n\ndata: {}\n\n", b"<html>", b"",
+    b" \n", b"retry: 5\n", b'\xef\xbb\xbfdata: {"a": 1}\n\n', b"data:{}", b"no", b"null", b'"text"',
 ]  # fmt: skip
 MIXED = [b'{"a": 1}\ndata: {}\n\n', b'{"a": 1}\r\nevent: x\r\ndata: {}\r\n\r\n', b"[1]\n:\ndata: 1\n\n", b"{}\rid: 1\r"]
 
@@ -63,7 +63,9 @@ def test_an_object_and_an_empty_line_need_no_end() -> None:
     assert first.complete
 
 
-@pytest.mark.parametrize("data", [b'{"a": 1}\n{"a": 2}\n', b'{"a": 1}\r\n\r\n{"a": 2}', b'\n{"a": 1}\n[2]\n', b"<html>"])
+@pytest.mark.parametrize(
+    "data", [b'{"a": 1}\n{"a": 2}\n', b'{"a": 1}\r\n\r\n{"a": 2}', b'\n{"a": 1}\n[2]\n', b"<html>"]
+)
 @pytest.mark.parametrize("labelled", [True, False])
 def test_lines_of_json_are_a_stream(data: bytes, labelled: bool) -> None:
     assert all(seen(data, at, ndjson=True, labelled=labelled) is False for at in range(1, len(data)))

@@ -17,7 +17,7 @@ from complaint_llm.cli.completion import written
 from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
 from complaint_llm.cli.completion.values import TASKS
 from complaint_llm.config.source import DEFAULT_NAMES
-from complaint_llm.tasks.load import BUILT_IN
+from complaint_llm.tasks.names import BUILT_IN
 from complaint_llm.testing import FaultyServer
 from tests.peers import need_peer
 from tests.pseudo_terminal import PseudoTerminal
