@@ -15,7 +15,6 @@ import pytest
 from complaint_llm.cli.app import cli
 from complaint_llm.cli.completion import written
 from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
-from complaint_llm.cli.completion.values import TASKS
 from complaint_llm.config.source import DEFAULT_NAMES
 from complaint_llm.tasks.names import BUILT_IN
 from complaint_llm.testing import FaultyServer
