@@ -15,11 +15,8 @@ from complaint_llm.backends.options import backend_schema
 from complaint_llm.cli.app import App
 from complaint_llm.cli.config_keys import key_in_words, keys_of, listed_keys, type_in_words, unknown_place
 from complaint_llm.cli.terminal import tell, write
-from complaint_llm.config import composed_schema
 from complaint_llm.config.defaults import default_places
 from complaint_llm.config.problems import json_pointer, nearest
-from complaint_llm.config.schema_file import written_schema, write_schema
-from complaint_llm.config.source import Source, read
 from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.json_schema.files import read_schema
 
@@ -168,21 +165,10 @@ def _config_to_save(app: App) -> Iterator[Config]:
         loaded.save()
     for each in caught:
         tell(str(each.message))
-    _renew_schema(app)
 
+    from complaint_llm.cli.schema import renew_schema  # cold start: a config is seldom written
 
-def _renew_schema(app: App) -> None:
-    """Write the schema beside the config again, where one was written: it holds the config's ids."""
-    path = app.find_config()
-    file = None if path is None else written_schema(path)
-    if path is None or file is None:
-        return
-    source = read(path)
-    composed = composed_schema(app.open_host(), source.document if isinstance(source, Source) else None)
-    try:
-        write_schema(file, composed)
-    except ConfigError as error:
-        tell(f"the config is saved, and editors go by an older schema: {error}")
+    renew_schema(app)
 
 
 def _value(text: str) -> Any:
