@@ -201,9 +201,9 @@ class HTTPBackend(Backend):
 
     def answer(self, request: Request) -> InferenceOutput:
         self._check_key()
-        return self._decoded(self._send(self.encode(request), request), request)
+        return self._output_of(self._send(self.encode(request), request), request)
 
-    def _decoded(self, response: Response, request: Request) -> InferenceOutput:
+    def _output_of(self, response: Response, request: Request) -> InferenceOutput:
         if type(self).parse_response is not HTTPBackend.parse_response:
             return parsed_answer(self.parse_response, HTTPResponse(response, self.redact))
         return self.decode(load_answer(response, self.redact), request)
@@ -230,7 +230,7 @@ class HTTPBackend(Backend):
             stream,
             self.decoder(request),
             self.stream_format,
-            lambda whole: as_events(self._decoded(self._log_response(wire, whole), request)),
+            lambda whole: as_events(self._output_of(self._log_response(wire, whole), request)),
         )
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
