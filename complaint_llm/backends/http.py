@@ -201,9 +201,7 @@ class HTTPBackend(Backend):
 
     def answer(self, request: Request) -> InferenceOutput:
         self._check_key()
-        return self._output_of(self._send(self.encode(request), request), request)
-
-    def _output_of(self, response: Response, request: Request) -> InferenceOutput:
+        response = self._send(self.encode(request), request)
         if type(self).parse_response is not HTTPBackend.parse_response:
             return parsed_answer(self.parse_response, HTTPResponse(response, self.redact))
         return self.decode(load_answer(response, self.redact), request)
@@ -230,7 +228,7 @@ class HTTPBackend(Backend):
             stream,
             self.decoder(request),
             self.stream_format,
-            lambda whole: as_events(self._output_of(self._log_response(wire, whole), request)),
+            lambda response: self._events_of_json(wire, response, request),
         )
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
@@ -354,6 +352,10 @@ class HTTPBackend(Backend):
         if self.options.verbose:
             self.log.debug("%s answered %d: %s", wire.path, response.status, self._text_to_log(response.body))
         return response
+
+    def _events_of_json(self, wire: WireRequest, response: Response, request: Request) -> Iterable[StreamEvent]:
+        """Of an answer that came in one piece where a stream was asked for."""
+        return as_events(self.decode(load_answer(self._log_response(wire, response), self.redact), request))
 
     def _body(self, wire: WireRequest) -> bytes | None:
         body = json_bytes(wire.body)

@@ -74,14 +74,14 @@ MEDIA_TYPES: Mapping[StreamFormat, str] = {"sse": "text/event-stream", "ndjson":
 _PARSERS: Mapping[StreamFormat, Callable[[], StreamParser]] = {"sse": SSEParser, "ndjson": NDJSONParser}
 
 
-WholeAnswer = Callable[[Response], Iterable[StreamEvent]]
+JSONReader = Callable[[Response], Iterable[StreamEvent]]
 """The events of an answer that came whole. Raises the error that it tells of."""
 
 
 class HTTPEventStream:
     """An event stream under way. One thread iterates; ``close()`` may come from any thread.
 
-    ``whole`` reads the answer of a server that does not stream.
+    ``json_reader`` reads the answer of a server that does not stream.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class HTTPEventStream:
         stream: ResponseStream,
         decoder: StreamDecoder,
         format: StreamFormat = "sse",
-        whole: WholeAnswer | None = None,
+        json_reader: JSONReader | None = None,
     ) -> None:
         self._stream = stream
-        self._whole = whole
+        self._json_reader = json_reader
         self._decoder = decoder
         self._parser = _PARSERS[format]()
         self._ready: list[StreamEvent] = []
@@ -101,7 +101,7 @@ class HTTPEventStream:
         self._error: Exception | None = None
         # A page, an empty body or a whole answer instead of a stream: nothing broke off, so nothing is retried.
         self._is_stream = (stream.headers.get("content-type") or "").lower().startswith(MEDIA_TYPES[format])
-        self._first = None if whole is None else FirstBytes(ndjson=format == "ndjson", labelled=self._is_stream)
+        self._first = None if json_reader is None else FirstBytes(ndjson=format == "ndjson", labelled=self._is_stream)
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
@@ -123,12 +123,12 @@ class HTTPEventStream:
         try:
             chunk = self._next_chunk(ready)
             if self._first is not None:
-                whole = self._first.feed(chunk)
-                if whole is None:
+                is_json = self._first.feed(chunk)
+                if is_json is None:
                     return ready
                 data, complete, self._first = self._first.data, self._first.complete, None
-                if whole:
-                    return list(self._events_of_whole(data, complete))
+                if is_json:
+                    return list(self._events_of_json(data, complete))
                 if data and not chunk:
                     self._feed(self._parser.feed(data), ready)
                 else:
@@ -152,14 +152,14 @@ class HTTPEventStream:
             raise
         return ready
 
-    def _events_of_whole(self, begin: bytes, complete: bool) -> Iterable[StreamEvent]:
-        assert self._whole is not None
+    def _events_of_json(self, begin: bytes, complete: bool) -> Iterable[StreamEvent]:
+        assert self._json_reader is not None
         self._ended = True
         try:
             rest = b"" if complete else self._stream.read()
         finally:
             self._stream.close()
-        return self._whole(Response(self._stream.status, self._stream.headers, begin + rest))
+        return self._json_reader(Response(self._stream.status, self._stream.headers, begin + rest))
 
     def _end(self) -> None:
         self._ended = True
