@@ -185,8 +185,9 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
 
     @classmethod
     def from_config(cls, path: str | Path | None = None) -> Mediator:
-        """A Mediator as the config file says: the one given, else ``$COMPLAINT_LLM_CONFIG``, else config.json,
-        config.yaml or config.yml in the working directory. Raises ConfigError with every fault, a line each."""
+        """A Mediator as the config file says: the one given, else ``$COMPLAINT_LLM_CONFIG``, else in the
+        working directory complaint-llm.json, .yaml or .yml, else config.json, .yaml or .yml. Raises ConfigError with
+        every fault, a line each."""
         from complaint_llm.config import load_config  # cold start: configs
 
         return cls.from_loaded(load_config(path))

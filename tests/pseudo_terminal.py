@@ -12,8 +12,9 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.usual_signals import usual_signals
 
@@ -129,3 +130,25 @@ def screen(shown: str) -> list[str]:
             lines[-1] = lines[-1][:column] + token + lines[-1][column + len(token) :]
             column += len(token)
     return lines
+
+
+class Session(NamedTuple):
+    """What stood on the terminal, and the exit code."""
+
+    shown: str
+    code: int
+
+
+def at_terminal(
+    folder: Path, arguments: Sequence[str], typed: Sequence[tuple[str, str]], environ: Mapping[str, str]
+) -> Session:
+    """Run the program in a folder; ``typed`` are pairs of words to wait for and keys to type then."""
+    only = dict.fromkeys(os.environ, None) | environ
+    with PseudoTerminal(folder, *program(*arguments), env=only) as terminal:
+        seen = 0
+        for words, keys in typed:
+            terminal.wait_for(lambda shown, words=words, seen=seen: words in shown[seen:])
+            seen = terminal.shown.index(words, seen) + len(words)
+            terminal.press(keys)
+        code = terminal.end()
+        return Session(terminal.shown.replace("\r\n", "\n"), code)

@@ -50,7 +50,7 @@ from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, 
 from complaint_llm.prices import provider_of
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.secrets import Redactor, Secret
-from complaint_llm.transport import Response, ResponseStream, Transport
+from complaint_llm.transport import Response, Transport
 from complaint_llm.transport.failures import without_frames
 
 if TYPE_CHECKING:
@@ -224,11 +224,12 @@ class HTTPBackend(Backend):
         self.backend_target.observe_headers(stream.headers)
         if stream.status >= 400:
             raise self.response_error(self._log_response(wire, read_all(stream)))
-        if self.stream_format == "ndjson":
-            return HTTPEventStream(stream, self.decoder(request), "ndjson")
-        if (stream.headers.get("content-type") or "").startswith("application/json"):
-            return self._events_of_json(wire, stream, request)
-        return HTTPEventStream(stream, self.decoder(request))
+        return HTTPEventStream(
+            stream,
+            self.decoder(request),
+            self.stream_format,
+            lambda response: self._events_of_json(wire, response, request),
+        )
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         self._check_key()
@@ -352,12 +353,9 @@ class HTTPBackend(Backend):
             self.log.debug("%s answered %d: %s", wire.path, response.status, self._text_to_log(response.body))
         return response
 
-    def _events_of_json(self, wire: WireRequest, stream: ResponseStream, request: Request) -> Iterable[StreamEvent]:
-        """The events of an answer that calls itself JSON: most are whole, and tell of an error (OpenRouter) or come
-        from a server that does not stream; some are event streams all the same."""
-        if stream.peek().lstrip()[:1] != b"{":
-            return HTTPEventStream(stream, self.decoder(request))
-        return as_events(self.decode(load_answer(self._log_response(wire, read_all(stream)), self.redact), request))
+    def _events_of_json(self, wire: WireRequest, response: Response, request: Request) -> Iterable[StreamEvent]:
+        """Of an answer that came in one piece where a stream was asked for."""
+        return as_events(self.decode(load_answer(self._log_response(wire, response), self.redact), request))
 
     def _body(self, wire: WireRequest) -> bytes | None:
         body = json_bytes(wire.body)

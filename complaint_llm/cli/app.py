@@ -96,6 +96,16 @@ class App:
         except ConfigError:
             return None
 
+    def passed_over(self) -> Sequence[str]:
+        """A line where several configs with default names lie in the working directory: which one is read."""
+        from complaint_llm.config.source import default_files  # cold start
+
+        files = default_files()
+        if self.config_path or os.environ.get("COMPLAINT_LLM_CONFIG") or len(files) < 2:
+            return ()
+        others = " and ".join(map(str, files[1:]))
+        return (f"WARNING {files[0]} is read and {others} is not: take one away, or name one by -c",)
+
     def open_host(self) -> PluginHost:
         """The plugins of the config, whatever else is wrong in it; without a config those that are installed."""
         from complaint_llm.config import load_host  # cold start
@@ -179,7 +189,8 @@ SHARED: tuple[click.Parameter, ...] = (
         expose_value=False,
         is_eager=True,  # the overview tells the commands of its plugins
         callback=_choose_config,
-        help="The config file. Otherwise $COMPLAINT_LLM_CONFIG, then config.json, config.yaml or config.yml here.",
+        help="The config file. Otherwise $COMPLAINT_LLM_CONFIG, then complaint-llm.json, .yaml or .yml here, then "
+        "config.json, .yaml or .yml.",
     ),
     click.Option(
         ["--debug"],
@@ -207,7 +218,8 @@ class _Commands(click.Group):
         """The names of commands, without importing the built-in ones, and the options."""
         from complaint_llm.cli.completion.names import command_names  # cold start
 
-        return [*command_names(ctx, COMMANDS, incomplete), *click.Command.shell_complete(self, ctx, incomplete)]
+        named = command_names(ctx.ensure_object(App), COMMANDS, incomplete)
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -223,6 +235,7 @@ class _Commands(click.Group):
         if _COMPLETE in os.environ:
             from complaint_llm.cli.completion.values import add_completion  # cold start
 
+            ctx.ensure_object(App)  # what is offered depends on the config
             add_completion(command, (name,))
         return _with_shared(command)
 
@@ -284,6 +297,8 @@ def cli(ctx: click.Context) -> None:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
     handler = StderrHandler()
+    # What is raised ends as the command's own error line, or as that of an item.
+    handler.addFilter(lambda record: app.debug or not getattr(record, "raised", False))
     handler.setFormatter(HarmlessFormatter("%(levelname)s %(message)s"))
     logger = logging.getLogger("complaint_llm")
     logger.handlers[:] = [handler]

@@ -95,6 +95,8 @@ def check(app: App, connect: bool, as_json: bool) -> None:
 
     Example: complaint-llm check --connect
     """
+    for line in app.passed_over():
+        tell(line)
     with app.open_mediator() as mediator:
         findings = _findings(mediator, connect)
         _check_node(mediator)

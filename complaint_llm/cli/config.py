@@ -166,6 +166,10 @@ def _config_to_save(app: App) -> Iterator[Config]:
     for each in caught:
         tell(str(each.message))
 
+    from complaint_llm.cli.schema import renew_schema  # cold start: a config is seldom written
+
+    renew_schema(app)
+
 
 def _value(text: str) -> Any:
     try:

@@ -19,7 +19,7 @@ _SHORTEST = 6
 """Letters to which a cell is cut at most."""
 
 
-class _Column(NamedTuple):
+class _CallColumn(NamedTuple):
     """``rank``: where there is no room, those of the highest go first."""
 
     head: str
@@ -82,25 +82,25 @@ def _tokens(call: Mapping[str, Any]) -> str:
 
 
 _COLUMNS = (
-    _Column("time", 0, lambda call: _local_time(call["time"], "%Y-%m-%d %H:%M")),
-    _Column("backend", 0, lambda call: call["backend"] or ""),
-    _Column("outcome", 0, _outcome),
-    _Column("seconds", 1, lambda call: f"{call['seconds']:.1f}"),
-    _Column("cost", 2, lambda call: "" if call["cost"] is None else f"${call['cost']:.4f}"),
-    _Column("matter", 3, lambda call: call["matter"] or ""),
-    _Column("tokens", 4, _tokens),
-    _Column("task", 5, lambda call: call["task"] or ""),
-    _Column("call", 6, lambda call: call["call"][:8]),
+    _CallColumn("time", 0, lambda call: _local_time(call["time"], "%Y-%m-%d %H:%M")),
+    _CallColumn("backend", 0, lambda call: call["backend"] or ""),
+    _CallColumn("outcome", 0, _outcome),
+    _CallColumn("seconds", 1, lambda call: f"{call['seconds']:.1f}"),
+    _CallColumn("cost", 2, lambda call: "" if call["cost"] is None else f"${call['cost']:.4f}"),
+    _CallColumn("matter", 3, lambda call: call["matter"] or ""),
+    _CallColumn("tokens", 4, _tokens),
+    _CallColumn("task", 5, lambda call: call["task"] or ""),
+    _CallColumn("call", 6, lambda call: call["call"][:8]),
 )
 
-_Table = list[tuple[_Column, list[str]]]
+_Table = list[tuple[_CallColumn, list[str]]]
 
 
 def _width(table: _Table) -> int:
     return sum(_longest(each) for each in table) + _GAP * (len(table) - 1)
 
 
-def _longest(column: tuple[_Column, list[str]]) -> int:
+def _longest(column: tuple[_CallColumn, list[str]]) -> int:
     return max(map(len, (column[0].head, *column[1])))
 
 

@@ -16,7 +16,8 @@ from complaint_llm.exceptions import ConfigError
 from complaint_llm.report import read_items, render_page, write_page
 from complaint_llm.report.agreement import agreement_lines, compare_runs
 from complaint_llm.report.expected import compare_expected, expected_lines, read_expected
-from complaint_llm.tasks.load import BUILT_IN, built_in
+from complaint_llm.tasks.load import built_in
+from complaint_llm.tasks.names import BUILT_IN
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config

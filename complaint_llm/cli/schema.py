@@ -12,7 +12,14 @@ from complaint_llm.cli.app import App
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.config import composed_schema
 from complaint_llm.config.saving import write as write_file
-from complaint_llm.config.schema_file import SCHEMA_NAME, schema_address, schema_line, with_schema_line, write_schema
+from complaint_llm.config.schema_file import (
+    SCHEMA_NAME,
+    schema_address,
+    schema_line,
+    with_schema_line,
+    write_schema,
+    written_schema,
+)
 from complaint_llm.config.source import Source, read
 from complaint_llm.exceptions import ConfigError
 
@@ -33,7 +40,8 @@ def schema(app: App, target: str | None, link: bool) -> None:
     config's own plugins offer, and with the ids of the config.
 
     Editors find it by a key of a JSON config ("$schema") or by a comment at the top of a YAML config; --link writes
-    that line. Write the schema again when plugins or ids have changed.
+    that line. `config add`, `remove` and `set` write the one beside the
+    config again; do so yourself when plugins have changed.
 
     Example: complaint-llm schema --write
     """
@@ -67,3 +75,17 @@ def _write_file(
         return
     where = "at its top" if config.suffix.lower() in (".yaml", ".yml") else "as its first key"
     tell(f"editors find it if {config} has {where}: {schema_line(config, address)}  (--link writes that)")
+
+
+def renew_schema(app: App) -> None:
+    """Write the schema beside the config again, where one was written: it holds the config's ids."""
+    path = app.find_config()
+    file = None if path is None else written_schema(path)
+    if path is None or file is None:
+        return
+    source = read(path)
+    composed = composed_schema(app.open_host(), source.document if isinstance(source, Source) else None)
+    try:
+        write_schema(file, composed)
+    except ConfigError as error:
+        tell(f"the config is saved, and editors go by an older schema: {error}")

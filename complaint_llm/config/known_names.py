@@ -10,7 +10,8 @@ from complaint_llm.checks.answer_checks import BUILT_IN as BUILT_IN_CHECKS
 from complaint_llm.checks.answer_checks import SCHEMA
 from complaint_llm.config.plugin_tasks import CHECKS, TASKS
 from complaint_llm.routing.strategies import STRATEGIES
-from complaint_llm.tasks.load import BUILT_IN, built_in_task
+from complaint_llm.tasks.load import built_in_task
+from complaint_llm.tasks.names import BUILT_IN
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def load_config(
     path: str | Path | None = None, *, environ: Mapping[str, str] | None = None, host: PluginHost | None = None
 ) -> Config:
-    """The config in a JSON or YAML file: the one given, else ``$COMPLAINT_LLM_CONFIG``, else config.json, config.yaml
-    or config.yml in the working directory.
+    """The config in a JSON or YAML file: the one given, else ``$COMPLAINT_LLM_CONFIG``, else in the working directory
+    complaint-llm.json, .yaml or .yml, else config.json, .yaml or .yml.
 
     ``environ`` stands for the process's environment; a ``.env`` beside the file adds what it does not set. ``host``
     brings further plugins. Raises ConfigError with every fault of the file, a line each in ``problems``.

@@ -12,7 +12,8 @@ from complaint_llm.checks.answer_checks import SCHEMA
 from complaint_llm.checks.check import Check
 from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.host import PluginHost
-from complaint_llm.tasks.load import BUILT_IN, built_in_task, load_task
+from complaint_llm.tasks.load import built_in_task, load_task
+from complaint_llm.tasks.names import BUILT_IN
 from complaint_llm.tasks.task import Task
 
 TASKS = "complaint_llm_tasks"

@@ -27,6 +27,12 @@ def write_schema(file: Path, schema: Mapping[str, Any]) -> None:
     write(file, json.dumps(schema, ensure_ascii=False, indent=1) + "\n")
 
 
+def written_schema(config: Path) -> Path | None:
+    """The schema file beside a config that was written here before; None where there is none."""
+    file = config.parent / SCHEMA_NAME
+    return file if _is_composed(file) else None
+
+
 def check_schema_file(file: Path) -> None:
     """Raise ConfigError for a folder that is not there, and for a file that holds something else than such a schema."""
     if not file.parent.is_dir():

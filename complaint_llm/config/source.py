@@ -13,7 +13,8 @@ from complaint_llm.config.problems import Problem, TextFault, json_pointer
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.problems import kind_of
 
-DEFAULT_NAMES = ("config.json", "config.yaml", "config.yml")
+DEFAULT_NAMES = tuple(f"{stem}.{end}" for stem in ("complaint-llm", "config") for end in ("json", "yaml", "yml"))
+"""In the order in which they are looked for."""
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -53,13 +54,18 @@ def find(given: str | Path | None, named: str | None) -> Path:
     wanted = given if given is not None else named or None
     if wanted is not None:
         return Path(wanted)
-    for name in DEFAULT_NAMES:
-        if Path(name).is_file():
-            return Path(name)
+    here = default_files()
+    if here:
+        return here[0]
     raise ConfigError(
-        f"no config: none of {', '.join(DEFAULT_NAMES)} in {Path.cwd()}; "
+        f"no config: neither complaint-llm nor config with .json, .yaml or .yml in {Path.cwd()}; "
         "`complaint-llm init` makes one, -c or $COMPLAINT_LLM_CONFIG name another"
     )
+
+
+def default_files() -> list[Path]:
+    """The files with default names in the working directory; the first is the one that is read."""
+    return [Path(name) for name in DEFAULT_NAMES if Path(name).is_file()]
 
 
 def is_yaml(path: Path) -> bool:

@@ -291,20 +291,20 @@ class Attempts:
 
     def forget_errors(self) -> None:
         """After an answer, or a stream's first piece: what failed before it is in ``attempts``. What somebody has to
-        mend is logged, for nobody gets to see it raised.
+        mend is logged.
 
         Their tracebacks lead to frames that hold them, these attempts, and what a stream's user may drop: a circle,
         which only the garbage collector would find.
         """
+        self._log_errors(raised=False)
         for error in self.errors.values():
-            if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
-                _log(error)
             error.__traceback__ = None
         self.errors.clear()
         self._tried.clear()
 
     def failure(self, stopped_by: BackendError | None = None) -> BackendError:
-        """The error of the whole call; see ``failure.call_error``."""
+        """The error of the whole call; see ``failure.call_error``. What somebody has to mend is logged, too."""
+        self._log_errors(raised=True)
         cut_short = ""
         if self.request.deadline.remaining() <= 0:
             cut_short = " before the deadline"
@@ -320,6 +320,13 @@ class Attempts:
             cut_short=cut_short,
             seconds=self.rules.clock() - self._began if self._tried else 0.0,
         )
+
+    def _log_errors(self, *, raised: bool) -> None:
+        for error in self.errors.values():
+            if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
+                logging.getLogger("complaint_llm.routing").error(
+                    "%s: %s (status %s)", error.backend, one_line(error), error.status, extra={"raised": raised}
+                )
 
     def _request_to(self, target: Target) -> AnyRequest:
         """What this target is asked: the call's request, or that of a re-ask with the call's deadline and token."""
@@ -380,7 +387,3 @@ def full(message: str, wait: float) -> RateLimitError:
     """The refusal of a limit of ours that is full; ``wait`` seconds where known, else FOREVER."""
     known = None if wait == FOREVER else wait
     return RateLimitError(message, code=LOCAL_LIMIT, retry_after=known, sent=False)
-
-
-def _log(error: BackendError) -> None:
-    logging.getLogger("complaint_llm.routing").error("%s: %s (status %s)", error.backend, one_line(error), error.status)

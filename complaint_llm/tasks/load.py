@@ -12,10 +12,10 @@ from typing import Any
 
 from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.handling import strictest
+from complaint_llm.tasks.names import BUILT_IN
 from complaint_llm.tasks.task import Task
 from complaint_llm.tasks.template import placeholders
 
-BUILT_IN = ("claims", "summary", "chronology")
 _KEYS = frozenset(Task._fields) | {"extends"}
 
 

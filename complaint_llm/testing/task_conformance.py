@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from complaint_llm.checks.answer_checks import SCHEMA
 from complaint_llm.client.requests import built_in_checks
 from complaint_llm.request import EMPTY
-from complaint_llm.tasks.load import BUILT_IN, load_task
+from complaint_llm.tasks.load import load_task
+from complaint_llm.tasks.names import BUILT_IN
 from complaint_llm.tasks.task import Task
 from complaint_llm.testing.offer_conformance import OfferConformance
 

@@ -35,6 +35,9 @@ NO_CLAIMS = {
 }  # fmt: skip
 """What fits the schema of the task ``claims``."""
 BEFORE = {
+    "complaint-llm chat --continue": "complaint-llm chat -s 'Be brief.' -b gpt --save < questions.txt",
+    "complaint-llm chat --no-save": "true",
+    "complaint-llm init": "rm config.json",
     "complaint-llm config add local": "complaint-llm config remove local",
     "complaint-llm evidence import case-17.car": "complaint-llm evidence export --all -o case-17.car",
     "complaint-llm report claims.csv": "complaint-llm batch narratives.csv --task claims -o claims.csv",
@@ -145,7 +148,7 @@ class Office:
         }
         gpt |= {"embedding_model": "e", "max_retries": 0}
         document = {
-            "MEDIATOR": {"provenance": "full"},
+            "MEDIATOR": {"provenance": "full", "ledger": True},
             "BACKENDS": [gpt, {"id": "local", "type": "mock", "echo": True}],
         }
         (here / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
@@ -162,6 +165,8 @@ class Office:
                 pages.set_font("Helvetica")
                 pages.cell(text=f"Page {number}: the lease ends in May.")
             pages.output(str(here / name))
+        (here / "questions.txt").write_text("When does the lease end?\n", encoding="utf-8")
+        (here / "intakes.csv").write_text("id,story\n1,My landlord kept the deposit.\n", encoding="utf-8")
         rows = "id,narrative\n1,My landlord kept the deposit.\n2,I was not paid for March.\n"
         (here / "narratives.csv").write_text(rows, encoding="utf-8")
         with Mediator.from_config(here / "config.json") as mediator:

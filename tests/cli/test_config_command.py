@@ -149,3 +149,53 @@ def test_what_is_left_out_is_told(run: Run, arguments: tuple[str, ...], words: l
     assert (done.exit_code, done.stdout) == (2, "")
     assert [each for each in words if each not in done.stderr] == []
     assert written() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("add", "new", "mock"), ["a", "gpt", "new"]),
+        (("add", "local", "ollama", "model", "m", "optional", "true"), ["a", "gpt", "local"]),
+        (("add", "x", "mock", "--by-id-only"), ["a", "gpt", "x"]),
+        (("remove", "gpt"), ["a"]),
+        (("set", "gpt", "id", "best"), ["a", "best"]),
+        (("set", "MEDIATOR", "timeout", "9"), ["a", "gpt"]),
+    ],
+)
+def test_the_schema_beside_the_config_follows_it(run: Run, words: tuple[str, ...], ids: list[str]) -> None:
+    """Editors offer the ids that the config has now."""
+    assert CliRunner().invoke(cli, ["schema", "--write"]).exit_code == 0
+    schema = Path("config.schema.json")
+    schema.write_text(json.dumps({"$id": json.loads(schema.read_text())["$id"]}))
+    assert run(*words).exit_code == 0, words
+    assert json.loads(schema.read_text()) == json.loads(CliRunner().invoke(cli, ["schema"]).stdout)
+    text = schema.read_text()
+    assert [id for id in ("a", "gpt", "new", "local", "x", "best") if f'"{id}"' in text and id in ids] == ids
+
+
+@pytest.mark.parametrize("there", [None, "{}", "no JSON", '{"$id": "somebody-elses"}', "[]", ""])
+def test_no_schema_is_made_and_none_of_somebody_else_is_touched(run: Run, there: str | None) -> None:
+    schema = Path("config.schema.json")
+    if there is not None:
+        schema.write_text(there)
+    assert run("set", "MEDIATOR", "timeout", "9").exit_code == 0
+    assert schema.exists() == (there is not None)
+    if there is not None:
+        assert schema.read_text() == there
+
+
+def test_a_change_that_is_refused_leaves_the_schema_as_it_was(run: Run) -> None:
+    CliRunner().invoke(cli, ["schema", "--write"])
+    before = Path("config.schema.json").read_bytes()
+    with pytest.raises(ConfigError):
+        run("set", "MEDIATOR", "timeout", "soon")
+    assert Path("config.schema.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_check_says_which_of_two_configs_is_read(run: Run, named: bool) -> None:
+    """Under the names that are looked for; where one is named there is no question."""
+    Path("complaint-llm.json").write_text('{"BACKENDS": [{"id": "own", "type": "mock"}]}')
+    done = CliRunner().invoke(cli, [*(("-c", "config.yaml") if named else ()), "check"])
+    assert ("own" in done.stdout) is not named
+    assert ("complaint-llm.json is read and config.yaml is not" in done.stderr) is not named

@@ -30,6 +30,8 @@ CODES = {"complaint-llm evidence sync": 1}
 """Exit codes of examples that are not 0: no IPFS node is configured here."""
 WITHOUT_CONFIG = {"completion", "new-plugin", "init"}
 """They read no config."""
+READS_INPUT = {"chat"}
+"""What is said to them comes from standard input: on a terminal they wait for it."""
 JSON_LINES: Mapping[str, tuple[str, ...]] = {
     "generate": ("generate hi", "generate --task claims < intake.txt"),
     "batch": (
@@ -38,6 +40,8 @@ JSON_LINES: Mapping[str, tuple[str, ...]] = {
         "batch narratives.csv --task claims --preview 1",
     ),
     "check": ("check", "check --connect"),
+    "embed": ("embed hi there",),
+    "logs": ("logs",),
     "explain": ("explain hi", "explain hi --guard"),
     "evidence add": ("evidence add intake.txt", "evidence add letters"),
     "report": (
@@ -137,7 +141,8 @@ def test_a_reader_that_goes_away_ends_it_quietly(office: Office, tmp_path: Path,
 def test_it_needs_neither_a_terminal_nor_standard_input_nor_a_locale(office: Office, tmp_path: Path, name: str) -> None:
     """Standard input closed, ``LC_ALL=C``: the same exit code; what is printed is UTF-8 or escaped."""
     example = first_example(name)
-    closed = f"( {office.line(example)} )" + (" <&-" if "<" not in example else "")
+    shut = "</dev/null" if name in READS_INPUT else "<&-"
+    closed = f"( {office.line(example)} )" + (f" {shut}" if "<" not in example else "")
     done = office.run(closed, office.copy(tmp_path), env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
     assert done.returncode == usual_code(example), done.stderr.decode()
     check_quiet(done)
@@ -149,7 +154,7 @@ def test_a_terminal_that_wants_no_colour_gets_none(
     office: Office, tmp_path: Path, name: str, env: dict[str, str]
 ) -> None:
     """On a terminal of 40 columns: no colour, and on a dumb one no escape sequence at all."""
-    line = office.line(first_example(name))
+    line = office.line(first_example(name)) + (" < questions.txt" if name in READS_INPUT else "")
     given = {**office.env, "TERM": "xterm", **env}
     with PseudoTerminal(office.copy(tmp_path), "bash", "-c", line, columns=40, env=given) as terminal:
         assert terminal.end() == usual_code(first_example(name)), terminal.shown

@@ -21,7 +21,7 @@ def test_the_file_is_the_given_one_then_the_environments_then_the_first_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"no config: none of config\.json, config\.yaml, config\.yml"):
+    with pytest.raises(ConfigError, match=r"no config: neither complaint-llm nor config with \.json, \.yaml or \.yml"):
         load_config(environ={})
     (tmp_path / "config.yml").write_text("BACKENDS: [{id: yml, type: mock}]")
     assert load_config(environ={}).order == ("yml",)
@@ -29,6 +29,11 @@ def test_the_file_is_the_given_one_then_the_environments_then_the_first_default(
     assert load_config(environ={}).order == ("yaml",)
     write(tmp_path, {"id": "json", "type": "mock"})
     assert load_config(environ={}).order == ("json",)
+    for name in ("complaint-llm.yml", "complaint-llm.yaml"):
+        (tmp_path / name).write_text(f"BACKENDS: [{{id: own-{name[14:]}, type: mock}}]")
+        assert load_config(environ={}).order == (f"own-{name[14:]}",)
+    write(tmp_path, {"id": "own-json", "type": "mock"}, name="complaint-llm.json")
+    assert load_config(environ={}).order == ("own-json",)
     named = write(tmp_path, {"id": "named", "type": "mock"}, name="named.json")
     assert load_config(environ={"COMPLAINT_LLM_CONFIG": str(named)}).order == ("named",)
     given = write(tmp_path, {"id": "given", "type": "mock"}, name="given.json")

@@ -106,7 +106,10 @@ def test_an_option_that_stands_alone_is_some_commands(page: Path) -> None:
     """``--max-cost`` in the text is an option that there is."""
     options = {name for command in (*COMMANDS.values(), cli) for each in command.params for name in each.opts}
     options |= {name for command in COMMANDS.values() for each in command.params for name in each.secondary_opts}
-    assert set(re.findall(r"`(--[a-z][a-z-]+)[^`\n]*`", text_of(page))) - options - ELSEWHERE == set()
+    text = text_of(page)
+    if page.name == "coming-from-llm.md":
+        text = re.sub(r"^(\|[^|\n]*\|)[^|\n]*\|", r"\1", text, flags=re.M)  # the column of llm's own options
+    assert set(re.findall(r"`(--[a-z][a-z-]+)[^`\n]*`", text)) - options - ELSEWHERE == set()
 
 
 def keys(schema: Any) -> Iterator[str]:

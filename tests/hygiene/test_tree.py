@@ -124,3 +124,15 @@ def test_every_test_file_checks_something(path: Path) -> None:
     named = {call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls}
     asserts = any(isinstance(node, ast.Assert) for node in ast.walk(tree))
     assert asserts or raising & named or inherits_checks(tree)
+
+
+def test_each_step_of_the_check_is_there_and_the_pages_are_one_of_them() -> None:
+    """A warning of Sphinx ends it; what it installs is locked."""
+    steps = set(re.findall(r"^make ([a-z]+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.M))
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert {"docs", "lint", "test", "wheel"} <= steps
+    assert {step for step in steps if not re.search(rf"^{step}:", rules, re.M)} == set()
+    (built,) = re.findall(r"^docs: \.venv-docs/ready\n\t(.*)$", rules, re.M)
+    assert {"--fail-on-warning", "--nitpicky"} <= set(built.split())
+    locked = (ROOT / "requirements" / "docs.txt").read_text(encoding="utf-8")
+    assert {name for name in ("sphinx", "furo", "myst-parser") if not re.search(rf"^{name}==", locked, re.M)} == set()

@@ -13,7 +13,8 @@ from complaint_llm.documents.as_text import text_digest
 from complaint_llm.documents.pages import Page, ReadDocument
 from complaint_llm.report import render_page
 from complaint_llm.report.shown_documents import same_document
-from complaint_llm.tasks.load import BUILT_IN, built_in
+from complaint_llm.tasks.load import built_in
+from complaint_llm.tasks.names import BUILT_IN
 from tests.report.documents import cid_of, document, document_item, shown_entry
 
 TASKS = {id: built_in(id) for id in BUILT_IN}

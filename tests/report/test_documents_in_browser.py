@@ -11,7 +11,8 @@ import pytest
 from complaint_llm.documents.searchable import joined_text
 from complaint_llm.report import render_page, write_page
 from complaint_llm.report.visible import visible
-from complaint_llm.tasks.load import BUILT_IN, built_in
+from complaint_llm.tasks.load import built_in
+from complaint_llm.tasks.names import BUILT_IN
 from tests.peers import need_peer
 from tests.report.browser import Browser
 from tests.report.documents import cid_of, document, document_item

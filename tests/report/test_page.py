@@ -15,7 +15,8 @@ from complaint_llm.checks.check import Finding
 from complaint_llm.report import ReportItem, render_page, write_page
 from complaint_llm.report.marked_text import SHOWN_WHOLE, Span, marked_lines
 from complaint_llm.report.visible import visible
-from complaint_llm.tasks.load import BUILT_IN, built_in
+from complaint_llm.tasks.load import built_in
+from complaint_llm.tasks.names import BUILT_IN
 from tests.report.answers import EMPTY, claims_answer, failed, item
 
 TASKS = {id: built_in(id) for id in BUILT_IN}

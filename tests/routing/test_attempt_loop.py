@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
 import pytest
 
@@ -219,3 +220,32 @@ def test_embeddings_take_the_same_loop() -> None:
     output = Router().embed(request, [Scripted("a", [ServerError("x", status=500)]), Scripted("b", [vectors])])
     assert output.vectors == vectors.vectors
     assert [a.backend for a in output.attempts] == ["a", "b"]
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["another answered", "raised"])
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (AuthenticationError("bad key", status=401), True),
+        (BackendError("no money", status=402), True),
+        (BackendError("not you", status=403), True),
+        (BackendError("no model", status=404), True),
+        (BackendError("too fast", status=429), False),
+        (ServerError("boom", status=500), False),
+        (ServerError("busy", status=503), False),
+        (BackendError("odd", status=400), False),
+        (BackendError("too large", status=413), False),
+        (BackendError("late", status=408), False),
+    ],
+    ids=lambda value: str(getattr(value, "status", "")),
+)
+def test_what_somebody_has_to_mend_is_logged_once_and_marked_if_it_is_raised(
+    caplog: pytest.LogCaptureFixture, error: BackendError, logged: bool, answered: bool
+) -> None:
+    """The mark is for programs that print what is raised themselves."""
+    time = ModelTime()
+    backends = [Scripted("a", [error] * 3), *([Scripted("b")] if answered else [])]
+    with caplog.at_level(logging.DEBUG), nullcontext() if answered else pytest.raises(BackendError):
+        router(time).answer(ask(time=time), backends)
+    found = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [getattr(record, "raised", None) for record in found] == ([not answered] if logged else [])

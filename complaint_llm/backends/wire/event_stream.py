@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, Protocol
 
 from complaint_llm import bounded_json
+from complaint_llm.backends.wire.whole_answers import FirstBytes
 from complaint_llm.exceptions import BackendError, CancelledError, ResponseFormatError
 from complaint_llm.messages import StreamEvent
-from complaint_llm.transport import ResponseStream, ServerSentEvent, SSEParser
+from complaint_llm.transport import Response, ResponseStream, ServerSentEvent, SSEParser
 from complaint_llm.transport.sse import MAX_EVENT
 
 
@@ -73,11 +74,25 @@ MEDIA_TYPES: Mapping[StreamFormat, str] = {"sse": "text/event-stream", "ndjson":
 _PARSERS: Mapping[StreamFormat, Callable[[], StreamParser]] = {"sse": SSEParser, "ndjson": NDJSONParser}
 
 
-class HTTPEventStream:
-    """An event stream under way. One thread iterates; ``close()`` may come from any thread."""
+JSONReader = Callable[[Response], Iterable[StreamEvent]]
+"""The events of an answer that came whole. Raises the error that it tells of."""
 
-    def __init__(self, stream: ResponseStream, decoder: StreamDecoder, format: StreamFormat = "sse") -> None:
+
+class HTTPEventStream:
+    """An event stream under way. One thread iterates; ``close()`` may come from any thread.
+
+    ``json_reader`` reads the answer of a server that does not stream.
+    """
+
+    def __init__(
+        self,
+        stream: ResponseStream,
+        decoder: StreamDecoder,
+        format: StreamFormat = "sse",
+        json_reader: JSONReader | None = None,
+    ) -> None:
         self._stream = stream
+        self._json_reader = json_reader
         self._decoder = decoder
         self._parser = _PARSERS[format]()
         self._ready: list[StreamEvent] = []
@@ -86,6 +101,7 @@ class HTTPEventStream:
         self._error: Exception | None = None
         # A page, an empty body or a whole answer instead of a stream: nothing broke off, so nothing is retried.
         self._is_stream = (stream.headers.get("content-type") or "").lower().startswith(MEDIA_TYPES[format])
+        self._first = None if json_reader is None else FirstBytes(ndjson=format == "ndjson", labelled=self._is_stream)
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
@@ -106,6 +122,17 @@ class HTTPEventStream:
         ready: list[StreamEvent] = []
         try:
             chunk = self._next_chunk(ready)
+            if self._first is not None:
+                is_json = self._first.feed(chunk)
+                if is_json is None:
+                    return ready
+                data, complete, self._first = self._first.data, self._first.complete, None
+                if is_json:
+                    return list(self._events_of_json(data, complete))
+                if data and not chunk:
+                    self._feed(self._parser.feed(data), ready)
+                else:
+                    chunk = data
             if chunk:
                 self._feed(self._parser.feed(chunk), ready)
             else:
@@ -124,6 +151,15 @@ class HTTPEventStream:
             self._end()
             raise
         return ready
+
+    def _events_of_json(self, begin: bytes, complete: bool) -> Iterable[StreamEvent]:
+        assert self._json_reader is not None
+        self._ended = True
+        try:
+            rest = b"" if complete else self._stream.read()
+        finally:
+            self._stream.close()
+        return self._json_reader(Response(self._stream.status, self._stream.headers, begin + rest))
 
     def _end(self) -> None:
         self._ended = True

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
-from complaint_llm.cli.app import App
 from complaint_llm.cli.completion.written import read_config
 
 if TYPE_CHECKING:
-    import click
+    from complaint_llm.cli.app import App
 
 
-def command_names(ctx: click.Context, built_in: Mapping[str, tuple[str, str]], incomplete: str) -> list[CompletionItem]:
+def command_names(app: App, built_in: Mapping[str, tuple[str, str]], incomplete: str) -> list[CompletionItem]:
     """Built-in commands with their lines, then those of plugins."""
     lines = {name: line for name, (_, line) in built_in.items()}
-    app = ctx.ensure_object(App)
     if not incomplete.startswith("-") and read_config(app).get("PLUGINS"):
         from complaint_llm.cli.plugin_commands import find_commands  # cold start: plugins
 

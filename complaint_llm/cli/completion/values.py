@@ -13,16 +13,16 @@ import click
 from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
-from complaint_llm.cli.app import App
 from complaint_llm.cli.completion.written import entries, evidence_folder, newest_cids, read_config
+from complaint_llm.tasks.names import BUILT_IN
 
 if TYPE_CHECKING:
     from click import Context, Parameter
 
+    from complaint_llm.cli.app import App
+
 Found = Iterator[tuple[str, str]]
 """Values, each with a word on it."""
-TASKS = ("claims", "summary", "chronology")
-"""As ``complaint_llm.tasks.load.BUILT_IN``."""
 MOST = 100
 """Pieces of evidence, the newest first."""
 
@@ -35,7 +35,7 @@ class CompletedText(StringParamType):
 
     def shell_complete(self, ctx: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
         """Those that begin as what was typed does; each one once, and none that is more than a line."""
-        found = dict(reversed(list(self._find(ctx.find_object(App) or App()))))
+        found = dict(reversed(list(self._find(ctx.find_root().obj))))
         return [
             CompletionItem(value, help=word or None)
             for value, word in reversed(found.items())
@@ -96,7 +96,7 @@ def task_ids(app: App) -> Found:
         name = id.get("id") if isinstance(id, dict) else id
         if isinstance(name, str):
             yield name, "of the config"
-    for name in TASKS:
+    for name in BUILT_IN:
         yield name, ""
 
 

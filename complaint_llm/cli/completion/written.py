@@ -18,7 +18,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from complaint_llm.cli.app import App
 
-NAMES = ("config.json", "config.yaml", "config.yml")
+NAMES = tuple(f"{stem}.{end}" for stem in ("complaint-llm", "config") for end in ("json", "yaml", "yml"))
 """As ``complaint_llm.config.source.DEFAULT_NAMES``."""
 EVIDENCE = Path(".complaint_llm/evidence")
 """As ``complaint_llm.assembly.EVIDENCE_PATH``."""

@@ -15,9 +15,7 @@ import pytest
 from complaint_llm.cli.app import cli
 from complaint_llm.cli.completion import written
 from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
-from complaint_llm.cli.completion.values import TASKS
 from complaint_llm.config.source import DEFAULT_NAMES
-from complaint_llm.tasks.load import BUILT_IN
 from complaint_llm.testing import FaultyServer
 from tests.peers import need_peer
 from tests.pseudo_terminal import PseudoTerminal
@@ -274,7 +272,6 @@ def test_what_is_read_quickly_is_what_is_read_with_care() -> None:
 
     assert written.NAMES == DEFAULT_NAMES
     assert written.EVIDENCE == EVIDENCE_PATH
-    assert TASKS == BUILT_IN
 
 
 @pytest.mark.parametrize("shell", SHELLS)

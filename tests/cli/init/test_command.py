@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from complaint_llm.config import load_config
-from tests.terminal import Session, at_terminal
+from tests.pseudo_terminal import Session, at_terminal
 
 KEY = "sk-typed-canary-0123456789"
 MODELS = ("small-1", "large-2")
