@@ -111,6 +111,29 @@ def test_a_deadline_ends_it_between_the_steps_of_reading_a_prompt(gguf: Path, st
         assert backend.generate("hi", max_tokens=1, timeout=20)
 
 
+@pytest.mark.parametrize(
+    ("slots", "params", "kept"),
+    [
+        (1, {}, True),
+        (1, {"temperature": 0}, False),
+        (1, {"seed": 3}, False),
+        (1, {"temperature": 0, "seed": 3}, False),
+        (1, {"temperature": 0.5}, True),
+        (SLOTS, {}, True),
+        (SLOTS, {"temperature": 0}, True),
+        (SLOTS, {"seed": 3}, False),
+        (SLOTS, {"temperature": 0, "seed": 3}, False),
+        (SLOTS, {"temperature": 0.5}, True),
+    ],
+)
+def test_a_prompt_that_was_read_is_not_read_again(gguf: Path, slots: int, params: dict[str, Any], kept: bool) -> None:
+    """What a batch's prompts have in common is read once, but where an answer must repeat to the letter."""
+    with opened(gguf, n_parallel=slots) as backend:
+        for ending in ("a", "b"):
+            usage = backend.infer("w" * 100 + ending, max_tokens=30, **params).token_usage
+        assert (usage.cached_tokens > 50) is kept, usage
+
+
 def test_log_probabilities_are_those_of_the_tokens(backend: WorkstationBackend) -> None:
     certain = backend.infer("hi", max_tokens=6, temperature=0, logprobs=True)
     assert certain.confidence is not None
