@@ -212,6 +212,25 @@ def test_closing_gives_the_memory_back() -> None:
     assert all(loaded - after > 60e6 for loaded, after in cycles), cycles
 
 
+@pytest.mark.endurance
+@pytest.mark.timeout(900)
+def test_loading_again_and_again_takes_no_more_memory() -> None:
+    """What stays with the allocator is used again: after some loadings it grows no further."""
+    program = """
+    import gc, sys
+    from complaint_llm.backends import WorkstationBackend
+    with WorkstationBackend(id="ws", runtime="xllamacpp", model_path=sys.argv[1], n_ctx=512, n_threads=1) as backend:
+        for _ in range(16):
+            backend.load()
+            backend.unload()
+            gc.collect()
+            with open("/proc/self/statm") as file:
+                print(int(file.read().split()[1]) * 4096)
+    """
+    left = [int(line) for line in run(program, str(smollm2())).splitlines()]
+    assert max(left[8:]) - left[7] < 15e6, left
+
+
 def run(program: str, *given: str) -> str:
     need_peer("xllamacpp")
     command = [sys.executable, "-c", textwrap.dedent(program), *given]
