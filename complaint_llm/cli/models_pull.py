@@ -78,7 +78,7 @@ def _pulls(app: App, what: str | None) -> Iterator[Pull | str]:
     repo, filename = _split(what or "")
     if repo:
         with app.open_host().backend_type(FILE_TYPE).factory()(id=FILE_TYPE, repo=repo, filename=filename) as backend:
-            found = _pulled(backend, None)
+            found = _pull_of(backend, None)
             if found is not None:
                 yield found
         return
@@ -91,14 +91,14 @@ def _pulls(app: App, what: str | None) -> Iterator[Pull | str]:
             except (ComplaintLLMError, TypeError) as error:
                 yield f"{route.id}: {error}"
                 continue
-            found = _pulled(client, route.id)
+            found = _pull_of(client, route.id)
             if found is not None:
                 yield found
             elif what is not None:
                 yield f"{route.id}: there is nothing to fetch: it names no file of the Hub (repo and filename)"
 
 
-def _pulled(backend: Backend, id: str | None) -> Pull | str | None:
+def _pull_of(backend: Backend, id: str | None) -> Pull | str | None:
     try:
         file = backend.pull(tell_line) if isinstance(backend, LocalModelBackend) else None
     except BackendError as error:
