@@ -35,6 +35,7 @@ from complaint_llm.backends.local_model import REFUSED_BY_LOCAL_MODELS as REFUSE
 from complaint_llm.backends.local_model import LocalModel as LocalModel
 from complaint_llm.backends.local_model import LocalModelBackend as LocalModelBackend
 from complaint_llm.backends.local_model import ModelLock as ModelLock
+from complaint_llm.backends.local_model import PulledModel as PulledModel
 from complaint_llm.backends.local_model import raise_if_over as raise_if_over
 from complaint_llm.backends.options import check_keys as check_keys
 from complaint_llm.backends.registered import register_backend as register_backend

@@ -6,7 +6,8 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.wire.parameters import UNSUPPORTED, UnsupportedParameters
@@ -46,6 +47,17 @@ class LocalModel(Protocol):
     def close(self) -> None:
         """Free the memory, now or when whoever uses the model lets go of it."""
         ...
+
+
+class PulledModel(NamedTuple):
+    """A model's file that is on this machine: ``source`` is where it came from (REPO/FILE of a Hub), ``size`` is in
+    bytes, ``sha256`` that of its content, ``license`` the identifier that the Hub names, None where it names none."""
+
+    source: str
+    path: Path
+    size: int
+    sha256: str
+    license: str | None
 
 
 M = TypeVar("M", bound=LocalModel)
@@ -112,6 +124,11 @@ class LocalModelBackend(Backend, Generic[M]):
     def is_loaded(self) -> bool:
         """Whether the model is in memory."""
         return False in self._models
+
+    def pull(self, tell: Callable[[str], None]) -> PulledModel | None:
+        """Fetch the model's file, if it is not on this machine, and check its content; ``tell`` gets a line on what is
+        about to be fetched. None where the model is no single file of a Hub. Raises BackendError."""
+        return None
 
     def unload(self) -> None:
         """Free the memory; the next request loads the model again."""
@@ -219,4 +236,12 @@ def raise_if_over(deadline: Deadline, cancel: CancelToken) -> None:
         raise BackendTimeoutError("the deadline passed while the model was busy")
 
 
-__all__ = ["LOAD_TIMEOUT", "REFUSED_BY_LOCAL_MODELS", "LocalModel", "LocalModelBackend", "ModelLock", "raise_if_over"]
+__all__ = [
+    "LOAD_TIMEOUT",
+    "REFUSED_BY_LOCAL_MODELS",
+    "LocalModel",
+    "LocalModelBackend",
+    "ModelLock",
+    "PulledModel",
+    "raise_if_over",
+]

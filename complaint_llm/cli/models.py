@@ -12,9 +12,10 @@ import click
 from complaint_llm.backends.model_list import is_listed
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.cli.app import App
+from complaint_llm.cli.leaf_routes import leaf_routes
+from complaint_llm.cli.models_pull import pull
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
-from complaint_llm.client.group import id_of
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
 from complaint_llm.routing.threads.worker import run_abandonable
 
@@ -62,12 +63,36 @@ class Listing(NamedTuple):
     note: str | None = None
 
 
-@click.command()
-@click.argument("backend", required=False)
+class _OwnArgument(click.Argument):
+    """An argument of a group alone: the usage of the commands in it does not show it."""
+
+    def get_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return []
+
+
+class _ListingGroup(click.Group):
+    """A group that lists by itself: ``models [BACKEND]``, with options before and after."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_interspersed_args = False
+        found, rest, _ = self.make_parser(ctx).parse_args(list(args))
+        if found.get("backend") in self.commands:
+            place = len(args) - len(rest) - 1
+            args = [*args[:place], "", *args[place:]]
+        else:
+            ctx.allow_interspersed_args = True
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["[OPTIONS]", f"[BACKEND] | {' | '.join(self.commands)} ..."]
+
+
+@click.group(cls=_ListingGroup, invoke_without_command=True)
+@click.argument("backend", cls=_OwnArgument, required=False)
 @click.option("-q", "--search", multiple=True, metavar="WORD", help="Only names with this in them; repeat to narrow.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def models(app: App, backend: str | None, search: tuple[str, ...], as_json: bool) -> None:
+@click.pass_context
+def models(ctx: click.Context, backend: str | None, search: tuple[str, ...], as_json: bool) -> None:
     """List the models that the server of each backend (or of BACKEND alone) offers: price in US dollars per million
     tokens in and out, context window and day of its end where they are known, and which one the config uses. Of a local
     model: the files that are on this machine. No prompt is sent.
@@ -77,8 +102,19 @@ def models(app: App, backend: str | None, search: tuple[str, ...], as_json: bool
 
     Example: complaint-llm models -q mini
     """
+    if ctx.invoked_subcommand is not None:
+        if search or as_json:
+            ctx.fail(f"options of {ctx.invoked_subcommand} stand after it")
+    else:
+        _list(ctx.ensure_object(App), backend, search, as_json)
+
+
+models.add_command(pull)
+
+
+def _list(app: App, backend: str | None, search: tuple[str, ...], as_json: bool) -> None:
     with app.open_mediator() as mediator:
-        routes, faults = _routes(mediator, backend)
+        routes, faults = leaf_routes(mediator, backend)
         with ThreadPoolExecutor(min(len(routes), MOST_AT_ONCE) or 1) as pool:
             listings = list(pool.map(lambda route: _listing(mediator, route), routes))
     words = [word.lower() for word in search]
@@ -94,21 +130,6 @@ def models(app: App, backend: str | None, search: tuple[str, ...], as_json: bool
         tell(f"no model with {' and '.join(map(repr, search))} in its name")
     if faults:
         raise SystemExit(1)
-
-
-def _routes(mediator: Mediator, backend: str | None) -> tuple[Sequence[Route], list[str]]:
-    """The way to each backend that is no group, and a line for each that cannot be made. Raises ConfigError for a
-    BACKEND that is not there."""
-    ids = [entry.id for entry in mediator.config.backends] if backend is None and mediator.config else [backend or ""]
-    asked = [mediator.as_member().member(id) for id in ids]
-    found: dict[int, Route] = {}
-    faults: list[str] = []
-    for member in asked:
-        try:
-            found.update({id_of(route): route for route in member.leaves()})
-        except ComplaintLLMError as error:
-            faults.append(f"{member.id}: {error}")
-    return list(found.values()), faults
 
 
 def _listing(mediator: Mediator, route: Route) -> Listing:

@@ -24,7 +24,12 @@ SCHEMAS: Mapping[str, Any] = json.loads(
     (ROOT / "complaint_llm" / "data" / "command_output.json").read_text(encoding="utf-8")
 )["$defs"]
 EXAMPLES = [(name, example) for name, found in COMMANDS.items() for example in found.examples()]
-LEAVES = [name for name, found in COMMANDS.items() if not isinstance(found.command, click.Group)]
+LEAVES = [
+    name
+    for name, found in COMMANDS.items()
+    if not isinstance(found.command, click.Group) or found.command.invoke_without_command
+]
+"""Those that do something by themselves."""
 WITH_JSON = [name for name in LEAVES if COMMANDS[name].takes("--json")]
 CODES = {"complaint-llm evidence sync": 1}
 """Exit codes of examples that are not 0: no IPFS node is configured here."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from complaint_llm_plugins.backends.workstation.gguf_file import look_at
-from complaint_llm_plugins.backends.workstation.hub import cached_files, fetch_file, is_fetched, look_on_hub
+from complaint_llm_plugins.backends.workstation.hub import cached_files, fetch_file, is_fetched, look_on_hub, pull_file
 from complaint_llm_plugins.backends.workstation.runtimes import Runtime, import_runtime, other_runtime, runtime_of
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 from complaint_llm_plugins.backends.workstation.settings import ModelSettings
@@ -19,7 +19,7 @@ from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthErr
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent, TokenUsage
 
 if TYPE_CHECKING:
-    from complaint_llm.backends import Capability
+    from complaint_llm.backends import Capability, PulledModel
 
 REFUSED = "refused"
 """The code of an error by which llama.cpp refused a request, its grammar perhaps."""
@@ -56,6 +56,7 @@ class WorkstationBackend(LocalModelBackend[Any]):
         model_path: str | None = None,
         repo: str | None = None,
         filename: str | None = None,
+        sha256: str | None = None,
         runtime: Literal["auto", "llama-cpp-python", "xllamacpp"] = "auto",
         n_ctx: int = 4096,
         n_threads: int | None = None,
@@ -71,6 +72,8 @@ class WorkstationBackend(LocalModelBackend[Any]):
         super().__init__(**{"max_concurrency": slots, **keys})
         if (model_path is None) == (repo is None) or (repo is None) != (filename is None):
             raise ConfigError(f"{self.id}: give model_path, or repo and filename")
+        if sha256 is not None and repo is None:
+            raise ConfigError(f"{self.id}: sha256 is that of a file from the Hub: give it with repo and filename")
         own = {"chat_format": chat_format, "n_parallel": n_parallel, "mmproj": mmproj}
         for name in sorted(self.lacking_keys):
             if own[name] is not None:
@@ -79,7 +82,7 @@ class WorkstationBackend(LocalModelBackend[Any]):
                     f'"{other_runtime(self.runtime)}"'
                 )
         self._path = model_path
-        self._repo, self._filename = repo, filename
+        self._repo, self._filename, self._sha256 = repo, filename, sha256
         self.settings = ModelSettings(
             n_ctx=n_ctx,
             n_threads=n_threads,
@@ -143,7 +146,15 @@ class WorkstationBackend(LocalModelBackend[Any]):
         """The model's file, fetched from the Hub if it has to be and may be. Raises BackendError."""
         if self._path is not None:
             return Path(self._path).expanduser()
-        return fetch_file(*self._on_hub(), offline=offline)
+        return fetch_file(*self._on_hub(), sha256=self._sha256, offline=offline)
+
+    def pull(self, tell: Callable[[str], None]) -> PulledModel | None:
+        if self._path is not None:
+            return None
+        try:
+            return pull_file(*self._on_hub(), sha256=self._sha256, tell=tell)
+        except BackendError as error:
+            raise self.as_backend_error(error) from error.__cause__
 
     # -- one attempt, on a worker thread ---------------------------------------------------------------------------
 

@@ -6,35 +6,60 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from complaint_llm.backends import PulledModel
 from complaint_llm.exceptions import BackendError
 
 INSTALL = "huggingface-hub is not installed: pip install 'complaint-llm[workstation]'"
+LICENSE_SECONDS = 10.0
+"""How long the Hub is waited for when it is asked for a license."""
 
 
-def fetch_file(repo: str, filename: str, *, offline: bool) -> Path:
+def fetch_file(repo: str, filename: str, *, sha256: str | None = None, offline: bool) -> Path:
     """The file, from this machine or fetched now, with a progress bar on a terminal; a fetch that broke off goes on.
 
-    What is here is used as it is, without a question to the Hub; with ``offline`` nothing is fetched. Raises
-    BackendError.
+    What is here is used as it is, without a question to the Hub; with ``offline`` nothing is fetched. A file whose
+    content is not that of ``sha256`` is refused. Raises BackendError.
     """
     hub = _module()
+    name = f"{repo}/{filename}"
     try:
-        return Path(hub.hf_hub_download(repo, filename, local_files_only=True))
+        return _as_expected(Path(hub.hf_hub_download(repo, filename, local_files_only=True)), name, sha256)
     except hub.errors.LocalEntryNotFoundError as cause:
         if offline:
-            message = f"{repo}/{filename} is not on this machine and the request may not leave it"
-            raise BackendError(message, sent=False) from cause
+            raise BackendError(f"{name} is not on this machine and the request may not leave it", sent=False) from cause
     try:
-        _resume(hub, repo, filename)
+        _resume(hub, repo, filename, sha256)
         # It is in the cache by now: this puts its name to it.
-        return Path(hub.hf_hub_download(repo, filename))
+        return _as_expected(Path(hub.hf_hub_download(repo, filename)), name, sha256)
+    except BackendError:
+        raise
     except Exception as cause:
         # Besides the Hub's own errors those of whichever HTTP client it uses, and of the disk.
-        raise BackendError(f"cannot fetch {repo}/{filename} from the Hub: {_reason(cause)}", sent=False) from cause
+        raise BackendError(f"cannot fetch {name} from the Hub: {_reason(cause)}", sent=False) from cause
+
+
+def pull_file(repo: str, filename: str, *, sha256: str | None, tell: Callable[[str], None]) -> PulledModel:
+    """The same, with the license that the Hub names and the SHA-256 of what is on the disk. Raises BackendError, also
+    where the file has changed since it was fetched."""
+    name = f"{repo}/{filename}"
+    license = _license(_module(), repo)
+    if is_fetched(repo, filename):
+        tell(f"{name}: is on this machine")
+    else:
+        tell(f"{name}: {'no license is named' if license is None else f'license {license}'}; fetching")
+    path = fetch_file(repo, filename, sha256=sha256, offline=False)
+    found = _sha256_of(path)
+    named = _named_digest(path) if sha256 is None else sha256
+    if named not in (None, found):
+        raise BackendError(
+            f"{name}: its content has SHA-256 {found}, not {named}: delete {path.resolve()} and pull again", sent=False
+        )
+    return PulledModel(name, path, path.stat().st_size, found, license)
 
 
 def is_fetched(repo: str, filename: str) -> bool:
@@ -57,7 +82,31 @@ def look_on_hub(repo: str, filename: str, timeout: float) -> None:
         raise BackendError(f"cannot find {repo}/{filename} on the Hub: {_reason(cause)}", sent=False) from cause
 
 
-def _resume(hub: Any, repo: str, filename: str) -> None:
+def _license(hub: Any, repo: str) -> str | None:
+    """What the repository's card names; None where it names none, or the Hub cannot be asked."""
+    try:
+        about = hub.model_info(repo, timeout=LICENSE_SECONDS)
+    except Exception:  # noqa: BLE001  whatever its HTTP client raises: a file that is here needs no Hub
+        return None
+    named = about.card_data.get("license") if about.card_data is not None else None
+    tags = [tag.removeprefix("license:") for tag in about.tags or () if tag.startswith("license:")]
+    return named if isinstance(named, str) else next(iter(tags), None)
+
+
+def _as_expected(path: Path, name: str, sha256: str | None) -> Path:
+    """The path. Raises BackendError if the content is not that of ``sha256``."""
+    if sha256 is not None:
+        found = _named_digest(path) or _sha256_of(path)
+        if found != sha256:
+            raise _other_content(name, found, sha256)
+    return path
+
+
+def _other_content(name: str, found: str, sha256: str) -> BackendError:
+    return BackendError(f"{name} is refused: its SHA-256 is {found}, the config says {sha256}", sent=False)
+
+
+def _resume(hub: Any, repo: str, filename: str, sha256: str | None) -> None:
     """Put the file's content into the Hub's cache, from where an earlier fetch broke off.
 
     huggingface-hub itself goes on after a broken connection, but begins anew in a new process (its partial files have
@@ -67,6 +116,8 @@ def _resume(hub: Any, repo: str, filename: str) -> None:
     found = hub.get_hf_file_metadata(url)
     if not found.size or not found.etag or not found.etag.isalnum():
         return  # a Hub that does not say enough: left to huggingface-hub
+    if sha256 is not None and _is_digest(found.etag) and found.etag != sha256:
+        raise _other_content(f"{repo}/{filename}", found.etag, sha256)
     folder = Path(hub.constants.HF_HUB_CACHE, hub.file_download.repo_folder_name(repo_id=repo, repo_type="model"))
     blob = folder / "blobs" / found.etag
     part = blob.with_name(f"{found.etag}.complaint-llm")
@@ -87,18 +138,31 @@ def _resume(hub: Any, repo: str, filename: str) -> None:
                 expected_size=found.size,
                 displayed_filename=filename,
             )
-        if begun and not _is_whole(part, found.etag):
+        if not _is_whole(part, found.etag):
             part.unlink()
-            raise OSError("what had been fetched before does not fit: it was deleted, try again")
+            what = "what had been fetched before" if begun else "what came"
+            raise OSError(f"{what} does not fit: it was deleted, try again")
         part.rename(blob)
 
 
 def _is_whole(path: Path, etag: str) -> bool:
     """Whether the content is what the Hub names; true where it names no SHA-256."""
-    if len(etag) != hashlib.sha256().digest_size * 2:
-        return True
+    return not _is_digest(etag) or _sha256_of(path) == etag
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == hashlib.sha256().digest_size * 2 and not set(text) - set("0123456789abcdef")
+
+
+def _named_digest(path: Path) -> str | None:
+    """The SHA-256 by which the Hub's cache names a file; None where it has another name."""
+    name = path.resolve().name
+    return name if _is_digest(name) else None
+
+
+def _sha256_of(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == etag
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _module() -> Any:

@@ -82,11 +82,16 @@ class XllamacppBackend(WorkstationBackend):
                 # By a grammar alone: what a response_format brings parses the answer once more, and fails where it
                 # was cut in the middle of a character.
                 body["grammar"] = import_runtime("xllamacpp").json_schema_to_grammar(schema)
-        params = request.params
-        if "seed" in params or params.get("temperature") == 0:
+        if self._must_repeat(request):
             # What an earlier request left in a slot changes the last bits of the numbers, and so the answer.
             body["cache_prompt"] = False
         return body
+
+    def _must_repeat(self, request: Request) -> bool:
+        """Whether the answer is to repeat to the letter, so that the whole prompt is read anew: where a seed is given,
+        and at temperature 0 where requests are not computed together anyway."""
+        alone = self.settings.n_parallel == 1
+        return "seed" in request.params or (alone and request.params.get("temperature") == 0)
 
 
 class VisionBackend(XllamacppBackend):

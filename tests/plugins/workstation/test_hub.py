@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from complaint_llm_plugins.backends.workstation.backend import WorkstationBackend
 
 from tests.peers import free_port, need_peer
+from tests.plugins.workstation.model_hub import FILE, REPO, Hub
 from tests.tiny_gguf import build
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 STEP = 10 * 1024 * 1024
-REPO, FILE = "office/tiny-instruct", "tiny.gguf"
 
 ASK = f"""
 import sys
@@ -37,74 +32,6 @@ with WorkstationBackend(id="ws", repo={REPO!r}, filename=sys.argv[1], n_ctx=512,
     except BackendError as error:
         print(f"{{type(error).__name__}}: {{error}}", end="")
 """
-
-
-class Asked(NamedTuple):
-    """One request to the Hub: its method, path, and the first byte that it wants."""
-
-    method: str
-    path: str
-    start: int
-
-
-class Hub(ThreadingHTTPServer):
-    """The Hub's file API on loopback: HEAD and GET with ETag, commit and ranges. ``cuts`` says after how many bytes
-    the next downloads break off."""
-
-    daemon_threads = True
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.data = data
-        self.asked: list[Asked] = []
-        self.cuts: list[int] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def downloads(self) -> list[int]:
-        """The first byte of each download, in order."""
-        return [each.start for each in self.asked if each.method == "GET" and "/resolve/" in each.path]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hub
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, *, body: bool) -> None:
-        given = self.headers.get("Range")
-        start = int(given.removeprefix("bytes=").partition("-")[0]) if given else 0
-        self.server.asked.append(Asked(self.command, self.path, start))
-        if self.path != f"/{REPO}/resolve/main/{FILE}" and self.path != f"/{REPO}/resolve/{COMMIT}/{FILE}":
-            self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        data = self.server.data
-        self.send_response(206 if given else 200)
-        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Accept-Ranges", "bytes")
-        if given:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        if body:
-            end = start + self.server.cuts.pop(0) if self.server.cuts else len(data)
-            self.wfile.write(data[start:end])
-            self.close_connection = end < len(data)
-
-    def log_message(self, *args: object) -> None:
-        pass
 
 
 class Asker:
@@ -147,15 +74,8 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ask(gguf: Path, tmp_path: Path) -> Iterator[Asker]:
-    hub = Hub(gguf.read_bytes())
-    thread = threading.Thread(target=hub.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with Hub(gguf.read_bytes()).serving() as hub:
         yield Asker(hub, tmp_path)
-    finally:
-        hub.shutdown()
-        thread.join()
-        hub.server_close()
 
 
 @pytest.mark.peer("llama.cpp")

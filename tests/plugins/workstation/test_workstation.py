@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -163,6 +164,26 @@ def test_embeddings_are_one_vector_a_text_in_order(backend: WorkstationBackend) 
     vectors = backend.embed(["alpha", "beta", "alpha"])
     assert vectors[0] == vectors[2] != vectors[1]
     assert len(vectors[0]) == 64
+
+
+def test_both_runtimes_give_a_text_the_same_vector(gguf: Path) -> None:
+    """Vectors that one runtime made can be compared with those of the other: cosine above 0.999."""
+    need_peer("llama-cpp")
+    need_peer("xllamacpp")
+    texts = ["hi", "hello", "hello world", "rent", "The rent was late.", "x" * 100, "Küche", "日本", "a\nb", "1 2 3"]
+    vectors = []
+    for name in ("llama-cpp-python", "xllamacpp"):
+        with made(name, model_path=str(gguf), n_ctx=512, n_threads=1) as backend:
+            vectors.append(backend.embed(texts))
+    cosines = [
+        sum(a * b for a, b in zip(one, other, strict=True))
+        / math.dist(one, [0] * len(one))
+        / math.dist(other, [0] * len(other))
+        for one, other in zip(*vectors, strict=True)
+    ]
+    assert len(cosines) == 10
+    assert min(cosines) > 0.999
+    assert math.dist(vectors[0][0], vectors[0][4]) > 0.01
 
 
 def test_too_long_a_prompt_is_named(backend: WorkstationBackend) -> None:

@@ -10,15 +10,24 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from complaint_llm.backends import WorkstationBackend
-from complaint_llm.exceptions import BackendError, BackendTimeoutError, CancelledError, ConfigError, InvalidRequestError
+from complaint_llm.exceptions import (
+    BackendError,
+    BackendTimeoutError,
+    CancelledError,
+    ConfigError,
+    InvalidRequestError,
+    StreamInterruptedError,
+)
+from complaint_llm.testing import FaultyServer
 from complaint_llm.testing.steady_clock import SteadyClock
 from tests.peers import need_peer
 from tests.tiny_gguf import WITH_TOOLS, build
@@ -111,6 +120,29 @@ def test_a_deadline_ends_it_between_the_steps_of_reading_a_prompt(gguf: Path, st
         assert backend.generate("hi", max_tokens=1, timeout=20)
 
 
+@pytest.mark.parametrize(
+    ("slots", "params", "kept"),
+    [
+        (1, {}, True),
+        (1, {"temperature": 0}, False),
+        (1, {"seed": 3}, False),
+        (1, {"temperature": 0, "seed": 3}, False),
+        (1, {"temperature": 0.5}, True),
+        (SLOTS, {}, True),
+        (SLOTS, {"temperature": 0}, True),
+        (SLOTS, {"seed": 3}, False),
+        (SLOTS, {"temperature": 0, "seed": 3}, False),
+        (SLOTS, {"temperature": 0.5}, True),
+    ],
+)
+def test_a_prompt_that_was_read_is_not_read_again(gguf: Path, slots: int, params: dict[str, Any], kept: bool) -> None:
+    """What a batch's prompts have in common is read once, but where an answer must repeat to the letter."""
+    with opened(gguf, n_parallel=slots) as backend:
+        for ending in ("a", "b"):
+            usage = backend.infer("w" * 100 + ending, max_tokens=30, **params).token_usage
+        assert (usage.cached_tokens > 50) is kept, usage
+
+
 def test_log_probabilities_are_those_of_the_tokens(backend: WorkstationBackend) -> None:
     certain = backend.infer("hi", max_tokens=6, temperature=0, logprobs=True)
     assert certain.confidence is not None
@@ -187,6 +219,25 @@ def test_closing_gives_the_memory_back() -> None:
     assert all(loaded - after > 60e6 for loaded, after in cycles), cycles
 
 
+@pytest.mark.endurance
+@pytest.mark.timeout(900)
+def test_loading_again_and_again_takes_no_more_memory() -> None:
+    """What stays with the allocator is used again: after some loadings it grows no further."""
+    program = """
+    import gc, sys
+    from complaint_llm.backends import WorkstationBackend
+    with WorkstationBackend(id="ws", runtime="xllamacpp", model_path=sys.argv[1], n_ctx=512, n_threads=1) as backend:
+        for _ in range(16):
+            backend.load()
+            backend.unload()
+            gc.collect()
+            with open("/proc/self/statm") as file:
+                print(int(file.read().split()[1]) * 4096)
+    """
+    left = [int(line) for line in run(program, str(smollm2())).splitlines()]
+    assert max(left[8:]) - left[7] < 15e6, left
+
+
 def run(program: str, *given: str) -> str:
     need_peer("xllamacpp")
     command = [sys.executable, "-c", textwrap.dedent(program), *given]
@@ -232,13 +283,67 @@ def test_nobody_else_reaches_the_engine_s_listener(gguf: Path) -> None:
         assert backend.generate("hi", max_tokens=2)
 
 
-def test_threads_that_cancel_and_close_at_random_lose_no_answer(gguf: Path) -> None:
-    """16 threads of 20 calls each: every call has an answer, or the end that its own thread made."""
+TRY_AS_ANOTHER = """
+import json, os, pwd, socket, sys
+nobody = pwd.getpwnam("nobody")
+os.setgroups([])
+os.setgid(nobody.pw_gid)
+os.setuid(nobody.pw_uid)
+for kind, place in json.loads(sys.argv[1]):
+    if kind == "unix":
+        family, address = socket.AF_UNIX, place.replace("@", chr(0), 1) if place.startswith("@") else place
+    else:
+        family = socket.AF_INET if kind == "tcp" else socket.AF_INET6
+        address = ("127.0.0.1" if kind == "tcp" else "::1", int(place.rpartition(":")[2], 16))
+    with socket.socket(family) as tried:
+        tried.settimeout(5)
+        try:
+            tried.connect(address)
+            tried.sendall(b"GET /health HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+            if tried.recv(1):
+                print(place)
+        except OSError:
+            pass
+"""
+
+
+def answers_to_another_user(sockets: list[tuple[str, str]]) -> list[str]:
+    """Which of these listening sockets answer a request of the user ``nobody``."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRY_AS_ANOTHER, json.dumps(sockets)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("keys", [{}, {"n_parallel": SLOTS}, {"n_ctx": 256}], ids=str)
+def test_another_user_of_the_machine_gets_no_answer(gguf: Path, keys: dict[str, Any]) -> None:
+    """A second user tries every listening socket of the process, while the model is loaded and while it answers: only
+    the one that the test itself opened for all answers."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can try as another user")
+    with FaultyServer() as open_to_all, opened(gguf, **keys) as backend:
+        backend.load()
+        stream = backend.stream_generate("hi", max_tokens=200, seed=2)
+        next(stream)
+        found = sockets_of(os.getpid())
+        answered = answers_to_another_user(found)
+        stream.close()
+    assert [int(place.rpartition(":")[2], 16) for place in answered] == [urlsplit(open_to_all.url).port]
+    assert len(found) > 1
+
+
+def lost_answers(path: Path, turns: int, **keys: Any) -> list[object]:
+    """16 threads of so many calls each: every call has an answer, or the end that its own thread made."""
     wrong: list[object] = []
 
     def ask(number: int) -> None:
         chance = random.Random(number)
-        for turn in range(20):
+        for turn in range(turns):
             try:
                 if chance.random() < 0.5:
                     stream = backend.stream_generate("hi", max_tokens=20, seed=turn, timeout=300)
@@ -250,15 +355,102 @@ def test_threads_that_cancel_and_close_at_random_lose_no_answer(gguf: Path) -> N
             except BackendError as error:
                 wrong.append((number, turn, repr(error)))
 
-    with opened(gguf, n_parallel=SLOTS) as backend:
+    with opened(path, n_parallel=SLOTS, **keys) as backend:
         backend.load()
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert wrong == []
         assert backend.generate("hi", max_tokens=2)
+    return wrong
+
+
+def test_threads_that_cancel_and_close_at_random_lose_no_answer(gguf: Path) -> None:
+    assert lost_answers(gguf, 20) == []
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(3600)
+def test_a_real_model_loses_no_answer_either() -> None:
+    """SmolLM2, 16 threads of 20 calls."""
+    assert lost_answers(smollm2(), 20) == []
+
+
+def ended_by(backend: WorkstationBackend, way: str, clock: SteadyClock) -> float:
+    """Seconds from the end that ``way`` makes to the moment in which the caller knows."""
+    ended: list[float] = []
+    started = threading.Event()
+
+    def whole() -> None:
+        started.set()
+        with pytest.raises(BackendError):
+            backend.generate("Tell a long story.", max_tokens=450, seed=2, timeout=300)
+        ended.append(clock())
+
+    stream = None if way.startswith("whole") else backend.stream_generate("Tell a story.", max_tokens=450, seed=2)
+    if stream is not None:
+        next(stream)
+
+    def rest() -> None:
+        assert stream is not None
+        with pytest.raises(BackendError):
+            list(stream)
+        ended.append(clock())
+
+    thread = threading.Thread(target=whole if stream is None else rest)
+    thread.start()
+    assert stream is not None or started.wait(300)
+    began = clock()
+    if way.endswith("backend closed"):
+        backend.close()
+    else:
+        assert stream is not None
+        stream.close()
+    thread.join(300)
+    return ended[0] - began
+
+
+WAYS = ["whole, backend closed", "stream, closed", "stream, backend closed"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_ends_a_generation_is_seen_at_once(gguf: Path, steady_clock: SteadyClock, way: str) -> None:
+    """Within 50 ms by a clock that does not count what others had of the cores."""
+    with opened(gguf) as backend:
+        backend.load()
+        assert ended_by(backend, way, steady_clock) < 0.05
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_ends_a_real_model_is_seen_at_once(steady_clock: SteadyClock, way: str) -> None:
+    """The same on SmolLM2, whose steps take their time."""
+    with opened(smollm2(), n_ctx=1024) as backend:
+        backend.load()
+        assert ended_by(backend, way, steady_clock) < 0.05
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda backend: backend.generate("Tell a long story.", max_tokens=900, timeout=1),
+        lambda backend: list(backend.stream_generate("Tell a long story.", max_tokens=900, timeout=1)),
+    ],
+    ids=["whole", "stream"],
+)
+@pytest.mark.endurance
+@pytest.mark.timeout(600)
+def test_a_real_model_keeps_a_deadline(steady_clock: SteadyClock, ask: Callable[[WorkstationBackend], object]) -> None:
+    """While it generates: the prompt is a few tokens, the answer would be many."""
+    with opened(smollm2(), n_ctx=1024) as backend:
+        backend.load()
+        backend.generate("Tell a long story.", max_tokens=1)
+        began = steady_clock()
+        with pytest.raises((BackendTimeoutError, StreamInterruptedError)):
+            ask(backend)
+        assert steady_clock() - began < 1 + 0.05
 
 
 @pytest.mark.timeout(600)
@@ -311,4 +503,3 @@ def test_what_is_not_installed_is_said_in_one_sentence(gguf: Path, hidden: str, 
     said = run(HIDDEN, str(gguf), hidden, runtime)
     assert said.startswith(says)
     assert said.count("\n") == 1
-
