@@ -16,6 +16,7 @@ from benchmarks import (
     evidence_file,
     evidence_records,
     fallback,
+    growth,
     local_model,
     one_call,
     peers,
@@ -41,6 +42,7 @@ MEASURED: Sequence[tuple[str, Callable[[Options], Sequence[Table]]]] = (
     ("local_model", local_model.tables),
     ("evidence_file", evidence_file.tables),
     ("evidence_records", evidence_records.tables),
+    ("growth", growth.tables),
 )
 OURS = ("complaint-llm", "requests", "urllib3", "pluggy", "jsonschema")
 THEIRS = ("openai", "litellm", "any-llm-sdk", "langchain-openai")

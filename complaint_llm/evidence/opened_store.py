@@ -30,7 +30,7 @@ from complaint_llm.private_folder import take_private_folder
 
 log = logging.getLogger("complaint_llm.evidence")
 
-_PAGE = 500
+_PAGE = 100
 """Records that are read at once."""
 
 Damaged = Callable[[EvidenceCorruptedError], object]

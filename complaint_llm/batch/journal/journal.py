@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from complaint_llm.batch.journal.codec import decode_output, material_in
-from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, FAILED, JournalEntry, checksum, from_row, to_row
+from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, JournalEntry, checksum, from_row, to_row
 from complaint_llm.batch.journal.shape import Shape
 from complaint_llm.batch.journal.totals import keep_totals, totals
 from complaint_llm.batch.journal.versions import APPLICATION_ID, VERSION, upgrade

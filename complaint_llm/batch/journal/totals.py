@@ -28,7 +28,7 @@ def keep_totals(db: sqlite3.Connection) -> None:
             minus = f" - ({state.format(lost)})" if lost else ""
             changes.append(f"{name} = {name}{plus}{minus}")
         db.execute(
-            f"CREATE TRIGGER totals_at_{event.lower()} AFTER {event} ON items"
+            f"CREATE TRIGGER totals_at_{event.lower()} AFTER {event} ON items"  # noqa: S608 - names of columns
             f" BEGIN UPDATE totals SET {', '.join(changes)}; END"
         )
 

@@ -5,7 +5,7 @@ The functions work inside a transaction of the caller, a writing one where they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -133,7 +133,7 @@ def read_records(
     return map(checked_record, connection.execute(query, tuple(values)).fetchall())
 
 
-def checked_record(row: Sequence[Any]) -> Record | EvidenceCorruptedError:
+def checked_record(row: tuple[Any, ...]) -> Record | EvidenceCorruptedError:
     """The record of a row of the table, or what is wrong with it."""
     try:
         return verify_row(row)
