@@ -142,11 +142,7 @@ def list_records(
 
     with app.open_store() as store:
         every = store.iter_records(user_id, after=after, damaged=note)
-        wanted = (
-            record
-            for record in every
-            if claim_type in (None, record["claim_type"]) and matter in (None, record["matter"])
-        )
+        wanted = (r for r in every if claim_type in (None, r["claim_type"]) and matter in (None, r["matter"]))
         records = list(islice(wanted, limit or None))
     print_records(records, as_json)
     fail_if(damaged, "not in this list")

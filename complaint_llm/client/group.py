@@ -68,7 +68,7 @@ class Group:
         self._left_out = left_out
         self._caches = caches
         self._compose = compose
-        self._candidates: Sequence[Route] | None = None
+        self._eligible_routes: Sequence[Route] | None = None
         self._only_mocks: bool | None = None
         self._settings: AdmissionSettings | None = None
         self._composition = Once(self._placed_composition, _close if close is None else _leave_open)
@@ -98,8 +98,8 @@ class Group:
     def routes(self, request: AnyRequest) -> Sequence[Route]:
         """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
         composition = self._composition.get()
-        if self._candidates is not None:
-            return self._as_shown(ordered_targets(composition.strategy, self._candidates, request))
+        if self._eligible_routes is not None:
+            return self._as_shown(ordered_targets(composition.strategy, self._eligible_routes, request))
         ordered: Sequence[Any] = ordered_targets(composition.strategy, composition.members, request)
         return self._permitted_routes((each for member in ordered for each in member.routes(request)), request)
 
@@ -293,7 +293,7 @@ class Group:
         if self._settings is not None:
             for member in (*composition.members, *composition.others):
                 member.place(self._settings)
-        self._candidates = _candidates(composition)
+        self._eligible_routes = _eligible_routes(composition)
         return composition
 
     def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
@@ -340,7 +340,7 @@ def find_member(members: Sequence[Member], id: str) -> Member | None:
     return next((found for found in inside if found is not None), None)
 
 
-def _candidates(composition: Composition) -> Sequence[Route] | None:
+def _eligible_routes(composition: Composition) -> Sequence[Route] | None:
     """Those that may answer whatever the request is, where that is known beforehand: then the strategy's order of them
     stands. None where each call has to look: at parts of parts, at private paths, at what a plugin left out."""
     members = composition.members
