@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -116,12 +116,22 @@ def get(app: OpensStore, cid: str, output: str | None, as_json: bool) -> None:
 @click.option("--user", "user_id", help="Only what this user handed in.")
 @click.option("--claim-type", help="Only what supports this claim.")
 @click.option("--matter", metavar="NUMBER", help="Only what belongs to this matter.")
+@click.option("-n", "--limit", type=click.IntRange(0), help="How many at most; 0 is all.  [default: 0]")
+@click.option("--after", metavar="RECORD", help="Go on after this record, the last one of the list before.")
 @JSON
 @click.pass_obj
 def list_records(
-    app: OpensStore, user_id: str | None, claim_type: str | None, matter: str | None, as_json: bool
+    app: OpensStore,
+    user_id: str | None,
+    claim_type: str | None,
+    matter: str | None,
+    limit: int | None,
+    after: str | None,
+    as_json: bool,
 ) -> None:
     """List the records, oldest first.
+
+    A long list comes in pages: --limit 100, then --after the record_id (in --json) of the last one.
 
     Example: complaint-llm evidence list --matter 2026-0417
     """
@@ -131,12 +141,9 @@ def list_records(
         damaged.append(str(error))
 
     with app.open_store() as store:
-        records = store.list_evidence(note) if user_id is None else store.get_user_evidence(user_id, note)
-    records = [
-        record
-        for record in records
-        if claim_type in (None, record["claim_type"]) and matter in (None, record["matter"])
-    ]
+        every = store.iter_records(user_id, after=after, damaged=note)
+        wanted = (r for r in every if claim_type in (None, r["claim_type"]) and matter in (None, r["matter"]))
+        records = list(islice(wanted, limit or None))
     print_records(records, as_json)
     fail_if(damaged, "not in this list")
 

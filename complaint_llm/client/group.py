@@ -11,6 +11,7 @@ from complaint_llm.client.route import OPEN, Route, Terms
 from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
 from complaint_llm.routing.checked_strategy import checked_strategy
 from complaint_llm.routing.strategies import leaves_none_out, ordered_targets, takes_no_turns
+from complaint_llm.routing.turns import TargetOrder
 
 if TYPE_CHECKING:
     from complaint_llm.client.admission_settings import AdmissionSettings
@@ -67,7 +68,8 @@ class Group:
         self._left_out = left_out
         self._caches = caches
         self._compose = compose
-        self._is_plain = False
+        self._eligible_routes: Sequence[Route] | None = None
+        self._only_mocks: bool | None = None
         self._settings: AdmissionSettings | None = None
         self._composition = Once(self._placed_composition, _close if close is None else _leave_open)
         self._close_elsewhere = close
@@ -96,9 +98,9 @@ class Group:
     def routes(self, request: AnyRequest) -> Sequence[Route]:
         """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
         composition = self._composition.get()
+        if self._eligible_routes is not None:
+            return self._as_shown(ordered_targets(composition.strategy, self._eligible_routes, request))
         ordered: Sequence[Any] = ordered_targets(composition.strategy, composition.members, request)
-        if self._is_plain:
-            return ordered
         return self._permitted_routes((each for member in ordered for each in member.routes(request)), request)
 
     def routes_as_named(self, request: AnyRequest) -> Sequence[Route]:
@@ -146,7 +148,10 @@ class Group:
 
     def only_mocks(self) -> bool:
         """Whether nothing but mocks would answer."""
-        return all(leaf.demo for leaf in self.leaves())
+        known = self._only_mocks
+        if known is None:
+            known = self._only_mocks = all(leaf.demo for leaf in self.leaves())
+        return known
 
     def find(self, id: str) -> Member | None:
         """The member of this id, one that is only asked by its id, or one inside of another."""
@@ -288,7 +293,7 @@ class Group:
         if self._settings is not None:
             for member in (*composition.members, *composition.others):
                 member.place(self._settings)
-        self._is_plain = _all_plain(composition.members)
+        self._eligible_routes = _eligible_routes(composition)
         return composition
 
     def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
@@ -297,9 +302,14 @@ class Group:
         once = {id_of(each): each for each in found}.values()
         kept = [each for each in once if not (each.terms.private and request.privacy is None and not each.local)]
         models = [each for each in kept if not each.demo]
-        if models or self._stands_in is None or not kept or not self._stands_in():
-            return models or kept
-        return [self._demonstration(each) for each in kept]
+        return self._as_shown(models or kept)
+
+    def _as_shown(self, routes: Sequence[Route]) -> Sequence[Route]:
+        """Models, or mocks; these as a demonstration where they stand in for models. None is looked at before its turn:
+        all are of one kind."""
+        if self._stands_in is None or not routes or not routes[0].demo or not self._stands_in():
+            return routes
+        return TargetOrder(map(self._demonstration, routes), len(routes))
 
     def _demonstration(self, route: Route) -> Route:
         known = self._demonstrations.get(id(route))
@@ -330,13 +340,20 @@ def find_member(members: Sequence[Member], id: str) -> Member | None:
     return next((found for found in inside if found is not None), None)
 
 
-def _all_plain(members: Sequence[Member]) -> bool:
-    """Whether each is a route of its own to a model, with nothing to be left out: then the strategy's order stands."""
+def _eligible_routes(composition: Composition) -> Sequence[Route] | None:
+    """Those that may answer whatever the request is, where that is known beforehand: then the strategy's order of them
+    stands. None where each call has to look: at parts of parts, at private paths, at what a plugin left out."""
+    members = composition.members
     if not all(member.is_single for member in members):
-        return False
+        return None
     routes = [leaf for member in members for leaf in member.leaves()]
     each_once = len({id_of(route) for route in routes}) == len(members)
-    return each_once and not any(route.demo or route.terms.private for route in routes)
+    if not each_once or any(route.terms.private for route in routes):
+        return None
+    models = [route for route in routes if not route.demo]
+    if not models or len(models) == len(routes):
+        return routes
+    return models if leaves_none_out(composition.strategy) else None
 
 
 def id_of(route: Route) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -16,7 +16,7 @@ from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
 from complaint_llm.evidence.blocks.trash import Trash
 from complaint_llm.evidence.folder_out import write_folder
 from complaint_llm.evidence.index.database import Database, Transaction, key_of
-from complaint_llm.evidence.index.tables import bring_up_to_date, read_records
+from complaint_llm.evidence.index.tables import bring_up_to_date, checked_record, read_records
 from complaint_llm.evidence.ipfs.ipfs_pinning import IpfsPinning
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
@@ -29,6 +29,9 @@ from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, Eviden
 from complaint_llm.private_folder import take_private_folder
 
 log = logging.getLogger("complaint_llm.evidence")
+
+_PAGE = 100
+"""Records that are read at once."""
 
 Damaged = Callable[[EvidenceCorruptedError], object]
 """What is told of each record that is not as it was written."""
@@ -107,11 +110,39 @@ class OpenedStore:
 
     def get_user_evidence(self, user_id: str, damaged: Damaged | None = None) -> list[dict[str, Any]]:
         """All records of a user, oldest first; none is an empty list. ``damaged`` as for ``list_evidence``."""
-        return self._list_records("SELECT * FROM records WHERE user_id = ? ORDER BY seq", (user_id,), damaged)
+        return list(self.iter_records(user_id, damaged=damaged))
 
     def list_evidence(self, damaged: Damaged | None = None) -> list[dict[str, Any]]:
         """All records, oldest first. Each that is damaged goes to ``damaged``; without one it is a warning."""
-        return self._list_records("SELECT * FROM records ORDER BY seq", (), damaged)
+        return list(self.iter_records(damaged=damaged))
+
+    def iter_records(
+        self, user_id: str | None = None, *, after: str | None = None, damaged: Damaged | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The records one by one, oldest first, of one user or of all: read as far as they are taken.
+
+        ``after`` is the ``record_id`` behind which to go on; raises EvidenceNotFoundError if there is none such.
+        ``damaged`` as for ``list_evidence``.
+        """
+        last = 0 if after is None else self._place_of(after)
+        query = "SELECT * FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
+        values: tuple[object, ...] = ()
+        if user_id is not None:
+            query, values = query.replace("WHERE", "WHERE user_id = ? AND"), (user_id,)
+        while True:
+            with self.database.transaction("read") as connection:
+                rows = connection.execute(query, (*values, last, _PAGE)).fetchall()
+            yield from self._as_dicts(list(_intact(map(checked_record, rows), damaged)))
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+
+    def _place_of(self, record_id: str) -> int:
+        with self.database.transaction("read") as connection:
+            row = connection.execute("SELECT seq FROM records WHERE record_id = ?", (record_id,)).fetchone()
+        if row is None:
+            raise EvidenceNotFoundError(f"no record {record_id} in {self.path} to go on after; start without it")
+        return int(row[0])
 
     def retrieve_evidence(self, cid: str) -> bytes:
         """The content, verified; from the IPFS node where it is not here. Large content: ``iter_evidence``.
@@ -175,18 +206,6 @@ class OpenedStore:
                 log.warning("%s", error)
         return intact
 
-    def _list_records(self, query: str, values: tuple[str, ...], damaged: Damaged | None) -> list[dict[str, Any]]:
-        records = []
-        with self.database.transaction("read") as connection:
-            for found in read_records(connection, query, values):
-                if isinstance(found, Record):
-                    records.append(found)
-                elif damaged is not None:
-                    damaged(found)
-                else:
-                    log.warning("%s", found)
-        return self._as_dicts(records)
-
     def _as_dicts(self, records: list[Record]) -> list[dict[str, Any]]:
         if self._pinning is None:
             return [record.as_dict() for record in records]
@@ -230,6 +249,17 @@ class OpenedStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _intact(found: Iterable[Record | EvidenceCorruptedError], damaged: Damaged | None) -> Iterator[Record]:
+    """The whole ones; the others go to ``damaged``, or become a warning."""
+    for each in found:
+        if isinstance(each, Record):
+            yield each
+        elif damaged is not None:
+            damaged(each)
+        else:
+            log.warning("%s", each)
 
 
 def _is_read_only(path: Path) -> bool:

@@ -134,6 +134,25 @@ def test_records_are_listed(run: Run, letters: Path) -> None:
     assert [r["user_id"] for r in json.loads(run("list", "--claim-type", "eviction", "--json").stdout)] == ["u"]
 
 
+@pytest.mark.parametrize("filter", [(), ("--user", "u"), ("--claim-type", "eviction"), ("--matter", "7")])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6])
+def test_a_long_list_comes_in_pages(run: Run, letters: Path, filter: tuple[str, ...], size: int) -> None:
+    """Each goes on after the last record of the one before; what is filtered out counts in none."""
+    for number in range(5):
+        (letters / f"{number}.txt").write_text(str(number))
+        run("add", letters / f"{number}.txt", "--user", "u", "--claim-type", "eviction", "--matter", "7")
+        run("add", letters / "a.txt", "--user", f"other {number}")
+    whole = json.loads(run("list", *filter, "--json", "-n", "0").stdout)
+    assert len(whole) == (5 if filter else 10)
+    paged: list[Any] = []
+    after: tuple[str, ...] = ()
+    while page := json.loads(run("list", *filter, "--json", "--limit", size, *after).stdout):
+        assert len(page) <= size
+        paged += page
+        after = ("--after", page[-1]["record_id"])
+    assert paged == whole
+
+
 def test_evidence_is_deleted(run: Run, letters: Path) -> None:
     """Each CID is answered; one that is not here makes the exit code 1."""
     run("add", letters / "a.txt")

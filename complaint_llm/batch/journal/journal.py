@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from complaint_llm.batch.journal.codec import decode_output, material_in
-from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, FAILED, JournalEntry, checksum, from_row, to_row
+from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, JournalEntry, checksum, from_row, to_row
 from complaint_llm.batch.journal.shape import Shape
+from complaint_llm.batch.journal.totals import keep_totals, totals
 from complaint_llm.batch.journal.versions import APPLICATION_ID, VERSION, upgrade
 from complaint_llm.exceptions import BatchError
 
@@ -114,6 +115,7 @@ class Journal:
         execute("PRAGMA secure_delete=ON")  # what is forgotten must not be found again in the file
         with self._transaction():  # takes the lock, which is kept until close()
             upgrade(self._db, version if tables else 0)
+            keep_totals(self._db)
 
     def begin_run(self, *, fresh: bool = False) -> None:
         """Number a new run; ``fresh`` forgets everything recorded."""
@@ -247,14 +249,9 @@ class Journal:
             )
 
     def counts(self) -> Counts:
-        """How many items are in which state, over all runs. It reads everything."""
+        """How many items are in which state, over all runs."""
         with self._translate_errors("read"):
-            found = self._db.execute(
-                "SELECT coalesce(sum(kind = ? AND sends = settled), 0), coalesce(sum(kind = ? AND sends = settled), 0),"
-                " coalesce(sum(sends > settled OR doubt), 0) FROM items",
-                (ANSWERED, FAILED),
-            ).fetchone()
-        return Counts(*found)
+            return Counts(*totals(self._db))
 
     def in_doubt(self, limit: int = 1000) -> list[str]:
         """Keys of items that were sent and have neither an answer nor a certain failure."""

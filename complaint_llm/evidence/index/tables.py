@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from typing import Any
 
 from complaint_llm.evidence.index.database import Database, Transaction, cid_of_key, key_of
 from complaint_llm.evidence.index.forgotten import forgotten_rows, keep_forgotten
@@ -129,11 +130,15 @@ def read_records(
     connection: Transaction, query: str, values: Iterable[object] = ()
 ) -> Iterator[Record | EvidenceCorruptedError]:
     """The records of a query on the table, each verified, or what is wrong with it: one hides no other."""
-    for row in connection.execute(query, tuple(values)).fetchall():
-        try:
-            yield verify_row(row)
-        except EvidenceCorruptedError as error:
-            yield error
+    return map(checked_record, connection.execute(query, tuple(values)).fetchall())
+
+
+def checked_record(row: tuple[Any, ...]) -> Record | EvidenceCorruptedError:
+    """The record of a row of the table, or what is wrong with it."""
+    try:
+        return verify_row(row)
+    except EvidenceCorruptedError as error:
+        return error
 
 
 # Catching up
