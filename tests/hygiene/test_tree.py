@@ -69,6 +69,8 @@ MADE = re.compile(
 # Configs that a strict reader must refuse: control characters and other encodings are what they are about.
 EXAMPLE_DOCUMENTS = Path("examples/intakes")
 """Letters as offices get them; scripts/make_example_documents.py makes them, and tests read them back."""
+PICTURES = Path("docs/pictures")
+"""What pages show; scripts/make_pictures.py makes them."""
 BROKEN_ON_PURPOSE = Path("tests/config/broken")
 
 
@@ -87,7 +89,7 @@ def test_the_tree_holds_no_binary() -> None:
         if path.is_file()
         and path.suffix != ".pyc"
         and not SKIPPED & set(path.parts)
-        and path.relative_to(ROOT).parent not in (BROKEN_ON_PURPOSE, EXAMPLE_DOCUMENTS)
+        and path.relative_to(ROOT).parent not in (BROKEN_ON_PURPOSE, EXAMPLE_DOCUMENTS, PICTURES)
         and b"\0" in path.read_bytes()
     ]
     assert binaries == []
