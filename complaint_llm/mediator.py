@@ -295,6 +295,8 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
     def explain(self, prompt: Prompt, **params: Unpack[GenerateParameters]) -> Explanation:
         """What would be done with ``prompt``: order, skips with reasons, tokens and price, policies. Sends nothing.
 
+        It needs no matter, under ``matter_required`` either: that is for what is sent.
+
         >>> print(mediator.explain("hello").first.backend)  # doctest: +SKIP
         """
         from complaint_llm.routing.explain import Explanation  # cold start: explanations
