@@ -1,4 +1,4 @@
-"""Claims from a folder of intakes, each kept as evidence: ``python examples/claims_with_evidence.py CONFIG INTAKES OUT``.
+"""Claims from intakes, each kept as evidence: ``python examples/claims_with_evidence.py CONFIG INTAKES OUT``.
 
 CONFIG has ``"MEDIATOR": {"provenance": "digests"}``, so that each answer has a record that names what it rests on.
 """

@@ -31,7 +31,8 @@ def row(mediator: Mediator, backend: str, texts: list[str]) -> tuple[str, ...]:
         unpriced = unpriced or output.cost is None
     half = f"{statistics.median(seconds):.1f} s" if seconds else "-"
     price = "unknown" if unpriced or not seconds else f"${cost:.4f}"
-    return backend, f"{len(texts) - failed} of {len(texts)}", str(claims), f"{sum(quotes)} of {len(quotes)}", price, half
+    answered, stand = f"{len(texts) - failed} of {len(texts)}", f"{sum(quotes)} of {len(quotes)}"
+    return backend, answered, str(claims), stand, price, half
 
 
 def main(config: str, intakes: str, *backends: str) -> int:

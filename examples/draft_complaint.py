@@ -1,6 +1,7 @@
 """A draft from claims whose quotes stand: ``python examples/draft_complaint.py CONFIG CLAIMS.jsonl ID``.
 
-CLAIMS.jsonl is what claims_with_evidence.py wrote with the same CONFIG. A fact whose words do not stand in the intake never reaches the model.
+CLAIMS.jsonl is what claims_with_evidence.py wrote with the same CONFIG.
+A fact whose words do not stand in the intake never reaches the model.
 """
 
 # ruff: noqa: T201 - an example shows what it does

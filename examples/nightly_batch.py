@@ -1,4 +1,4 @@
-"""A night's batch with a cap on its cost, for cron: ``python examples/nightly_batch.py CONFIG INTAKES JOURNAL DOLLARS``.
+"""A night's batch with a cap, for cron: ``python examples/nightly_batch.py CONFIG INTAKES JOURNAL DOLLARS``.
 
 The summary on standard output is a mail's text: cron sends it, or ``... | mail -s "intakes" office@example.org`` does.
 Run again, it asks what has no answer yet, and nothing twice. It ends with 0 only if everything is answered.
@@ -34,7 +34,7 @@ def main(config: str, intakes: str, journal: str, dollars: str) -> int:
         return 2
     left = len(items) - answered - len(failures)
     print(f"Intakes: {len(items)}; answered {answered}, {run.recorded} of them in an earlier run.")
-    print(f"Failed {len(failures)}, not asked {left}. Cost of this run: ${run.summary.cost:.4f} of ${float(dollars):g}.")
+    print(f"Failed {len(failures)}, not asked {left}. This run cost ${run.summary.cost:.4f} of ${float(dollars):g}.")
     if unpriced:
         print(f"The cap counts nothing for {unpriced} answers of unknown price: give the backend its `pricing`.")
     if run.stopped_because:

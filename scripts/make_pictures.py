@@ -29,7 +29,8 @@ BADGE = (
 def screenshot(page: Path, name: str, width: int, height: int) -> None:
     """A PNG of the top of a page."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
-    command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=4000"]
+    command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    command += ["--virtual-time-budget=4000"]
     command += [f"--window-size={width},{height}", f"--screenshot={PICTURES / name}", page.resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     with Image.open(PICTURES / name) as picture:

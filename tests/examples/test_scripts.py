@@ -146,7 +146,7 @@ def test_the_nightly_batch_with_a_broken_config_is_two(office: Path) -> None:
 
 
 def test_the_office_config_asks_the_other_pc_and_not_under_privacy_local(server: FaultyServer, tmp_path: Path) -> None:
-    """Its handling meets its requirements; where nothing may leave the machine it is refused before anything is sent."""
+    """Its handling meets its requirements; where nothing may leave the machine it is refused unsent."""
     text = (EXAMPLES / "config.office.json").read_text(encoding="utf-8")
     assert [each.id for each in load_config(EXAMPLES / "config.office.json", environ={}).backends] == ["studio"]
     here = text.replace("http://${STUDIO_HOST:-192.168.1.20}:1234", server.url)
