@@ -87,6 +87,10 @@ class BatchExecutor(Protocol):
         ...
 
 
+class NotBegunError(Exception):
+    """What finishes work that came after ``withdraw``: it was not begun."""
+
+
 class ThreadExecutor:
     """Up to ``capacity`` daemon threads that pull from one queue. They end with ``close``, each after what it is doing.
 
@@ -101,6 +105,7 @@ class ThreadExecutor:
         self._ask = ask
         self._lock = threading.Lock()  # guards what follows: nothing is queued behind what ends the threads
         self._closed = False
+        self._withdrawn = False
         self._most = capacity
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -135,6 +140,7 @@ class ThreadExecutor:
             self._threads.append(thread)
 
     def withdraw(self) -> list[Work]:
+        self._withdrawn = True
         works: list[Work] = []
         while True:
             try:
@@ -156,6 +162,9 @@ class ThreadExecutor:
     def _work(self, finished: Finished) -> None:
         ask, queue = self._ask, self._queue
         while (work := queue.get()) is not None:
+            if self._withdrawn:
+                finished(work, None, NotBegunError())
+                continue
             try:
                 output = ask(work.prompt, work.params)
             except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
+from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, NotBegunError, ThreadExecutor, Work
 from complaint_llm.batch.flow import Flow
 from complaint_llm.batch.input.items import (
     Ask,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.call import CancelToken
+    from complaint_llm.messages import InferenceOutput
     from complaint_llm.observers.batch_watch import BatchWatch
 
 _MakeWork: TypeAlias = Callable[[int, ItemLike], tuple[Work, Exception | None]]
@@ -113,9 +114,6 @@ class BatchRun(Iterator[BatchResult]):
             if result is not None:
                 self._flow.count_handed_out()
                 self.summary.add(result)
-                if isinstance(result.error, GuardError):
-                    self._flow.stop(result.error)
-                    self.stop()
                 if self._max_cost is not None and self.summary.cost >= self._max_cost and not self.stopped_because:
                     self.stopped_because = f"the cost reached ${self._max_cost:g}"
                     self.stop()
@@ -277,7 +275,7 @@ def run_batch(
         recorder = JournalRecorder(flow, engine, book, ResumePolicy(book, resume), settings=settings)
         hint = f"the same call with journal {journal} goes on"
     try:
-        engine.start(recorder.on_finished)
+        engine.start(partial(_note_finished, flow, engine, recorder))
     except BaseException:
         _let_finish(flow, engine, recorder)
         raise
@@ -388,6 +386,24 @@ def _work(position: int, given: ItemLike, digest: Digest, matter: str | None) ->
         ),
         None,
     )
+
+
+def _note_finished(
+    flow: Flow,
+    executor: BatchExecutor,
+    recorder: Recorder,
+    work: Work,
+    output: InferenceOutput | None,
+    error: Exception | None,
+) -> None:
+    """Record what came of a piece of work; what guards cannot vouch for ends the batch before the next is begun."""
+    if isinstance(error, NotBegunError):
+        recorder.on_withdrawn([work])
+        return
+    if isinstance(error, GuardError):
+        flow.stop(error)
+        recorder.on_withdrawn(executor.withdraw())
+    recorder.on_finished(work, output, error)
 
 
 def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None:

@@ -338,6 +338,43 @@ def test_a_batch_ends_with_the_first_guard_that_fails(tmp_path: Path) -> None:
     assert len(remote.seen) < 20
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("journal", [True, False])
+def test_a_batch_sends_nothing_after_a_guard_failed_whoever_looks(
+    tmp_path: Path, *, ordered: bool, journal: bool
+) -> None:
+    """The one before it is still under way, so in their order nobody has seen the failure yet."""
+    failed, more = threading.Event(), threading.Event()
+
+    class Fails(Guard):
+        keeps_time = True
+
+        def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
+            if request.messages[0].text == "1":
+                failed.set()
+                raise ValueError
+            return request
+
+    class Waits(Echo):
+        def answer(self, request: Request) -> InferenceOutput:
+            if request.messages[0].text == "0":
+                assert failed.wait(60)
+                more.wait(0.5)
+            else:
+                more.set()
+            return super().answer(request)
+
+    remote = Waits(id="remote")
+    path = tmp_path / "journal" if journal else None
+    with Mediator([remote], guards=[Fails()]) as mediator:
+        results = mediator.batch(map(str, range(40)), max_workers=2, ordered=ordered, journal=path)
+        handed_out: list[int] = []
+        with pytest.raises(GuardError):
+            handed_out.extend(result.index for result in results)
+    assert remote.seen == ["0"]
+    assert set(handed_out) == {0, 1}
+
+
 def test_guards_see_what_they_declare_and_no_more() -> None:
     """Names, matter, tools, schema only for who needs them; what was not shown goes as it was."""
     shown: list[GuardRequest] = []
