@@ -229,7 +229,7 @@ class HTTPBackend(Backend):
             self.decoder(request),
             self.stream_format,
             lambda response: self._events_of_json(wire, response, request),
-        )
+        ).open()
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         self._check_key()

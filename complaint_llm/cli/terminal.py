@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import shutil
 import sys
 from codecs import getincrementaldecoder
@@ -59,8 +60,8 @@ def columns() -> int | None:
 
 
 def shows_progress() -> bool:
-    """Whether somebody sees a bar on standard error."""
-    return sys.stderr.isatty()
+    """Whether somebody sees a bar on standard error; a terminal that is ``dumb`` cannot draw one."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def write_bytes(pieces: Iterable[bytes]) -> None:

@@ -69,6 +69,7 @@ class Group:
         self._caches = caches
         self._compose = compose
         self._eligible_routes: Sequence[Route] | None = None
+        self._has_models = False
         self._only_mocks: bool | None = None
         self._settings: AdmissionSettings | None = None
         self._composition = Once(self._placed_composition, _close if close is None else _leave_open)
@@ -99,7 +100,8 @@ class Group:
         """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
         composition = self._composition.get()
         if self._eligible_routes is not None:
-            return self._as_shown(ordered_targets(composition.strategy, self._eligible_routes, request))
+            eligible = ordered_targets(composition.strategy, self._eligible_routes, request)
+            return eligible if self._has_models else self._as_shown(eligible)
         ordered: Sequence[Any] = ordered_targets(composition.strategy, composition.members, request)
         return self._permitted_routes((each for member in ordered for each in member.routes(request)), request)
 
@@ -293,7 +295,8 @@ class Group:
         if self._settings is not None:
             for member in (*composition.members, *composition.others):
                 member.place(self._settings)
-        self._eligible_routes = _eligible_routes(composition)
+        routes = self._eligible_routes = _eligible_routes(composition)
+        self._has_models = bool(routes) and not any(route.demo for route in routes or ())
         return composition
 
     def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:

@@ -98,7 +98,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown option": (["generate", "ask", "--modle", "x"], "--modle"),
     "missing argument": (["generate"], "PROMPT"),
     "option out of range": (["generate", "ask", "--max-tokens", "0"], "--max-tokens"),
-    "no config anywhere": (["generate", "ask"], "config.json"),
+    "no config anywhere": (["generate", "ask"], "complaint-llm init"),
     "config that is not there": (["-c", "nowhere.json", "generate", "ask"], "nowhere.json"),
     "input that is not there": (["batch", "nowhere.jsonl", "-o", "out.jsonl"], "nowhere.jsonl"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.wire.whole_answers import FirstBytes
@@ -104,6 +104,13 @@ class HTTPEventStream:
         self._first = None if json_reader is None else FirstBytes(ndjson=format == "ndjson", labelled=self._is_stream)
 
     def __iter__(self) -> Iterator[StreamEvent]:
+        return self
+
+    def open(self) -> Self:
+        """The same, after the first piece of an answer that does not call itself a stream: what it refuses is raised
+        here, where the request may still be asked otherwise."""
+        while not (self._is_stream or self._ready or self._ended):
+            self._ready, self._place = self._read(), 0
         return self
 
     def __next__(self) -> StreamEvent:

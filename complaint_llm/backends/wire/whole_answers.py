@@ -7,6 +7,8 @@ import re
 from complaint_llm import bounded_json
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
+_MOST_BLANK = 1 << 16
+"""Bytes without a sign that are waited for: some servers send blanks to keep a connection open."""
 _FIELD = re.compile(rb"[\r\n](?:data|event|id|retry)?:")
 _EVENT_END = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
@@ -20,6 +22,7 @@ class FirstBytes:
 
     def __init__(self, *, ndjson: bool, labelled: bool) -> None:
         self._data = bytearray()
+        self._begin = b""
         self._look = self._look_for_lines if ndjson else self._look_for_fields
         self._labelled = labelled
         self.complete = False
@@ -33,10 +36,10 @@ class FirstBytes:
     def feed(self, piece: bytes) -> bool | None:
         """Whether the answer is whole JSON; None is not known yet. An empty ``piece`` is the end."""
         self._data += piece
-        begin = bytes(self._data[:64]).lstrip(_BLANK) or bytes(self._data).lstrip(_BLANK)
-        if not begin:
-            return None if piece else False
-        return self._look(piece) if begin[:1] in (b"{", b"[") else False
+        self._begin = self._begin or piece.lstrip(_BLANK)[:1]
+        if not self._begin:
+            return None if piece and len(self._data) < _MOST_BLANK else False
+        return self._look(piece) if self._begin in (b"{", b"[") else False
 
     def _look_for_fields(self, piece: bytes) -> bool | None:
         # No line of server-sent events begins so, but some servers put a line of JSON before them.

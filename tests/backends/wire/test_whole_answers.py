@@ -81,3 +81,13 @@ def test_json_over_several_lines_is_no_stream_of_lines(data: bytes, labelled: bo
 def test_a_single_line_is_what_its_label_says(end: bytes) -> None:
     assert seen(b'{"a": 1}' + end, 3, ndjson=True, labelled=True) is False
     assert seen(b'{"a": 1}' + end, 3, ndjson=True, labelled=False) is True
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\n", b"\t", b"\r\n", b" \n"])
+@pytest.mark.parametrize("ndjson", [False, True])
+def test_endless_blanks_are_not_kept(blank: bytes, ndjson: bool) -> None:
+    """After some of them it is left to the reader of streams, which has a limit."""
+    first = FirstBytes(ndjson=ndjson, labelled=False)
+    found = next(answer for answer in (first.feed(blank * 1000) for _ in range(1000)) if answer is not None)
+    assert found is False
+    assert len(first.data) < 100_000
