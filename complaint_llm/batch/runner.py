@@ -10,7 +10,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, NotBegunError, ThreadExecutor, Work
+from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
+from complaint_llm.batch.finished_work import note_finished
 from complaint_llm.batch.flow import Flow
 from complaint_llm.batch.input.items import (
     Ask,
@@ -28,7 +29,7 @@ from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unre
 from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
 from complaint_llm.batch.output.summary import BatchSummary, end_watch
-from complaint_llm.exceptions import BatchError, GuardError
+from complaint_llm.exceptions import BatchError
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.call import CancelToken
-    from complaint_llm.messages import InferenceOutput
     from complaint_llm.observers.batch_watch import BatchWatch
 
 _MakeWork: TypeAlias = Callable[[int, ItemLike], tuple[Work, Exception | None]]
@@ -275,7 +275,7 @@ def run_batch(
         recorder = JournalRecorder(flow, engine, book, ResumePolicy(book, resume), settings=settings)
         hint = f"the same call with journal {journal} goes on"
     try:
-        engine.start(partial(_note_finished, flow, engine, recorder))
+        engine.start(partial(note_finished, flow, engine, recorder))
     except BaseException:
         _let_finish(flow, engine, recorder)
         raise
@@ -386,24 +386,6 @@ def _work(position: int, given: ItemLike, digest: Digest, matter: str | None) ->
         ),
         None,
     )
-
-
-def _note_finished(
-    flow: Flow,
-    executor: BatchExecutor,
-    recorder: Recorder,
-    work: Work,
-    output: InferenceOutput | None,
-    error: Exception | None,
-) -> None:
-    """Record what came of a piece of work; what guards cannot vouch for ends the batch before the next is begun."""
-    if isinstance(error, NotBegunError):
-        recorder.on_withdrawn([work])
-        return
-    if isinstance(error, GuardError):
-        flow.stop(error)
-        recorder.on_withdrawn(executor.withdraw())
-    recorder.on_finished(work, output, error)
 
 
 def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None:

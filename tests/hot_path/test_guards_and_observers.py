@@ -19,10 +19,11 @@ from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Observer, RequestEvent
 
 PROMPT = "a word " * 2_857  # 20 kB
-# What is added to a whole call, in hashes of 20 kB by OpenSSL: 1.4 to 1.6 for a guard, 0.6 to 0.9 for an observer, 3 to
-# 7 for a guard on a thread of its own. The limits are twice that: Python stands against a processor's own instruction.
+# What is added to a whole call, in hashes of 20 kB by OpenSSL: 1.4 to 1.6 for a guard, some 4 for an observer (most
+# of it the digest of the prompt in its events), 3 to 7 for a guard on a thread of its own. The limits are twice that:
+# Python stands against a processor's own instruction.
 GUARDED_CALL = 3
-OBSERVED_CALL = 2
+OBSERVED_CALL = 8
 THREADED_CALL = 14
 
 

@@ -57,7 +57,8 @@ def test_texts_are_split_to_the_services_limits(caplog: pytest.LogCaptureFixture
     """By number and by size in UTF-8; the vectors are in order all the same, and the usage is the sum."""
     texts = ["a", "b", "c", "d", "eeeeeeee", "ffffffffffff", "g", "ééééé", "h"]
     keys = {"api_key": "sk-secret-1", "embedding_model": "e", "id": "small"}
-    with FaultyServer() as server, caplog.at_level("INFO"), Small(base_url=f"{server.url}/v1", **keys) as backend:
+    caplog.set_level("INFO", logger="complaint_llm")
+    with FaultyServer() as server, Small(base_url=f"{server.url}/v1", **keys) as backend:
         whole = backend.embed(texts)
         single = [backend.embed(text) for text in texts]
     assert whole == single
