@@ -10,7 +10,7 @@ from complaint_llm.exceptions import GuardError
 if TYPE_CHECKING:
     from complaint_llm.batch.executors import BatchExecutor, Work
     from complaint_llm.batch.flow import Flow
-    from complaint_llm.batch.runner import Recorder
+    from complaint_llm.batch.journal.recorder import Recorder
     from complaint_llm.messages import InferenceOutput
 
 
