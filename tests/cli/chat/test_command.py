@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(tmp_path: Path, pieces: Sequenc
     assert [(turn.answer.text, turn.cut) for turn in turns] == [(text, True), ("the second", False)][not text :]
 
 
+def interrupt(it: Terminal, place: int) -> None:
+    """Ctrl-C, once more after each two seconds: one that comes while the prompt is drawn waits for the next key."""
+    typed: list[float] = []
+
+    def answered() -> bool:
+        if not typed or time.monotonic() - typed[-1] > 2:
+            it.type("\x03")
+            typed.append(time.monotonic())
+        return "Ctrl-D or /quit leaves\n" in it.shown[place:]
+
+    it.wait_until(answered)
+
+
 @pytest.mark.parametrize("typed", [" ", "half a line", "/quit"])
 def test_ctrl_c_at_the_prompt_says_how_to_leave(tmp_path: Path, typed: str) -> None:
     """What was typed is not asked."""
@@ -83,8 +97,7 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(tmp_path: Path, typed: str) -> N
             place = len(it.shown)
             it.type(typed)
             it.wait_for(typed, place)
-            it.type("\x03")
-            it.wait_for("Ctrl-D or /quit leaves\n", place)
+            interrupt(it, place)
             it.wait_for(PROMPT, place + len(typed))
         assert "next\n> " in it.say("next")
         it.type("\x04")
