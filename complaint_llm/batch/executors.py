@@ -17,6 +17,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from complaint_llm.batch.flow import Fault
 from complaint_llm.batch.input.items import Ask, BatchResult
 from complaint_llm.batch.input.prompt_bytes import with_file_bytes
 from complaint_llm.batch.remote_errors import lost_error
@@ -95,14 +96,15 @@ class ThreadExecutor:
     """Up to ``capacity`` daemon threads that pull from one queue. They end with ``close``, each after what it is doing.
 
     A thread is started with each piece of work until there are enough: the first prompts are under way while the last
-    threads start.
+    threads start. ``broken`` hears of one that ended before it could tell what came of its work.
     """
 
     reruns = 0
 
-    def __init__(self, ask: Ask, capacity: int) -> None:
+    def __init__(self, ask: Ask, capacity: int, broken: Fault | None = None) -> None:
         self.capacity = capacity
         self._ask = ask
+        self._broken = Fault() if broken is None else broken
         self._lock = threading.Lock()  # guards what follows: nothing is queued behind what ends the threads
         self._closed = False
         self._withdrawn = False
@@ -160,6 +162,13 @@ class ThreadExecutor:
         join(self._threads, wait)
 
     def _work(self, finished: Finished) -> None:
+        try:
+            self._work_through(finished)
+        except BaseException as error:
+            self._broken.error = error  # there was no memory even to say what came of its work
+            raise
+
+    def _work_through(self, finished: Finished) -> None:
         ask, queue = self._ask, self._queue
         while (work := queue.get()) is not None:
             if self._withdrawn:

@@ -21,14 +21,22 @@ _LOOK = 1.0
 """Seconds after which those who wait look whether a thread has died. Where all is well they are woken before."""
 
 
+class Fault:
+    """What a thread that could not go on leaves behind: some item will never be heard of. To set ``error`` takes no
+    memory and no lock, because memory is what it lacked; whoever waits looks at it once in a while."""
+
+    error: BaseException | None = None
+
+
 class Flow:
     """Counts items from being read to being handed out.
 
     ``window`` bounds what was read and not yet handed out, ``unanswered`` what was read and not yet answered: workers
     plus what may be marked ahead of them. A feeder that had to wait is woken when there is room for ``refill`` items.
+    ``broken`` is shared with whoever works for it.
     """
 
-    def __init__(self, window: int, unanswered: int, refill: int = 1) -> None:
+    def __init__(self, window: int, unanswered: int, refill: int = 1, broken: Fault | None = None) -> None:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._news = threading.Condition(self._lock)
@@ -42,9 +50,7 @@ class Flow:
         self._closed = False  # nothing more is read
         self._stopped = False  # nothing more is sent
         self._error: BaseException | None = None
-        self.fault: BaseException | None = None
-        """Set by a thread that could not go on: some item will never be heard of. To set it takes no memory and no
-        lock, because memory is what it lacked; whoever waits looks at it once in a while."""
+        self._broken = Fault() if broken is None else broken
 
     # -- the feeder
 
@@ -140,6 +146,15 @@ class Flow:
             self._room.notify()
 
     # -- state
+
+    @property
+    def fault(self) -> BaseException | None:
+        """What a thread that could not go on left behind; see ``Fault``."""
+        return self._broken.error
+
+    @fault.setter
+    def fault(self, error: BaseException) -> None:
+        self._broken.error = error
 
     @property
     def error(self) -> BaseException | None:

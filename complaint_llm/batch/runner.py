@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
 from complaint_llm.batch.finished_work import note_finished
-from complaint_llm.batch.flow import Flow
+from complaint_llm.batch.flow import Fault, Flow
 from complaint_llm.batch.input.items import (
     Ask,
     BatchItem,
@@ -251,10 +251,11 @@ def run_batch(
         raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
     if executor is not None and in_doubt != "resend":
         raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
-    engine = _executor(ask, max_workers, executor)
+    broken = Fault()
+    engine = _executor(ask, max_workers, executor, broken)
     capacity = engine.capacity
     ahead = capacity if in_doubt == "resend" else 0
-    flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4))
+    flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4), broken=broken)
     book, resume = None, ResumeOptions(in_doubt, accept_changes, only_failed, response_format=response_format)
     try:
         if journal is not None:
@@ -301,9 +302,11 @@ def run_batch(
     return results
 
 
-def _executor(ask: Ask, max_workers: int, given: Executor | BatchExecutor | None) -> BatchExecutor:
+def _executor(
+    ask: Ask, max_workers: int, given: Executor | BatchExecutor | None, broken: Fault
+) -> BatchExecutor:
     if given is None:
-        return ThreadExecutor(ask, max_workers)
+        return ThreadExecutor(ask, max_workers, broken)
     if isinstance(given, Executor):
         return FutureExecutor(ask, max_workers, given)
     return given

@@ -143,6 +143,7 @@ class Folder:
             **dict.fromkeys(re.findall(r"\$\{?<?([A-Z_]+_(?:KEY|TOKEN))\b", _all_text()), KEY),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
+            "SHELL": "/bin/bash",  # a service that starts programs has none
             "HOME": str(path),  # what a command installs stays in the folder
         }
         _furnish(path)
