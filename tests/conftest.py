@@ -8,13 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from complaint_llm.backends.registered import temporary_registrations
 from complaint_llm.testing.steady_clock import SteadyClock, running_clock
 from tests.peers import aimock, aimock_process  # noqa: F401
+from tests.sampled import ALL, drawn_rows
 
 if TYPE_CHECKING:
     from tests.routing.redis_peer import RedisPeer
+
+
+settings.register_profile("suite", max_examples=25, deadline=None)
+settings.register_profile("long runs", deadline=None)
+settings.load_profile("long runs" if ALL else "suite")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of tables that are marked ``rows`` the suite runs some rows; the long runs all."""
+    kept, left_out = drawn_rows(items)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture

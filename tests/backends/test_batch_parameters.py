@@ -69,6 +69,7 @@ def calls(mock: MockBackend, folder: Path) -> dict[str, Callable[..., Any]]:
 WAYS = tuple(calls(MockBackend(), Path()))
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_an_unknown_parameter_is_a_type_error_before_anything_is_asked(name: str, way: str, tmp_path: Path) -> None:
@@ -80,6 +81,7 @@ def test_an_unknown_parameter_is_a_type_error_before_anything_is_asked(name: str
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("params", WRONG, ids=str)
 def test_a_wrong_value_that_all_prompts_share_is_an_error_before_anything_is_asked(

@@ -33,6 +33,7 @@ def program(folder: Path) -> tuple[Path, Path]:
     return path, note
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("kind", [ClaudeCLIBackend, CodexBackend, CopilotCLIBackend])
 @pytest.mark.parametrize("value", DASHED)
 @pytest.mark.parametrize("key", ["model", "reasoning_effort"])

@@ -91,6 +91,7 @@ def test_an_error_that_a_plugin_says_as_an_event_is_an_error_of_its_backend() ->
     assert "ValueError: boo" in str(done.output.attempts[0].error)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("events", [0, 1, 3], ids=["untouched", "begun", "whole"])
 def test_a_stream_that_nobody_closes_is_forgotten_by_its_backend(events: int) -> None:
     route = Route(Streams("a", whole).backend_target)

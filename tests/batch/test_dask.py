@@ -41,6 +41,7 @@ def test_a_killed_worker_costs_no_item(opened, tmp_path):
     assert list(tmp_path.glob("closed-*"))  # each surviving worker closed what it had opened
 
 
+@pytest.mark.endurance
 @pytest.mark.peer("distributed")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_local_cluster_has_as_many_processes_as_its_url_says(opened, tmp_path):

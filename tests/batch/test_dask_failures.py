@@ -76,6 +76,7 @@ def here(prompt: Any, params: Any) -> InferenceOutput:
     return InferenceOutput(f"<{prompt}>")
 
 
+@pytest.mark.endurance
 def test_a_lost_scheduler_ends_the_batch_and_the_next_run_goes_on(machines: Machines, tmp_path: Path) -> None:
     """Each item that was taken has one result or one error, and what was under way is in doubt; nothing hangs."""
     executor = open_executor(machines.url, OpenAsk(tmp_path, 0.05), 4, {})
@@ -180,6 +181,7 @@ def test_a_port_where_no_scheduler_is_is_one_error(tmp_path: Path) -> None:
         open_dask(f"dask://127.0.0.1:{free_port()}", OpenAsk(tmp_path, 0.0), 2, connect_timeout=0.3)
 
 
+@pytest.mark.endurance
 def test_ctrl_c_lets_what_is_under_way_finish(tmp_path: Path) -> None:
     """A terminal sends it to the worker processes too; the journal and OUT have whole answers alone, no errors."""
     need_peer("distributed")

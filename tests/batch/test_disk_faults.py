@@ -52,6 +52,7 @@ def answer(key):
     return f"answer to {key} " + "x" * 400
 
 
+@pytest.mark.rows(2)
 @pytest.mark.peer("fiu-run")
 @pytest.mark.parametrize("call", ["posix/io/rw/pwrite", "posix/io/sync/fdatasync"])
 @pytest.mark.parametrize("probability", [0.005, 0.02, 0.3])

@@ -311,6 +311,7 @@ def test_files_that_lines_name_are_told_and_not_asked_about(
     assert remote.bodies != []
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("given", ASKS, ids=[" ".join(each) for each in ASKS])
 def test_every_way_in_for_documents_is_asked_about(
     remote: ChatServer, run: Run, letters: Path, tmp_path: Path, given: tuple[str, ...]
@@ -324,6 +325,7 @@ def test_every_way_in_for_documents_is_asked_about(
     assert remote.bodies != []
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "given",
     [
@@ -365,6 +367,7 @@ def test_to_a_target_on_this_machine_nobody_is_asked(here: ChatServer, run: Run,
     assert "would go" not in run("in", "-o", "out.jsonl", "--dry-run").output
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(("answer", "code", "sent"), [("y\n", 0, 3), ("n\n", 2, 0), ("\n", 2, 0)])
 def test_on_a_terminal_it_asks(
     remote: ChatServer, tmp_path: Path, letters: Path, answer: str, code: int, sent: int
@@ -420,6 +423,7 @@ def test_a_sheet_is_a_table_of_items(here: ChatServer, run: Run, tmp_path: Path)
     assert "'story' is empty" in found["c"]["error"]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("sheet", "asked"), [("Second", "Other."), ("2", "Other."), ("1", "One."), ("First", "One.")])
 def test_a_sheet_is_named_or_numbered(here: ChatServer, run: Run, tmp_path: Path, sheet: str, asked: str) -> None:
     """A name comes before a number."""
@@ -456,6 +460,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
 ]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("given", "words"), WRONG, ids=[" ".join(each[0]) for each in WRONG])
 def test_what_cannot_be_is_an_error_of_usage(
     here: ChatServer, run: Run, tmp_path: Path, given: tuple[str, ...], words: str

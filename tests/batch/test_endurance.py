@@ -26,6 +26,7 @@ def killed(runs: int, number: str, seed: int, timeout: float) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("number", ["TERM", "HUP"])
 def test_runs_that_are_ended_by_a_signal_lose_nothing(number: str) -> None:
     killed(1, number, 7, 170)
@@ -80,6 +81,7 @@ def full_disk(folder: Path, chat: ChatServer, seed: int) -> None:
     assert len(answered) == len(chat.bodies)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("seed", [1, 101, 118])
 def test_a_disk_that_becomes_full_costs_no_answer(tmp_path: Path, chat: ChatServer, seed: int) -> None:
     full_disk(tmp_path, chat, seed)

@@ -129,6 +129,7 @@ def test_the_workers_of_a_cluster_spend_one_budget(cluster: str, redis_server: R
     assert "11.0000 of 11.5 dollars are spent" in str(errors[-1])
 
 
+@pytest.mark.endurance
 @pytest.mark.peer("distributed")
 def test_without_redis_each_machine_has_the_budget_to_itself(cluster: str, tmp_path: Path) -> None:
     """What the test above would see if nothing were shared."""

@@ -74,6 +74,7 @@ def ended_well(folder: Path, server: SlowServer, process: subprocess.Popen[bytes
         assert "answered" in said
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_records_what_is_under_way_writes_out_and_says_so(tmp_path: Path, slow: SlowServer, name: str) -> None:
     with start(tmp_path) as process:
@@ -98,6 +99,7 @@ def test_a_terminal_that_goes_away_costs_nothing(tmp_path: Path, slow: SlowServe
     assert len(lines) == len(slow.bodies) < ITEMS
 
 
+@pytest.mark.endurance
 def test_hup_and_term_together_are_one_wish(tmp_path: Path, slow: SlowServer) -> None:
     """A service manager sends both: the second of another kind does not cancel what is under way."""
     with start(tmp_path) as process:
@@ -202,6 +204,7 @@ print(json.dumps([len(paid), len(answered), len(held) + len(rest), error]))
 """
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("journal", ["", "j"])
 @pytest.mark.parametrize("size", [20_000_000, 390_000_000])
 def test_memory_that_runs_out_ends_a_batch_and_does_not_hang_it(tmp_path: Path, journal: str, size: int) -> None:
@@ -262,6 +265,7 @@ def no_memory(first: int, last: int, step: int) -> None:
     assert done.stdout == "all ended\n", done.stderr[-2000:]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("first", [5, 6, 10, 15, 20, 30, 50, 90, 150, 250, 400])
 def test_an_allocation_that_fails_in_whatever_thread_ends_the_batch(first: int) -> None:
     """The interpreter refuses one or three allocations, counted from the sixth question on."""

@@ -26,10 +26,11 @@ ITEMS = 200
 FAULTS = ("500", "429", "reset", "cut", "not json", "silence")
 
 
-def test_killed_and_resumed_runs_end_like_an_undisturbed_one():
+@pytest.mark.parametrize(("runs", "items"), [("1", "60"), pytest.param("10", "100", marks=pytest.mark.endurance)])
+def test_killed_and_resumed_runs_end_like_an_undisturbed_one(runs, items):
     """The harness is the benchmark's own: it exits with 1 and names the seed if anything differs."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.batch_kill", "--runs", "3", "--items", "100"],
+        [sys.executable, "-m", "benchmarks.batch_kill", "--runs", runs, "--items", items],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -49,6 +49,7 @@ def generate(*args: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(cli, ["generate", *args], input=stdin)
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("args", "stdin", "said"),
     [

@@ -37,6 +37,7 @@ def checked(folder: Path, monkeypatch: pytest.MonkeyPatch, plugin: str, *options
     return CliRunner().invoke(cli, ["check", *options])
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("plugin", "guards", "words"),
     [

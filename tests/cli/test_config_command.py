@@ -151,6 +151,7 @@ def test_what_is_left_out_is_told(run: Run, arguments: tuple[str, ...], words: l
     assert written() == TEXT
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("words", "ids"),
     [

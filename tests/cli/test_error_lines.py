@@ -102,6 +102,7 @@ def ask(folder: Path, *entries: dict[str, Any]) -> Told:
     return Told(done.exception, done.output)
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("status", ADVICE)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_status_of_each_service_says_once_what_to_do(tmp_path: Path, shape: str, status: int) -> None:

@@ -134,6 +134,7 @@ def test_records_are_listed(run: Run, letters: Path) -> None:
     assert [r["user_id"] for r in json.loads(run("list", "--claim-type", "eviction", "--json").stdout)] == ["u"]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("filter", [(), ("--user", "u"), ("--claim-type", "eviction"), ("--matter", "7")])
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 6])
 def test_a_long_list_comes_in_pages(run: Run, letters: Path, filter: tuple[str, ...], size: int) -> None:

@@ -37,6 +37,7 @@ def test_each_piece_is_shown_while_the_next_has_not_come(tmp_path: Path) -> None
     assert plain(it.shown) == "".join(PIECES) + "\n"
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("arguments", "streams"),
     [
@@ -76,6 +77,7 @@ def test_into_a_pipe_nothing_streams_by_itself(tmp_path: Path) -> None:
     assert not bodies(server)[0].get("stream")
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     "pieces", [[], ["Z"], ["Two words"], ["several ", "pieces, ", "then none"], ["line\n", "next"]]
 )

@@ -137,6 +137,7 @@ def test_without_a_ledger_it_says_how_to_keep_one(tmp_path: Path) -> None:
     assert len(program(tmp_path, "logs").stdout.splitlines()) == 2
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("columns", [40, 80, 200])
 @pytest.mark.parametrize("more", [[], ["-v"]])
 def test_no_line_is_longer_than_the_terminal(office: Path, columns: int, more: list[str]) -> None:

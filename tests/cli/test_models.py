@@ -130,6 +130,7 @@ def entry(url: str, **keys: Any) -> dict[str, Any]:
     return {**base, "max_retries": 0, **keys}
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_services_list_is_read(run: Run, tmp_path: Path, serve: Callable[[Answer], Service], shape: str) -> None:
     """Names, which of them the config uses, and what the service tells of prices, windows and ends."""
@@ -148,6 +149,7 @@ def test_each_services_list_is_read(run: Run, tmp_path: Path, serve: Callable[[A
     assert run("check", "--connect").exit_code == 0, "the same list has the model"
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape not in ("LM Studio", "llama.cpp")])
 def test_a_model_that_is_in_no_list_fails_the_check(
     run: Run, tmp_path: Path, serve: Callable[[Answer], Service], shape: str
@@ -163,6 +165,7 @@ def test_a_model_that_is_in_no_list_fails_the_check(
     assert run("check").exit_code == 0, "nobody was asked"
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("type", ["lmstudio", "llama_cpp_server", "fireworks", "azure_openai"])
 def test_a_list_that_need_not_have_all_fails_no_check(
     run: Run, tmp_path: Path, serve: Callable[[Answer], Service], type: str
@@ -175,6 +178,7 @@ def test_a_list_that_need_not_have_all_fails_no_check(
     assert "its list has no good-model" in finding["note"]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("asked", "listed"),
     [
@@ -268,6 +272,7 @@ def test_the_others_are_listed_where_one_does_not_answer(
     assert run("models", "well").exit_code == 0
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     "answer", [(404, {}), (405, b""), (200, b"<html>"), (200, {"data": 1}), (200, b""), (200, [1])]
 )

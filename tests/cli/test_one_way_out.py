@@ -133,6 +133,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("arguments", "shows"),
     [
@@ -163,6 +164,7 @@ def test_what_a_command_shows_of_files_names_and_evidence_is_harmless(
     assert shows in shown
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("term", "no_colour", "styled"), [("xterm", "", True), ("xterm", "1", False), ("dumb", "", False)]
 )
@@ -187,6 +189,7 @@ def answer(content: str) -> bytes:
     return ok(json.dumps(body).encode())
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("more", [("--no-stream",), ("--json",)])
 def test_an_answer_is_harmless_on_a_terminal_and_as_it_is_in_a_pipe(tmp_path: Path, more: tuple[str, ...]) -> None:
     with FaultyServer([REQUEST, answer(EVIL)], [REQUEST, answer(EVIL)]) as server:

@@ -68,6 +68,7 @@ def test_a_plugins_command_is_run_and_listed(here: Path) -> None:
     assert "generate" not in overview.partition("Commands of plugins:")[2]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("how", "code", "words"),
     [
@@ -93,6 +94,7 @@ def test_a_command_that_fails_is_a_line_and_a_code(here: Path, how: str, code: i
         assert len(done.error.splitlines()) == (1 if words else 0)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -117,6 +119,7 @@ def test_a_hook_that_fails_is_one_line_in_the_overview_too(here: Path, body: str
     assert run("generate", "hello").out == "hello\n"
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("config", "code", "words"),
     [
@@ -176,6 +179,7 @@ def test_plugins_shows_the_table(here: Path) -> None:
     assert done.code == 1
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("typed", "meant"), [("tdiy", "tidy"), ("tidi", "tidy"), ("genrate", "generate")])
 def test_a_mistyped_command_is_told_with_the_nearest(here: Path, typed: str, meant: str) -> None:
     """One of a plugin too."""

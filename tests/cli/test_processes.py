@@ -104,6 +104,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 }
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_usage_mistake_is_exit_code_2(mistake: str) -> None:
     """Before anything is asked, in words of the command line."""
@@ -111,6 +112,7 @@ def test_a_usage_mistake_is_exit_code_2(mistake: str) -> None:
     refused(run(*arguments), 2, text)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("command", ["generate ask", "check", "batch in.txt", "explain ask", "embed ask"])
 def test_a_broken_config_is_exit_code_2_for_every_command_that_reads_it(here: Path, command: str) -> None:
     """Every fault on a line with its place."""
@@ -122,6 +124,7 @@ def test_a_broken_config_is_exit_code_2_for_every_command_that_reads_it(here: Pa
     assert len(done.stderr.splitlines()) == 2
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("named", ["option", "variable"])
 def test_plugins_answers_though_the_config_is_not_there(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lists what there is, says what is wrong, and ends with 2."""
@@ -166,6 +169,7 @@ def interrupted(arguments: list[str], server: FaultyServer, requests: int = 1) -
     return process.returncode, said + err
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("command", ["generate ask", "generate ask --stream", "embed ask", "batch in.txt -o out.jsonl"])
 def test_ctrl_c_is_exit_code_130(here: Path, command: str) -> None:
     """While it waits for a server: it ends at once (a batch at the second), without a traceback."""
@@ -265,6 +269,7 @@ def test_the_installed_command_is_the_same_program(here: Path) -> None:
     assert (shown.returncode, shown.stdout) == (0, run("--help").stdout)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("command", ["check", "plugins", "--help"])
 def test_no_colours_reach_a_pipe(here: Path, command: str) -> None:
     """Escape sequences are for terminals."""

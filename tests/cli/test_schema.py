@@ -42,6 +42,7 @@ def test_it_is_printed_with_the_ids_of_the_config(run: Run) -> None:
     assert ids(run("schema").stdout) == ["gpt"]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("config", "arguments", "file"),
     [

@@ -92,6 +92,7 @@ def test_of_several_backends_it_names_the_first_and_how_many_more(tmp_path: Path
     assert "\rasking two ... 1 s" in named.shown
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}, {"TERM": "dumb", "NO_COLOR": "1"}])
 def test_a_terminal_that_cannot_go_back_gets_one_plain_line(tmp_path: Path, variables: dict[str, str]) -> None:
     """No carriage return, no escape."""
@@ -100,6 +101,7 @@ def test_a_terminal_that_cannot_go_back_gets_one_plain_line(tmp_path: Path, vari
     assert it.shown == "getting ready ...\ndone\n"
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     "variables", [{"NO_COLOR": "1"}, {"TERM": "xterm-256color"}, {"TERM": "vt100"}, {"TERM": "screen"}]
 )
@@ -111,6 +113,7 @@ def test_it_is_drawn_without_escapes_on_any_terminal(tmp_path: Path, variables: 
     assert plain(it.shown) == "done\n"
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("columns", [10, 17, 18, 20, 40])
 def test_it_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     """A line that wraps could not be erased."""
@@ -143,6 +146,7 @@ def test_results_in_a_file_have_nothing_of_it(tmp_path: Path) -> None:
     assert plain(it.shown) == ""
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [(("q", "-b", "nobody"), 1), ((" ",), 2), (("q", "-f", "nowhere.pdf"), 2), (("-p", "x", "y", "q"), 2)],

@@ -68,6 +68,7 @@ def test_since_until_and_matter_choose_calls(folder: Path) -> None:
     assert calls("--matter", "nobody's")["calls"] == 0
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("settings", [True, {"path": "kept/calls.db"}])
 def test_the_configs_ledger_is_found(settings: Any, tmp_path: Path) -> None:
     """Where calls through that config are written, seen from any folder."""
@@ -81,6 +82,7 @@ def test_the_configs_ledger_is_found(settings: Any, tmp_path: Path) -> None:
     assert total["calls"] + total["demo"] == 1
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -33,6 +33,7 @@ def shell(redirected: str, *arguments: str, **variables: str) -> subprocess.Comp
     )
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("command", ["generate ask", "check", "batch in.txt"])
 @pytest.mark.parametrize("redirected", [">/dev/full", ">&-"])
 def test_results_that_cannot_be_written_are_exit_code_1(command: str, redirected: str) -> None:
@@ -52,6 +53,7 @@ def test_evidence_that_cannot_be_written_out_is_exit_code_1(redirected: str) -> 
     assert done.stderr.startswith(b"standard input or output: ")
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("command", ["generate -", "explain -", "embed", "batch -"])
 def test_closed_standard_input_is_said(command: str) -> None:
     """It has nothing to read, and no traceback."""
@@ -68,6 +70,7 @@ def test_a_batch_into_a_file_needs_none_of_the_three(here: Path) -> None:
     assert [json.loads(line)["text"] for line in (here / "out.jsonl").read_text().splitlines()] == ["one", "two"]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("command", ["generate -", "explain -", "embed"])
 def test_standard_input_that_is_not_utf_8_is_a_usage_mistake(here: Path, command: str) -> None:
     """It is not sent with letters that nobody wrote."""
@@ -77,6 +80,7 @@ def test_standard_input_that_is_not_utf_8_is_a_usage_mistake(here: Path, command
     assert b"standard input is not UTF-8 (at byte 2)" in done.stderr
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}])
 def test_what_goes_into_a_pipe_is_utf_8(variables: dict[str, str]) -> None:
     """Whatever the locale: a result has one encoding."""

@@ -109,6 +109,7 @@ def test_a_call_that_names_it_says_why(opened: Callable[..., Mediator], name: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("method", ["backend", "model_info", "load", "is_loaded", "unload"])
 @pytest.mark.parametrize("name", [name for name in ABSENT if not BARRED.intersection(name.split())])
 def test_whatever_asks_for_it_by_its_id_says_why(opened: Callable[..., Mediator], name: str, method: str) -> None:

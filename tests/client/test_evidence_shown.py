@@ -71,6 +71,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_the_text_shown_is_that_of_the_store(near: FaultyServer, tmp_path: Path, text: str) -> None:
     """What left holds every line of it; a second block or a right-to-left letter makes no difference."""
@@ -84,6 +85,7 @@ def test_the_text_shown_is_that_of_the_store(near: FaultyServer, tmp_path: Path,
     assert (shown.cid, shown.shown, shown.evidence, shown.name) == (cid, "text", True, "review.txt")
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("size", [9, 300, 262_144, 262_145, 1_000_000])
 def test_the_file_shown_is_that_of_the_store(tmp_path: Path, size: int) -> None:
     """A backend that reads such files gets the same bytes, whatever number of blocks they are in."""
@@ -98,6 +100,7 @@ def test_the_file_shown_is_that_of_the_store(tmp_path: Path, size: int) -> None:
     assert [(each.cid, each.shown) for each in output.shown] == [(cid, "document")]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("spelling", ["{}", "ipfs://{}", "https://ipfs.io/ipfs/{}", ' "{}"\n', "/ipfs/{}"])
 def test_a_cid_is_one_however_it_is_pasted(near: FaultyServer, tmp_path: Path, spelling: str) -> None:
     """Named twice in two spellings it is cited and shown once, under its own name."""
@@ -127,6 +130,7 @@ def large_block(store: Path) -> Path:
     return max((path for path in store.glob("blocks/?/*") if path.is_file()), key=lambda path: path.stat().st_size)
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("place", [0, 1, 7, 4_095, 65_536, 131_072, 200_000, 262_142, 262_143, -1])
 def test_a_changed_byte_is_an_error_before_anything_is_sent(near: FaultyServer, tmp_path: Path, place: int) -> None:
     """Wherever in the block it is; with cite= nothing is read."""
@@ -156,6 +160,7 @@ def ask(mediator: Mediator, cid: str, way: Any) -> Any:
 MISSING = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "cids", [[MISSING], ["here", MISSING], [MISSING, "here"], ["no cid"], ["bafk"], ["bafyrei" + "a" * 52]]
 )
@@ -188,6 +193,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_a_file_that_no_model_reads_is_one_line_that_names_cite(near: FaultyServer, tmp_path: Path, name: str) -> None:
     """Archives, films, sounds, programs: nothing is sent, and cite= records them."""
@@ -242,6 +248,7 @@ def raised(results: Any) -> None:
             raise result.error
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("made", NESTED)
 def test_evidence_does_not_leave_this_machine_unless_the_config_says_so(
@@ -269,6 +276,7 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("order", [("far", "near"), ("near", "far")])
 def test_a_local_model_is_asked_in_the_place_of_a_remote_one(
@@ -328,6 +336,7 @@ def test_any_lets_it_go_to_whom_is_asked(far: FaultyServer, tmp_path: Path) -> N
 # -- the changed meaning ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("settings", "call", "warnings"),
     [

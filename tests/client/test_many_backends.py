@@ -57,6 +57,7 @@ def calls_of_ten(config: Path) -> int:
         return functions_called(lambda: [mediator.infer("hello") for _ in range(10)])
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_a_call_over_hundreds_of_mocks_calls_as_many_functions_as_one_over_one(tmp_path: Path, strategy: str) -> None:
     one = calls_of_ten(config_file(tmp_path, mocks(1), strategy))

@@ -80,6 +80,7 @@ def test_ids_of_the_document_are_offered_and_later_ones_are_no_fault() -> None:
     assert "farm" in schema["properties"]["TASKS"]["items"]["properties"]["extends"]["anyOf"][0]["enum"]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("document", [None, 3, [], "text", {}, {"BACKENDS": {}}, {"BACKENDS": None, "TASKS": 1}])
 def test_a_document_that_is_no_config_offers_nothing(document: Any) -> None:
     assert composed_schema(PluginHost(), document)["properties"]["MEDIATOR"]["properties"]["backends"]["items"] == {

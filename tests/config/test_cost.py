@@ -49,6 +49,7 @@ def seconds(file: Path, count: int) -> float:
     return best
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("name", "more", "limit"),
     [

@@ -100,6 +100,7 @@ def test_every_type_is_offered_and_nothing_else(editor: Editor, office: Path) ->
     assert look(editor, office, entry(type="|")).completions == backend_types(office)
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("type", "own", "others"),
     [
@@ -166,6 +167,7 @@ def test_what_a_key_may_hold_is_offered(
     assert offered <= look(editor, office, document).completions
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("document", "words"),
     [
@@ -189,6 +191,7 @@ def test_hovering_tells_what_it_is(editor: Editor, office: Path, document: Mappi
 SOUND = {"BACKENDS": [{"id": "a", "type": "mock"}]}
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize(
     ("document", "word", "about"),
     [

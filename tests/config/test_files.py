@@ -26,6 +26,7 @@ BROKEN = [line.split("\t", 1) for line in (HERE / "broken" / "expected.tsv").rea
 ODD: dict[str, dict[str, Any]] = json.loads((HERE / "odd" / "expected.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize(("name", "expected"), BROKEN, ids=[name for name, _ in BROKEN])
 def test_a_broken_config_gives_its_one_line_with_the_right_place(
     name: str, expected: str, monkeypatch: pytest.MonkeyPatch

@@ -84,6 +84,7 @@ with Mediator.from_config("config.json") as mediator:
 """
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("annotation", "rules", "value", "wrong", "written"),
     [
@@ -127,6 +128,7 @@ def test_a_key_of_every_backend_is_added_in_two_files(
     assert "| `greeting` | " in (tree.folder / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("annotation", "schema", "value", "wrong"),
     [("str | None", {"type": "string"}, "onwards", 5), ("int | None", {"type": "integer", "minimum": 3}, 7, 2)],

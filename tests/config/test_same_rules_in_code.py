@@ -69,6 +69,7 @@ def refused_by_code(type: BackendType, key: str, value: Any) -> bool:
     return False
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("type", sorted(TYPES))
 def test_every_number_and_choice_of_every_type_has_the_same_range_in_a_file_and_in_code(
     type: str, tmp_path: Path
@@ -111,6 +112,7 @@ MEDIATOR = read_schema("config")["properties"]["MEDIATOR"]["properties"]
 CASES = [(key, value) for key, value in mediator_values(MEDIATOR) if key != "shared"]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("key", sorted({key for key, _ in CASES}))
 def test_a_mediator_has_the_same_ranges_in_a_file_and_in_code(key: str, tmp_path: Path) -> None:
     """Each number and choice of MEDIATOR, those inside its mappings too."""

@@ -62,6 +62,7 @@ def test_a_policy_is_known_to_admission_alone(policy: str) -> None:
     assert {path for path in others if "/client/" not in path and "assembly" not in path} == set()
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_a_command_is_known_to_the_app_alone(command: str) -> None:
     """Its module is named in the table of commands and nowhere outside of the command line."""

@@ -13,6 +13,7 @@ NOT_RUN = 40
 """The most blocks that may say that they are not run."""
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     """In their order, in one folder."""

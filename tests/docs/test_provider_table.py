@@ -229,6 +229,7 @@ def test_images(name: str) -> None:
             refused(lambda: backend.generate(IMAGE), "no images", server)
 
 
+@pytest.mark.rows(4)
 @of("documents")
 def test_documents(name: str) -> None:
     """Files that it takes are in what is sent, as they are; of any other document the text is, with its name."""

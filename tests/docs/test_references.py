@@ -29,6 +29,7 @@ def words(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_generated_page_is_as_it_is_made(name: str) -> None:
     """An option, a name or a page that is added, changed or removed shows."""
@@ -84,6 +85,7 @@ def keys_of(schema: Any) -> set[str]:
     return {*schema.get("properties", {})}.union(*(keys_of(each) for each in parts))
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("section", [name for name in composed_schema(PluginHost())["properties"] if name[0] != "$"])
 def test_each_key_of_a_section_stands_on_the_page_of_the_config(section: str) -> None:
     """The composed schema is what is asked: a section that is added is looked for, too."""

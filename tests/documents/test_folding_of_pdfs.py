@@ -54,6 +54,7 @@ STANDS = [
 ]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("lines", "quote"), STANDS)
 def test_a_line_end_or_a_ligature_hides_no_quote(lines: tuple[str, ...], quote: str, readers: DocumentReaders) -> None:
     """Words broken by a hyphen, hyphens that are meant, dashes, ligatures, accents of two characters."""
@@ -70,6 +71,7 @@ IN_ARABIC = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("lines", "quote"), IN_ARABIC)
 def test_joined_arabic_is_found_by_its_letters(lines: tuple[str, ...], quote: str, readers: DocumentReaders) -> None:
     """Presentation forms, and lam with alef, which are one glyph."""
@@ -90,6 +92,7 @@ DIFFERS = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("lines", "quote"), DIFFERS)
 def test_what_the_page_does_not_say_is_not_found(lines: tuple[str, ...], quote: str, readers: DocumentReaders) -> None:
     """Joined numbers, signs, cut words, look-alikes."""

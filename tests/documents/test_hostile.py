@@ -58,8 +58,8 @@ def check(found: dict[str, Any], seconds: float) -> None:
 
 def test_a_sample_of_hostile_documents_harms_nothing(tmp_path: Path) -> None:
     """Read by eight threads: each is read or refused in one line, and the letter after it is read."""
-    found = run(tmp_path, seconds=10, every=6, offset=1)
-    assert len(found["documents"]) > 12
+    found = run(tmp_path, seconds=10, every=12, offset=1)
+    assert len(found["documents"]) > 6
     check(found, 10)
 
 
@@ -78,6 +78,7 @@ def test_there_are_sixty_of_them_and_each_has_a_name_of_its_own() -> None:
     assert len(names) == len(set(names)) >= 60
 
 
+@pytest.mark.rows(2)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace tells what a process opens, and is not here")
 @pytest.mark.parametrize(
     "name", ["other-files.pdf", "stream-of-another-file.pdf", "other-files.docx", "names.docx", "other-files.html"]

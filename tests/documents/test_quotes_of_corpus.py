@@ -96,6 +96,7 @@ def text_named() -> Iterator[Callable[[str], CorpusText]]:
     readers.close()
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_quotes_of_a_document_are_found_and_wrong_ones_are_not(
     name: str, text_named: Callable[[str], CorpusText]
@@ -107,6 +108,7 @@ def test_quotes_of_a_document_are_found_and_wrong_ones_are_not(
     assert standing_wrong_quotes(chance, each, (), IN_THE_SUITE) == []
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_hidden_is_told_and_not_searched(name: str, text_named: Callable[[str], CorpusText]) -> None:
     """White text, text off the page, text without ink, paragraphs that are not displayed: in ``hidden``, not in the

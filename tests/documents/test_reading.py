@@ -106,6 +106,7 @@ def test_pages_come_back_as_values(readers: DocumentReaders) -> None:
         read(readers, LETTER, PDF, pages=Pages.parse("9"))
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -172,6 +173,7 @@ def test_a_process_is_kept_warm_and_never_used_after_a_failure(readers: Document
     assert state(int(pid)) == "gone"
 
 
+@pytest.mark.rows(4)
 @pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
 @pytest.mark.parametrize(
     ("asked", "answer"),
@@ -211,6 +213,7 @@ def test_errors_that_are_printed_hold_nothing_up(readers: DocumentReaders) -> No
     assert read(readers, "sys.stderr.write('x' * 5_000_000) and made('done')").pages[0].text == "done"
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("work", ["spin()", "time.sleep(600)", "os.kill(os.getpid(), signal.SIGSTOP)"])
 def test_what_takes_too_long_is_killed(plugins: Mapping[str, PluginReader], work: str) -> None:
     """At the limit of a file, at the deadline of the call, and when it is cancelled: each says so."""

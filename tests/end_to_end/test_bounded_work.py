@@ -71,6 +71,7 @@ def wires(url: str) -> dict[str, Backend]:
     }
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("wire", ["chat", "responses", "anthropic", "google"])
 @pytest.mark.parametrize("how", ["whole", "streamed", "as an error"])
 def test_a_body_of_brackets_is_refused(wire: str, how: str, beats: Beats, yardstick: float) -> None:
@@ -132,6 +133,7 @@ SLOW: dict[str, tuple[Any, Callable[[], dict[str, Any]]]] = {
 }
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", SLOW)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_schema_that_takes_for_ever_ends_at_the_deadline(name: str, stream: bool, beats: Beats) -> None:

@@ -144,6 +144,7 @@ FAILING = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("mode", FAILING.values(), ids=FAILING)
 def test_key_shows_nowhere_when_a_server_fails(
     mode: Mode, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -204,6 +205,7 @@ ECHOES: dict[str, Script] = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("type", ["openai", "anthropic", "google"])
 @pytest.mark.parametrize("echo", ECHOES)
 def test_key_that_the_server_says_back_shows_nowhere(
@@ -252,6 +254,7 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("wrong", WRONG)
 def test_key_in_a_wrong_place_of_the_config_shows_nowhere(origin: str, wrong: str, seen: Seen, tmp_path: Path) -> None:
     """A reference to it where a number, an address or a name belongs: the line names the place, not the value."""
@@ -369,6 +372,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_key_shows_in_no_output_of_the_command_line(origin: str, command: list[str], tmp_path: Path) -> None:
     """With --debug, against a server that refuses the key and says it back."""

@@ -86,6 +86,7 @@ COMPOSED: dict[str, Callable[[Sequence[Backend]], Backend]] = {
 }
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("composed", COMPOSED)
 def test_an_error_of_the_first_is_the_calls_and_no_other_model_is_asked(composed: str, failure: str) -> None:

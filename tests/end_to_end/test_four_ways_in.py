@@ -145,6 +145,7 @@ def test_each_way_in_answers_through_the_same_config_key(place: Path, installed:
     assert answers(place, installed, [f"my-{way}" for way in WAYS]) == {f"my-{way}": f"{way}!ask" for way in WAYS}
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("way", ["folder", "file", "package"])
 def test_one_that_is_broken_does_not_hurt_the_others(place: Path, installed: Path, tmp_path: Path, way: str) -> None:
     """One that nobody names is not even looked at; ``plugins`` lists it with the reason."""
@@ -161,6 +162,7 @@ def test_one_that_is_broken_does_not_hurt_the_others(place: Path, installed: Pat
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("way", ["folder", "file", "package"])
 def test_a_config_that_needs_a_broken_plugin_says_so_in_a_line(
     place: Path, installed: Path, tmp_path: Path, way: str

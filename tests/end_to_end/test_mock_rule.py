@@ -73,6 +73,7 @@ def entry(port: int, **keys: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("ask", ASKING.values(), ids=ASKING)
 @pytest.mark.parametrize("strategy", ["fallback", "round_robin", "least_loaded", "lowest_cost"])
 @pytest.mark.parametrize("failure", FAILURES)

@@ -74,6 +74,7 @@ class Conversation:
         assert held.signed == {(who, turn) for who, turn in self.signed.values() if who == name}
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("kept", [False, True], ids=["in memory", "through json"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_twelve_turns_over_six_wires(world: World, streamed: bool, kept: bool) -> None:

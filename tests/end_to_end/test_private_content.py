@@ -128,6 +128,7 @@ GROUPS: dict[str, Callable[[FaultyServer, Path], tuple[Mediator, dict[str, Any]]
 }
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("prompt", REFUSED.values(), ids=REFUSED)
 def test_an_address_in_any_part_is_refused_before_sending(

@@ -101,6 +101,7 @@ COMPOSED: dict[str, Callable[[Sequence[Backend]], Backend]] = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("composed", COMPOSED)
 def test_composed_backends_reach_the_only_healthy_one_of_2_to_8_at_every_place(composed: str, failure: str) -> None:
@@ -159,6 +160,7 @@ REPLIES: dict[str, Reply | None] = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("failure", REPLIES)
 @pytest.mark.parametrize("place", range(3))
 def test_over_http_the_healthy_one_answers_whole_streamed_and_in_a_batch(

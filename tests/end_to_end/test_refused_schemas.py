@@ -102,6 +102,7 @@ REFUSALS: dict[str, tuple[Make, int, bytes]] = {
 }
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("name", REFUSALS)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_refused_schema_is_asked_for_in_words_and_remembered(name: str, stream: bool) -> None:

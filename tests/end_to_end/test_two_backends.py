@@ -45,6 +45,7 @@ def entry(id: str, type: str, port: int) -> dict[str, Any]:
     return {"id": id, "type": type, "api_key": "sk-test", "model": f"model-{id}", "base_url": base, "retry_delay": 0.01}
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize(
     ("first", "second"), [("openai", "anthropic"), ("anthropic", "google"), ("google", "lmstudio")]

@@ -70,6 +70,7 @@ def changed(value: object, place: int) -> object:
     return bytes(data) if isinstance(value, bytes) else data.decode("utf-8", "replace")
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("table", "column", "kind"),
     [

@@ -94,6 +94,7 @@ def test_a_folder_has_the_cid_that_ipfs_gives_it(store: EvidenceStore, peer: Any
     assert read(tmp_path / "out") == TREES[name]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", TREES)
 def test_a_folder_comes_back_as_it_was(store: EvidenceStore, tmp_path: Path, name: str) -> None:
     """Also through an archive; adding again changes nothing; every block has a record."""
@@ -210,6 +211,7 @@ with EvidenceStore(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -288,6 +290,7 @@ def overwrite(path: Path) -> None:
     os.utime(path, ns=(2, 2))
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("size", [30, 300_000, 3_000_000])
 @pytest.mark.parametrize("change", [grow, shrink, touch, overwrite])
 def test_a_file_that_is_changed_while_it_is_read_is_not_stored(
@@ -314,6 +317,7 @@ def test_of_a_group_only_the_changed_file_is_not_stored(store: EvidenceStore, tm
 HOSTILE = ["..", ".", "", "../up", "a/b", "/etc/passwd", "..\\up", "C:\\x", "a\0b", "x/../../y", "a/", "sub/./x"]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_in_a_folder_leads_nowhere_else(store: EvidenceStore, tmp_path: Path, name: str) -> None:
     """It is left out and said; nothing is written beside the folder."""

@@ -79,6 +79,7 @@ def blocks_of_repo(repo: Path) -> dict[bytes, bytes]:
     return found
 
 
+@pytest.mark.rows(1)
 @pytest.mark.peer("kubo")
 @pytest.mark.parametrize("files", [FILES, MANY], ids=["a folder", "a sharded folder"])
 def test_kubo_reads_our_folders(store: EvidenceStore, kubo: Kubo, tmp_path: Path, files: dict[str, bytes]) -> None:
@@ -93,6 +94,7 @@ def test_kubo_reads_our_folders(store: EvidenceStore, kubo: Kubo, tmp_path: Path
     assert read(tmp_path / "out") == files
 
 
+@pytest.mark.rows(1)
 @pytest.mark.peer("kubo")
 @pytest.mark.parametrize("files", [FILES, MANY], ids=["a folder", "a sharded folder"])
 def test_we_read_the_folders_of_kubo(store: EvidenceStore, kubo: Kubo, tmp_path: Path, files: dict[str, bytes]) -> None:
@@ -121,6 +123,7 @@ def test_we_read_the_folders_of_kubo(store: EvidenceStore, kubo: Kubo, tmp_path:
     assert [link.name for link in ours.links] == [link.name for link in theirs.links]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.peer("kubo")
 @pytest.mark.parametrize("number", [1120, 1121])
 def test_a_folder_is_sharded_when_kubo_shards_it(kubo: Kubo, tmp_path: Path, number: int) -> None:

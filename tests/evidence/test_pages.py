@@ -23,6 +23,7 @@ def filled(path: Path, number: int) -> EvidenceStore:
     return store
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("number", [0, 1, 2, 499, 500, 501, 1203])
 def test_pages_together_are_the_list(tmp_path: Path, number: int) -> None:
     with filled(tmp_path / "evidence", number) as store:

@@ -58,6 +58,7 @@ def test_eight_processes_add_overlapping_files_and_collect(tmp_path: Path) -> No
         assert store.verify().ok
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("seed", range(10))
 def test_a_process_that_is_killed_while_adding_loses_nothing_that_it_returned(seed: int, tmp_path: Path) -> None:
     """Every CID that was handed out reads back whole; the store verifies; what was unfinished is collected.

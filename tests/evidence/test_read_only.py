@@ -51,6 +51,7 @@ def without_lock(path: Path) -> None:
     (path / "lock.db").unlink()
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("change", [no_change, open_log, lose_index, without_lock], ids=lambda f: f.__name__)
 def test_media_that_cannot_be_written_can_be_read(
     tmp_path: Path, change: Callable[[Path], None], run_as_anyone: Callable[..., str]

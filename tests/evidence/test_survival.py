@@ -219,6 +219,7 @@ def any_kind(faults: Any, *kinds: str) -> bool:
     return any(fault.kind in kinds for fault in faults)
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("seed", SEEDS_HERE)
 def test_a_damaged_store_names_what_is_missing_and_takes_back_what_can_be(tmp_path: Path, seed: int) -> None:
     """Files removed, flipped, cut, restored from an older day, the index or the log lost; one to three of these."""

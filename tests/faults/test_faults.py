@@ -42,6 +42,7 @@ def nothing_left(before: Lists, clients: Iterable[Client]) -> None:
         assert places in ([], ["0 of 1 under way"])
 
 
+@pytest.mark.rows(4)
 @both_ways
 @each_mode
 def test_alone_a_fault_is_its_own_error(faults: Faults, mode: Mode, streamed: bool) -> None:
@@ -72,6 +73,7 @@ def test_alone_a_fault_is_its_own_error(faults: Faults, mode: Mode, streamed: bo
         assert error.partial == told.text == PIECE
 
 
+@pytest.mark.rows(20)
 @both_ways
 @each_mode
 def test_behind_a_fallback_a_fault_is_answered_by_the_second(faults: Faults, mode: Mode, streamed: bool) -> None:
@@ -110,6 +112,7 @@ def test_behind_a_fallback_a_fault_is_answered_by_the_second(faults: Faults, mod
 SILENT = {name: mode for name, mode in MODES.items() if mode.error is BackendTimeoutError and name != "408"}
 
 
+@pytest.mark.rows(4)
 @both_ways
 @pytest.mark.parametrize("mode", SILENT.values(), ids=SILENT)
 def test_close_ends_a_call_that_waits_for_a_silent_server(
@@ -148,6 +151,7 @@ HEDGED = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("mode", "streamed"), HEDGED)
 def test_a_hedge_outruns_a_silent_server_and_gives_its_connection_up(
     faults: Faults, mode: Mode, streamed: bool

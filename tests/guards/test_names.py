@@ -44,6 +44,7 @@ def sent(guard: Pseudonyms, text: str) -> str:
     return guard.for_call().before(GuardRequest([Message("user", text)]), "remote").messages[0].text
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize(
     "written",
     [

@@ -54,6 +54,7 @@ def sent(text: str) -> str:
     return GUARD.for_call().before(GuardRequest([Message("user", text)]), "remote").messages[0].text
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize(("label", "written"), [(label, each) for label, some in FOUND.items() for each in some])
 @pytest.mark.parametrize("around", ["It is {}.", "({})", "{}, then", "a: {}\nNext line"])
 def test_what_has_a_form_is_found(label: str, written: str, around: str) -> None:

@@ -167,6 +167,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     return lambda: caplog.text
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("wire", BACKENDS)
 def test_a_sample_of_planted_identifiers_does_not_leave(wire: str, tmp_path: Path, logged: Callable[[], str]) -> None:
     """Raw bytes on the wire, logs, the cache's file and provenance; answers have every name byte for byte."""
@@ -206,6 +207,7 @@ def test_tools_their_arguments_and_schemas_are_guarded_on_each_wire(wire: str, t
                     assert json.loads(output.tool_calls[0].arguments_raw or "{}") in ({}, {"who": name})
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("wire", BACKENDS)
 def test_documents_and_structured_answers_are_guarded_on_each_wire(
     wire: str, tmp_path: Path, logged: Callable[[], str]

@@ -121,6 +121,7 @@ SHOWN: Mapping[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("hook", HOOKS)
 def test_each_hook_is_documented_with_an_example_that_works(
     hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ KNOWN = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("text", KNOWN.values(), ids=KNOWN)
 def test_a_written_name_is_known_before_anything_is_imported(text: str, tmp_path: Path) -> None:
     """It is among the names of types; the plugin is imported when one of its own is asked for, not for another's."""
@@ -95,6 +96,7 @@ UNSURE = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("text", UNSURE.values(), ids=UNSURE)
 def test_a_name_that_only_running_would_tell_is_looked_for_where_nobody_else_has_it(text: str, tmp_path: Path) -> None:
     """Such a plugin is imported for a name that is nobody's, and never for one that somebody has."""
@@ -121,6 +123,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_nobody_names_is_neither_run_nor_warned_of(
@@ -167,6 +170,7 @@ def test_other_hooks_are_asked_for_by_name(hook: str, offer: str, written: bool,
     assert "theirs" in host.offer_names(hook)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("one", "two"),
     [
@@ -213,6 +217,7 @@ STRANGE = (
 )
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("key", ["block", "allow"])
 @pytest.mark.parametrize("name", STRANGE)
 def test_a_name_that_no_plugin_has_is_refused_at_its_place(name: str, key: str, tmp_path: Path) -> None:

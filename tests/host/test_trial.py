@@ -47,6 +47,7 @@ def records(folder: Path, seconds: float = 60.0) -> dict[str, str | None]:
     return {r.name: r.error for r in try_plugins(PluginHost(paths=[folder]), seconds) if r.kind == "file"}
 
 
+@pytest.mark.rows(2)
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_plugin_is_a_line_beside_the_others(kind: str, tmp_path: Path) -> None:
@@ -60,6 +61,7 @@ def test_a_broken_plugin_is_a_line_beside_the_others(kind: str, tmp_path: Path) 
     assert "\n" not in str(found["broken"])
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("kind", HANGS)
 def test_one_that_hangs_is_a_line_beside_the_others(kind: str, tmp_path: Path) -> None:
     """It is given its time, and no more."""
@@ -103,6 +105,7 @@ def test_a_record_says_what_is_to_be_known_of_a_plugin(tmp_path: Path, monkeypat
     assert "acme_one" not in sys.modules
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("text", ["", "X = 1\n", "def helper():\n    return 2\n", "import json\n", '"""Words."""\n'])
 def test_a_plugin_without_hooks_gets_a_word(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In the list, where it is enabled, and where its name is looked for."""
@@ -115,6 +118,7 @@ def test_a_plugin_without_hooks_gets_a_word(text: str, tmp_path: Path, caplog: p
         PluginHost(paths=[tmp_path]).backend_type("mine")
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("written", "meant"),
     [

@@ -79,6 +79,7 @@ def test_another_users_folder_below_a_sticky_one_is_refused(folder: Path, uid: i
     assert "belongs to another user" in str(folder_risk(folder))
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("mode", [0o664, 0o666, 0o646, 0o662, 0o777])
 @pytest.mark.parametrize("name", ["mine.py", "mine.yaml", "mine/plugin.py", "mine/code/deep.py"])
 def test_a_plugins_own_files_count(folder: Path, name: str, mode: int) -> None:

@@ -53,6 +53,7 @@ def drop(folder: Path, name: str, offer: str = GOOD) -> Path:
     return file
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("offer", "said"),
     [

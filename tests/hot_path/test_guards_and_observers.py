@@ -115,6 +115,7 @@ def test_a_guard_that_does_nothing_takes_at_most_a_hash() -> None:
     assert own <= a_hash
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("more", "hashes"),
     [

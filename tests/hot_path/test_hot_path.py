@@ -137,6 +137,7 @@ def serve_all(listener: socket.socket) -> None:
             threading.Thread(target=answer_each, args=(listener.accept()[0],), daemon=True).start()
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_a_call_over_many_backends_takes_hardly_more_than_one_over_one(strategy: str, tmp_path: Path) -> None:
     """Whom the strategy chooses is found without asking the others."""
@@ -257,6 +258,7 @@ def test_calls_make_no_garbage_cycles(mediator: Mediator) -> None:
     assert left_in_cycles(mediator) < 50
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("failures", [1, 1_000_000], ids=["known down", "asked and refused each time"])
 def test_calls_that_pass_over_a_backend_make_no_garbage_cycles(base_url: str, tmp_path: Path, failures: int) -> None:
     """An error that another backend's answer made good leaves no frames behind: they hold prompts, and take time."""

@@ -68,6 +68,7 @@ def defined_names(path: Path, tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield node.attr, node.lineno
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_name_is_of_a_private_dialect(room: str) -> None:
     """Who knows the field knows these words."""
@@ -81,6 +82,7 @@ def test_no_name_is_of_a_private_dialect(room: str) -> None:
     assert found == []
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_function_is_a_bare_participle(room: str) -> None:
     """``_settled`` says neither what it does nor what it returns; a property that is true or false may."""

@@ -51,6 +51,7 @@ def count(path: Path) -> int:
         return int(db.execute("SELECT count(*) FROM calls").fetchone()[0])
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
 def test_no_row_is_lost_at_a_normal_exit(tmp_path: Path, ending: str) -> None:
     """However the program ends, and whether anybody closed the Mediator."""

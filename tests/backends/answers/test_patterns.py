@@ -53,6 +53,7 @@ def beats() -> Iterator[list[float]]:
     thread.join()
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("pattern", "text"), SLOW)
 def test_a_search_ends_with_the_right_answer_or_at_the_deadline_and_other_threads_run(
     pattern: str, text: str, beats: list[float]

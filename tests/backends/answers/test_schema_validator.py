@@ -67,6 +67,7 @@ ENDLESS: dict[str, tuple[Any, Any]] = {
 }
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", ENDLESS)
 def test_a_check_ends_at_the_deadline(name: str) -> None:
     """Each of these takes more than ten thousand steps; most of them more than there is time for."""

@@ -58,6 +58,7 @@ def test_ids_are_unique_fit_and_find_their_results(name: str, turns: list[list[s
     assert answered == ids
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", sorted(FORMS))
 @settings(max_examples=40, deadline=None)
 @given(TURNS, TURNS)

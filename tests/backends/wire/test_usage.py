@@ -96,6 +96,7 @@ def wire(name: str) -> str:
     return name.split()[0]
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("name", WIRES)
 @pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize("side", [0, 1], ids=["prompt", "answer"])

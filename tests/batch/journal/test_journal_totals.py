@@ -113,6 +113,7 @@ WORK: dict[str, Callable[[Journal], object]] = {
 }
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", WORK)
 def test_a_long_journal_is_opened_with_as_many_steps_as_a_short_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

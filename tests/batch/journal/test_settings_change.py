@@ -43,6 +43,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("before", "after", "named"), CHANGES)
 def test_other_settings_are_named_and_nothing_is_asked(
     here: Path, chat: ChatServer, before: dict[str, Any], after: dict[str, Any], named: str
@@ -83,6 +84,7 @@ NO_CHANGES: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("before", "after"), NO_CHANGES)
 def test_other_entries_keys_and_limits_are_no_change(
     here: Path, chat: ChatServer, before: list[dict[str, Any]], after: list[dict[str, Any]]

@@ -44,6 +44,7 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("data", FOREIGN)
 @pytest.mark.parametrize("command", [COMMAND, TABLE])
 def test_a_file_that_is_not_ours_is_left_as_it_is(
@@ -80,6 +81,7 @@ EDITS: list[Callable[[bytes], bytes]] = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("command", [COMMAND, TABLE])
 def test_a_file_that_was_edited_is_left_as_it_is(
@@ -185,6 +187,7 @@ def table_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "'=1", "=cmd|'/c calc'!A1", "\uff1d1", "''-1", "==", "+"]
 )
@@ -274,6 +277,7 @@ STATES = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("finish", "status", "state", "code"), STATES)
 def test_any_state_but_answered_ends_with_1(
     here: Path, chat: ChatServer, finish: str, status: int, state: str, code: int

@@ -20,6 +20,7 @@ FORMS = {
 }
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_left_is_counted_in_items_not_in_lines(tmp_path: Path, name: str, number: int) -> None:

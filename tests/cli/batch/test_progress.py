@@ -54,6 +54,7 @@ def done_of(total: int = ITEMS) -> Callable[[str], bool]:
     return lambda shown: any(int(done) > 0 and int(of) == total for done, of in STATUS.findall(shown))
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("columns", [40, 120, 24])
 def test_nothing_drawn_is_as_wide_as_the_terminal(tmp_path: Path, gate: Gate, columns: int) -> None:
     with PseudoTerminal(tmp_path, *COMMAND, columns=columns) as terminal:
@@ -126,6 +127,7 @@ def test_after_a_resume_the_time_left_is_that_of_this_run(tmp_path: Path, gate: 
     assert int(last) > 3 / 2 * left * 0.9
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_after_a_signal_it_says_how_many_are_left_and_how_to_go_on(tmp_path: Path, gate: Gate, name: str) -> None:
     with PseudoTerminal(tmp_path, *COMMAND, columns=40) as terminal:
@@ -154,6 +156,7 @@ def test_the_second_signal_says_it_too(tmp_path: Path, gate: Gate) -> None:
     assert "Traceback" not in terminal.shown
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"TERM": None}])
 def test_a_terminal_that_cannot_draw_gets_plain_lines(tmp_path: Path, gate: Gate, env: dict[str, str | None]) -> None:
     gate.opened.set()

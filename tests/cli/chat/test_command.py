@@ -50,6 +50,7 @@ def lines(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=GIVE_UP, check=False)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("pieces", [["half an ", "ans"], ["Z"], ["line\n"], []])
 def test_ctrl_c_stops_an_answer_and_not_the_chat(tmp_path: Path, pieces: Sequence[str]) -> None:
     """What came is kept and marked as cut; of an answer of which nothing came the prompt is not in the history."""
@@ -87,6 +88,7 @@ def interrupt(it: Terminal, place: int) -> None:
     it.wait_until(answered)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("typed", [" ", "half a line", "/quit"])
 def test_ctrl_c_at_the_prompt_says_how_to_leave(tmp_path: Path, typed: str) -> None:
     """What was typed is not asked."""
@@ -105,6 +107,7 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(tmp_path: Path, typed: str) -> N
     assert [turn.question.text for turn in kept(tmp_path).turns] == ["next"]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("leaving", ["\x04", "/quit\n", "/exit\n", "quit\n", "exit\n", "/quit now\n"])
 def test_ways_to_leave(tmp_path: Path, leaving: str) -> None:
     """Ours and those of other chats; nothing is asked, nothing is left behind."""
@@ -199,6 +202,7 @@ def test_what_must_not_leave_then_must_not_leave_when_one_goes_on(tmp_path: Path
     assert (settings.privacy, settings.requires) == ("local", {"trains": False})
 
 
+@pytest.mark.endurance
 def test_settings_of_now_stand_above_those_that_were_kept(tmp_path: Path) -> None:
     """And a model of one backend is not asked of another."""
     with FaultyServer(*[WELL.script(False)] * 4) as server:
@@ -223,6 +227,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("arguments", "code", "text"), MISTAKES)
 def test_a_mistake_is_said_before_the_first_prompt(tmp_path: Path, arguments: list[str], code: int, text: str) -> None:
     """In words of the command line, with its exit code."""

@@ -99,6 +99,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_goes_with_the_next_prompt_whatever_its_name(
     session: ChatSession, server: FaultyServer, name: str

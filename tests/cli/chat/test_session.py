@@ -102,6 +102,7 @@ FAILURES = {
 }  # fmt: skip
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", FAILURES)
 @pytest.mark.parametrize("streams", [True, False])
 def test_a_failed_answer_leaves_the_history_as_it_was(server: FaultyServer, name: str, streams: bool) -> None:
@@ -153,6 +154,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("streams", [True, False])
 def test_the_numbers_of_pseudonyms_stay_over_the_turns(server: FaultyServer, name: str, streams: bool) -> None:
@@ -175,6 +177,7 @@ def test_the_numbers_of_pseudonyms_stay_over_the_turns(server: FaultyServer, nam
     assert sent(server)[0][: len(third)] == third
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("service", SERVICES.values(), ids=lambda each: each.name)
 def test_sealed_state_goes_back_to_who_made_it_and_to_nobody_else(server: FaultyServer, service: Service) -> None:
     """Also after the conversation was kept and gone on with, at another backend first."""

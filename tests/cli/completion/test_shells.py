@@ -129,6 +129,7 @@ BEGINS = {
 }
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("shell", BEGINS)
 def test_a_tab_completes_what_is_typed(office: tuple[Path, FaultyServer], shell: str) -> None:
     """In the shell itself, on a terminal, by the script where it was installed."""
@@ -149,6 +150,7 @@ def test_a_tab_completes_what_is_typed(office: tuple[Path, FaultyServer], shell:
     assert server.requests == []
 
 
+@pytest.mark.endurance
 def test_fish_offers_what_can_be_typed(office: tuple[Path, FaultyServer]) -> None:
     """Asked as fish asks itself when Tab is pressed; the script is found where it was installed."""
     fish = need_peer("fish")
@@ -231,6 +233,7 @@ BROKEN: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_shell_hears_nothing_of_what_is_broken(tmp_path: Path, broken: str) -> None:
     """No error, no traceback, no text of a plugin, no waiting: the command itself says what is wrong."""
@@ -247,6 +250,7 @@ def test_a_shell_hears_nothing_of_what_is_broken(tmp_path: Path, broken: str) ->
 WRONG = [("nothing", ""), ("generate", "--no-such", ""), ("evidence", "no", ""), ("-c",), ("--", "")]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("words", WRONG)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_line_that_is_wrong_is_answered_with_nothing_wrong(
@@ -255,6 +259,7 @@ def test_a_line_that_is_wrong_is_answered_with_nothing_wrong(
     ask(tmp_path, *words, shell=shell)
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("suffix", [".json", ".yaml", ".yml"])
 @pytest.mark.parametrize("how", ["here", "variable", "option"])
 def test_it_is_the_config_that_the_command_would_read(tmp_path: Path, suffix: str, how: str) -> None:

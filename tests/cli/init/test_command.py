@@ -152,6 +152,7 @@ def test_what_answers_here_and_which_keys_are_set_is_offered_first(tmp_path: Pat
     assert (entry["api_key"], entry["model"]) == ("$OPENAI_API_KEY", "small-1")
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("keys", ["\x03", "\x04"])
 @pytest.mark.parametrize("step", ["Number or type", "Key", "Model", "US dollars"])
 def test_who_stops_leaves_the_folder_as_it_was(tmp_path: Path, step: str, keys: str) -> None:
@@ -211,6 +212,7 @@ def test_options_lead_to_a_first_answer_without_a_terminal(tmp_path: Path, addre
     assert answer == "small-1 was asked with the key\n"
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -241,6 +243,7 @@ def test_what_makes_no_config_writes_nothing(tmp_path: Path, arguments: tuple[st
 OLLAMA = ("init", "--type", "ollama", "-m", "m")
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("there", ["config.json", "config.yaml", "config.yml"])
 @pytest.mark.parametrize("flags", [(), ("--yaml",)])
 def test_a_config_that_is_there_is_never_written_over(tmp_path: Path, there: str, flags: tuple[str, ...]) -> None:
@@ -274,6 +277,7 @@ def test_a_config_elsewhere_is_named_in_the_next_commands(tmp_path: Path) -> Non
     assert load_config(tmp_path / "a b" / "office.yaml", environ={}).order == ("mock",)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("type", ["anthropic", "claude", "groq", "openrouter", "xai", "mistral", "huggingface"])
 @pytest.mark.parametrize("yaml_too", [False, True])
 def test_a_line_for_the_key_waits_in_the_env_file(tmp_path: Path, type: str, yaml_too: bool) -> None:

@@ -173,6 +173,7 @@ def test_a_wrong_encoding_is_told(data: bytes, note: str) -> None:
     assert note in read_html(data).notes[0]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     "unit",
     [

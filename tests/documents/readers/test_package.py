@@ -70,6 +70,7 @@ def declared(doctype: str, text: str = "&x;") -> bytes:
 LAUGHS = "".join(f'<!ENTITY x{at} "{f"&x{at - 1};" * 10}">' for at in range(1, 10))
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("data", "words"),
     [

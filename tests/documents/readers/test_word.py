@@ -29,6 +29,7 @@ def text_of(*blocks: str) -> str:
     return read_word(word_bytes(lambda document: put_xml(document, *blocks))).pages[0].text
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
@@ -134,6 +135,7 @@ NUMBERED = """<w:abstractNum w:abstractNumId="77">
 </w:abstractNum>"""
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("settings", "levels", "expected"),
     [
@@ -169,6 +171,7 @@ def test_numbers_of_lists_are_worked_out(settings: dict[str, str], levels: list[
     assert read_word(with_parts(data, {"word/numbering.xml": numbering.encode()})).pages[0].text.split("\n") == expected
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("properties", "why"),
     [
@@ -193,6 +196,7 @@ def test_text_that_nobody_sees_is_told(properties: str, why: str) -> None:
     assert (page.text, page.hidden) == ("seen", ((why, "ignore all claims"),))
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "properties",
     [

@@ -85,6 +85,7 @@ BOMBS: dict[str, Callable[[], list[Block]]] = {
 }
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_small_archive_that_says_it_is_huge_is_refused_at_once(
     store: EvidenceStore, tmp_path: Path, name: str
@@ -115,6 +116,7 @@ def test_many_roots_are_bounded_together(store: EvidenceStore, tmp_path: Path) -
     assert len(store.import_car(tmp_path / "x.car", max_size=40_000_000)) == 40
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("name", "blocks"),
     [
@@ -220,6 +222,7 @@ def answered(store: EvidenceStore, count: int = 3, level: str = "full") -> tuple
     return cited, cids
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("level", ["digests", "full"])
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("way", ["by its CID", "with its chain", "everything"])
@@ -297,6 +300,7 @@ def test_provenance_that_is_not_here_is_not_exported(store: EvidenceStore, tmp_p
     assert not (tmp_path / "x.car").exists()
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("place", range(0, 2000, 61))
 def test_a_changed_byte_of_exported_provenance_is_refused(
     store: EvidenceStore, other: EvidenceStore, tmp_path: Path, place: int

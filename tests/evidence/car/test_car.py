@@ -45,6 +45,7 @@ def test_what_is_exported_others_read(
     assert [record["links"] for record in read["records"]] == [[large["cid"]], [small["cid"]]]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.peer("@ipld/car")
 @pytest.mark.parametrize(("version", "raw"), [(1, True), (1, False), (0, False)])
 @pytest.mark.parametrize("size", [0, 10, 1000, 50_000])

@@ -20,6 +20,7 @@ from tests.evidence.store_files import lose_index, put_orphans
 SIZES = [0, 1, 500, 16_384, 16_385, 100_000, 262_144, 262_145, 600_000, 1_200_000]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_lost_index_is_made_again_when_the_store_is_opened(
     tmp_path: Path, size: int, content: Callable[[int], bytes]
@@ -164,6 +165,7 @@ def test_a_damaged_row_is_mended_from_the_log(tmp_path: Path, column: str) -> No
         assert store.verify().ok
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("spoil", ["cut", "zeros", "empty", "text", "page", "header"])
 def test_an_index_that_cannot_be_read_is_put_aside_and_made_anew(tmp_path: Path, spoil: str) -> None:
     """Every use says so in a line, verify names it and checks the rest; afterwards all is there."""

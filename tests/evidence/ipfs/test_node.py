@@ -136,6 +136,7 @@ def test_a_node_that_writes_version_0_means_the_same_block(
     assert mirrored.submit_evidence(content(SIZE), "document")["pinned"]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "answer",
     [

@@ -52,6 +52,7 @@ K = 256 * 1024
 EDGES = [0, 1, K - 1, K, K + 1, 2 * K, 173 * K, 174 * K - 1, 174 * K, 174 * K + 1, 348 * K, 348 * K + 1]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.peer("ipfs-unixfs-importer")
 @pytest.mark.parametrize("size", EDGES)
 def test_sizes_around_every_boundary_have_the_peers_cid(

@@ -100,6 +100,7 @@ def change_record(store: EvidenceStore, cids: list[str], cited: str) -> str | No
     return cited
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "change",
     [change_block, remove_block, delete_cited, change_answer, remove_answer, change_text, change_record],
@@ -118,6 +119,7 @@ def test_a_change_below_a_checkpoint_is_found(
     assert fault.cid == name
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("place", [*range(0, 120, 9), -1, -16, -32, -33])
 def test_a_changed_byte_of_a_checkpoint_breaks_it(
     store: EvidenceStore, monkeypatch: pytest.MonkeyPatch, place: int

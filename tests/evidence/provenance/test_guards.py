@@ -60,6 +60,7 @@ def record_of(folder: Path, output: InferenceOutput) -> tuple[bytes, dict[str, A
     return data, decode_provenance(output.provenance, data), texts
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("level", ["digests", "full"])
 @pytest.mark.parametrize("way", [ask, stream, batch, document, cached])
 def test_a_record_has_guards_counts_and_the_digests_of_both_forms(
@@ -129,6 +130,7 @@ BROKEN: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda each: json.dumps(each, default=str)[:40])
 def test_a_record_whose_guards_are_none_is_damaged(tmp_path: Path, broken: Any) -> None:
     """It is refused with a line, whatever stands there."""

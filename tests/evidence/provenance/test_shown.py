@@ -87,6 +87,7 @@ def test_text_that_was_shown_is_in_the_kept_prompt(mediator: Mediator) -> None:
     assert TEXT not in data
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("given", "words"),
     [
