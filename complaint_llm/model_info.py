@@ -55,9 +55,10 @@ class Price(NamedTuple):
             (hour, self.cache_write_1h),
             (usage.completion_tokens, self.output),
         ):
-            if tokens and price is None:
-                return None
-            dollars += tokens * (price or 0.0)
+            if tokens:
+                if price is None:
+                    return None
+                dollars += tokens * price
         return dollars / 1e6
 
 
@@ -95,6 +96,8 @@ class ModelInfo(NamedTuple):
         """US dollars for this usage; ``None`` if a price that it needs is unknown, or it names what has no price."""
         if usage.unpriced is not None or self.input_price is None:
             return None
+        if not self.other_prices:
+            return self.prices[0].cost(usage) if usage.service_tier is None else None
         fitting = [
             price
             for price in self.prices

@@ -10,6 +10,7 @@ from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.bounds import ModelBounds
     from complaint_llm.backends.options import Options
     from complaint_llm.routing.policies.bound import Bound
 
@@ -37,6 +38,7 @@ class ModelCatalog:
         self._options = options
         self._provider = provider
         self._known: dict[str, ModelInfo] = {}
+        self._bounds: dict[str, ModelBounds] = {}
 
     def of(self, model: str) -> ModelInfo:
         """What is known of this model."""
@@ -63,27 +65,12 @@ class ModelCatalog:
         self, request: Request | EmbeddingRequest, longest: int | None, *, sends_maximum: bool, overhead: int = 0
     ) -> Bound:
         """The most that an attempt can cost; ``longest`` is the most tokens of an answer without a maximum, where the
-        list does not say; see ``bounds.bound_of``."""
-        # cold start: prices
-        from complaint_llm.backends.bounds import bound_of
-        from complaint_llm.prices import billing_rule
-
+        list does not say; see ``bounds.ModelBounds``."""
         options = self._options
         if isinstance(request, EmbeddingRequest):
-            model, params = request.model or options.embedding_model, options.params
-        else:
-            model, params = request.model or options.model, {**options.params, **request.params}
-        info = self.of(model or "")
-        return bound_of(
-            request,
-            info,
-            billing_rule(self._provider()),
-            system=options.system or "",
-            params=params,
-            extra_body={**options.extra_body, **request.extra_body},
-            longest=info.max_output_tokens if longest is None else longest,
-            sends_maximum=sends_maximum,
-            overhead=overhead,
+            return self._bounds_of(request.model or options.embedding_model or "", request.extra_body).of_texts(request)
+        return self._bounds_of(request.model or options.model or "", request.extra_body).of_prompt(
+            request, options.params, longest=longest, sends_maximum=sends_maximum, overhead=overhead
         )
 
     def cost(self, model: str, usage: TokenUsage, extra_body: Mapping[str, Any]) -> float | None:
@@ -94,6 +81,26 @@ class ModelCatalog:
             if untold_fee(extra_body):
                 return None
         return self.of(model).calculate_cost(usage)
+
+    def _bounds_of(self, model: str, extra_body: Mapping[str, Any]) -> ModelBounds:
+        """What no prompt changes in the bounds of this model, kept where the call lays nothing over the body."""
+        known = None if extra_body else self._bounds.get(model)
+        if known is not None:
+            return known
+        # cold start: prices
+        from complaint_llm.backends.bounds import model_bounds
+        from complaint_llm.prices import billing_rule
+
+        options = self._options
+        made = model_bounds(
+            self.of(model),
+            billing_rule(self._provider()),
+            system=options.system or "",
+            extra_body={**options.extra_body, **extra_body},
+        )
+        if not extra_body:
+            self._bounds[model] = made
+        return made
 
     def _look_up(self, model: str) -> ModelInfo:
         provider = self._provider()

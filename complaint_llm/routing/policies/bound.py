@@ -44,7 +44,8 @@ class Bound(NamedTuple):
     @property
     def smallest(self) -> int:
         """Nano-dollars without which the attempt cannot be made."""
-        return self.nano(self.answer if self.chosen else min(self.least, self.answer))
+        answer = self.answer if self.chosen else min(self.least, self.answer)
+        return nano_of(self.prompt + self.token * answer)
 
     def longest(self, nano: int) -> int:
         """The longest answer (tokens) that fits into so many nano-dollars, between the least and the most there is."""

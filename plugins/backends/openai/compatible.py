@@ -88,8 +88,7 @@ class CompatibleBackend(HTTPBackend):
         return "native" if sent.lossless else "partly"
 
     def sends_max_tokens(self, request: Request) -> bool:
-        family = self._models.family(request.model or self.options.model)
-        return not family.unsupported_names({"max_tokens": 1})
+        return self._models.family(request.model or self.options.model).takes_maximum
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model)
