@@ -373,8 +373,11 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
             output = mark_truncation(output, self._on_truncation, self._log)
         if not self._level:
             return output
-        answered = next(route for route in routes if route.id == output.backend)
-        return output._replace(provenance=self._records().record(answered.bind(request), kept, request, output))
+        for route in routes:
+            if route.id == output.backend:
+                break
+        log = self._records() if self._provenance is None else self._provenance
+        return output._replace(provenance=log.record(route.bind(request), kept, request, output))
 
     def _records(self) -> Provenance:
         # Before anything is sent: an answer that could not be recorded would be paid for and lost.

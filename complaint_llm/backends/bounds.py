@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.wire.usage import STANDARD_TIERS, tier_of
@@ -82,15 +82,22 @@ class ModelBounds(NamedTuple):
         return Bound(tokens * self._rate(tokens).prompt)
 
     def of_prompt(
-        self, request: Request, params: Mapping[str, Any], *, longest: int | None, sends_maximum: bool, overhead: int
+        self,
+        request: Request,
+        params: Mapping[str, Any],
+        *,
+        longest: Callable[[Request], int | None],
+        sends_maximum: bool,
+        overhead: int,
     ) -> Bound:
-        """The bound of one attempt. ``params`` are those that the request does not say, ``longest`` the most tokens of
-        an answer without a maximum, ``overhead`` the tokens of what the backend's own template puts around a prompt.
+        """The bound of one attempt. ``params`` are those that the request does not say, ``longest`` gives the most
+        tokens of an answer without a maximum, ``overhead`` are the tokens of what the backend's own template puts
+        around a prompt.
         """
         if self.unpriced is not None:
             return _unknown(self.unpriced)
         tokens = self.tokens + overhead + _prompt_tokens(request)
-        _, input_price, token = self._rate(tokens)
+        _, input_price, token = self.rates[0] if len(self.rates) == 1 else self._rate(tokens)
         if token is None:
             return _unknown(f"the price of {self.name}'s answers is unknown: set pricing.output")
         if not input_price and not token:
@@ -105,7 +112,9 @@ class ModelBounds(NamedTuple):
             most = asked
         if most is not None:
             return Bound(tokens * input_price, token, most)
-        most = self.longest if longest is None else longest
+        most = longest(request)
+        if most is None:
+            most = self.longest
         if most is None:
             what = "set max_tokens" if sends_maximum else "it takes no max_tokens; ask a backend without a budget"
             return _unknown(f"the longest answer of {self.name} is not known, so it has no bound: {what}")
@@ -256,7 +265,7 @@ def _prompt_tokens(request: Request) -> float:
     for message in request.messages:
         content = message.content
         if isinstance(content, str):
-            found += most_tokens(content) + MESSAGE_ALLOWANCE
+            found += (len(content) if content.isascii() else most_tokens(content)) + MESSAGE_ALLOWANCE
         else:
             found += most_tokens(message.text) + MESSAGE_ALLOWANCE * (1 + len(content))
             if any(part.type != "text" for part in content):

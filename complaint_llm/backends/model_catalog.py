@@ -62,15 +62,23 @@ class ModelCatalog:
         return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
 
     def cost_bound(
-        self, request: Request | EmbeddingRequest, longest: int | None, *, sends_maximum: bool, overhead: int = 0
+        self, request: Request, longest: Callable[[Request], int | None], *, sends_maximum: bool, overhead: int = 0
     ) -> Bound:
-        """The most that an attempt can cost; ``longest`` is the most tokens of an answer without a maximum, where the
-        list does not say; see ``bounds.ModelBounds``."""
+        """The most that an attempt can cost; ``longest`` gives the most tokens of an answer without a maximum, where
+        the list does not say; see ``bounds.ModelBounds``."""
         options = self._options
-        if isinstance(request, EmbeddingRequest):
-            return self._bounds_of(request.model or options.embedding_model or "", request.extra_body).of_texts(request)
-        return self._bounds_of(request.model or options.model or "", request.extra_body).of_prompt(
+        model = request.model or options.model or ""
+        bounds = None if request.extra_body else self._bounds.get(model)
+        if bounds is None:
+            bounds = self._make_bounds(model, request.extra_body)
+        return bounds.of_prompt(
             request, options.params, longest=longest, sends_maximum=sends_maximum, overhead=overhead
+        )
+
+    def embedding_cost_bound(self, request: EmbeddingRequest) -> Bound:
+        """The most that an attempt to embed these texts can cost."""
+        return self._make_bounds(request.model or self._options.embedding_model or "", request.extra_body).of_texts(
+            request
         )
 
     def cost(self, model: str, usage: TokenUsage, extra_body: Mapping[str, Any]) -> float | None:
@@ -82,11 +90,8 @@ class ModelCatalog:
                 return None
         return self.of(model).calculate_cost(usage)
 
-    def _bounds_of(self, model: str, extra_body: Mapping[str, Any]) -> ModelBounds:
-        """What no prompt changes in the bounds of this model, kept where the call lays nothing over the body."""
-        known = None if extra_body else self._bounds.get(model)
-        if known is not None:
-            return known
+    def _make_bounds(self, model: str, extra_body: Mapping[str, Any]) -> ModelBounds:
+        """What no prompt changes in the bounds of this model; kept where the call lays nothing over the body."""
         # cold start: prices
         from complaint_llm.backends.bounds import model_bounds
         from complaint_llm.prices import billing_rule
@@ -98,7 +103,7 @@ class ModelCatalog:
             system=options.system or "",
             extra_body={**options.extra_body, **extra_body},
         )
-        if not extra_body:
+        if not extra_body and len(self._bounds) < 256:  # bounded: model names come from callers
             self._bounds[model] = made
         return made
 

@@ -156,9 +156,10 @@ class Route:
         return None if backend is None else backend.context_window(request)
 
     def cache_identity(self, request: Request) -> str | None:
-        if not self.caches:
+        target = self.target
+        if not target.options.cache_enabled:
             return None
-        made = self.target.made
+        made = target.made if target.existing is None else target.existing
         return None if made is None else made.cache_identity(request)
 
     def bind(self, request: Request) -> Request:
@@ -186,7 +187,8 @@ class Route:
         """What is asked on this path: shown as its backend is to be shown it, and private where the path is."""
         if request.forms is not None:
             request = request.forms.request_to(self.target, request)
-        request = self._with_requirements(request)
+        if self.terms.requires is not None:
+            request = self._with_requirements(request)
         return request._replace(privacy="local") if self.terms.private else request
 
     def _with_requirements(self, request: R) -> R:
