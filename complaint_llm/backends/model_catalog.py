@@ -53,7 +53,10 @@ class ModelCatalog:
             prompt = sum(_tokens(text) for text in request.texts)
             info = self.of(request.model or self._options.embedding_model or "")
             return Estimate(prompt, 0, info.calculate_cost(TokenUsage(prompt, 0, prompt)))
-        prompt = sum(_tokens(message.text) + MESSAGE_TOKENS for message in request.messages) + request.file_tokens
+        prompt = request.file_tokens
+        for message in request.messages:
+            content = message.content
+            prompt += _tokens(content if isinstance(content, str) else message.text) + MESSAGE_TOKENS
         info = self.of(request.model or self._options.model or "")
         most = request.params.get("max_tokens") or self._options.params.get("max_tokens")
         if most is None:

@@ -154,9 +154,6 @@ class _Bucket(NamedTuple):
         )
 
 
-_UNKNOWN = _Bucket(0, 0.0, 0.0, None)
-
-
 class ProviderState:
     """The newest word of a provider on its limits. Guarded by the lock of the RateLimit that it belongs to.
 
@@ -168,7 +165,8 @@ class ProviderState:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._requests = self._tokens = _UNKNOWN
+        self._requests: _Bucket | None = None
+        self._tokens: _Bucket | None = None
         self.not_before = 0.0
         self._quota = False
 
@@ -191,9 +189,9 @@ class ProviderState:
 
     def wait(self, tokens: int, in_flight: int, tokens_in_flight: int, now: float) -> float:
         """Seconds until the provider would take another request of ``tokens``, by what it said; 0.0 if now."""
-        return max(
-            0.0,
-            self.not_before - now,
-            self._requests.wait(1, in_flight, now),
-            self._tokens.wait(tokens, tokens_in_flight, now),
-        )
+        wait = max(0.0, self.not_before - now)
+        if self._requests is not None:
+            wait = max(wait, self._requests.wait(1, in_flight, now))
+        if self._tokens is not None:
+            wait = max(wait, self._tokens.wait(tokens, tokens_in_flight, now))
+        return wait
