@@ -58,7 +58,7 @@ class Rate(NamedTuple):
 
 
 class ModelBounds(NamedTuple):
-    """What no prompt changes in the bounds of a model's requests with one ``extra_body``; made once, by ``model_bounds``.
+    """What no prompt changes in the bounds of a model's requests with one ``extra_body``, made by ``model_bounds``.
 
     ``rates`` by their ``above``, the first from 0; ``tokens`` are those of what goes with every prompt; ``maximum`` is
     the greatest that ``extra_body`` puts in place of ``max_tokens``; ``longest`` the most tokens of an answer without

@@ -40,9 +40,8 @@ class ChunkReader:
 
     def read1(self, most: int) -> bytes:
         """What comes next, as soon as it comes, at most so many bytes; empty at the end. Raises as ``read``."""
-        if not self._left:
-            if self._ended or not self._begin_chunk():
-                return b""
+        if not self._left and (self._ended or not self._begin_chunk()):
+            return b""
         left = self._left or 0
         data = self._reader.read1(min(most, left))
         if not data:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
     pieces = re.findall(_DURATION, text)
     if pieces and "".join(number + unit for number, unit in pieces) == text:
         return sum(float(number) * _UNITS[unit] for number, unit in pieces)
+    from datetime import datetime  # cold start: times of day
+
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
