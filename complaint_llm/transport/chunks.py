@@ -1,7 +1,7 @@
 """A body that comes in chunks (RFC 9112, 7.1), read strictly.
 
-The standard library's reader of them is a part of ``http.client``, which brings the parser of mail: a tenth of the time
-from a process' start to its first answer. It also takes signs, blanks and underscores for parts of a size.
+The standard library's reader of them is a part of ``http.client``, which brings the parser of mail to every start. It
+also takes signs and underscores for parts of a size.
 """
 
 from __future__ import annotations
