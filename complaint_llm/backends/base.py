@@ -269,10 +269,7 @@ class Backend(Client):
         if isinstance(request, EmbeddingRequest):
             return self.model_catalog.embedding_cost_bound(request)
         return self.model_catalog.cost_bound(
-            request,
-            self.longest_answer,
-            sends_maximum=self.sends_max_tokens(request),
-            overhead=self.prompt_overhead,
+            request, self.longest_answer, sends_maximum=self.sends_max_tokens(request), overhead=self.prompt_overhead
         )
 
     @property

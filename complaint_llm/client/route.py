@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.client.privacy import content_elsewhere
@@ -277,6 +277,14 @@ class Route:
         """The settings that shape its answers, by name; None where it cannot be made."""
         made = self.target.made
         return None if made is None else made.answer_settings()
+
+
+def route_of(routes: Iterable[Route], id: str) -> Route:
+    """That of these which leads to this backend; no more are taken than up to it. Raises LookupError."""
+    for route in routes:
+        if route.id == id:
+            return route
+    raise LookupError(id)
 
 
 class DemoStream:

@@ -140,7 +140,7 @@ def test_a_policy_adds_few_function_calls(policy: str, tmp_path: Path) -> None:
             config = {"BACKENDS": [entry("only", url, max_tokens=10, **more)], "MEDIATOR": mediator}
             with opened(config, folder) as made:
                 prompts = map(str, range(100))
-                counted.append(calls_during(lambda made=made: made.generate(next(prompts)), ("call",)))
+                counted.append(calls_during(lambda made=made, prompts=prompts: made.generate(next(prompts)), ("call",)))
         listener.shutdown(socket.SHUT_RDWR)
     assert counted[1] - counted[0] <= most
 

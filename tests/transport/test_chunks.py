@@ -17,7 +17,7 @@ ALL = 1 << 30
 FOLLOWING = b"HTTP/1.1 200 OK\r\n"
 
 
-class Pieces(io.RawIOBase):
+class SizedPieces(io.RawIOBase):
     """Bytes that come in pieces of these sizes, again and again."""
 
     def __init__(self, data: bytes, sizes: Sequence[int]) -> None:
@@ -40,11 +40,11 @@ def chunked(parts: Sequence[bytes], extension: bytes = b"", trailer: bytes = b""
 
 
 def read_whole(data: bytes) -> bytes:
-    return ChunkReader(io.BufferedReader(Pieces(data, (4096,)))).read(ALL)
+    return ChunkReader(io.BufferedReader(SizedPieces(data, (4096,)))).read(ALL)
 
 
 def read_in_pieces(data: bytes) -> bytes:
-    reader = ChunkReader(io.BufferedReader(Pieces(data, (4096,))))
+    reader = ChunkReader(io.BufferedReader(SizedPieces(data, (4096,))))
     return b"".join(iter(lambda: reader.read1(ALL), b""))
 
 
@@ -61,7 +61,7 @@ def test_a_body_is_read_as_it_was_written(
     """Whole or piece by piece; what follows it is left for the next answer."""
     data = chunked(parts, extension, trailer) + FOLLOWING
     for read_all in (True, False):
-        source = io.BufferedReader(Pieces(data, sizes))
+        source = io.BufferedReader(SizedPieces(data, sizes))
         reader = ChunkReader(source)
         pieces = [reader.read(ALL)] if read_all else list(iter(lambda reader=reader: reader.read1(most), b""))
         assert b"".join(pieces) == b"".join(parts)
@@ -127,5 +127,5 @@ def test_what_has_no_end_is_refused(data: bytes) -> None:
 
 def test_a_chunk_is_handed_out_before_its_line_end_has_come() -> None:
     """A server may send the end of a chunk with the next one, much later."""
-    reader = ChunkReader(io.BufferedReader(Pieces(b"2\r\nhi", (7,))))
+    reader = ChunkReader(io.BufferedReader(SizedPieces(b"2\r\nhi", (7,))))
     assert reader.read1(ALL) == b"hi"
