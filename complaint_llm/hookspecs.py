@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from complaint_llm.routing.target import Strategy
 
 PROJECT = "complaint_llm"
+BACKEND_TYPES = f"{PROJECT}_backend_types"
+COMMANDS = f"{PROJECT}_commands"
+CONFIG_DEFAULTS = f"{PROJECT}_config_defaults"
 
 hookspec = HookspecMarker(PROJECT)
 hookimpl = HookimplMarker(PROJECT)

@@ -32,7 +32,7 @@ from complaint_llm.client.evidence_meaning import EVIDENCE_IS_SHOWN, OneWarning,
 from complaint_llm.client.evidence_methods import EvidenceMethods
 from complaint_llm.client.group import Composition, Group, close_all
 from complaint_llm.client.requests import DEFAULT_TIMEOUT, RequestReader, built_in_checks, built_in_task, cite_nothing
-from complaint_llm.client.route import Terms
+from complaint_llm.client.route import Terms, route_of
 from complaint_llm.client.truncation import OnTruncation, mark_truncation
 from complaint_llm.exceptions import ConfigError, InvalidRequestError
 from complaint_llm.handling import strictest
@@ -373,8 +373,9 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
             output = mark_truncation(output, self._on_truncation, self._log)
         if not self._level:
             return output
-        answered = next(route for route in routes if route.id == output.backend)
-        return output._replace(provenance=self._records().record(answered.bind(request), kept, request, output))
+        sent = route_of(routes, output.backend).bind(request)
+        log = self._provenance or self._records()
+        return output._replace(provenance=log.record(sent, kept, request, output))
 
     def _records(self) -> Provenance:
         # Before anything is sent: an answer that could not be recorded would be paid for and lost.

@@ -41,24 +41,9 @@ class Price(NamedTuple):
 
     def cost(self, usage: TokenUsage) -> float | None:
         """US dollars for this usage; ``None`` if a price that it needs is unknown, or its parts exceed the whole."""
-        cached = usage.cached_tokens or 0
-        written = usage.cache_write_tokens or 0
-        hour = usage.cache_write_1h_tokens or 0
-        fresh = usage.prompt_tokens - cached - written
-        if fresh < 0 or hour > written:
-            return None
-        dollars = 0.0
-        for tokens, price in (
-            (fresh, self.input),
-            (cached, self.input if self.cached_input is None else self.cached_input),
-            (written - hour, self.cache_write),
-            (hour, self.cache_write_1h),
-            (usage.completion_tokens, self.output),
-        ):
-            if tokens and price is None:
-                return None
-            dollars += tokens * (price or 0.0)
-        return dollars / 1e6
+        return _dollars(
+            usage, self.input, self.output, self.cached_input, self.cache_write, self.cache_write_1h
+        )
 
 
 class ModelInfo(NamedTuple):
@@ -95,9 +80,49 @@ class ModelInfo(NamedTuple):
         """US dollars for this usage; ``None`` if a price that it needs is unknown, or it names what has no price."""
         if usage.unpriced is not None or self.input_price is None:
             return None
+        if not self.other_prices:
+            if usage.service_tier is not None:
+                return None
+            return _dollars(
+                usage,
+                self.input_price,
+                self.output_price,
+                self.cached_input_price,
+                self.cache_write_price,
+                self.cache_write_1h_price,
+            )
         fitting = [
             price
             for price in self.prices
             if price.service_tier == usage.service_tier and (price.above < usage.prompt_tokens or not price.above)
         ]
         return max(fitting, key=lambda price: price.above).cost(usage) if fitting else None
+
+
+def _dollars(
+    usage: TokenUsage,
+    input: float | None,
+    output: float | None,
+    cached_input: float | None,
+    cache_write: float | None,
+    cache_write_1h: float | None,
+) -> float | None:
+    cached = usage.cached_tokens or 0
+    written = usage.cache_write_tokens or 0
+    hour = usage.cache_write_1h_tokens or 0
+    fresh = usage.prompt_tokens - cached - written
+    if fresh < 0 or hour > written:
+        return None
+    dollars = 0.0
+    for tokens, price in (
+        (fresh, input),
+        (cached, input if cached_input is None else cached_input),
+        (written - hour, cache_write),
+        (hour, cache_write_1h),
+        (usage.completion_tokens, output),
+    ):
+        if tokens:
+            if price is None:
+                return None
+            dollars += tokens * price
+    return dollars / 1e6

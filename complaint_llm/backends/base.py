@@ -200,7 +200,10 @@ class Backend(Client):
             return None if "embeddings" in can else "no embeddings"
         if request.tools and "tools" not in can:
             return "no tools"
-        parts = {part.type for m in request.messages if not isinstance(m.content, str) for part in m.content}
+        parts: set[str] = set()
+        for message in request.messages:
+            if not isinstance(message.content, str):
+                parts.update(part.type for part in message.content)
         if "image" in parts and "images" not in can:
             return "no images"
         return self.file_rule(request.model).fault(request) if "document" in parts else None
@@ -264,12 +267,9 @@ class Backend(Client):
         if self.costs_nothing and self.options.pricing is None:
             return FREE
         if isinstance(request, EmbeddingRequest):
-            return self.model_catalog.cost_bound(request, None, sends_maximum=False)
+            return self.model_catalog.embedding_cost_bound(request)
         return self.model_catalog.cost_bound(
-            request,
-            self.longest_answer(request),
-            sends_maximum=self.sends_max_tokens(request),
-            overhead=self.prompt_overhead,
+            request, self.longest_answer, sends_maximum=self.sends_max_tokens(request), overhead=self.prompt_overhead
         )
 
     @property

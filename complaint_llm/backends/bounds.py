@@ -7,18 +7,18 @@ many tokens as bytes in the longer of the two. What providers put around texts i
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.wire.usage import STANDARD_TIERS, tier_of
-from complaint_llm.request import EmbeddingRequest
-from complaint_llm.routing.policies.bound import LEAST_ANSWER, Bound
+from complaint_llm.routing.policies.bound import FREE, LEAST_ANSWER, Bound
 
 if TYPE_CHECKING:
     from complaint_llm.messages import ModelInfo, Price
     from complaint_llm.prices import BillingRule
-    from complaint_llm.request import Request
+    from complaint_llm.request import EmbeddingRequest, Request
 
 REQUEST_ALLOWANCE = 256
 """Tokens for the frame of a request and what a service puts before it."""
@@ -42,77 +42,132 @@ _MEDIA_TYPES = frozenset(
     ("document", "document_url", "file", "image", "image_url", "input_file", "input_image", "container_upload")
 )
 """Types of the parts of a message that are no text."""
+_UNBOUNDED_FILES = (
+    "images and files have no upper bound in tokens: no budget can hold them; ask a backend without one, "
+    'or give the text of documents ("documents": "text")'
+)
 
 
-def bound_of(
-    request: Request | EmbeddingRequest,
-    info: ModelInfo,
-    rule: BillingRule,
-    *,
-    system: str = "",
-    params: Mapping[str, Any],
-    extra_body: Mapping[str, Any],
-    longest: int | None,
-    sends_maximum: bool,
-    overhead: int = 0,
-) -> Bound:
-    """The bound of one attempt: ``params`` and ``extra_body`` as they are sent, ``system`` the text that is added,
-    ``longest`` the most tokens of an answer without a maximum, ``overhead`` tokens that its own template has.
+class Rate(NamedTuple):
+    """US dollars that a token costs at most in prompts of more than ``above`` tokens: one of the ``prompt``, and one of
+    the ``answer`` (None: unknown)."""
+
+    above: int
+    prompt: float
+    answer: float | None
+
+
+class ModelBounds(NamedTuple):
+    """What no prompt changes in the bounds of a model's requests with one ``extra_body``, made by ``model_bounds``.
+
+    ``rates`` by their ``above``, the first from 0; ``tokens`` are those of what goes with every prompt; ``maximum`` is
+    the greatest that ``extra_body`` puts in place of ``max_tokens``; ``longest`` the most tokens of an answer without
+    a maximum, where the list knows it; ``unpriced`` is why no request can have a bound, ``unbounded`` what in
+    ``extra_body`` has none, with what to do.
     """
+
+    name: str
+    rates: tuple[Rate, ...] = ()
+    tokens: int = 0
+    maximum: int | None = None
+    longest: int | None = None
+    unpriced: str | None = None
+    unbounded: str | None = None
+
+    def of_texts(self, request: EmbeddingRequest) -> Bound:
+        """The bound of embedding these texts."""
+        if self.unpriced is not None:
+            return _unknown(self.unpriced)
+        tokens = REQUEST_ALLOWANCE + sum(most_tokens(text) + MESSAGE_ALLOWANCE for text in request.texts)
+        return Bound(tokens * self._rate(tokens).prompt)
+
+    def of_prompt(
+        self,
+        request: Request,
+        params: Mapping[str, Any],
+        *,
+        longest: Callable[[Request], int | None],
+        sends_maximum: bool,
+        overhead: int,
+    ) -> Bound:
+        """The bound of one attempt. ``params`` are those that the request does not say, ``longest`` gives the most
+        tokens of an answer without a maximum, ``overhead`` are the tokens of what the backend's own template puts
+        around a prompt.
+        """
+        if self.unpriced is not None:
+            return _unknown(self.unpriced)
+        tokens = self.tokens + overhead + _prompt_tokens(request)
+        _, input_price, token = self.rates[0] if len(self.rates) == 1 else self._rate(tokens)
+        if token is None:
+            return _unknown(f"the price of {self.name}'s answers is unknown: set pricing.output")
+        if not input_price and not token:
+            return FREE
+        if tokens == math.inf:
+            return _unknown(_UNBOUNDED_FILES)
+        if self.unbounded is not None:
+            return _unknown(self.unbounded)
+        most, given = self.maximum, request.params
+        asked = given.get("max_tokens", params.get("max_tokens")) if sends_maximum else None
+        if asked is not None and (most is None or asked > most):
+            most = asked
+        if most is not None:
+            return Bound(tokens * input_price, token, most)
+        most = longest(request)
+        if most is None:
+            most = self.longest
+        if most is None:
+            what = "set max_tokens" if sends_maximum else "it takes no max_tokens; ask a backend without a budget"
+            return _unknown(f"the longest answer of {self.name} is not known, so it has no bound: {what}")
+        least = LEAST_ANSWER + (given.get("thinking_budget", params.get("thinking_budget")) or 0)
+        return Bound(tokens * input_price, token, most, chosen=not sends_maximum, least=least)
+
+    def _rate(self, tokens: float) -> Rate:
+        """The rate of a prompt of so many tokens."""
+        found = self.rates[0]
+        for rate in self.rates:
+            if rate.above < tokens:
+                found = rate
+        return found
+
+
+def model_bounds(info: ModelInfo, rule: BillingRule, *, system: str, extra_body: Mapping[str, Any]) -> ModelBounds:
+    """What no prompt changes in the bounds of this model; ``system`` is the text that is added to prompts,
+    ``extra_body`` what is laid over each request."""
+    name = info.name or "the model"
     if info.input_price is None:
-        return _unknown(f"the price of {_phrase(info)} is unknown, so the budget could not be kept: set pricing")
-    if isinstance(request, EmbeddingRequest):
-        tokens = _embedding_tokens(request) + overhead
-    else:
-        tokens = _prompt_tokens(request, system, extra_body) + overhead
-    prices = _prices(info, tokens, extra_body)
-    if not prices:
-        return _unknown(f"the price of service tier {_asked_tier(extra_body)!r} is unknown: leave it out of extra_body")
-    written = _dearest_input(prices, rule, long=bool(extra_body) and "cache" in _json(extra_body))
-    prompt = tokens * written * rule.surcharge / 1e6
-    if isinstance(request, EmbeddingRequest):
-        return Bound(prompt)
-    outputs = [price.output for price in prices if price.output is not None]
-    if len(outputs) < len(prices):
-        return _unknown(f"the price of {_phrase(info)}'s answers is unknown: set pricing.output")
-    token = max(outputs) * rule.surcharge / 1e6
-    if not prompt and not token:
-        return Bound(0.0)
-    unbounded = _unbounded_part(request, extra_body)
-    if unbounded is not None:
-        return _unknown(unbounded)
-    maxima = list(_maxima(extra_body)) if extra_body else []
-    if sends_maximum and "max_tokens" in params:
-        maxima.append(params["max_tokens"])
-    if maxima:
-        return Bound(prompt, token, max(maxima))
-    if longest is None:
-        what = "set max_tokens" if sends_maximum else "it takes no max_tokens; ask a backend without a budget"
-        return _unknown(f"the longest answer of {_phrase(info)} is not known, so it has no bound: {what}")
-    least = LEAST_ANSWER + (params.get("thinking_budget") or 0)
-    return Bound(prompt, token, longest, chosen=not sends_maximum, least=least)
+        why = f"the price of {name} is unknown, so the budget could not be kept: set pricing"
+        return ModelBounds(name, unpriced=why)
+    asked = _asked_tier(extra_body)
+    if asked is not None and asked not in STANDARD_TIERS and all(each.service_tier != asked for each in info.prices):
+        why = f"the price of service tier {asked!r} is unknown: leave it out of extra_body"
+        return ModelBounds(name, unpriced=why)
+    written = _json(extra_body) if extra_body else ""
+    tokens = REQUEST_ALLOWANCE + most_tokens(written)
+    if system:
+        tokens += most_tokens(system) + MESSAGE_ALLOWANCE
+    # A tier that the request does not name may be one that the account has set; one that it names may not be had.
+    prices = [each for each in info.prices if asked is None or each.service_tier in (None, asked)]
+    return ModelBounds(
+        name,
+        rates=tuple(_rates(prices, rule, long="cache" in written)),
+        tokens=tokens,
+        maximum=max(_maxima(extra_body), default=None),
+        longest=info.max_output_tokens,
+        unbounded=_unbounded_part(extra_body),
+    )
+
+
+def _rates(prices: Sequence[Price], rule: BillingRule, *, long: bool) -> Iterator[Rate]:
+    """The dearest that prompts of each length may cost."""
+    for above in sorted({0, *(price.above for price in prices)}):
+        reached = [price for price in prices if price.above <= above]
+        outputs = [price.output for price in reached if price.output is not None]
+        answer = max(outputs) * rule.surcharge / 1e6 if len(outputs) == len(reached) else None
+        yield Rate(above, _dearest_input(reached, rule, long=long) * rule.surcharge / 1e6, answer)
 
 
 def _unknown(why: str) -> Bound:
     return Bound(0.0, unknown=why)
-
-
-def _phrase(info: ModelInfo) -> str:
-    return info.name or "the model"
-
-
-def _prices(info: ModelInfo, tokens: int, extra_body: Mapping[str, Any]) -> list[Price]:
-    """The prices that may be asked for a prompt of at most so many tokens.
-
-    A service tier that the request does not name may be one that the account has set; one that it names may not be had.
-    """
-    prices = [price for price in info.prices if price.above < tokens or not price.above]
-    asked = _asked_tier(extra_body) if extra_body else None
-    if asked is None:
-        return prices
-    if asked not in STANDARD_TIERS and all(price.service_tier != asked for price in info.prices):
-        return []
-    return [price for price in prices if price.service_tier in (None, asked)]
 
 
 def _asked_tier(extra_body: Mapping[str, Any]) -> str | None:
@@ -142,13 +197,8 @@ def untold_fee(extra_body: Mapping[str, Any]) -> bool:
     return tier or any(extra_body.get(key) for key in _SERVER if key not in ("container", "mcp_servers"))
 
 
-def _unbounded_part(request: Request, extra_body: Mapping[str, Any]) -> str | None:
-    """What in the request has no upper bound, and what to do."""
-    if any(not isinstance(m.content, str) and any(p.type != "text" for p in m.content) for m in request.messages):
-        return (
-            "images and files have no upper bound in tokens: no budget can hold them; ask a backend without one, "
-            'or give the text of documents ("documents": "text")'
-        )
+def _unbounded_part(extra_body: Mapping[str, Any]) -> str | None:
+    """What in it has no upper bound, and what to do."""
     if not extra_body:
         return None
     if any(_removes_maximum(extra_body)):
@@ -208,19 +258,18 @@ def _removes_maximum(given: Any) -> Iterator[bool]:
             yield from _removes_maximum(value)
 
 
-def _embedding_tokens(request: EmbeddingRequest) -> int:
-    return REQUEST_ALLOWANCE + sum(most_tokens(text) + MESSAGE_ALLOWANCE for text in request.texts)
-
-
-def _prompt_tokens(request: Request, system: str, extra_body: Mapping[str, Any]) -> int:
-    """The most tokens that the prompt can have."""
-    found = REQUEST_ALLOWANCE
-    if system:
-        found += most_tokens(system) + MESSAGE_ALLOWANCE
+def _prompt_tokens(request: Request) -> float:
+    """The most tokens that the prompt can have, without what goes with every prompt; infinity where it shows images or
+    files."""
+    found: float = 0
     for message in request.messages:
-        found += most_tokens(message.text) + MESSAGE_ALLOWANCE
-        if not isinstance(message.content, str):
-            found += MESSAGE_ALLOWANCE * len(message.content)
+        content = message.content
+        if isinstance(content, str):
+            found += (len(content) if content.isascii() else most_tokens(content)) + MESSAGE_ALLOWANCE
+        else:
+            found += most_tokens(message.text) + MESSAGE_ALLOWANCE * (1 + len(content))
+            if any(part.type != "text" for part in content):
+                found = math.inf
         for call in message.tool_calls:
             found += most_tokens(f"{call.id}{call.name}") + MESSAGE_ALLOWANCE
             found += most_tokens(call.arguments_raw or _json(call.arguments))
@@ -233,7 +282,7 @@ def _prompt_tokens(request: Request, system: str, extra_body: Mapping[str, Any])
     if request.response_format is not None:
         # Where a provider does not hold answers to it, it stands in the prompt as well.
         found += SCHEMA_ALLOWANCE + 2 * most_tokens(_json(request.response_format.schema))
-    return found + (most_tokens(_json(extra_body)) if extra_body else 0)
+    return found
 
 
 def most_tokens(text: str) -> int:

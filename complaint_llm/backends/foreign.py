@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm.backends.adapters import Adapter, loader_of
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.wire.parameters import UnsupportedParameters
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import InferenceOutput, StreamEvent
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.adapters import Adapter
     from complaint_llm.client.group import Member
     from complaint_llm.request import Request
 
@@ -77,6 +77,8 @@ class AdaptedBackend(Backend):
 
 
 def _foreign(given: Any, id: str, model: str | None, unsupported: UnsupportedParameters) -> Adapter:
+    from complaint_llm.backends.adapters import Adapter, loader_of  # cold start: foreign interfaces
+
     own = given if isinstance(given, Backend) else None
     generate = _method(given, own, "generate")
     stream = _method(given, own, "stream_generate") or _method(given, own, "generate_stream")

@@ -10,6 +10,7 @@ from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.bounds import ModelBounds
     from complaint_llm.backends.options import Options
     from complaint_llm.routing.policies.bound import Bound
 
@@ -37,6 +38,7 @@ class ModelCatalog:
         self._options = options
         self._provider = provider
         self._known: dict[str, ModelInfo] = {}
+        self._bounds: dict[str, ModelBounds] = {}
 
     def of(self, model: str) -> ModelInfo:
         """What is known of this model."""
@@ -51,7 +53,10 @@ class ModelCatalog:
             prompt = sum(_tokens(text) for text in request.texts)
             info = self.of(request.model or self._options.embedding_model or "")
             return Estimate(prompt, 0, info.calculate_cost(TokenUsage(prompt, 0, prompt)))
-        prompt = sum(_tokens(message.text) + MESSAGE_TOKENS for message in request.messages) + request.file_tokens
+        prompt = request.file_tokens
+        for message in request.messages:
+            content = message.content
+            prompt += _tokens(content if isinstance(content, str) else message.text) + MESSAGE_TOKENS
         info = self.of(request.model or self._options.model or "")
         most = request.params.get("max_tokens") or self._options.params.get("max_tokens")
         if most is None:
@@ -60,30 +65,23 @@ class ModelCatalog:
         return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
 
     def cost_bound(
-        self, request: Request | EmbeddingRequest, longest: int | None, *, sends_maximum: bool, overhead: int = 0
+        self, request: Request, longest: Callable[[Request], int | None], *, sends_maximum: bool, overhead: int = 0
     ) -> Bound:
-        """The most that an attempt can cost; ``longest`` is the most tokens of an answer without a maximum, where the
-        list does not say; see ``bounds.bound_of``."""
-        # cold start: prices
-        from complaint_llm.backends.bounds import bound_of
-        from complaint_llm.prices import billing_rule
-
+        """The most that an attempt can cost; ``longest`` gives the most tokens of an answer without a maximum, where
+        the list does not say; see ``bounds.ModelBounds``."""
         options = self._options
-        if isinstance(request, EmbeddingRequest):
-            model, params = request.model or options.embedding_model, options.params
-        else:
-            model, params = request.model or options.model, {**options.params, **request.params}
-        info = self.of(model or "")
-        return bound_of(
-            request,
-            info,
-            billing_rule(self._provider()),
-            system=options.system or "",
-            params=params,
-            extra_body={**options.extra_body, **request.extra_body},
-            longest=info.max_output_tokens if longest is None else longest,
-            sends_maximum=sends_maximum,
-            overhead=overhead,
+        model = request.model or options.model or ""
+        bounds = None if request.extra_body else self._bounds.get(model)
+        if bounds is None:
+            bounds = self._make_bounds(model, request.extra_body)
+        return bounds.of_prompt(
+            request, options.params, longest=longest, sends_maximum=sends_maximum, overhead=overhead
+        )
+
+    def embedding_cost_bound(self, request: EmbeddingRequest) -> Bound:
+        """The most that an attempt to embed these texts can cost."""
+        return self._make_bounds(request.model or self._options.embedding_model or "", request.extra_body).of_texts(
+            request
         )
 
     def cost(self, model: str, usage: TokenUsage, extra_body: Mapping[str, Any]) -> float | None:
@@ -94,6 +92,23 @@ class ModelCatalog:
             if untold_fee(extra_body):
                 return None
         return self.of(model).calculate_cost(usage)
+
+    def _make_bounds(self, model: str, extra_body: Mapping[str, Any]) -> ModelBounds:
+        """What no prompt changes in the bounds of this model; kept where the call lays nothing over the body."""
+        # cold start: prices
+        from complaint_llm.backends.bounds import model_bounds
+        from complaint_llm.prices import billing_rule
+
+        options = self._options
+        made = model_bounds(
+            self.of(model),
+            billing_rule(self._provider()),
+            system=options.system or "",
+            extra_body={**options.extra_body, **extra_body},
+        )
+        if not extra_body and len(self._bounds) < 256:  # bounded: model names come from callers
+            self._bounds[model] = made
+        return made
 
     def _look_up(self, model: str) -> ModelInfo:
         provider = self._provider()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm.call import CancelToken
 from complaint_llm.client.attachments import Attachments
 from complaint_llm.client.embedding_space import in_one_space
+from complaint_llm.client.route import route_of
 from complaint_llm.client.streams import LiveStream
 from complaint_llm.exceptions import BackendError, ContextLengthError, EvidenceError
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
@@ -272,10 +273,7 @@ class Calls:
         """The answer as it is handed out: restored, checked, recorded."""
         kept = output
         if forms is not None:
-            for route in routes:
-                if route.id == output.backend:
-                    break
-            output = forms.hand_out(route.target, output)
+            output = forms.hand_out(route_of(routes, output.backend).target, output)
             if request.checks is None and self._seal is None:
                 return output
             request = request._replace(forms=forms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.client.privacy import content_elsewhere
@@ -156,9 +156,10 @@ class Route:
         return None if backend is None else backend.context_window(request)
 
     def cache_identity(self, request: Request) -> str | None:
-        if not self.caches:
+        target = self.target
+        if not target.options.cache_enabled:
             return None
-        made = self.target.made
+        made = target.made if target.existing is None else target.existing
         return None if made is None else made.cache_identity(request)
 
     def bind(self, request: Request) -> Request:
@@ -186,7 +187,8 @@ class Route:
         """What is asked on this path: shown as its backend is to be shown it, and private where the path is."""
         if request.forms is not None:
             request = request.forms.request_to(self.target, request)
-        request = self._with_requirements(request)
+        if self.terms.requires is not None:
+            request = self._with_requirements(request)
         return request._replace(privacy="local") if self.terms.private else request
 
     def _with_requirements(self, request: R) -> R:
@@ -275,6 +277,14 @@ class Route:
         """The settings that shape its answers, by name; None where it cannot be made."""
         made = self.target.made
         return None if made is None else made.answer_settings()
+
+
+def route_of(routes: Iterable[Route], id: str) -> Route:
+    """That of these which leads to this backend; no more are taken than up to it. Raises LookupError."""
+    for route in routes:
+        if route.id == id:
+            return route
+    raise LookupError(id)
 
 
 class DemoStream:

@@ -211,11 +211,13 @@ class BackendTarget:
         )
 
     def _estimate(self, request: AnyRequest) -> Estimate:
-        return self.backend.estimate(self.request_to(request))
+        backend = self.backend if self.existing is None else self.existing
+        return backend.estimate(request if request.forms is None else self.request_to(request))
 
     def cost_bound(self, request: AnyRequest) -> Bound:
         """The most that an attempt can cost, for budgets; see ``routing.policies.bound.Bound``."""
-        return self.backend.cost_bound(self.request_to(request))
+        backend = self.backend if self.existing is None else self.existing
+        return backend.cost_bound(request if request.forms is None else self.request_to(request))
 
     def _abandoned_attempts(self) -> int:
         # cold start: threads that can be left behind

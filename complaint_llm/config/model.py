@@ -15,7 +15,6 @@ from complaint_llm.config.entry_types import EntryTypes
 from complaint_llm.config.making import make
 from complaint_llm.config.parts import entries_within, undeclared_text
 from complaint_llm.config.problems import Place, Problem, json_pointer
-from complaint_llm.config.saving import SavedConfig, as_document, render, without_secrets, write, written_out
 from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.request import EMPTY
@@ -147,6 +146,8 @@ class Config:
 
         Raises ConfigError, and then nothing is changed.
         """
+        from complaint_llm.config.saving import as_document  # cold start: a config is seldom changed
+
         place = ("BACKENDS", len(self._document["BACKENDS"]))
         edit = Edit(place, as_document({"id": id, "type": type, **keys}))
         # What was given may hold a key: it must not stand in the frame of an error.
@@ -164,6 +165,8 @@ class Config:
 
         ``None`` takes the key out. Raises ConfigError, and then nothing is changed.
         """
+        from complaint_llm.config.saving import as_document  # cold start: a config is seldom changed
+
         section = where.isupper() and where not in self.order
         base: Place = (where,) if section else ("BACKENDS", self._place_of(where))
         path = (*base, *key.split("."))
@@ -181,10 +184,14 @@ class Config:
 
     def as_written(self) -> dict[str, Any]:
         """What the file says now: references as references, ``***`` where a secret is written out."""
+        from complaint_llm.config.saving import without_secrets  # cold start: a config is seldom shown
+
         return without_secrets(self._document, EntryTypes(self.host, self._environment), self.path)
 
     def secret_places(self) -> Iterator[tuple[Place, Secret, bool]]:
         """Each secret that is in use: its place, its value, and whether the file has a reference there."""
+        from complaint_llm.config.saving import written_out  # cold start: a config is seldom shown
+
         types = EntryTypes(self.host, self._environment)
         literal = set(written_out(self._document, types, self.path))
         for entry in self._entries.values():
@@ -201,6 +208,8 @@ class Config:
         was given in code is written as its type's usual ``$VARIABLE`` with a warning. Relative paths mean the same as
         before. Raises ConfigError, also where the file was changed by somebody else since it was read.
         """
+        from complaint_llm.config.saving import SavedConfig, render, write  # cold start: a config is seldom saved
+
         target = type(self.path)(path) if path is not None else self.path
         types = EntryTypes(self.host, self._environment)
         text, replaced = render(SavedConfig(self._source, self._edits, types), target)

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from complaint_llm.backends.declared import read_declared
 from complaint_llm.drop_in_import import DropInFile
 from complaint_llm.exceptions import PluginError
+from complaint_llm.hookspecs import BACKEND_TYPES
 from complaint_llm.host.drop_in_files import find_drop_in_files
-from complaint_llm.host.source_names import (
-    BACKEND_TYPES,
-    ProvidedNames,
-    may_hold_name,
-    read_provided_names,
-    read_source,
-)
+from complaint_llm.host.source_names import ProvidedNames, may_hold_name, read_provided_names, read_source
 from complaint_llm.host.writers import tree_risk
 
 if TYPE_CHECKING:

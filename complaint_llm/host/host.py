@@ -12,10 +12,10 @@ from complaint_llm.backends.declared import derive_type
 from complaint_llm.backends.registered import registered_types
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
+from complaint_llm.hookspecs import BACKEND_TYPES, CONFIG_DEFAULTS
 from complaint_llm.host.allow_list import AllowList
 from complaint_llm.host.loader import BLOCKED, PluginLoader
 from complaint_llm.host.records import PluginRecord
-from complaint_llm.host.source_names import BACKEND_TYPES, CONFIG_DEFAULTS
 from complaint_llm.json_schema.problems import nearest
 
 log = logging.getLogger("complaint_llm.host")

@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
+from complaint_llm.hookspecs import BACKEND_TYPES
 from complaint_llm.host.digests import installed_path, module_file
 from complaint_llm.host.drop_ins import DropIn
 from complaint_llm.host.installed import EntryPoint
 from complaint_llm.host.loader import OWN_DISTRIBUTION, PluginLoader
 from complaint_llm.host.records import NO_HOOKS, PluginRecord
 from complaint_llm.host.registry import PREFIX
-from complaint_llm.host.source_names import BACKEND_TYPES
 
 Trial: TypeAlias = Callable[[str], None]
 """Is told the source and name of a plugin before it is loaded; raises PluginError where it must not be."""

@@ -6,18 +6,20 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from complaint_llm.backends.type import BackendType
-from complaint_llm.drop_in_import import import_drop_in
 from complaint_llm.exceptions import PluginError
+from complaint_llm.hookspecs import BACKEND_TYPES
 from complaint_llm.host.allow_list import AllowList
 from complaint_llm.host.digests import digest_of, installed_path
-from complaint_llm.host.drop_ins import DropIn, find_drop_ins
 from complaint_llm.host.installed import EntryPoint, Installed
 from complaint_llm.host.records import NO_HOOKS, unknown_plugin
 from complaint_llm.host.registry import Registry
-from complaint_llm.host.source_names import BACKEND_TYPES
 from complaint_llm.json_schema.problems import nearest
+
+if TYPE_CHECKING:
+    from complaint_llm.host.drop_ins import DropIn
 
 OWN_DISTRIBUTION = "complaint-llm"
 BLOCKED = "is named in PLUGINS.block"
@@ -64,8 +66,12 @@ class PluginLoader:
 
     def drop_ins(self) -> list[DropIn]:
         """Those that are dropped in. Raises PluginError for a folder that cannot be read or that others may change."""
-        if self._drop_ins is None:
-            self._drop_ins = list(find_drop_ins(self._paths)) if self._paths else []
+        if self._drop_ins is None and self._paths:
+            from complaint_llm.host.drop_ins import find_drop_ins  # cold start: syntax trees
+
+            self._drop_ins = list(find_drop_ins(self._paths))
+        elif self._drop_ins is None:
+            self._drop_ins = []
         return self._drop_ins
 
     def ready_drop_ins(self) -> list[DropIn]:
@@ -142,6 +148,8 @@ class PluginLoader:
         """Import a drop-in plugin, once. One that is broken keeps its error and keeps no other away."""
         if drop_in.is_loaded or self.bar_reason(drop_in) is not None:
             return
+        from complaint_llm.drop_in_import import import_drop_in  # cold start: dropped-in plugins
+
         path = str(drop_in.plugin.path)
         try:
             drop_in.check_writers()

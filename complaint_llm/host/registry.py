@@ -10,13 +10,12 @@ import pluggy
 from complaint_llm import hookspecs
 from complaint_llm.backends.type import BackendType, type_fault
 from complaint_llm.exceptions import PluginError
+from complaint_llm.hookspecs import BACKEND_TYPES, COMMANDS
 from complaint_llm.json_schema.problems import nearest
 
 PREFIX = f"{hookspecs.PROJECT}_"
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(PREFIX))
 """The names of all hooks."""
-BACKEND_TYPES = f"{PREFIX}backend_types"
-COMMANDS = f"{PREFIX}commands"
 
 
 class Registry:

@@ -9,11 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from complaint_llm.hookspecs import PROJECT
+from complaint_llm.hookspecs import BACKEND_TYPES, COMMANDS, CONFIG_DEFAULTS, PROJECT
 
-BACKEND_TYPES = f"{PROJECT}_backend_types"
-COMMANDS = f"{PROJECT}_commands"
-CONFIG_DEFAULTS = f"{PROJECT}_config_defaults"
 MAX_SOURCE_BYTES = 4 * 1024 * 1024
 """A larger file is not read beforehand: what it offers is known only once it is imported."""
 

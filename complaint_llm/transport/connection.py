@@ -94,7 +94,7 @@ def _would_wait(error: OSError) -> bool:
 
 
 class KeptReader(io.BufferedReader):
-    """A buffered reader that outlives one response: ``http.client`` closes what it read from, the connection stays."""
+    """A buffered reader that outlives one response: whoever closes what it read from, the connection stays."""
 
     def close(self) -> None:
         """Do nothing; the socket is closed by its connection."""
@@ -171,10 +171,6 @@ class Connection:
                 return
         self.stream.settimeout(seconds)
         self.stream.sendall(data)
-
-    def makefile(self, mode: str) -> KeptReader:
-        """What ``http.client.HTTPResponse`` asks of a socket."""
-        return self.reader
 
     def quiet(self) -> bool:
         """Whether nothing lies unread and the peer has not closed (``raw.ended``). Does not wait."""

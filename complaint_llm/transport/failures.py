@@ -105,11 +105,23 @@ class UnusableAnswer(Exception):  # noqa: N818 - becomes a ResponseFormatError w
     for a server may echo a key and a cause is shown unredacted."""
 
 
+class CutOff(Exception):  # noqa: N818 - becomes a ResponseFormatError, or a StreamInterruptedError
+    """An answer that ended, or went wrong between its chunks, before its end. The text repeats nothing of it."""
+
+
+class NoAnswer(ConnectionResetError):  # noqa: N818 - becomes a BackendConnectionError
+    """A connection that the server closed before the first byte of an answer."""
+
+
 class UnusableBundle(Exception):  # noqa: N818 - becomes a BackendConnectionError with this text
     """CA certificates that cannot be read; the text names their file."""
 
 
 FOREIGN["complaint_llm.transport.failures.UnusableAnswer"] = Meaning(ResponseFormatError, "the answer cannot be used")
+FOREIGN["complaint_llm.transport.failures.CutOff"] = CUT
+FOREIGN["complaint_llm.transport.failures.NoAnswer"] = Meaning(
+    BackendConnectionError, "the server closed without an answer"
+)
 FOREIGN["complaint_llm.transport.failures.UnusableBundle"] = Meaning(
     BackendConnectionError,
     "the CA certificates cannot be used: correct or unset REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 
+from complaint_llm.transport.chunks import ChunkReader
 from complaint_llm.transport.connection import BUFFER, Connection
-from complaint_llm.transport.failures import UnusableAnswer
+from complaint_llm.transport.failures import CutOff, NoAnswer, UnusableAnswer
 from complaint_llm.transport.fields import Fields
 from complaint_llm.transport.inflate import Inflater
 
@@ -41,7 +41,7 @@ class StrictResponse:
         self._lines_left = MAX_LINES
 
     def begin(self) -> None:
-        """Read up to the body, passing interim answers over. Raises OSError, RemoteDisconnected, UnusableAnswer."""
+        """Read up to the body, passing interim answers over. Raises OSError (NoAnswer), UnusableAnswer."""
         while True:
             version, self.status = _status(self._line())
             values = self._field_values()
@@ -63,7 +63,7 @@ class StrictResponse:
         if line[-1:] != b"\n":
             if line or self._room < MAX_HEAD:
                 raise UnusableAnswer("it is cut off inside the headers")
-            raise http.client.RemoteDisconnected("closed before the first byte")
+            raise NoAnswer("closed before the first byte")
         return line[:-1].decode("latin-1")
 
     def _field_values(self) -> dict[str, str]:
@@ -98,21 +98,6 @@ class StrictResponse:
             self.will_close = True  # the end of the connection is the end of the body
 
 
-class _Chunks(http.client.HTTPResponse):
-    """A chunked body as the standard library reads it, made strict."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)  # type: ignore[arg-type]  # only makefile is called
-        self.chunked, self.chunk_left, self.length, self.will_close = True, None, None, False
-
-    def _read_next_chunk_size(self) -> int:
-        # Signs are part of a number to int(), and -1 would read without end.
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if size < 0:
-            raise UnusableAnswer("a chunk has a negative size")
-        return size
-
-
 def _status(line: str) -> tuple[str, int]:
     """The version and the status of a status line."""
     version, status = line[:8], line[9:12]
@@ -127,7 +112,7 @@ class Body:
     __slots__ = ("_inflater", "_left", "_limit", "_received", "_source", "ended")
 
     def __init__(self, reply: StrictResponse, limit: int) -> None:
-        self._source = _Chunks(reply.connection) if reply.chunked else reply.reader
+        self._source = ChunkReader(reply.reader) if reply.chunked else reply.reader
         self._left = reply.length
         self._limit = limit
         self._received = 0
@@ -135,13 +120,13 @@ class Body:
         self.ended = False
 
     def read_all(self) -> bytes:
-        """All that is left. Raises UnusableAnswer if that is too much or damaged, http.client.IncompleteRead if cut."""
+        """All that is left. Raises UnusableAnswer if that is too much or damaged, CutOff if it is cut."""
         left, room = self._left, self._limit - self._received
         if left is not None and left > room:
             raise self._too_large()
         data = self._source.read(room + 1 if left is None else left)
         if left is not None and len(data) < left:
-            raise http.client.IncompleteRead(data, left - len(data))
+            raise CutOff(f"{left - len(data)} of {left} bytes did not come")
         return self._decompress(data, ended=True)
 
     def read_piece(self) -> bytes:
@@ -152,7 +137,7 @@ class Body:
             if left is not None:
                 self._left = left = left - len(data)
                 if left and not data:
-                    raise http.client.IncompleteRead(b"", left)
+                    raise CutOff(f"{left} bytes did not come")
             data = self._decompress(data, ended=not data or left == 0)
             if data:
                 return data

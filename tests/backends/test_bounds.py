@@ -297,3 +297,44 @@ def test_the_longest_answer_is_found_for_any_price(token: float, nano: int) -> N
     """Also for one by which nothing can be divided any more."""
     bound = Bound(0.0, token, 5_000, chosen=False)
     assert 1_024 <= bound.longest(nano) <= 5_000
+
+
+LAID_OVER: list[dict[str, Any]] = [
+    {"user": "u" * 400},
+    {"service_tier": "priority"},
+    {"service_tier": "flex"},
+    {"service_tier": "none such"},
+    {"speed": "fast"},
+    {"max_tokens": 90_000},
+    {"max_output_tokens": None},
+    {"n": 3},
+    {"tools": [{"type": "web_search"}]},
+    {"prompt_cache_key": "c" * 50},
+    {"modalities": ["audio"]},
+    {"previous_response_id": "r"},
+]
+
+
+@pytest.mark.parametrize("extra_body", LAID_OVER, ids=repr)
+def test_what_one_call_lays_over_its_body_changes_no_other_calls_bound(extra_body: dict[str, Any]) -> None:
+    """What is kept of a model's bounds is that of calls without it, and never counts for a call with it."""
+    fresh = OpenAIBackend(api_key="k", model="gpt-5.6-terra", base_url="https://api.openai.com/v1")
+    with_it = fresh.cost_bound(ask(model=None, extra_body=extra_body))
+    without = GPT.cost_bound(ask(model=None))
+    assert with_it != without
+    for _ in range(2):
+        assert fresh.cost_bound(ask(model=None)) == without
+        assert fresh.cost_bound(ask(model=None, extra_body=extra_body)) == with_it
+
+
+@given(length=st.integers(0, 1_000_000), model=st.sampled_from(["gpt-5.6-terra", "gpt-4o"]))
+def test_a_longer_prompt_of_a_later_call_has_the_rate_of_its_length(length: int, model: str) -> None:
+    """Of what is kept for a model nothing depends on the first prompt."""
+    warm, fresh = (
+        OpenAIBackend(api_key="k", model=model, base_url="https://api.openai.com/v1") for _ in range(2)
+    )
+    warm.cost_bound(ask("x", model=None))
+    assert warm.cost_bound(ask("y" * length, model=None)) == fresh.cost_bound(ask("y" * length, model=None))
+    info = warm.model_info()
+    usual = max(price.input or 0.0 for price in info.prices if not price.above or price.above < length)
+    assert warm.cost_bound(ask("y" * length, model=None)).prompt >= length * usual / 1e6

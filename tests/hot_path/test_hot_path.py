@@ -33,6 +33,14 @@ CALLS_A_CHUNK = 65
 # One structured answer with the check of its 20 values.
 CALLS_STRUCTURED = 2_150
 
+# What a policy adds to the calls of Python functions, ours and the standard library's, of one mediated call.
+PYTHON_CALLS_OF = {
+    "budget": ({"pricing": {"input": 1.0, "output": 4.0}}, {"budget": 1_000_000}, 22),
+    "token limit": ({"tokens_per_minute": 10**9}, {}, 28),
+    "cache look-up and store": ({"cache_enabled": True}, {}, 26),
+    "provenance": ({}, {"provenance": "digests"}, 21),
+}
+
 CHUNKS = 100
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": "an answer"}, "finish_reason": "stop"}
@@ -92,7 +100,7 @@ def mediator(base_url: str, tmp_path: Path) -> Iterator[Mediator]:
         yield made
 
 
-def calls_during(work: Callable[[], object]) -> int:
+def calls_during(work: Callable[[], object], kinds: tuple[str, ...] = ("call", "c_call")) -> int:
     """Function calls of this thread, the fewest of several runs: a collection may add some, nothing takes any away."""
     fewest = sys.maxsize
     for _ in range(5):
@@ -100,7 +108,7 @@ def calls_during(work: Callable[[], object]) -> int:
 
         def counted(frame: FrameType, what: str, argument: object) -> None:
             nonlocal count
-            if what in ("call", "c_call"):
+            if what in kinds:
                 count += 1
 
         sys.setprofile(counted)
@@ -116,6 +124,25 @@ def test_a_call_makes_few_function_calls(mediator: Mediator) -> None:
     """What is done for each request stays small; what can be done once per backend is."""
     counted = calls_during(lambda: mediator.generate("a prompt"))
     assert counted <= CALLS, f"{counted} function calls for one request"
+
+
+@pytest.mark.parametrize("policy", PYTHON_CALLS_OF)
+def test_a_policy_adds_few_function_calls(policy: str, tmp_path: Path) -> None:
+    """What no prompt changes of it is made once for a backend."""
+    keys, settings, most = PYTHON_CALLS_OF[policy]
+    counted: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve_all, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        for number, (more, mediator) in enumerate((({}, {}), (keys, settings))):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            config = {"BACKENDS": [entry("only", url, max_tokens=10, **more)], "MEDIATOR": mediator}
+            with opened(config, folder) as made:
+                prompts = map(str, range(100))
+                counted.append(calls_during(lambda made=made, prompts=prompts: made.generate(next(prompts)), ("call",)))
+        listener.shutdown(socket.SHUT_RDWR)
+    assert counted[1] - counted[0] <= most
 
 
 def test_a_streamed_chunk_makes_few_function_calls(mediator: Mediator) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 from typing import Any
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.transport.connection import KeptReader
-from complaint_llm.transport.failures import UnusableAnswer
+from complaint_llm.transport.failures import NoAnswer, UnusableAnswer
 from complaint_llm.transport.strict_response import StrictResponse
 
 
@@ -43,7 +42,7 @@ def outcome(data: bytes, size: int) -> tuple[object, ...]:
     reply = StrictResponse(Wired(data, size), "POST")  # type: ignore[arg-type]
     try:
         reply.begin()
-    except (UnusableAnswer, http.client.RemoteDisconnected) as error:
+    except (UnusableAnswer, NoAnswer) as error:
         return type(error), str(error)
     return reply.status, dict(reply.fields), reply.chunked, reply.length, reply.will_close, reply.reader.read()
 

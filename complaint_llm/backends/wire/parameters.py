@@ -48,9 +48,9 @@ class Placement(NamedTuple):
 
 
 class Family:
-    """What one model takes. Immutable; any thread may use it."""
+    """What one model takes; ``takes_maximum``: whether ``max_tokens`` is such. Immutable; any thread may use it."""
 
-    __slots__ = ("__weakref__", "_conditions", "_rows", "_values", "quirks")
+    __slots__ = ("__weakref__", "_conditions", "_rows", "_values", "quirks", "takes_maximum")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Family:
         self._values = values
         self._conditions = conditions
         self.quirks = quirks
+        self.takes_maximum = not self.unsupported_names({"max_tokens": 1})
 
     def unsupported_names(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """The neutral names among ``params`` that this model does not take (with these values), in their order."""

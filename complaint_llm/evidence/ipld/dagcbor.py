@@ -19,7 +19,7 @@ from complaint_llm.evidence.ipld.cid import Cid, read_cid
 MAX_DEPTH = 200
 _LINK = b"\xd8\x2a\x58"
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
-_first = itemgetter(0)
+_second = itemgetter(1)
 _float = Struct(">d")
 _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
 
@@ -95,10 +95,9 @@ def _write(value: Any, put: Callable[[bytes], None], depth: int) -> None:
         raise ValueError(f"more than {MAX_DEPTH} levels")
     elif kind is dict or isinstance(value, Mapping):
         put(_head(5, len(value)))
-        # A shorter key's head sorts before a longer one's, so that the encoded keys are in the format's order.
-        for key, item in sorted([(_key(key), item) for key, item in value.items()], key=_first):
-            put(key)
-            _write(item, put, depth - 1)
+        for key, encoded in _in_order(tuple(value)):
+            put(encoded)
+            _write(value[key], put, depth - 1)
     elif isinstance(value, (list, tuple)):
         put(_head(4, len(value)))
         for item in value:
@@ -107,7 +106,13 @@ def _write(value: Any, put: Callable[[bytes], None], depth: int) -> None:
         raise TypeError(f"a {kind.__name__} cannot be recorded")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
+def _in_order(keys: tuple[Any, ...]) -> list[tuple[str, bytes]]:
+    """The keys of a map as the format orders them, each with its bytes: maps of one kind have the same keys."""
+    # A shorter key's head sorts before a longer one's.
+    return sorted([(key, _key(key)) for key in keys], key=_second)
+
+
 def _key(key: Any) -> bytes:
     if not isinstance(key, str):
         raise TypeError(f"a key of type {type(key).__name__}; keys are text")

@@ -19,7 +19,7 @@ _ENCODER = json.JSONEncoder(
 
 
 def request_digest(request: Request) -> str:
-    """BLAKE2b of 32 bytes, in hex, of everything that shapes the answer to ``request``, and of its privacy.
+    """SHA-256, in hex, of everything that shapes the answer to ``request``, and of its privacy.
 
     Deadline, token and evidence are no part of it. Images count by their bytes (a file is read), URLs as such. Raises
     InvalidRequestError for an image file that cannot be read.
@@ -41,7 +41,7 @@ def request_digest(request: Request) -> str:
     if model is not None or params or tools or form is not None or extra_body or privacy is not None:
         shape = None if form is None else (form.kind, form.schema, form.name, form.strict)
         parts.append(_ENCODER.encode((model, dict(params), tools, shape, dict(extra_body), privacy)))
-    return hashlib.blake2b("".join(parts).encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
+    return hashlib.sha256("".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _image(part: ImagePart) -> tuple[str | None, str | None, str | None, str]:

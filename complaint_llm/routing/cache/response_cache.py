@@ -100,17 +100,18 @@ class Cache:
                 self._keep(output, keyed, shared)
             return output
 
-        if shared is None:
-            output, own = self._single_flight.do(name, request, ask_and_keep)
-        else:
+        together: Callable[[], InferenceOutput] = ask_and_keep
+        if shared is not None:
             together = partial(self._ask_together, name, keyed, request, ask=ask_and_keep, shared=shared)
-            output, own = self._single_flight.do(name, request, together)
-        for key, target in keyed:
-            if target.id == output.backend:
-                self._note_matter(request, key)
-        # The one that asked keeps the first: whoever comes last copies it after the others have theirs to write on.
-        mine = own_copy(output)
-        if own:
+        landed = self._single_flight.do(name, request, together)
+        output = landed.output
+        if request.matter is not None:
+            for key, target in keyed:
+                if target.id == output.backend:
+                    self._note_matter(request, key)
+        # The one that asked copies too: the others read the first while it writes on its own.
+        mine = own_copy(output) if landed.shared else output
+        if landed.own:
             return mine
         answered = next((target for _, target in keyed if target.id == output.backend), None)
         mine = mine if answered is None else _as_shown(mine, answered, request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.exceptions import AllBackendsFailedError, BackendError, BackendTimeoutError, CancelledError
 from complaint_llm.routing.threads.fork import reset_in_child
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
+
+
+class Landed(NamedTuple):
+    """An answer, whether it is this call's ``own``, and whether it is ``shared``: others have the same object."""
+
+    output: InferenceOutput
+    own: bool
+    shared: bool
 
 
 class _SharedCall:
@@ -35,8 +43,8 @@ class SingleFlight:
         self._make_waiter = make_waiter
         reset_in_child(self)
 
-    def do(self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput]) -> tuple[InferenceOutput, bool]:
-        """The answer, and whether it is this call's own.
+    def do(self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput]) -> Landed:
+        """The answer of ``ask``, or of an identical request that was under way.
 
         A follower keeps its own deadline and token. A leader that fails by its own cancellation or deadline, which may
         be too short for the wait that a limit asks for, hands over to a follower; any other error is everybody's.
@@ -51,10 +59,10 @@ class SingleFlight:
                     waiter = self._make_waiter()
                     call.waiters = (*call.waiters, waiter)
             if waiter is None:
-                return self._lead(key, call, request, ask), True
+                return self._lead(key, call, request, ask)
             self._follow(call, waiter, request)
             if call.output is not None:
-                return call.output, False
+                return Landed(call.output, own=False, shared=True)
             if call.error is not None:
                 # Everybody raises an error of their own: a traceback belongs to one thread.
                 error = copy.copy(call.error)
@@ -67,10 +75,9 @@ class SingleFlight:
 
     def _lead(
         self, key: Hashable, call: _SharedCall, request: Request, ask: Callable[[], InferenceOutput]
-    ) -> InferenceOutput:
+    ) -> Landed:
         try:
             output = call.output = ask()
-            return output
         except BackendError as error:
             own = request.cancel.cancelled or _out_of_time(error, request.deadline.remaining())
             call.error = None if own else error
@@ -83,6 +90,7 @@ class SingleFlight:
                 waiters = call.waiters
             for waiter in waiters:
                 waiter.wake()
+        return Landed(output, own=True, shared=bool(waiters))
 
     def _follow(self, call: _SharedCall, waiter: Waiter, request: Request) -> None:
         wake: Any = waiter.wake

@@ -19,6 +19,9 @@ NANO = 1_000_000_000
 _MOST_DOLLARS = 4e9
 """What a book's integers of 64 bits can hold, twice."""
 
+_NOISE = 0.0005
+"""Nano-dollars that binary fractions may add to an amount."""
+
 LEAST_ANSWER = 1024
 """Tokens below which a maximum that a budget chooses is not worth sending: answers would only be cut."""
 
@@ -44,7 +47,8 @@ class Bound(NamedTuple):
     @property
     def smallest(self) -> int:
         """Nano-dollars without which the attempt cannot be made."""
-        return self.nano(self.answer if self.chosen else min(self.least, self.answer))
+        answer = self.answer if self.chosen else min(self.least, self.answer)
+        return nano_of(self.prompt + self.token * answer)
 
     def longest(self, nano: int) -> int:
         """The longest answer (tokens) that fits into so many nano-dollars, between the least and the most there is."""
@@ -61,7 +65,7 @@ FREE = Bound(0.0)
 
 def nano_of(dollars: float) -> int:
     """Whole nano-dollars, rounded up but for what binary fractions add; of more than a book can hold, that."""
-    return math.ceil(round(min(dollars, _MOST_DOLLARS) * NANO, 3))
+    return math.ceil(min(dollars, _MOST_DOLLARS) * NANO - _NOISE)
 
 
 def with_chosen_maximum(request: AnyRequest, permits: Sequence[Permit]) -> AnyRequest:

@@ -90,6 +90,15 @@ class Account:
         """
         if bound.unknown is not None:
             raise BudgetExceededError(bound.unknown, sent=False)
+        if bound.chosen:
+            need = bound.smallest
+            with self._gate.lock:
+                if self._spare >= need or not need:
+                    return self._reservation(need, None)
+        return self._reserve(bound, request, max_queue_wait)
+
+    def _reserve(self, bound: Bound, request: AnyRequest, max_queue_wait: float) -> Permit:
+        """The same, where not enough is set aside yet or the budget chooses the longest answer."""
         left = request.deadline.remaining()
         # No other backend is ready where the whole budget is reserved: nothing is gained by going on to the next.
         give_up = self._clock() + (left if self._is_total else min(max_queue_wait, left))

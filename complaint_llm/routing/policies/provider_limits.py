@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ def seconds(text: str | None, wall: Callable[[], float] = time.time) -> float | 
     pieces = re.findall(_DURATION, text)
     if pieces and "".join(number + unit for number, unit in pieces) == text:
         return sum(float(number) * _UNITS[unit] for number, unit in pieces)
+    from datetime import datetime  # cold start: times of day
+
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -154,9 +155,6 @@ class _Bucket(NamedTuple):
         )
 
 
-_UNKNOWN = _Bucket(0, 0.0, 0.0, None)
-
-
 class ProviderState:
     """The newest word of a provider on its limits. Guarded by the lock of the RateLimit that it belongs to.
 
@@ -168,7 +166,8 @@ class ProviderState:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._requests = self._tokens = _UNKNOWN
+        self._requests: _Bucket | None = None
+        self._tokens: _Bucket | None = None
         self.not_before = 0.0
         self._quota = False
 
@@ -191,9 +190,9 @@ class ProviderState:
 
     def wait(self, tokens: int, in_flight: int, tokens_in_flight: int, now: float) -> float:
         """Seconds until the provider would take another request of ``tokens``, by what it said; 0.0 if now."""
-        return max(
-            0.0,
-            self.not_before - now,
-            self._requests.wait(1, in_flight, now),
-            self._tokens.wait(tokens, tokens_in_flight, now),
-        )
+        wait = max(0.0, self.not_before - now)
+        if self._requests is not None:
+            wait = max(wait, self._requests.wait(1, in_flight, now))
+        if self._tokens is not None:
+            wait = max(wait, self._tokens.wait(tokens, tokens_in_flight, now))
+        return wait

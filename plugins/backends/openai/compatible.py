@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from complaint_llm_plugins.backends.openai import wire_chat, wire_embeddings
+from complaint_llm_plugins.backends.openai import wire_chat
 from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_error
 from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
-from complaint_llm_plugins.backends.openai.strict import sent_schema
 
 from complaint_llm.backends import Capability, EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
 from complaint_llm.backends.wire import (
@@ -81,6 +80,8 @@ class CompatibleBackend(HTTPBackend):
             return "json"
         if wanted is None or wanted.schema is None:
             return "native"
+        from complaint_llm_plugins.backends.openai.strict import sent_schema  # cold start: schemas
+
         sent = sent_schema(wanted, self._models.family(request.model).quirks)
         # A schema beyond what strict mode understands is not held to by the service.
         if sent.schema is None or (wanted.strict and sent.strict is False):
@@ -88,8 +89,7 @@ class CompatibleBackend(HTTPBackend):
         return "native" if sent.lossless else "partly"
 
     def sends_max_tokens(self, request: Request) -> bool:
-        family = self._models.family(request.model or self.options.model)
-        return not family.unsupported_names({"max_tokens": 1})
+        return self._models.family(request.model or self.options.model).takes_maximum
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model)
@@ -114,9 +114,13 @@ class CompatibleBackend(HTTPBackend):
         return read_error(status, payload)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:
+        from complaint_llm_plugins.backends.openai import wire_embeddings  # cold start: vectors
+
         return wire_embeddings.encode(request)
 
     def decode_embedding(self, payload: Any, request: EmbeddingRequest) -> EmbeddingOutput:
+        from complaint_llm_plugins.backends.openai import wire_embeddings  # cold start: vectors
+
         return wire_embeddings.decode(payload, self.error_inside)
 
 

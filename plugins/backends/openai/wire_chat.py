@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm_plugins.backends.openai.echo import put_back
-from complaint_llm_plugins.backends.openai.strict import sent_schema
 
 from complaint_llm.backends import Request, ResponseFormat, WireRequest
 from complaint_llm.backends.wire import (
@@ -160,6 +159,8 @@ def _response_format(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[
 
 def json_schema(wanted: ResponseFormat, quirks: Mapping[str, Any]) -> dict[str, Any]:
     """Name and schema as both wires take them, in the words that the service knows."""
+    from complaint_llm_plugins.backends.openai.strict import sent_schema  # cold start: schemas
+
     sent = sent_schema(wanted, quirks)
     found: dict[str, Any] = {"name": schema_name(wanted.name), "schema": sent.schema or {"type": "object"}}
     if sent.strict is not None:
