@@ -367,12 +367,13 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         return None if space is None else in_declared_space(found, space.id, space.model, self._left_out())
 
     def _seal(
-        self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route]
+        self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route], forms: Any
     ) -> InferenceOutput:
         if output.finish_reason == "length":
             output = mark_truncation(output, self._on_truncation, self._log)
         if not self._level:
             return output
+        request = request._replace(forms=forms)
         answered = next(route for route in routes if route.id == output.backend)
         return output._replace(provenance=self._records().record(answered.bind(request), kept, request, output))
 

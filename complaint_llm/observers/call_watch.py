@@ -48,7 +48,8 @@ class CallWatch:
         self._ended = False
         if isinstance(request, Request):
             self._task = None if request.checks is None else request.checks.task
-            self._digest = None if has_guards else texts_digest(request.messages)
+            if queue.digests and not has_guards:
+                self._digest = texts_digest(request.messages)
         if queue.wants(RequestEvent):
             queue.put(self._request_event(request))
         self._began = monotonic()

@@ -42,6 +42,8 @@ class EventQueue:
         """Let the observers know of these events, soon."""
         self.sole_attempts = any(each.sole_attempts for _, each in teller.observers_of_attempts)
         """Whether anybody is told of an attempt that is its call's only one and answered."""
+        self.digests = any(each.digests for _, each in observers)
+        """Whether anybody wants the digest of what is asked."""
         weakref.finalize(self, teller.end).atexit = False
 
     @property
