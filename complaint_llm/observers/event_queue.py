@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
+from complaint_llm.observers.call_end import CallEnd
 from complaint_llm.observers.observer import METHODS, Event, Observer
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER, Waiter
@@ -38,8 +39,8 @@ class EventQueue:
 
     def __init__(self, observers: Sequence[tuple[str, Observer]], *, most: int = MOST_WAITING) -> None:
         teller = self._teller = _Teller(tuple(observers), most)
-        self.put: Callable[..., None] = teller.put
-        """Let the observers know of these events, soon."""
+        self.put: Callable[[Event | CallEnd], None] = teller.put
+        """Let the observers know of this event, or of how a call ended, soon."""
         self.sole_attempts = any(each.sole_attempts for _, each in teller.observers_of_attempts)
         """Whether anybody is told of an attempt that is its call's only one and answered."""
         self.digests = any(each.digests for _, each in observers)
@@ -82,12 +83,12 @@ class _Teller:
         self.after_fork()
         reset_in_child(self)
 
-    def put(self, *events: Event) -> None:
+    def put(self, told: Event | CallEnd) -> None:
         """Let the observers know, soon."""
-        if self._closed or len(self._waiting) + len(events) > self._most:
-            self._put_late(events)
+        if self._closed or len(self._waiting) >= self._most:
+            self._put_late(told)
             return
-        self._waiting.extend(events)
+        self._waiting.append(told)
         if self._asleep:
             self._asleep = False
             self._waiter.wake()
@@ -116,19 +117,19 @@ class _Teller:
         self._reported = 0
         self._progress = 0
         self._flush_at = FOREVER
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[Event | CallEnd] = deque()
         self._waiter = Waiter()
         self._asleep = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def _put_late(self, events: tuple[Event, ...]) -> None:
+    def _put_late(self, told: Event | CallEnd) -> None:
         if self._after_all:
             # The process ends, and what others registered to be done then still calls.
-            self._waiting.extend(events)
+            self._waiting.append(told)
             self._tell_rest()
         else:
-            self.discarded += len(events)
+            self.discarded += told.count if isinstance(told, CallEnd) else 1
 
     def _start(self) -> None:
         # Who finds it taken is not the first: that one starts it, and may be this very thread, below a finalizer.
@@ -223,7 +224,14 @@ class _Teller:
             except BaseException as fault:  # noqa: BLE001 - the same
                 self._report(name, fault)
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, told: Event | CallEnd) -> None:
+        if type(told) is CallEnd:
+            for event in told.events():
+                self._tell_event(event)
+        else:
+            self._tell_event(told)  # type: ignore[arg-type] # of no other class
+
+    def _tell_event(self, event: Event) -> None:
         for name, method in self.listeners[type(event)]:
             try:
                 method(event)
