@@ -51,7 +51,7 @@ class CallWatch:
             self._task = None if request.checks is None else request.checks.task
             if queue.digests and not has_guards:
                 self._digest = texts_digest(request.messages)
-        if queue.wants(RequestEvent):
+        if queue.requests:
             queue.put(self._request_event(request))
         self._began = monotonic()
 

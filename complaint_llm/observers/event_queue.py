@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from complaint_llm.observers.call_end import CallEnd
-from complaint_llm.observers.observer import METHODS, Event, Observer
+from complaint_llm.observers.observer import METHODS, Event, Observer, RequestEvent
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER, Waiter
 
@@ -21,8 +21,8 @@ MOST_WAITING = 50_000
 """Events that wait at most; further ones are discarded and counted."""
 FLUSH_AFTER = 0.5
 """Seconds from an event to the flush of those who gather."""
-_GATHER = 0.02
-"""Seconds for which events gather while calls go on: waking a thread for each would cost their callers more."""
+_GATHER = 0.1
+"""Seconds for which events gather while calls go on: each time that the thread wakes, callers give way to it."""
 _AT_ONCE = 1000
 """Events told between two looks at the clock."""
 
@@ -32,7 +32,7 @@ _log = logging.getLogger("complaint_llm.observers")
 class EventQueue:
     """Events on their way to observers. Any thread may ``put``, a finalizer too; it never waits and never raises.
 
-    Events that no observer overrides the method of are not told, and need not be made: see ``wants``. The thread starts
+    Events that no observer overrides the method of are not told, and need not be made. The thread starts
     with the first event, and ends with ``close``, with the process, or when nobody has the queue any more; all that
     waits is told first. A forked child has an empty queue and a thread of its own.
     """
@@ -41,6 +41,8 @@ class EventQueue:
         teller = self._teller = _Teller(tuple(observers), most)
         self.put: Callable[[Event | CallEnd], None] = teller.put
         """Let the observers know of this event, or of how a call ended, soon."""
+        self.requests = bool(teller.listeners[RequestEvent])
+        """Whether anybody is told of requests."""
         self.sole_attempts = any(each.sole_attempts for _, each in teller.observers_of_attempts)
         """Whether anybody is told of an attempt that is its call's only one and answered."""
         self.digests = any(each.digests for _, each in observers)
@@ -51,10 +53,6 @@ class EventQueue:
     def discarded(self) -> int:
         """How many events were never told."""
         return self._teller.discarded
-
-    def wants(self, kind: type[Event]) -> bool:
-        """Whether any observer is told of events of this kind."""
-        return bool(self._teller.listeners[kind])
 
     def close(self, wait: float = 5.0) -> None:
         """Tell what is left, for as long as no observer keeps us ``wait`` seconds, then close each. Idempotent."""
@@ -197,7 +195,7 @@ class _Teller:
             if self._closed and not waiting:
                 break
             if waiting:
-                waiter.wait(_GATHER)
+                waiter.wait(min(_GATHER, self._flush_at - monotonic()))
                 continue
             # First the sign, then a last look: whoever puts an event looks for the sign after it.
             self._asleep = True
@@ -225,18 +223,13 @@ class _Teller:
                 self._report(name, fault)
 
     def _tell(self, told: Event | CallEnd) -> None:
-        if type(told) is CallEnd:
-            for event in told.events():
-                self._tell_event(event)
-        else:
-            self._tell_event(told)  # type: ignore[arg-type] # of no other class
-
-    def _tell_event(self, event: Event) -> None:
-        for name, method in self.listeners[type(event)]:
-            try:
-                method(event)
-            except BaseException as fault:  # noqa: BLE001 - an observer changes nothing
-                self._report(name, fault)
+        events: Sequence[Event] = told.events() if isinstance(told, CallEnd) else (told,)
+        for event in events:
+            for name, method in self.listeners[type(event)]:
+                try:
+                    method(event)
+                except BaseException as fault:  # noqa: BLE001 - an observer changes nothing
+                    self._report(name, fault)
 
     def _report(self, name: str, fault: BaseException) -> None:
         known = (name, type(fault))
