@@ -367,12 +367,14 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         return None if space is None else in_declared_space(found, space.id, space.model, self._left_out())
 
     def _seal(
-        self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route]
+        self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route], forms: Any
     ) -> InferenceOutput:
         if output.finish_reason == "length":
             output = mark_truncation(output, self._on_truncation, self._log)
         if not self._level:
             return output
+        if forms is not None:
+            request = request._replace(forms=forms)
         sent = route_of(routes, output.backend).bind(request)
         log = self._provenance or self._records()
         return output._replace(provenance=log.record(sent, kept, request, output))

@@ -305,11 +305,22 @@ class InferenceOutput(_AnswerFields[Parsed]):
         """The fields by name, in their order."""
         return {**super()._asdict(), "provenance": self.provenance}
 
+    def _replace(self, **changes: Any) -> Self:
+        """The same answer but for these fields: as every named tuple has it, in half the time."""
+        values = list(self)
+        try:
+            for name, value in changes.items():
+                values[_PLACES[name]] = value
+        except KeyError as unknown:
+            raise ValueError(f"an answer has no field {unknown}") from None
+        return tuple.__new__(type(self), values)
+
     def message(self) -> Message:
         """This answer as the assistant's message of a further turn."""
         return Message("assistant", self.content, self.tool_calls, extra=self.extra)
 
 
+_PLACES = {name: place for place, name in enumerate(_AnswerFields._fields)}
 _given_provenance = itemgetter(_AnswerFields._fields.index("provenance"))
 
 

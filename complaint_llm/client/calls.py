@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from complaint_llm.routing.router import Router
     from complaint_llm.routing.target import AnyRequest
 
-Seal = Callable[[Request, "InferenceOutput", "InferenceOutput", "Sequence[Route]"], "InferenceOutput"]
-"""What is done to each answer before it is handed out: the answer, as it may be kept where guards changed it, and the
-routes that could give it."""
+Seal = Callable[
+    [Request, "InferenceOutput", "InferenceOutput", "Sequence[Route]", "Forms | None"], "InferenceOutput"
+]
+"""What is done to each answer before it is handed out: the answer, as it may be kept where guards changed it, the
+routes that could give it, and what each target was shown of the request."""
 
 EmbeddingRoutes = Callable[["Sequence[Route]"], "Sequence[Route] | None"]
 """Those of the routes whose vectors are of the declared space; None where none is declared."""
@@ -274,15 +276,12 @@ class Calls:
         kept = output
         if forms is not None:
             output = forms.hand_out(route_of(routes, output.backend).target, output)
-            if request.checks is None and self._seal is None:
-                return output
-            request = request._replace(forms=forms)
         if request.checks is not None:
-            output = _settle_checks(request, output)
+            output = _settle_checks(request if forms is None else request._replace(forms=forms), output)
         if self._seal is None:
             return output
         try:
-            return self._seal(request, output, kept, routes)
+            return self._seal(request, output, kept, routes, forms)
         except EvidenceError as error:
             error.output = output  # it was paid for, and is not lost with its record
             raise

@@ -11,7 +11,6 @@ from complaint_llm.messages import ImagePart, Message
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from complaint_llm.checks.answer_checks import AnswerChecks
     from complaint_llm.guards.chain import CallGuards
@@ -59,8 +58,11 @@ def guarded_form(request: Request, guards: CallGuards, kind: TargetKind) -> Targ
     """The form that guards give the request, which is the same object where none changes it. Raises GuardError."""
     if not guards.applies_to(kind):
         return TargetForm(request, request.checks)
-    if _shows_images(request.messages) and (barring := guards.bars(kind, "image")) is not None:
-        return TargetForm(None, reason=f"images, which the guard {barring!r} does not look into")
+    for message in request.messages:
+        if not isinstance(message.content, str) and any(isinstance(part, ImagePart) for part in message.content):
+            barring = guards.bars(kind, "image")
+            if barring is not None:
+                return TargetForm(None, reason=f"images, which the guard {barring!r} does not look into")
     shape, stop, checks = request.response_format, request.params.get("stop"), request.checks
     given = GuardRequest(
         request.messages,
@@ -112,10 +114,3 @@ def _guarded_checks(checks: AnswerChecks, given: GuardRequest, guards: CallGuard
     sources = zip(checks.documents, sent[own:], strict=True)
     documents = tuple(SearchableText.of(text, source=each.source) for each, text in sources)
     return checks._replace(texts=tuple(sent[:own]), documents=documents)
-
-
-def _shows_images(messages: Sequence[Message]) -> bool:
-    for message in messages:
-        if not isinstance(message.content, str) and any(isinstance(part, ImagePart) for part in message.content):
-            return True
-    return False

@@ -110,7 +110,8 @@ class Route:
 
     @property
     def local(self) -> bool:
-        return self.target.local
+        made = self.target.existing  # asked of each at every call
+        return self.target.local if made is None else made.local
 
     @property
     def embedding_model(self) -> str | None:

@@ -33,16 +33,20 @@ class TextForms:
 
         Where all are of one kind, what they are asked; else the request with its forms.
         """
-        request, forms = self._request, self._forms
+        request, forms, excluded = self._request, self._forms, []
         for route in routes:
-            if exclusion(route, request) is None:
-                kind: TargetKind = "local" if route.local else "remote"
-                if kind not in forms:
-                    forms[kind] = guarded_form(request, self._guards, kind)
+            if exclusion(route, request) is not None:
+                excluded.append(route)
+                continue
+            kind: TargetKind = "local" if route.local else "remote"
+            if kind not in forms:
+                forms[kind] = guarded_form(request, self._guards, kind)
         if len(forms) == 1:
             (form,) = forms.values()
-            if form.asked is not None:
-                return form.asked
+            asked = form.asked
+            # Of what guards let go another kind may lack nothing any more: that is asked in a form of its own.
+            if asked is request or (asked is not None and all(exclusion(each, asked) for each in excluded)):
+                return asked
         return request._replace(forms=self)
 
     def lacks(self, target: FormTarget) -> str | None:
@@ -60,7 +64,8 @@ class TextForms:
     def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
         the caller gave. Raises GuardError, which has the answer as it came."""
-        kind = kind_of(target)
+        # Who answered was asked, in the form for its kind.
+        kind = next(iter(self._forms)) if len(self._forms) == 1 else kind_of(target)
         if self._guards.applies_to(kind):
             output = restored_answer(self._guards, kind, output)
         elif not output.metadata.get("cached"):

@@ -50,6 +50,8 @@ class GuardChain:
         self._stages = {
             kind: tuple(_stage(each) for each in self.entries if each.applies_to(kind)) for kind in _KINDS
         }
+        remembers = any(stage.shared is None for stages in self._stages.values() for stage in stages)
+        self._of_all_calls = None if remembers else CallGuards(self._stages, self._threads)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ class GuardChain:
 
     def for_call(self) -> CallGuards:
         """The guards at work on one call."""
-        return CallGuards(self._stages, self._threads)
+        return self._of_all_calls or CallGuards(self._stages, self._threads)
 
     def close(self) -> None:
         """Close each guard. Raises what the first that cannot be closed raises, after all were."""
@@ -73,11 +75,27 @@ class GuardChain:
             raise faults[0]
 
 
+class _Working(NamedTuple):
+    """A guard at work, and which of its methods do anything of its own."""
+
+    call: GuardedCall
+    before: bool
+    after: bool
+    counts: bool
+
+    @classmethod
+    def of(cls, call: GuardedCall) -> _Working:
+        """What this object does."""
+        return cls(call, _overrides(call, "before"), _overrides(call, "after"), _overrides(call, "counts"))
+
+
 class _Stage(NamedTuple):
-    """A guard before targets of one kind, and the fields of a request that it is not shown."""
+    """A guard before targets of one kind, and the fields of a request that it is not shown. ``shared`` is what works on
+    every call, where that remembers nothing of one."""
 
     entry: GuardEntry
     hidden: tuple[str, ...]
+    shared: _Working | None
 
 
 class CallGuards:
@@ -86,12 +104,12 @@ class CallGuards:
     Whatever goes wrong in a guard is a GuardError, which says nothing of the client's words.
     """
 
-    __slots__ = ("_calls", "_stages", "_threads")
+    __slots__ = ("_stages", "_threads", "_working")
 
     def __init__(self, stages: Mapping[TargetKind, Sequence[_Stage]], threads: GuardThreads) -> None:
         self._stages = stages
         self._threads = threads
-        self._calls: dict[str, GuardedCall] = {}
+        self._working: dict[str, _Working] = {}
 
     def applies_to(self, kind: TargetKind) -> bool:
         """Whether any guard stands before targets of this kind."""
@@ -99,18 +117,20 @@ class CallGuards:
 
     def bars(self, kind: TargetKind, content: Content) -> str | None:
         """The name of a guard that does not look into such content, and so lets it not go; None where all may."""
-        return next((entry.name for entry, _ in self._stages[kind] if content not in entry.guard.accepts), None)
+        return next((entry.name for entry, *_ in self._stages[kind] if content not in entry.guard.accepts), None)
 
     def before(self, kind: TargetKind, request: GuardRequest) -> GuardRequest:
         """What may be sent to targets of this kind; the same object where no guard changed it. Raises GuardError."""
-        for entry, hidden in self._stages[kind]:
-            call = self._call(entry)
-            if not _overrides(call, "before"):
+        for entry, hidden, shared in self._stages[kind]:
+            working = shared or self._begun(entry)
+            if not working.before:
                 continue
-            # What is empty needs not be hidden.
-            kept = {field: value for field in hidden if (value := getattr(request, field))}
-            given = request._replace(**{field: _EMPTY[field] for field in kept}) if kept else request
-            found = self._in_time(entry, partial(call.before, given, kind), "nothing was sent")
+            given = request
+            for field in hidden:
+                if getattr(request, field):  # what is empty needs not be hidden
+                    given = request._replace(**{each: _EMPTY[each] for each in hidden})
+                    break
+            found = self._in_time(entry, "nothing was sent", working.call.before, given, kind)
             if found is given:
                 continue
             _check(entry, found, GuardRequest, "before")
@@ -120,37 +140,40 @@ class CallGuards:
 
     def after(self, kind: TargetKind, output: InferenceOutput) -> InferenceOutput:
         """The answer as the caller gets it, the last guard first. Raises GuardError."""
-        for entry, _ in reversed(self._stages[kind]):
-            call = self._call(entry)
-            if _overrides(call, "after"):
-                output = self._in_time(entry, partial(call.after, output), _NOT_HANDED_OUT)
+        for entry, _, shared in reversed(self._stages[kind]):
+            working = shared or self._begun(entry)
+            if working.after:
+                output = self._in_time(entry, _NOT_HANDED_OUT, working.call.after, output)
                 _check(entry, output, InferenceOutput, "after")
         return output
 
     def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
         """What changes the pieces of one streamed text, in the order in which it is done."""
         found = []
-        for entry, _ in reversed(self._stages[kind]):
-            restorer = _result(entry, partial(self._call(entry).pieces, form), _NOT_HANDED_OUT)
+        for entry, _, shared in reversed(self._stages[kind]):
+            working = shared or self._begun(entry)
+            restorer = _result(entry, partial(working.call.pieces, form), _NOT_HANDED_OUT)
             if restorer is not None:
                 found.append(_CheckedRestorer(entry, restorer))
         return found
 
     def report(self, kind: TargetKind) -> list[dict[str, Any]]:
         """Which guards stood before the answer, their versions, and how often each did what. Raises GuardError."""
-        return [
-            {"name": entry.name, "version": entry.guard.version, "counts": self._counts(entry)}
-            for entry, _ in self._stages[kind]
-        ]
+        found = []
+        for entry, _, shared in self._stages[kind]:
+            working = shared or self._begun(entry)
+            counts = _result(entry, partial(_counts, working.call), _NOT_HANDED_OUT) if working.counts else {}
+            found.append({"name": entry.name, "version": entry.guard.version, "counts": counts})
+        return found
 
-    def _counts(self, entry: GuardEntry) -> dict[str, int]:
-        call = self._call(entry)
-        return _result(entry, lambda: dict(call.counts()), _NOT_HANDED_OUT)
-
-    def _in_time(self, entry: GuardEntry, work: Callable[[], T], so: str) -> T:
+    def _in_time(self, entry: GuardEntry, so: str, work: Callable[..., T], *given: Any) -> T:
+        """What ``work(*given)`` returns. Raises GuardError."""
         began = time.monotonic()
         try:
-            value = work() if entry.guard.keeps_time else self._threads.do(work, entry.timeout)
+            if entry.guard.keeps_time:
+                value = work(*given)
+            else:
+                value = self._threads.do(partial(work, *given), entry.timeout)
         except LateError:
             raise self._too_slow(entry, so) from None
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
@@ -163,11 +186,12 @@ class CallGuards:
         said = f"guard {entry.name!r} took longer than its timeout of {entry.timeout:g} s; {so}"
         return GuardError(said, guard=entry.name)
 
-    def _call(self, entry: GuardEntry) -> GuardedCall:
-        known = self._calls.get(entry.name)
+    def _begun(self, entry: GuardEntry) -> _Working:
+        """The guard at work on this call."""
+        known = self._working.get(entry.name)
         if known is None:
             try:
-                known = self._calls[entry.name] = entry.guard.for_call()
+                known = self._working[entry.name] = _Working.of(entry.guard.for_call())
             except (Exception, SystemExit) as fault:
                 raise _guard_error(entry, fault, "nothing was sent") from fault
         return known
@@ -222,11 +246,17 @@ _FIELDS: tuple[tuple[Need, str], ...] = (
 
 
 def _stage(entry: GuardEntry) -> _Stage:
-    return _Stage(entry, tuple(field for need, field in _FIELDS if need not in entry.guard.needs))
+    guard = entry.guard
+    hidden = tuple(field for need, field in _FIELDS if need not in guard.needs)
+    return _Stage(entry, hidden, None if _overrides(guard, "for_call") else _Working.of(guard))
+
+
+def _counts(call: GuardedCall) -> dict[str, int]:
+    return dict(call.counts())
 
 
 def _overrides(call: GuardedCall, method: str) -> bool:
-    """Whether the guard does anything of its own there."""
+    """Whether there is anything of its own."""
     return getattr(type(call), method, None) is not getattr(Guard, method)
 
 

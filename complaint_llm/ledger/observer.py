@@ -36,6 +36,7 @@ class LedgerObserver(Observer):
 
     version: ClassVar[str] = "1"
     sole_attempts: ClassVar[bool] = False
+    digests: ClassVar[bool] = True
 
     def __init__(
         self,

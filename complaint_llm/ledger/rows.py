@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import chain
 from typing import Any, TypeAlias
 
 from complaint_llm.ledger.tables import CONTEXT
@@ -16,13 +15,13 @@ LedgerEvent: TypeAlias = AnswerEvent | AttemptEvent | BatchEvent
 
 _FIND_CONTEXT = f"SELECT id FROM contexts WHERE {' AND '.join(f'{name} IS ?' for name in CONTEXT)}"  # noqa: S608
 _ADD_CONTEXT = f"INSERT INTO contexts ({', '.join(CONTEXT)}) VALUES ({','.join('?' * len(CONTEXT))})"  # noqa: S608
-# What is not there is 0, -1 or '' on its way: to bind None costs ten times as much.
-_ENTRY = (
-    "(?, ?, ?, nullif(?, 0), nullif(?, 0), nullif(?, -1), nullif(?, -1), nullif(?, -1), ?, nullif(?, -1), "
-    "nullif(?, ''), nullif(?, -1))"
-)
-_AT_ONCE = 64
-"""Rows in one statement: each gives up the interpreter lock and waits to get it back."""
+_ALWAYS = ("id", "call", "context", "seconds")
+_SOMETIMES = ("matter", "batch", "input_tokens", "output_tokens", "cost", "first_piece", "digest", "tried")
+"""Columns of ``entries``, in the order in which a row's values are bound. What is not there is left out of the
+statement: to bind None, or to have NULL made of another value, takes as long as all the rest."""
+_MATTER, _BATCH, _TOKENS, _COST, _FIRST_PIECE, _DIGEST, _TRIED = 1, 2, 4 + 8, 16, 32, 64, 128
+_AT_ONCE = (64, 8, 1)
+"""Rows in one statement: each gives up the interpreter lock and waits to get it back, and few sizes are compiled."""
 _ADD_TRY = "INSERT INTO tries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BEGIN_BATCH = "INSERT INTO batches (batch, began) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _END_BATCH = (
@@ -36,8 +35,12 @@ Values: TypeAlias = tuple[Any, ...]
 
 
 @cache
-def _add_entries(count: int) -> str:
-    return f"INSERT INTO entries VALUES {', '.join([_ENTRY] * count)}"  # noqa: S608 - marks only
+def _add_entries(shape: int, count: int) -> tuple[str, int]:
+    """The statement for so many rows that have what ``shape`` says, and the number of values of a row."""
+    columns = (*_ALWAYS, *(name for place, name in enumerate(_SOMETIMES) if shape >> place & 1))
+    row = f"({', '.join('?' * len(columns))})"
+    values = ", ".join([row] * count)
+    return f"INSERT INTO entries ({', '.join(columns)}) VALUES {values}", len(columns)  # noqa: S608 - marks only
 
 
 class RowWriter:
@@ -62,20 +65,19 @@ class RowWriter:
         if version != self._seen:  # another connection may have deleted names
             self._seen = version
             self.forget_ids()
-        entries: list[Values] = []
+        entries: dict[int, list[Any]] = {}
         tries: list[Values] = []
         attempts: list[AttemptEvent] = []
         for event in events:
             if type(event) is AttemptEvent:
                 attempts.append(event)
             elif type(event) is AnswerEvent:
-                entries.append(self._entry(event, attempts, tries))
+                self._add_entry(event, attempts, entries, tries)
                 attempts.clear()
             elif type(event) is BatchEvent:
                 self._write_batch(event)
-        for start in range(0, len(entries), _AT_ONCE):
-            some = entries[start : start + _AT_ONCE]
-            self._db.execute(_add_entries(len(some)), tuple(chain.from_iterable(some)))
+        for shape, values in entries.items():
+            self._write_entries(shape, values)
         if tries:
             self._db.executemany(_ADD_TRY, tries)
         if missed:
@@ -86,7 +88,23 @@ class RowWriter:
         self._contexts.clear()
         self._names.clear()
 
-    def _entry(self, event: AnswerEvent, attempts: Sequence[AttemptEvent], tries: list[Values]) -> Values:
+    def _write_entries(self, shape: int, values: Sequence[Any]) -> None:
+        at = 0
+        for count in _AT_ONCE:
+            statement, columns = _add_entries(shape, count)
+            size = count * columns
+            while at + size <= len(values):
+                self._db.execute(statement, values[at : at + size])
+                at += size
+
+    def _add_entry(
+        self,
+        event: AnswerEvent,
+        attempts: Sequence[AttemptEvent],
+        entries: dict[int, list[Any]],
+        tries: list[Values],
+    ) -> None:
+        """Add its values to those of the rows of the same shape, and its attempts."""
         (call, time, kind, seconds, error, status, backend, model, usage, cost, finish_reason, cached, demo,
          first_piece, guards, task, matter, asked, batch, digest, sole_attempt) = event  # fmt: skip
         key = (kind, backend, model, asked, task, error, status, finish_reason, cached, demo, guards)
@@ -95,26 +113,38 @@ class RowWriter:
         id = int((time - seconds) * 1e9) // _STEP * _STEP + number % _STEP
         if self._taken is not None:
             id = self._free_id(id, self._taken)
-        if sole_attempt is None:
+        shape, row = 0, [id, call, context, seconds]
+        if matter is not None:
+            shape |= _MATTER
+            row.append(self._names.get(matter) or self._name(matter))
+        if batch is not None:
+            shape |= _BATCH
+            row.append(self._names.get(batch) or self._name(batch))
+        if error is None:
+            shape |= _TOKENS
+            row += (usage.prompt_tokens, usage.completion_tokens)
+        if cost is not None:
+            shape |= _COST
+            row.append(cost)
+        if first_piece is not None:
+            shape |= _FIRST_PIECE
+            row.append(first_piece)
+        if digest is not None:
+            shape |= _DIGEST
+            row.append(digest)
+        if sole_attempt is not None:
+            shape |= _TRIED
+            row.append(sole_attempt)
+        else:
             tries += (
                 (id, each.number, each.backend, each.model, each.error, each.seconds, each.sent, each.maybe_received)
                 for each in attempts
             )
-        counted = error is None
-        return (
-            id,
-            call,
-            context,
-            0 if matter is None else self._names.get(matter) or self._name(matter),
-            0 if batch is None else self._names.get(batch) or self._name(batch),
-            usage.prompt_tokens if counted else -1,
-            usage.completion_tokens if counted else -1,
-            -1.0 if cost is None else cost,
-            seconds,
-            -1.0 if first_piece is None else first_piece,
-            digest or "",
-            -1.0 if sole_attempt is None else sole_attempt,
-        )
+        known = entries.get(shape)
+        if known is None:
+            entries[shape] = row
+        else:
+            known += row
 
     def _free_id(self, wanted: int, taken: dict[int, int]) -> int:
         """This id or the next one that is free; ``taken`` has, for those that are not, where to look on."""

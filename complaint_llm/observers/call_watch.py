@@ -7,7 +7,8 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from complaint_llm.messages import TokenUsage
-from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Kind, RequestEvent
+from complaint_llm.observers.call_end import CallEnd
+from complaint_llm.observers.observer import AnswerEvent, Kind, RequestEvent
 from complaint_llm.observers.texts_digest import texts_digest
 from complaint_llm.request import Request
 
@@ -48,8 +49,9 @@ class CallWatch:
         self._ended = False
         if isinstance(request, Request):
             self._task = None if request.checks is None else request.checks.task
-            self._digest = None if has_guards else texts_digest(request.messages)
-        if queue.wants(RequestEvent):
+            if queue.digests and not has_guards:
+                self._digest = texts_digest(request.messages)
+        if queue.requests:
             queue.put(self._request_event(request))
         self._began = monotonic()
 
@@ -85,20 +87,12 @@ class CallWatch:
         )
 
     def _request_event(self, request: AnyRequest) -> RequestEvent:
-        return RequestEvent(
-            call=self._call,
-            time=time(),
-            kind=self._kind,
-            messages=len(request.messages) if isinstance(request, Request) else len(request.texts),
-            tools=len(request.tools) if isinstance(request, Request) else 0,
-            asked=self._asked,
-            model=request.model,
-            task=self._task,
-            matter=self._matter,
-            private=request.privacy is not None,
-            batch=self._batch,
-            digest=self._digest,
-        )
+        chats = isinstance(request, Request)
+        return RequestEvent._make((
+            self._call, time(), self._kind, len(request.messages if chats else request.texts),  # type: ignore[union-attr]
+            len(request.tools) if chats else 0, self._asked, request.model, self._task, self._matter,  # type: ignore[union-attr]
+            request.privacy is not None, self._batch, self._digest,
+        ))  # fmt: skip
 
     def _end(
         self,
@@ -128,26 +122,4 @@ class CallWatch:
             finish_reason, cached, demo, self._first_piece, guards, self._task, self._matter, self._asked, self._batch,
             self._digest, sole,
         ))  # fmt: skip
-        if sole is None or queue.sole_attempts:
-            queue.put(*self._attempt_events(attempts, end), end)
-        else:
-            queue.put(end)
-
-    def _attempt_events(self, attempts: Sequence[Attempt], end: AnswerEvent) -> list[AttemptEvent]:
-        return [
-            AttemptEvent(
-                call=self._call,
-                number=number,
-                backend=each.backend,
-                # The class alone: what a provider says may hold the client's words.
-                error=None if each.error is None else each.error.partition(":")[0],
-                seconds=each.seconds,
-                sent=each.sent,
-                maybe_received=each.maybe_received,
-                matter=self._matter,
-                model=end.model
-                if each.backend == end.backend and (each.error is None) == (end.error is None)
-                else None,
-            )
-            for number, each in enumerate(attempts, 1)
-        ]
+        queue.put(CallEnd(end, attempts) if sole is None or queue.sole_attempts else end)

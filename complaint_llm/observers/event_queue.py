@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
-from complaint_llm.observers.observer import METHODS, Event, Observer
+from complaint_llm.observers.call_end import CallEnd
+from complaint_llm.observers.observer import METHODS, Event, Observer, RequestEvent
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER, Waiter
 
@@ -20,8 +21,8 @@ MOST_WAITING = 50_000
 """Events that wait at most; further ones are discarded and counted."""
 FLUSH_AFTER = 0.5
 """Seconds from an event to the flush of those who gather."""
-_GATHER = 0.02
-"""Seconds for which events gather while calls go on: waking a thread for each would cost their callers more."""
+_GATHER = 0.1
+"""Seconds for which events gather while calls go on: each time that the thread wakes, callers give way to it."""
 _AT_ONCE = 1000
 """Events told between two looks at the clock."""
 
@@ -31,27 +32,27 @@ _log = logging.getLogger("complaint_llm.observers")
 class EventQueue:
     """Events on their way to observers. Any thread may ``put``, a finalizer too; it never waits and never raises.
 
-    Events that no observer overrides the method of are not told, and need not be made: see ``wants``. The thread starts
+    Events that no observer overrides the method of are not told, and need not be made. The thread starts
     with the first event, and ends with ``close``, with the process, or when nobody has the queue any more; all that
     waits is told first. A forked child has an empty queue and a thread of its own.
     """
 
     def __init__(self, observers: Sequence[tuple[str, Observer]], *, most: int = MOST_WAITING) -> None:
         teller = self._teller = _Teller(tuple(observers), most)
-        self.put: Callable[..., None] = teller.put
-        """Let the observers know of these events, soon."""
+        self.put: Callable[[Event | CallEnd], None] = teller.put
+        """Let the observers know of this event, or of how a call ended, soon."""
+        self.requests = bool(teller.listeners[RequestEvent])
+        """Whether anybody is told of requests."""
         self.sole_attempts = any(each.sole_attempts for _, each in teller.observers_of_attempts)
         """Whether anybody is told of an attempt that is its call's only one and answered."""
+        self.digests = any(each.digests for _, each in observers)
+        """Whether anybody wants the digest of what is asked."""
         weakref.finalize(self, teller.end).atexit = False
 
     @property
     def discarded(self) -> int:
         """How many events were never told."""
         return self._teller.discarded
-
-    def wants(self, kind: type[Event]) -> bool:
-        """Whether any observer is told of events of this kind."""
-        return bool(self._teller.listeners[kind])
 
     def close(self, wait: float = 5.0) -> None:
         """Tell what is left, for as long as no observer keeps us ``wait`` seconds, then close each. Idempotent."""
@@ -80,12 +81,12 @@ class _Teller:
         self.after_fork()
         reset_in_child(self)
 
-    def put(self, *events: Event) -> None:
+    def put(self, told: Event | CallEnd) -> None:
         """Let the observers know, soon."""
-        if self._closed or len(self._waiting) + len(events) > self._most:
-            self._put_late(events)
+        if self._closed or len(self._waiting) >= self._most:
+            self._put_late(told)
             return
-        self._waiting.extend(events)
+        self._waiting.append(told)
         if self._asleep:
             self._asleep = False
             self._waiter.wake()
@@ -114,19 +115,19 @@ class _Teller:
         self._reported = 0
         self._progress = 0
         self._flush_at = FOREVER
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[Event | CallEnd] = deque()
         self._waiter = Waiter()
         self._asleep = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def _put_late(self, events: tuple[Event, ...]) -> None:
+    def _put_late(self, told: Event | CallEnd) -> None:
         if self._after_all:
             # The process ends, and what others registered to be done then still calls.
-            self._waiting.extend(events)
+            self._waiting.append(told)
             self._tell_rest()
         else:
-            self.discarded += len(events)
+            self.discarded += told.count if isinstance(told, CallEnd) else 1
 
     def _start(self) -> None:
         # Who finds it taken is not the first: that one starts it, and may be this very thread, below a finalizer.
@@ -194,7 +195,7 @@ class _Teller:
             if self._closed and not waiting:
                 break
             if waiting:
-                waiter.wait(_GATHER)
+                waiter.wait(min(_GATHER, self._flush_at - monotonic()))
                 continue
             # First the sign, then a last look: whoever puts an event looks for the sign after it.
             self._asleep = True
@@ -221,12 +222,14 @@ class _Teller:
             except BaseException as fault:  # noqa: BLE001 - the same
                 self._report(name, fault)
 
-    def _tell(self, event: Event) -> None:
-        for name, method in self.listeners[type(event)]:
-            try:
-                method(event)
-            except BaseException as fault:  # noqa: BLE001 - an observer changes nothing
-                self._report(name, fault)
+    def _tell(self, told: Event | CallEnd) -> None:
+        events: Sequence[Event] = told.events() if isinstance(told, CallEnd) else (told,)
+        for event in events:
+            for name, method in self.listeners[type(event)]:
+                try:
+                    method(event)
+                except BaseException as fault:  # noqa: BLE001 - an observer changes nothing
+                    self._report(name, fault)
 
     def _report(self, name: str, fault: BaseException) -> None:
         known = (name, type(fault))

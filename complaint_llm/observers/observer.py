@@ -15,7 +15,7 @@ class RequestEvent(NamedTuple):
 
     ``messages`` and ``tools`` are how many there are, ``asked`` is the backend that the call names, ``model`` its model
     where it names one. ``batch`` is the batch that it is of. ``digest`` is that of the texts that are asked: the same
-    for the same ones; None where guards stand before them, and of what embeds.
+    for the same ones; None where no observer wants ``digests`` or guards stand before them, and of what embeds.
     """
 
     call: str
@@ -117,6 +117,8 @@ class Observer:
     sole_attempts: ClassVar[bool] = True
     """Whether ``attempt`` is told of an attempt that is its call's only one and answered: ``AnswerEvent.sole_attempt``
     says the same."""
+    digests: ClassVar[bool] = False
+    """Whether it wants the digest of what is asked: that takes its caller some 15 µs for 20 kB."""
 
     def request(self, event: RequestEvent) -> None:
         """A call begins."""
