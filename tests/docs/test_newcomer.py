@@ -16,7 +16,7 @@ NEWCOMER: Mapping[str, Any] = runpy.run_path(str(ROOT / "scripts" / "newcomer.py
 CHAPTERS = NEWCOMER["CHAPTERS"]
 PAGE = NEWCOMER["DOCUMENT"].read_text(encoding="utf-8")
 PART = PAGE.partition(NEWCOMER["BEGIN"])[2].partition(NEWCOMER["END"])[0]
-TYPED = re.findall(r"^# (.+)\n((?:.+\n)+)", PART, re.M)
+TYPED = re.findall(r"^# (.+)\n((?:(?!`).+\n)+)", PART, re.M)
 ROW = re.compile(r"^\| (.+) \| (\d+) \| (\d+) \| (\d+\.\d) \|$", re.M)
 
 
