@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 
 from complaint_llm import Mediator, load_config
+from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.testing import FaultyServer, Reply
 from tests.report.answers import claims_answer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-SCRIPTS = ("claims_with_evidence", "draft_complaint", "compare_backends", "nightly_batch")
 TEXT = "My landlord shut off the heat in November. I paid rent on the first of each month."
 STANDS, INVENTED = "shut off the heat in November", "I was told to leave by Friday"
 
@@ -55,12 +56,12 @@ def run(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", sorted(path.stem for path in EXAMPLES.glob("*.py")))
 def test_a_script_is_short_and_listed(script: str) -> None:
-    """Under 60 lines, in the README's table, and without a private name of the package."""
+    """Each that there is: under 60 lines, in the README's table, without a private name of the package."""
     text = (EXAMPLES / f"{script}.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 60
-    assert f"`{script}.py " in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"`{script}\.py[ `]", (EXAMPLES / "README.md").read_text(encoding="utf-8"))
     assert "import _" not in text
     assert "._" not in text
 
@@ -158,3 +159,23 @@ def test_the_office_config_asks_the_other_pc_and_not_under_privacy_local(server:
         with pytest.raises(Exception, match="local"):
             mediator.generate("an intake", privacy="local")
         assert len(server.requests) == sent
+
+
+@pytest.mark.parametrize(
+    ("keys", "missing"),
+    [({"retention_days": 30}, ""), ({"trains": True}, ""), ({"region": "cn"}, ""), ({"region": ["us", "cn"]}, "")]
+    + [({}, name) for name in ("retention_days", "trains", "region")],
+)
+def test_the_office_config_sends_nothing_where_its_word_is_not_good_enough(
+    server: FaultyServer, tmp_path: Path, keys: dict[str, Any], missing: str
+) -> None:
+    """A log that is kept longer than the office wants, or of which nothing is said, shuts the PC out."""
+    config = json.loads((EXAMPLES / "config.office.json").read_text(encoding="utf-8"))
+    studio = config["BACKENDS"][0]
+    handling = {**studio["handling"], **keys}
+    studio |= {"base_url": server.url, "handling": {key: handling[key] for key in handling if key != missing}}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    server.script(Reply("received"))
+    with Mediator.from_config(tmp_path / "config.json") as mediator, pytest.raises(ComplaintLLMError, match="requires"):
+        mediator.generate("an intake")
+    assert server.requests == []
