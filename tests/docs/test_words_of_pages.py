@@ -154,9 +154,32 @@ def test_usual_variables_of_keys_are_those_of_the_types(page: Path) -> None:
     assert {name for name in re.findall(r"(?<![\w$])([A-Z]+_API_KEY)\b", prose) if name not in SOURCES} == set()
 
 
+KEYS = {key for part in SECTIONS.values() for key in part} | {
+    word
+    for folder in ("complaint_llm", "plugins", "schemas")
+    for suffix in ("py", "json", "yaml")
+    for each in (ROOT / folder).rglob(f"*.{suffix}")
+    for word in re.findall(r"[\"']?([a-z_]+)[\"']?:|[\"']([a-z_]+)[\"']", text_of(each))
+    for word in word
+}
+"""What stands as a key in the program: of configs, lines of batches, answers and requests."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_keys_in_the_text_exist(page: Path) -> None:
+    """``"timeout": 30`` in a sentence is a key of the program, or one that a block of the page has."""
+    text = text_of(page)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    named = {key for code in re.findall(r"`([^`\n]+)`", prose) for key in re.findall(r"\"([a-z_]+)\"\s*:", code)}
+    shown = set(re.findall(r"[a-z_]+", "".join(re.findall(r"^```.*?^```", text, re.S | re.M))))
+    assert named - KEYS - shown == set()
+
+
 def test_the_checks_find_what_is_wrong() -> None:
     """A misspelt command, option and key are seen."""
     assert command_of("genrate x") is None
     assert command_of("-c c.json evidence add x") == ("evidence add", COMMANDS["evidence add"])
     assert "timeot" not in SECTIONS["MEDIATOR"]
     assert "timeout" in SECTIONS["MEDIATOR"]
+    assert {"timeout", "retention_days"} <= KEYS
+    assert "retension_days" not in KEYS
