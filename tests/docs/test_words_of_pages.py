@@ -51,6 +51,16 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     assert lost == []
 
 
+def test_the_site_has_the_groups_of_the_index() -> None:
+    """Its table of contents has the headings of docs/index.md, each with its pages, and nothing is left over."""
+    index = text_of(ROOT / "docs" / "index.md")
+    made = runpy.run_path(str(ROOT / "docs" / "conf.py"))["contents"](index)
+    groups = re.findall(r":caption: (.+)\n\n((?:.+\n)+)", made)
+    assert [title for title, _ in groups] == re.findall(r"^## (.+)$", index, re.M)
+    listed = [each for _, pages in groups for each in pages.split() if each != "```"]
+    assert listed == [each.removesuffix(".md") for each in re.findall(r"^[*-] \[[^\]]+\]\(([^)]+)\)", index, re.M)]
+
+
 def test_every_page_is_in_the_index() -> None:
     """A page that no heading of docs/index.md names is found by nobody."""
     listed = set(LINK.findall(text_of(ROOT / "docs" / "index.md")))

@@ -91,7 +91,7 @@ def agree_to_send(mediator: Asker, source: BatchSource, options: BatchOptions) -
         tell_if_open(f"{leaves.line()}{' (--yes)' if options.yes else ''}")
     elif sys.stdin.isatty() and sys.stderr.isatty():
         tell(leaves.line())
-        if not _confirmed():
+        if not _may_send():
             raise NotDoneError("nothing was sent; --privacy local keeps everything on this machine")
     else:
         raise NotDoneError(
@@ -103,7 +103,7 @@ def agree_to_send(mediator: Asker, source: BatchSource, options: BatchOptions) -
             journal.set_metadata(_AGREED, json.dumps(sorted({*_agreed_hosts(journal), *leaves.hosts})))
 
 
-def _confirmed() -> bool:
+def _may_send() -> bool:
     """Whether the user says yes. Raises click.Abort at a signal, or at the end of the input."""
     try:
         with interrupted_at_once():
