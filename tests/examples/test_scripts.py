@@ -101,8 +101,34 @@ def test_nothing_is_drafted_where_nothing_stands(office: Path, server: FaultySer
     line["quotes"] = [{"text": INVENTED, "stands": False}]
     (office / "claims.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
     assert run(office, "draft_complaint", "config.json", "claims.jsonl", "a").returncode == 1
-    assert run(office, "draft_complaint", "config.json", "claims.jsonl", "unknown").returncode == 1
+    done = run(office, "draft_complaint", "config.json", "claims.jsonl", "unknown")
+    assert (done.returncode, done.stderr) == (1, "unknown: claims.jsonl has no line for it\n")
     assert not server.requests
+
+
+def test_a_model_that_fails_is_a_line_and_no_draft(office: Path, server: FaultyServer) -> None:
+    """No traceback, and nothing that could be taken for a draft."""
+    line = {"id": "a", "evidence": "", "answer": claims_answer(STANDS), "quotes": [{"text": STANDS, "stands": True}]}
+    with Mediator.from_config(office / "config.json") as mediator:
+        line["evidence"] = mediator.submit_evidence(TEXT.encode(), "intake")["cid"]
+    (office / "claims.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    server.script(Reply.error(401))
+    done = run(office, "draft_complaint", "config.json", "claims.jsonl", "a")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "\nnothing was drafted: one: HTTP 401" in f"\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["claims_with_evidence", "draft_complaint", "compare_backends", "nightly_batch"])
+@pytest.mark.parametrize("arguments", [(), ("config.json",)])
+def test_a_script_without_its_arguments_says_what_it_wants(
+    office: Path, script: str, arguments: tuple[str, ...]
+) -> None:
+    """Its first line, and no traceback."""
+    done = run(office, script, *arguments)
+    assert done.returncode == 1
+    assert f"python examples/{script}.py CONFIG" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_backends_are_compared_on_the_same_intakes(office: Path, server: FaultyServer) -> None:
