@@ -28,7 +28,7 @@ suppress_warnings = ["misc.highlighting_failure", "myst.header"]
 
 PAGES = Path(__file__).parent
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#)([^)\s]+)\)")
-_GROUP = re.compile(r"^## (.+)\n(.*?)(?=^## |\Z)", re.M | re.S)
+_GROUP = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.M | re.S)
 _ENTRY = re.compile(r"^[*-] \[[^\]]+\]\(([^)#]+)\.md\)", re.M)
 
 

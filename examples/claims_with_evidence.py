@@ -38,4 +38,4 @@ def main(config: str, intakes: str, out: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 4 else __doc__)

@@ -22,7 +22,7 @@ def row(mediator: Mediator, backend: str, texts: list[str]) -> tuple[str, ...]:
             output = mediator.infer(text, task="claims", backend=backend)
         except exceptions.ComplaintLLMError as error:
             failed += 1
-            print(f"{backend}: {error}", file=sys.stderr)
+            print(error, file=sys.stderr)
             continue
         seconds.append(time.perf_counter() - began)
         claims += len(output.parsed["claims"])
@@ -47,4 +47,4 @@ def main(config: str, intakes: str, *backends: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]) if len(sys.argv) > 3 else __doc__)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from complaint_llm import Mediator
+from complaint_llm import Mediator, exceptions
 
 RULES = (
     "Draft the statement of facts of a complaint from the numbered facts below, and from nothing else. "
@@ -32,17 +32,24 @@ def main(config: str, claims: str, id: str) -> int:
     """Print the draft with its source; 1 where nothing stands."""
     lines = map(json.loads, Path(claims).read_text(encoding="utf-8").splitlines())
     line = next((each for each in lines if each["id"] == id), None)
-    facts = facts_that_stand(line) if line else []
-    if line is None or not facts:
+    if line is None:
+        print(f"{id}: {claims} has no line for it", file=sys.stderr)
+        return 1
+    facts = facts_that_stand(line)
+    if not facts:
         print(f"{id}: no claim rests on words that stand in the intake; nothing was drafted", file=sys.stderr)
         return 1
-    listed = "\n".join(f"{fact['ref']}: {fact['statement']} (\"{fact['quote']}\")" for fact in facts)
-    with Mediator.from_config(config) as mediator:
-        output = mediator.infer(f"{RULES}\n\n{listed}", cite=[line["evidence"]])
+    listed = "\n".join(f'{fact["ref"]}: {fact["statement"]} ("{fact["quote"]}")' for fact in facts)
+    try:
+        with Mediator.from_config(config) as mediator:
+            output = mediator.infer(f"{RULES}\n\n{listed}", cite=[line["evidence"]])
+    except exceptions.ComplaintLLMError as error:
+        print(f"nothing was drafted: {error}", file=sys.stderr)
+        return 1
     print(f"DRAFT by a machine ({output.backend}), to be read by a lawyer.\n\n{output.content}\n")
     print(f"Rests on evidence {line['evidence']}:\n{listed}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 4 else __doc__)

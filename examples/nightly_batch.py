@@ -45,4 +45,4 @@ def main(config: str, intakes: str, journal: str, dollars: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 5 else __doc__)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,9 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -24,6 +29,7 @@ BADGE = (
     "<div style='position:fixed;z-index:99;top:8px;right:8px;background:#8a1f11;color:#fff;padding:6px 12px;"
     "font:bold 15px sans-serif'>DEMO: no real numbers</div>"
 )
+DEMO_SERVER = BADGE.replace("no real numbers", "a test server answered").replace("top:8px", "bottom:8px")
 
 
 def screenshot(page: Path, name: str, width: int, height: int) -> None:
@@ -62,11 +68,26 @@ def ledger_page(folder: Path) -> None:
     screenshot(page, "ledger.png", 1000, 900)
 
 
+def terminal_picture(folder: Path) -> None:
+    """What scripts/newcomer.py saw in its terminal; plain rules answered, as a badge says."""
+    newcomer = runpy.run_path(str(ROOT / "scripts" / "newcomer.py"))
+    mistake, _, batch, _ = newcomer["CHAPTERS"]
+    _, shown = newcomer["run"]((mistake, batch), installed=True, columns=108)
+    console = Console(record=True, file=io.StringIO(), width=108, force_terminal=True)
+    console.print(Text.from_ansi(shown), no_wrap=True, overflow="ignore", crop=False)
+    page = folder / "terminal.html"
+    code = "<pre style='font:14px/1.35 DejaVu Sans Mono,monospace;margin:0'>{code}</pre>"
+    style = "background:#0c0c0c;color:#e6e8eb;margin:0;padding:14px 18px"
+    body = console.export_html(theme=MONOKAI, inline_styles=True, code_format=code)
+    page.write_text(f"<meta charset=utf-8><body style='{style}'>{DEMO_SERVER}{body}</body>", encoding="utf-8")
+    screenshot(page, "terminal.png", 960, 46 + 19 * len(shown.splitlines()))
+
+
 def main() -> None:
     """Make each."""
     PICTURES.mkdir(exist_ok=True)
-    chosen = sys.argv[1:] or ["claims_page", "ledger_page"]
-    for make in (claims_page, ledger_page):
+    chosen = sys.argv[1:] or ["claims_page", "ledger_page", "terminal_picture"]
+    for make in (claims_page, ledger_page, terminal_picture):
         if make.__name__ in chosen:
             with tempfile.TemporaryDirectory() as folder:
                 make(Path(folder))

@@ -77,6 +77,7 @@ _PEERS: dict[str, _Peer] = {
     "bash": _Peer(lambda: shutil.which("bash"), "apt install bash"),
     "zsh": _Peer(lambda: shutil.which("zsh"), "apt install zsh"),
     "fish": _Peer(lambda: shutil.which("fish"), "apt install fish"),
+    "tmux": _Peer(lambda: shutil.which("tmux"), "apt install tmux"),
     "fiu-run": _Peer(lambda: shutil.which("fiu-run"), "apt install fiu-utils"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }

@@ -20,6 +20,7 @@ from complaint_llm.cli.options import SECONDS, OutputFile
 from complaint_llm.cli.streams import read_all
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import ComplaintLLMError, ResponseFormatError
+from complaint_llm.private_folder import open_private
 
 USUAL_BATCH = 100
 
@@ -136,12 +137,14 @@ class _Vectors:
             write(line)
             return
         if self._file is None:
-            made = Path(self._path).open("w", encoding="utf-8", newline="")  # noqa: SIM115 - closed at the end
+            made = open(self._path, "w", encoding="utf-8", newline="", opener=open_private)  # noqa: SIM115
             self._file = self._open.enter_context(made)
             if self._path.lower().endswith(".csv"):
                 csv.writer(self._file).writerow(("id", "embedding"))
         if self._path.lower().endswith(".csv"):
-            csv.writer(self._file).writerow((id, json.dumps(vector)))
+            from complaint_llm.batch.output.export import harmless  # cold start: batches
+
+            csv.writer(self._file).writerow((harmless(id), json.dumps(vector)))
         else:
             self._file.write(line + "\n")
 

@@ -53,7 +53,7 @@ def find(given: str | Path | None, named: str | None) -> Path:
     """
     wanted = given if given is not None else named or None
     if wanted is not None:
-        return Path(wanted)
+        return _path(wanted)
     here = default_files()
     if here:
         return here[0]
@@ -61,6 +61,14 @@ def find(given: str | Path | None, named: str | None) -> Path:
         f"no config: neither complaint-llm nor config with .json, .yaml or .yml in {Path.cwd()}; "
         "`complaint-llm init` makes one, -c or $COMPLAINT_LLM_CONFIG name another"
     )
+
+
+def _path(wanted: object) -> Path:
+    """As a path. Raises ConfigError for what a config holds, and shows nothing of it: keys may stand there."""
+    text = os.fspath(wanted) if isinstance(wanted, (str, os.PathLike)) else ""
+    if not text or "\n" in text or text.lstrip().startswith("{"):
+        raise ConfigError(f"a config is a file: give its path, not what is in it (got a {type(wanted).__name__})")
+    return Path(text)
 
 
 def default_files() -> list[Path]:

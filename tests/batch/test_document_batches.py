@@ -26,6 +26,7 @@ from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import Document, Message
 from complaint_llm.testing import FaultyServer, Reply
 from tests.batch.chat_server import ChatServer, write_config, write_lines
+from tests.pseudo_terminal import PseudoTerminal, program
 
 pytest.importorskip("pypdfium2", reason="reads PDF")
 canvas = pytest.importorskip("reportlab.pdfgen.canvas", reason="writes the PDFs")
@@ -386,6 +387,22 @@ def test_on_a_terminal_it_asks(
     assert "Send them?" in said
     assert "3 files" in said
     assert len(remote.bodies) == sent
+
+
+@pytest.mark.parametrize("by", ["Ctrl-C", "Ctrl-D", "SIGTERM", "SIGHUP"])
+def test_a_question_ends_at_once_with_nothing_sent(remote: ChatServer, tmp_path: Path, letters: Path, by: str) -> None:
+    """Nothing is under way that could be waited for; the same command asks again."""
+    for _ in range(2):
+        with PseudoTerminal(tmp_path, *program("batch", "in", "-o", "out.jsonl"), env={"TERM": "xterm"}) as terminal:
+            terminal.wait_for(lambda shown: "Send them?" in shown)
+            if by.startswith("SIG"):
+                terminal.process.send_signal(getattr(signal, by))
+            else:
+                terminal.press({"Ctrl-C": "\x03", "Ctrl-D": "\x04"}[by])
+            assert terminal.end() == 130
+        assert "nothing was sent" in terminal.shown
+        assert "stopping" not in terminal.shown
+    assert remote.bodies == []
 
 
 # -- other processes -----------------------------------------------------------------------------------------------

@@ -151,6 +151,24 @@ def test_many_texts_go_in_batches_into_a_file(run: Run, tmp_path: Path, output: 
     assert rows == [{"id": f"t.txt:{n + 1}", "embedding": [6.0, 0.5]} for n in range(7)]
 
 
+IDS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\uff1d1", "'=1", "''@x", "=cmd|' /C calc'!A0", "-2+3", "plain", "7")
+
+
+def test_the_file_is_its_owners_and_runs_nothing_in_a_spreadsheet(run: Run, tmp_path: Path) -> None:
+    """Vectors say much of a text, and ids name clients; an id that a spreadsheet would run gets an apostrophe."""
+    lines = "".join(json.dumps({"id": id, "text": "x"}) + "\n" for id in IDS)
+    (tmp_path / "t.jsonl").write_text(lines, encoding="utf-8")
+    with Embedder() as embedder:
+        embedder.config(tmp_path)
+        for output in ("out.csv", "out.jsonl"):
+            run("-f", "t.jsonl", "-o", output)
+            assert (tmp_path / output).stat().st_mode & 0o777 == 0o600
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        found = [row["id"] for row in csv.DictReader(file)]
+    assert found == [id if id in ("plain", "7") else f"'{id}" for id in IDS]
+    assert [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()] == [*IDS]
+
+
 def test_what_was_paid_for_is_kept_where_a_later_request_fails(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("".join(f"text {n}\n" for n in range(7)))
     with Embedder(fails_at=2) as embedder:

@@ -6,10 +6,14 @@ import importlib.util
 import json
 import os
 import socket
+import traceback
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
+from complaint_llm import Mediator
 from complaint_llm.config import composed_schema, load_config
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.host import PluginHost
@@ -85,6 +89,25 @@ def test_a_key_that_the_process_has_set_is_left_to_the_backend(tmp_path: Path, m
     assert "api_key" not in config.entry("a").keys
     with config.make_backend("a") as backend:
         assert backend.auth_headers()["Authorization"] == Secret("Bearer k-bearer")
+
+
+CONTENT = {"BACKENDS": [{"id": "a", "type": "openai", "api_key": "sk-canary-0123456789"}]}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(CONTENT, [CONTENT], (CONTENT,), MappingProxyType(CONTENT), json.dumps(CONTENT).encode(), 3, 0.5, True),
+        *(json.dumps(CONTENT), f" {json.dumps(CONTENT)}", json.dumps(CONTENT, indent=2), "", {}, []),
+        *("BACKENDS:\n- {id: a, type: openai, api_key: sk-canary-0123456789}\n", Path(json.dumps(CONTENT))),
+    ],
+    ids=repr,
+)
+def test_what_is_in_a_config_is_no_path_to_it(given: Any) -> None:
+    """A mapping or a text in the place of a path is one line that shows nothing of the key in it."""
+    with pytest.raises(ConfigError, match="a config is a file: give its path, not what is in it") as caught:
+        Mediator.from_config(given)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("entry", [{}, {"api_key": "$ANTHROPIC_AUTH_TOKEN"}], ids=["left out", "named"])

@@ -361,6 +361,7 @@ def _furnish(path: Path) -> None:
     (path / "questions.txt").write_text("When does the lease end?\n", encoding="utf-8")
     (path / "results").mkdir()
     (path / "night.jsonl").touch()
+    shutil.copy(ROOT / "examples" / "config.office.json", path / "config.office.json")
     book = Workbook()
     book.active.title = "Spring"
     for row in (("id", "intake"), ("1", "The heat is off since November."), ("2", "No pay since May.")):

@@ -10,9 +10,9 @@ PICTURES = sorted((Path(__file__).resolve().parents[2] / "docs" / "pictures").it
 
 
 def test_each_picture_is_a_png_that_a_page_shows() -> None:
-    """Both pages have one, and no file lies there unused."""
+    """Both pages and a terminal have one, and no file lies there unused."""
     text = "".join(page.read_text(encoding="utf-8") for page in pages())
-    assert {each.name for each in PICTURES} >= {"claims.png", "ledger.png"}
+    assert {each.name for each in PICTURES} >= {"claims.png", "ledger.png", "terminal.png"}
     for picture in PICTURES:
         assert picture.read_bytes().startswith(b"\x89PNG"), picture
         assert f"pictures/{picture.name})" in text, picture

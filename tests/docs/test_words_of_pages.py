@@ -51,6 +51,16 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     assert lost == []
 
 
+def test_the_site_has_the_groups_of_the_index() -> None:
+    """Its table of contents has the headings of docs/index.md, each with its pages, and nothing is left over."""
+    index = text_of(ROOT / "docs" / "index.md")
+    made = runpy.run_path(str(ROOT / "docs" / "conf.py"))["contents"](index)
+    groups = re.findall(r":caption: (.+)\n\n((?:.+\n)+)", made)
+    assert [title for title, _ in groups] == re.findall(r"^## (.+)$", index, re.M)
+    listed = [each for _, pages in groups for each in pages.split() if each != "```"]
+    assert listed == [each.removesuffix(".md") for each in re.findall(r"^[*-] \[[^\]]+\]\(([^)]+)\)", index, re.M)]
+
+
 def test_every_page_is_in_the_index() -> None:
     """A page that no heading of docs/index.md names is found by nobody."""
     listed = set(LINK.findall(text_of(ROOT / "docs" / "index.md")))
@@ -154,9 +164,32 @@ def test_usual_variables_of_keys_are_those_of_the_types(page: Path) -> None:
     assert {name for name in re.findall(r"(?<![\w$])([A-Z]+_API_KEY)\b", prose) if name not in SOURCES} == set()
 
 
+KEYS = {key for part in SECTIONS.values() for key in part} | {
+    word
+    for folder in ("complaint_llm", "plugins", "schemas")
+    for suffix in ("py", "json", "yaml")
+    for each in (ROOT / folder).rglob(f"*.{suffix}")
+    for word in re.findall(r"[\"']?([a-z_]+)[\"']?:|[\"']([a-z_]+)[\"']", text_of(each))
+    for word in word
+}
+"""What stands as a key in the program: of configs, lines of batches, answers and requests."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_keys_in_the_text_exist(page: Path) -> None:
+    """``"timeout": 30`` in a sentence is a key of the program, or one that a block of the page has."""
+    text = text_of(page)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    named = {key for code in re.findall(r"`([^`\n]+)`", prose) for key in re.findall(r"\"([a-z_]+)\"\s*:", code)}
+    shown = set(re.findall(r"[a-z_]+", "".join(re.findall(r"^```.*?^```", text, re.S | re.M))))
+    assert named - KEYS - shown == set()
+
+
 def test_the_checks_find_what_is_wrong() -> None:
     """A misspelt command, option and key are seen."""
     assert command_of("genrate x") is None
     assert command_of("-c c.json evidence add x") == ("evidence add", COMMANDS["evidence add"])
     assert "timeot" not in SECTIONS["MEDIATOR"]
     assert "timeout" in SECTIONS["MEDIATOR"]
+    assert {"timeout", "retention_days"} <= KEYS
+    assert "retension_days" not in KEYS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 
 from complaint_llm import Mediator, load_config
+from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.testing import FaultyServer, Reply
 from tests.report.answers import claims_answer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-SCRIPTS = ("claims_with_evidence", "draft_complaint", "compare_backends", "nightly_batch")
 TEXT = "My landlord shut off the heat in November. I paid rent on the first of each month."
 STANDS, INVENTED = "shut off the heat in November", "I was told to leave by Friday"
 
@@ -55,12 +56,12 @@ def run(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", sorted(path.stem for path in EXAMPLES.glob("*.py")))
 def test_a_script_is_short_and_listed(script: str) -> None:
-    """Under 60 lines, in the README's table, and without a private name of the package."""
+    """Each that there is: under 60 lines, in the README's table, without a private name of the package."""
     text = (EXAMPLES / f"{script}.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 60
-    assert f"`{script}.py " in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"`{script}\.py[ `]", (EXAMPLES / "README.md").read_text(encoding="utf-8"))
     assert "import _" not in text
     assert "._" not in text
 
@@ -100,8 +101,34 @@ def test_nothing_is_drafted_where_nothing_stands(office: Path, server: FaultySer
     line["quotes"] = [{"text": INVENTED, "stands": False}]
     (office / "claims.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
     assert run(office, "draft_complaint", "config.json", "claims.jsonl", "a").returncode == 1
-    assert run(office, "draft_complaint", "config.json", "claims.jsonl", "unknown").returncode == 1
+    done = run(office, "draft_complaint", "config.json", "claims.jsonl", "unknown")
+    assert (done.returncode, done.stderr) == (1, "unknown: claims.jsonl has no line for it\n")
     assert not server.requests
+
+
+def test_a_model_that_fails_is_a_line_and_no_draft(office: Path, server: FaultyServer) -> None:
+    """No traceback, and nothing that could be taken for a draft."""
+    line = {"id": "a", "evidence": "", "answer": claims_answer(STANDS), "quotes": [{"text": STANDS, "stands": True}]}
+    with Mediator.from_config(office / "config.json") as mediator:
+        line["evidence"] = mediator.submit_evidence(TEXT.encode(), "intake")["cid"]
+    (office / "claims.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    server.script(Reply.error(401))
+    done = run(office, "draft_complaint", "config.json", "claims.jsonl", "a")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "\nnothing was drafted: one: HTTP 401" in f"\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["claims_with_evidence", "draft_complaint", "compare_backends", "nightly_batch"])
+@pytest.mark.parametrize("arguments", [(), ("config.json",)])
+def test_a_script_without_its_arguments_says_what_it_wants(
+    office: Path, script: str, arguments: tuple[str, ...]
+) -> None:
+    """Its first line, and no traceback."""
+    done = run(office, script, *arguments)
+    assert done.returncode == 1
+    assert f"python examples/{script}.py CONFIG" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_backends_are_compared_on_the_same_intakes(office: Path, server: FaultyServer) -> None:
@@ -158,3 +185,23 @@ def test_the_office_config_asks_the_other_pc_and_not_under_privacy_local(server:
         with pytest.raises(Exception, match="local"):
             mediator.generate("an intake", privacy="local")
         assert len(server.requests) == sent
+
+
+@pytest.mark.parametrize(
+    ("keys", "missing"),
+    [({"retention_days": 30}, ""), ({"trains": True}, ""), ({"region": "cn"}, ""), ({"region": ["us", "cn"]}, "")]
+    + [({}, name) for name in ("retention_days", "trains", "region")],
+)
+def test_the_office_config_sends_nothing_where_its_word_is_not_good_enough(
+    server: FaultyServer, tmp_path: Path, keys: dict[str, Any], missing: str
+) -> None:
+    """A log that is kept longer than the office wants, or of which nothing is said, shuts the PC out."""
+    config = json.loads((EXAMPLES / "config.office.json").read_text(encoding="utf-8"))
+    studio = config["BACKENDS"][0]
+    handling = {**studio["handling"], **keys}
+    studio |= {"base_url": server.url, "handling": {key: handling[key] for key in handling if key != missing}}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    server.script(Reply("received"))
+    with Mediator.from_config(tmp_path / "config.json") as mediator, pytest.raises(ComplaintLLMError, match="requires"):
+        mediator.generate("an intake")
+    assert server.requests == []

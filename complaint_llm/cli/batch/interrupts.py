@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import NamedTuple
 
 from complaint_llm.cli.batch.progress import WIPE
@@ -46,8 +47,25 @@ def interrupts(go_on: str) -> Iterator[Interruption]:
             text = f"stopping: waiting for what is under way ({name} again: cancel); {go_on}\n"
             os.write(2, f"{_line_begin()}{text}".encode())
 
-    if threading.current_thread() is not threading.main_thread():
+    with _received_by(receive):
         yield interruption
+
+
+@contextmanager
+def interrupted_at_once() -> Iterator[None]:
+    """Meanwhile each signal raises KeyboardInterrupt: somebody is asked something, and nothing is under way."""
+
+    def receive(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with _received_by(receive):
+        yield
+
+
+@contextmanager
+def _received_by(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     before = {}
     for name in _NAMES:
@@ -55,7 +73,7 @@ def interrupts(go_on: str) -> Iterator[Interruption]:
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, receive)
     try:
-        yield interruption
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,6 +13,7 @@ import click
 
 from complaint_llm.batch import BatchItem, Journal
 from complaint_llm.batch.input.lines import Line, read_lines
+from complaint_llm.cli.batch.interrupts import interrupted_at_once
 from complaint_llm.cli.batch.options import Asker, BatchOptions, NotDoneError
 from complaint_llm.cli.leaving import leaving
 from complaint_llm.cli.terminal import tell, tell_if_open
@@ -90,7 +91,7 @@ def agree_to_send(mediator: Asker, source: BatchSource, options: BatchOptions) -
         tell_if_open(f"{leaves.line()}{' (--yes)' if options.yes else ''}")
     elif sys.stdin.isatty() and sys.stderr.isatty():
         tell(leaves.line())
-        if not click.confirm("Send them?", default=False, err=True):
+        if not _may_send():
             raise NotDoneError("nothing was sent; --privacy local keeps everything on this machine")
     else:
         raise NotDoneError(
@@ -100,6 +101,16 @@ def agree_to_send(mediator: Asker, source: BatchSource, options: BatchOptions) -
     if options.journal is not None:
         with Journal(options.journal) as journal:
             journal.set_metadata(_AGREED, json.dumps(sorted({*_agreed_hosts(journal), *leaves.hosts})))
+
+
+def _may_send() -> bool:
+    """Whether the user says yes. Raises click.Abort at a signal, or at the end of the input."""
+    try:
+        with interrupted_at_once():
+            return click.confirm("Send them?", default=False, err=True)
+    except click.Abort:
+        tell_if_open("nothing was sent")
+        raise
 
 
 def _agreed_before(leaves: Sending, options: BatchOptions) -> bool:

@@ -142,7 +142,8 @@ def _usage(session: ChatSession, argument: str) -> None:
             price = "price unknown"
         tokens = (sum(each.prompt_tokens for each in answers), sum(each.completion_tokens for each in answers))
         who = f"{backend} ({model})" if model else backend
-        tell(f"{who}: {len(answers)} answers, {tokens[0]:,} tokens in, {tokens[1]:,} out, {price}")
+        count = f"{len(answers)} answer{'' if len(answers) == 1 else 's'}"
+        tell(f"{who}: {count}, {tokens[0]:,} tokens in, {tokens[1]:,} out, {price}")
     cut = sum(turn.cut for turn in session.conversation.turns)
     if cut:
         tell(f"{cut} cut off: what they cost was not said")
