@@ -33,6 +33,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "backend",
         "param",
         "schema",
+        "schema_multi",
         "files",
         "pages",
         "evidence",

@@ -113,6 +113,7 @@ class BatchOptions(NamedTuple):
     backend: str | None
     param: tuple[tuple[str, str], ...]
     schema: str | None
+    schema_multi: str | None
     task: str | None
     privacy: str | None
     matter: str | None
