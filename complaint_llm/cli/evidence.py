@@ -25,7 +25,6 @@ from complaint_llm.cli.evidence_output import (
 from complaint_llm.cli.options import OutputFile
 from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.terminal import write_bytes
-from complaint_llm.evidence.folder_scan import scan
 from complaint_llm.exceptions import EvidenceError
 
 if TYPE_CHECKING:
@@ -383,6 +382,8 @@ def _bytes_in(paths: tuple[str, ...]) -> int:
     """Bytes of all files, for a bar: what cannot be looked at counts nothing."""
     if not terminal.shows_progress():
         return 0
+    from complaint_llm.evidence.folder_scan import scan  # cold start: evidence
+
     total = 0
     for path in map(Path, paths):
         with suppress(OSError):
