@@ -67,8 +67,7 @@ def _moved(schema: Any) -> Any:
         return schema
     moved = map_schemas(schema, _moved)
     place = moved.get("$ref")
-    first, *inside = place.split("/") if isinstance(place, str) else ("",)
-    if first == "#" and (not inside or inside[0] not in _DEFINITIONS):
+    if isinstance(place, str) and re.match(r"#(?!/(\$defs|definitions)/)(/|$)", place):
         moved["$ref"] = f"#/properties/items/items{place[1:]}"
     return moved
 
