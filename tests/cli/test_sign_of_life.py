@@ -158,11 +158,11 @@ def test_an_error_begins_a_line_of_its_own(tmp_path: Path, arguments: tuple[str,
 
 def test_a_warning_while_it_is_there_takes_its_place(tmp_path: Path) -> None:
     """The line is drawn again below it."""
-    with (
-        office(tmp_path, streamed(["done"], first=1.5), LOG={"level": "DEBUG"}),
-        at_work(tmp_path, "generate", "q") as it,
-    ):
-        assert it.end() == 0
+    with FaultyServer(streamed(["done"], first=1.5)) as server:
+        write_config(tmp_path, entry(server, verbose=True), LOG={"level": "DEBUG"})
+        with at_work(tmp_path, "generate", "q") as it:
+            assert it.end() == 0
     lines = plain(it.shown).splitlines()
+    assert len(lines) > 1
     assert lines[-1] == "done"
     assert [line for line in lines[:-1] if not line.startswith("DEBUG ")] == []
