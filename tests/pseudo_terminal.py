@@ -1,7 +1,8 @@
-"""The program on a real pseudo-terminal of a given size, and what stands on its screen afterwards."""
+"""The program on a real pseudo-terminal of a given size: what it shows and when, and what stands there afterwards."""
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -13,16 +14,25 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.usual_signals import usual_signals
 
+GIVE_UP = 60.0
+"""Seconds after which a test that waits for something fails."""
+PROMPT = "\x1b[?2004h> "
+"""That of a chat, with what an editor of lines switches on before it."""
 _SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class PseudoTerminal:
-    """A process whose streams are one terminal. Owns both; one thread uses it."""
+    """A process whose streams are one terminal. Owns both; one thread uses it.
+
+    ``stdout`` may lead elsewhere. ``shown`` is all that came, with line ends as ``\\n``; ``pieces`` when each piece of
+    it did, and the text (seconds, monotonic, as ``began``).
+    """
 
     def __init__(
         self,
@@ -31,16 +41,18 @@ class PseudoTerminal:
         columns: int = 80,
         rows: int = 24,
         env: Mapping[str, str | None] | None = None,
+        stdout: Any = None,
     ) -> None:
         self._main, other = pty.openpty()
         self.resize(columns, rows)
         environment: dict[str, str | None] = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm", "NO_COLOR": None}
         environment |= {"COLUMNS": None, "LINES": None, "COMPLAINT_LLM_CONFIG": None, **(env or {})}
+        self.began = time.monotonic()
         self.process = subprocess.Popen(
             command,
             cwd=folder,
             stdin=other,
-            stdout=other,
+            stdout=other if stdout is None else stdout,
             stderr=other,
             env={name: value for name, value in environment.items() if value is not None},
             start_new_session=True,
@@ -48,7 +60,9 @@ class PseudoTerminal:
         )
         os.close(other)
         self.shown = ""
-        self._raw = b""
+        self.pieces: list[tuple[float, str]] = []
+        self._text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def resize(self, columns: int, rows: int = 24) -> None:
         """Give the terminal another size."""
@@ -58,16 +72,34 @@ class PseudoTerminal:
         """Type."""
         os.write(self._main, keys.encode())
 
-    def wait_for(self, condition: Callable[[str], bool], seconds: float = 60) -> str:
-        """Read until what was shown meets ``condition``; all that was shown."""
-        until = time.monotonic() + seconds
-        while not condition(self.shown):
-            assert time.monotonic() < until, f"it did not come to that: {self.shown!r}"
+    def wait_for(self, what: str | Callable[[str], bool], after: int = 0) -> str:
+        """Read until a text is shown, or what is shown meets a condition, looked at behind place ``after``; all that
+        was shown."""
+        condition = what if callable(what) else partial(_holds, what)
+        until = time.monotonic() + GIVE_UP
+        while not condition(self.shown[after:]):
+            assert time.monotonic() < until, f"it did not come to that: {self.shown[after:]!r}"
             if not self._read(0.1) and self.process.poll() is not None:
-                assert condition(self.shown), f"it ended before: {self.shown!r}"
+                assert condition(self.shown[after:]), f"it ended before: {self.shown[after:]!r}"
         return self.shown
 
-    def end(self, seconds: float = 60) -> int:
+    def say(self, line: str, until: str = PROMPT) -> str:
+        """Type a line at the prompt and read until the next one; what was shown between."""
+        place = len(self.shown)
+        self.press(f"{line}\n")
+        self.wait_for(until, place + len(line))
+        return plain(self.shown[place:])
+
+    def seen(self, text: str) -> float:
+        """When a text was complete on the terminal."""
+        complete, length = self.shown.index(text) + len(text), 0
+        for when, piece in self.pieces:
+            length += len(piece)
+            if length >= complete:
+                return when
+        raise AssertionError("what is shown has come in pieces")
+
+    def end(self, seconds: float = GIVE_UP) -> int:
         """Read until the process ends; its exit code."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -95,9 +127,15 @@ class PseudoTerminal:
             piece = os.read(self._main, 65536)
         except OSError:
             return False
-        self._raw += piece
-        self.shown = self._raw.decode("utf-8", "replace")
+        before = len(self.shown)
+        self._text += self._decoder.decode(piece)
+        self.shown = self._text.replace("\r\n", "\n")
+        self.pieces.append((time.monotonic(), self.shown[before:]))
         return bool(piece)
+
+
+def _holds(text: str, shown: str) -> bool:
+    return text in shown
 
 
 def _take_terminal() -> None:
@@ -108,6 +146,18 @@ def _take_terminal() -> None:
 def program(*arguments: str) -> tuple[str, ...]:
     """The command line of the program."""
     return (sys.executable, "-m", "complaint_llm", *arguments)
+
+
+def at_work(
+    folder: Path,
+    *arguments: str,
+    columns: int = 200,
+    env: Mapping[str, str | None] | None = None,
+    stdout: Any = None,
+) -> PseudoTerminal:
+    """The program as a user has it, with these arguments, on a wide terminal."""
+    given = {"INPUTRC": "/dev/null", **(env or {})}
+    return PseudoTerminal(folder, *program(*arguments), columns=columns, rows=40, env=given, stdout=stdout)
 
 
 def drawings(shown: str) -> list[str]:
@@ -132,6 +182,12 @@ def screen(shown: str) -> list[str]:
     return lines
 
 
+def plain(shown: str) -> str:
+    """What is left on the screen of lines that were drawn and erased, and of what an editor of lines switches on."""
+    without = re.sub(r"\x1b\[\?2004[hl]\r?|\^C", "", shown)
+    return re.sub(r"\r(?:[^\r\n]*? \.\.\.(?: \d+ s)? *| +)(?=\r)|\r +\r", "", without).replace("\r", "")
+
+
 class Session(NamedTuple):
     """What stood on the terminal, and the exit code."""
 
@@ -151,4 +207,4 @@ def at_terminal(
             seen = terminal.shown.index(words, seen) + len(words)
             terminal.press(keys)
         code = terminal.end()
-        return Session(terminal.shown.replace("\r\n", "\n"), code)
+        return Session(terminal.shown, code)

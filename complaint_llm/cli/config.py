@@ -11,20 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from complaint_llm.backends.options import backend_schema
 from complaint_llm.cli.app import App
-from complaint_llm.cli.config_keys import key_in_words, keys_of, listed_keys, type_in_words, unknown_place
 from complaint_llm.cli.terminal import tell, write
-from complaint_llm.config.defaults import default_places
-from complaint_llm.config.problems import json_pointer, nearest
 from complaint_llm.exceptions import ConfigError, PluginError
-from complaint_llm.json_schema.files import read_schema
+from complaint_llm.json_schema.places import json_pointer
+from complaint_llm.json_schema.problems import nearest
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
 
-_KEYS_OF_BACKENDS = f"Keys of every backend: {', '.join(backend_schema()['properties'])}."
-_KEYS_OF_MEDIATOR = f"Of MEDIATOR: {', '.join(read_schema('config')['properties']['MEDIATOR']['properties'])}."
+
+class _KeyedCommand(click.Command):
+    """A command whose help ends with the keys that there are: of backends, and where it takes sections of MEDIATOR."""
+
+    def __init__(self, *args: Any, of_sections: bool = False, **keys: Any) -> None:
+        super().__init__(*args, **keys)
+        self._of_sections = of_sections
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The keys, read from the schemas when help is shown."""
+        # cold start: a shell that completes options needs none of this
+        from complaint_llm.backends.options import backend_schema
+        from complaint_llm.json_schema.files import read_schema
+
+        shown = f"Keys of every backend: {', '.join(backend_schema()['properties'])}."
+        if self._of_sections:
+            mediator = read_schema("config")["properties"]["MEDIATOR"]["properties"]
+            shown += f" Of MEDIATOR: {', '.join(mediator)}."
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(shown)
 
 
 @click.group()
@@ -45,6 +61,8 @@ def show(app: App, where: str | None) -> None:
 
     Example: complaint-llm config show gpt
     """
+    from complaint_llm.config.defaults import default_places  # cold start: configs
+
     loaded = app.load_config()
     document = loaded.as_written()
     if loaded.defaults:
@@ -60,7 +78,7 @@ def show(app: App, where: str | None) -> None:
             tell(f"{json_pointer(place)} is {json.dumps(value, ensure_ascii=False)} by the plugin {name!r}")
 
 
-@config.command(context_settings={"ignore_unknown_options": True}, epilog=_KEYS_OF_BACKENDS)
+@config.command(cls=_KeyedCommand, context_settings={"ignore_unknown_options": True})
 @click.argument("id")
 @click.argument("type", required=False)
 @click.argument("pairs", nargs=-1, metavar="[KEY VALUE]...")
@@ -105,9 +123,7 @@ def remove(app: App, id: str) -> None:
         loaded.remove_backend(id)
 
 
-@config.command(
-    "set", context_settings={"ignore_unknown_options": True}, epilog=f"{_KEYS_OF_BACKENDS} {_KEYS_OF_MEDIATOR}"
-)
+@config.command("set", cls=_KeyedCommand, of_sections=True, context_settings={"ignore_unknown_options": True})
 @click.argument("where")
 @click.argument("key", required=False)
 @click.argument("value", required=False)
@@ -125,12 +141,16 @@ def set_value(app: App, where: str, key: str | None, value: str | None) -> None:
         with _config_to_save(app) as loaded:
             # Of what is written in capitals the loader says more: a section that is not there yet is made.
             if where not in loaded.order and not where.isupper():
+                from complaint_llm.cli.config_keys import unknown_place  # cold start: configs
+
                 raise ConfigError(f"{loaded.path}: {unknown_place(loaded, where)}")
             loaded.set_key(where, key, _value(value))
 
 
 def _tell_missing(config: Config, where: str, key: str | None) -> None:
     """Say what could be given; there was nothing to do, which is an error of usage."""
+    from complaint_llm.cli.config_keys import key_in_words, keys_of, listed_keys, unknown_place  # cold start: configs
+
     try:
         schema = keys_of(config, where)
     except KeyError:
@@ -145,6 +165,8 @@ def _tell_missing(config: Config, where: str, key: str | None) -> None:
 
 def _type_in_words(app: App, type: str) -> list[str]:
     """What the type needs and takes; nothing of one that is not there."""
+    from complaint_llm.cli.config_keys import type_in_words  # cold start: configs
+
     try:
         return type_in_words(app.load_config().host, type)
     except PluginError:
@@ -166,7 +188,7 @@ def _config_to_save(app: App) -> Iterator[Config]:
     for each in caught:
         tell(str(each.message))
 
-    from complaint_llm.cli.schema import renew_schema  # cold start: a config is seldom written
+    from complaint_llm.cli.editor_schema import renew_schema  # cold start: a config is seldom written
 
     renew_schema(app)
 

@@ -23,8 +23,8 @@ from complaint_llm.cli.evidence_output import (
     write_file,
 )
 from complaint_llm.cli.options import OutputFile
+from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.terminal import write_bytes
-from complaint_llm.evidence.folder_scan import scan
 from complaint_llm.exceptions import EvidenceError
 
 if TYPE_CHECKING:
@@ -382,6 +382,8 @@ def _bytes_in(paths: tuple[str, ...]) -> int:
     """Bytes of all files, for a bar: what cannot be looked at counts nothing."""
     if not terminal.shows_progress():
         return 0
+    from complaint_llm.evidence.folder_scan import scan  # cold start: evidence
+
     total = 0
     for path in map(Path, paths):
         with suppress(OSError):
@@ -391,9 +393,16 @@ def _bytes_in(paths: tuple[str, ...]) -> int:
 
 @contextmanager
 def _progress(total: int | None, what: str) -> Iterator[Callable[[int], object] | None]:
-    """A bar of bytes on a terminal; None elsewhere, so that nothing is counted for no one."""
+    """A line on a terminal with how much of the bytes is done; None elsewhere: nothing is counted for no one."""
     if not terminal.shows_progress():
         yield None
         return
-    with click.progressbar(length=total or 0, label=what, file=sys.stderr, show_pos=False) as bar:
-        yield bar.update if total else None
+    with SignOfLife(what) as sign:
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            sign.say(f"{what} {min(100, 100 * done // (total or 1))} %")
+
+        yield advance if total else None

@@ -11,13 +11,12 @@ import click
 from complaint_llm.cli.app import App
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import ComplaintLLMError
-from complaint_llm.matters.holder import MatterPlaces, find_matter, forget_matter
-from complaint_llm.matters.holders import holders_of, out_of_reach
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from complaint_llm.config import Config
+    from complaint_llm.matters.holder import MatterPlaces
 
 
 @click.command()
@@ -38,6 +37,10 @@ def forget(app: App, paths: tuple[Path, ...], matter: str, yes: bool, as_json: b
 
     Example: complaint-llm forget --matter 2026-0417 --yes
     """
+    # cold start: a shell that completes options needs none of this
+    from complaint_llm.matters.holder import find_matter, forget_matter
+    from complaint_llm.matters.holders import holders_of
+
     if not matter.strip():
         raise click.UsageError("--matter is empty")
     config = None if app.find_config() is None else app.load_config()
@@ -68,6 +71,8 @@ def _print(outcome: MatterPlaces, beyond: Sequence[str], *, deleted: bool) -> No
 
 
 def _out_of_reach(app: App, config: Config | None, paths: Sequence[Path]) -> list[str]:
+    from complaint_llm.matters.holders import out_of_reach  # cold start: matters
+
     if config is None:
         return out_of_reach(None, paths, None)
     try:

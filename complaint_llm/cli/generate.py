@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from complaint_llm.cli.answer_options import answer_options, answer_params, streams
 from complaint_llm.cli.app import App
 from complaint_llm.cli.attached_files import file_parts, with_parts
-from complaint_llm.cli.call_options import call_options, call_params, usage_line
-from complaint_llm.cli.live_answer import LiveAnswer, say_findings, streams_by_itself, whom
-from complaint_llm.cli.options import SECONDS, generation_option
+from complaint_llm.cli.call_options import usage_line
+from complaint_llm.cli.code_blocks import code_blocks
+from complaint_llm.cli.live_answer import LiveAnswer, say_findings, whom
 from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.streams import read_piped
 from complaint_llm.cli.terminal import tell, write
@@ -23,18 +24,21 @@ from complaint_llm.messages import InferenceOutput
 
 @click.command()
 @click.argument("prompt", required=False)
-@call_options
-@generation_option("max_tokens")
-@generation_option("temperature")
-@click.option("--timeout", type=SECONDS, help="Seconds for the whole call.")
-@click.option(
-    "--stream/--no-stream",
-    default=None,
-    help="Print the answer as it comes. On a terminal that is so by itself, but for --json, --schema and --task.",
-)
+@answer_options
+@click.option("-x", "--extract", is_flag=True, help="Print the first fenced code block of the answer, and no more.")
+@click.option("--xl", "--extract-last", "extract_last", is_flag=True, help="The last one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole output as JSON.")
 @click.pass_obj
-def generate(app: App, /, prompt: str | None, stream: bool | None, as_json: bool, usage: bool, **given: Any) -> None:
+def generate(
+    app: App,
+    /,
+    prompt: str | None,
+    extract: bool,
+    extract_last: bool,
+    as_json: bool,
+    usage: bool,
+    **given: Any,
+) -> None:
     """Ask PROMPT and print the answer. What is piped in comes first, then an empty line, then PROMPT; either is enough.
 
     Example: complaint-llm generate "Extract the legal claims from: ..." --max-tokens 500
@@ -42,7 +46,11 @@ def generate(app: App, /, prompt: str | None, stream: bool | None, as_json: bool
     Example: complaint-llm generate --task claims < intake.txt
 
     Example: complaint-llm generate "When does the lease end?" -f lease.pdf --pages 1-3
+
+    Example: complaint-llm generate "A shell script that renames scans by date" -x > rename.sh
     """
+    part = "first" if extract else "last" if extract_last else None
+    _check_shown(extract and extract_last, part is not None, as_json, given["stream"])
     text = join_input(read_piped(wanted=prompt == "-"), "" if prompt in (None, "-") else prompt or "")
     answer = LiveAnswer()
     try:
@@ -50,21 +58,21 @@ def generate(app: App, /, prompt: str | None, stream: bool | None, as_json: bool
             parts = file_parts(given["files"], given["pages"])
             if not text.strip() and not parts and not given["evidence"]:
                 raise click.UsageError("the prompt is empty: nothing was asked")
-            params = call_params(given)
-            for name in ("max_tokens", "temperature", "timeout"):
-                if given[name] is not None:
-                    params[name] = given[name]
-            if stream is None:
-                stream = streams_by_itself(given)
+            params = answer_params(given)
             with app.open_mediator() as mediator, _not_sent(bool(parts)):
                 sign.say(f"asking {whom(mediator, params)}")
                 asked = with_parts(text, parts)
-                if stream and not as_json:
+                if streams(given) and not as_json and part is None:
                     output = answer.show(mediator, asked, params, sign)
                 else:
                     output = mediator.infer(asked, **params)
                     sign.erase()
-                    write(json.dumps(as_data(output), ensure_ascii=False, indent=2) if as_json else output.content)
+                    if as_json:
+                        write(json.dumps(as_data(output), ensure_ascii=False, indent=2))
+                    elif part is None:
+                        write(output.content)
+                    else:
+                        _write_block(output.content, part)
     except KeyboardInterrupt:
         tell(answer.line_of_interruption())
         raise
@@ -72,6 +80,26 @@ def generate(app: App, /, prompt: str | None, stream: bool | None, as_json: bool
         say_findings(output)
         if usage:
             tell(usage_line(output))
+
+
+def _check_shown(both: bool, block: bool, as_json: bool, stream: bool | None) -> None:
+    """Raises UsageError for two ways of printing one answer."""
+    if both:
+        raise click.UsageError("-x prints the first code block, --xl the last: give one of them")
+    if block and as_json:
+        raise click.UsageError("-x and --xl print text, --json data: give one of them")
+    if block and stream:
+        raise click.UsageError("-x and --xl print a part of the whole answer, --stream each piece: give one of them")
+
+
+def _write_block(text: str, place: str) -> None:
+    """The first or the last code block; where there is none, the text, and a line that says so."""
+    blocks = list(code_blocks(text))
+    if blocks:
+        write(blocks[0] if place == "first" else blocks[-1], end="")
+    else:
+        write(text)
+        tell("no fenced code block in the answer: all of it was printed")
 
 
 @contextmanager

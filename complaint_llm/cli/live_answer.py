@@ -54,12 +54,6 @@ class LiveAnswer:
         return f"interrupted: {len(self.text):,} characters of the answer were received, the rest was not"
 
 
-def streams_by_itself(given: Mapping[str, Any]) -> bool:
-    """Whether an answer under these options is shown as it comes, where nobody says so: to somebody who looks on, and
-    where it is text and no data."""
-    return sys.stdout.isatty() and given.get("schema") is None and given.get("task") is None
-
-
 def whom(mediator: Mediator, params: Mapping[str, Any]) -> str:
     """Who is asked, for people: the backend that the call names, or those that the config has in turn."""
     named = params.get("backend")

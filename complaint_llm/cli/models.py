@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from complaint_llm.backends.model_list import is_listed
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.cli.app import App
-from complaint_llm.cli.leaf_routes import leaf_routes
 from complaint_llm.cli.models_pull import pull
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
-from complaint_llm.routing.threads.worker import run_abandonable
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
@@ -113,6 +110,8 @@ models.add_command(pull)
 
 
 def _list(app: App, backend: str | None, search: tuple[str, ...], as_json: bool) -> None:
+    from complaint_llm.cli.leaf_routes import leaf_routes  # cold start: clients
+
     with app.open_mediator() as mediator:
         routes, faults = leaf_routes(mediator, backend)
         with ThreadPoolExecutor(min(len(routes), MOST_AT_ONCE) or 1) as pool:
@@ -133,6 +132,8 @@ def _list(app: App, backend: str | None, search: tuple[str, ...], as_json: bool)
 
 
 def _listing(mediator: Mediator, route: Route) -> Listing:
+    from complaint_llm.routing.threads.worker import run_abandonable  # cold start: routing
+
     config = mediator.config
     try:
         client = route.client
@@ -155,6 +156,8 @@ def _listing(mediator: Mediator, route: Route) -> Listing:
 
 
 def _offer_of(client: Backend, id: str, info: ModelInfo) -> OfferedModel:
+    from complaint_llm.backends.model_list import is_listed  # cold start: backends
+
     names = [each for each in (client.model_info().name, client.options.embedding_model) if each]
     return OfferedModel(
         id,

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from complaint_llm.backends.local_model import LocalModelBackend, PulledModel
 from complaint_llm.cli.app import App
-from complaint_llm.cli.leaf_routes import leaf_routes
 from complaint_llm.cli.terminal import tell, tell_line, write
 from complaint_llm.exceptions import BackendError, ComplaintLLMError
 
 if TYPE_CHECKING:
     from complaint_llm.backends.base import Backend
+    from complaint_llm.backends.local_model import PulledModel
 
 FILE_TYPE = "workstation"
 """The type whose models are single files of the Hub."""
@@ -75,6 +74,8 @@ def pull(app: App, what: str | None, as_json: bool) -> None:
 
 def _pulls(app: App, what: str | None) -> Iterator[Pull | str]:
     """Each file, or why it could not be had. Raises ConfigError, also for a BACKEND that is not there."""
+    from complaint_llm.cli.leaf_routes import leaf_routes  # cold start: clients
+
     repo, filename = _split(what or "")
     if repo:
         with app.open_host().backend_type(FILE_TYPE).factory()(id=FILE_TYPE, repo=repo, filename=filename) as backend:
@@ -99,6 +100,8 @@ def _pulls(app: App, what: str | None) -> Iterator[Pull | str]:
 
 
 def _pull_of(backend: Backend, id: str | None) -> Pull | str | None:
+    from complaint_llm.backends.local_model import LocalModelBackend  # cold start: backends
+
     try:
         file = backend.pull(tell_line) if isinstance(backend, LocalModelBackend) else None
     except BackendError as error:

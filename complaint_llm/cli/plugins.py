@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +11,13 @@ from complaint_llm.cli.app import COMMANDS, App
 from complaint_llm.cli.options import SECONDS
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
-from complaint_llm.host import PluginRecord
-from complaint_llm.host.trial import SECONDS as USUAL_SECONDS
-from complaint_llm.host.trial import try_plugins
+
+if TYPE_CHECKING:
+    from complaint_llm.host import PluginRecord
+
+
+USUAL_SECONDS = 20.0
+"""As ``complaint_llm.host.trial.SECONDS``."""
 
 
 @click.command()
@@ -28,6 +33,8 @@ def plugins(app: App, as_json: bool, timeout: float) -> None:
 
     Example: complaint-llm plugins
     """
+    from complaint_llm.host.trial import try_plugins  # cold start: plugins
+
     host, problems = app.survey_host()
     records = [_without_shadow(each) for each in try_plugins(host, timeout)]
     if as_json:

@@ -13,10 +13,6 @@ from complaint_llm.cli.options import OutputFile
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.cli.time_spans import TimeSpan, TimeSpanOption
 from complaint_llm.exceptions import ConfigError
-from complaint_llm.report import read_items, render_page, write_page
-from complaint_llm.report.agreement import agreement_lines, compare_runs
-from complaint_llm.report.expected import compare_expected, expected_lines, read_expected
-from complaint_llm.tasks.load import built_in
 from complaint_llm.tasks.names import BUILT_IN
 
 if TYPE_CHECKING:
@@ -122,7 +118,9 @@ def report(
         _compare_runs(out, against, as_json)
     if output is None and (expect or against):
         return
-    from complaint_llm.cli.report_documents import DocumentFinder, noted_folders  # cold start: documents
+    # cold start: a shell that completes options needs none of this
+    from complaint_llm.cli.report_documents import DocumentFinder, noted_folders
+    from complaint_llm.report import read_items, render_page, write_page
 
     with DocumentFinder((*documents, *noted_folders(out)), _evidence(app)) as finder:
         page = render_page(read_items(out), _tasks(app), title or out.name, finder.read)
@@ -134,6 +132,10 @@ def report(
 
 
 def _compare_expected(out: Path, expect: Path, as_json: bool) -> None:
+    # cold start: a shell that completes options needs none of this
+    from complaint_llm.report import read_items
+    from complaint_llm.report.expected import compare_expected, expected_lines, read_expected
+
     expected = read_expected(expect)
     comparison = compare_expected(read_items(out), expected)
     if as_json:
@@ -144,6 +146,10 @@ def _compare_expected(out: Path, expect: Path, as_json: bool) -> None:
 
 
 def _compare_runs(out: Path, against: Path, as_json: bool) -> None:
+    # cold start: a shell that completes options needs none of this
+    from complaint_llm.report import read_items
+    from complaint_llm.report.agreement import agreement_lines, compare_runs
+
     agreement = compare_runs(read_items(out), read_items(against))
     if as_json:
         items = [
@@ -174,6 +180,8 @@ def _evidence(app: ReadsTasks) -> Callable[[str], bytes] | None:
 
 def _tasks(app: ReadsTasks) -> Mapping[str, Task]:
     """The tasks whose notices a page shows: the package's, and those of the config where there is one."""
+    from complaint_llm.tasks.load import built_in  # cold start: tasks
+
     tasks: dict[str, Task] = {id: built_in(id) for id in BUILT_IN}
     if app.find_config() is not None:
         try:

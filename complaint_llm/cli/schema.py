@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import click
 
 from complaint_llm.cli.app import App
-from complaint_llm.cli.terminal import tell, write
-from complaint_llm.config import composed_schema
-from complaint_llm.config.saving import write as write_file
-from complaint_llm.config.schema_file import (
-    SCHEMA_NAME,
-    schema_address,
-    schema_line,
-    with_schema_line,
-    write_schema,
-    written_schema,
-)
-from complaint_llm.config.source import Source, read
-from complaint_llm.exceptions import ConfigError
+from complaint_llm.cli.terminal import write
+
+SCHEMA_NAME = "config.schema.json"
+"""As ``complaint_llm.config.schema_file.SCHEMA_NAME``."""
 
 
 @click.command()
@@ -47,45 +36,9 @@ def schema(app: App, target: str | None, link: bool) -> None:
     """
     if link and target is None:
         raise click.UsageError("--link goes with --write")
-    config = app.find_config()
-    source = None if config is None else read(config)
-    document = source.document if isinstance(source, Source) else None
-    composed = composed_schema(app.open_host(), document)
+    from complaint_llm.cli.editor_schema import compose_schema, write_for_editors  # cold start: configs
+
     if target is None:
-        write(json.dumps(composed, ensure_ascii=False, indent=2))
-        return
-    _write_file(composed, target, config, source, link)
-
-
-def _write_file(
-    composed: dict[str, Any], target: str, config: Path | None, source: Source | list[str] | None, link: bool
-) -> None:
-    folder = Path() if config is None else config.parent
-    file = Path(target) if target else folder / SCHEMA_NAME
-    if link and not isinstance(source, Source):
-        raise ConfigError(source[0] if source else "--link: there is no config here: `complaint-llm init` makes one")
-    write_schema(file, composed)
-    write(str(file))
-    if config is None:
-        return
-    address = schema_address(config, file)
-    if link and isinstance(source, Source):
-        write_file(config, with_schema_line(source, address))
-        tell(f"{config} names it: {schema_line(config, address)}")
-        return
-    where = "at its top" if config.suffix.lower() in (".yaml", ".yml") else "as its first key"
-    tell(f"editors find it if {config} has {where}: {schema_line(config, address)}  (--link writes that)")
-
-
-def renew_schema(app: App) -> None:
-    """Write the schema beside the config again, where one was written: it holds the config's ids."""
-    path = app.find_config()
-    file = None if path is None else written_schema(path)
-    if path is None or file is None:
-        return
-    source = read(path)
-    composed = composed_schema(app.open_host(), source.document if isinstance(source, Source) else None)
-    try:
-        write_schema(file, composed)
-    except ConfigError as error:
-        tell(f"the config is saved, and editors go by an older schema: {error}")
+        write(json.dumps(compose_schema(app), ensure_ascii=False, indent=2))
+    else:
+        write_for_editors(app, target, link)

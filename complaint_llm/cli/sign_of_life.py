@@ -26,15 +26,15 @@ _STEP = 0.1
 class SignOfLife:
     """The line, from the beginning of the ``with`` until ``erase`` or its end: ``what``, and the seconds so far.
 
-    One thread of its own draws it. Meanwhile what anybody writes to standard error erases it first; who writes to
-    standard output calls ``erase``.
+    One thread of its own draws it. Meanwhile what anybody writes to the terminal, lines of standard output too, erases
+    it first, and it is drawn again below; who writes less than a line calls ``erase`` before.
     """
 
     def __init__(self, what: str, *, clock: Clock = time.monotonic) -> None:
         self._what = what
         self._clock = clock
         self._began = clock()
-        self._terminal = sys.stderr
+        self._terminal, self._output = sys.stderr, sys.stdout
         self._shown = self._terminal.isatty()
         self._plain = os.environ.get("TERM") in (None, "", "dumb")
         # One writer at a time: a line that is drawn while another is written would stand in its middle.
@@ -55,6 +55,8 @@ class SignOfLife:
     def __enter__(self) -> Self:
         if self._shown:
             sys.stderr = cast(TextIO, _ErasingStream(self._terminal, self))
+            if self._output.isatty():
+                sys.stdout = cast(TextIO, _ErasingStream(self._output, self))
             with suppress(OSError):
                 self._draw(self._line())
             self._thread.start()
@@ -64,16 +66,18 @@ class SignOfLife:
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
         if self._shown:
-            sys.stderr = self._terminal
+            sys.stderr, sys.stdout = self._terminal, self._output
             with suppress(OSError):  # the terminal may be gone: what is under way says more
                 self.erase()
             self._thread.join()
 
-    def write_below(self, text: str) -> int:
-        """Write to standard error in the line's place; the line is drawn again later."""
+    def write_above(self, text: str, stream: TextIO) -> int:
+        """Write to a stream of the terminal in the line's place; the line is drawn again later."""
         with self._drawing:
             self._clear()
-            return self._terminal.write(text)
+            length = stream.write(text)
+            stream.flush()
+            return length
 
     def _draw_until_over(self) -> None:
         with suppress(OSError, ValueError):  # the terminal may be gone, or its stream closed
@@ -113,14 +117,14 @@ def _columns(terminal: TextIO) -> int:
 
 
 class _ErasingStream:
-    """Standard error while the line is there."""
+    """A stream of the terminal while the line is there."""
 
     def __init__(self, stream: TextIO, sign: SignOfLife) -> None:
         self._stream = stream
         self._sign = sign
 
     def write(self, text: str) -> int:
-        return self._sign.write_below(text)
+        return self._sign.write_above(text, self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

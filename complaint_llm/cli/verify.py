@@ -10,7 +10,6 @@ import click
 
 from complaint_llm.cli.evidence import OpensStore
 from complaint_llm.cli.evidence_output import say
-from complaint_llm.evidence import trace
 
 if TYPE_CHECKING:
     from complaint_llm.evidence import Step
@@ -43,6 +42,8 @@ def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool
 
     Example: complaint-llm verify bafyrei...
     """
+    from complaint_llm.evidence import trace  # cold start: evidence
+
     with app.open_store() as store:
         tree = trace(store, cid, depth, all_of_it=all_of_it)
     fault = tree.fault

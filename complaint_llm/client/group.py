@@ -126,12 +126,16 @@ class Group:
         if other is not None:
             found: Iterable[Route] = getattr(other, order)(request)
             return self._permitted_routes(found, request)
+        member = find_member(self.members, id)
+        if member is None and not any(leaf.id == id for leaf in self.leaves()):
+            # Before anybody is looked at as one who would answer: nobody will.
+            names = [each.id for each in self._permitted(self.leaves(), request)]
+            raise InvalidRequestError(absent_text(id, names, self._left_out()), sent=False)
         here = self.routes_as_named(request)
         if not leaves_none_out(self.strategy):
             ordered = self.strategy.order(self.members, request)
             offered = {id_of(each) for member in ordered for each in member.routes_as_named(request)}
             here = [each for each in here if id_of(each) in offered]
-        member = find_member(self.members, id)
         if member is None or not member.members:
             chosen = [each for each in here if each.id == id]
         else:
@@ -300,12 +304,17 @@ class Group:
         return composition
 
     def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
+        """What may be asked, as it is shown."""
+        return self._as_shown(self._permitted(found, request))
+
+    @staticmethod
+    def _permitted(found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
         """Each backend once; a mock only where there is nothing else, for it never stands in for a model that failed;
         on a private path, what is local."""
         once = {id_of(each): each for each in found}.values()
         kept = [each for each in once if not (each.terms.private and request.privacy is None and not each.local)]
         models = [each for each in kept if not each.demo]
-        return self._as_shown(models or kept)
+        return models or kept
 
     def _as_shown(self, routes: Sequence[Route]) -> Sequence[Route]:
         """Models, or mocks; these as a demonstration where they stand in for models. None is looked at before its turn:

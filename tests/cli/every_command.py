@@ -70,6 +70,10 @@ class Found(NamedTuple):
         lines = (line.strip().removeprefix("Example: ") for line in self.help_text(4000).splitlines())
         return [line for line in lines if re.match(rf"(?:[^ ]+ [^|]*\| *)?{PROGRAM} ", line)]
 
+    def is_called_by(self, example: str) -> bool:
+        """Whether the line calls it, or what is in it."""
+        return re.search(rf"{' '.join((rf'{PROGRAM}(?: -c [^ ]+)?', *self.path))}\b", example) is not None
+
     def takes(self, option: str) -> bool:
         """Whether it has this option."""
         return any(option in param.opts for param in self.command.params)
@@ -91,6 +95,8 @@ def _below(path: tuple[str, ...], command: click.Command) -> Iterator[Found]:
 
 
 COMMANDS = {found.name: found for found in every_command()}
+ITSELF = Found((), cli)
+"""The program, called without a command."""
 
 
 class Office:

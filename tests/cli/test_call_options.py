@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from complaint_llm.cli.app import cli
-from complaint_llm.cli.call_options import read_schema
+from complaint_llm.cli.schema_options import read_schema
 from complaint_llm.testing import FaultyServer, Reply
 
 

@@ -17,6 +17,7 @@ from complaint_llm.cli.evidence import evidence
 from complaint_llm.cli.verify import verify
 from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails
 from complaint_llm.messages import InferenceOutput, Message
+from tests.pseudo_terminal import PseudoTerminal, program, screen
 
 HELLO = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
 
@@ -229,14 +230,16 @@ def test_every_command_has_help_with_an_example(run: Run) -> None:
     assert "Example: complaint-llm verify" in run("--help", command=verify).stdout
 
 
-def test_a_terminal_sees_progress(run: Run, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bar on stderr there, nothing in a pipe; standard output is the same."""
+def test_a_terminal_sees_progress(run: Run, letters: Path, tmp_path: Path) -> None:
+    """A line there, nothing in a pipe; what is printed is the same, each on a line of its own."""
     piped = run("add", letters)
     assert "adding" not in piped.stderr
-    monkeypatch.setattr("complaint_llm.cli.terminal.shows_progress", lambda: True)
-    shown = run("add", letters)
-    assert "adding" in shown.stderr
-    assert shown.stdout == piped.stdout
+    with PseudoTerminal(tmp_path, *program("evidence", "add", str(letters)), columns=200) as terminal:
+        assert terminal.end() == 1
+    assert "\radding ..." in terminal.shown
+    left = [line.strip() for line in screen(terminal.shown)]
+    assert [line for line in left if line.startswith("baf")] == piped.stdout.splitlines()
+    assert [line for line in left if "adding" in line] == []
 
 
 def test_the_tree_of_an_answer(run: Run, opener: Opener) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminals import GIVE_UP, Terminal, bodies, chunk, office, plain, streamed, stuck
+from tests.cli.slow_service import GIVE_UP, bodies, chunk, office, streamed, stuck
 from tests.faults.modes import WELL
+from tests.pseudo_terminal import at_work, plain
 from tests.transport.faulty import HANG, REQUEST, Pause
 
 PIECES = [f"piece{number:02} " for number in range(30)]
@@ -29,7 +30,7 @@ def test_each_piece_is_shown_while_the_next_has_not_come(tmp_path: Path) -> None
     """Times of the server and of the terminal, side by side: a piece is seen before the next one is sent, half of them
     within the promised time, whatever else the machine does."""
     sent: dict[str, float] = {}
-    with office(tmp_path, streamed(PIECES, first=1.0, gap=0.15, sent=sent)), Terminal(tmp_path, "generate", "q") as it:
+    with office(tmp_path, streamed(PIECES, first=1.0, gap=0.15, sent=sent)), at_work(tmp_path, "generate", "q") as it:
         assert it.end() == 0
     delays = [it.seen(piece) - sent[piece] for piece in PIECES]
     assert statistics.median(delays) < WITHIN, delays
@@ -61,7 +62,7 @@ def test_text_streams_on_a_terminal_and_data_does_not(
     """Unless the user says otherwise."""
     with (
         office(tmp_path, streamed(['{"name": "x"}']) if streams else WELL.script(False)) as server,
-        Terminal(tmp_path, "generate", "q", *arguments) as it,
+        at_work(tmp_path, "generate", "q", *arguments) as it,
     ):
         it.end()
     assert bool(bodies(server)[0].get("stream")) is streams
@@ -83,11 +84,11 @@ def test_into_a_pipe_nothing_streams_by_itself(tmp_path: Path) -> None:
 )
 def test_ctrl_c_says_what_was_received(tmp_path: Path, pieces: list[str]) -> None:
     """Exit code 130; what came stays on the screen, the line about it stands below."""
-    with office(tmp_path, stuck(pieces)) as server, Terminal(tmp_path, "generate", "q") as it:
-        it.wait_until(lambda: bool(server.requests))
+    with office(tmp_path, stuck(pieces)) as server, at_work(tmp_path, "generate", "q") as it:
+        it.wait_for(lambda _: bool(server.requests))
         if pieces:
             it.wait_for(pieces[-1].strip())
-        it.type("\x03")
+        it.press("\x03")
         assert it.end() == 130
     shown = plain(it.shown)
     text = "".join(pieces)
@@ -98,9 +99,9 @@ def test_ctrl_c_says_what_was_received(tmp_path: Path, pieces: list[str]) -> Non
 
 def test_ctrl_c_without_a_stream_says_that_nothing_came(tmp_path: Path) -> None:
     """The same exit code and line."""
-    with office(tmp_path, [REQUEST, HANG]) as server, Terminal(tmp_path, "generate", "q", "--no-stream") as it:
-        it.wait_until(lambda: bool(server.requests))
-        it.type("\x03")
+    with office(tmp_path, [REQUEST, HANG]) as server, at_work(tmp_path, "generate", "q", "--no-stream") as it:
+        it.wait_for(lambda _: bool(server.requests))
+        it.press("\x03")
         assert it.end() == 130
     assert "interrupted: nothing of the answer was received" in it.shown
 
@@ -109,7 +110,7 @@ def test_reasoning_is_said_and_not_shown(tmp_path: Path) -> None:
     """A model that thinks first is not taken for one that hangs."""
     head, *rest = streamed(["The answer."])
     thinking = [chunk(None, reasoning_content="hidden thoughts"), Pause(1.0)]
-    with office(tmp_path, [head, rest[0], *thinking, *rest[1:]]), Terminal(tmp_path, "generate", "q") as it:
+    with office(tmp_path, [head, rest[0], *thinking, *rest[1:]]), at_work(tmp_path, "generate", "q") as it:
         assert it.end() == 0
     assert "slow is thinking ..." in it.shown
     assert "hidden" not in it.shown

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from complaint_llm.cli.app import cli
 from complaint_llm.exceptions import ConfigError
+from tests.cli.command_output import check_output
 from tests.end_to_end.everything import write_config
 from tests.peers import free_port
 
@@ -139,6 +140,7 @@ def test_each_services_list_is_read(run: Run, tmp_path: Path, serve: Callable[[A
     write_config(tmp_path, [entry(service.url + path, type=type)])
     done = run("models", "--json")
     assert done.exit_code == 0
+    check_output("models", done.stdout)
     listed = {each["model"]: each for each in json.loads(done.stdout)}
     (name,) = [name for name in listed if name.startswith("good-model")]
     assert {name: each["used"] for name, each in listed.items()} == {each: each == name for each in listed}

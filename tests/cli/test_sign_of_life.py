@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminals import GIVE_UP, Terminal, entry, office, plain, streamed, write_config
+from tests.cli.slow_service import GIVE_UP, entry, office, streamed, write_config
+from tests.pseudo_terminal import at_work, plain
 from tests.transport.faulty import REQUEST, FaultyServer, ok
 
 SLOW = streamed(["done"], first=2.5)
@@ -50,7 +51,7 @@ def test_the_first_sign_comes_hardly_later_than_the_version(tmp_path: Path) -> N
             began = time.monotonic()
             subprocess.run([sys.executable, "-m", "complaint_llm", "--version"], check=True, capture_output=True)
             versions.append(time.monotonic() - began)
-            with Terminal(tmp_path, "generate", "q") as it:
+            with at_work(tmp_path, "generate", "q") as it:
                 it.end()
             assert it.pieces[0][1].startswith("\rgetting ready ...")
             signs.append(it.pieces[0][0] - it.began)
@@ -62,7 +63,7 @@ def test_a_config_that_is_slow_to_load_does_not_keep_it_away(tmp_path: Path) -> 
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "parrot.py").write_text(SLOW_PLUGIN)
     write_config(tmp_path, {"id": "a", "type": "parrot"}, PLUGINS={"paths": ["plugins"]})
-    with Terminal(tmp_path, "generate", "q") as it:
+    with at_work(tmp_path, "generate", "q") as it:
         it.end()
     assert "getting ready ... 1 s" in it.shown
     assert "getting ready ... 2 s" in it.shown
@@ -71,7 +72,7 @@ def test_a_config_that_is_slow_to_load_does_not_keep_it_away(tmp_path: Path) -> 
 
 def test_it_names_who_is_asked_counts_and_is_erased_before_the_first_piece(tmp_path: Path) -> None:
     """What stays on the screen is the answer."""
-    with office(tmp_path, SLOW), Terminal(tmp_path, "generate", "q") as it:
+    with office(tmp_path, SLOW), at_work(tmp_path, "generate", "q") as it:
         assert it.end() == 0
     assert "\rasking slow ... 1 s" in it.shown
     assert "\rasking slow ... 2 s" in it.shown
@@ -84,9 +85,9 @@ def test_of_several_backends_it_names_the_first_and_how_many_more(tmp_path: Path
     """None of them is said to be asked while another one is."""
     with FaultyServer(SLOW) as server:
         write_config(tmp_path, entry(server, "one"), entry(server, "two"), entry(server, "three"))
-        with Terminal(tmp_path, "generate", "q") as it:
+        with at_work(tmp_path, "generate", "q") as it:
             it.end()
-        with Terminal(tmp_path, "generate", "q", "-b", "two") as named:
+        with at_work(tmp_path, "generate", "q", "-b", "two") as named:
             named.end()
     assert "\rasking one or 2 others ... 1 s" in it.shown
     assert "\rasking two ... 1 s" in named.shown
@@ -96,7 +97,7 @@ def test_of_several_backends_it_names_the_first_and_how_many_more(tmp_path: Path
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}, {"TERM": "dumb", "NO_COLOR": "1"}])
 def test_a_terminal_that_cannot_go_back_gets_one_plain_line(tmp_path: Path, variables: dict[str, str]) -> None:
     """No carriage return, no escape."""
-    with office(tmp_path, SLOW), Terminal(tmp_path, "generate", "q", variables=variables) as it:
+    with office(tmp_path, SLOW), at_work(tmp_path, "generate", "q", env=variables) as it:
         assert it.end() == 0
     assert it.shown == "getting ready ...\ndone\n"
 
@@ -107,7 +108,7 @@ def test_a_terminal_that_cannot_go_back_gets_one_plain_line(tmp_path: Path, vari
 )
 def test_it_is_drawn_without_escapes_on_any_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
     """Carriage returns and spaces do."""
-    with office(tmp_path, SLOW), Terminal(tmp_path, "generate", "q", variables=variables) as it:
+    with office(tmp_path, SLOW), at_work(tmp_path, "generate", "q", env=variables) as it:
         assert it.end() == 0
     assert "\x1b" not in it.shown
     assert plain(it.shown) == "done\n"
@@ -117,7 +118,7 @@ def test_it_is_drawn_without_escapes_on_any_terminal(tmp_path: Path, variables: 
 @pytest.mark.parametrize("columns", [10, 17, 18, 20, 40])
 def test_it_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     """A line that wraps could not be erased."""
-    with office(tmp_path, SLOW), Terminal(tmp_path, "generate", "q", columns=columns) as it:
+    with office(tmp_path, SLOW), at_work(tmp_path, "generate", "q", columns=columns) as it:
         assert it.end() == 0
     assert max(len(line) for line in it.shown.replace("\n", "\r").split("\r")) < columns
     assert it.shown.endswith("\rdone\n")
@@ -138,7 +139,7 @@ def test_results_in_a_file_have_nothing_of_it(tmp_path: Path) -> None:
     with (
         office(tmp_path, streamed(["done"], first=1.5)),
         (tmp_path / "out.txt").open("wb") as out,
-        Terminal(tmp_path, "generate", "q", "--stream", stdout=out) as it,
+        at_work(tmp_path, "generate", "q", "--stream", stdout=out) as it,
     ):
         assert it.end() == 0
     assert (tmp_path / "out.txt").read_text() == "done\n"
@@ -153,7 +154,7 @@ def test_results_in_a_file_have_nothing_of_it(tmp_path: Path) -> None:
 )
 def test_an_error_begins_a_line_of_its_own(tmp_path: Path, arguments: tuple[str, ...], code: int) -> None:
     """What is said while it is there takes its place."""
-    with office(tmp_path, SLOW), Terminal(tmp_path, "generate", *arguments) as it:
+    with office(tmp_path, SLOW), at_work(tmp_path, "generate", *arguments) as it:
         assert it.end() == code
     assert "getting ready" in it.shown
     assert "ready" not in plain(it.shown)
@@ -161,11 +162,11 @@ def test_an_error_begins_a_line_of_its_own(tmp_path: Path, arguments: tuple[str,
 
 def test_a_warning_while_it_is_there_takes_its_place(tmp_path: Path) -> None:
     """The line is drawn again below it."""
-    with (
-        office(tmp_path, streamed(["done"], first=1.5), LOG={"level": "DEBUG"}),
-        Terminal(tmp_path, "generate", "q") as it,
-    ):
-        assert it.end() == 0
+    with FaultyServer(streamed(["done"], first=1.5)) as server:
+        write_config(tmp_path, entry(server, verbose=True), LOG={"level": "DEBUG"})
+        with at_work(tmp_path, "generate", "q") as it:
+            assert it.end() == 0
     lines = plain(it.shown).splitlines()
+    assert len(lines) > 1
     assert lines[-1] == "done"
     assert [line for line in lines[:-1] if not line.startswith("DEBUG ")] == []

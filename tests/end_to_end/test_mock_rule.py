@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from complaint_llm import Mediator
+from complaint_llm.cli.app import cli
 from complaint_llm.exceptions import (
     AllBackendsFailedError,
     AuthenticationError,
@@ -189,3 +191,36 @@ def test_a_chain_of_mocks_beside_a_model_is_not_asked(tmp_path: Path) -> None:
         config = write_config(tmp_path, [entry(port), OFFLINE, more, chain], MEDIATOR={"backends": ["chain", "real"]})
         with Mediator.from_config(config) as mediator, pytest.raises(BackendConnectionError):
             mediator.infer("ask")
+
+
+@pytest.mark.parametrize("options", [(), ("--task", "claims")])
+@pytest.mark.parametrize("command", ["generate", "chat", "batch", "embed", "explain"])
+def test_a_backend_that_is_not_there_is_one_short_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, options: tuple[str, ...]
+) -> None:
+    """Nobody answers, so nothing is said of who would answer in its place; a batch does not say it of each item."""
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path, [entry(9, api_key="${NO_SUCH_KEY}", optional=True), OFFLINE])
+    (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n' if options else '{"prompt": "a"}\n' * 20)
+    rest = {"batch": ("in.jsonl", "-o", "out.jsonl"), "chat": ()}.get(command, ("hi",))
+    given = options if command in ("generate", "chat", "batch") else ()
+    done = CliRunner().invoke(cli, [command, *rest, "-b", "real2", *given], input="hi\n" if command == "chat" else None)
+    assert done.exit_code == 1
+    assert (str(done.exception) + done.stderr).startswith(
+        "no backend 'real2' here; there are: offline; left out: real"
+    )
+    assert "demo text" not in done.stderr
+    assert "failed" not in done.stderr
+
+
+def test_a_summary_says_that_a_mock_answered_before_the_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads one line reads that one."""
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path, [entry(9, api_key="${NO_SUCH_KEY}", optional=True), OFFLINE])
+    (tmp_path / "in.jsonl").write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    done = CliRunner().invoke(cli, ["batch", "in.jsonl", "-o", "out.jsonl"])
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
+    assert lines[0] == "2 of the answers come from a mock, not from a model"
+    assert lines[1].startswith("2 answered")

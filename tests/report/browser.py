@@ -14,9 +14,11 @@ from typing import Any
 
 
 class Browser:
-    """One browser with one page. ``requests`` and ``complaints`` are what pages asked for and complained of."""
+    """One browser with one page, ``width`` pixels wide. ``requests`` and ``complaints`` are what pages asked for and
+    complained of."""
 
     def __init__(self, program: str, *, width: int = 1280, height: int = 1000, patience: float = 120.0) -> None:
+        self.width = width
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._patience = patience
         to_browser, self._write = os.pipe()
@@ -78,6 +80,10 @@ class Browser:
         while not self.run(expression):
             assert time.monotonic() < end, expression
             time.sleep(0.05)
+
+    def prefer(self, scheme: str) -> None:
+        """Pages are shown to somebody who prefers this colour scheme, ``light`` or ``dark``."""
+        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def pdf(self) -> bytes:
         """The page as it prints."""

@@ -8,12 +8,7 @@ from typing import Any
 
 import click
 
-from complaint_llm.cli.batch.dry_run import dry_run_batch
-from complaint_llm.cli.batch.execution import execute_batch
-from complaint_llm.cli.batch.input import format_of, open_lines
 from complaint_llm.cli.batch.options import BatchApp, BatchOptions, Form, read_delimiter
-from complaint_llm.cli.batch.preview import preview_batch
-from complaint_llm.cli.batch.readers import with_demonstration
 from complaint_llm.cli.call_options import call_options
 from complaint_llm.cli.option_groups import GroupedCommand
 from complaint_llm.cli.options import SECONDS, Finite, OutputFile
@@ -33,6 +28,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "backend",
         "param",
         "schema",
+        "schema_multi",
         "files",
         "pages",
         "evidence",
@@ -140,6 +136,13 @@ def batch(
     input. With a file as OUT the journal OUT.journal keeps every answer: run the same command again after a crash, a
     Ctrl-C or failures, and it goes on where it stopped.
     """
+    # cold start: a shell that completes options needs none of this
+    from complaint_llm.cli.batch.dry_run import dry_run_batch
+    from complaint_llm.cli.batch.execution import execute_batch
+    from complaint_llm.cli.batch.input import format_of, open_lines
+    from complaint_llm.cli.batch.preview import preview_batch
+    from complaint_llm.cli.batch.readers import with_demonstration
+
     options = BatchOptions(
         source, form=form or format_of(source), max_workers=max_workers or app.max_workers(), **given
     )

@@ -18,7 +18,7 @@ from complaint_llm.cli.batch.names import with_name_columns
 from complaint_llm.cli.batch.options import Asker, BatchApp, BatchOptions, NotDoneError
 from complaint_llm.cli.batch.output import closing, make_ready, print_result, result_of, write_out
 from complaint_llm.cli.batch.progress import Progress, progress
-from complaint_llm.cli.batch.readers import see_that_somebody_reads
+from complaint_llm.cli.batch.readers import see_that_it_is_there, see_that_somebody_reads
 from complaint_llm.cli.batch.sending import agree_to_send
 from complaint_llm.cli.batch.summary import left_line, print_summary
 from complaint_llm.cli.call_options import usage_line
@@ -57,6 +57,7 @@ def _execute_until(interruption: Interruption, app: BatchApp, source: BatchSourc
     cancel.attach(mediator.close)
     under_way: dict[int, Line] = {}
     with closing(mediator):
+        see_that_it_is_there(mediator, options)
         options = with_name_columns(mediator, source, options)
         agree_to_send(mediator, source, options)
         if options.journal is not None and (folders := options.document_folders()):

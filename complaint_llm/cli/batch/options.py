@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import click
 
-from complaint_llm.batch.input.line_rules import LineRules
-from complaint_llm.batch.input.lines import Format, Reading
 from complaint_llm.cli.attached_files import file_parts
 from complaint_llm.cli.call_options import call_params
 from complaint_llm.exceptions import BatchError
-from complaint_llm.tasks.apply import TaskCall
 
 if TYPE_CHECKING:
     from complaint_llm.batch import AnswerSettings, Ask, ExecutorFactory
+    from complaint_llm.batch.input.lines import Reading
     from complaint_llm.client.group import Member
     from complaint_llm.client.preview import Preview
     from complaint_llm.messages import Part, Prompt
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from complaint_llm.tasks.task import Task
 
 
-Form = Format | Literal["folder", "xlsx"]
+Form = Literal["jsonl", "csv", "txt", "folder", "xlsx"]
 """What IN is: lines or a table of text, a folder, an Excel file."""
 
 
@@ -113,6 +111,7 @@ class BatchOptions(NamedTuple):
     backend: str | None
     param: tuple[tuple[str, str], ...]
     schema: str | None
+    schema_multi: str | None
     task: str | None
     privacy: str | None
     matter: str | None
@@ -161,6 +160,10 @@ class BatchOptions(NamedTuple):
     @property
     def reading(self) -> Reading:
         """How IN is read."""
+        # cold start: a shell that completes options needs none of this
+        from complaint_llm.batch.input.line_rules import LineRules
+        from complaint_llm.batch.input.lines import Format, Reading
+
         beside = None if self.source == "-" else Path(self.source).parent
         rules = LineRules(self.files_below or beside, self.trust_lines)
         fields = None if self.known_task is None else self.known_task.fields
@@ -181,6 +184,8 @@ class BatchOptions(NamedTuple):
         if self.timeout is not None:
             params["timeout"] = self.timeout
         if self.demonstration:
+            from complaint_llm.tasks.apply import TaskCall  # cold start: tasks
+
             params["task"] = TaskCall(self.task or "", demonstration=True).as_param()
         return params
 

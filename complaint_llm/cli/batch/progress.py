@@ -6,7 +6,6 @@ stand behind the cursor and are wiped by the next drawing.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -82,15 +81,8 @@ class DrawnProgress(Progress):
     def drawing(self) -> Iterator[Progress]:
         """Draw until the block ends; what anybody writes to standard error meanwhile stands above."""
         thread = threading.Thread(target=self._keep_drawing, name="batch-progress", daemon=True)
-        above, before = cast("TextIO", _Above(self, self._stream)), sys.stderr
-        logs = [
-            each
-            for each in logging.getLogger("complaint_llm").handlers
-            if isinstance(each, logging.StreamHandler) and each.stream is self._stream
-        ]
-        sys.stderr = above
-        for each in logs:
-            each.setStream(above)
+        before = sys.stderr
+        sys.stderr = cast("TextIO", _Above(self, self._stream))
         thread.start()
         try:
             yield self
@@ -98,8 +90,6 @@ class DrawnProgress(Progress):
             self._over.set()
             thread.join()
             sys.stderr = before
-            for each in logs:
-                each.setStream(self._stream)
             with self._lock, suppress(OSError):
                 self.wipe()
                 self._stream.flush()

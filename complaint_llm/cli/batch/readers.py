@@ -21,6 +21,13 @@ def with_demonstration(app: BatchApp, options: BatchOptions) -> BatchOptions:
     return shown
 
 
+def see_that_it_is_there(mediator: Asker, options: BatchOptions) -> None:
+    """Raises InvalidRequestError where ``-b`` names a backend that cannot be asked: once, and not for each item."""
+    if options.backend is not None:
+        given = {name: getattr(options, name) for name in ("backend", "privacy", "matter")}
+        mediator.explain("x", **{name: value for name, value in given.items() if value is not None})
+
+
 def see_that_somebody_reads(mediator: Asker, options: BatchOptions) -> None:
     """Raises NothingReadError where no model is there, and nothing that stands in for one answers tasks."""
     task = options.known_task

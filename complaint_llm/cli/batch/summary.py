@@ -56,6 +56,8 @@ def print_summary(
         return
     if stopped:
         tell(f"stopped: {stopped}")
+    if summary.demo:
+        tell(f"{summary.demo:,} of the answers come from a mock, not from a model")
     tell(account(summary))
     if summary.recorded:
         tell(f"  {summary.recorded:,} answers were recorded before this run")
@@ -71,5 +73,3 @@ def print_summary(
         tell(f"  {replaced_line(name, counts)}")
     if max_cost is not None and summary.unpriced:
         tell(f'  --max-cost could not count {summary.unpriced:,}: give their backends "pricing"')
-    if summary.demo:
-        tell(f"  {summary.demo:,} answers come from a mock, not from a model")

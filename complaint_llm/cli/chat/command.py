@@ -11,14 +11,13 @@ from typing import Any
 import click
 
 from complaint_llm.chats import CHATS_PATH, ChatFile, ChatFileError, ChatSettings, Conversation, chat_files, matters_of
+from complaint_llm.cli.answer_options import answer_options, answer_params, streams
 from complaint_llm.cli.app import App
 from complaint_llm.cli.attached_files import file_parts
-from complaint_llm.cli.call_options import call_options, call_params
 from complaint_llm.cli.chat.commands import COMMANDS, LeaveChat, obey
 from complaint_llm.cli.chat.prompts import TerminalPrompts, command_completion
 from complaint_llm.cli.chat.session import ChatSession
-from complaint_llm.cli.live_answer import streams_by_itself, whom
-from complaint_llm.cli.options import SECONDS, generation_option
+from complaint_llm.cli.live_answer import whom
 from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.streams import read_lines
 from complaint_llm.cli.terminal import tell
@@ -30,15 +29,7 @@ _LEAVING = ("exit", "quit", "/exit")
 
 
 @click.command()
-@call_options
-@generation_option("max_tokens")
-@generation_option("temperature")
-@click.option("--timeout", type=SECONDS, help="Seconds for each answer.")
-@click.option(
-    "--stream/--no-stream",
-    default=None,
-    help="Print answers as they come. On a terminal that is so by itself, but for --schema and --task.",
-)
+@answer_options
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the last conversation, or the last of --matter.")
 @click.option(
     "--save/--no-save",
@@ -46,7 +37,7 @@ _LEAVING = ("exit", "quit", "/exit")
     help="Keep the conversation beside the config, for --continue. On a terminal that is so by itself.",
 )
 @click.pass_obj
-def chat(app: App, /, stream: bool | None, go_on: bool, save: bool | None, usage: bool, **given: Any) -> None:
+def chat(app: App, /, go_on: bool, save: bool | None, usage: bool, **given: Any) -> None:
     """Hold a conversation: each answer knows what was said before. /help lists what else can be said.
 
     Files of -f and --evidence go with the first prompt. Ctrl-C stops an answer, Ctrl-D leaves. Without a terminal each
@@ -60,10 +51,7 @@ def chat(app: App, /, stream: bool | None, go_on: bool, save: bool | None, usage
     """
     terminal = sys.stdin.isatty()
     with SignOfLife("getting ready"):
-        params = call_params(given)
-        for name in ("max_tokens", "temperature", "timeout"):
-            if given[name] is not None:
-                params[name] = given[name]
+        params = answer_params(given)
         parts = file_parts(given["files"], given["pages"])
         parts += tuple(Document(cid=cid) for cid in params.pop("evidence", ()))
         settings = ChatSettings(**{name: params.pop(name, None) for name in ChatSettings._fields})
@@ -80,7 +68,7 @@ def chat(app: App, /, stream: bool | None, go_on: bool, save: bool | None, usage
             params,
             file=file if keeps else None,
             parts=parts,
-            streams=streams_by_itself(given) if stream is None else stream,
+            streams=streams(given),
             usage=usage,
         )
         session.check()

@@ -127,5 +127,6 @@ VALUES: Mapping[str, StringParamType] = {
     "cite": CompletedText(evidence_cids),
     "files": CompletedPath(),
     "schema": CompletedPath(),
+    "schema_multi": CompletedPath(),
 }
 """By the name of a parameter, where that means another thing in one command with the command before it."""

@@ -174,3 +174,17 @@ def test_no_colour_is_drawn(tmp_path: Path, gate: Gate) -> None:
         gate.open_soon()
         assert terminal.end() == 0
     assert set(re.findall(r"\x1b\[[0-9;?]*[A-Za-z]", terminal.shown)) == {"\x1b[J"}
+
+
+def test_lines_of_the_log_stand_above_it(tmp_path: Path, gate: Gate) -> None:
+    """Each wipes what is drawn, and begins a line."""
+    write_config(tmp_path, gate.backend(verbose=True))
+    command = program("--debug", "batch", "in.jsonl", "-o", "out.jsonl", "-w", "2")
+    with PseudoTerminal(tmp_path, *command, columns=400) as terminal:
+        terminal.wait_for(done_of())
+        gate.open_soon()
+        assert terminal.end() == 0
+    shown = terminal.shown
+    assert re.search(r"\d+/\d+[^\n]*\r\r\x1b\[JDEBUG ", shown), "a line came while the other was drawn"
+    assert re.findall(r"[^\n]{9}(?<!\x1b\[J)DEBUG [^\n]{9}", shown) == []
+    assert not any("left" in line and "#" in line for line in screen(shown))

@@ -15,19 +15,9 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.chats import CHATS_PATH, ChatFile, Conversation, chat_files
-from tests.cli.terminals import (
-    GIVE_UP,
-    PROMPT,
-    Terminal,
-    bodies,
-    entry,
-    office,
-    plain,
-    streamed,
-    stuck,
-    write_config,
-)
+from tests.cli.slow_service import GIVE_UP, bodies, entry, office, streamed, stuck, write_config
 from tests.faults.modes import WELL
+from tests.pseudo_terminal import PROMPT, PseudoTerminal, at_work, plain
 from tests.transport.faulty import HANG, REQUEST, FaultyServer
 from tests.usual_signals import usual_signals
 
@@ -55,19 +45,19 @@ def lines(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProce
 def test_ctrl_c_stops_an_answer_and_not_the_chat(tmp_path: Path, pieces: Sequence[str]) -> None:
     """What came is kept and marked as cut; of an answer of which nothing came the prompt is not in the history."""
     text = "".join(pieces)
-    with office(tmp_path, stuck(pieces), streamed(["the second"])) as server, Terminal(tmp_path, "chat") as it:
+    with office(tmp_path, stuck(pieces), streamed(["the second"])) as server, at_work(tmp_path, "chat") as it:
         it.wait_for(PROMPT)
-        it.type("first\n")
-        it.wait_until(lambda: bool(server.requests))
+        it.press("first\n")
+        it.wait_for(lambda _: bool(server.requests))
         if pieces:
             it.wait_for(pieces[-1].strip())
         place = len(it.shown)
-        it.type("\x03")
+        it.press("\x03")
         it.wait_for(PROMPT, place)
         said = f"{len(text)} characters of the answer were received" if text else "nothing of the answer was received"
         assert f"interrupted: {said}" in plain(it.shown)
         assert "the second\n" in it.say("again")
-        it.type("\x04")
+        it.press("\x04")
         assert it.end() == 0
         history = [message["content"] for message in bodies(server)[1]["messages"]]
     assert history == (["first", text, "again"] if text else ["again"])
@@ -75,17 +65,17 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(tmp_path: Path, pieces: Sequenc
     assert [(turn.answer.text, turn.cut) for turn in turns] == [(text, True), ("the second", False)][not text :]
 
 
-def interrupt(it: Terminal, place: int) -> None:
+def interrupt(it: PseudoTerminal, place: int) -> None:
     """Ctrl-C, once more after each two seconds: one that comes while the prompt is drawn waits for the next key."""
     typed: list[float] = []
 
     def answered() -> bool:
         if not typed or time.monotonic() - typed[-1] > 2:
-            it.type("\x03")
+            it.press("\x03")
             typed.append(time.monotonic())
         return "Ctrl-D or /quit leaves\n" in it.shown[place:]
 
-    it.wait_until(answered)
+    it.wait_for(lambda _: answered())
 
 
 @pytest.mark.rows(1)
@@ -93,16 +83,16 @@ def interrupt(it: Terminal, place: int) -> None:
 def test_ctrl_c_at_the_prompt_says_how_to_leave(tmp_path: Path, typed: str) -> None:
     """What was typed is not asked."""
     write_config(tmp_path, ECHO)
-    with Terminal(tmp_path, "chat") as it:
+    with at_work(tmp_path, "chat") as it:
         it.wait_for(PROMPT)
         for _ in range(2):
             place = len(it.shown)
-            it.type(typed)
+            it.press(typed)
             it.wait_for(typed, place)
             interrupt(it, place)
             it.wait_for(PROMPT, place + len(typed))
         assert "next\n> " in it.say("next")
-        it.type("\x04")
+        it.press("\x04")
         assert it.end() == 0
     assert [turn.question.text for turn in kept(tmp_path).turns] == ["next"]
 
@@ -112,9 +102,9 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(tmp_path: Path, typed: str) -> N
 def test_ways_to_leave(tmp_path: Path, leaving: str) -> None:
     """Ours and those of other chats; nothing is asked, nothing is left behind."""
     write_config(tmp_path, ECHO)
-    with Terminal(tmp_path, "chat") as it:
+    with at_work(tmp_path, "chat") as it:
         it.wait_for(PROMPT)
-        it.type(leaving)
+        it.press(leaving)
         assert it.end() == 0
     assert [each.name for each in tmp_path.iterdir()] == ["config.json"]
 
@@ -145,7 +135,7 @@ def test_it_is_kept_on_a_terminal_and_not_between_pipes(tmp_path: Path) -> None:
     """Unless it is said otherwise; --continue goes on keeping."""
     write_config(tmp_path, ECHO)
     assert lines(tmp_path, "a\n").returncode == 0
-    with Terminal(tmp_path, "chat", "--no-save") as it:
+    with at_work(tmp_path, "chat", "--no-save") as it:
         it.wait_for(PROMPT)
         assert "this conversation is not kept" in it.shown
         it.say("b")
@@ -154,7 +144,7 @@ def test_it_is_kept_on_a_terminal_and_not_between_pipes(tmp_path: Path) -> None:
     assert lines(tmp_path, "d\n", "--continue", "--no-save").returncode == 0
     assert lines(tmp_path, "e\n", "--continue").returncode == 0
     assert [turn.question.text for turn in kept(tmp_path).turns] == ["c", "e"]
-    with Terminal(tmp_path, "chat") as it:
+    with at_work(tmp_path, "chat") as it:
         it.wait_for(PROMPT)
         it.say("f")
     assert [turn.question.text for turn in kept(tmp_path).turns] == ["f"]
@@ -241,7 +231,7 @@ def test_a_mistake_is_said_before_the_first_prompt(tmp_path: Path, arguments: li
 def test_a_matter_that_is_required_is_missed_at_once(tmp_path: Path) -> None:
     """Not with the first answer."""
     write_config(tmp_path, ECHO, MEDIATOR={"matter_required": True})
-    with Terminal(tmp_path, "chat") as it:
+    with at_work(tmp_path, "chat") as it:
         assert it.end() == 2
     assert "--matter" in it.shown
     assert PROMPT not in it.shown
@@ -250,7 +240,7 @@ def test_a_matter_that_is_required_is_missed_at_once(tmp_path: Path) -> None:
 def test_a_conversation_that_is_forgotten_meanwhile_does_not_come_back(tmp_path: Path) -> None:
     """The chat goes on and says that it is no longer kept."""
     write_config(tmp_path, ECHO)
-    with Terminal(tmp_path, "chat", "--matter", "7") as it:
+    with at_work(tmp_path, "chat", "--matter", "7") as it:
         it.wait_for(PROMPT)
         it.say("one")
         forget = [sys.executable, "-m", "complaint_llm", "forget", "--matter", "7", "--yes"]
@@ -264,10 +254,10 @@ def test_a_conversation_that_is_forgotten_meanwhile_does_not_come_back(tmp_path:
 def test_a_dumb_terminal_gets_no_escape(tmp_path: Path, variables: dict[str, str]) -> None:
     """Plain prompts and plain answers."""
     write_config(tmp_path, ECHO)
-    with Terminal(tmp_path, "chat", variables=variables) as it:
+    with at_work(tmp_path, "chat", env=variables) as it:
         it.wait_for("> ")
         it.say("hello", until="hello\n> ")
-        it.type("\x04")
+        it.press("\x04")
         assert it.end() == 0
     assert "\x1b" not in it.shown
 
@@ -275,10 +265,10 @@ def test_a_dumb_terminal_gets_no_escape(tmp_path: Path, variables: dict[str, str
 def test_answers_go_where_standard_output_leads(tmp_path: Path) -> None:
     """What asks for input is no result."""
     write_config(tmp_path, ECHO)
-    with (tmp_path / "out.txt").open("wb") as out, Terminal(tmp_path, "chat", stdout=out) as it:
+    with (tmp_path / "out.txt").open("wb") as out, at_work(tmp_path, "chat", stdout=out) as it:
         it.wait_for("> ")
         it.say("hello", until="\r> ")
-        it.type("\x04")
+        it.press("\x04")
         assert it.end() == 0
     assert (tmp_path / "out.txt").read_text() == "hello\n"
 

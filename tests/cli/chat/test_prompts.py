@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.cli.chat.prompts import command_completion
-from tests.cli.terminals import PROMPT, Terminal, bodies, office, streamed
+from tests.cli.slow_service import bodies, office, streamed
+from tests.pseudo_terminal import PROMPT, at_work
 
 PASTES = [
     "one\ntwo", "/quit\n/help", "one\n\n\ntwo", "/file /etc/passwd\nx", "ends with\nexit", "tab\tand\nline", "ä\n李 🏠",
@@ -23,11 +24,11 @@ def _no_config(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_pasted_is_one_prompt_and_no_command(tmp_path: Path) -> None:
     """Whatever its lines begin with: it is asked when Enter is pressed."""
-    with office(tmp_path, streamed(["ok"])) as server, Terminal(tmp_path, "chat", "--no-save") as it:
+    with office(tmp_path, streamed(["ok"])) as server, at_work(tmp_path, "chat", "--no-save") as it:
         it.wait_for(PROMPT)
         for paste in PASTES:
             place = len(it.shown)
-            it.type(f"\x1b[200~{paste}\x1b[201~\n")
+            it.press(f"\x1b[200~{paste}\x1b[201~\n")
             it.wait_for(PROMPT, place)
         asked = [body["messages"][-1]["content"] for body in bodies(server)]
     assert [each.replace("\r", "\n") for each in asked] == [paste.replace("\r\n", "\n\n").strip() for paste in PASTES]
@@ -35,7 +36,7 @@ def test_what_is_pasted_is_one_prompt_and_no_command(tmp_path: Path) -> None:
 
 def test_several_lines_are_typed_between_fences(tmp_path: Path) -> None:
     """Empty lines and what looks like a command included."""
-    with office(tmp_path, streamed(["ok"])) as server, Terminal(tmp_path, "chat", "--no-save") as it:
+    with office(tmp_path, streamed(["ok"])) as server, at_work(tmp_path, "chat", "--no-save") as it:
         it.wait_for(PROMPT)
         next_line = "\x1b[?2004h. "
         for line in ('"""', "one", "", "/quit"):
@@ -51,12 +52,12 @@ def test_lines_are_edited_and_remembered_but_not_on_disk(tmp_path: Path) -> None
     variables = {"HOME": str(home)}
     with (
         office(tmp_path, streamed(["ok"])) as server,
-        Terminal(tmp_path, "chat", "--no-save", variables=variables) as it,
+        at_work(tmp_path, "chat", "--no-save", env=variables) as it,
     ):
         it.wait_for(PROMPT)
         it.say("first")
         it.say("\x1b[A\x7f\x7fne")
-        it.type("\x04")
+        it.press("\x04")
         assert it.end() == 0
         assert [body["messages"][-1]["content"] for body in bodies(server)] == ["first", "firne"]
     assert list(home.iterdir()) == []
@@ -88,7 +89,7 @@ def test_commands_ids_and_paths_complete(
 
 def test_the_tab_key_completes(tmp_path: Path) -> None:
     """On the terminal as it is."""
-    with office(tmp_path, streamed(["ok"])) as server, Terminal(tmp_path, "chat", "--no-save") as it:
+    with office(tmp_path, streamed(["ok"])) as server, at_work(tmp_path, "chat", "--no-save") as it:
         it.wait_for(PROMPT)
         assert "asking slow from now on" in it.say("/back\tsl\t")
         assert json.loads(json.dumps(bodies(server))) == []

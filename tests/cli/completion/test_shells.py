@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.app import COMMANDS, cli
 from complaint_llm.cli.completion import written
 from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
 from complaint_llm.config.source import DEFAULT_NAMES
@@ -274,9 +274,54 @@ def test_it_is_the_config_that_the_command_would_read(tmp_path: Path, suffix: st
 def test_what_is_read_quickly_is_what_is_read_with_care() -> None:
     """Names that stand in two places, because to import the other takes too long."""
     from complaint_llm.assembly import EVIDENCE_PATH
+    from complaint_llm.cli import plugins, schema
+    from complaint_llm.config.schema_file import SCHEMA_NAME
+    from complaint_llm.host.trial import SECONDS
 
+    assert (plugins.USUAL_SECONDS, schema.SCHEMA_NAME) == (SECONDS, SCHEMA_NAME)
     assert written.NAMES == DEFAULT_NAMES
     assert written.EVIDENCE == EVIDENCE_PATH
+
+
+FEW = 60
+"""Modules of ours that a shell waits for: those of the options, and what these read."""
+WRITTEN_ONCE = {"init"}
+"""Of these nobody waits for a completion."""
+COUNT = """
+import json, sys
+from complaint_llm.cli.completion.shells import SHELLS
+from complaint_llm.cli.app import cli
+shell = SHELLS["bash"](cli, {}, "complaint-llm", "_COMPLAINT_LLM_COMPLETE")
+found = shell.get_completions(json.loads(sys.argv[1]), sys.argv[2])
+print(json.dumps([[each.value for each in found], [name for name in sys.modules if name.startswith("complaint_llm")]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "last", "offered"),
+    [
+        (["config", "add", "x"], "moon", "moonshot"),
+        (["config", "set"], "hos", "hosted"),
+        (["evidence", "get"], "bafk", CID),
+        (["batch"], "--dry", "--dry-run"),
+        (["verify"], "bafk", CID),
+        *(([name], "--he", "--help") for name in COMMANDS if name not in WRITTEN_ONCE),
+    ],
+)
+def test_little_is_imported_to_complete(
+    office: tuple[Path, FaultyServer], words: list[str], last: str, offered: str
+) -> None:
+    """What reads configs, evidence and plugins takes longer than a person waits between two keys."""
+    folder, _ = office
+    env = {**env_of(folder), VARIABLE: "bash_complete", "COMPLAINT_LLM_CONFIG": "other.json"}
+    if offered == "hosted":
+        env["COMPLAINT_LLM_CONFIG"] = "config.json"
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT, json.dumps(words), last], cwd=folder, env=env, capture_output=True, check=True
+    )
+    found, modules = json.loads(done.stdout)
+    assert offered in found
+    assert len(modules) < FEW, sorted(modules)
 
 
 @pytest.mark.parametrize("shell", SHELLS)

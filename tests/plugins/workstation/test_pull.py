@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.command_output import check_output
 from tests.peers import free_port
 from tests.plugins.workstation.model_hub import FILE, REPO, Hub
 from tests.pseudo_terminal import PseudoTerminal
@@ -56,6 +57,7 @@ class Puller:
         done = self("pull", *words, "--json")
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)
+        check_output("models pull", done.stdout)
         return found
 
 
