@@ -169,7 +169,7 @@ class CallGuards:
         if known is None:
             try:
                 known = self._calls[entry.name] = entry.guard.for_call()
-            except (Exception, SystemExit) as fault:
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
                 raise _guard_error(entry, fault, "nothing was sent") from _cause(fault)
         return known
 

@@ -181,8 +181,8 @@ def complaint_llm_guards():
 def test_a_guard_that_fails_shows_nothing(
     server: FaultyServer, tmp_path: Path, command: tuple[str, ...], fault: str
 ) -> None:
-    """As it would send nothing: one line says so, and no word of the text is printed or sent; behind a guard that works,
-    too."""
+    """As it would send nothing: one line says so, and no word of the text is printed or sent; nor behind a guard that
+    works."""
     Path("plugins").mkdir(mode=0o755)
     plugin = f"failing_{tmp_path.name}.py"
     Path("plugins", plugin).write_text(FAILING.format(body=FAULTS[fault]), encoding="utf-8")

@@ -96,7 +96,9 @@ def in_processes(office: Office, server: Clerk, texts: Sequence[str], processes:
 
 def by_command(office: Office, server: Clerk, texts: Sequence[str], *options: str) -> list[str]:
     """``complaint-llm --debug batch``; what it says is kept beside the other logs."""
-    source, out = office.own / "in.jsonl", office.own / "out.jsonl"
+    folder = office.own / ("elsewhere" if "--executor" in options else "here")
+    folder.mkdir(exist_ok=True)
+    source, out = folder / "in.jsonl", folder / "out.jsonl"
     lines = (json.dumps({"id": str(at), "prompt": text}) for at, text in enumerate(texts))
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "complaint_llm", "-c", str(office.path), "--debug", "batch", str(source)]
