@@ -170,7 +170,7 @@ def blocks_of_page(kind: str) -> list[Block]:
 def test_the_page_of_a_kind_leads_from_nothing_to_a_wheel_by_its_commands(
     kind: str, environment: Environment, service: FaultyServer, tmp_path: Path
 ) -> None:
-    """Made, installed, tested, asked through a Mediator, its types checked strictly, built; then one wrong edit, and its
+    """Made, installed, tested, asked through a Mediator, strictly typed, built; then one wrong edit, and its
     tests fail. What is made stays installed for nobody else."""
     reader = Reader(environment, tmp_path, int(service.url.rpartition(":")[2]))
     *begin, publish = blocks_of_page(kind)
