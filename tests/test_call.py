@@ -1,5 +1,10 @@
 """Deadlines and cancellation."""
 
+import subprocess
+import sys
+
+import pytest
+
 from complaint_llm.call import CancelToken, Deadline
 
 
@@ -76,3 +81,39 @@ def test_a_detached_callback_does_not_run() -> None:
     assert not token.detach(callback)
     token.cancel()
     assert ran == []
+
+
+NAMES = """
+import os, sys
+from complaint_llm.call import Deadline
+if sys.argv[1] == "used":
+    Deadline(1).call_id
+for _ in range(3):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        for _ in range(5):
+            os.write(write, Deadline(1).call_id.encode() + b"\\n")
+        os._exit(0)
+    os.wait()
+    sys.stdout.write(os.read(read, 1000).decode())
+for _ in range(5):
+    print(Deadline(1).call_id)
+"""
+
+
+@pytest.mark.parametrize("before", ["used", "unused"])
+def test_calls_of_forked_processes_have_names_of_their_own(before: str) -> None:
+    """Of three children and their parent, whether or not it had named a call before they were forked."""
+    done = subprocess.run([sys.executable, "-c", NAMES, before], capture_output=True, text=True, check=True)
+    names = done.stdout.split()
+    assert len(names) == 20
+    assert len(set(names)) == 20
+    assert all(len(name) == 32 for name in names)
+
+
+def test_all_attempts_of_a_call_have_its_name() -> None:
+    """And another call has another."""
+    call = Deadline(10)
+    first, second = Deadline(1, of_call=call), Deadline(1, of_call=Deadline(1, of_call=call))
+    assert first.call_id == second.call_id == call.call_id
+    assert Deadline(10).call_id != call.call_id

@@ -13,7 +13,9 @@ from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
+from uuid import uuid4
 
+from complaint_llm.batch.guarded_work import GuardedWork
 from complaint_llm.batch.input.items import Ask
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput, Prompt
@@ -102,6 +104,7 @@ class PicklableAsk:
         self._text: ConfigText | None = None
         self._params = params
         self._batch = batch
+        self._run = uuid4().hex
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
         return self._ask(prompt, params)
@@ -114,22 +117,29 @@ class PicklableAsk:
                 self._text = ConfigText.read(self._config)
             except OSError as error:
                 raise BatchError(f"{self._config} cannot be read for another process: {error.strerror}") from error
-        return RemoteAsk, (self._open_source, self._text, dict(self._params), self._batch)
+        return RemoteAsk, (self._open_source, self._text, dict(self._params), self._batch, self._run)
 
 
 class RemoteAsk(NamedTuple):
     """What a PicklableAsk is in another process. It opens its source when it is called: engines unpickle on the way,
-    too."""
+    too. ``run`` tells batches apart."""
 
     open_source: OpenSource
     config: ConfigText
     params: Mapping[str, Any]
-    batch: str | None = None
+    batch: str | None
+    run: str
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
         source = _source(self.open_source, self.config)
         ask = source.asker(self.params) if self.batch is None else source.asker(self.params, batch=self.batch)
-        return ask(prompt, params)
+        return _work(self.run).ask(ask, prompt, params)
+
+
+@lru_cache(maxsize=64)
+def _work(run: str) -> GuardedWork:
+    """One for each batch and process."""
+    return GuardedWork()
 
 
 @lru_cache(maxsize=4)

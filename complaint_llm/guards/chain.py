@@ -18,6 +18,7 @@ from complaint_llm.guards.guard import (
     PieceRestorer,
     TargetKind,
 )
+from complaint_llm.guards.wordless import without_words
 from complaint_llm.guards.worker import EndedError, GuardThreads, LateError
 from complaint_llm.messages import InferenceOutput
 
@@ -133,7 +134,7 @@ class CallGuards:
             found = self._in_time(entry, "nothing was sent", working.call.before, given, kind)
             if found is given:
                 continue
-            _check(entry, found, GuardRequest, "before")
+            _check(entry, found, GuardRequest, "before", "nothing was sent")
             # What it made up where it was shown nothing is not taken.
             request = found._replace(**{field: getattr(request, field) for field in hidden})
         return request
@@ -144,7 +145,7 @@ class CallGuards:
             working = shared or self._begun(entry)
             if working.after:
                 output = self._in_time(entry, _NOT_HANDED_OUT, working.call.after, output)
-                _check(entry, output, InferenceOutput, "after")
+                _check(entry, output, InferenceOutput, "after", _NOT_HANDED_OUT)
         return output
 
     def pieces(self, kind: TargetKind, form: Literal["text", "json"]) -> Sequence[PieceRestorer]:
@@ -192,8 +193,8 @@ class CallGuards:
         if known is None:
             try:
                 known = self._working[entry.name] = _Working.of(entry.guard.for_call())
-            except (Exception, SystemExit) as fault:
-                raise _guard_error(entry, fault, "nothing was sent") from fault
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - a guard's fault of any kind
+                raise _guard_error(entry, fault, "nothing was sent") from _cause(fault)
         return known
 
 
@@ -229,7 +230,7 @@ def _guard_error(entry: GuardEntry, fault: BaseException, so: str) -> GuardError
 
 
 def _cause(fault: BaseException) -> BaseException | None:
-    return None if isinstance(fault, GuardRefusal) else fault
+    return None if isinstance(fault, GuardRefusal) else without_words(fault)
 
 
 _NOT_HANDED_OUT = "its answer is not handed out"
@@ -260,7 +261,7 @@ def _overrides(call: GuardedCall, method: str) -> bool:
     return getattr(type(call), method, None) is not getattr(Guard, method)
 
 
-def _check(entry: GuardEntry, found: object, wanted: type, method: str) -> None:
+def _check(entry: GuardEntry, found: object, wanted: type, method: str, so: str) -> None:
     if not isinstance(found, wanted):
-        said = f"guard {entry.name!r} failed: {method}() gave a {type(found).__name__}, not a {wanted.__name__}"
+        said = f"guard {entry.name!r} failed: {method}() gave a {type(found).__name__}, not a {wanted.__name__}; {so}"
         raise GuardError(said, guard=entry.name)

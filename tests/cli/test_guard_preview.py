@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from complaint_llm.cli.app import cli
+from complaint_llm.exceptions import GuardError
 from complaint_llm.testing import FaultyServer
 
 NAMES = [
@@ -142,12 +144,60 @@ def test_explain_shows_what_each_backend_would_be_asked(server: FaultyServer) ->
     assert not server.requests
 
 
-def test_a_guard_that_fails_shows_nothing(server: FaultyServer) -> None:
-    """As it would send nothing."""
-    write_config(server, names="none", patterns=[{"name": "slow", "pattern": "(a+)+$"}], timeout=0.1)
-    done = run("explain", "--guard", "a" * 60 + "!")
-    assert done.exit_code != 0 or "[user]" in done.stdout
-    assert not server.requests
+FAULTS = {
+    "refuses": "raise GuardRefusal('not this one')",
+    "raises": "raise RuntimeError(f'cannot read {text}')",
+    "ends": "raise SystemExit(text)",
+    "is late": "time.sleep(1)",
+    "gives nothing": "return None",
+    "gives a text": "return text",
+}
+FAILING = """
+import time
+from complaint_llm import hookimpl
+from complaint_llm.guards.guard import Guard, GuardRefusal
+class Failing(Guard):
+    def before(self, request, target_kind):
+        text = request.messages[-1].text
+        {body}
+@hookimpl
+def complaint_llm_guards():
+    return {{"failing": lambda: Failing()}}
+"""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("explain", "--guard", "Maria Lopez, a@b.org"),
+        ("explain", "--guard", "--json", "Maria Lopez, a@b.org"),
+        ("batch", "in.csv", *TEMPLATE, "--preview", "2"),
+        ("batch", "in.csv", *TEMPLATE, "--preview", "2", "--json"),
+        ("--debug", "generate", "Maria Lopez, a@b.org"),
+    ],
+    ids=lambda command: " ".join(each for each in command if each.isalpha() or each.startswith("--")),
+)
+def test_a_guard_that_fails_shows_nothing(
+    server: FaultyServer, tmp_path: Path, command: tuple[str, ...], fault: str
+) -> None:
+    """As it would send nothing: one line says so, and no word of the text is printed or sent; nor behind a guard that
+    works."""
+    Path("plugins").mkdir(mode=0o755)
+    plugin = f"failing_{tmp_path.name}.py"
+    Path("plugins", plugin).write_text(FAILING.format(body=FAULTS[fault]), encoding="utf-8")
+    write_config(server, names="none")
+    config = json.loads(Path("config.json").read_text(encoding="utf-8"))
+    config["GUARDS"] += [{"type": "failing", "for": "all", "timeout": 0.1}]
+    config["PLUGINS"] = {"paths": ["plugins"]}
+    Path("config.json").write_text(json.dumps(config), encoding="utf-8")
+    write_table([("Maria Lopez", "", "Maria Lopez, a@b.org")] * 3)
+    done = run(*command)
+    assert isinstance(done.exception, GuardError)
+    assert "nothing was sent" in str(done.exception)
+    printed = done.output + "".join(traceback.format_exception(done.exception))
+    assert not [word for word in ("Lopez", "a@b.org", "EMAIL_1", "[user]") if word in printed]
+    assert sent_by(server) == "[]"
 
 
 def test_lines_may_name_who_is_to_be_hidden(server: FaultyServer) -> None:

@@ -8,6 +8,7 @@ What a block is comes from its language, and from comments of HTML directly abov
   asks for tools.
 - ``<!-- exit: N -->``: the exit code that its last command has.
 - ``<!-- not run: REASON -->``: it cannot be run here.
+- ``<!-- run by: TEST -->``: a test of its own runs it.
 
 A config asks this machine's server in the place of each provider. A plugin goes into ``plugins/`` for those below.
 """
@@ -40,7 +41,7 @@ from complaint_llm.testing.server import Received
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"(?P<comments>(?:^<!--(?:(?!-->).)*-->\n)*)^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.S | re.M)
-COMMENT = re.compile(r"^<!-- (file|before|reply|exit|not run): (.*?) ?-->$", re.S | re.M)
+COMMENT = re.compile(r"^<!-- (file|before|reply|exit|not run|run by): (.*?) ?-->$", re.S | re.M)
 PROGRAM = re.compile(r"^(?:\.venv\w*/bin/|\.venv-\w+/bin/)?complaint-llm$")
 KEY = "sk-not-a-real-key-0123456789"
 BASES = {"anthropic": "anthropic", "claude": "anthropic", "google": "gemini", "gemini": "gemini", "xai": "responses"}
@@ -74,6 +75,11 @@ class Block(NamedTuple):
     def first(self, word: str) -> str | None:
         """What the first comment of this kind says."""
         return next((text for kind, text in self.said if kind == word), None)
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether it is run with its page: it says nothing else."""
+        return self.first("not run") is None and self.first("run by") is None
 
 
 def pages() -> list[Path]:
@@ -239,10 +245,10 @@ class Folder:
         """Run each command; below one of a console, the output that the page shows, with ``...`` for any."""
         if (before := block.first("before")) is not None:
             self.program(before, "", block, 0)
-        commands = list(_commands(block))
-        assert commands, f"{block.place}: no command"
-        for at, (command, shown) in enumerate(commands, 1):
-            last = at == len(commands)
+        found = list(commands(block))
+        assert found, f"{block.place}: no command"
+        for at, (command, shown) in enumerate(found, 1):
+            last = at == len(found)
             self.command(command, shown, block, int(block.first("exit") or 0) if last else 0)
 
     def command(self, command: str, shown: str, block: Block, code: int) -> None:
@@ -292,7 +298,7 @@ def run_page(page: Path, folder: Path) -> int:
         os.environ.update({key: value for key, value in office.environ.items() if key not in before})
         try:
             for block in blocks(page):
-                if block.first("not run") is None:
+                if block.runs_here:
                     office.run(block)
         finally:
             del sys.modules[office.module.__name__]
@@ -318,7 +324,7 @@ def _reply(text: str) -> Reply:
     return Reply(text)
 
 
-def _commands(block: Block) -> Iterator[tuple[str, str]]:
+def commands(block: Block) -> Iterator[tuple[str, str]]:
     """Each command with the output that is shown for it."""
     text = block.code.replace("\\\n", " ")
     if block.language == "console":

@@ -17,7 +17,7 @@ NOT_RUN = 40
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     """In their order, in one folder."""
-    runnable = [block for block in blocks(page) if block.first("not run") is None]
+    runnable = [block for block in blocks(page) if block.runs_here]
     assert run_page(page, tmp_path) == len(runnable)
 
 
@@ -28,3 +28,11 @@ def test_few_blocks_are_not_run_and_each_says_why() -> None:
     assert {place: reason for place, reason in found.items() if len(reason) < 20} == {}
     assert len(found) <= NOT_RUN, "\n".join(f"{place}: {reason}" for place, reason in found.items())
     assert len(found) < len(reasons) / 2
+
+
+def test_what_another_test_runs_names_it() -> None:
+    """By the path of a file, which reads the pages."""
+    for page in PAGES:
+        for block in blocks(page):
+            if (test := block.first("run by")) is not None:
+                assert "from tests.docs.pages import" in (ROOT / test).read_text(encoding="utf-8"), block.place

@@ -159,6 +159,24 @@ class Configs:
         return every
 
 
+def plain(mediator: Any, word: str, params: dict[str, Any]) -> Any:
+    return mediator.infer(word, **params)
+
+
+def streamed(mediator: Any, word: str, params: dict[str, Any]) -> Any:
+    return list(mediator.infer_stream(word, **params))
+
+
+def in_a_batch(mediator: Any, word: str, params: dict[str, Any]) -> Any:
+    (result,) = mediator.batch([word], **params)
+    if result.error is not None:
+        raise result.error
+    return result.output
+
+
+BY_NAME = (plain, streamed, in_a_batch)
+
+
 def try_config(
     configs: Configs, watch: Watch, host: Any, folder: Path, told: Counter[str], asked: dict[str, set[int]]
 ) -> None:
@@ -185,7 +203,8 @@ def try_config(
 
     barred = barred_by(sets)
     watch.barred = set()
-    path = write_config(folder, configs.composed(backends), MEDIATOR=mediator)
+    composed = configs.composed(backends)
+    path = write_config(folder, composed, MEDIATOR=mediator)
     try:
         opened = Mediator.from_loaded(load_config(path, host=host))
     except ComplaintLLMError as error:
@@ -202,10 +221,11 @@ def try_config(
         for way in ways(opened, params):
             word = f"canary-{len(asked) + len(every)}-"
             every[way] = word, ways(opened, params, word)[way]
-        for entry in backends:
+        for entry in composed:
             word = f"canary-{len(asked) + len(every)}-"
             named = {**params, "backend": entry["id"]}
-            every[f"backend {entry['id']}"] = word, lambda named=named, word=word: opened.infer(word, **named)
+            ask = configs.random.choice(BY_NAME)
+            every[f"backend {entry['id']}"] = word, lambda named=named, word=word, ask=ask: ask(opened, word, named)
         asked.update((word, barred) for word, _ in every.values())
         open_ones = {
             f"backend {entry['id']}"

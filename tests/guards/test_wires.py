@@ -6,152 +6,59 @@ from __future__ import annotations
 import json
 import logging
 import random
-import re
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from complaint_llm import Mediator
-from complaint_llm.batch import BatchItem
 from complaint_llm.exceptions import ComplaintLLMError, GuardError
-from complaint_llm.guards.chain import GuardChain, GuardEntry
-from complaint_llm.guards.detector import DetectedSpan
-from complaint_llm.guards.pseudonyms import Pseudonyms
-from complaint_llm.messages import Document, Message, TextPart, Tool
-from complaint_llm.testing import FaultyServer, Reply
-from tests.guards.identifiers import CASE_PATTERN, Planted, leaks, planted, request_with, squeeze, write_lists
+from complaint_llm.messages import Document, Done, InferenceOutput, Message, TextPart, Tool
+from complaint_llm.testing import Reply
+from tests.guards.identifiers import Planted, leaks, planted, request_with, squeeze
+from tests.guards.office import (
+    BACKENDS,
+    STOP,
+    Clerk,
+    Office,
+    groups,
+    in_clear,
+    kept_files,
+    open_office,
+    text_of,
+)
+from tests.guards.ways import (
+    ELSEWHERE,
+    IN_PROCESS,
+    Way,
+    by_command,
+    cached,
+    hedged,
+    in_processes,
+    one_by_one,
+    parsed,
+    plain,
+    streamed,
+)
+from tests.peers import need_peer
 from tests.wire_tap import WireTap
 
-OF_A_CALL = 60
 
-BACKENDS: dict[str, dict[str, Any]] = {
-    "chat": {"type": "openai", "base_url": "/v1", "api": "chat"},
-    "responses": {"type": "openai", "base_url": "/v1", "api": "responses"},
-    "anthropic": {"type": "anthropic", "base_url": ""},
-    "gemini": {"type": "google", "base_url": "/v1beta"},
-    "openrouter": {"type": "openrouter", "base_url": "/api/v1"},
-    "http": {
-        "type": "http",
-        "base_url": "/v1",
-        "endpoint": "/chat/completions",
-        "body": {"messages": "{messages}", "model": "{model}", "max_tokens": "{max_tokens}"},
-        "text": "/choices/0/message/content",
-    },
-}
-
-
-class Office(NamedTuple):
-    """A config with one wire behind a tap, in a folder of its own."""
-
-    mediator: Mediator
-    tap: WireTap
-    folder: Path
-    path: Path
-
-
-def open_office(folder: Path, wire: str, tap: WireTap, identifiers: Sequence[Planted], **more: Any) -> Office:
-    """The Mediator of a config whose guard is told of the identifiers."""
-    names = write_lists(identifiers, folder)
-    entry = {"id": wire, "model": "m", "api_key": "sk-none", "location": "local", "max_retries": 0, "max_tokens": 9_000}
-    entry |= {**BACKENDS[wire], "base_url": tap.url + BACKENDS[wire]["base_url"], "cache_enabled": True}
-    guard = {"type": "pseudonyms", "for": "all", "names": names.name, "patterns": [CASE_PATTERN], "timeout": 60}
-    document = {
-        "BACKENDS": [entry],
-        "GUARDS": [guard],
-        "MEDIATOR": {"provenance": "full", "cache": {"path": "cache"}, "timeout": 120},
-        "EVIDENCE": {"path": "evidence"},
-    } | more
-    path = folder / "config.json"
-    path.write_text(json.dumps(document), encoding="utf-8")
-    return Office(Mediator.from_config(path), tap, folder, path)
-
-
-def groups(identifiers: Sequence[Planted], of: int = OF_A_CALL) -> Iterator[Sequence[Planted]]:
-    for start in range(0, len(identifiers), of):
-        yield identifiers[start : start + of]
-
-
-def failure(ask: Callable[[], object]) -> ComplaintLLMError | None:
-    """The error that it ends with, None where it is answered."""
-    try:
-        ask()
-    except ComplaintLLMError as error:
-        return error
-    return None
-
-
-def text_of(some: Sequence[Planted]) -> str:
-    """One text with each of them, as JSON does not have it."""
-    return "\n".join(each.sentence for each in some)
-
-
-def plain(mediator: Mediator, texts: Sequence[str]) -> list[str]:
-    return [mediator.infer(text).content for text in texts]
-
-
-def streamed(mediator: Mediator, texts: Sequence[str]) -> list[str]:
-    found = []
-    for text in texts:
-        with mediator.stream_generate(text) as pieces:
-            found.append("".join(pieces))
-    return found
-
-
-def in_a_batch(mediator: Mediator, texts: Sequence[str]) -> list[str]:
-    results = mediator.batch(texts, max_workers=4, ordered=True)
-    return [result.output.content if result.output else str(result.error) for result in results]
-
-
-WAYS: dict[str, Callable[[Mediator, Sequence[str]], list[str]]] = {
-    "plain": plain,
-    "stream": streamed,
-    "batch": in_a_batch,
-}
-
-
-def kept_files(folder: Path) -> str:
-    """All that was written beside the config and the list of names, by its bytes."""
-    own = {"config.json", "names.csv"}
-    files = (each for each in folder.rglob("*") if each.is_file() and each.name not in own)
-    return "\n".join(each.read_bytes().decode("utf-8", "replace") for each in files)
-
-
-def in_clear(text: str, identifiers: Sequence[Planted]) -> list[Planted]:
-    """Those that stand in what was sent or written. Few digits are in any length of a body and any digest by chance: of
-    a short identifier its parts must stand apart."""
-    found = leaks(text, identifiers)
-    plain = _without_marks(text) if found else ""
-    return [each for each in found if len(squeeze(each.written)) >= 8 or _stands_apart(each.written, plain)]
-
-
-def _without_marks(text: str) -> str:
-    normal = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(each for each in normal if unicodedata.category(each) != "Cf")
-
-
-def _stands_apart(written: str, plain: str) -> bool:
-    parts = filter(None, re.split(r"[\W_]+", _without_marks(written)))
-    return re.search(r"(?<!\w)" + r"[\W_]{1,4}".join(map(re.escape, parts)), plain) is not None
-
-
-def check_wire(wire: str, seed: int, count: int, folder: Path, logged: Callable[[], str]) -> None:
-    """A third of the identifiers plain, a third streamed, a third in a batch."""
-    identifiers = planted(seed, count)
+def check_wire(
+    wire: str, ways: Mapping[str, Way], identifiers: Sequence[Planted], folder: Path, logged: Callable[[], str]
+) -> None:
+    """An equal share of the identifiers in each way."""
     missed: list[tuple[str, Planted]] = []
-    with FaultyServer() as server, WireTap(server.url) as tap:
+    with Clerk() as server, WireTap(server.url) as tap:
         office = open_office(folder, wire, tap, identifiers)
-        with office.mediator as mediator:
-            share = len(identifiers) // len(WAYS)
-            for place, (way, ask) in enumerate(WAYS.items()):
+        with office.mediator:
+            share = len(identifiers) // len(ways)
+            for place, (way, ask) in enumerate(ways.items()):
                 some = identifiers[place * share : (place + 1) * share]
                 texts = [text_of(group) for group in groups(some)]
                 tap.forget()
-                assert ask(mediator, texts) == texts, f"{wire} {way}: an answer came back changed"
+                assert ask(office, server, texts) == texts, f"{wire} {way}: an answer came back changed"
                 sent = tap.sent.decode("utf-8", "replace")
                 assert len(sent) > sum(map(len, texts)) / 2
                 missed += [(f"{wire} {way}", each) for each in in_clear(sent, some)]
@@ -161,17 +68,28 @@ def check_wire(wire: str, seed: int, count: int, folder: Path, logged: Callable[
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
-    """Everything that was logged, at DEBUG."""
+def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Everything that was logged at DEBUG, with the bodies of requests, and what child processes said."""
     caplog.set_level(logging.DEBUG)
-    return lambda: caplog.text
+    return lambda: "\n".join((caplog.text, *capfd.readouterr()))
 
 
 @pytest.mark.rows(2)
 @pytest.mark.parametrize("wire", BACKENDS)
 def test_a_sample_of_planted_identifiers_does_not_leave(wire: str, tmp_path: Path, logged: Callable[[], str]) -> None:
-    """Raw bytes on the wire, logs, the cache's file and provenance; answers have every name byte for byte."""
-    check_wire(wire, 23, 360, tmp_path, logged)
+    """Raw bytes on the wire, logs, the files of cache, ledger and provenance; answers have every name byte for byte."""
+    check_wire(wire, IN_PROCESS, planted(23, 42 * len(IN_PROCESS)), tmp_path, logged)
+
+
+@pytest.mark.parametrize("way", ELSEWHERE)
+def test_a_sample_of_planted_identifiers_does_not_leave_from_other_processes(
+    way: str, tmp_path: Path, logged: Callable[[], str]
+) -> None:
+    """Each of which keeps its logs, too."""
+    if way == "dask":
+        need_peer("distributed")
+    check_wire("anthropic", {way: ELSEWHERE[way]}, planted(29, 120), tmp_path, logged)
+    assert "/v1/messages" in "".join(each.read_text("utf-8") for each in tmp_path.glob("log-*.txt"))
 
 
 @pytest.mark.endurance
@@ -180,31 +98,43 @@ def test_a_sample_of_planted_identifiers_does_not_leave(wire: str, tmp_path: Pat
 def test_sixty_thousand_planted_identifiers_do_not_leave(
     wire: str, part: int, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
-    """10,000 on each wire, a third plain, a third streamed, a third in a batch."""
-    check_wire(wire, 1_000 + part, 2_000, tmp_path, logged)
+    """10,000 on each wire: plain, streamed, in JSON, from the cache, embedded, hedged; in batches of threads and
+    processes, on Dask, and by the command with ``--debug``."""
+    need_peer("distributed")
+    check_wire(wire, {**IN_PROCESS, **ELSEWHERE}, planted(1_000 + part, 2_000), tmp_path, logged)
+
+
+def streamed_output(mediator: Mediator, prompt: str, **params: Any) -> InferenceOutput:
+    *_, done = mediator.infer_stream(prompt, **params)
+    assert isinstance(done, Done)
+    return done.output
 
 
 @pytest.mark.parametrize("wire", BACKENDS)
 def test_tools_their_arguments_and_schemas_are_guarded_on_each_wire(wire: str, tmp_path: Path) -> None:
-    """What a model calls with tokens reaches the caller with names."""
+    """All that goes with a call goes as tokens; what a model calls with tokens reaches the caller with names, plain and
+    streamed."""
     identifiers = planted(31, 120)
-    with FaultyServer() as server, WireTap(server.url) as tap:  # noqa: SIM117 - the config names the tap
+    with Clerk() as server, WireTap(server.url) as tap:  # noqa: SIM117 - the config names the tap
         with open_office(tmp_path, wire, tap, identifiers).mediator as mediator:
             for some in groups(identifiers, 30):
                 given = request_with(some, random.Random(5))
+                # A template has no place for calls of tools and their results.
+                messages, tools = (given.messages[:2], ()) if wire == "http" else (given.messages, given.tools)
                 tap.forget()
-                error = failure(lambda given=given: mediator.infer(given.messages, tools=given.tools))
-                assert not isinstance(error, GuardError), error
+                assert mediator.infer(messages, tools=tools).content
                 sent = tap.sent.decode("utf-8", "replace")
+                assert len(sent) > sum(len(message.text) for message in messages) / 2
+                assert ("look_up" in sent) == (wire != "http")
                 assert leaks(sent, some) == []
-                name = next(each.listed for each in some if each.kind == "person")
-                if wire == "http":
-                    continue  # a template has no place for tools
-                server.script(Reply(calls=[("look_up", {"who": "[NAME_1]"})]))
-                output = mediator.infer(f"Look {name} up.", tools=[Tool("look_up", "", {"type": "object"})])
-                if output.tool_calls:
-                    assert output.tool_calls[0].arguments == {"who": name}
-                    assert json.loads(output.tool_calls[0].arguments_raw or "{}") in ({}, {"who": name})
+            name = next(each.listed for each in identifiers if each.kind == "person")
+            for ask in () if wire == "http" else (Mediator.infer, streamed_output):
+                server.script(Reply(calls=[("look_up", {"who": "[NAME_1]", "why": "he's \"[NAME_1]\""})]))
+                tool = Tool("look_up", f"for {name}", {"type": "object", "title": name})
+                (call,) = ask(mediator, f"Look {name} up.", tools=[tool]).tool_calls
+                assert call.arguments == {"who": name, "why": f'he\'s \"{name}\"'}
+                assert json.loads(call.arguments_raw) == call.arguments
+                assert name not in tap.sent.decode("utf-8", "replace")
 
 
 @pytest.mark.rows(2)
@@ -214,7 +144,7 @@ def test_documents_and_structured_answers_are_guarded_on_each_wire(
 ) -> None:
     """A document goes as guarded text; a parsed answer has names; what is logged at DEBUG has none."""
     identifiers = planted(67, 120)
-    with FaultyServer() as server, WireTap(server.url) as tap:
+    with Clerk() as server, WireTap(server.url) as tap:
         with open_office(tmp_path, wire, tap, identifiers).mediator as mediator:
             for some in groups(identifiers, 40):
                 letter = Document(data=text_of(some).encode(), name="letter.txt", media_type="text/plain")
@@ -230,64 +160,6 @@ def test_documents_and_structured_answers_are_guarded_on_each_wire(
     assert in_clear(logged(), identifiers) == []
 
 
-def test_documents_embeddings_and_structured_answers_are_guarded(tmp_path: Path) -> None:
-    """A document goes as guarded text; a vector has nothing to restore; a parsed answer has names."""
-    identifiers = planted(37, 120)
-    with FaultyServer() as server, WireTap(server.url) as tap:
-        with open_office(tmp_path, "chat", tap, identifiers).mediator as mediator:
-            for some in groups(identifiers, 40):
-                letter = Document(data=text_of(some).encode(), name="letter.txt", media_type="text/plain")
-                mediator.infer([Message("user", (letter, TextPart("Who is it?")))])
-            mediator.embed([each.sentence for each in identifiers], model="m")
-            name = next(each.listed for each in identifiers if each.kind == "person")
-            server.script(Reply(text='{"who": "[NAME_1]"}'))
-            shape = {"type": "object", "properties": {"who": {"type": "string"}}}
-            output = mediator.infer(f"Who? {name}", response_format=shape)
-            assert output.parsed == {"who": name}
-        assert leaks(tap.sent.decode("utf-8", "replace"), identifiers) == []
-
-
-@pytest.mark.parametrize("wire", BACKENDS)
-def test_a_second_caller_is_answered_from_the_cache_with_names(wire: str, tmp_path: Path) -> None:
-    """The cache holds tokens."""
-    identifiers = planted(41, 60)
-    text = text_of(identifiers)
-    with FaultyServer() as server, WireTap(server.url) as tap:
-        with open_office(tmp_path, wire, tap, identifiers).mediator as mediator:
-            outputs = [mediator.infer(text) for _ in range(3)]
-        assert [each.content for each in outputs] == [text] * 3
-        assert len(server.requests) == 1
-        assert in_clear(kept_files(tmp_path), identifiers) == []
-
-
-def test_hedged_calls_are_guarded_once_for_both(tmp_path: Path) -> None:
-    """Two backends are asked the same tokens."""
-    identifiers = planted(43, 60)
-    with FaultyServer(Reply(delay=0.2)) as slow, FaultyServer() as fast, WireTap(slow.url) as a, WireTap(fast.url) as b:
-        entries = [
-            {"id": id, "type": "openai", "model": "m", "api_key": "sk-none", "base_url": f"{tap.url}/v1"}
-            for id, tap in (("a", a), ("b", b))
-        ]
-        mediator = {"hedge_after": 0.01, "timeout": 60}
-        with open_office(tmp_path, "chat", a, identifiers, BACKENDS=entries, MEDIATOR=mediator).mediator as opened:
-            assert opened.infer(text_of(identifiers)).content == text_of(identifiers)
-        for tap in (a, b):
-            assert leaks(tap.sent.decode("utf-8", "replace"), identifiers) == []
-        assert b.sent
-
-
-def test_workers_in_other_processes_guard_by_the_same_config(tmp_path: Path) -> None:
-    """The journal has what the caller gets; the wire has tokens."""
-    identifiers = planted(47, 120)
-    items = [BatchItem(text_of(group), id=str(at)) for at, group in enumerate(groups(identifiers, 20))]
-    with FaultyServer() as server, WireTap(server.url) as tap:
-        office = open_office(tmp_path, "chat", tap, identifiers)
-        with office.mediator as mediator, ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            results = list(mediator.batch(items, executor=pool, ordered=True, journal=tmp_path / "j"))
-        assert [result.output.content for result in results if result.output] == [item.prompt for item in items]
-        assert leaks(tap.sent.decode("utf-8", "replace"), identifiers) == []
-
-
 def test_what_is_planted_is_seen_where_nothing_is_guarded() -> None:
     """The search finds each in a body as JSON has it; lengths and digests hold none."""
     identifiers = planted(61, 600)
@@ -297,50 +169,102 @@ def test_what_is_planted_is_seen_where_nothing_is_guarded() -> None:
     assert in_clear(f"content-length: {'; '.join(squeeze(each.written) for each in short)}", short) == []
 
 
-def _raises(text: str) -> Sequence[DetectedSpan]:
-    raise RuntimeError(f"cannot read {text}")
+FAULTS = ("raises", "ends", "nonsense", "slow")
+CLEAN = [f"Question {number}: what is due?" for number in range(9)]
 
 
-def _ends(text: str) -> Sequence[DetectedSpan]:
-    raise SystemExit(1)
+def fail_in_the_middle(
+    way: Way, fault: str, folder: Path, logged: Callable[[], str]
+) -> tuple[ComplaintLLMError | list[str], list[int]]:
+    """What came of nine texts whose fifth the detector fails at, and which of them the server was sent."""
+    identifiers = planted(53, 24)
+    texts = [*CLEAN[:4], f"{STOP}\n{text_of(identifiers)}", *CLEAN[5:]]
+    with Clerk() as server, WireTap(server.url) as tap:
+        with (office := open_office(folder, "chat", tap, identifiers, fault=fault)).mediator:
+            try:
+                came: ComplaintLLMError | list[str] = way(office, server, texts)
+            except ComplaintLLMError as error:
+                came = error
+        sent = tap.sent.decode("utf-8", "replace")
+    assert (folder / "failed").exists()
+    assert STOP not in sent
+    everything = "\n".join((sent, kept_files(folder), logged(), str(came) if isinstance(came, Exception) else ""))
+    assert in_clear(everything, identifiers) == []
+    return came, [at for at, text in enumerate(texts) if text in sent]
 
 
-def _nonsense(text: str) -> Sequence[DetectedSpan]:
-    return [DetectedSpan(5, 10**9, "NAME")]
+def embedded_together(office: Office, server: Clerk, texts: Sequence[str]) -> list[str]:
+    return list(map(str, office.mediator.embed(texts, model="m")))
 
 
-def _slow(text: str) -> Sequence[DetectedSpan]:
-    from complaint_llm.routing.threads.waiting import Waiter
-
-    Waiter().wait(2.0)
-    return []
+def embedded_one_by_one(office: Office, server: Clerk, texts: Sequence[str]) -> list[str]:
+    return [str(office.mediator.embed(text, model="m")) for text in texts]
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("fault", [_raises, _ends, _nonsense, _slow], ids=lambda each: each.__name__)
+def in_one_process(office: Office, server: Clerk, texts: Sequence[str]) -> list[str]:
+    return in_processes(office, server, texts, 1)
+
+
+def on_one_worker(office: Office, server: Clerk, texts: Sequence[str]) -> list[str]:
+    """Which is given several at once, and does one after the other."""
+    return by_command(office, server, texts, "--executor", "dask://local/1", "-w", "1")
+
+
+IN_TURN: dict[str, tuple[Way, list[int]]] = {
+    "plain": (plain, [0, 1, 2, 3]),
+    "stream": (streamed, [0, 1, 2, 3]),
+    "json": (parsed, [0, 1, 2, 3]),
+    "cache": (cached, [0, 1, 2, 3]),
+    "hedge": (hedged, [0, 1, 2, 3]),
+    "embed": (embedded_one_by_one, [0, 1, 2, 3]),
+    "embed together": (embedded_together, []),
+    "batch": (one_by_one, [0, 1, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("way", IN_TURN)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_after_a_detector_failed_nothing_is_sent(
-    way: str, fault: Callable[[str], Sequence[DetectedSpan]], logged: Callable[[], str]
+    way: str, fault: str, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
-    """Killed, slow or raising in the middle of many calls: the call that it fails sends nothing, a batch ends."""
-    identifiers = planted(53, 48)
-    texts = [text_of(group) for group in groups(identifiers, 4)]
-    asked: list[str] = []
+    """Ended, slow, raising or talking nonsense in the middle: a GuardError, and no text of that call or behind it."""
+    ask, before = IN_TURN[way]
+    came, sent = fail_in_the_middle(ask, fault, tmp_path, logged)
+    assert isinstance(came, GuardError), came
+    assert sent == before
 
-    def detector(text: str) -> Sequence[DetectedSpan]:
-        asked.append(text)
-        return fault(text) if len(asked) > 4 else [DetectedSpan(0, len(text), "NAME")]
 
-    from complaint_llm.backends import OpenAIBackend
+OTHER_PROCESSES: dict[str, Way] = {"processes": in_one_process, "dask": on_one_worker, "command": by_command}
+SAMPLED = {("processes", "raises"), ("command", "ends")}
 
-    with FaultyServer() as server, WireTap(server.url) as tap:
-        guards = GuardChain([GuardEntry("names", Pseudonyms(detector=detector), scope="all", timeout=0.5)])
-        backend = OpenAIBackend(base_url=f"{tap.url}/v1", api_key="sk-none", model="m", max_retries=0)
-        with Mediator([backend], guards=guards, max_workers=1) as mediator:
-            assert plain(mediator, texts[:2]) == texts[:2]
-            asked[:] = ["x"] * 5
-            before = tap.sent
-            error = failure(lambda: WAYS[way](mediator, texts[2:]))
-            assert isinstance(error, GuardError), error
-            assert leaks(str(error), identifiers) == []
-        assert tap.sent == before
-    assert in_clear(logged(), identifiers) == []
+
+@pytest.mark.parametrize(
+    ("way", "fault"),
+    [
+        pytest.param(way, fault, marks=() if (way, fault) in SAMPLED else pytest.mark.endurance)
+        for way in OTHER_PROCESSES
+        for fault in FAULTS
+    ],
+)
+def test_after_a_detector_failed_in_another_process_it_sends_nothing(
+    way: str, fault: str, tmp_path: Path, logged: Callable[[], str]
+) -> None:
+    """Though it had been given more: that is not begun."""
+    if way == "dask":
+        need_peer("distributed")
+    came, sent = fail_in_the_middle(OTHER_PROCESSES[way], fault, tmp_path, logged)
+    assert isinstance(came, GuardError if way == "processes" else list), came
+    assert sent == [0, 1, 2, 3]
+
+
+@pytest.mark.endurance
+@pytest.mark.parametrize("way", OTHER_PROCESSES)
+def test_a_text_whose_detector_kills_its_process_is_not_sent(
+    way: str, tmp_path: Path, logged: Callable[[], str]
+) -> None:
+    """Dask gives it to others, which are killed as well; a pool is at its end."""
+    if way == "dask":
+        need_peer("distributed")
+    _, sent = fail_in_the_middle(OTHER_PROCESSES[way], "killed", tmp_path, logged)
+    assert 4 not in sent
+    assert way == "dask" or set(sent) <= {0, 1, 2, 3}

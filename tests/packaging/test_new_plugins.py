@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
+import shlex
 import shutil
 import subprocess
 import sys
-import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from complaint_llm.cli.new_plugin import KINDS
+from complaint_llm.testing import FaultyServer
+from complaint_llm.testing.dialects import AnswerContent
+from tests.docs.pages import Block, blocks, commands
 from tests.packaging.test_distributions import LEFT_OUT, build
 from tests.peers import need_peer
 
@@ -68,33 +75,127 @@ def run_tests(environment: Environment, folder: Path) -> subprocess.CompletedPro
     return environment.run("pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
 
 
+class Asks:
+    """The wire of the service that the template of a backend asks."""
+
+    base_path = ""
+
+    def speaks(self, path: str) -> bool:
+        return path == "/ask"
+
+    def streams(self, path: str, body: Mapping[str, Any]) -> bool:
+        return False
+
+    def prompt(self, body: Mapping[str, Any]) -> str:
+        return str(body["question"])
+
+    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
+        return {"answer": content.text}
+
+    def events(self, content: AnswerContent) -> list[bytes]:
+        return []
+
+    def error(self, status: int, code: str | None, message: str) -> Any:
+        return {"error": {"message": message, "code": code}}
+
+
+@pytest.fixture
+def service() -> Iterator[FaultyServer]:
+    """What says the prompt again, on the made-up wire and on OpenAI's."""
+    with FaultyServer(wires=[Asks()]) as server:
+        yield server
+
+
+class Reader:
+    """Somebody who does what a page says, in a folder and an environment of their own; ``port`` is the service's."""
+
+    def __init__(self, environment: Environment, folder: Path, port: int) -> None:
+        self.folder = folder
+        self._environment = environment
+        self._port = port
+
+    def follow(self, block: Block) -> None:
+        """Do each command of a block, or its Python. Raises AssertionError where it ends or says otherwise."""
+        if block.language == "python":
+            self._see(self.do([str(self._environment.python), "-c", block.code]), "...", block)
+        for line, shown in () if block.language == "python" else commands(block):
+            words = shlex.split(line.replace("8091", str(self._port)))
+            if words[0] == "cd":
+                self.folder /= words[1]
+                continue
+            variables = {}
+            while "=" in words[0]:
+                name, _, variables[name] = words.pop(0).partition("=")
+            self._see(self.do(words, **variables), shown or "...", block)
+
+    def do(self, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment."""
+        own = self._environment.python.parent
+        program = own / words[0]
+        if not program.exists() and "/" not in words[0]:
+            module = {"complaint-llm": "complaint_llm"}.get(words[0], words[0])
+            program.write_text(f'#!/bin/sh\nexec "{own}/python" -P -m {module} "$@"\n')
+            program.chmod(0o755)
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        given = {
+            "PATH": f"{own}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1",
+            "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "MYPY_CACHE_DIR": str(self._environment.site.parent / "mypy"),
+        }  # fmt: skip
+        return subprocess.run(
+            words, cwd=self.folder, env={**inherited, **given, **variables}, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+
+    def _see(self, done: subprocess.CompletedProcess[str], shown: str, block: Block) -> None:
+        said = f"{done.args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == int(block.first("exit") or 0), said
+        wanted = ".*".join(re.escape(part) for part in shown.strip().split("..."))
+        assert re.fullmatch(wanted, f"{done.stdout}{done.stderr}".strip(), re.S), said
+
+
+def seconds_of_programs() -> float:
+    """Of processor time, of all that ended until now: the clock depends on what else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def blocks_of_page(kind: str) -> list[Block]:
+    """Those of a kind's page that are run here, in their order."""
+    page = ROOT / "docs" / "plugins" / f"{kind}.md"
+    return [block for block in blocks(page) if block.first("run by") is not None]
+
+
 @pytest.mark.parametrize("kind", SAMPLED)
-def test_a_new_plugin_is_tested_where_it_is_installed_and_fails_when_it_is_broken(
-    kind: str, environment: Environment, tmp_path: Path
+def test_the_page_of_a_kind_leads_from_nothing_to_a_wheel_by_its_commands(
+    kind: str, environment: Environment, service: FaultyServer, tmp_path: Path
 ) -> None:
-    """Made, built, installed, tested: all by commands; then one wrong edit, and its tests fail."""
-    name, began = f"my-{kind}", time.monotonic()
-    made = environment.run("complaint_llm", "new-plugin", name, "--kind", kind, cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
-    environment.install(tmp_path / name, tmp_path / "out")
-    done = run_tests(environment, tmp_path / name)
-    assert done.returncode == 0, done.stdout
-    if kind not in ("backend", "declared", "task", "command"):
-        asked = environment.run("complaint_llm", "generate", "Case 24-CV-01234", cwd=tmp_path / name)
-        assert asked.returncode == 0, asked.stderr
-        assert asked.stdout.strip() == ("Case [case number]" if kind == "guard" else "Case 24-CV-01234")
-    if kind == "command":
-        asked = environment.run("complaint_llm", name, "Who writes?", "The landlord.", cwd=tmp_path / name)
-        assert (asked.returncode, asked.stdout) == (0, "Who writes?  The landlord.\n"), asked.stderr
-    print(f"{kind}: {time.monotonic() - began:.1f} s from new-plugin to the answer")
-    old, new = WRONG_EDITS[kind]
-    home = environment.site / name.replace("-", "_")
-    sources = [file for file in home.rglob("*.*") if file.suffix in (".py", ".json", ".yaml")]
-    edited = [file for file in sources if old in file.read_text()]
+    """Made, installed, tested, asked through a Mediator, strictly typed, built; then one wrong edit, and its
+    tests fail. What is made stays installed for nobody else."""
+    reader = Reader(environment, tmp_path, int(service.url.rpartition(":")[2]))
+    *begin, publish = blocks_of_page(kind)
+    began = seconds_of_programs()
+    for block in begin:
+        reader.follow(block)
+    answered = seconds_of_programs() - began
+    reader.follow(publish)
+    whole = seconds_of_programs() - began
+    print(f"{kind}: {answered:.1f} s of processor time to the answer, {whole:.1f} s with types and wheel")
+    name = f"my-{kind}"
+    assert list((reader.folder / "dist").glob(f"my_{kind}-0.1.0-*.whl"))
+    assert (kind in ("backend", "declared")) == bool(service.requests)
+    break_it(reader.folder / "src" / f"my_{kind}", *WRONG_EDITS[kind])
+    assert reader.do(["python", "-m", "pytest"]).returncode == 1
+    assert reader.do(["pip", "uninstall", "-y", name]).returncode == 0
+
+
+def break_it(source: Path, old: str, new: str) -> None:
+    """One wrong edit."""
+    files = [file for file in source.rglob("*.*") if file.suffix in (".py", ".json", ".yaml")]
+    edited = [file for file in files if old in file.read_text()]
     assert edited, "the edit changes nothing"
     for file in edited:
         file.write_text(file.read_text().replace(old, new))
-    assert run_tests(environment, tmp_path / name).returncode == 1
 
 
 @pytest.mark.parametrize("name", ["case_numbers", "office_clerk", "llm_bridge"])
@@ -117,7 +218,3 @@ def test_plugins_are_short() -> None:
     assert lines_of(EXAMPLES / "case_numbers" / "src" / "case_numbers" / "plugin.py") <= 20
     assert lines_of(EXAMPLES / "llm_bridge" / "src" / "llm_bridge" / "plugin.py") < 60
     assert lines_of(ROOT / "complaint_llm" / "data" / "new_plugin" / "declared" / "provider.yaml.tmpl") <= 6
-    backend = (ROOT / "docs" / "plugins" / "backend.md").read_text(encoding="utf-8")
-    code = backend.partition("```python\n")[2].partition("```")[0]
-    assert "complaint_llm_backend_types" in code
-    assert len(code.splitlines()) <= 25

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import distributed as untyped
 
-from complaint_llm.batch.dask.worker import AskPlugin, Reruns, ask_here, leave
+from complaint_llm.batch.dask.worker import AskPlugin, Reruns, ask_here, begin_no_more, leave
+from complaint_llm.batch.executors import NotBegunError
 from complaint_llm.batch.journal.codec import decode_output
 from complaint_llm.batch.remote_errors import decode_raised, lost_error
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
@@ -128,7 +129,9 @@ class DaskExecutor:
             self._tell(work, None, problem)
 
     def withdraw(self) -> list[Work]:
-        """Nothing: whether a task has begun is known to the cluster alone, and only after the fact."""
+        """Nothing yet: whether a task has begun is known to its worker alone. They are told to begin no more, and what
+        they had not begun is finished as such."""
+        self._client.loop.add_callback(self._stop_workers)
         return []
 
     def close(self, wait: float = 0.0) -> None:
@@ -153,7 +156,7 @@ class DaskExecutor:
         try:
             text, raised = await self._client.gather(future, asynchronous=True)
             if text is None:
-                error = decode_raised(raised)
+                error = decode_raised(raised) if raised else NotBegunError()
             else:
                 output, error = decode_output(text), None
         except ImportError as problem:
@@ -164,6 +167,13 @@ class DaskExecutor:
         self._settle(key, output, error)
         if self._client.status != "running":
             self._lose()
+
+    async def _stop_workers(self) -> None:
+        """Bring ``begin_no_more`` to every worker that can be told. One that cannot ends with its connection."""
+        try:
+            await self._client.run(begin_no_more, self._name, on_error="ignore")
+        except Exception as error:  # noqa: BLE001 - the batch ends all the same
+            _log.warning("Dask workers could not be told to begin no more: %s", error)
 
     def _log_event(self, event: tuple[float, str]) -> None:
         _log.warning("Dask scheduler: %s", event[1])

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import distributed as untyped
 
+from complaint_llm.batch.executors import NotBegunError
+from complaint_llm.batch.guarded_work import GuardedWork
 from complaint_llm.batch.journal.codec import encode_output
 from complaint_llm.batch.remote_errors import encode_raised
 from complaint_llm.exceptions import BatchError, CancelledError, ComplaintLLMError
@@ -44,6 +46,7 @@ class AskPlugin(dask.WorkerPlugin):  # type: ignore[misc]
         self._opening = threading.Lock()  # held while opening, so that many first callers open one
         self._ask: Ask | None = None
         self._closed = False
+        self.work = GuardedWork()
         if self._ours and threading.current_thread() is threading.main_thread():
             # A terminal sends Ctrl-C to every process: it is for the batch, which lets what is under way finish.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -110,7 +113,8 @@ async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:
 
 
 def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Run in a worker: the answer as text; else None and the error as text, see ``remote_errors``.
+    """Run in a worker: the answer as text; else None and the error as text, see ``remote_errors``, which is empty for
+    what was not begun because the batch has ended.
 
     Errors are returned, not raised: Dask logs what is raised, with the prompt beside it.
     """
@@ -118,9 +122,18 @@ def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str
         plugin = dask.get_worker().plugins.get(batch)
         if plugin is None:
             raise _over()
-        return encode_output(plugin.ask()(prompt, params)), ""
+        return encode_output(plugin.work.ask(plugin.ask(), prompt, params)), ""
+    except NotBegunError:
+        return None, ""
     except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
         return None, encode_raised(error)
+
+
+def begin_no_more(batch: str, dask_worker: Any = None) -> None:
+    """Run in a worker: what it has not begun of a batch is not begun any more."""
+    plugin = dask_worker.plugins.get(batch)
+    if plugin is not None:
+        plugin.work.end()
 
 
 def _over() -> CancelledError:
