@@ -66,7 +66,7 @@ def commands() -> list[list[str]]:
 @pytest.mark.endurance
 @pytest.mark.timeout(3600)
 def test_the_job_of_make_local_is_answered_looked_up_and_shown(tmp_path: Path) -> None:
-    """Each intake is answered by the schema, its quotes are looked up, the page is written; one file is fetched once."""
+    """Each intake is answered by the schema, its quotes looked up, the page written; the model is fetched once."""
     model = smollm2()
     shutil.copytree(ROOT / "examples" / "intakes", tmp_path / "examples" / "intakes")
     intakes = sorted((tmp_path / "examples" / "intakes").iterdir())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.backends import WorkstationBackend
+from complaint_llm.exceptions import ResponseFormatError
 from tests.peers import need_peer
 from tests.tiny_gguf import TEMPLATE, build
 
@@ -40,7 +41,6 @@ def answered(folder: Path, runtime: str, says: Sequence[str], template: str = TE
         (["<th", "ink>", "plan", "</thi", "nk>", "Yes."], "Yes.", "plan"),
         (["\n\n", "<think>", "plan", "</think>", "Yes."], "Yes.", "plan"),
         (["<think>", "é中", "</think>", "Küche"], "Küche", "é中"),
-        (["<think>", "never ended"], "", "never ended"),
         (["[THINK]", "plan", "[/THINK]", "Yes."], "Yes.", "plan"),
         (["Yes", " <think>", "why", "</think>"], "Yes <think>why</think>", None),
         (["<think>", '{"a": 1}', "</think>", '{"b": 2}'], '{"b": 2}', '{"a": 1}'),
@@ -62,3 +62,9 @@ def test_what_a_model_thinks_comes_apart(
 def test_a_thought_that_the_template_opened_comes_apart(tmp_path: Path, runtime: str, says: list[str]) -> None:
     """The answer has the closing tag alone then."""
     assert answered(tmp_path, runtime, says, OPENING) == {("Yes.", "plan")}
+
+
+def test_a_thought_that_never_ended_is_no_answer(tmp_path: Path, runtime: str) -> None:
+    """An error that says what to raise, not an empty answer."""
+    with pytest.raises(ResponseFormatError, match="its thinking alone: raise max_tokens"):
+        answered(tmp_path, runtime, ["<think>", "never ended"])
