@@ -32,9 +32,11 @@ def build(
     context: int = 512,
     template: str = TEMPLATE,
     says: Sequence[str] = (),
+    ends: bool = True,
 ) -> None:
     """Write the model to ``path``; the same arguments give the same bytes. ``says`` are the pieces, fewer than
-    ``width`` and none a single letter, of the one answer that it gives to everything; without it answers are noise."""
+    ``width`` and none a single letter, of the one answer that it gives to everything, again and again unless it
+    ``ends``; without it answers are noise."""
     import gguf
     import numpy as np
 
@@ -83,7 +85,7 @@ def build(
     ones = np.ones(width, dtype=np.float32)
     half = width // heads * (heads // 2)
     # With ``says`` each token stands for how much was said: that of the next piece answers to it, then that of the end.
-    first, end = len(tokens) - len(says), 2
+    first = len(tokens) - len(says)
     embedding = weights(len(tokens), width, scale=0.32)
     if says:
         embedding[:first, 0] = 1
@@ -105,7 +107,7 @@ def build(
     writer.add_tensor("output_norm.weight", ones)
     output = weights(len(tokens), width, scale=0.32)
     if says:
-        output[[*range(first, len(tokens)), end], range(len(says) + 1)] = 10
+        output[[*range(first, len(tokens)), 2 if ends else first], range(len(says) + 1)] = 10
     writer.add_tensor("output.weight", output)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

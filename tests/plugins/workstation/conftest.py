@@ -23,6 +23,15 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a tiny model that goes on until it is ended, within a context of 8192 tokens."""
+    need_peer("gguf")
+    path = tmp_path_factory.mktemp("gguf") / "endless.gguf"
+    build(path, says=["on and on "], ends=False, context=8192)
+    return path
+
+
+@pytest.fixture(scope="session")
 def one_slot(gguf: Path) -> Iterator[WorkstationBackend]:
     """The tiny model on xllamacpp, for tests that leave it as it was."""
     with opened(gguf) as backend:

@@ -33,15 +33,15 @@ def at_best(measure: Callable[[], float]) -> float:
     return shortest
 
 
-def test_a_deadline_ends_it_between_the_steps_of_reading_a_prompt(gguf: Path, steady_clock: SteadyClock) -> None:
+def test_a_deadline_ends_it_between_the_steps_of_reading_a_prompt(endless: Path, steady_clock: SteadyClock) -> None:
     """Reading the prompt is no answer yet: the caller is back at its deadline, and the slot after the current step."""
-    with opened(gguf, n_batch=8) as backend:
+    with opened(endless, n_ctx=8192, n_batch=8) as backend:
         backend.load()
 
         def late() -> float:
             began = steady_clock()
             with pytest.raises(BackendTimeoutError):
-                backend.generate("w" * 450, max_tokens=400, seed=2, timeout=0.01)
+                backend.generate("w" * 6000, max_tokens=1000, seed=2, timeout=0.01)
             return steady_clock() - began - 0.01
 
         assert at_best(late) < LIMIT
@@ -52,7 +52,7 @@ def ended_at_best(path: Path, way: str, clock: SteadyClock) -> float:
     """The shortest of some tries, each on a model of its own."""
 
     def ended() -> float:
-        with opened(path) as backend:
+        with opened(path, n_ctx=8192) as backend:
             backend.load()
             return ended_by(backend, way, clock)
 
@@ -69,11 +69,11 @@ def ended_by(backend: WorkstationBackend, way: str, clock: SteadyClock) -> float
     def whole() -> None:
         started.set()
         with pytest.raises(BackendError) as raised:
-            mediator.generate("Tell a long story.", max_tokens=450, seed=2, timeout=300)
+            mediator.generate("Tell a long story.", max_tokens=8000, seed=2, timeout=300)
         ended.append(clock())
         said.append(str(raised.value))
 
-    stream = None if way.startswith("whole") else mediator.stream_generate("Tell a story.", max_tokens=450, seed=2)
+    stream = None if way.startswith("whole") else mediator.stream_generate("Tell a story.", max_tokens=8000, seed=2)
     if stream is not None:
         next(stream)
 
@@ -112,9 +112,9 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_whatever_ends_a_generation_is_seen_at_once(gguf: Path, steady_clock: SteadyClock, way: str) -> None:
+def test_whatever_ends_a_generation_is_seen_at_once(endless: Path, steady_clock: SteadyClock, way: str) -> None:
     """By one error in one line."""
-    assert ended_at_best(gguf, way, steady_clock) < LIMIT
+    assert ended_at_best(endless, way, steady_clock) < LIMIT
 
 
 @pytest.mark.endurance
@@ -167,11 +167,11 @@ def test_a_prompt_that_nobody_waits_for_is_read_no_further() -> None:
         assert time.process_time() - began < whole / 2
 
 
-def test_a_batch_ends_when_its_mediator_is_closed(gguf: Path) -> None:
+def test_a_batch_ends_when_its_mediator_is_closed(endless: Path) -> None:
     """Each prompt that has no answer has the one sentence why; nothing crashes."""
-    with opened(gguf, n_parallel=2) as backend:
+    with opened(endless, n_parallel=2, n_ctx=2048) as backend:
         mediator = Mediator([backend])
-        results = mediator.batch((f"prompt {number}" for number in range(40)), max_workers=2, max_tokens=450, seed=2)
+        results = mediator.batch((f"prompt {number}" for number in range(40)), max_workers=2, max_tokens=1000)
         found = [next(iter(results))]
         mediator.close()
         found.extend(results)
