@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import string
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}"
@@ -29,8 +31,12 @@ def build(
     heads: int = 4,
     context: int = 512,
     template: str = TEMPLATE,
+    says: Sequence[str] = (),
+    ends: bool = True,
 ) -> None:
-    """Write the model to ``path``; the same arguments give the same bytes."""
+    """Write the model to ``path``; the same arguments give the same bytes. ``says`` are the pieces, fewer than
+    ``width`` and none a single letter, of the one answer that it gives to everything, again and again unless it
+    ``ends``; without it answers are noise."""
     import gguf
     import numpy as np
 
@@ -41,6 +47,7 @@ def build(
     letters = string.ascii_letters + string.digits + ".,:;!?'\"-_()[]{}/\\+*=<>|@#$%&"
     tokens += [("▁", -1, kinds.NORMAL)]
     tokens += [(letter, -2 - place / 100, kinds.NORMAL) for place, letter in enumerate(letters)]
+    tokens += [(piece, 0, kinds.USER_DEFINED) for piece in says]
 
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("tiny")
@@ -70,12 +77,20 @@ def build(
 
     draw = np.random.default_rng(seed)
 
-    def weights(*shape: int, scale: float = 0.08) -> object:
+    def weights(*shape: int, scale: float = 0.08) -> Any:
+        if says:
+            return np.zeros(shape, dtype=np.float32)  # each token passes through as it is
         return (draw.standard_normal(shape) * scale).astype(np.float32)
 
     ones = np.ones(width, dtype=np.float32)
     half = width // heads * (heads // 2)
-    writer.add_tensor("token_embd.weight", weights(len(tokens), width, scale=0.32))
+    # With ``says`` each token stands for how much was said: that of the next piece answers to it, then that of the end.
+    first = len(tokens) - len(says)
+    embedding = weights(len(tokens), width, scale=0.32)
+    if says:
+        embedding[:first, 0] = 1
+        embedding[range(first, len(tokens)), range(1, len(says) + 1)] = 1
+    writer.add_tensor("token_embd.weight", embedding)
     for layer in range(layers):
         for name, made in (
             ("attn_norm", ones),
@@ -90,7 +105,10 @@ def build(
         ):
             writer.add_tensor(f"blk.{layer}.{name}.weight", made)
     writer.add_tensor("output_norm.weight", ones)
-    writer.add_tensor("output.weight", weights(len(tokens), width, scale=0.32))
+    output = weights(len(tokens), width, scale=0.32)
+    if says:
+        output[[*range(first, len(tokens)), 2 if ends else first], range(len(says) + 1)] = 10
+    writer.add_tensor("output.weight", output)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

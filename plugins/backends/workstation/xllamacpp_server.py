@@ -181,9 +181,16 @@ def _load(path: Path, settings: ModelSettings, *, embedding: bool) -> Any:
         given.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     with _listener_for_nobody(given):
         try:
-            return xllamacpp.Server(given)
+            return _running(xllamacpp.Server(given))
         except (RuntimeError, ValueError, OSError) as cause:
             raise BackendError(f"cannot load {path.name}: {cause} Is it a whole GGUF model?", sent=False) from cause
+
+
+def _running(server: Any) -> Any:
+    """The same, once its loop takes requests: freed before that, it would wait for its loop for ever, and the whole
+    process with it."""
+    server.handle_metrics()  # the loop answers it
+    return server
 
 
 @contextmanager
@@ -194,7 +201,8 @@ def _listener_for_nobody(given: Any) -> Iterator[None]:
     sockets it is on the loopback address, behind a key that nobody knows.
     """
     given.api_keys = [secrets.token_urlsafe(32)]
-    given.endpoint_slots = given.endpoint_props = given.endpoint_metrics = given.ui = False
+    given.endpoint_slots = given.endpoint_props = given.ui = False
+    given.endpoint_metrics = True  # in this process: see _running
     given.n_threads_http = 1
     if not hasattr(socket, "AF_UNIX"):
         yield

@@ -27,23 +27,9 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.testing.steady_clock import SteadyClock
 from tests.peers import need_peer
-from tests.tiny_gguf import build
+from tests.sampled import ALL
 
 pytestmark = pytest.mark.peer("llama.cpp")
-
-
-@pytest.fixture(scope="session")
-def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need_peer("gguf")
-    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    build(path)
-    return path
-
-
-@pytest.fixture(params=["llama-cpp-python", "xllamacpp"])
-def runtime(request: pytest.FixtureRequest) -> str:
-    need_peer({"llama-cpp-python": "llama-cpp"}.get(request.param, request.param))
-    return str(request.param)
 
 
 @pytest.fixture
@@ -77,7 +63,7 @@ def test_what_was_asked_before_does_not_change_a_seeded_answer(backend: Workstat
 
 
 def test_schema_answers_parse_or_say_that_they_were_cut(backend: WorkstationBackend) -> None:
-    """50 of 50: valid against the schema, or the named error of an answer cut by its length."""
+    """50 of 50 (a dozen in the suite): valid against the schema, or the named error of an answer cut by its length."""
     schema = {
         "type": "object",
         "properties": {
@@ -86,7 +72,7 @@ def test_schema_answers_parse_or_say_that_they_were_cut(backend: WorkstationBack
         },
         "required": ["claim", "note"],
     }
-    for seed in range(50):
+    for seed in range(50 if ALL else 12):
         try:
             output = backend.infer("x", response_format=schema, seed=seed, max_tokens=60)
         except ResponseFormatError as error:
@@ -99,12 +85,12 @@ def test_schema_answers_parse_or_say_that_they_were_cut(backend: WorkstationBack
 
 
 def test_threads_get_the_answers_of_one_thread(backend: WorkstationBackend) -> None:
-    """8 threads x 20 calls on one model: llama.cpp alone would abort the process."""
-    expected = {seed: backend.generate("hi", seed=seed, max_tokens=8) for seed in range(20)}
+    """8 threads on one model, of 20 calls each (5 in the suite): llama.cpp alone would abort the process."""
+    expected = {seed: backend.generate("hi", seed=seed, max_tokens=8) for seed in range(20 if ALL else 5)}
     wrong: list[object] = []
 
     def ask() -> None:
-        for seed in range(20):
+        for seed in expected:
             answer = backend.generate("hi", seed=seed, max_tokens=8)
             if answer != expected[seed]:
                 wrong.append((seed, answer))
@@ -219,7 +205,7 @@ def test_a_file_or_a_repository_but_not_both(runtime: str) -> None:
 def test_a_batch_waits_outside_its_deadlines(backend: WorkstationBackend) -> None:
     """Eight workers on one model: a prompt's clock starts when its turn comes."""
     backend.load()
-    prompts = [f"prompt {number}" for number in range(24)]
+    prompts = [f"prompt {number}" for number in range(10)]
     answers = backend.batch_generate(prompts, max_workers=8, timeout=5, max_tokens=8, seed=2)
     assert answers == [backend.generate(prompt, max_tokens=8, seed=2) for prompt in prompts]
 
