@@ -168,7 +168,8 @@ _SPELLED: Mapping[str, Any] = {"strategy": str, "evidence": Mapping}
 
 def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
     """The cache that MEDIATOR.cache asks for: ``path``, ``ttl`` (seconds) and ``size`` (answers)."""
-    from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache  # cold start: the cache
+    from complaint_llm.routing.cache.memory import DEFAULT_SIZE  # cold start: the cache
+    from complaint_llm.routing.cache.response_cache import Cache
 
     path = settings.get("path")
     size = settings.get("size", DEFAULT_SIZE)

@@ -17,7 +17,7 @@ from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from complaint_llm.messages import InferenceOutput
@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS matters (matter TEXT, key TEXT, PRIMARY KEY (matter, 
 PRAGMA secure_delete = ON;
 """
 _GET = "SELECT until, made, answer FROM answers WHERE key = ? AND (until IS NULL OR until > ?) AND made <= ?"
+_IDENTITIES = "SELECT substr(key, ?) FROM answers WHERE key > ? AND key < ?"
 _TRIM = """
 DELETE FROM answers WHERE key IN
     (SELECT key FROM answers ORDER BY made LIMIT max(0, (SELECT count(*) FROM answers) - ?))
@@ -69,6 +70,12 @@ class CacheFile:
         self._wake = Waiter()
         self._broken = False
         reset_in_child(self)
+
+    def identities(self, digest: str) -> Sequence[str]:
+        """What follows the digest in the keys of the answers that are kept of it: ``DIGEST:IDENTITY``."""
+        first, end = f"{digest}:", f"{digest};"
+        rows = self._use(lambda db: db.execute(_IDENTITIES, (len(first) + 1, first, end)).fetchall())
+        return [identity for (identity,) in rows or ()]
 
     def get(self, key: str, request: Request) -> tuple[InferenceOutput, float | None] | None:
         """The answer of this key and the seconds that it is still good for (None: for ever), or None."""
