@@ -1,4 +1,4 @@
-"""How much a cache's file holds, kept by the database itself, and what goes when that is too much: a little at a time."""
+"""How much a cache's file holds, kept by the database itself, and what goes when that is too much: a little a time."""
 
 from __future__ import annotations
 
