@@ -69,7 +69,6 @@ def test_what_is_salvaged_stands_where_it_stood(runs: list[list[int]]) -> None:
             return
         salvage_journal(path)
         with Journal(path) as journal:
-            assert [(each.position, each.output) for each in journal.recorded_items(earlier=True)][: len(before)]
             if before:
                 assert list(journal.recorded_items()) == before
 
@@ -82,9 +81,8 @@ class Written:
             db.execute("CREATE TABLE written (rows INTEGER NOT NULL)")
             db.execute("INSERT INTO written VALUES (0)")
             for event in ("INSERT", "UPDATE"):
-                db.execute(
-                    f"CREATE TRIGGER written_{event} AFTER {event} ON items BEGIN UPDATE written SET rows = rows + 1; END"
-                )
+                count = "UPDATE written SET rows = rows + 1"
+                db.execute(f"CREATE TRIGGER written_{event} AFTER {event} ON items BEGIN {count}; END")
         self._path = path
 
     def rows(self) -> int:
