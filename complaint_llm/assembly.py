@@ -167,21 +167,22 @@ _SPELLED: Mapping[str, Any] = {"strategy": str, "evidence": Mapping}
 
 
 def make_cache(settings: Mapping[str, Any], shared: SharedState | None) -> Cache:
-    """The cache that MEDIATOR.cache asks for: ``path``, ``ttl`` (seconds) and ``size`` (answers)."""
-    from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache  # cold start: the cache
+    """The cache that MEDIATOR.cache asks for: ``path``, ``ttl`` (seconds), ``size`` (answers) and ``max_bytes``."""
+    from complaint_llm.routing.cache.memory import DEFAULT_BYTES, DEFAULT_SIZE  # cold start: the cache
+    from complaint_llm.routing.cache.response_cache import Cache
 
     path = settings.get("path")
-    size = settings.get("size", DEFAULT_SIZE)
+    size, most_bytes = settings.get("size", DEFAULT_SIZE), settings.get("max_bytes", DEFAULT_BYTES)
     file, common = None, None
     if path is not None:
         from complaint_llm.routing.cache.sqlite_store import CacheFile  # cold start: sqlite3
 
-        file = CacheFile(Path(path), size=size)
+        file = CacheFile(Path(path), size=size, most_bytes=most_bytes)
     if shared is not None:
         from complaint_llm.routing.redis.cache import SharedCache  # extra
 
         common = SharedCache(shared)
-    return Cache(ttl=settings.get("ttl"), size=size, file=file, shared=common)
+    return Cache(ttl=settings.get("ttl"), size=size, most_bytes=most_bytes, file=file, shared=common)
 
 
 def choose_strategy(given: str | Strategy, host: PluginHost | None = None) -> Strategy:

@@ -375,7 +375,8 @@ class Backend(Client):
     def _own_cache(self) -> Cache | None:
         if not self.options.cache_enabled:
             return None
-        from complaint_llm.routing.cache.response_cache import DEFAULT_SIZE, Cache  # cold start: the cache
+        from complaint_llm.routing.cache.memory import DEFAULT_SIZE  # cold start: the cache
+        from complaint_llm.routing.cache.response_cache import Cache
 
         return Cache(ttl=self.options.cache_ttl, size=self.options.cache_size or DEFAULT_SIZE)
 

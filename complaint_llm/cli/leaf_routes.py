@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from complaint_llm.client.group import id_of
+from complaint_llm.client.members import id_of
 from complaint_llm.exceptions import ComplaintLLMError
 
 if TYPE_CHECKING:

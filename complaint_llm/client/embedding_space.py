@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.routing.candidates import Candidates
+from complaint_llm.routing.turns import TargetOrder, candidates_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from complaint_llm.request import EmbeddingRequest
     from complaint_llm.routing.target import Target
@@ -35,7 +37,7 @@ def in_one_space(found: Sequence[E], declared: Sequence[E], request: EmbeddingRe
     """
     model = request.model or first_embedding_model(declared)
     if model is not None:
-        named = [each for each in found if each.embedding_model == model]
+        named = _some(found, ("embedding model", model), lambda each: each.embedding_model == model)
         # A model that the call names and nobody is set to: each is asked for that very model.
         return named or found
     first = next((each.id for each in declared if each.lacks(request) is None), None)
@@ -49,7 +51,8 @@ def in_declared_space(
 
     Raises InvalidRequestError where nobody has it, with the reason why that backend was ``left_out``.
     """
-    same = [each for each in found if each.embedding_model == model or each.id == id]
+    key = ("embedding space", id, model)
+    same = _some(found, key, lambda each: each.embedding_model == model or each.id == id)
     if same:
         return same
     raise InvalidRequestError(
@@ -62,8 +65,23 @@ def in_declared_space(
 
 def first_embedding_model(declared: Sequence[Target]) -> str | None:
     """The embedding model of the first that has one."""
+    if isinstance(declared, Candidates):
+        declared = declared.some("embedding model", lambda each: each.embedding_model is not None)
     models = (each.embedding_model for each in declared)
     return next((model for model in models if model is not None), None)
+
+
+def _some(found: Sequence[E], key: Hashable, wanted: Callable[[E], bool]) -> Sequence[E]:
+    """Those of an order that are ``wanted``; empty where none is."""
+    candidates = candidates_of(found)
+    if candidates is None:
+        return [each for each in found if wanted(each)]
+    some = candidates.some(key, wanted)
+    if found is candidates or len(some) < 2:
+        return some
+    if len(some) == len(candidates):
+        return found
+    return TargetOrder((each for each in found if id(each) in some.ids), len(some), some)
 
 
 @lru_cache(maxsize=1)

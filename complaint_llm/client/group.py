@@ -6,18 +6,23 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.client.absence import LeftOut, absent_text, barred_text, none_left_out
+from complaint_llm.client.group_load import GroupLoad
+from complaint_llm.client.members import find_member, id_of, members_by_id, permitted_routes
 from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
 from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
+from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.checked_strategy import checked_strategy
 from complaint_llm.routing.strategies import leaves_none_out, ordered_targets, takes_no_turns
 from complaint_llm.routing.turns import TargetOrder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from complaint_llm.client.admission_settings import AdmissionSettings
     from complaint_llm.handling import Requirements
     from complaint_llm.messages import ModelInfo
-    from complaint_llm.routing.target import AnyRequest, Estimate, Strategy
+    from complaint_llm.routing.target import AnyRequest, Estimate, Load, Strategy
 
 Member: TypeAlias = "Route | Group"
 """What a group is made of: a way to one backend, or another group. Both have the same methods."""
@@ -68,8 +73,12 @@ class Group:
         self._left_out = left_out
         self._caches = caches
         self._compose = compose
-        self._eligible_routes: Sequence[Route] | None = None
-        self._has_models = False
+        self._permitted: dict[str | None, tuple[Candidates | None, frozenset[int]]] = {}
+        self._members_by_id: Mapping[str, Member] | None = None
+        self._others_by_id: Mapping[str, Member] = {}
+        self._is_flat = False
+        self._load = Once(lambda: GroupLoad([member.meter for member in self.members]), lambda load: None)
+        self._local: bool | None = None
         self._only_mocks: bool | None = None
         self._settings: AdmissionSettings | None = None
         self._composition = Once(self._placed_composition, _close if close is None else _leave_open)
@@ -99,11 +108,20 @@ class Group:
     def routes(self, request: AnyRequest) -> Sequence[Route]:
         """The routes to try, in order: what the strategy says of the members, and theirs of their own."""
         composition = self._composition.get()
-        if self._eligible_routes is not None:
-            eligible = ordered_targets(composition.strategy, self._eligible_routes, request)
-            return eligible if self._has_models else self._as_shown(eligible)
-        ordered: Sequence[Any] = ordered_targets(composition.strategy, composition.members, request)
-        return self._permitted_routes((each for member in ordered for each in member.routes(request)), request)
+        privacy = request.privacy
+        known = self._permitted
+        permitted, backends = known[privacy] if privacy in known else self._work_out_permitted(privacy)
+        if permitted is not None and self._is_flat:
+            order: Sequence[Route] = ordered_targets(composition.strategy, permitted, request)
+        else:
+            ordered: Sequence[Any] = ordered_targets(composition.strategy, composition.members, request)
+            found = (each for member in ordered for each in member.routes(request))
+            if permitted is None:
+                return self._permitted_routes(found, request)
+            # Of inner groups whose mocks stand in for models, it gives demonstrations of the same backends.
+            candidates = None if permitted and permitted[0].demo else permitted
+            order = TargetOrder((each for each in found if id_of(each) in backends), len(permitted), candidates)
+        return self._as_shown(order) if permitted and permitted[0].demo else order
 
     def routes_as_named(self, request: AnyRequest) -> Sequence[Route]:
         """The same without anybody's turn being taken: in the order in which they are named, where a strategy's own
@@ -114,6 +132,9 @@ class Group:
 
     def routes_as_declared(self, request: AnyRequest) -> Sequence[Route]:
         """The same in the order in which they are named, whatever any strategy says."""
+        permitted, _ = self._permitted.get(request.privacy) or self._work_out_permitted(request.privacy)
+        if permitted is not None:
+            return permitted
         found = (each for member in self.members for each in member.routes_as_declared(request))
         return self._permitted_routes(found, request)
 
@@ -122,15 +143,26 @@ class Group:
 
         ``order`` names the method that puts them into order. Raises InvalidRequestError.
         """
-        other = find_member(self.others, id)
+        if self._members_by_id is None:
+            self._others_by_id = members_by_id(self.others)
+            self._members_by_id = members_by_id(self.members)
+        other = self._others_by_id.get(id)
         if other is not None:
             found: Iterable[Route] = getattr(other, order)(request)
             return self._permitted_routes(found, request)
-        member = find_member(self.members, id)
+        member = self._members_by_id.get(id)
         if member is None and not any(leaf.id == id for leaf in self.leaves()):
             # Before anybody is looked at as one who would answer: nobody will.
-            names = [each.id for each in self._permitted(self.leaves(), request)]
+            names = list(dict.fromkeys(each.id for each in permitted_routes(self.leaves(), request.privacy)))
             raise InvalidRequestError(absent_text(id, names, self._left_out()), sent=False)
+        permitted, backends = self._permitted.get(request.privacy) or self._work_out_permitted(request.privacy)
+        is_known = leaves_none_out(self.strategy) and (self._is_flat or not (permitted and permitted[0].demo))
+        if is_known and permitted and member is not None:
+            # As it is permitted here, by whatever of its own it goes.
+            chosen = permitted.of_id(id) if not member.members else getattr(member, order)(request)
+            chosen = [each for each in chosen if id_of(each) in backends]
+            if chosen:
+                return self._as_shown(chosen)
         here = self.routes_as_named(request)
         if not leaves_none_out(self.strategy):
             ordered = self.strategy.order(self.members, request)
@@ -151,6 +183,10 @@ class Group:
     def leaves(self) -> Sequence[Route]:
         """The routes of all members, in the order in which they are named."""
         return [leaf for member in self.members for leaf in member.leaves()]
+
+    def leaves_none_out(self) -> bool:
+        """Whether every route has its place in the order, whatever the request is."""
+        return leaves_none_out(self.strategy) and all(member.leaves_none_out() for member in self.members)
 
     def only_mocks(self) -> bool:
         """Whether nothing but mocks would answer."""
@@ -196,25 +232,19 @@ class Group:
     # -- what a strategy asks of a member ------------------------------------------------------------------------
 
     @property
-    def meter(self) -> Group:
+    def meter(self) -> Load:
         """How busy its members are together."""
-        return self
-
-    @property
-    def in_flight(self) -> int:
-        """Attempts under way at all of them."""
-        return sum(member.meter.in_flight for member in self.members)
-
-    @property
-    def latency(self) -> float | None:
-        """Average of those that answered yet, in seconds."""
-        known = [seconds for member in self.members if (seconds := member.meter.latency) is not None]
-        return sum(known) / len(known) if known else None
+        return self._load.get()
 
     def lacks(self, request: AnyRequest) -> str | None:
-        """What no member can do for the request."""
-        reasons = [member.lacks(request) for member in self.members]
-        return None if None in reasons else reasons[0]
+        """What no member can do for the request: the first one's reason."""
+        first: str | None = None
+        for member in self.members:
+            reason = member.lacks(request)
+            if reason is None:
+                return None
+            first = first or reason
+        return first
 
     def estimate(self, request: AnyRequest) -> Estimate:
         """That of its first member."""
@@ -223,7 +253,10 @@ class Group:
     @property
     def local(self) -> bool:
         """Whether every member is."""
-        return all(member.local for member in self.members)
+        known = self._local
+        if known is None:
+            known = self._local = all(member.local for member in self.members)
+        return known
 
     @property
     def caches(self) -> bool:
@@ -299,22 +332,27 @@ class Group:
         if self._settings is not None:
             for member in (*composition.members, *composition.others):
                 member.place(self._settings)
-        routes = self._eligible_routes = _eligible_routes(composition)
-        self._has_models = bool(routes) and not any(route.demo for route in routes or ())
+        self._is_flat = all(member.is_single for member in composition.members)
         return composition
 
-    def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
-        """What may be asked, as it is shown."""
-        return self._as_shown(self._permitted(found, request))
+    def _work_out_permitted(self, privacy: str | None) -> tuple[Candidates | None, frozenset[int]]:
+        """The routes that may answer whatever else the request is, and their backends, where that is known beforehand.
 
-    @staticmethod
-    def _permitted(found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
+        None where each call has to look: at one backend on several paths, at what a plugin's strategy may leave out.
+        """
+        found: Candidates | None = None
+        routes = self.leaves()
+        if len({id_of(route) for route in routes}) == len(routes):
+            kept = permitted_routes(routes, privacy)
+            if (len(kept) == len(routes) and self._is_flat) or self.leaves_none_out():
+                found = Candidates(kept)
+        return self._permitted.setdefault(privacy, (found, frozenset(map(id_of, found or ()))))
+
+    def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:
         """Each backend once; a mock only where there is nothing else, for it never stands in for a model that failed;
         on a private path, what is local."""
         once = {id_of(each): each for each in found}.values()
-        kept = [each for each in once if not (each.terms.private and request.privacy is None and not each.local)]
-        models = [each for each in kept if not each.demo]
-        return models or kept
+        return self._as_shown(permitted_routes(once, request.privacy))
 
     def _as_shown(self, routes: Sequence[Route]) -> Sequence[Route]:
         """Models, or mocks; these as a demonstration where they stand in for models. None is looked at before its turn:
@@ -341,36 +379,6 @@ def close_all(id: str, members: Collection[Closable]) -> None:
     if failed:
         reasons = "; ".join(str(error) or type(error).__name__ for error in failed)
         raise BackendError(f"closing failed: {reasons}", backend=id) from failed[0]
-
-
-def find_member(members: Sequence[Member], id: str) -> Member | None:
-    """The member of this id among them, else inside one of them."""
-    for member in members:
-        if member.id == id:
-            return member
-    inside = (find_member(member.members, id) for member in members if member.members)
-    return next((found for found in inside if found is not None), None)
-
-
-def _eligible_routes(composition: Composition) -> Sequence[Route] | None:
-    """Those that may answer whatever the request is, where that is known beforehand: then the strategy's order of them
-    stands. None where each call has to look: at parts of parts, at private paths, at what a plugin left out."""
-    members = composition.members
-    if not all(member.is_single for member in members):
-        return None
-    routes = [leaf for member in members for leaf in member.leaves()]
-    each_once = len({id_of(route) for route in routes}) == len(members)
-    if not each_once or any(route.terms.private for route in routes):
-        return None
-    models = [route for route in routes if not route.demo]
-    if not models or len(models) == len(routes):
-        return routes
-    return models if leaves_none_out(composition.strategy) else None
-
-
-def id_of(route: Route) -> int:
-    """What tells backends apart: two that nobody gave an id have the same one."""
-    return id(route.target)
 
 
 def _close(composition: Composition) -> None:

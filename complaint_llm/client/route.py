@@ -240,6 +240,10 @@ class Route:
         """This one."""
         return (self,)
 
+    def leaves_none_out(self) -> bool:
+        """Always."""
+        return True
+
     @property
     def client(self) -> Backend:
         """The backend, made now if it was not yet. Raises BackendError if it cannot be."""

@@ -22,12 +22,13 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Attempt
 from complaint_llm.request import Request
+from complaint_llm.routing.candidates import kind_of
 from complaint_llm.routing.failure import attempt_error, call_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Rankable, Target
 from complaint_llm.routing.threads.waiting import FOREVER
-from complaint_llm.routing.turns import Turns
+from complaint_llm.routing.turns import Turns, candidates_of
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
@@ -40,7 +41,8 @@ NEVER_STARTED = Outcome(0.0)
 LOCAL_LIMIT = "local_limit"
 """The ``code`` of a refusal because a limit of ours is full for now: worth asking again later."""
 LOOKED_THROUGH = 16
-"""Up to so many targets are looked through before the first attempt, so that all counts are exact."""
+"""Of requests that not all may be able to serve, so many that can are looked for before the first attempt: the deadline
+is shared by those that can."""
 _LOGGED = (AuthenticationError, PermissionDeniedError, ModelNotFoundError, QuotaExceededError)
 
 
@@ -122,7 +124,19 @@ class Attempts:
             self._later, deadline.at = deadline.remaining(), FOREVER
         self.turns = Turns(targets)
         if len(targets) <= LOOKED_THROUGH or not asks_for_text_alone(request):
-            self.turns.look_at_all(self.is_eligible)
+            self._look_ahead(targets)
+
+    def _look_ahead(self, targets: Sequence[Target]) -> None:
+        """Find out how many may serve the request, unless it is known that they are many."""
+        candidates = None if len(targets) <= LOOKED_THROUGH else candidates_of(targets)
+        if candidates is None or getattr(self.request, "forms", None) is not None:
+            self.turns.look_ahead(self.is_eligible, LOOKED_THROUGH)
+            return
+        kind = kind_of(self.request)
+        if kind not in candidates.many_able:
+            self.turns.look_ahead(self.is_eligible, LOOKED_THROUGH)
+            if len(self.turns.seen) > LOOKED_THROUGH:
+                candidates.note_many_able(kind)
 
     def is_eligible(self, target: Target) -> bool:
         """Whether the target may and can serve the request; one that does not is recorded with the reason."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.routing.attempts import LOOKED_THROUGH, exclusion
+from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.ranking import FairTurns, Ranking
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
 def ordered_targets(strategy: Strategy, targets: Sequence[C], request: AnyRequest) -> Sequence[C]:
     """The targets in the order that any strategy gives, an iterator too: what the router takes, as far as it needs."""
     order = strategy.order(targets, request)
-    return order if isinstance(order, KEPT_ORDERS) else TargetOrder(order, len(targets))
+    if not isinstance(order, KEPT_ORDERS):
+        return TargetOrder(order, len(targets))
+    if type(order) is TargetOrder and isinstance(targets, Candidates) and leaves_none_out(strategy):
+        order.candidates = targets
+    return order
 
 
 class Fallback:

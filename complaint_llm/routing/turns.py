@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.target import C
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ class TargetOrder(Sequence[C]):
     """An order that is taken from a strategy's iterator as far as it is needed, and kept: it can be gone through again.
 
     ``most`` is how many there can be, which is how long it counts as until the iterator has ended. Each target is in it
-    once. It belongs to one call and is used by the thread that makes it.
+    once. ``candidates`` are all of them, where that is known. It belongs to one call and is used by the thread that
+    makes it.
     """
 
-    __slots__ = ("_kept", "_known", "_most", "_rest")
+    __slots__ = ("_kept", "_known", "_most", "_rest", "candidates")
 
-    def __init__(self, order: Iterable[C], most: int) -> None:
+    def __init__(self, order: Iterable[C], most: int, candidates: Candidates | None = None) -> None:
+        self.candidates = candidates
         self._rest: Iterator[C] | None = iter(order)
         self._most = most
         self._kept: list[C] = []
@@ -70,6 +73,13 @@ KEPT_ORDERS = (tuple, list, TargetOrder)
 """Orders that can be gone through again, and whose length is known."""
 
 
+def candidates_of(order: Sequence[Any]) -> Candidates | None:
+    """All targets that an order is one of, where that is known."""
+    if isinstance(order, Candidates):
+        return order
+    return order.candidates if isinstance(order, TargetOrder) else None
+
+
 class Turn(NamedTuple):
     """A target whose turn may come.
 
@@ -108,11 +118,19 @@ class Turns:
 
     # -- how many ------------------------------------------------------------------------------------------------------
 
-    def look_at_all(self, is_eligible: IsEligible) -> None:
-        """Ask each now whether it is eligible, so that what is counted is exact."""
-        self.seen.extend(filter(is_eligible, self._order))
-        self._next.extend(self.seen)
-        self._unseen = 0
+    def look_ahead(self, is_eligible: IsEligible, most: int) -> None:
+        """Ask each now whether it is eligible, until more than ``most`` are: up to so many are counted exactly."""
+        seen = self.seen
+        for target in self._order:
+            self._unseen -= 1
+            if is_eligible(target):
+                seen.append(target)
+                if len(seen) > most:
+                    self._unseen = max(0, self._unseen)
+                    break
+        else:
+            self._unseen = 0
+        self._next.extend(seen)
 
     @property
     def eligible(self) -> int:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
+from complaint_llm_plugins.backends.load_balanced.backend import LoadBalancedBackend
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend
-from complaint_llm.messages import InferenceOutput
+from complaint_llm.messages import EmbeddingOutput, InferenceOutput
+from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.strategies import STRATEGIES
 
+TOOL = {"name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
 MOST = 1.3
 """Times the calls over one backend."""
+FEW = 15
+"""Functions that an order which is taken as far as it is needed calls, and one that is there does not."""
 ASIDE = 5
 """Functions by which a call may differ that goes to one of many, such as the tidying of a heap."""
 
@@ -38,9 +46,11 @@ def functions_called(work: Callable[[], object]) -> int:
     return count
 
 
-def config_file(folder: Path, backends: list[Mapping[str, Any]], strategy: str = "fallback") -> Path:
+def config_file(
+    folder: Path, backends: list[Mapping[str, Any]], strategy: str = "fallback", **more: Any
+) -> Path:
     path = folder / f"{strategy}-{len(backends)}.json"
-    mediator = {"backends": [each["id"] for each in backends], "strategy": strategy}
+    mediator = {"backends": [each["id"] for each in backends], "strategy": strategy, **more}
     path.write_text(json.dumps({"BACKENDS": backends, "MEDIATOR": mediator}), encoding="utf-8")
     return path
 
@@ -85,3 +95,129 @@ def test_mocks_beside_a_model_are_never_asked_and_take_no_turns(strategy: str, p
     assert answered <= {"a", "b"}
     if strategy in ("round_robin", "weighted"):
         assert answered == {"a", "b"}
+
+
+PLENTY = 1000
+Call = Callable[[Mediator, int], object]
+
+
+class Plain(Backend):
+    """A model that needs no server and serves whatever it is asked."""
+
+    capabilities = frozenset({"tools", "images", "embeddings"})
+
+    def answer(self, request: Request) -> InferenceOutput:
+        return InferenceOutput("{}", finish_reason="stop")
+
+    def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        return EmbeddingOutput(tuple((1.0, 2.0) for _ in request.texts))
+
+
+def plain(number: int, **keys: Any) -> list[Plain]:
+    return [Plain(id=f"b{n}", model="m", location="local", **keys) for n in range(number)]
+
+
+def nested(width: int, backends: list[Any]) -> list[Any]:
+    """Groups of groups, ``width`` in each."""
+    groups, depth = backends, 0
+    while len(groups) > width:
+        depth += 1
+        starts = range(0, len(groups), width)
+        groups = [LoadBalancedBackend(id=f"g{depth}-{n}", backends=groups[n : n + width]) for n in starts]
+    return groups
+
+
+def ask_plainly(mediator: Mediator, number: int) -> object:
+    return mediator.infer(f"hello {number}")
+
+
+KINDS: Mapping[str, tuple[Callable[[int], list[Any]], Mapping[str, Any], Call]] = {
+    "plain": (plain, {}, ask_plainly),
+    "named by its id": (plain, {}, lambda m, n: m.infer(f"hello {n}", backend="b0")),
+    "private call": (plain, {}, lambda m, n: m.infer(f"hello {n}", privacy="local")),
+    "private Mediator": (plain, {"privacy": "local"}, ask_plainly),
+    "requirements of the call": (plain, {}, lambda m, n: m.infer(f"hello {n}", requires={"trains": False})),
+    "requirements of the Mediator": (plain, {"requires": {"trains": False}}, ask_plainly),
+    "a shape": (plain, {}, lambda m, n: m.infer(f"hello {n}", response_format={"type": "json_object"})),
+    "tools": (plain, {}, lambda m, n: m.infer(f"hello {n}", tools=[TOOL])),
+    "parts": (plain, {}, lambda m, n: m.infer([{"role": "user", "content": [{"type": "text", "text": f"x{n}"}]}])),
+    "a budget": (partial(plain, pricing={"input": 1.0, "output": 1.0}, max_tokens=9), {"budget": 100}, ask_plainly),
+    "streamed": (plain, {}, lambda m, n: [*m.stream_generate(f"hello {n}")]),
+    "vectors": (partial(plain, embedding_model="e"), {}, lambda m, n: m.embed(f"hello {n}")),
+    "vectors of a named model": (
+        partial(plain, embedding_model="e"),
+        {},
+        lambda m, n: m.embed(f"hello {n}", model="e"),
+    ),
+    "vectors in turns": (
+        partial(plain, embedding_model="e"),
+        {"strategy": "round_robin"},
+        lambda m, n: m.embed(f"hello {n}"),
+    ),
+    "vectors of a model that nobody has": (plain, {}, lambda m, n: m.embed(f"hello {n}", model="other")),
+    "not yet in the cache": (partial(plain, cache_enabled=True), {}, ask_plainly),
+    "from the cache": (partial(plain, cache_enabled=True), {}, lambda m, n: m.infer("hello")),
+    "in turns, not yet in the cache": (
+        partial(plain, cache_enabled=True),
+        {"strategy": "round_robin"},
+        ask_plainly,
+    ),
+    "in turns, from the cache": (
+        partial(plain, cache_enabled=True),
+        {"strategy": "round_robin"},
+        lambda m, n: m.infer("hello"),
+    ),
+    "private, from the cache": (
+        partial(plain, cache_enabled=True),
+        {"privacy": "local"},
+        lambda m, n: m.infer("hello"),
+    ),
+}
+
+
+def calls_of(backends: list[Any], settings: Mapping[str, Any], call: Call) -> int:
+    """Functions of ten calls, after enough of them that every order that is kept is there."""
+    with Mediator(backends, **settings) as mediator:
+        for number in range(120):
+            call(mediator, number)
+        return functions_called(lambda: [call(mediator, 200 + number) for number in range(10)])
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_whatever_is_asked_a_thousand_backends_cost_what_one_costs(kind: str) -> None:
+    """Requests with needs, paths with terms, cached look-ups, vectors: nobody is looked at who is not asked."""
+    make, settings, call = KINDS[kind]
+    one = calls_of(make(1), settings, call)
+    many = calls_of(make(PLENTY), settings, call)
+    assert many <= one * MOST + 10 * FEW
+
+
+@pytest.mark.parametrize("kind", ["plain", "private call", "a shape", "from the cache", "named by its id", "vectors"])
+@pytest.mark.parametrize("strategy", ["fallback", "round_robin", "least_loaded"])
+def test_groups_in_groups_cost_what_their_depth_costs(kind: str, strategy: str) -> None:
+    make, settings, call = KINDS[kind]
+    settings = {**settings, "strategy": strategy}
+    few = calls_of(nested(4, make(64)), settings, call)  # three groups deep, as the others
+    many = calls_of(nested(10, make(PLENTY)), settings, call)
+    assert many <= few * MOST + 10 * FEW
+
+
+def test_the_identical_requests_of_a_round_robin_are_one() -> None:
+    """The same backends in whichever order: whoever comes second waits for the first one's answer."""
+    entered, go = threading.Event(), threading.Event()
+
+    class Slow(Plain):
+        def answer(self, request: Request) -> InferenceOutput:
+            entered.set()
+            assert go.wait(30)
+            return InferenceOutput(self.id, finish_reason="stop")
+
+    backends = [Slow(id=f"b{n}", model="m", cache_enabled=True) for n in range(3)]
+    with Mediator(backends, strategy="round_robin") as mediator, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(mediator.infer, "hello")
+        assert entered.wait(30)
+        second = pool.submit(mediator.infer, "hello")
+        assert not wait([second], timeout=0.2).done
+        go.set()
+        assert first.result(30).content == second.result(30).content
+        assert second.result().metadata["cached"]

@@ -14,10 +14,12 @@ from array import array
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.journal.codec import decode_output, material_in
-from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, JournalEntry, checksum, from_row, to_row
+from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, JournalEntry, checksum, to_row
+from complaint_llm.batch.journal.padded import padded
+from complaint_llm.batch.journal.places import WITH_PLACES, keep_places, placed_entry, rows_in_order
 from complaint_llm.batch.journal.shape import Shape
 from complaint_llm.batch.journal.totals import keep_totals, totals
 from complaint_llm.batch.journal.versions import APPLICATION_ID, VERSION, upgrade
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from complaint_llm.messages import InferenceOutput
-
-T = TypeVar("T")
 
 _COLUMNS = ", ".join(COLUMNS)
 _ROW = f"({', '.join('?' * len(COLUMNS))})"
@@ -74,6 +74,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._noted: dict[str, JournalEntry] = {}
+        self._placed: dict[str, JournalEntry] = {}
         self._known_shapes: set[str] = set()
         self.blind = False
         _create(self.path)
@@ -123,6 +124,7 @@ class Journal:
             with self._transaction():
                 if fresh:
                     self._db.execute("DELETE FROM items")
+                    self._db.execute("DELETE FROM places")
                 else:
                     # As in the index of these rows: the planner compares the texts of the conditions.
                     self._db.execute("DELETE FROM items WHERE kind = 2 OR (kind IS NULL AND sends = 0)")
@@ -148,14 +150,15 @@ class Journal:
         found: dict[str, JournalEntry] = {}
         if self.blind:
             return {key: self._noted[key] for key in keys if key in self._noted} if self._noted else found
+        noted = {**self._placed, **self._noted} if self._placed else self._noted
         for part in range(0, len(keys), self._rows_at_once):
-            some = _pad(keys[part : part + self._rows_at_once], self._rows_at_once)
-            query = f"SELECT {_COLUMNS} FROM items WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608 - marks only
+            some = padded(keys[part : part + self._rows_at_once], self._rows_at_once)
+            query = f"{WITH_PLACES} WHERE key IN ({','.join('?' * len(some))})"
             for values in self._db.execute(query, some).fetchall():
                 entry = self._entry(values)
                 found[entry.key] = entry
-        if self._noted:
-            found.update((key, self._noted[key]) for key in keys if key in self._noted)
+        if noted:
+            found.update((key, noted[key]) for key in keys if key in noted)
         return found
 
     def note(self, entries: Iterable[JournalEntry]) -> None:
@@ -164,20 +167,28 @@ class Journal:
         if len(self._noted) > _MAX_NOTED:
             self.write(())
 
+    def place(self, entry: JournalEntry) -> None:
+        """The same of an item of which nothing but its run and its place changed: its row is not written again."""
+        self._placed[entry.key] = entry
+        if len(self._placed) > _MAX_NOTED:
+            self.write(())
+
     def write(self, entries: Sequence[JournalEntry]) -> None:
         """Add or replace entries, the later of two with one row counts; they are on disk when this returns."""
         entries = [*self._noted.values(), *entries]
-        if len(entries) <= self._rows_at_once:
+        if len(entries) <= self._rows_at_once and not self._placed:
             self._write(entries)
         else:
             with self._transaction():
+                keep_places(self._db, self._placed.values())
                 for part in range(0, len(entries), self._rows_at_once):
                     self._write(entries[part : part + self._rows_at_once])
         self._noted.clear()
+        self._placed.clear()
 
     def _write(self, entries: Sequence[JournalEntry]) -> None:
         if entries:
-            entries = _pad(entries, self._rows_at_once)
+            entries = padded(entries, self._rows_at_once)
             rows = ",".join([_ROW] * len(entries))
             self._db.execute(
                 f"INSERT INTO items ({_COLUMNS}) VALUES {rows}{_REPLACE}",  # noqa: S608 - marks only
@@ -274,12 +285,8 @@ class Journal:
         """
         with self._translate_errors("read"):
             # Only row numbers are sorted (8 bytes each): sorting whole records would go through temporary files.
-            rows = array("q")
-            for (row,) in self._db.execute(
-                "SELECT row FROM items WHERE run >= ? ORDER BY position, run", (0 if earlier else self.run_number,)
-            ):
-                rows.append(row)
-            query = f"SELECT {_COLUMNS} FROM items WHERE row = ?"  # noqa: S608 - names of columns
+            rows = array("q", rows_in_order(self._db, 0 if earlier else self.run_number))
+            query = f"{WITH_PLACES} WHERE items.row = ?"
             for row in rows:
                 entry = self._entry(self._db.execute(query, (row,)).fetchone())
                 found = RecordedItem(
@@ -305,7 +312,7 @@ class Journal:
     def entries_of_matter(self, matter: str) -> list[JournalEntry]:
         """The items of a matter. Raises BatchError at a record that was changed from outside."""
         with self._translate_errors("read"):
-            query = f"SELECT {_COLUMNS} FROM items WHERE matter = ? ORDER BY row"  # noqa: S608 - names of columns
+            query = f"{WITH_PLACES} WHERE matter = ? ORDER BY items.row"
             return [self._entry(values) for values in self._db.execute(query, (matter,)).fetchall()]
 
     def forget_matter(self, matter: str) -> int:
@@ -313,6 +320,7 @@ class Journal:
         with self._translate_errors("written"):
             with self._transaction():
                 self._db.execute("DELETE FROM items WHERE matter = ?", (matter,))
+                self._db.execute("DELETE FROM places WHERE row NOT IN (SELECT row FROM items)")
             for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 self._db.execute(statement).fetchall()
             ((left,),) = self._db.execute("SELECT count(*) FROM items").fetchall()
@@ -330,7 +338,7 @@ class Journal:
 
     def _entry(self, values: Sequence[Any]) -> JournalEntry:
         with self._translate_errors("read"):
-            return from_row(values)
+            return placed_entry(values)
 
     @contextmanager
     def _translate_errors(self, doing: str) -> Iterator[None]:
@@ -367,19 +375,6 @@ _ADVICE = (
     ("SQLITE_CANTOPEN", "no permission, or its folder is missing"),
     ("SQLITE_IOERR", "the disk reports an error; look at it and run again"),
 )
-
-
-_SIZES = tuple(sorted({size for power in range(9) for size in (1 << power, 3 << power >> 1)}))
-
-
-def _pad(values: Sequence[T], most: int) -> Sequence[T]:
-    """The values, the last one repeated up to one of a few lengths, so that few statements are ever prepared.
-
-    To look for a key twice or to write an entry twice changes nothing.
-    """
-    length = len(values)
-    wanted = min(most, next((size for size in _SIZES if size >= length), length))
-    return [*values, *[values[-1]] * (wanted - length)] if wanted > length else values
 
 
 def _create(path: Path) -> None:

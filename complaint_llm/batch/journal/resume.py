@@ -82,6 +82,10 @@ class ResumePolicy:
                 if known is None or known.run_number != self._journal.run_number:
                     decision, entry = self._decide_one(work, known)
                     decisions.append(decision)
+                    if known is not None and entry is not None and entry == _moved(known, entry):
+                        found[entry.key] = entry
+                        self._journal.place(entry)
+                        continue
                 elif work.named:
                     twice = BatchError(f"id {work.key!r} was already used in this input; ids must differ")
                     self._refuse(work, twice, decisions, entries)
@@ -172,6 +176,11 @@ class ResumePolicy:
         )
         entries[entry.row] = entry
         decisions.append(Decision(work, error=error))
+
+
+def _moved(known: JournalEntry, entry: JournalEntry) -> JournalEntry:
+    """The known entry at the place of another."""
+    return known._replace(run_number=entry.run_number, position=entry.position)
 
 
 def key_of(work: Work) -> str:

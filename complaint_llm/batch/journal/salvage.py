@@ -14,7 +14,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ def salvage_journal(path: str | os.PathLike[str]) -> Salvaged:
     except OSError as error:
         raise BatchError(f"{place}: the journal cannot be read: {error.strerror}") from error
     rows = list(_rows(pages))
-    entries = _newest(_entries(rows)) or _first_version(place)
+    entries = _with_places(place, _newest(_entries(rows))) or _first_version(place)
     if not entries:
         raise BatchError(f"{place}: nothing in it can be read as a batch journal; it was left as it is")
     damaged = _free_name(place)
@@ -225,6 +225,20 @@ def _newest(entries: Iterator[JournalEntry]) -> list[JournalEntry]:
 
 def _age(entry: JournalEntry) -> tuple[int, int, int]:
     return entry.run_number, entry.sends, entry.settled
+
+
+def _with_places(path: Path, entries: list[JournalEntry]) -> list[JournalEntry]:
+    """The entries where later runs found them, as far as that can be read; else where they were when asked."""
+    query = "SELECT key, places.run, places.position FROM items JOIN places USING (row)"
+    places: dict[str, tuple[int, int]] = {}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        for key, run, position in db.execute(query):
+            places[key] = run, position
+    found = []
+    for entry in entries:
+        run, position = places.get(entry.key, (0, 0))
+        found.append(entry._replace(run_number=run, position=position) if run > entry.run_number else entry)
+    return found
 
 
 def _first_version(path: Path) -> list[JournalEntry]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 from complaint_llm.batch.journal.entries import COLUMNS, SCHEMA, JournalEntry, to_row
+from complaint_llm.batch.journal.places import SCHEMA as PLACES
 
 APPLICATION_ID = 0x434C4A31  # "CLJ1"
-VERSION = 2
+VERSION = 3
 
 
 def upgrade(db: sqlite3.Connection, version: int) -> None:
@@ -19,8 +20,10 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
         return
     if version == 1:
         db.execute("ALTER TABLE items RENAME TO items_1")
-    for statement in SCHEMA.split(";\n"):
-        db.execute(statement)
+    if version < 2:
+        for statement in SCHEMA.split(";\n"):
+            db.execute(statement)
+    db.execute(PLACES)
     if version == 1:
         insert = f"INSERT INTO items VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608 - marks only
         old = db.execute(

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Attempt, InferenceOutput
 from complaint_llm.own_copy import own_copy
-from complaint_llm.routing.attempts import exclusion
-from complaint_llm.routing.cache.request_digest import request_digest
+from complaint_llm.routing.cache.keys import keys_of
+from complaint_llm.routing.cache.memory import DEFAULT_BYTES, DEFAULT_SIZE, AnswerMemory
 from complaint_llm.routing.cache.single_flight import SingleFlight
-from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
     from complaint_llm.call import Clock
     from complaint_llm.request import Request
+    from complaint_llm.routing.cache.keys import AlikeKeys, Key, ShownKeys
     from complaint_llm.routing.cache.sqlite_store import CacheFile
     from complaint_llm.routing.redis.cache import SharedCache
     from complaint_llm.routing.target import Target
 
-DEFAULT_SIZE = 1000
 COMPLETE = ("stop", "tool_calls", None)
 """Finish reasons of answers that are kept: not of those that were cut or filtered."""
 
 AskTargets = Callable[["Request", Sequence["Target"]], InferenceOutput]
-Keyed = tuple[str, "Target"]
-"""The key of an answer, and the backend that would give it."""
+Keys: TypeAlias = "AlikeKeys | ShownKeys"
 
 
 class Cache:
     """Answers by the digest of the request and the identity of the backend that gave them.
 
-    ``ttl`` in seconds (None: for ever); ``size`` in answers, the least recently used go first; ``file`` keeps them
-    across restarts, ``shared`` has them for all processes with the same Redis. Any thread may call it; ``_lock``
-    guards the memory and is not held over the disk or the network.
+    ``ttl`` in seconds (None: for ever); ``size`` in answers and ``most_bytes`` in bytes of memory, the least recently
+    used go first; ``file`` keeps them across restarts, ``shared`` has them for all processes with the same Redis. Any
+    thread may call it.
     """
 
     def __init__(
@@ -47,23 +43,21 @@ class Cache:
         *,
         ttl: float | None = None,
         size: int = DEFAULT_SIZE,
+        most_bytes: int = DEFAULT_BYTES,
         file: CacheFile | None = None,
         shared: SharedCache | None = None,
         clock: Clock = time.monotonic,
         make_waiter: Callable[[], Waiter] = Waiter,
     ) -> None:
         self._ttl = ttl
-        self._size = size
         self._file = file
         self._shared = shared
         self._clock = clock
-        self._lock = threading.Lock()
-        self._answers: OrderedDict[str, tuple[float, InferenceOutput]] = OrderedDict()
+        self._memory = AnswerMemory(size, most_bytes, clock)
         self._single_flight = SingleFlight(make_waiter)
-        reset_in_child(self)
 
     def answer(self, request: Request, targets: Sequence[Target], ask: AskTargets) -> InferenceOutput:
-        """A kept answer of any target that may answer, looked up in order; else that of ``ask``, kept.
+        """A kept answer of any target that may answer, of several that of the first named; else that of ``ask``, kept.
 
         A kept one, and one that an identical request under way got, costs 0 and has ``metadata["cached"]``. Errors
         and cut answers are not kept.
@@ -71,68 +65,53 @@ class Cache:
         began = self._clock()
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
-        digest, same_for_all = None, request.forms is None
-        keyed: list[Keyed] = []
-        name = ""
-        for target in targets:
-            identity = target.cache_identity(request)
-            if identity is None or exclusion(target, request) is not None:
-                continue
-            if digest is None or not same_for_all:
-                try:
-                    digest = request_digest(request if same_for_all else target.request_to(request))
-                except (InvalidRequestError, TypeError, ValueError):
-                    # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
-                    return ask(request, targets)
-            key = f"{digest}:{identity}"
+        try:
+            keys = keys_of(request, targets)
+        except (InvalidRequestError, TypeError, ValueError):
+            # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
+            return ask(request, targets)
+        for key in keys.kept(self._identities) if shared is None else keys.each():
             found = self._get(key, request, shared)
             if found is not None:
                 self._note_matter(request, key)
-                return _free(_as_shown(found, target, request), target.id, self._clock() - began)
-            keyed.append((key, target))
-            name += key
-        if not keyed:
+                return _free(_as_shown(found, key.target, request), key.target.id, self._clock() - began)
+        if not keys:
             return ask(request, targets)
 
         def ask_and_keep() -> InferenceOutput:
             output = ask(request, targets)
             if output.finish_reason in COMPLETE:
-                self._keep(output, keyed, shared)
+                self._keep(output, keys, shared)
             return output
 
         together: Callable[[], InferenceOutput] = ask_and_keep
         if shared is not None:
-            together = partial(self._ask_together, name, keyed, request, ask=ask_and_keep, shared=shared)
-        landed = self._single_flight.do(name, request, together)
+            together = partial(self._ask_together, keys, request, ask=ask_and_keep, shared=shared)
+        landed = self._single_flight.do(keys.name, request, together)
         output = landed.output
-        if request.matter is not None:
-            for key, target in keyed:
-                if target.id == output.backend:
-                    self._note_matter(request, key)
         # The one that asked copies too: the others read the first while it writes on its own.
         mine = own_copy(output) if landed.shared else output
+        if landed.own and request.matter is None:
+            return mine
+        answered = keys.of_backend(output.backend)
+        for key in answered:
+            self._note_matter(request, key)
         if landed.own:
             return mine
-        answered = next((target for _, target in keyed if target.id == output.backend), None)
-        mine = mine if answered is None else _as_shown(mine, answered, request)
+        mine = _as_shown(mine, answered[0].target, request) if answered else mine
         return _free(mine, output.backend, self._clock() - began)
 
     def _ask_together(
-        self,
-        name: str,
-        keyed: Sequence[Keyed],
-        request: Request,
-        ask: Callable[[], InferenceOutput],
-        shared: SharedCache,
+        self, keys: Keys, request: Request, ask: Callable[[], InferenceOutput], shared: SharedCache
     ) -> InferenceOutput:
         """The answer of ``ask``, or of another process that asks the same."""
 
         def look_again() -> InferenceOutput | None:
-            found = (self._get(key, request, shared) for key, _ in keyed)
+            found = (self._get(key, request, shared) for key in keys.each())
             return next((output for output in found if output is not None), None)
 
         began = self._clock()
-        output, own = shared.fly(name, request, ask, look_again)
+        output, own = shared.fly(keys.name, request, ask, look_again)
         return output if own else _free(output, output.backend, self._clock() - began)
 
     def close(self) -> None:
@@ -140,56 +119,42 @@ class Cache:
         if self._file is not None:
             self._file.close()
 
-    def after_fork(self) -> None:
-        """Answers stay; the lock may have been held."""
-        self._lock = threading.Lock()
+    def _identities(self, digest: str) -> Sequence[str]:
+        """Whose answers to what has this digest are in memory or on disk."""
+        known = self._memory.identities(digest)
+        if self._file is None:
+            return known
+        return (*known, *(each for each in self._file.identities(digest) if each not in known))
 
-    def _get(self, key: str, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
-        if key in self._answers:
-            with self._lock:
-                entry = self._answers.get(key)
-                if entry is not None:
-                    if entry[0] > self._clock():
-                        self._answers.move_to_end(key)
-                        return own_copy(entry[1])
-                    del self._answers[key]
-        if self._file is None and shared is None:
-            return None
+    def _get(self, key: Key, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
+        output = self._memory.get(key.digest, key.identity)
+        if output is not None or (self._file is None and shared is None):
+            return output
         for store in (self._file, shared):
-            found = None if store is None else store.get(key, request)
+            found = None if store is None else store.get(key.text, request)
             if found is not None:
                 output, left = found
-                self._remember(key, output, left)
+                self._memory.put(key.digest, key.identity, output, left)
                 return output
         return None
 
-    def _note_matter(self, request: Request, key: str) -> None:
+    def _note_matter(self, request: Request, key: Key) -> None:
         """Keep for which matter the answer of this key is given, where answers are on disk."""
         if self._file is not None and request.matter is not None:
-            self._file.note_matter(key, request.matter)
+            self._file.note_matter(key.text, request.matter)
 
     def _time_to_live(self, target: Target) -> float | None:
         """The shorter of the cache's own and the backend's."""
         given = [ttl for ttl in (self._ttl, target.cache_ttl) if ttl is not None]
         return min(given) if given else None
 
-    def _keep(self, output: InferenceOutput, keyed: Sequence[Keyed], shared: SharedCache | None) -> None:
-        for key, target in keyed:
-            if target.id == output.backend:
-                ttl = self._time_to_live(target)
-                self._remember(key, output, ttl)
-                for store in (self._file, shared):
-                    if store is not None:
-                        store.put(key, output, ttl)
-
-    def _remember(self, key: str, output: InferenceOutput, left: float | None) -> None:
-        until = float("inf") if left is None else self._clock() + left
-        output = own_copy(output)
-        with self._lock:
-            self._answers[key] = (until, output)
-            self._answers.move_to_end(key)
-            while len(self._answers) > self._size:
-                self._answers.popitem(last=False)
+    def _keep(self, output: InferenceOutput, keys: Keys, shared: SharedCache | None) -> None:
+        for key in keys.of_backend(output.backend):
+            ttl = self._time_to_live(key.target)
+            self._memory.put(key.digest, key.identity, output, ttl)
+            for store in (self._file, shared):
+                if store is not None:
+                    store.put(key.text, output, ttl)
 
 
 def _as_shown(output: InferenceOutput, target: Target, request: Request) -> InferenceOutput:

@@ -11,13 +11,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.routing.cache.answer_json import answer_from_json, answer_to_json
+from complaint_llm.routing.cache.file_bounds import SCHEMA as BOUNDS
+from complaint_llm.routing.cache.file_bounds import delete_some
+from complaint_llm.routing.cache.memory import DEFAULT_BYTES
 from complaint_llm.routing.policies.state_folder import open_state
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from complaint_llm.messages import InferenceOutput
@@ -36,11 +39,14 @@ CREATE INDEX IF NOT EXISTS answers_made ON answers (made);
 CREATE TABLE IF NOT EXISTS matters (matter TEXT, key TEXT, PRIMARY KEY (matter, key)) WITHOUT ROWID;
 PRAGMA secure_delete = ON;
 """
-_GET = "SELECT until, made, answer FROM answers WHERE key = ? AND (until IS NULL OR until > ?) AND made <= ?"
-_TRIM = """
-DELETE FROM answers WHERE key IN
-    (SELECT key FROM answers ORDER BY made LIMIT max(0, (SELECT count(*) FROM answers) - ?))
+_SCHEMA += BOUNDS
+_PUT = """
+INSERT INTO answers VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET until = excluded.until, made = excluded.made,
+    answer = excluded.answer
 """
+_NOTE = "INSERT OR IGNORE INTO matters (key, matter) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM answers WHERE key = ?1)"
+_GET = "SELECT until, made, answer FROM answers WHERE key = ? AND (until IS NULL OR until > ?) AND made <= ?"
+_IDENTITIES = "SELECT substr(key, ?) FROM answers WHERE key > ? AND key < ?"
 _IDLE = 1.0
 """Seconds without anything to write after which the writing thread ends."""
 _MOST_WAITING = 1000
@@ -48,15 +54,19 @@ _MOST_KNOWN = 100_000
 
 
 class CacheFile:
-    """Answers in one SQLite file, at most ``size`` of them; the oldest go first. Any thread may call it.
+    """Answers in one SQLite file, at most ``size`` of them and ``most_bytes`` of their JSON; the oldest go first, a few
+    with each write. Any thread may call it.
 
     ``_lock`` serialises the use of the one connection. Writing is done by a thread of its own that ends when there is
     nothing to write; ``close`` writes what waits. A reader never waits for a commit to reach the disk.
     """
 
-    def __init__(self, path: Path, size: int, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, size: int, wall: Callable[[], float] = time.time, *, most_bytes: int = DEFAULT_BYTES
+    ) -> None:
         self._path = path
         self._size = size
+        self._most_bytes = most_bytes
         self._wall = wall
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -69,6 +79,12 @@ class CacheFile:
         self._wake = Waiter()
         self._broken = False
         reset_in_child(self)
+
+    def identities(self, digest: str) -> Sequence[str]:
+        """What follows the digest in the keys of the answers that are kept of it: ``DIGEST:IDENTITY``."""
+        first, end = f"{digest}:", f"{digest};"
+        rows = self._use(lambda db: db.execute(_IDENTITIES, (len(first) + 1, first, end)).fetchall())
+        return [identity for (identity,) in rows or ()]
 
     def get(self, key: str, request: Request) -> tuple[InferenceOutput, float | None] | None:
         """The answer of this key and the seconds that it is still good for (None: for ever), or None."""
@@ -171,11 +187,9 @@ class CacheFile:
     def _write(self, db: sqlite3.Connection, rows: list[Row], matters: list[MatterRow]) -> None:
         with db:
             db.execute("BEGIN IMMEDIATE")
-            db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
-            db.executemany("INSERT OR IGNORE INTO matters (key, matter) VALUES (?, ?)", matters)
-            db.execute("DELETE FROM answers WHERE until <= ?", (self._wall(),))
-            db.execute(_TRIM, (self._size,))
-            db.execute("DELETE FROM matters WHERE key NOT IN (SELECT key FROM answers)")
+            db.executemany(_PUT, rows)
+            db.executemany(_NOTE, matters)
+            delete_some(db, self._wall(), added=len(rows), size=self._size, most_bytes=self._most_bytes)
 
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         import sqlite3  # cold start
@@ -215,7 +229,7 @@ def forget_answers(path: Path, matter: str) -> int:
             db.execute("BEGIN IMMEDIATE")
             ((count,),) = db.execute("SELECT count(*) FROM matters WHERE matter = ?", (matter,)).fetchall()
             db.execute("DELETE FROM answers WHERE key IN (SELECT key FROM matters WHERE matter = ?)", (matter,))
-            db.execute("DELETE FROM matters WHERE key NOT IN (SELECT key FROM answers)")
+            db.execute("DELETE FROM matters WHERE matter = ?", (matter,))
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return int(count)

@@ -1,0 +1,93 @@
+"""All targets of an order, and what is worked out once of all of them, so that no call has to look at each."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from complaint_llm.request import Request
+    from complaint_llm.routing.target import AnyRequest
+
+T = TypeVar("T")
+
+_MOST_KEPT = 64
+"""Answers to one kind of question that are kept: some of them depend on a model's name, which callers give."""
+
+
+class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
+    """Targets in the order in which they are named. Immutable; what is kept of them does not change.
+
+    Made once for a group. Any thread may call it: of two that work the same out, both take one.
+    """
+
+    ids: frozenset[int]
+    """What tells the targets apart: their identities as objects."""
+    _by_id: dict[str, tuple[Any, ...]]
+    _identities: dict[str | None, Mapping[str, tuple[Any, ...]]]
+    _digests: dict[str | None, str]
+    _some: dict[Hashable, Candidates]
+    many_able: dict[Hashable, bool]
+    """Kinds of requests that more than ``attempts.LOOKED_THROUGH`` of them were found to serve."""
+
+    def __new__(cls, targets: Sequence[Any]) -> Candidates:
+        self = super().__new__(cls, targets)
+        self.ids = frozenset(map(id, self))
+        self._by_id = _grouped((target.id, target) for target in self)
+        self._identities, self._digests, self._some, self.many_able = {}, {}, {}, {}
+        return self
+
+    def note_many_able(self, kind: Hashable) -> None:
+        """That many can serve such requests: how many need not be counted again."""
+        _kept(self.many_able, kind, True)
+
+    def of_id(self, id: str) -> tuple[Any, ...]:
+        """Those of this id: one, none, or all that nobody gave an id."""
+        return self._by_id.get(id, ())
+
+    def some(self, key: Hashable, wanted: Callable[[Any], bool]) -> Candidates:
+        """Those that are ``wanted``, which must say the same each time of ``key``."""
+        known = self._some.get(key)
+        if known is not None:
+            return known
+        return _kept(self._some, key, Candidates([target for target in self if wanted(target)]))
+
+    def identities(self, request: Request) -> Mapping[str, tuple[Any, ...]]:
+        """Whose answers are cached, by what an answer depends on beside the request; see ``Target.cache_identity``."""
+        known = self._identities.get(request.model)
+        if known is not None:
+            return known
+        found = ((target.cache_identity(request), target) for target in self)
+        return _kept(self._identities, request.model, _grouped(pair for pair in found if pair[0] is not None))
+
+    def digest(self, request: Request) -> str:
+        """One name of all ``identities``, the same in every process with the same config."""
+        known = self._digests.get(request.model)
+        if known is not None:
+            return known
+        names = "\n".join(self.identities(request))
+        return _kept(self._digests, request.model, hashlib.blake2b(names.encode(), digest_size=16).hexdigest())
+
+
+def kind_of(request: AnyRequest) -> Hashable:
+    """What of a request says who may serve it, as far as that does not depend on its words."""
+    kinds = {part.type for message in getattr(request, "messages", ()) for part in _parts(message.content)}
+    needs = getattr(request, "tools", ()), getattr(request, "response_format", None)
+    return type(request), request.privacy, request.requires, request.model, *map(bool, needs), frozenset(kinds)
+
+
+def _parts(content: Any) -> Sequence[Any]:
+    return () if isinstance(content, str) else content
+
+
+def _grouped(pairs: Any) -> dict[str, tuple[Any, ...]]:
+    found: dict[str, list[Any]] = {}
+    for name, target in pairs:
+        found.setdefault(name, []).append(target)
+    return {name: tuple(targets) for name, targets in found.items()}
+
+
+def _kept(known: dict[Any, T], key: Hashable, value: T) -> T:
+    return known.setdefault(key, value) if len(known) < _MOST_KEPT else value
