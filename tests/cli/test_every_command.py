@@ -131,6 +131,7 @@ def test_help_has_an_example(found: Found) -> None:
     assert found.examples(), f"{found.name}: give its help a line 'Example: {PROGRAM} {found.name} ...'"
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(("found", "example"), EXAMPLES, ids=[example for _, example in EXAMPLES])
 def test_each_example_works(office: Office, tmp_path: Path, found: Found, example: str) -> None:
     """It is the command that it stands for, it is run as it stands, and it ends as it should."""
@@ -146,6 +147,7 @@ def test_what_prints_data_prints_it_as_json() -> None:
     assert set(SCHEMAS) == set(WITH_JSON)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", WITH_JSON)
 def test_json_fits_the_commands_schema(office: Office, tmp_path: Path, name: str) -> None:
     assert name in SCHEMAS, f"{name}: describe its JSON in complaint_llm/data/command_output.json"
@@ -169,6 +171,7 @@ def test_a_schema_refuses_what_does_not_fit(name: str) -> None:
     assert not Draft202012Validator(SCHEMAS[name]).is_valid([{}])
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_reader_that_goes_away_ends_it_quietly(office: Office, tmp_path: Path, name: str) -> None:
     """``| head -1``, and a reader who takes nothing at all."""
@@ -180,6 +183,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(office: Office, tmp_path: Path,
         assert done.returncode in {usual_code(first_example(name)), 1}
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", LEAVES)
 def test_it_needs_neither_a_terminal_nor_standard_input_nor_a_locale(office: Office, tmp_path: Path, name: str) -> None:
     """Standard input closed, ``LC_ALL=C``: the same exit code; what is printed is UTF-8 or escaped."""
@@ -191,6 +195,7 @@ def test_it_needs_neither_a_terminal_nor_standard_input_nor_a_locale(office: Off
     check_quiet(done)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", LEAVES)
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
 def test_a_terminal_that_wants_no_colour_gets_none(
@@ -220,6 +225,7 @@ def test_rows_can_be_read_on_40_columns(office: Office, tmp_path: Path, line: st
     assert [each for each in lines if re.search(r"^(?! *\S{40}).*\S {2,}\S", each) and len(each) > 40] == []
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("found", SHOWN, ids=lambda found: found.name or PROGRAM)
 def test_help_fits_40_columns(office: Office, tmp_path: Path, found: Found) -> None:
     """But for words that are longer, and examples, which are to be copied."""
@@ -231,6 +237,7 @@ def test_help_fits_40_columns(office: Office, tmp_path: Path, found: Found) -> N
     assert shown == []
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", LEAVES)
 def test_exit_codes_of_mistakes(office: Office, tmp_path: Path, name: str) -> None:
     """2 for a usage mistake and for a config that is not there, with a line and nothing on standard output."""
@@ -274,6 +281,7 @@ def interrupt(process: subprocess.Popen[bytes]) -> bytes:
     raise AssertionError(f"it goes on after Ctrl-C: {process.args}")
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", [name for name in LEAVES if name not in WITHOUT_CONFIG])
 def test_interrupted_is_130(office: Office, tmp_path: Path, name: str) -> None:
     """While it waits for its config, which a pipe does not hand over."""

@@ -28,6 +28,7 @@ def run(*command: str) -> dict[str, Any]:
 LONG = [pytest.param(seed, 250, marks=pytest.mark.endurance) for seed in range(4)]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(("seed", "part"), [(0, 40), *LONG])
 def test_nothing_leads_beyond_loopback(seed: int, part: int) -> None:
     """Random configs (1,000 in the long runs), half with proxies set: strategies, hedges, retries, probes, chains,

@@ -75,6 +75,7 @@ while True:
 """
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("number", range(100 if ALL else 3))
 def test_at_most_the_last_second_is_lost_by_a_kill(tmp_path: Path, number: int) -> None:
     """Every call that ended more than a second before the last one is there, and the file is whole."""

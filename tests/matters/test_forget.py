@@ -195,6 +195,7 @@ print("left", left)
 """
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("writes", WRITES if ALL else WRITES[::18])
 def test_killed_anywhere_it_finishes_when_it_is_run_again(made: Path, tmp_path: Path, writes: int) -> None:
     """SIGKILL before some statement or write; then the same command again."""

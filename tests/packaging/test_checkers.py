@@ -126,6 +126,7 @@ def errors_of_pyright(environment: Path, script: Path) -> set[int]:
 CHECKERS = {"mypy": errors_of_mypy, "pyright": errors_of_pyright}
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_checker_knows_the_names_and_refuses_misspelt_ones(checker: str, environment: Path, tmp_path: Path) -> None:
     """A right script has no error, a wrong one has one for each of its lines."""
@@ -137,6 +138,7 @@ def test_a_checker_knows_the_names_and_refuses_misspelt_ones(checker: str, envir
     assert CHECKERS[checker](environment, wrong) == set(range(1, len(WRONG) + 1))
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_checker_refuses_ten_misspelt_names_of_a_script(checker: str, environment: Path, tmp_path: Path) -> None:
     """And has nothing against what README shows, or against the types that the methods promise."""

@@ -47,6 +47,7 @@ def test_each_document_among_the_intakes_has_its_text_beside_the_examples() -> N
     assert max(path.stat().st_size for path in files) < 50_000
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("path", sorted((ROOT / "examples/document-texts").iterdir()), ids=lambda path: path.stem)
 def test_a_document_holds_its_text_and_the_scan_holds_none(path: Path) -> None:
     """What a reader finds in it is what was typeset, word for word; the scan is an image."""

@@ -198,6 +198,7 @@ def break_it(source: Path, old: str, new: str) -> None:
         file.write_text(file.read_text().replace(old, new))
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", ["case_numbers", "office_clerk", "llm_bridge"])
 def test_an_example_is_tested_where_it_is_installed(name: str, environment: Environment, tmp_path: Path) -> None:
     """The three finished packages, each from its wheel."""
