@@ -19,7 +19,7 @@ class CallEnd(NamedTuple):
     attempts: Sequence[Attempt]
 
     @property
-    def count(self) -> int:
+    def number_of_events(self) -> int:
         """How many events it is."""
         return len(self.attempts) + 1
 

@@ -127,7 +127,7 @@ class _Teller:
             self._waiting.append(told)
             self._tell_rest()
         else:
-            self.discarded += told.count if isinstance(told, CallEnd) else 1
+            self.discarded += told.number_of_events if isinstance(told, CallEnd) else 1
 
     def _start(self) -> None:
         # Who finds it taken is not the first: that one starts it, and may be this very thread, below a finalizer.
