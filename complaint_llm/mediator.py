@@ -376,8 +376,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         if forms is not None:
             request = request._replace(forms=forms)
         sent = route_of(routes, output.backend).bind(request)
-        log = self._provenance or self._records()
-        return output._replace(provenance=log.record(sent, kept, request, output))
+        return output._replace(provenance=(self._provenance or self._records()).record(sent, kept, request, output))
 
     def _records(self) -> Provenance:
         # Before anything is sent: an answer that could not be recorded would be paid for and lost.
