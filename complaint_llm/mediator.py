@@ -376,17 +376,15 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         if forms is not None:
             request = request._replace(forms=forms)
         sent = route_of(routes, output.backend).bind(request)
-        log = self._provenance or self._records()
-        return output._replace(provenance=log.record(sent, kept, request, output))
+        return output._replace(provenance=(self._provenance or self._records()).record(sent, kept, request, output))
 
     def _records(self) -> Provenance:
         # Before anything is sent: an answer that could not be recorded would be paid for and lost.
-        if self._provenance is not None:
-            return self._provenance
-        with self._opening:
-            if self._provenance is None:
-                self._provenance = open_provenance(self.evidence, self._level or "digests", self.config)
-            return self._provenance
+        if self._provenance is None:
+            with self._opening:
+                if self._provenance is None:
+                    self._provenance = open_provenance(self.evidence, self._level or "digests", self.config)
+        return self._provenance
 
     def _check_evidence(self, cids: Sequence[str]) -> tuple[str, ...]:
         return self._records().check(cids) if self._level else cite_nothing(cids)

@@ -37,7 +37,7 @@ CALLS_STRUCTURED = 2_150
 PYTHON_CALLS_OF = {
     "budget": ({"pricing": {"input": 1.0, "output": 4.0}}, {"budget": 1_000_000}, 22),
     "token limit": ({"tokens_per_minute": 10**9}, {}, 28),
-    "cache look-up and store": ({"cache_enabled": True}, {}, 26),
+    "cache look-up and store": ({"cache_enabled": True}, {}, 47),
     "provenance": ({}, {"provenance": "digests"}, 21),
 }
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from complaint_llm.routing.target import Target
 
 
-
 class Key(NamedTuple):
     """The key of an answer, and the backend that would give it."""
 
@@ -63,10 +62,12 @@ class AlikeKeys:
 
     def of_backend(self, id: str) -> Sequence[Key]:
         """Those of this backend: an answer of it is kept under each."""
-        request = self._request
-        able = [each for each in self._candidates.of_id(id) if exclusion(each, request) is None]
-        found = ((each, each.cache_identity(request)) for each in able)
-        return [Key(self._digest, identity, target) for target, identity in found if identity is not None]
+        request, found = self._request, []
+        for target in self._candidates.of_id(id):
+            identity = target.cache_identity(request)
+            if identity is not None and exclusion(target, request) is None:
+                found.append(Key(self._digest, identity, target))
+        return found
 
     def _of(self, identities: Iterable[str]) -> Iterator[Key]:
         for identity in identities:

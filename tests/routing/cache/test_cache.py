@@ -301,6 +301,37 @@ class TestSingleFlight:
         assert {result.content for result in results} == {"one"}
         assert sum(result.cost for result in results) == 0.25
 
+    @pytest.mark.parametrize("callers", [1, 2, 3, 7])
+    @pytest.mark.parametrize("where", ["metadata", "tool_calls", "parsed", "extra"])
+    def test_what_one_caller_writes_on_its_answer_no_other_sees(self, where: str, callers: int) -> None:
+        """Each writes as soon as it has its answer, the one that asked before the others have theirs; and what is kept
+        is nobody's."""
+        time = ModelTime()
+        given = answer()._replace(
+            metadata={"list": []},
+            tool_calls=(ToolCall("i", "f", {"list": []}),),
+            parsed={"list": []},
+            extra={"list": []},
+        )
+        router = Router(cache=Cache(clock=time.clock, make_waiter=time.waiter), clock=time.clock, sleep=time.sleep)
+        backend = cached(script=[self.slow(time, 5.0, given)])
+        seen: dict[int, list[int]] = {}
+
+        def list_in(output: InferenceOutput) -> list[int]:
+            found: Any = output.tool_calls[0].arguments if where == "tool_calls" else getattr(output, where)
+            written: list[int] = found["list"]
+            return written
+
+        def call(place: int) -> None:
+            time.sleep(place * 0.001)
+            seen[place] = list_in(router.answer(ask(time=time), [backend]))
+            seen[place].append(place)
+
+        time.run([lambda place=place: call(place) for place in range(callers)])
+        assert seen == {place: [place] for place in range(callers)}
+        assert list_in(router.answer(ask(time=time), [backend])) == []
+        assert len(backend.seen) == 1
+
     def test_different_ones_do_not_wait_for_each_other(self) -> None:
         time = ModelTime()
         backend = cached(script=[self.slow(time, 5.0, answer())])
