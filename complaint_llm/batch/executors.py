@@ -17,7 +17,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from complaint_llm.batch.flow import Fault
+from complaint_llm.batch.flow import BrokenThread
 from complaint_llm.batch.input.items import Ask, BatchResult
 from complaint_llm.batch.input.prompt_bytes import with_file_bytes
 from complaint_llm.batch.remote_errors import lost_error
@@ -101,10 +101,10 @@ class ThreadExecutor:
 
     reruns = 0
 
-    def __init__(self, ask: Ask, capacity: int, broken: Fault | None = None) -> None:
+    def __init__(self, ask: Ask, capacity: int, broken: BrokenThread | None = None) -> None:
         self.capacity = capacity
         self._ask = ask
-        self._broken = Fault() if broken is None else broken
+        self._broken = BrokenThread() if broken is None else broken
         self._lock = threading.Lock()  # guards what follows: nothing is queued behind what ends the threads
         self._closed = False
         self._withdrawn = False

@@ -21,7 +21,7 @@ _LOOK = 1.0
 """Seconds after which those who wait look whether a thread has died. Where all is well they are woken before."""
 
 
-class Fault:
+class BrokenThread:
     """What a thread that could not go on leaves behind: some item will never be heard of. To set ``error`` takes no
     memory and no lock, because memory is what it lacked; whoever waits looks at it once in a while."""
 
@@ -36,7 +36,7 @@ class Flow:
     ``broken`` is shared with whoever works for it.
     """
 
-    def __init__(self, window: int, unanswered: int, refill: int = 1, broken: Fault | None = None) -> None:
+    def __init__(self, window: int, unanswered: int, refill: int = 1, broken: BrokenThread | None = None) -> None:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._news = threading.Condition(self._lock)
@@ -50,7 +50,7 @@ class Flow:
         self._closed = False  # nothing more is read
         self._stopped = False  # nothing more is sent
         self._error: BaseException | None = None
-        self._broken = Fault() if broken is None else broken
+        self._broken = BrokenThread() if broken is None else broken
 
     # -- the feeder
 
@@ -149,7 +149,7 @@ class Flow:
 
     @property
     def fault(self) -> BaseException | None:
-        """What a thread that could not go on left behind; see ``Fault``."""
+        """What a thread that could not go on left behind; see ``BrokenThread``."""
         return self._broken.error
 
     @fault.setter

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
 from complaint_llm.batch.finished_work import note_finished
-from complaint_llm.batch.flow import Fault, Flow
+from complaint_llm.batch.flow import BrokenThread, Flow
 from complaint_llm.batch.input.items import (
     Ask,
     BatchItem,
@@ -251,7 +251,7 @@ def run_batch(
         raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
     if executor is not None and in_doubt != "resend":
         raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
-    broken = Fault()
+    broken = BrokenThread()
     engine = _executor(ask, max_workers, executor, broken)
     capacity = engine.capacity
     ahead = capacity if in_doubt == "resend" else 0
@@ -303,7 +303,7 @@ def run_batch(
 
 
 def _executor(
-    ask: Ask, max_workers: int, given: Executor | BatchExecutor | None, broken: Fault
+    ask: Ask, max_workers: int, given: Executor | BatchExecutor | None, broken: BrokenThread
 ) -> BatchExecutor:
     if given is None:
         return ThreadExecutor(ask, max_workers, broken)
