@@ -47,6 +47,7 @@ TOO_MUCH: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("name", TOO_MUCH)
 @pytest.mark.parametrize("kind", ["text", "bytes"])
 def test_what_holds_too_much_is_refused(name: str, kind: str) -> None:

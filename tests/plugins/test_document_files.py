@@ -136,6 +136,7 @@ def sent(backend: HTTPBackend, request: Request) -> Mapping[str, Any]:
     return body
 
 
+@pytest.mark.rows(4)
 @sampled(8, of=400)
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=3), st.text(max_size=12), st.booleans(), st.booleans())
 @pytest.mark.parametrize("name", sorted(WIRES_WITH_FILES))

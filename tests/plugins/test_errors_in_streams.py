@@ -188,6 +188,7 @@ def backends(server: FaultyServer, **keys: Any) -> dict[str, HTTPBackend]:
     }
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("before_text", [0, 1, 2, 3])
 @pytest.mark.parametrize("name", WIRES)
 @pytest.mark.parametrize("way", ["a chunk is missing", "bytes are missing", "a whole body"])

@@ -152,6 +152,7 @@ def test_the_callers_own_keywords_leave_neither_as_schema_nor_as_words(type: str
             assert "x-quote" not in json.dumps(server.requests[0].body)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("type", KNOWN)
 def test_a_class_that_holds_itself_is_answered(type: str) -> None:
     """By every provider, with its own means or in words."""

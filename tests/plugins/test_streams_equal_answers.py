@@ -55,6 +55,7 @@ def _halves(text: str) -> str:
     return "".join(chr(units[at] | units[at + 1] << 8) for at in range(0, len(units), 2))
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", WIRES)
 @given(said=SAID, data=st.data())
 @sampled(40, of=400)

@@ -93,6 +93,7 @@ def test_only_known_keywords_leave(asked: tuple[str, str, Any]) -> None:
         assert "$ref" not in part or part.keys() <= {"$ref", "$defs"}
 
 
+@pytest.mark.rows(4)
 def test_what_leaves_fits_the_official_sdks_types(asked: tuple[str, str, Any]) -> None:
     """OpenAI's, Anthropic's and Google's own request types take it."""
     wire, _, body = asked

@@ -82,6 +82,7 @@ UNSEEN = [
 ]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("code", UNSEEN)
 def test_what_cannot_be_seen_is_shown_by_its_number(code: int) -> None:
     """Control and bidi characters, those without width, halves of pairs: in the text, in quotes, in names."""
@@ -164,6 +165,7 @@ def test_a_weak_quote_is_never_shown_without_its_word() -> None:
     assert "<mark data-q" not in shown
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "parsed",
     [

@@ -42,6 +42,7 @@ def batch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return outs[0]
 
 
+@pytest.mark.rows(1)
 def test_the_journal_beside_either_format_makes_the_page(batch: Path) -> None:
     """The texts come from the journal; what stands in its own text is marked, what does not is apart."""
     done = run(batch.parent, "report", batch.name, "-o", "page.html")

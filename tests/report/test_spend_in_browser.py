@@ -56,6 +56,7 @@ def test_charts_are_drawn_and_nothing_is_asked_for(browser: Browser, tmp_path: P
     assert browser.complaints == []
 
 
+@pytest.mark.rows(1)
 def test_keys_walk_along_a_chart(browser: Browser, tmp_path: Path) -> None:
     """What stands at each place is told in words, the same as in the ledger."""
     summary = show(browser, tmp_path, office_calls(600, 30))
@@ -91,6 +92,7 @@ def test_names_from_outside_run_nowhere(browser: Browser, tmp_path: Path) -> Non
     assert browser.complaints == []
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("calls", [[], [{}], [{"demo": 1}], [{"cost": None, "error": "ServerError"}]])
 def test_few_calls_are_no_fault(browser: Browser, tmp_path: Path, calls: list[dict[str, object]]) -> None:
     """None, one, one demonstration, one failure."""
@@ -108,6 +110,7 @@ def test_it_prints(browser: Browser, tmp_path: Path) -> None:
     assert browser.complaints == []
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("id", ["spend", "latency", "failures"])
 def test_who_cannot_see_a_chart_has_its_numbers(browser: Browser, tmp_path: Path, id: str) -> None:
     """A chart is named with its highest value, and can be reached by keys, as can the table under it."""

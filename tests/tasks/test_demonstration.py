@@ -24,6 +24,7 @@ def schema(task: str) -> Any:
     return built_in(task).schema
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("path", INTAKES, ids=lambda path: path.stem)
 def test_every_check_passes_on_the_intakes(path: Path, task: str) -> None:
@@ -38,6 +39,7 @@ def test_every_check_passes_on_the_intakes(path: Path, task: str) -> None:
 DOCUMENTS = sorted(path for path in (Path(__file__).parents[2] / "examples/intakes").iterdir() if path.suffix != ".txt")
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_every_check_passes_on_the_documents_among_the_intakes(path: Path, task: str) -> None:

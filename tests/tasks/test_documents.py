@@ -35,6 +35,7 @@ def with_lease(*text: str) -> list[Message]:
     return [Message("user", (Document(data=LEASE.encode(), name="lease.txt"), *map(TextPart, text)))]
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("text", [(), ("",), (" ",), ("\n\t",), ("", " ")])
 @pytest.mark.parametrize("task", ["summary", "claims", "chronology"])
 def test_a_blank_text_beside_documents_is_said_in_words(text: tuple[str, ...], task: str) -> None:

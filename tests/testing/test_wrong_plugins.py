@@ -162,12 +162,14 @@ CASES = [
 ]
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize(("suite", "name", "check"), CASES, ids=[f"{case[0].__name__}-{case[1]}" for case in CASES])
 def test_a_wrong_plugin_is_caught_by_its_check_alone(suite: type[OfferConformance], name: str, check: str) -> None:
     """At the same place the right one passes."""
     assert failing(suite_of(suite, suite.plugin, name)) == {check}
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("suite", "name"),
     [
@@ -196,6 +198,7 @@ def test_a_wrong_hook_is_caught_by_its_check_alone(plugin: str, check: str) -> N
     assert failing(suite_of(Guards, f"{WRONG}.{plugin}", "")) == {check}
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("source", "check"),
     [

@@ -44,6 +44,7 @@ def turns(backend: AnthropicBackend, server: FaultyServer, history: list[Any]) -
     return found
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("given", "goes_back"),
     [

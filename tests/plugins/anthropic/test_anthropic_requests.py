@@ -218,6 +218,7 @@ def check_blocks(content: Any) -> str:
     return "checked"
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("model", "params"),

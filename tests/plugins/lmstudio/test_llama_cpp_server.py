@@ -82,6 +82,7 @@ def test_a_wrong_token_is_refused(address: str) -> None:
         backend.generate("Hello")
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("kind", ["llama_cpp_server", "ollama", "vllm", "openai"])
 def test_the_compatible_types_answer_whole_and_streamed(address: str, tmp_path: Path, kind: str) -> None:
     """Services that are only data, through a config file: the same text both ways, and a refused key."""

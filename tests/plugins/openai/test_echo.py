@@ -122,6 +122,7 @@ def said_by(mediator: Mediator, server: FaultyServer, reply: Reply, *, streamed:
     return last.output.message()
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("name", sorted(WANTED))
 def test_a_service_gets_back_what_it_wants(name: str, streamed: bool, server: FaultyServer, tmp_path: Path) -> None:

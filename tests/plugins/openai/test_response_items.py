@@ -117,6 +117,7 @@ def asked() -> Any:
         asked.backend.close()
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("how", ["whole", "streamed", "streamed, items one by one"])
 @pytest.mark.parametrize("name", sorted(WHOLE))
 def test_items_go_back_as_they_came(name: str, how: str, asked: Asked) -> None:
@@ -156,6 +157,7 @@ def test_nothing_is_kept_where_text_and_calls_say_it_all(items: list[Item], aske
 UNREADABLE = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     "items",
     [

@@ -129,6 +129,7 @@ def faults(schema: Any, place: str = "") -> list[str]:
     return found + (faults(schema["items"], f"{place}/items") if "items" in schema else [])
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("shape", MODELS, ids=lambda shape: shape.__name__)
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_a_schema_made_by_pydantic_leaves_as_strict_mode_takes_it(shape: Any, api: str) -> None:

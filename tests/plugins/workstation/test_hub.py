@@ -153,6 +153,7 @@ def test_a_hub_that_cannot_be_reached_is_named(ask: Asker) -> None:
     assert "\n" not in said
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("run", ["first", "again"])
 @pytest.mark.peer("llama.cpp")
 def test_the_local_example_answers_a_batch_with_a_model_from_the_hub(ask: Asker, tmp_path: Path, run: str) -> None:

@@ -118,6 +118,7 @@ def test_a_pull_that_broke_off_goes_on(pull: Puller) -> None:
     assert pull.hub.downloads()[failed:] == [STEP]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("other", ["0" * 64, hashlib.sha256(b"").hexdigest(), "f" * 64])
 def test_a_file_that_is_not_the_config_s_is_refused_before_it_is_fetched(pull: Puller, other: str) -> None:
     """In one line; nothing of it comes."""
@@ -192,6 +193,7 @@ def test_where_nothing_may_leave_a_pull_is_the_way(pull: Puller) -> None:
     assert pull.pulled()[0]["sha256"] == SHA256
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     "words", [("local",), ("-q", "tiny"), ("local", "-q", "tiny"), ("-q", "tiny", "local"), ("--json",), ()]
 )

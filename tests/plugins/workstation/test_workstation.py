@@ -62,6 +62,7 @@ def test_what_was_asked_before_does_not_change_a_seeded_answer(backend: Workstat
     assert backend.generate("hello world", max_tokens=24, seed=7) == first
 
 
+@pytest.mark.rows(1)
 def test_schema_answers_parse_or_say_that_they_were_cut(backend: WorkstationBackend) -> None:
     """50 of 50 (a dozen in the suite): valid against the schema, or the named error of an answer cut by its length."""
     schema = {
@@ -84,6 +85,7 @@ def test_schema_answers_parse_or_say_that_they_were_cut(backend: WorkstationBack
         assert "length" in cut or "cut by max_tokens" in cut
 
 
+@pytest.mark.rows(1)
 def test_threads_get_the_answers_of_one_thread(backend: WorkstationBackend) -> None:
     """8 threads on one model, of 20 calls each (5 in the suite): llama.cpp alone would abort the process."""
     expected = {seed: backend.generate("hi", seed=seed, max_tokens=8) for seed in range(20 if ALL else 5)}
@@ -202,6 +204,7 @@ def test_a_file_or_a_repository_but_not_both(runtime: str) -> None:
             made(runtime, **keys)
 
 
+@pytest.mark.rows(1)
 def test_a_batch_waits_outside_its_deadlines(backend: WorkstationBackend) -> None:
     """Eight workers on one model: a prompt's clock starts when its turn comes."""
     backend.load()
