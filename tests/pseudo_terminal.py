@@ -107,6 +107,16 @@ class PseudoTerminal:
                 break
         return self.process.wait(1)
 
+    def interrupt(self) -> int:
+        """Type Ctrl-C, and again where it came between two calls to the system, which nothing wakes; the exit code."""
+        for _ in range(12):
+            self.press("\x03")
+            until = time.monotonic() + GIVE_UP / 12
+            while time.monotonic() < until:
+                if not self._read(0.1) and self.process.poll() is not None:
+                    return self.process.wait()
+        raise AssertionError(f"it goes on after Ctrl-C: {self.shown!r}")
+
     def close(self) -> None:
         """End the process if it runs, and take the terminal away."""
         if self.process.poll() is None:
@@ -205,6 +215,9 @@ def at_terminal(
         for words, keys in typed:
             terminal.wait_for(lambda shown, words=words, seen=seen: words in shown[seen:])
             seen = terminal.shown.index(words, seen) + len(words)
+            if keys == "\x03":
+                code = terminal.interrupt()
+                return Session(terminal.shown, code)
             terminal.press(keys)
         code = terminal.end()
         return Session(terminal.shown, code)

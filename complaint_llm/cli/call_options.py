@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SHAPES = ("schema", "schema_multi")
-NAMES = ("system", "model", "backend", "param", *_SHAPES, "task", "privacy", "matter", "usage", *ATTACHED)
+_SCHEMA_OPTIONS = ("schema", "schema_multi")
+NAMES = ("system", "model", "backend", "param", *_SCHEMA_OPTIONS, "task", "privacy", "matter", "usage", *ATTACHED)
 """What the options hand over, by name; ``call_params`` takes these."""
 
 _TEXTS = frozenset(("model", "backend", "system", "privacy", "reasoning_effort", "task", "matter"))
@@ -69,7 +69,7 @@ def call_params(given: Mapping[str, Any]) -> dict[str, Any]:
         if given.get(name) is not None:
             params[name] = given[name]
     params |= attachment_params(given)
-    shape = response_schema(*(given.get(name) for name in _SHAPES))
+    shape = response_schema(*(given.get(name) for name in _SCHEMA_OPTIONS))
     if shape is not None:
         params["response_format"] = shape
     return params

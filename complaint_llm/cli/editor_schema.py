@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def compose_schema(app: App) -> dict[str, Any]:
     """The schema for the config that is read, or for any where there is none."""
-    return _composed(app, _source(app.find_config()))
+    return _schema_of(app, _source(app.find_config()))
 
 
 def write_for_editors(app: App, target: str, link: bool) -> None:
@@ -33,7 +33,7 @@ def write_for_editors(app: App, target: str, link: bool) -> None:
     ConfigError."""
     config = app.find_config()
     source = _source(config)
-    composed = _composed(app, source)
+    composed = _schema_of(app, source)
     folder = Path() if config is None else config.parent
     file = Path(target) if target else folder / SCHEMA_NAME
     if link and not isinstance(source, Source):
@@ -57,7 +57,7 @@ def renew_schema(app: App) -> None:
     file = None if path is None else written_schema(path)
     if path is None or file is None:
         return
-    composed = _composed(app, read(path))
+    composed = _schema_of(app, read(path))
     try:
         write_schema(file, composed)
     except ConfigError as error:
@@ -68,5 +68,5 @@ def _source(config: Path | None) -> Source | list[str] | None:
     return None if config is None else read(config)
 
 
-def _composed(app: App, source: Source | list[str] | None) -> dict[str, Any]:
+def _schema_of(app: App, source: Source | list[str] | None) -> dict[str, Any]:
     return composed_schema(app.open_host(), source.document if isinstance(source, Source) else None)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from complaint_llm.cli import terminal
 from complaint_llm.cli.evidence_output import (
     deletion_text,
     fail_if,
@@ -22,8 +20,8 @@ from complaint_llm.cli.evidence_output import (
     say,
     write_file,
 )
+from complaint_llm.cli.evidence_progress import bytes_in, progress
 from complaint_llm.cli.options import OutputFile
-from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.terminal import write_bytes
 from complaint_llm.exceptions import EvidenceError
 
@@ -71,7 +69,7 @@ def add(app: OpensStore, /, paths: tuple[str, ...], metadata: tuple[str, ...], a
     """
     given["metadata"] = _pairs(metadata)
     failed = count = 0
-    with app.open_store() as store, _progress(_bytes_in(paths), "adding") as advance:
+    with app.open_store() as store, progress(bytes_in(paths), "adding") as advance:
         try:
             for path, outcome in _outcomes(store, paths, given, advance):
                 count += 1
@@ -186,7 +184,7 @@ def verify(app: OpensStore, as_json: bool) -> None:
 
     Example: complaint-llm evidence verify
     """
-    with app.open_store() as store, _progress(None, "verifying") as advance:
+    with app.open_store() as store, progress(None, "verifying") as advance:
         found = store.verify(advance)
     if as_json:
         faults = [fault._asdict() for fault in found.faults]
@@ -376,33 +374,3 @@ def _kind(path: str) -> str:
     if path == "-":
         return "input"
     return "folder" if Path(path).is_dir() else "files"
-
-
-def _bytes_in(paths: tuple[str, ...]) -> int:
-    """Bytes of all files, for a bar: what cannot be looked at counts nothing."""
-    if not terminal.shows_progress():
-        return 0
-    from complaint_llm.evidence.folder_scan import scan  # cold start: evidence
-
-    total = 0
-    for path in map(Path, paths):
-        with suppress(OSError):
-            total += sum(file.size for file in scan(path).files) if path.is_dir() else path.stat().st_size
-    return total
-
-
-@contextmanager
-def _progress(total: int | None, what: str) -> Iterator[Callable[[int], object] | None]:
-    """A line on a terminal with how much of the bytes is done; None elsewhere: nothing is counted for no one."""
-    if not terminal.shows_progress():
-        yield None
-        return
-    with SignOfLife(what) as sign:
-        done = 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            sign.say(f"{what} {min(100, 100 * done // (total or 1))} %")
-
-        yield advance if total else None

@@ -53,19 +53,19 @@ def list_schema(item: Mapping[str, Any]) -> dict[str, Any]:
 
     Its definitions stand at the top; what else it refers to inside itself is found where it stands now.
     """
-    moved = _moved(item)
+    moved = _with_moved_references(item)
     above = {word: value for word, value in moved.items() if word in ("$schema", *_DEFINITIONS)}
     inside = {word: value for word, value in moved.items() if word not in above and word != "$id"}
     listed = {"items": {"type": "array", "items": inside}}
     return {**above, "type": "object", "additionalProperties": False, "required": ["items"], "properties": listed}
 
 
-def _moved(schema: Any) -> Any:
+def _with_moved_references(schema: Any) -> Any:
     from complaint_llm.backends.wire.schema_walk import map_schemas  # cold start: backends
 
     if not isinstance(schema, Mapping):
         return schema
-    moved = map_schemas(schema, _moved)
+    moved = map_schemas(schema, _with_moved_references)
     place = moved.get("$ref")
     if isinstance(place, str) and re.match(r"#(?!/(\$defs|definitions)/)(/|$)", place):
         moved["$ref"] = f"#/properties/items/items{place[1:]}"

@@ -146,7 +146,7 @@ def test_each_chart_has_its_numbers_in_tables(tmp_path: Path) -> None:
     summary = read(tmp_path, office_calls(400, 5))
     text = page(summary)
     assert text.count('<details class="numbers">') == 3
-    assert text.count("<table>") == text.count("<caption")
+    assert text.count("<table") == text.count("<caption")
     (table,) = re.findall(r"<caption>US dollars per day, by backend</caption>.*?</table>", text, re.S)
     assert re.findall(r'<th scope="row">([^<]*)</th><td>([^<]*)</td>', table) == [
         (period.label, money(figures.spend)) for period, figures in zip(summary.periods, summary.over_time, strict=True)
