@@ -50,8 +50,8 @@ class Deadline:
 
     @property
     def call_id(self) -> str:
-        """The name of the call, the same for all its attempts: the time in milliseconds, then what is random, in hex. So
-        those of one time stand together, and one is found by its first letters; see ``times_of_call_name``."""
+        """The name of the call, the same for all its attempts: the time in milliseconds, then what is random, in hex.
+        So one is found by its first letters among those of its time; see ``times_of_call_name``."""
         if self._of_call is not None:
             return self._of_call.call_id
         if self._call_id is None:

@@ -141,8 +141,8 @@ _Calls: TypeAlias = "tuple[array[float], array[float]]"
 
 
 class _Sums(NamedTuple):
-    """The calls of one kind, of a backend or a matter, in a slice; ``seconds`` is there, in ascending order, for answers
-    that were not cached."""
+    """The calls of one kind, of a backend or a matter, in a slice; ``seconds``, in ascending order, is there for
+    answers that were not cached."""
 
     slice: int
     name: str | None

@@ -172,9 +172,8 @@ def _calls(ledger: sqlite3.Connection, chosen: Chosen, order: str, condition: st
         SELECT e.id FROM entries e WHERE {{entries}} AND {condition}
         AND +e.context IN (SELECT id FROM contexts WHERE NOT demo AND NOT cached) ORDER BY {order} DESC, e.id LIMIT {MOST_CALLS}
     """  # noqa: S608 - our own words only
-    query = (
-        f"SELECT {columns} FROM calls c JOIN ({first}) e ON e.id = c.id ORDER BY {order.replace('e.', 'c.')} DESC, c.id"  # noqa: S608
-    )
+    by = order.replace("e.", "c.")
+    query = f"SELECT {columns} FROM calls c JOIN ({first}) e ON e.id = c.id ORDER BY {by} DESC, c.id"  # noqa: S608
     return tuple(Call(*row) for row in chosen.fetch(ledger, query))
 
 

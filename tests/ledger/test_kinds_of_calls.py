@@ -1,4 +1,4 @@
-"""What a ledger has of hedged calls, demonstrations, guarded calls and calls of other processes; and where it cannot be."""
+"""What a ledger has of hedged calls, demonstrations, guarded calls and those of workers; and where it cannot be."""
 
 from __future__ import annotations
 
@@ -106,9 +106,12 @@ def test_guards_stand_in_a_row_by_their_names(tmp_path: Path, count: int) -> Non
 
 def test_a_call_that_a_guard_refused_is_a_row_without_attempts(tmp_path: Path) -> None:
     """Nothing was sent."""
-    with Mediator([Answers(id="a")], guards=[Refuses()], ledger={"path": str(tmp_path / "l.db")}) as mediator:
-        with pytest.raises(GuardError):
-            mediator.generate("x")
+    ledger = {"path": str(tmp_path / "l.db")}
+    with (
+        Mediator([Answers(id="a")], guards=[Refuses()], ledger=ledger) as mediator,
+        pytest.raises(GuardError),
+    ):
+        mediator.generate("x")
     (call,) = rows(tmp_path / "l.db")
     assert (call["error"], call["cost"], call["digest"]) == ("GuardError", None, None)
     assert rows(tmp_path / "l.db", "SELECT * FROM attempts") == []
@@ -123,7 +126,14 @@ def run_processes(mediator: Mediator, prompts: list[str]) -> list[Any]:
 def run_dask(mediator: Mediator, prompts: list[str]) -> list[Any]:
     """A batch on a cluster of this machine."""
     need_peer("distributed")
-    return list(mediator.batch(prompts, executor="dask://local/2"))
+    import distributed
+
+    place = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with (
+        distributed.LocalCluster(n_workers=1, processes=True, **place) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        return list(mediator.batch(prompts, executor=client.get_executor()))
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,17 @@ def test_a_clock_that_was_set_hides_no_call(tmp_path: Path, behind: int) -> None
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"call": "19f"}, {"call": "19f00000000"}, {"task": "claims"}, {"backend": "a"}, {"matter": "1"}, {"batch": "night"}, {"error": "X"}, {"since": 1.0}]
+    "wanted",
+    [
+        {"call": "19f"},
+        {"call": "19f00000000"},
+        {"task": "claims"},
+        {"backend": "a"},
+        {"matter": "1"},
+        {"batch": "night"},
+        {"error": "X"},
+        {"since": 1.0},
+    ],
 )
 def test_every_filter_has_an_index(db: sqlite3.Connection, wanted: dict[str, Any]) -> None:
     """SQLite's plan says SEARCH, and sorts nothing."""
