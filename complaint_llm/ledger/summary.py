@@ -170,7 +170,8 @@ def _calls(ledger: sqlite3.Connection, chosen: Chosen, order: str, condition: st
     columns = ", ".join(f"c.{name}" for name in Call._fields)
     first = f"""
         SELECT e.id FROM entries e WHERE {{entries}} AND {condition}
-        AND +e.context IN (SELECT id FROM contexts WHERE NOT demo AND NOT cached) ORDER BY {order} DESC, e.id LIMIT {MOST_CALLS}
+        AND +e.context IN (SELECT id FROM contexts WHERE NOT demo AND NOT cached)
+        ORDER BY {order} DESC, e.id LIMIT {MOST_CALLS}
     """  # noqa: S608 - our own words only
     by = order.replace("e.", "c.")
     query = f"SELECT {columns} FROM calls c JOIN ({first}) e ON e.id = c.id ORDER BY {by} DESC, c.id"  # noqa: S608
