@@ -373,9 +373,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
             output = mark_truncation(output, self._on_truncation, self._log)
         if not self._level:
             return output
-        if forms is not None:
-            request = request._replace(forms=forms)
-        sent = route_of(routes, output.backend).bind(request)
+        sent = route_of(routes, output.backend).bind(request if forms is None else request._replace(forms=forms))
         log = self._provenance or self._records()
         return output._replace(provenance=log.record(sent, kept, request, output))
 

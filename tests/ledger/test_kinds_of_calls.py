@@ -151,7 +151,7 @@ def test_workers_write_into_the_ledger_of_their_config(
     path = tmp_path / ".complaint_llm/ledger.db"
     until = time.monotonic() + 30
     while len(rows(path)) < 12 and time.monotonic() < until:  # a worker of a cluster ends after it
-        time.sleep(0.1)
+        time.sleep(0.02)
     found = rows(path)
     assert len(found) == len({row["call"] for row in found}) == len({row["digest"] for row in found}) == 12
     assert {row["backend"] for row in found} == {"m"}
