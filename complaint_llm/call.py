@@ -19,6 +19,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_names.seed)
 
 
+_TIME_LETTERS = 11
+
+
+def times_of_call_name(first_letters: str) -> tuple[float, float] | None:
+    """From when, and before when, calls were given names that begin so (Unix seconds); None where that is no hex."""
+    shown = first_letters[:_TIME_LETTERS]
+    missing = 4 * (_TIME_LETTERS - len(shown))
+    if not shown or not set(shown) <= set("0123456789abcdef"):
+        return None
+    number = int(shown, 16)
+    return (number << missing) / 1000, (number + 1 << missing) / 1000
+
+
 class Deadline:
     """A moment on a monotonic clock, in seconds; it can be stopped while a stream's consumer holds a piece.
 
@@ -37,11 +50,12 @@ class Deadline:
 
     @property
     def call_id(self) -> str:
-        """A random name of the call, the same for all its attempts."""
+        """The name of the call, the same for all its attempts: the time in milliseconds, then what is random, in hex.
+        So one is found by its first letters among those of its time; see ``times_of_call_name``."""
         if self._of_call is not None:
             return self._of_call.call_id
         if self._call_id is None:
-            self._call_id = f"{_names.getrandbits(128):032x}"
+            self._call_id = f"{time.time_ns() // 1_000_000:011x}{_names.getrandbits(84):021x}"
         return self._call_id
 
     def remaining(self) -> float:

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
-from complaint_llm.call import CancelToken, Deadline
+from complaint_llm.call import CancelToken, Deadline, times_of_call_name
 
 
 class Clock:
@@ -117,3 +118,25 @@ def test_all_attempts_of_a_call_have_its_name() -> None:
     first, second = Deadline(1, of_call=call), Deadline(1, of_call=Deadline(1, of_call=call))
     assert first.call_id == second.call_id == call.call_id
     assert Deadline(10).call_id != call.call_id
+
+
+@pytest.mark.parametrize("letters", [1, 2, 5, 8, 10, 11, 12, 20, 32])
+def test_the_time_of_a_call_is_in_its_name(letters: int) -> None:
+    """However few letters are given, the time at which the name was made is within what they say."""
+    before = time.time()
+    names = {Deadline(1.0).call_id for _ in range(50)}
+    after = time.time()
+    assert len(names) == 50
+    for name in names:
+        assert len(name) == 32
+        found = times_of_call_name(name[:letters])
+        assert found is not None
+        assert found[0] <= after
+        assert before < found[1]
+        assert letters < 11 or found[1] - found[0] < 0.002
+
+
+@pytest.mark.parametrize("other", ["", "c4", "x", "19F", " 1", "-1", "0x1", "1_0", "١", "g" * 32])
+def test_what_is_no_name_of_ours_has_no_time(other: str) -> None:
+    """Unless it is hex: then all that is said is when such a name would have been given."""
+    assert (times_of_call_name(other) is None) == (other != "c4")

@@ -90,7 +90,7 @@ _COLUMNS = (
     _CallColumn("matter", 3, lambda call: call["matter"] or ""),
     _CallColumn("tokens", 4, _tokens),
     _CallColumn("task", 5, lambda call: call["task"] or ""),
-    _CallColumn("call", 6, lambda call: call["call"][:8]),
+    _CallColumn("call", 6, lambda call: call["call"][:12]),
 )
 
 _Table = list[tuple[_CallColumn, list[str]]]

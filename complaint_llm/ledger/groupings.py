@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from complaint_llm.ledger.chosen import Chosen, id_at
 from complaint_llm.ledger.figures import Figures, Tally
@@ -40,14 +40,6 @@ class Series(NamedTuple):
     over_time: tuple[Figures, ...]
 
 
-class LedgerCell(NamedTuple):
-    """Where in the tables something is counted."""
-
-    slice: int
-    backend: str | None
-    matter: str | None
-
-
 class Tables:
     """Adds the rows up. A slice is a span of time in which neither a period nor a month begins."""
 
@@ -61,21 +53,22 @@ class Tables:
         ledger.executemany("INSERT INTO slices VALUES (?, ?)", [(id_at(began), n) for n, began in enumerate(starts)])
         contexts = {id: (backend, kind) for id, backend, kind in ledger.execute(_CONTEXTS)}
         names = {None: None, **dict(ledger.execute("SELECT id, name FROM names"))}
-        calls: list[_Sums] = []
+        of_backends: list[_Sums] = []
+        of_matters: list[_Sums] = []
         for slice, (began, ended) in enumerate(pairwise([*starts, LATEST])):
-            rows = chosen.within(began, ended).rows(ledger, _ENTRIES)
-            calls += _sums(rows, slice, contexts, names)
+            by_backend, by_matter = _sorted_calls(chosen.within(began, ended).rows(ledger, _ENTRIES), contexts)
+            of_backends += (_Sums.of(slice, backend, kind, *calls) for (backend, kind), calls in by_backend.items())
+            of_matters += (_Sums.of(slice, names[matter], kind, *calls) for (matter, kind), calls in by_matter.items())
         ledger.execute(_TRIED)
-        attempts = [
-            (LedgerCell(*row[:3]), {"failed_attempts": row[3], "maybe_charged": row[4]}, row[5])
-            for row in chosen.rows(ledger, _ATTEMPTS)
-        ]
+        attempts = [(*row[:3], {"failed_attempts": row[3], "maybe_charged": row[4]}, row[5])
+                    for row in chosen.rows(ledger, _ATTEMPTS)]  # fmt: skip
         backends, matters = _Ranks(), _Ranks()
-        for sums in calls:
-            backends.add(sums.place.backend, sums.spend, sums.counts.get("calls", 0))
-            matters.add(sums.place.matter, sums.spend, sums.counts.get("calls", 0))
-        for place, counts, _ in attempts:
-            backends.add(place.backend, failed_attempts=counts["failed_attempts"])
+        for each in of_backends:
+            backends.add(each.name, each.spend, each.counts.get("calls", 0))
+        for each in of_matters:
+            matters.add(each.name, each.spend, each.counts.get("calls", 0))
+        for _, backend, _, counts, _ in attempts:
+            backends.add(backend, failed_attempts=counts["failed_attempts"])
         self.total = Tally()
         self.periods = [Tally() for _ in periods]
         self.months = [Tally() for _ in months]
@@ -83,27 +76,30 @@ class Tables:
         self.matters = _Groups(matters.names(), MOST_MATTERS)
         self.backends_over_time = _Groups(backends.names(), MOST_SERIES, len(periods))
         self.matters_over_time = _Groups(matters.names(), MOST_SERIES, len(periods))
-        for sums in calls:
-            for tally in (*self._of_calls(sums.place), *self._of_backend(sums.place)):
-                tally.add(sums.counts, sums.spend, sums.seconds)
-        for place, counts, passed_on in attempts:
-            for tally in self._of_calls(place):
+        for each in of_backends:
+            for tally in (*self._of_time(each.slice), *self._of_backend(each.slice, each.name)):
+                tally.add(each.counts, each.spend, each.seconds)
+        for each in of_matters:
+            for tally in self._of_matter(each.slice, each.name):
+                tally.add(each.counts, each.spend, each.seconds)
+        for slice, backend, matter, counts, passed_on in attempts:
+            for tally in (*self._of_time(slice), *self._of_matter(slice, matter)):
                 tally.add(counts)
-            for tally in self._of_backend(place):
+            for tally in self._of_backend(slice, backend):
                 tally.add({**counts, "fallbacks": passed_on})
         # Of a call, not of an attempt: it may have fallen back twice.
         for slice, matter, count in chosen.rows(ledger, _FALLBACKS):
-            for tally in self._of_calls(LedgerCell(slice, None, matter)):
+            for tally in (*self._of_time(slice), *self._of_matter(slice, matter)):
                 tally.add({"fallbacks": count})
 
-    def _of_calls(self, place: LedgerCell) -> list[Tally]:
-        period = self._period_of[place.slice]
-        of_matter = [self.matters.tally(place.matter), self.matters_over_time.tally(place.matter, period)]
-        return [self.total, self.periods[period], self.months[self._month_of[place.slice]], *of_matter]
+    def _of_time(self, slice: int) -> tuple[Tally, ...]:
+        return self.total, self.periods[self._period_of[slice]], self.months[self._month_of[slice]]
 
-    def _of_backend(self, place: LedgerCell) -> list[Tally]:
-        period = self._period_of[place.slice]
-        return [self.backends.tally(place.backend), self.backends_over_time.tally(place.backend, period)]
+    def _of_matter(self, slice: int, matter: str | None) -> tuple[Tally, ...]:
+        return self.matters.tally(matter), self.matters_over_time.tally(matter, self._period_of[slice])
+
+    def _of_backend(self, slice: int, backend: str | None) -> tuple[Tally, ...]:
+        return self.backends.tally(backend), self.backends_over_time.tally(backend, self._period_of[slice])
 
 
 _ANSWERED, _CACHED, _FAILED, _UNFINISHED, _DEMO = range(5)
@@ -119,15 +115,16 @@ _ENTRIES = "SELECT e.context, e.matter, e.seconds, e.cost FROM entries e WHERE {
 """A million rows: without joins and texts they are read in a third of the time."""
 _TRIED = """
     CREATE TEMP TABLE tried AS
-    WITH failing AS (SELECT DISTINCT call FROM attempts WHERE error IS NOT NULL),
+    WITH failing AS (SELECT DISTINCT call FROM tries WHERE error IS NOT NULL),
     ordered AS (
       SELECT call, backend, error, maybe_received,
         lead(backend, 1, backend) OVER (PARTITION BY call ORDER BY number) <> backend AS passed_on
-      FROM attempts WHERE call IN failing
+      FROM tries WHERE call IN failing
     )
     SELECT call, backend, maybe_received, passed_on FROM ordered WHERE error IS NOT NULL
 """
-"""Attempts that failed, and whether the next one of the call went to another backend."""
+"""Attempts that failed, and whether the next one of the call went to another backend. One that answered at once within
+its call's row has no other beside it."""
 _ATTEMPTS = f"""
     SELECT {_SLICE}, t.backend, c.matter, count(*), sum(t.maybe_received), sum(t.passed_on)
     FROM temp.tried t JOIN calls c ON c.id = t.call WHERE {{calls}} AND NOT c.demo GROUP BY 1, 2, 3
@@ -138,21 +135,34 @@ _FALLBACKS = f"""
 """  # noqa: S608 - our own words only
 
 
-class _Sums(NamedTuple):
-    """The calls of one place and one kind; ``seconds`` is there for answers that were not cached."""
+K = TypeVar("K")
+_Calls: TypeAlias = "tuple[array[float], array[float]]"
+"""The seconds of each call, and the cost of each that has one."""
 
-    place: LedgerCell
+
+class _Sums(NamedTuple):
+    """The calls of one kind, of a backend or a matter, in a slice; ``seconds``, in ascending order, is there for
+    answers that were not cached."""
+
+    slice: int
+    name: str | None
     counts: Mapping[str, int]
     spend: float
     seconds: Sequence[float]
 
+    @classmethod
+    def of(cls, slice: int, name: str | None, kind: int, seconds: array[float], costs: array[float]) -> _Sums:
+        """Their sums. What the cache gave was paid for when it was asked."""
+        spend = 0.0 if kind in (_CACHED, _DEMO) else math.fsum(costs)
+        # Sorted now, they are but merged in each table to which they belong.
+        ascending = array("d", sorted(seconds)) if kind == _ANSWERED else ()
+        return cls(slice, name, _counts(kind, len(seconds), len(costs)), spend, ascending)
 
-def _sums(
-    rows: Iterable[tuple[int, int | None, float, float | None]],
-    slice: int,
-    contexts: Mapping[int, tuple[str | None, int]],
-    names: Mapping[int | None, str | None],
-) -> list[_Sums]:
+
+def _sorted_calls(
+    rows: Iterable[tuple[int, int | None, float, float | None]], contexts: Mapping[int, tuple[str | None, int]]
+) -> tuple[dict[tuple[str | None, int], _Calls], dict[tuple[int | None, int], _Calls]]:
+    """The calls of a slice, by backend and kind and by matter and kind."""
     found: dict[tuple[int, int | None], tuple[array[float], array[float]]] = {}
     for context, matter, seconds, cost in rows:
         lists = found.get((context, matter))
@@ -161,14 +171,22 @@ def _sums(
         lists[0].append(seconds)
         if cost is not None:
             lists[1].append(cost)
-    sums: list[_Sums] = []
+    by_backend: dict[tuple[str | None, int], _Calls] = {}
+    by_matter: dict[tuple[int | None, int], _Calls] = {}
     for (context, matter), (times, costs) in found.items():
         backend, kind = contexts[context]
-        # What the cache gave was paid for when it was asked.
-        spend = 0.0 if kind in (_CACHED, _DEMO) else math.fsum(costs)
-        counts = _counts(kind, len(times), len(costs))
-        sums.append(_Sums(LedgerCell(slice, backend, names[matter]), counts, spend, times if kind == _ANSWERED else ()))
-    return sums
+        _extend(by_backend, (backend, kind), times, costs)
+        _extend(by_matter, (matter, kind), times, costs)
+    return by_backend, by_matter
+
+
+def _extend(calls: dict[K, _Calls], key: K, times: array[float], costs: array[float]) -> None:
+    known = calls.get(key)
+    if known is None:
+        calls[key] = times[:], costs[:]
+    else:
+        known[0].extend(times)
+        known[1].extend(costs)
 
 
 def _counts(kind: int, count: int, priced: int) -> Mapping[str, int]:

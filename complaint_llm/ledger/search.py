@@ -8,7 +8,12 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
+from complaint_llm.call import times_of_call_name
+from complaint_llm.ledger.periods import LATEST
+
 ANY_ERROR = "*"
+_CLOCK_STEPS = 86_400.0
+"""Seconds by which the time in a call's name and that of its row may differ: clocks are set, machines sleep."""
 
 
 class CallFilter(NamedTuple):
@@ -22,7 +27,7 @@ class CallFilter(NamedTuple):
     task: str | None = None
     batch: str | None = None
     call: str | None = None
-    """The first letters of a call's name. There is no index of those."""
+    """The first letters of a call's name, in which its time is."""
 
 
 class FoundCall(NamedTuple):
@@ -55,12 +60,16 @@ def find_ids(db: sqlite3.Connection, wanted: CallFilter) -> Iterator[tuple[int]]
     for time, sign in ((wanted.since, ">="), (wanted.until, "<")):
         if time is not None:
             conditions.append(f"id {sign} ?")
-            values.append(int(time * 1e9))
+            values.append(_id_at(time))
     for column, name in (("matter", wanted.matter), ("batch", wanted.batch)):
         if name is not None:
             conditions.append(f"{column} = (SELECT id FROM names WHERE name = ?)")  # noqa: S608 - ours
             values.append(name)
     if wanted.call is not None:
+        named = times_of_call_name(wanted.call)
+        if named is not None:
+            conditions += ("id >= ?", "id < ?")
+            values += (_id_at(named[0] - _CLOCK_STEPS), _id_at(named[1] + _CLOCK_STEPS))
         conditions.append("substr(call, 1, ?) = ?")
         values += (len(wanted.call), wanted.call)
     contexts = _contexts(db, wanted)
@@ -97,6 +106,10 @@ def _contexts(db: sqlite3.Connection, wanted: CallFilter) -> list[int] | None:
 def _newest(db: sqlite3.Connection, conditions: Sequence[str], values: Sequence[Any]) -> Iterator[tuple[int]]:
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return db.execute(f"SELECT id FROM entries{where} ORDER BY id DESC", values)  # noqa: S608 - marks only
+
+
+def _id_at(time: float) -> int:
+    return int(min(max(time, 0.0), LATEST) * 1e9)
 
 
 def _dicts(db: sqlite3.Connection, query: str, *values: Any) -> list[dict[str, Any]]:

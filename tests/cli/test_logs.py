@@ -33,11 +33,11 @@ def office(tmp_path: Path) -> Path:
     """A ledger of two calls: one that failed at first, and an older one that was refused."""
     make_config(tmp_path, ledger=True)
     observer = LedgerObserver(tmp_path / ".complaint_llm/ledger.db")
-    observer.answer(AnswerEvent("aaaa1111", TIMES[0], "infer", 1.0, "ServerError", 500, "second", matter="=1+1"))
-    observer.attempt(AttemptEvent("bbbb2222", 1, "first", "RateLimitError", 0.2, True, False))
-    observer.attempt(AttemptEvent("bbbb2222", 2, "second", None, 0.8, True, False))
+    observer.answer(AnswerEvent("mmmm1111", TIMES[0], "infer", 1.0, "ServerError", 500, "second", matter="=1+1"))
+    observer.attempt(AttemptEvent("nnnn2222", 1, "first", "RateLimitError", 0.2, True, False))
+    observer.attempt(AttemptEvent("nnnn2222", 2, "second", None, 0.8, True, False))
     observer.answer(
-        AnswerEvent("bbbb2222", TIMES[1], "infer", 1.0, backend="second", model="gpt", task="claims", cost=0.5)
+        AnswerEvent("nnnn2222", TIMES[1], "infer", 1.0, backend="second", model="gpt", task="claims", cost=0.5)
     )
     observer.close()
     return tmp_path
@@ -48,8 +48,8 @@ def test_the_newest_call_comes_first(office: Path) -> None:
     code, said = command(office, "logs")
     lines = said.splitlines()
     assert (code, len(lines)) == (0, 3)
-    assert all(word in lines[1] for word in ("bbbb2222", "answered", "$0.5000"))
-    assert all(word in lines[2] for word in ("aaaa1111", "ServerError 500"))
+    assert all(word in lines[1] for word in ("nnnn2222", "answered", "$0.5000"))
+    assert all(word in lines[2] for word in ("mmmm1111", "ServerError 500"))
 
 
 def test_json_is_a_line_for_each_call(office: Path) -> None:
@@ -66,24 +66,24 @@ def test_csv_runs_nothing_in_a_spreadsheet(office: Path) -> None:
     """A matter that looks like a formula is a text there."""
     _, said = command(office, "logs", "--csv")
     rows = list(csv.DictReader(io.StringIO(said)))
-    assert [row["call"] for row in rows] == ["bbbb2222", "aaaa1111"]
+    assert [row["call"] for row in rows] == ["nnnn2222", "mmmm1111"]
     assert rows[1]["matter"] == "'=1+1"
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--error"], ["aaaa1111"]),
-        (["--error", "ServerError"], ["aaaa1111"]),
+        (["--error"], ["mmmm1111"]),
+        (["--error", "ServerError"], ["mmmm1111"]),
         (["--error", "Other"], []),
-        (["--backend", "second", "-n", "1"], ["bbbb2222"]),
-        (["--task", "claims"], ["bbbb2222"]),
-        (["--matter", "=1+1"], ["aaaa1111"]),
-        (["--since", "2026-04-17T12:00"], ["bbbb2222"]),
-        (["--until", "2026-04-17T12:00"], ["aaaa1111"]),
-        (["--until", "2026-04-18"], ["bbbb2222", "aaaa1111"]),
+        (["--backend", "second", "-n", "1"], ["nnnn2222"]),
+        (["--task", "claims"], ["nnnn2222"]),
+        (["--matter", "=1+1"], ["mmmm1111"]),
+        (["--since", "2026-04-17T12:00"], ["nnnn2222"]),
+        (["--until", "2026-04-17T12:00"], ["mmmm1111"]),
+        (["--until", "2026-04-18"], ["nnnn2222", "mmmm1111"]),
         (["--day", "today"], []),
-        (["-n", "0"], ["bbbb2222", "aaaa1111"]),
+        (["-n", "0"], ["nnnn2222", "mmmm1111"]),
     ],
 )
 def test_filters(office: Path, arguments: list[str], expected: list[str]) -> None:
@@ -94,7 +94,7 @@ def test_filters(office: Path, arguments: list[str], expected: list[str]) -> Non
 
 def test_one_call_is_shown_in_full(office: Path) -> None:
     """By the first letters of its name."""
-    code, said = command(office, "logs", "bbbb")
+    code, said = command(office, "logs", "nnnn")
     assert code == 0
     assert "model: gpt" in said
     assert "1  first  RateLimitError  0.2 s" in said

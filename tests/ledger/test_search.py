@@ -29,7 +29,7 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger with a call at each of the seconds 100, 200, ..."""
     observer = LedgerObserver(tmp_path / "l.db")
     for number, call in enumerate(CALLS):
-        observer.answer(AnswerEvent(f"c{number}", 100.0 * (number + 1) + 1, "infer", 1.0, **call))
+        observer.answer(AnswerEvent(f"no{number}", 100.0 * (number + 1) + 1, "infer", 1.0, **call))
     observer.close()
     with open_read_only(tmp_path / "l.db") as opened:
         yield opened
@@ -51,13 +51,13 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         ({"since": 200.0}, "4321"),
         ({"until": 200.0}, "0"),
         ({"since": 200.0, "until": 400.0, "backend": "a"}, "2"),
-        ({"call": "c4"}, "4"),
+        ({"call": "no4"}, "4"),
         ({"matter": "no such"}, ""),
     ],
 )
 def test_filters_find_the_calls_newest_first(db: sqlite3.Connection, wanted: dict[str, Any], expected: str) -> None:
     """One filter, several, and none."""
-    assert "".join(found.call["call"][1:] for found in find_calls(db, CallFilter(**wanted))) == expected
+    assert "".join(found.call["call"][2:] for found in find_calls(db, CallFilter(**wanted))) == expected
 
 
 def test_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:
@@ -94,8 +94,52 @@ def test_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:
     assert max(steps.values()) < 15_000, steps
 
 
+DAY = 86_400
+
+
+def test_a_call_is_found_by_the_time_in_its_name(tmp_path: Path) -> None:
+    """Of many rows only those of about that time are read, whether it is there or not."""
+    observer = LedgerObserver(tmp_path / "l.db")
+    names = [f"{number * 600_000:011x}{number:021x}" for number in range(30_000)]  # one every ten minutes
+    for number, name in enumerate(names):
+        observer.answer(AnswerEvent(name, 600.0 * number + 2, "infer", 2.0, backend="b"))
+    observer.close()
+    with closing(sqlite3.connect(tmp_path / "l.db")) as db:
+        counted: list[int] = []
+        db.set_progress_handler(lambda: counted.append(1), 100)  # type: ignore[func-returns-value]
+        for number in (0, 1, 77, 15_000, 29_999):
+            for letters in (9, 12, 32):
+                found = [each.call["call"] for each in find_calls(db, CallFilter(call=names[number][:letters]))]
+                assert names[number] in found
+                assert all(each.startswith(names[number][:letters]) for each in found)
+        for missing in ("0" * 10 + "1", names[77][:-1] + "f", "f" * 32):
+            assert list(find_calls(db, CallFilter(call=missing))) == []
+        assert len(counted) * 100 < 18 * 15_000
+
+
+@pytest.mark.parametrize("behind", [-DAY + 60, -3600, -1, 0, 1, 3600, DAY - 60])
+def test_a_clock_that_was_set_hides_no_call(tmp_path: Path, behind: int) -> None:
+    """The time of a row is not quite that in the call's name."""
+    observer = LedgerObserver(tmp_path / "l.db")
+    name = f"{1_795_800_000_000:011x}" + "a" * 21
+    observer.answer(AnswerEvent(name, 1_795_800_000.0 + behind, "infer", 0.0, backend="b"))
+    observer.close()
+    with open_read_only(tmp_path / "l.db") as db:
+        assert [each.call["call"] for each in find_calls(db, CallFilter(call=name[:11]))] == [name]
+
+
 @pytest.mark.parametrize(
-    "wanted", [{"backend": "a"}, {"matter": "1"}, {"batch": "night"}, {"error": "X"}, {"since": 1.0}]
+    "wanted",
+    [
+        {"call": "19f"},
+        {"call": "19f00000000"},
+        {"task": "claims"},
+        {"backend": "a"},
+        {"matter": "1"},
+        {"batch": "night"},
+        {"error": "X"},
+        {"since": 1.0},
+    ],
 )
 def test_every_filter_has_an_index(db: sqlite3.Connection, wanted: dict[str, Any]) -> None:
     """SQLite's plan says SEARCH, and sorts nothing."""

@@ -1,0 +1,76 @@
+"""What each kind of target is asked where guards stand before it, also where a guard takes away what one lacks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from complaint_llm import Mediator, Tool
+from complaint_llm.backends import Backend, Request
+from complaint_llm.exceptions import InvalidRequestError, ServerError
+from complaint_llm.guards.chain import GuardChain, GuardEntry
+from complaint_llm.guards.guard import Guard, GuardRequest, TargetKind
+from complaint_llm.messages import InferenceOutput, Message
+
+NAME = "Maria Lopez"
+TOOL = Tool("find", "Finds", {"type": "object", "properties": {}})
+
+
+class Asked(Backend):
+    """Keeps what it was asked, and answers or fails."""
+
+    interruptible: ClassVar[bool] = True
+
+    def __init__(self, *, kind: TargetKind, fails: bool = False, tools: bool = True, **keys: Any) -> None:
+        super().__init__(location=kind, max_retries=0, **keys)
+        self.capabilities = frozenset(("tools",) if tools else ())  # type: ignore[misc]
+        self.asked: list[str] = []
+        self._fails = fails
+
+    def answer(self, request: Request) -> InferenceOutput:
+        self.asked.append(request.messages[-1].text)
+        if self._fails:
+            raise ServerError("no", status=500)
+        return InferenceOutput("x")
+
+
+class WithoutTools(Guard):
+    """Lets no tool go anywhere."""
+
+    keeps_time = True
+
+    def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
+        return request._replace(tools=())
+
+
+class WithoutNames(Guard):
+    """Lets no name leave the machine."""
+
+    keeps_time = True
+
+    def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
+        return request.map_text(lambda text: text.replace(NAME, "[name]"))
+
+
+def chain(*, names_first: bool) -> GuardChain:
+    entries = [GuardEntry("tools", WithoutTools(), "all"), GuardEntry("names", WithoutNames())]
+    return GuardChain(entries[::-1] if names_first else entries)
+
+
+@pytest.mark.parametrize("names_first", [False, True])
+@pytest.mark.parametrize("others", range(3))
+@pytest.mark.parametrize("local_fails", [False, True])
+def test_who_lacks_nothing_any_more_is_asked_in_the_form_of_its_own_kind(
+    names_first: bool, others: int, local_fails: bool
+) -> None:
+    """A hosted backend without tools may be asked once a guard took the tools away, and never in what may stay here."""
+    local = Asked(id="local", kind="local", fails=local_fails)
+    hosted = [Asked(id=f"hosted {number}", kind="remote", tools=False) for number in range(others)]
+    with Mediator([local, *hosted], strategy="fallback", guards=chain(names_first=names_first)) as mediator:
+        try:
+            mediator.infer([Message("user", f"about {NAME}")], tools=[TOOL])
+        except (ServerError, InvalidRequestError):
+            assert local_fails
+    assert local.asked == [f"about {NAME}"]
+    assert all(NAME not in text for each in hosted for text in each.asked)
