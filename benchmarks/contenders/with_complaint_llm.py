@@ -88,6 +88,18 @@ def batch(base: str, workers: int) -> Callable[[list[str]], list[str]]:
     return lambda prompts: asked.batch_generate(prompts, max_workers=workers)
 
 
+def journalled(base: str, workers: int) -> Callable[[list[str]], list[str]]:
+    """A batch with a journal, and no more than that."""
+    asked = mediator([backend("only", base)])
+    folder = Path(tempfile.mkdtemp(prefix="complaint-llm-journalled-"))
+
+    def all_of(prompts: list[str]) -> list[str]:
+        with asked.batch(prompts, workers, journal=folder / "run.journal") as results:
+            return [result.output.content if result.output else "" for result in results]
+
+    return all_of
+
+
 def stream(base: str) -> Callable[[str], Iterator[str]]:
     return mediator([backend("only", base)]).stream_generate
 

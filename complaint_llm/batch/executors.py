@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from complaint_llm.batch.ask_chunk import AskChunk, ChunkAnswers, is_portable, process_name
+from complaint_llm.batch.chunks import Chunk, ChunkReport, Chunks, Parcel
 from complaint_llm.batch.flow import BrokenThread
 from complaint_llm.batch.input.items import Ask, BatchResult
 from complaint_llm.batch.input.prompt_bytes import with_file_bytes
@@ -187,19 +189,25 @@ class ThreadExecutor:
 class FutureExecutor:
     """Any ``concurrent.futures.Executor``. It stays its owner's: it is neither started nor shut down here.
 
-    For one that crosses processes, ``ask`` must be picklable. What must stay on this machine is given to the two pools
-    of the standard library alone. A pool whose worker is killed takes nothing more: what it had is in doubt.
+    For one that crosses processes, ``ask`` must be picklable; what takes little time is sent in chunks (see
+    ``chunks``). What must stay on this machine is given to the two pools of the standard library alone. A pool whose
+    worker is killed takes nothing more: what it had is in doubt.
     """
 
     reruns = 0
 
     def __init__(self, ask: Ask, capacity: int, executor: Executor) -> None:
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor  # cold start: processes
+
         self.capacity = capacity
-        self._ask = ask
+        self._ask_chunk = AskChunk(ask)
         self._executor = executor
         self._is_here = isinstance(executor, (ThreadPoolExecutor, ProcessPoolExecutor))
-        self._lock = threading.Lock()  # guards _open
-        self._open: dict[Future[InferenceOutput], Work] = {}
+        self._chunks = Chunks(here=process_name())
+        self._lock = threading.Lock()  # guards what follows
+        self._open: dict[Future[ChunkAnswers], Chunk] = {}
+        self._withdrawn = False
+        self._refused: Exception | None = None
         self._finished: Finished | None = None
 
     def start(self, finished: Finished) -> None:
@@ -211,29 +219,37 @@ class FutureExecutor:
             self._tell(work, None, refused)
             return
         try:
-            prompt = work.prompt_with_files()
+            parcel = Parcel.of(work)
         except InvalidRequestError as error:
             self._tell(work, None, error)
             return
-        future = self._executor.submit(self._ask, prompt, dict(work.params))
-        with self._lock:
-            self._open[future] = work
-        future.add_done_callback(self._done)
+        before = self._refusal()
+        if before is not None:
+            raise before
+        unsent = self._send(self._chunks.add(parcel))
+        refusal = self._refusal()
+        if refusal is not None:
+            unsent += self._chunks.take_back()  # it began to refuse meanwhile, before this waited
+        self._tell_unsent([each for each in unsent if each is not parcel])
+        if refusal is not None and any(each is parcel for each in unsent):
+            raise refusal
 
     def withdraw(self) -> list[Work]:
         with self._lock:
+            self._withdrawn = True
             waiting = list(self._open.items())
-        works = []
-        for future, work in waiting:
+        works = [parcel.work for parcel in self._chunks.take_back()]
+        for future, chunk in waiting:
             with self._lock:
                 mine = self._open.pop(future, None)
             if mine is None:
                 continue
             if future.cancel():
-                works.append(work)
+                works.extend(parcel.work for parcel in chunk)
+                self._tell_unsent(self._send(self._chunks.end(None)))
             else:
                 with self._lock:
-                    self._open[future] = work
+                    self._open[future] = chunk
                 if future.done():
                     self._done(future)
         return works
@@ -241,24 +257,63 @@ class FutureExecutor:
     def close(self, wait: float = 0.0) -> None:
         """Nothing to end: the executor is its owner's."""
 
-    def _done(self, future: Future[InferenceOutput]) -> None:
+    def _send(self, chunks: Sequence[Chunk]) -> list[Parcel]:
+        """Hand chunks to the executor; the parcels that it did not take, if it takes no more."""
+        sent = [part for chunk in chunks for part in self._chunks.split(chunk, is_portable)]
+        for place, chunk in enumerate(sent):
+            try:
+                future = self._executor.submit(self._ask_chunk, [parcel.question() for parcel in chunk])
+            except Exception as error:  # noqa: BLE001 - the executor's own error, whatever its kind, is raised by ``submit``
+                self._refused = error
+                left = [parcel for unsent in sent[place:] for parcel in unsent]
+                return left + self._chunks.take_back()
+            with self._lock:
+                self._open[future] = chunk
+            future.add_done_callback(self._done)
+        return []
+
+    def _done(self, future: Future[ChunkAnswers]) -> None:
         with self._lock:
-            work = self._open.pop(future, None)
-        if work is None:
+            chunk = self._open.pop(future, None)
+        if chunk is None:
             return
+        report: ChunkReport | None = None
+        again: Chunk = ()
         try:
-            output = future.result()
+            outcomes, report = future.result()
         except FutureCancelled as error:
             why = "the executor was shut down or cancelled this item"
-            self._tell(work, None, _cancelled_error(why, error) if self._is_here else lost_error(why, error))
+            self._tell_all(chunk, _cancelled_error(why, error) if self._is_here else lost_error(why, error))
         except BrokenExecutor as error:
-            self._tell(work, None, lost_error(f"the worker process was lost: {error}", error))
+            self._tell_all(chunk, lost_error(f"the worker process was lost: {error}", error))
         except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
-            self._tell(work, None, error)
+            # Of several each has an error of its own: what ends all of them is the way there or back.
+            self._tell_all(chunk, error if len(chunk) == 1 else lost_error(f"its chunk was lost: {error}", error))
         except BaseException as error:  # noqa: BLE001 - the same
-            self._tell(work, None, _wrapped_error(error))
+            self._tell_all(chunk, _wrapped_error(error))
         else:
-            self._tell(work, output, None)
+            for parcel, (output, problem) in zip(chunk, outcomes, strict=False):
+                self._tell(parcel.work, output, problem)
+            again = chunk[len(outcomes) :]
+        if self._withdrawn:
+            for parcel in again:
+                self._tell(parcel.work, None, NotBegunError())
+            again = ()
+        self._tell_unsent(self._send(self._chunks.end(report, again)))
+
+    def _refusal(self) -> Exception | None:
+        """Why the executor takes no more."""
+        return self._refused
+
+    def _tell_unsent(self, unsent: Sequence[Parcel]) -> None:
+        for parcel in unsent:
+            assert self._refused is not None
+            why = f"the executor takes no more: {self._refused}"
+            self._tell(parcel.work, None, _cancelled_error(why, self._refused))
+
+    def _tell_all(self, chunk: Chunk, error: Exception) -> None:
+        for parcel in chunk:
+            self._tell(parcel.work, None, error)
 
     def _tell(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         assert self._finished is not None

@@ -10,7 +10,6 @@ import atexit
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import uuid4
@@ -145,6 +144,8 @@ def _work(run: str) -> GuardedWork:
 @lru_cache(maxsize=4)
 def _source(open_source: OpenSource, config: ConfigText) -> AskSource:
     """One for each config and process; closed when the process ends, a pool's too, which runs no ``atexit``."""
+    from multiprocessing.util import Finalize  # cold start: processes
+
     source = open_source(config.place())
     Finalize(None, source.close, exitpriority=100)
     return source

@@ -257,6 +257,7 @@ class Calls:
             if self._observers is not None:
                 stack.callback(self._observers.close)
             stack.callback(self._free)
+            stack.callback(self._router.close)
             if self._guards is not None:
                 stack.callback(self._guards.close)
             stack.callback(self._attachments.close)

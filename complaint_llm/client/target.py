@@ -166,6 +166,8 @@ class BackendTarget:
     def _make_for_this(self) -> Backend:
         backend = self._make()
         backend.stand_behind(self)
+        # Here, where one thread makes it: hundreds of workers that look the prices up at once each read the lists.
+        backend.model_catalog.of(backend.options.model or "")
         self.options = backend.options
         self.existing = backend
         return backend

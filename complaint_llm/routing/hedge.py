@@ -1,6 +1,7 @@
 """Hedging: if an attempt takes long, the next backend is asked too; the first answer wins, the other is cancelled.
 
-The first attempt stays on the caller's thread; a helper thread waits ``after`` seconds and makes the second. Only the
+The first attempt stays on the caller's thread. A timer, one for all calls, waits ``after`` seconds; what is answered by
+then costs no thread. Then a helper thread is started, which makes the second: its admission may wait. Only the
 caller's thread writes to the ``Attempts``, so the record of both is complete when it returns; a loser that still
 unwinds settles its own permits when it is really over.
 """
@@ -8,6 +9,7 @@ unwinds settles its own permits when it is really over.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.call import CancelToken
@@ -26,20 +28,29 @@ from complaint_llm.routing.attempts import (
 from complaint_llm.routing.failure import attempt_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.target import Outcome, Permit, Target
+from complaint_llm.routing.threads.timer import Timer
 from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from complaint_llm.routing.threads.timer import Alarm
+
 
 class Hedge:
-    """Asks a second backend ``after`` seconds. Any thread may call it; it keeps nothing of a call."""
+    """Asks a second backend after ``after`` seconds. Any thread may call it; it keeps nothing of a call. Its owner
+    closes it, which ends the timer's thread."""
 
-    __slots__ = ("_after", "_make_waiter")
+    __slots__ = ("_after", "_make_waiter", "_timer")
 
     def __init__(self, after: float, make_waiter: Callable[[], Waiter] = Waiter) -> None:
         self._after = after
         self._make_waiter = make_waiter
+        self._timer = Timer("hedge timer")
+
+    def close(self) -> None:
+        """From now on no second is asked. Idempotent."""
+        self._timer.close()
 
     def race(
         self,
@@ -59,9 +70,9 @@ class Hedge:
             return attempts.make(target, permits, work, rest)
         race = _Race(attempts, other, work, rest=rest, make_waiter=self._make_waiter)
         try:
-            race.start(self._after)
+            race.start(self._timer, self._after)
         except RuntimeError:
-            return attempts.make(target, permits, work, rest)  # no more threads: it goes on without
+            return attempts.make(target, permits, work, rest)  # no timer: it goes on without
         call_token = attempts.request.cancel
         call_token.attach(race.cancel_both)
         try:
@@ -87,7 +98,7 @@ class _Race:
         self._lock = threading.Lock()
         self._first_token = CancelToken()
         self._second_token = CancelToken()
-        self._start = make_waiter()
+        self._alarm: Alarm | None = None
         self._over = make_waiter()
         self._stopped = False
         self._closed = False
@@ -98,8 +109,9 @@ class _Race:
         self._second_started = self._second_seconds = 0.0
         self.asked = False
 
-    def start(self, after: float) -> None:
-        threading.Thread(target=self._run_second, args=(after,), name=f"hedge {self._other.id}", daemon=True).start()
+    def start(self, timer: Timer, after: float) -> None:
+        """Have the second asked after so many seconds. Raises RuntimeError if there is no timer."""
+        self._alarm = timer.after(after, self._start_second)
 
     def stop(self) -> None:
         """However the first ended: the second does not begin any more, and is cancelled unless it won."""
@@ -108,14 +120,14 @@ class _Race:
             lost = self._closed = self._winner is not self._other
         if lost:
             self._second_token.cancel(self._lost_to())
-        self._start.wake()
+        self._call_off()
 
     def cancel_both(self) -> None:
         """The whole call is cancelled."""
         reason = self._attempts.request.cancel.reason
         self._first_token.cancel(reason)
         self._second_token.cancel(reason)
-        self._start.wake()
+        self._call_off()
 
     def run_first(self, target: Target, permits: Sequence[Permit]) -> Success | Failures:
         attempts = self._attempts
@@ -182,14 +194,29 @@ class _Race:
         settle(permits, Outcome(seconds, None, lost))
         self._attempts.attempts.append(self._loser(target, seconds))
 
-    def _run_second(self, after: float) -> None:
-        self._start.wait(after)
+    def _call_off(self) -> None:
+        if self._alarm is not None:
+            self._alarm.call_off()
+
+    def _is_over(self) -> bool:
+        """Whether the second is not to begin any more."""
+        return self._stopped or self._second_token.cancelled
+
+    def _start_second(self) -> None:
+        """Run by the timer, which must not wait for an admission."""
+        thread = threading.Thread(target=self._run_second, name=f"hedge {self._other.id}", daemon=True)
+        with suppress(RuntimeError):  # no more threads: the first goes on without it
+            thread.start()
+
+    def _run_second(self) -> None:
+        if self._is_over():
+            return  # while this thread was started
         other, attempts = self._other, self._attempts
         permits = attempts.admit(other, 0.0, self._second_token)
         if isinstance(permits, BackendError):
             return  # not ready now: it stays in line and may be asked after the first
         with self._lock:
-            begins = not self._stopped and not self._second_token.cancelled
+            begins = not self._is_over()
             if begins:
                 self.asked = True
                 self._second_started = attempts.rules.clock()

@@ -65,6 +65,11 @@ class Router:
 
             self._hedge = Hedge(hedge_after)
 
+    def close(self) -> None:
+        """End the thread that hedging may have. Idempotent."""
+        if self._hedge is not None:
+            self._hedge.close()
+
     def for_batches(self) -> Router:
         """The same for the prompts of a batch, which is in no hurry: the clock of each starts after its admission by
         our own limits, and none is hedged, so that none is paid twice."""

@@ -39,8 +39,11 @@ def numeric(host: str, port: int) -> Sequence[Address] | None:
         return (Address(socket.AF_INET, ("127.0.0.1", port)), Address(socket.AF_INET6, ("::1", port, 0, 0)))
     if ":" in host or host.replace(".", "").isdecimal():
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        except socket.gaierror:
+            # As bytes: a text is encoded by a codec for names, whose import takes longer than the connecting.
+            found = socket.getaddrinfo(
+                host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        except (socket.gaierror, UnicodeEncodeError):
             return None
         return _addresses(found)
     return None

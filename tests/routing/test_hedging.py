@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from complaint_llm import Mediator
+from complaint_llm.backends import MockBackend
 from complaint_llm.call import Deadline
 from complaint_llm.exceptions import (
     AllBackendsFailedError,
@@ -126,15 +128,72 @@ def test_the_first_answers_first_and_the_second_is_cancelled() -> None:
     assert error.maybe_received
 
 
-def test_a_quick_answer_asks_nobody_else() -> None:
+def timers() -> set[int | None]:
+    """The threads of timers, those of other tests' routers among them."""
+    return {thread.ident for thread in threading.enumerate() if thread.name == "hedge timer"}
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of all threads that are started."""
+    names: list[str] = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        names.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    return names
+
+
+@pytest.mark.parametrize("calls", [1, 2, 50, 500])
+def test_quick_answers_ask_nobody_else_and_start_no_thread(started: list[str], calls: int) -> None:
+    """But the one that looks at the time for all of them, until the router is closed."""
     second, slot = Scripted("b"), Slot()
     second.policies = [slot]
-    router = Router(hedge_after=5.0)
-    before = threading.active_count()
-    assert len(router.answer(ask(), [Scripted("a"), second]).attempts) == 1
+    router, before = Router(hedge_after=60.0), timers()
+    for _ in range(calls):
+        assert len(router.answer(ask(), [Scripted("a"), second]).attempts) == 1
     assert not second.seen
     assert slot.entered == 0
-    assert eventually(lambda: threading.active_count() <= before)
+    assert started == ["hedge timer"]
+    router.close()
+    router.close()
+    assert timers() <= before
+
+
+def test_only_the_call_that_takes_long_starts_a_thread_for_its_second(started: list[str]) -> None:
+    """The timer's own thread asks nobody: an admission that waits would hold up the seconds of other calls."""
+    router, asking = Router(hedge_after=SOON), []
+
+    def second(request: Request) -> InferenceOutput:
+        asking.append(threading.current_thread().name)
+        return answer("second")
+
+    for _ in range(3):
+        router.answer(ask(), [Scripted("a", [Stuck()]), Scripted("b", [second])])
+    assert asking == ["hedge b"] * 3
+    assert started == ["hedge timer", *["hedge b"] * 3]
+    router.close()
+
+
+def test_a_router_that_is_closed_goes_on_unhedged() -> None:
+    """A call that is still under way then asks one at a time."""
+    router, second = Router(hedge_after=0.0), Scripted("b")
+    router.close()
+    assert router.answer(ask(), [Scripted("a", [slow]), second]).backend == "a"
+    assert not second.seen
+
+
+def test_a_mediator_that_is_closed_has_no_thread_of_its_hedges_left(started: list[str]) -> None:
+    """It owns the timer."""
+    before = timers()
+    made = [MockBackend(id=name, responses=["yes"]) for name in "ab"]
+    with Mediator(made, hedge_after=60.0) as mediator:
+        assert mediator.generate("x") == "yes"
+    assert started.count("hedge timer") == 1
+    assert timers() <= before
 
 
 def test_when_both_fail_the_loop_goes_on_with_the_third() -> None:

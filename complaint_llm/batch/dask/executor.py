@@ -3,6 +3,7 @@
 The journal stays with the process that hands out the work. Each worker process opens its own ``ask`` once, from a
 factory that travels as it is written: with config and references, never with resolved secrets. A worker that dies
 loses nothing: Dask runs its work elsewhere, and ``reruns`` counts that, because a provider may have been asked twice.
+What takes little time goes in chunks, see ``batch.chunks``.
 A scheduler that goes away ends the batch: what was under way comes back as errors that are in doubt.
 """
 
@@ -13,13 +14,24 @@ import logging
 import math
 import threading
 import uuid
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 import distributed as untyped
 
-from complaint_llm.batch.dask.worker import AskPlugin, Reruns, ask_here, begin_no_more, leave
+from complaint_llm.batch.chunks import Chunk, ChunkReport, Chunks, Parcel
+from complaint_llm.batch.dask.worker import (
+    AskPlugin,
+    PromptChunk,
+    Reruns,
+    ask_here,
+    begin_no_more,
+    leave,
+    size_in,
+    task_key,
+)
 from complaint_llm.batch.executors import NotBegunError
 from complaint_llm.batch.journal.codec import decode_output
 from complaint_llm.batch.remote_errors import decode_raised, lost_error
@@ -38,6 +50,8 @@ _LEAVE = 5.0
 """Seconds for the workers to close what they have opened, and for the connection to close."""
 
 _log = logging.getLogger("complaint_llm.batch")
+
+_Outcome: TypeAlias = "tuple[InferenceOutput | None, Exception | None]"
 
 
 def open_dask(
@@ -84,7 +98,10 @@ class DaskExecutor:
         self._finished: Finished | None = None
         self._joined = False
         self._settled = threading.Condition()  # guards what follows; never held while the cluster is asked
-        self._open: dict[str, Work] = {}
+        self._chunks = Chunks()
+        self._numbers = count()
+        self._open: dict[str, Chunk] = {}
+        self._withdrawn = False
         self._refuses = ""
         self._closing = False
         self._closer: threading.Thread | None = None
@@ -106,33 +123,25 @@ class DaskExecutor:
             self._tell(work, None, refused)
             return
         try:
-            prompt = work.prompt_with_files()
+            parcel = Parcel.of(work)
         except InvalidRequestError as error:
             self._tell(work, None, error)
             return
-        key = f"{self._name}-{work.position}"
         self._check_connection()
         with self._settled:
             if self._refuses:
                 raise BatchError(self._refuses)
-            self._open[key] = work
-        try:
-            future = self._client.submit(ask_here, self._name, prompt, dict(work.params), key=key, pure=False)
-            self._client.loop.add_callback(self._follow, key, future)
-        except Exception as error:  # noqa: BLE001 - what cannot be brought to a worker is this item's error
-            with self._settled:
-                if self._open.pop(key, None) is None:  # settled meanwhile, because the connection was lost
-                    return
-            self._check_connection()
-            problem = BatchError(f"this item cannot be brought to a worker: {error}")
-            problem.__cause__ = error
-            self._tell(work, None, problem)
+            numbered = self._number(self._chunks.add(parcel))
+        self._send(numbered)
+        self._check_connection()
 
     def withdraw(self) -> list[Work]:
-        """Nothing yet: whether a task has begun is known to its worker alone. They are told to begin no more, and what
-        they had not begun is finished as such."""
+        """What waits here: whether a task has begun is known to its worker alone. They are told to begin no more, and
+        what they had not begun is finished as such."""
         self._client.loop.add_callback(self._stop_workers)
-        return []
+        with self._settled:
+            self._withdrawn = True
+            return [parcel.work for parcel in self._chunks.take_back()]
 
     def close(self, wait: float = 0.0) -> None:
         """Close the workers' asks and the connection; without ``wait``, once everything submitted has finished.
@@ -150,21 +159,20 @@ class DaskExecutor:
     # -- in the client's event loop
 
     async def _follow(self, key: str, future: Any) -> None:
-        """Wait for one answer, and keep its future alive: Dask cancels a forgotten one."""
-        output: InferenceOutput | None = None
-        error: Exception | None
+        """Wait for one task's answers, and keep its future alive: Dask cancels a forgotten one."""
+        report: ChunkReport | None = None
+        outcomes: list[_Outcome]
         try:
-            text, raised = await self._client.gather(future, asynchronous=True)
-            if text is None:
-                error = decode_raised(raised) if raised else NotBegunError()
-            else:
-                output, error = decode_output(text), None
+            texts, report = await self._client.gather(future, asynchronous=True)
+            outcomes = [_outcome(text, raised) for text, raised in texts]
         except ImportError as problem:
-            error = BatchError(f"a worker lacks what this item needs: {problem}")
+            error: Exception = BatchError(f"a worker lacks what this item needs: {problem}")
             error.__cause__ = problem
+            outcomes = [(None, error)] * size_in(key)
         except BaseException as problem:  # noqa: BLE001 - whatever it is: an item that nobody settles would hang the batch
             error = lost_error(f"the Dask cluster lost it: {str(problem).partition(chr(10))[0]}", problem)
-        self._settle(key, output, error)
+            outcomes = [(None, error)] * size_in(key)
+        self._settle(key, outcomes, report)
         if self._client.status != "running":
             self._lose()
 
@@ -180,12 +188,47 @@ class DaskExecutor:
 
     # -- anywhere
 
-    def _settle(self, key: str, output: InferenceOutput | None, error: Exception | None) -> None:
+    def _number(self, chunks: list[Chunk]) -> dict[str, Chunk]:
+        """The keys of tasks that are to be sent; they are open from now on. Called with the condition held."""
+        numbered = {task_key(self._name, next(self._numbers), len(chunk)): chunk for chunk in chunks}
+        self._open.update(numbered)
+        return numbered
+
+    def _send(self, numbered: dict[str, Chunk]) -> None:
+        for key, chunk in numbered.items():
+            try:
+                asked = PromptChunk([parcel.question() for parcel in chunk])
+                future = self._client.submit(ask_here, self._name, asked, key=key, pure=False)
+                self._client.loop.add_callback(self._follow, key, future)
+            except Exception as error:  # noqa: BLE001 - what cannot be brought to a worker is this item's error
+                self._settle_unsent(key, error)
+
+    def _settle_unsent(self, key: str, error: Exception) -> None:
+        """A task that was not sent: of several prompts each is tried alone, for one of them may be why."""
         with self._settled:
-            work = self._open.pop(key, None)
-        if work is None:
-            return
-        self._tell(work, output, error)
+            chunk = self._open.pop(key, None)
+            if chunk is None:  # settled meanwhile, because the connection was lost
+                return
+            numbered = self._number(self._chunks.end(None, chunk if len(chunk) > 1 else ()))
+        if len(chunk) == 1:
+            problem = BatchError(f"this item cannot be brought to a worker: {error}")
+            problem.__cause__ = error
+            self._tell(chunk[0].work, None, problem)
+        self._send(numbered)
+
+    def _settle(self, key: str, outcomes: Sequence[_Outcome], report: ChunkReport | None) -> None:
+        with self._settled:
+            chunk = self._open.pop(key, None)
+            if chunk is None:
+                return
+            unasked = chunk[len(outcomes) :]
+            numbered = self._number(self._chunks.end(report, () if self._withdrawn else unasked))
+        for parcel, (output, error) in zip(chunk, outcomes, strict=False):
+            self._tell(parcel.work, output, error)
+        if self._withdrawn:
+            for parcel in unasked:
+                self._tell(parcel.work, None, NotBegunError())
+        self._send(numbered)
         with self._settled:
             self._settled.notify_all()
             last = self._closing and not self._open
@@ -206,10 +249,13 @@ class DaskExecutor:
         """Take no more work, and tell what is still under way that it is lost."""
         with self._settled:
             self._refuses = self._refuses or why
-            works = list(self._open.values())
+            lost = [parcel.work for chunk in self._open.values() for parcel in chunk]
             self._open.clear()
-        for work in works:
+            waiting = [parcel.work for parcel in self._chunks.take_back()]
+        for work in lost:
             self._tell(work, None, lost_error(why))
+        for work in waiting:
+            self._tell(work, None, BatchError(f"not asked: {why}"))
         with self._settled:
             self._settled.notify_all()
 
@@ -242,6 +288,16 @@ class DaskExecutor:
     def _tell(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         assert self._finished is not None
         self._finished(work, output, error)
+
+
+def _outcome(text: str | None, raised: str) -> _Outcome:
+    """An answer or an error that a worker wrote down."""
+    try:
+        if text is not None:
+            return decode_output(text), None
+        return None, decode_raised(raised) if raised else NotBegunError()
+    except Exception as problem:  # noqa: BLE001 - what one item's text is makes no other item lost
+        return None, lost_error(f"the answer of a worker cannot be read: {problem}", problem)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

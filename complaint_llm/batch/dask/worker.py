@@ -11,11 +11,12 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import distributed as untyped
 
+from complaint_llm.batch.chunks import ChunkReport, ask_in_time
 from complaint_llm.batch.executors import NotBegunError
 from complaint_llm.batch.guarded_work import GuardedWork
 from complaint_llm.batch.journal.codec import encode_output
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
 dask: Any = untyped  # its types are incomplete, and it may be missing where types are checked
 
 _log = logging.getLogger("complaint_llm.batch")
+
+
+def task_key(batch: str, number: int, size: int) -> str:
+    """The key of a batch's task of so many prompts."""
+    return f"{batch}-{number}x{size}"
+
+
+def size_in(key: str) -> int:
+    """How many prompts a task has."""
+    return int(str(key).rpartition("x")[2])
 
 
 class AskPlugin(dask.WorkerPlugin):  # type: ignore[misc]
@@ -72,7 +83,7 @@ class AskPlugin(dask.WorkerPlugin):  # type: ignore[misc]
 
 
 class Reruns(dask.SchedulerPlugin):  # type: ignore[misc]
-    """Counts, in the scheduler, tasks of one batch that were given out again, and tells when nobody is left to do them.
+    """Counts, in the scheduler, prompts of one batch that were given out again, and tells when nobody is left to ask.
 
     Work is given out again when its worker goes away, before it has answered or before the answer was fetched.
     """
@@ -86,7 +97,7 @@ class Reruns(dask.SchedulerPlugin):  # type: ignore[misc]
         if not str(key).startswith(self.batch):
             return
         if finish == "processing":
-            self.count += key in self._given
+            self.count += size_in(key) if key in self._given else 0
             self._given.add(key)
         elif finish == "forgotten":
             self._given.discard(key)
@@ -112,21 +123,35 @@ async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:
     return count
 
 
-def ask_here(batch: str, prompt: Prompt, params: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Run in a worker: the answer as text; else None and the error as text, see ``remote_errors``, which is empty for
-    what was not begun because the batch has ended.
+class PromptChunk:
+    """Prompts with their parameters, as one value: Dask looks into lists for work of its own."""
 
-    Errors are returned, not raised: Dask logs what is raised, with the prompt beside it.
+    def __init__(self, given: Sequence[tuple[Prompt, Mapping[str, Any]]]) -> None:
+        self.given = given
+
+
+def ask_here(batch: str, asked: PromptChunk) -> tuple[list[tuple[str | None, str]], ChunkReport]:
+    """Run in a worker: for each prompt, from the first, the answer as text; else None and the error as text, see
+    ``remote_errors``, which is empty for what was not begun because the batch has ended. What is missing at the end was
+    not begun either, see ``chunks``.
+
+    Errors are returned, not raised: Dask logs what is raised, with the prompts beside it.
     """
-    try:
-        plugin = dask.get_worker().plugins.get(batch)
-        if plugin is None:
-            raise _over()
-        return encode_output(plugin.work.ask(plugin.ask(), prompt, params)), ""
-    except NotBegunError:
-        return None, ""
-    except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
-        return None, encode_raised(error)
+    worker = dask.get_worker()
+
+    def ask(given: tuple[Prompt, Mapping[str, Any]]) -> tuple[str | None, str]:
+        try:
+            plugin = worker.plugins.get(batch)
+            if plugin is None:
+                raise _over()
+            return encode_output(plugin.work.ask(plugin.ask(), *given)), ""
+        except NotBegunError:
+            return None, ""
+        except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
+            return None, encode_raised(error)
+
+    outcomes, seconds = ask_in_time(ask, asked.given)
+    return outcomes, ChunkReport(len(outcomes), seconds, worker.address)
 
 
 def begin_no_more(batch: str, dask_worker: Any = None) -> None:

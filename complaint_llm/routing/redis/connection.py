@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +32,8 @@ LOOK_AGAIN = 1.0
 """Seconds between two attempts to reach a Redis that is gone."""
 LEASE = 3000
 """Milliseconds after which a lease of a process that died ends."""
+LINGER = 0.25
+"""Seconds that what nobody waits for may wait for a command that takes it along."""
 _IDLE = 1.0
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
@@ -71,6 +74,7 @@ class SharedState:
         self._lost = False
         self._closed = self._ended = False
         self._jobs: deque[Callable[[], None]] = deque()
+        self._lingering: deque[tuple[float, Callable[[], None]]] = deque()
         self._leases: dict[str, str] = {}
         self._members: WeakSet[Member] = WeakSet()
         self._worker: threading.Thread | None = None
@@ -133,12 +137,18 @@ class SharedState:
         except SharedStateLostError:
             pass  # it ends by itself
 
-    def later(self, job: Callable[[], None]) -> None:
-        """Do something that nobody waits for, in order; a job that finds Redis gone is dropped."""
+    def later(self, job: Callable[[], None], *, linger: bool = False) -> None:
+        """Do something that nobody waits for, in order; a job that finds Redis gone is dropped.
+
+        ``linger``: in LINGER seconds, or at ``close``; another command may have taken it along by then.
+        """
         with self._lock:
             if self._closed:
                 return
-            self._jobs.append(job)
+            if linger:
+                self._lingering.append((time.monotonic() + LINGER, job))
+            else:
+                self._jobs.append(job)
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, name="redis writer", daemon=True)
                 self._worker.start()
@@ -167,6 +177,7 @@ class SharedState:
         self._client = None
         self._scripts = {}
         self._jobs.clear()
+        self._lingering.clear()
         self._leases.clear()
         self._worker = self._watch = None
         self._wake, self._stop = Waiter(), Waiter()
@@ -261,6 +272,7 @@ class SharedState:
             pass  # lost again, which is logged; another thread looks for it
 
     def _work(self) -> None:
+        renewed = time.monotonic()
         while True:
             while self._jobs:
                 job = self._jobs.popleft()
@@ -269,13 +281,24 @@ class SharedState:
                 except SharedStateLostError:
                     pass  # the loss is logged; whoever made the job knows how to live without it
             if not self._closed:
-                self._wake.wait(_IDLE)
+                self._wake.wait(self._until_next())
             with self._lock:
+                while self._lingering and (self._closed or self._lingering[0][0] <= time.monotonic()):
+                    self._jobs.append(self._lingering.popleft()[1])
                 leases = dict(self._leases)
-                if not self._jobs and (self._closed or not leases):
+                if not self._jobs and not self._lingering and (self._closed or not leases):
                     self._worker = None
                     return
-            self._renew(leases)
+            if time.monotonic() - renewed >= _IDLE:  # not at each wake-up: a lease is good for three times that
+                renewed = time.monotonic()
+                self._renew(leases)
+
+    def _until_next(self) -> float:
+        """Seconds until something is to be done at the latest."""
+        with self._lock:
+            if not self._lingering:
+                return _IDLE
+            return min(_IDLE, max(0.0, self._lingering[0][0] - time.monotonic()))
 
     def _renew(self, leases: dict[str, str]) -> None:
         for name, token in leases.items():

@@ -82,6 +82,8 @@ class SharedRateLimit:
         self._turn_taken = False
         self._lock = threading.Lock()
         self._log: deque[Admission] = deque()
+        self._corrections: list[Any] = []
+        self._correcting = False
         self._epoch = _NEW
         self._share = 1.0
         self._whole_from = -math.inf
@@ -140,6 +142,8 @@ class SharedRateLimit:
         self._asleep = None
         self._lock = threading.Lock()
         self._log.clear()
+        self._corrections = []
+        self._correcting = False
         self._epoch = _NEW
         self._whole_from = -math.inf
 
@@ -153,7 +157,7 @@ class SharedRateLimit:
                 self._asleep.wake()
 
     def record_outcome(self, admission: Admission, outcome: Outcome) -> None:
-        """Correct what was reserved, here and (without waiting for it) in Redis; pass on what the provider said."""
+        """Correct what was reserved, here and (with the next admission) in Redis; pass on what the provider said."""
         error = outcome.error
         unsent = outcome.output is None and (error is None or not error.sent)
         used = -1 if unsent else tokens_used(outcome, admission.tokens)
@@ -167,8 +171,24 @@ class SharedRateLimit:
         if signal is not None:
             self._hold(*signal)
         if unsent or (self._tokens and used != admission.reserved):
-            args = (admission.entry, admission.reserved, used)
-            self._shared.later(lambda: self._shared.run_script(CORRECT, self._keys[2:5], args))
+            with self._lock:
+                self._corrections += (admission.entry, admission.reserved, used)
+                planned, self._correcting = self._correcting, True
+            if not planned:
+                self._shared.later(self._correct, linger=True)
+
+    def _correct(self) -> None:
+        """Tell Redis what admissions came to, where no other admission did."""
+        with self._lock:
+            self._correcting = False
+        corrections = self._take_corrections()
+        if corrections:
+            self._shared.run_script(CORRECT, self._keys[2:5], corrections)
+
+    def _take_corrections(self) -> list[Any]:
+        with self._lock:
+            corrections, self._corrections = self._corrections, []
+            return corrections
 
     def _take_turn(self) -> float:
         if self._turn_taken:
@@ -232,7 +252,8 @@ class SharedRateLimit:
     def _ask(self, entry: str, tokens: int, ahead: float) -> list[Any]:
         """Redis' reply: see ADMIT. Raises SharedStateLostError."""
         limits = (self._requests, _us(self._window), self._tokens, tokens)
-        args = (self._epoch, entry, *limits, self._shared.process, _us(ahead))
+        # What earlier ones came to goes along: one command a call, not two.
+        args = (self._epoch, entry, *limits, self._shared.process, _us(ahead), *self._take_corrections())
         reply: list[Any] = self._shared.run_script(ADMIT, self._keys, args)
         return reply
 

@@ -3,10 +3,38 @@
 An admission is an entry, by the moment from which it may be sent, in a log of requests and in one of tokens.
 """
 
-ADMIT = """
+_CORRECT = """
+local function correct(requests, tokens, sum, first)
+  -- ARGV from ``first``, three for each: entry, tokens reserved, tokens used (-1: nothing was sent)
+  for i = first, #ARGV, 3 do
+    local entry, reserved, used = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    if used == '-1' then redis.call('ZREM', requests, entry) end
+    used = math.max(0, tonumber(used))
+    local old = entry .. '|' .. reserved
+    local at = redis.call('ZSCORE', tokens, old)
+    if at then
+      redis.call('ZREM', tokens, old)
+      redis.call('ZADD', tokens, at, entry .. '|' .. used)
+      redis.call('INCRBY', sum, used - reserved)
+    end
+  end
+end
+"""
+
+CORRECT = f"""
+-- KEYS: requests, tokens, token sum. ARGV: see correct
+{_CORRECT}
+correct(KEYS[1], KEYS[2], KEYS[3], 1)
+"""
+"""Give back what was not sent, and put the tokens right."""
+
+ADMIT = f"""
 -- KEYS: epoch, hold, requests, tokens, token sum, processes
 -- ARGV: known epoch, entry, request limit (0: none), its window in us, token limit (0: none), tokens, process,
--- how many us ahead it may be admitted
+-- how many us ahead it may be admitted, then what earlier admissions came to: see correct
+{_CORRECT}
+correct(KEYS[3], KEYS[4], KEYS[5], 9)
+""" + """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local epoch = redis.call('GET', KEYS[1])
@@ -92,20 +120,6 @@ redis.call('PEXPIRE', KEYS[2], 61000)
 redis.call('PEXPIRE', KEYS[3], 61000)
 """
 """Tell Redis what a process was admitted to, by it or without it; telling it twice changes nothing."""
-
-CORRECT = """
--- KEYS: requests, tokens, token sum. ARGV: entry, tokens reserved, tokens used (-1: nothing was sent)
-if ARGV[3] == '-1' then redis.call('ZREM', KEYS[1], ARGV[1]) end
-local used = math.max(0, tonumber(ARGV[3]))
-local old = ARGV[1] .. '|' .. ARGV[2]
-local at = redis.call('ZSCORE', KEYS[2], old)
-if at then
-  redis.call('ZREM', KEYS[2], old)
-  redis.call('ZADD', KEYS[2], at, ARGV[1] .. '|' .. used)
-  redis.call('INCRBY', KEYS[3], used - ARGV[2])
-end
-"""
-"""Give back what was not sent, and put the tokens right."""
 
 HOLD = """
 -- KEYS: hold. ARGV: what, milliseconds
