@@ -250,7 +250,7 @@ def test_who_names_a_backend_that_is_not_there_is_told_that_alone(
     """Not before it at length that answers would be demonstrations: nobody answers. Who is answered is warned still."""
     entry = {"id": "gpt", "type": "openai", "api_key": "$NO_SUCH_KEY_HERE", "optional": True}
     with Mediator.from_config(write_config(tmp_path, [entry, OFFLINE])) as mediator:
-        with pytest.raises((ConfigError, InvalidRequestError), match="no backend|left out"):
+        with pytest.raises((ConfigError, InvalidRequestError), match=r"no backend|left out"):
             UNKNOWN[way](mediator)
         assert "demo text" not in caplog.text
         assert mediator.infer("ask", backend="offline").metadata["demo"]
