@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from complaint_llm.batch.flow import BrokenThread
+from complaint_llm.batch.guarded_work import NotBegunError
 from complaint_llm.batch.input.items import Ask, BatchResult
 from complaint_llm.batch.input.prompt_bytes import with_file_bytes
 from complaint_llm.batch.remote_errors import lost_error
@@ -86,10 +87,6 @@ class BatchExecutor(Protocol):
     def close(self, wait: float = 0.0) -> None:
         """Take no more work; end threads and connections when what was begun has finished, waiting ``wait`` seconds."""
         ...
-
-
-class NotBegunError(Exception):
-    """What finishes work that came after ``withdraw``: it was not begun."""
 
 
 class ThreadExecutor:

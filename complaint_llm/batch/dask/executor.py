@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import distributed as untyped
 
 from complaint_llm.batch.dask.worker import AskPlugin, Reruns, ask_here, begin_no_more, leave
-from complaint_llm.batch.executors import NotBegunError
+from complaint_llm.batch.guarded_work import NotBegunError
 from complaint_llm.batch.journal.codec import decode_output
 from complaint_llm.batch.remote_errors import decode_raised, lost_error
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
