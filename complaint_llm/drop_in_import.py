@@ -31,7 +31,8 @@ class DropInFile(NamedTuple):
 def import_drop_in(plugin: DropInFile) -> ModuleType:
     """The plugin's module, imported under a name of its own: ``sys.path`` is not touched, relative imports work.
 
-    Raises PluginError for whatever goes wrong in it; nothing of it is then left in ``sys.modules``.
+    Raises PluginError for whatever goes wrong in it (nothing of it is then left in ``sys.modules``), and where the file
+    is no more the one that this process imported: what it says now would not be what runs.
     """
     digest = sha256(str(plugin.path.resolve()).encode()).hexdigest()[:8]
     name = f"{MODULE_PREFIX}{digest}_{_identifier(plugin.name)}"
@@ -43,8 +44,12 @@ def import_drop_in(plugin: DropInFile) -> ModuleType:
 
 
 def _execute(name: str, file: Path, package_folder: Path | None, package: str = "") -> ModuleType:
-    if name in sys.modules:
-        return sys.modules[name]
+    known = sys.modules.get(name)
+    if known is not None:
+        spec = known.__spec__
+        if spec is not None and spec.loader_state != _digest(file):
+            raise PluginError(f"{file}: has changed since this process imported it: start the process again")
+        return known
     before = set(sys.modules)
     try:
         if package_folder is not None and not file.is_file():
@@ -56,6 +61,7 @@ def _execute(name: str, file: Path, package_folder: Path | None, package: str = 
         spec = spec_from_file_location(name, file, submodule_search_locations=locations)
         assert spec is not None
         assert spec.loader is not None
+        spec.loader_state = _digest(file)
         module = module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
@@ -69,6 +75,11 @@ def _execute(name: str, file: Path, package_folder: Path | None, package: str = 
             raise  # an interrupt is the user's; whatever else a foreign module raises is its own fault
         raise PluginError(f"{file}: cannot be imported: {type(cause).__name__}: {_first_line(cause)}") from cause
     return module
+
+
+def _digest(file: Path) -> str:
+    """Of its bytes; of no file, that of none."""
+    return sha256(file.read_bytes() if file.is_file() else b"").hexdigest()
 
 
 def _identifier(name: str) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from complaint_llm.batch.ask_chunk import AskChunk, ChunkAnswers, is_portable, process_name
 from complaint_llm.batch.chunks import Chunk, ChunkReport, Chunks, Parcel
 from complaint_llm.batch.flow import BrokenThread
+from complaint_llm.batch.guarded_work import NotBegunError
 from complaint_llm.batch.input.items import Ask, BatchResult
 from complaint_llm.batch.input.prompt_bytes import with_file_bytes
 from complaint_llm.batch.remote_errors import lost_error
@@ -88,10 +89,6 @@ class BatchExecutor(Protocol):
     def close(self, wait: float = 0.0) -> None:
         """Take no more work; end threads and connections when what was begun has finished, waiting ``wait`` seconds."""
         ...
-
-
-class NotBegunError(Exception):
-    """What finishes work that came after ``withdraw``: it was not begun."""
 
 
 class ThreadExecutor:

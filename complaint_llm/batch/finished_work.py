@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from complaint_llm.batch.executors import NotBegunError
+from complaint_llm.batch.guarded_work import NotBegunError
 from complaint_llm.exceptions import GuardError
 
 if TYPE_CHECKING:

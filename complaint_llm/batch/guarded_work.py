@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from complaint_llm.batch.executors import NotBegunError
 from complaint_llm.batch.input.items import Ask
 from complaint_llm.exceptions import GuardError
 from complaint_llm.messages import InferenceOutput, Prompt
+
+
+class NotBegunError(Exception):
+    """What finishes work that came after the end of a batch: it was not begun."""
 
 
 class GuardedWork:

@@ -224,3 +224,34 @@ def test_a_summary_says_that_a_mock_answered_before_the_price(tmp_path: Path, mo
     lines = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
     assert lines[0] == "2 of the answers come from a mock, not from a model"
     assert lines[1].startswith("2 answered")
+
+
+UNKNOWN: dict[str, Callable[[Mediator], Any]] = {
+    "infer": lambda mediator: mediator.infer("ask", backend="nope"),
+    "stream": lambda mediator: list(mediator.infer_stream("ask", backend="nope")),
+    "generate": lambda mediator: mediator.generate("ask", backend="nope"),
+    "batch": lambda mediator: _only_error_of(mediator, "nope"),
+    "embed": lambda mediator: mediator.embed("ask", backend="nope"),
+    "left out": lambda mediator: mediator.infer("ask", backend="gpt"),
+    "explain": lambda mediator: mediator.explain("ask", backend="nope"),
+}
+
+
+def _only_error_of(mediator: Mediator, backend: str) -> None:
+    (result,) = mediator.batch(["ask"], backend=backend)
+    assert result.error is not None
+    raise result.error
+
+
+@pytest.mark.parametrize("way", UNKNOWN)
+def test_who_names_a_backend_that_is_not_there_is_told_that_alone(
+    way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not before it at length that answers would be demonstrations: nobody answers. Who is answered is warned still."""
+    entry = {"id": "gpt", "type": "openai", "api_key": "$NO_SUCH_KEY_HERE", "optional": True}
+    with Mediator.from_config(write_config(tmp_path, [entry, OFFLINE])) as mediator:
+        with pytest.raises((ConfigError, InvalidRequestError), match=r"no backend|left out"):
+            UNKNOWN[way](mediator)
+        assert "demo text" not in caplog.text
+        assert mediator.infer("ask", backend="offline").metadata["demo"]
+    assert "demo text" in caplog.text

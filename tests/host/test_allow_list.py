@@ -61,6 +61,7 @@ def test_a_plugin_is_loaded_as_it_was_and_refused_once_it_changed(tmp_path: Path
     (record,) = [each for each in host.plugins() if each.name == "mine"]
     assert (record.state, record.sha256) == ("blocked", after)
     both = [*allow, f"mine@sha256:{after}"]
+    drop(tmp_path / "drop", kind, plugin_text("mine"))
     assert PluginHost(paths=[tmp_path / "drop"], allow=both).backend_type("mine").name == "mine", "either may be there"
 
 

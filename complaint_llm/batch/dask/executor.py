@@ -32,7 +32,7 @@ from complaint_llm.batch.dask.worker import (
     size_in,
     task_key,
 )
-from complaint_llm.batch.executors import NotBegunError
+from complaint_llm.batch.guarded_work import NotBegunError
 from complaint_llm.batch.journal.codec import decode_output
 from complaint_llm.batch.remote_errors import decode_raised, lost_error
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import distributed as untyped
 
 from complaint_llm.batch.chunks import ChunkReport, ask_in_time
-from complaint_llm.batch.executors import NotBegunError
-from complaint_llm.batch.guarded_work import GuardedWork
+from complaint_llm.batch.guarded_work import GuardedWork, NotBegunError
 from complaint_llm.batch.journal.codec import encode_output
 from complaint_llm.batch.remote_errors import encode_raised
 from complaint_llm.exceptions import BatchError, CancelledError, ComplaintLLMError
