@@ -20,7 +20,7 @@ from tests.plugins.workstation.local_models import smollm2
 from tests.plugins.workstation.model_hub import FILE, REPO, Hub
 
 ROOT = Path(__file__).parents[3]
-INTAKES = int(os.environ.get("COMPLAINT_LLM_INTAKES", "35"))
+INTAKES = int(os.environ.get("INTAKES", "35"))
 """How many of the example intakes are read; the last ones are left out. 24 take some two minutes of CPU."""
 
 SCANNED = "con-008-movers-storage.pdf"
