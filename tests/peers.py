@@ -28,6 +28,15 @@ def _node_module(path: str) -> str | None:
     return str(folder / path) if (folder / path).exists() and shutil.which("node") else None
 
 
+def _root() -> str | None:
+    """The words before a command that is to run as root."""
+    if os.geteuid() == 0:
+        return "env"
+    asking = ["sudo", "-n", "true"]
+    allowed = shutil.which("sudo") and subprocess.run(asking, capture_output=True, check=False).returncode == 0
+    return "sudo -n" if allowed else None
+
+
 def _python_module(name: str, *beside: str) -> str | None:
     return name if all(importlib.util.find_spec(each) is not None for each in (name, *beside)) else None
 
@@ -78,6 +87,7 @@ _PEERS: dict[str, _Peer] = {
     "zsh": _Peer(lambda: shutil.which("zsh"), "apt install zsh"),
     "fish": _Peer(lambda: shutil.which("fish"), "apt install fish"),
     "tmux": _Peer(lambda: shutil.which("tmux"), "apt install tmux"),
+    "root": _Peer(_root, "run the tests as root, or let sudo run without a password"),
     "fiu-run": _Peer(lambda: shutil.which("fiu-run"), "apt install fiu-utils"),
     "distributed": _Peer(lambda: _python_module("distributed"), "pip install distributed"),
 }

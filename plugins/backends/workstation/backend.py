@@ -19,6 +19,8 @@ from complaint_llm.exceptions import BackendError, ConfigError, ContextLengthErr
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent, TokenUsage
 
 if TYPE_CHECKING:
+    from complaint_llm_plugins.backends.workstation.llama_cpp_python import LlamaModel
+
     from complaint_llm.backends import Capability, PulledModel
 
 REFUSED = "refused"
@@ -159,8 +161,8 @@ class WorkstationBackend(LocalModelBackend[Any]):
     # -- one attempt, on a worker thread ---------------------------------------------------------------------------
 
     def answer(self, request: Request) -> InferenceOutput:
-        answer = self._accumulator(request)
-        model = self.model()
+        model: LlamaModel = self.model()
+        answer = self._accumulator(request, model)
         with model.hold(request.deadline, request.cancel) as llama:
             reply = self._complete(llama, request, stream=False)
             choice = reply["choices"][0]
@@ -171,8 +173,8 @@ class WorkstationBackend(LocalModelBackend[Any]):
         return answer.output()
 
     def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
-        answer = self._accumulator(request)
-        model = self.model()
+        model: LlamaModel = self.model()
+        answer = self._accumulator(request, model)
         with model.hold(request.deadline, request.cancel) as llama:
             for chunk in self._chunks(llama, request):
                 choice = chunk["choices"][0]
@@ -182,10 +184,12 @@ class WorkstationBackend(LocalModelBackend[Any]):
         answer.usage = TokenUsage(prompt, completion, prompt + completion)
         yield from answer.done()
 
-    def _accumulator(self, request: Request) -> StreamAccumulator:
+    def _accumulator(self, request: Request, model: LlamaModel) -> StreamAccumulator:
         name = request.model or self.model_name()
         answer = StreamAccumulator(self.unsupported_metadata(request), asked=name)
         answer.model = name
+        if model.opens_thought and request.response_format is None:  # a grammar leaves no room for thoughts
+            answer.text("<think>")
         return answer
 
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:

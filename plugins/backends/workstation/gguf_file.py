@@ -38,6 +38,13 @@ def chat_template(path: Path) -> str | None:
         raise BackendError(f"{path.name}: its metadata cannot be read: {cause}", sent=False) from cause
 
 
+def opens_thought(template: str | None) -> bool:
+    """Whether this chat template itself begins each answer with ``<think>``, as those of DeepSeek-R1 and QwQ do: what
+    stands after its last look at ``add_generation_prompt`` opens a thought and closes none."""
+    beginning = (template or "").rpartition("add_generation_prompt")[2]
+    return "<think>" in beginning and "</think>" not in beginning
+
+
 class _Metadata:
     """Reads the key-value pairs at the beginning of a GGUF file, in their order."""
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from complaint_llm_plugins.backends.workstation.gguf_file import look_at
+from complaint_llm_plugins.backends.workstation.gguf_file import chat_template, look_at, opens_thought
 from complaint_llm_plugins.backends.workstation.runtimes import import_runtime
 
 from complaint_llm.backends import CancelToken, Deadline, ModelLock, raise_if_over
@@ -26,6 +26,9 @@ class LlamaModel:
     def __init__(self, path: Path, settings: ModelSettings, *, embedding: bool) -> None:
         self._llama: Any = _load(path, settings, embedding=embedding)
         self._lock = ModelLock(self._free)
+        template = None if embedding or settings.chat_format is not None else chat_template(path)
+        self.opens_thought = opens_thought(template)
+        """Whether the model's own template writes the tag with which an answer's thought begins."""
 
     @contextmanager
     def hold(self, deadline: Deadline, cancel: CancelToken) -> Iterator[Any]:

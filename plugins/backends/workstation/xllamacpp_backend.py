@@ -49,10 +49,13 @@ class XllamacppBackend(WorkstationBackend):
         name = request.model or self.model_name()
         decoder = ChatDecoder(request._replace(model=name), self._family, _error)
         with _refusals():
-            for chunk in model.chunks(self._body(request), request.deadline, request.cancel):
+            body = self._body(request)
+            for chunk in model.chunks(body, request.deadline, request.cancel):
                 if "error" in chunk:
                     raise _error(chunk)
                 if "prompt_progress" not in chunk:
+                    if "grammar" in body:
+                        _say_thoughts(chunk)
                     yield from decoder.read({**chunk, "model": name})
             yield from decoder.end_mark()
 
@@ -101,6 +104,15 @@ class VisionBackend(XllamacppBackend):
 
     def lacks(self, request: Request | EmbeddingRequest) -> str | None:
         return super().lacks(request) or _lacking_bytes(request)
+
+
+def _say_thoughts(chunk: dict[str, Any]) -> None:
+    """Where a grammar holds the answer from its first letter nothing in it is a thought: after a template that opens
+    one, the engine takes it all for one."""
+    for choice in chunk.get("choices", ()):
+        delta = choice.get("delta", {})
+        if "reasoning_content" in delta:
+            delta["content"] = delta.pop("reasoning_content")
 
 
 def _lacking_bytes(request: Request | EmbeddingRequest) -> str | None:

@@ -20,8 +20,11 @@ from tests.plugins.workstation.local_models import smollm2
 from tests.plugins.workstation.model_hub import FILE, REPO, Hub
 
 ROOT = Path(__file__).parents[3]
-INTAKES = int(os.environ.get("COMPLAINT_LLM_INTAKES", "35"))
-"""How many of the example intakes are read; the last ones are left out."""
+INTAKES = int(os.environ.get("INTAKES", "35"))
+"""How many of the example intakes are read; the last ones are left out. 24 take some two minutes of CPU."""
+
+SCANNED = "con-008-movers-storage.pdf"
+"""A page that can only be shown as an image, which this model cannot see: that one fails, and says so."""
 
 # The model is far too small for the real task's instructions: what it is asked for has the same shape and an end.
 SMALL_TASK: dict[str, Any] = {
@@ -29,7 +32,6 @@ SMALL_TASK: dict[str, Any] = {
     "rows": "claims",
     "system": "You name the kind of legal matter and quote the sentence that shows it.",
     "prompt": "{input}",
-    "checks": ["quotes"],
     "schema": {
         "type": "object",
         "additionalProperties": False,
@@ -91,7 +93,8 @@ def test_the_job_of_make_local_is_answered_looked_up_and_shown(tmp_path: Path) -
         for words in (batch, page):
             command = [sys.executable, "-m", "complaint_llm", *words]
             done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr[-3000:]
+            refused = words is batch and (tmp_path / "examples" / "intakes" / SCANNED).exists()
+            assert done.returncode == int(refused), done.stderr[-3000:]
         seconds, cpu = time.monotonic() - began, os.times().children_user
         print(f"{len(intakes[:INTAKES])} intakes, {seconds:.0f} s by the clock, {cpu:.0f} s of CPU")
         assert hub.downloads() == [0]
@@ -99,5 +102,10 @@ def test_the_job_of_make_local_is_answered_looked_up_and_shown(tmp_path: Path) -
         rows = list(csv.DictReader(file))
     shown = (tmp_path / "report.local.html").read_text(encoding="utf-8")
     for intake in intakes[:INTAKES]:
-        assert sum(intake.name in row.values() for row in rows) == 1, intake.name
+        (row,) = (row for row in rows if row["id"] == intake.name)
+        if intake.name == SCANNED:
+            assert "can only be shown as images" in row["error"]
+        else:
+            assert row["state"] == "answered"
+            assert row["quotes_standing"].partition(",")[0] in ("0 of 1", "1 of 1")
         assert intake.name in shown

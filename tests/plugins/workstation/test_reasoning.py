@@ -14,12 +14,18 @@ from tests.tiny_gguf import TEMPLATE, build
 
 pytestmark = pytest.mark.peer("llama.cpp")
 
-OPENING = TEMPLATE.replace("<|assistant|>", "<|assistant|><think>\\n")
+OPENING = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'assistant' %}{% set content = m['content'] %}"
+    "{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}"
+    "{{ '<|Assistant|>' + content + '\\n' }}{% else %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|Assistant|><think>\\n' }}{% endif %}"
+)
 """A template that opens the thought itself, as those of DeepSeek-R1 and QwQ do."""
 
 
 def answered(folder: Path, runtime: str, says: Sequence[str], template: str = TEMPLATE) -> set[tuple[str, str | None]]:
-    """Content and reasoning of the whole answer and of the streamed one."""
+    """Content and reasoning of the whole answer and of the streamed one, without the blanks around them."""
     need_peer("gguf")
     build(folder / "scripted.gguf", says=says, template=template, context=128)
     path = str(folder / "scripted.gguf")
@@ -28,7 +34,7 @@ def answered(folder: Path, runtime: str, says: Sequence[str], template: str = TE
         stream = backend.stream_generate("hi", max_tokens=40, temperature=0)
         list(stream)
     assert stream.output is not None
-    return {(each.content, each.reasoning) for each in (whole, stream.output)}
+    return {(each.content.strip(), (each.reasoning or "").strip() or None) for each in (whole, stream.output)}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +70,26 @@ def test_a_thought_that_the_template_opened_comes_apart(tmp_path: Path, runtime:
     assert answered(tmp_path, runtime, says, OPENING) == {("Yes.", "plan")}
 
 
-def test_a_thought_that_never_ended_is_no_answer(tmp_path: Path, runtime: str) -> None:
-    """An error that says what to raise, not an empty answer."""
+@pytest.mark.parametrize(
+    ("says", "template"),
+    [(["<think>", "never ended"], TEMPLATE), (["never ended"], OPENING), (["never", " ended"], OPENING)],
+    ids=["the model's tag", "the template's tag", "in pieces"],
+)
+def test_a_thought_that_never_ended_is_no_answer(tmp_path: Path, runtime: str, says: list[str], template: str) -> None:
+    """An error that says what to raise; neither an empty answer nor the thought as one."""
     with pytest.raises(ResponseFormatError, match="its thinking alone: raise max_tokens"):
-        answered(tmp_path, runtime, ["<think>", "never ended"])
+        answered(tmp_path, runtime, says, template)
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, OPENING], ids=["plain", "opening"])
+def test_an_answer_by_a_schema_is_no_thought(tmp_path: Path, runtime: str, template: str) -> None:
+    """Its grammar leaves no room for one, whatever the template opened."""
+    build(tmp_path / "tiny.gguf", template=template)
+    path = str(tmp_path / "tiny.gguf")
+    with WorkstationBackend(id="ws", runtime=runtime, model_path=path, n_ctx=512, n_threads=1) as backend:  # type: ignore[arg-type]
+        output = backend.infer("hi", response_format={"enum": ["wages", "deposit"]}, max_tokens=60, seed=2)
+        stream = backend.stream_generate("hi", response_format={"enum": ["wages", "deposit"]}, max_tokens=60, seed=2)
+        said = "".join(stream)
+    assert output.parsed in ("wages", "deposit")
+    assert said == output.content
+    assert output.reasoning is None
