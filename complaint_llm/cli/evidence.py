@@ -177,17 +177,21 @@ def delete(app: OpensStore, cids: tuple[str, ...], user_id: str | None, as_json:
 
 
 @evidence.command()
+@click.option("--all", "all_of_it", is_flag=True, help="Read again what was read before and did not change since.")
 @JSON
 @click.pass_obj
-def verify(app: OpensStore, as_json: bool) -> None:
+def verify(app: OpensStore, all_of_it: bool, as_json: bool) -> None:
     """Check every bit of every block, record and provenance record; name what is not as it was written.
+
+    Files of blocks that an earlier verification read, and nobody wrote to since, are read again with --all alone: only
+    that shows what a failing disk changed. How many they are is said, and when they were read.
 
     One answer or one piece of evidence: complaint-llm verify CID. Exit code 1 if anything is wrong.
 
     Example: complaint-llm evidence verify
     """
     with app.open_store() as store, _progress(None, "verifying") as advance:
-        found = store.verify(advance)
+        found = store.verify(advance, all_of_it=all_of_it)
     if as_json:
         faults = [fault._asdict() for fault in found.faults]
         say(json.dumps({**found._asdict(), "faults": faults, "ok": found.ok}, ensure_ascii=False, indent=2))
@@ -199,6 +203,11 @@ def verify(app: OpensStore, as_json: bool) -> None:
             f"{found.blocks:,} blocks ({found.bytes:,} bytes), {found.records:,} records, "
             f"{found.provenance:,} provenance records: {wrong}"
         )
+        if found.since is not None:
+            say(
+                f"of these {found.unread_blocks:,} blocks ({found.unread_bytes:,} bytes) were not read now: their "
+                f"files did not change since they were read, from {found.since} on; --all reads them again"
+            )
     if not found.ok:
         raise click.exceptions.Exit(1)
 
