@@ -88,8 +88,9 @@ def logs(
     """Show the calls of the ledger, the newest first; with CALL the one whose name begins so, in full.
 
     The ledger holds times, names, tokens, prices and classes of errors, never a text. It is kept where MEDIATOR says
-    "ledger": true. It can be read while calls are made: the newest are there within a second. A long list comes in pages:
-    -n 100, then --after the id of the last one.
+    "ledger": true. It can be read while calls are made: the newest are there within a second.
+
+    A long list comes in pages: -n 100, then --after the id of the last one.
 
     Example: complaint-llm logs --day today --error -n 50
     """
