@@ -18,6 +18,7 @@ from complaint_llm.cli.evidence_output import (
     fail_if,
     name_of,
     print_records,
+    print_verification,
     record_text,
     say,
     write_file,
@@ -192,22 +193,7 @@ def verify(app: OpensStore, all_of_it: bool, as_json: bool) -> None:
     """
     with app.open_store() as store, _progress(None, "verifying") as advance:
         found = store.verify(advance, all_of_it=all_of_it)
-    if as_json:
-        faults = [fault._asdict() for fault in found.faults]
-        say(json.dumps({**found._asdict(), "faults": faults, "ok": found.ok}, ensure_ascii=False, indent=2))
-    else:
-        for fault in found.faults:
-            say(f"{fault.kind} {fault.name}: {fault.reason}")
-        wrong = f"{len(found.faults)} faults" if found.faults else "all as written"
-        say(
-            f"{found.blocks:,} blocks ({found.bytes:,} bytes), {found.records:,} records, "
-            f"{found.provenance:,} provenance records: {wrong}"
-        )
-        if found.since is not None:
-            say(
-                f"of these {found.unread_blocks:,} blocks ({found.unread_bytes:,} bytes) were not read now: their "
-                f"files did not change since they were read, from {found.since} on; --all reads them again"
-            )
+    print_verification(found, as_json)
     if not found.ok:
         raise click.exceptions.Exit(1)
 
