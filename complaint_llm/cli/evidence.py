@@ -184,16 +184,13 @@ def delete(app: OpensStore, cids: tuple[str, ...], user_id: str | None, as_json:
 def verify(app: OpensStore, all_of_it: bool, as_json: bool) -> None:
     """Check every bit of every block, record and provenance record; name what is not as it was written.
 
-    Files of blocks that an earlier verification read, and nobody wrote to since, are read again with --all alone: only
-    that shows what a failing disk changed. How many they are is said, and when they were read.
-
-    One answer or one piece of evidence: complaint-llm verify CID. Exit code 1 if anything is wrong.
+    Files that were read before and nobody wrote to since are read again with --all alone, which shows what a failing
+    disk changed. One answer or one piece of evidence: complaint-llm verify CID. Exit code 1 if anything is wrong.
 
     Example: complaint-llm evidence verify
     """
     with app.open_store() as store, _progress(None, "verifying") as advance:
-        found = store.verify(advance, all_of_it=all_of_it)
-    print_verification(found, as_json)
+        print_verification(found := store.verify(advance, all_of_it=all_of_it), as_json)
     if not found.ok:
         raise click.exceptions.Exit(1)
 
