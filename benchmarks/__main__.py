@@ -46,7 +46,7 @@ def main() -> int:
     there = [name for name in MEASURED if find_spec(f"benchmarks.{name}") is not None]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(there)}; all write the document")
-    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (7)")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--no-peers", action="store_true", help="leave other libraries out")
     given = parser.parse_args()
     for name in given.names:

@@ -9,11 +9,12 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice
 from math import log
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import Figure
 from benchmarks.report import Limit, Options, Table, run
@@ -28,6 +29,16 @@ RECORDS = (100, 2_000)
 BACKENDS = (1, 1_000)
 CALLS = 200
 STRATEGIES = ("fallback", "round_robin", "least_loaded", "lowest_cost", "weighted", "lowest_latency")
+KINDS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    **{strategy: ({}, {"strategy": strategy}) for strategy in STRATEGIES},
+    "private": ({}, {"privacy": "local"}),
+    "with requirements": ({}, {"requires": {"trains": False}}),
+    "under a budget": ({"pricing": {"input": 1, "output": 1}, "max_tokens": 100}, {"budget": 100_000}),
+    "looked up in the cache": ({"cache_enabled": True}, {}),
+    "looked up in the cache, round_robin": ({"cache_enabled": True}, {"strategy": "round_robin"}),
+}
+"""What a call is, and the keys of its backends and of its Mediator."""
+_NUMBERS = count()
 Seconds = Callable[[], float]
 """Does it once and says how long it took."""
 
@@ -36,7 +47,7 @@ def tables(options: Options) -> Sequence[Table]:
     with tempfile.TemporaryDirectory(prefix="complaint-llm-bench-") as name:
         folder = Path(name)
         found = [_journal(folder, options), *_evidence(folder, options), _load(folder, options)]
-        return [*found, *(_call(folder, options, strategy) for strategy in STRATEGIES)]
+        return [*found, *(_call(folder, options, kind) for kind in KINDS)]
 
 
 def _journal(folder: Path, options: Options) -> Table:
@@ -100,12 +111,13 @@ def _evidence(folder: Path, options: Options) -> Iterator[Table]:
         yield _table(title, "ms", 1e3, RECORDS, figures, Limit(figures[-1].name, 2.0))
 
 
-def _config(folder: Path, number: int, strategy: str) -> Path:
-    path = folder / f"{strategy}-{number}.json"
+def _config(folder: Path, number: int, kind: str) -> Path:
+    path = folder / f"{kind}-{number}.json"
+    keys, settings = KINDS[kind]
     backends = [
-        {"id": f"b{each}", "type": "mock", "echo": True, "weight": 1 + each % 3} for each in range(number)
+        {"id": f"b{each}", "type": "mock", "echo": True, "weight": 1 + each % 3, **keys} for each in range(number)
     ]
-    mediator = {"backends": [each["id"] for each in backends], "strategy": strategy}
+    mediator = {"backends": [each["id"] for each in backends], **settings}
     path.write_text(json.dumps({"BACKENDS": backends, "MEDIATOR": mediator}), encoding="utf-8")
     return path
 
@@ -121,28 +133,31 @@ def _load(folder: Path, options: Options) -> Table:
     return _table("A config is loaded", "ms", 1e3, sizes, figures, Limit(figures[-1].name, 12.0))
 
 
-def _call(folder: Path, options: Options, strategy: str) -> Table:
-    figures = []
-    for number in BACKENDS:
-        with _warm(_config(folder, number, strategy)) as mediator:
-            for _ in range(2 * number):  # each has had its turn: none is met for the first time
-                mediator.infer("hello")
-            figures.append(_figure(f"{number:,} backends", options, lambda mediator=mediator: _per_call(mediator)))
-    return _table(f"A call, {strategy}", "µs", 1e6, BACKENDS, figures, Limit(figures[-1].name, 1.3))
+def _call(folder: Path, options: Options, kind: str) -> Table:
+    few, many = (_config(folder, number, kind) for number in BACKENDS)
+    with _warm(few, BACKENDS[0]) as one, _warm(many, BACKENDS[1]) as thousand:
+        rounds = [(_per_call(one), _per_call(thousand)) for _ in range(3 * options.rounds)]
+    taken = zip(BACKENDS, zip(*rounds, strict=True), strict=True)
+    figures = [Figure(f"{n:,} backends", statistics.median(row), min(row), max(row)) for n, row in taken]
+    ratio = statistics.median(more / less for less, more in rounds)
+    limit = Limit(figures[-1].name, 1.3)
+    return _table(f"A call, {kind}", "µs", 1e6, BACKENDS, figures, limit, ratio)
 
 
 @contextmanager
-def _warm(path: Path) -> Iterator[Mediator]:
+def _warm(path: Path, number: int) -> Iterator[Mediator]:
+    """One whose backends have all had their turn: none is met for the first time."""
     with Mediator.from_config(path) as mediator:
         mediator.load()
-        _per_call(mediator)
+        for _ in range(2 * number // CALLS + 1):
+            _per_call(mediator)
         yield mediator
 
 
 def _per_call(mediator: Mediator) -> float:
     start = time.process_time()
     for _ in range(CALLS):
-        mediator.infer("hello")
+        mediator.infer(f"hello {next(_NUMBERS)}")
     return (time.process_time() - start) / CALLS
 
 
@@ -158,13 +173,19 @@ def _figure(name: str, options: Options, seconds: Seconds) -> Figure:
 
 
 def _table(
-    title: str, unit: str, scale: float, sizes: Sequence[int], figures: Sequence[Figure], limit: Limit
+    title: str,
+    unit: str,
+    scale: float,
+    sizes: Sequence[int],
+    figures: Sequence[Figure],
+    limit: Limit,
+    ratio: float | None = None,
 ) -> Table:
-    """Two figures, of few and of many; the ratio is that of the medians."""
+    """Two figures, of few and of many; the ratio is that of the medians, if no other is given."""
     few, many = figures
-    ratio = many.median / few.median
+    ratio = many.median / few.median if ratio is None else ratio
     slope = log(ratio) / log(sizes[1] / sizes[0])
-    return Table(title, unit, scale, (few, many._replace(ratio=ratio)), (limit,), note=f"Slope {slope:.2f}.")
+    return Table(f"{title} (slope {slope:.2f})", unit, scale, (few, many._replace(ratio=ratio)), (limit,))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from complaint_llm.cli.evidence_output import (
     fail_if,
     name_of,
     print_records,
+    print_verification,
     record_text,
     say,
     write_file,
@@ -175,28 +176,19 @@ def delete(app: OpensStore, cids: tuple[str, ...], user_id: str | None, as_json:
 
 
 @evidence.command()
+@click.option("--all", "all_of_it", is_flag=True, help="Read again what was read before and did not change since.")
 @JSON
 @click.pass_obj
-def verify(app: OpensStore, as_json: bool) -> None:
+def verify(app: OpensStore, all_of_it: bool, as_json: bool) -> None:
     """Check every bit of every block, record and provenance record; name what is not as it was written.
 
-    One answer or one piece of evidence: complaint-llm verify CID. Exit code 1 if anything is wrong.
+    Files that were read before and nobody wrote to since are read again with --all alone, which shows what a failing
+    disk changed. One answer or one piece of evidence: complaint-llm verify CID. Exit code 1 if anything is wrong.
 
     Example: complaint-llm evidence verify
     """
     with app.open_store() as store, progress(None, "verifying") as advance:
-        found = store.verify(advance)
-    if as_json:
-        faults = [fault._asdict() for fault in found.faults]
-        say(json.dumps({**found._asdict(), "faults": faults, "ok": found.ok}, ensure_ascii=False, indent=2))
-    else:
-        for fault in found.faults:
-            say(f"{fault.kind} {fault.name}: {fault.reason}")
-        wrong = f"{len(found.faults)} faults" if found.faults else "all as written"
-        say(
-            f"{found.blocks:,} blocks ({found.bytes:,} bytes), {found.records:,} records, "
-            f"{found.provenance:,} provenance records: {wrong}"
-        )
+        print_verification(found := store.verify(advance, all_of_it=all_of_it), as_json)
     if not found.ok:
         raise click.exceptions.Exit(1)
 

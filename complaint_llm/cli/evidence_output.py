@@ -6,13 +6,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write
 from complaint_llm.exceptions import EvidenceError
+
+if TYPE_CHECKING:
+    from complaint_llm.evidence.maintenance.verification import Verification
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -40,6 +43,26 @@ def record_text(record: dict[str, Any]) -> str:
         f"{key.ljust(width)}  {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}"
         for key, value in filled
     )
+
+
+def print_verification(found: Verification, as_json: bool) -> None:
+    """Print each fault, what was looked at, and what of it was not read now."""
+    if as_json:
+        faults = [fault._asdict() for fault in found.faults]
+        say(json.dumps({**found._asdict(), "faults": faults, "ok": found.ok}, ensure_ascii=False, indent=2))
+        return
+    for fault in found.faults:
+        say(f"{fault.kind} {fault.name}: {fault.reason}")
+    wrong = f"{len(found.faults)} faults" if found.faults else "all as written"
+    say(
+        f"{found.blocks:,} blocks ({found.bytes:,} bytes), {found.records:,} records, "
+        f"{found.provenance:,} provenance records: {wrong}"
+    )
+    if found.since is not None:
+        say(
+            f"of these {found.unread_blocks:,} blocks ({found.unread_bytes:,} bytes) were not read now: their files "
+            f"did not change since they were read, from {found.since} on; --all reads them again"
+        )
 
 
 def deletion_text(done: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ class Day(click.ParamType):  # type: ignore[type-arg]
     "--error", is_flag=False, flag_value=ANY_ERROR, metavar="[CLASS]", help="Calls that failed, with this class."
 )
 @click.option("-n", "limit", type=click.IntRange(0), help="How many at most; 0 is all.  [default: 20]")
+@click.option("--after", type=click.IntRange(0), metavar="ID", help="Go on after the call of this id (in --json).")
 @click.option("-v", "--verbose", is_flag=True, help="Show the attempts of each call.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object on a line for each call.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table as CSV.")
@@ -78,6 +79,7 @@ def logs(
     since: tuple[float, float] | None,
     until: tuple[float, float] | None,
     limit: int | None,
+    after: int | None,
     verbose: bool,
     as_json: bool,
     as_csv: bool,
@@ -88,6 +90,8 @@ def logs(
     The ledger holds times, names, tokens, prices and classes of errors, never a text. It is kept where MEDIATOR says
     "ledger": true. It can be read while calls are made: the newest are there within a second.
 
+    A long list comes in pages: -n 100, then --after the id of the last one.
+
     Example: complaint-llm logs --day today --error -n 50
     """
     if as_json and as_csv:
@@ -95,7 +99,7 @@ def logs(
     if day is not None and (since is not None or until is not None):
         raise click.UsageError("--day is one day: give it without --since and --until")
     begin, end = (day[0], day[1]) if day else (since and since[0], until and until[1])
-    wanted = CallFilter(begin, end, call=call, **names)
+    wanted = CallFilter(begin, end, call=call, after=after, **names)
     most = limit if limit is not None else 20
     with _open_ledger(app) as db:
         if db is None:

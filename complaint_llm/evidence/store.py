@@ -20,6 +20,8 @@ from complaint_llm.evidence.index.tables import unused_blocks
 from complaint_llm.evidence.ipld.cid import parse_cid
 from complaint_llm.evidence.maintenance.collection import DELETE_TIMEOUT, collect
 from complaint_llm.evidence.maintenance.forgetting import Forgetting, MatterHoldings, forget_matter, matter_holdings
+from complaint_llm.evidence.maintenance.read_before import FILE_NAME as READ_BLOCKS
+from complaint_llm.evidence.maintenance.read_before import ReadBefore, Stamps, keep_read, read_before
 from complaint_llm.evidence.maintenance.rebuild import Rebuilt, rebuild
 from complaint_llm.evidence.maintenance.removal import Deleted, delete
 from complaint_llm.evidence.maintenance.verification import Verification, verify_store
@@ -255,7 +257,8 @@ class EvidenceStore(OpenedStore):
             raise EvidenceError(f"{self.path} cannot be written, so that nothing can be forgotten there")
         with self.disk("remove what is to be forgotten"):
             done = forget_matter(self.database, self.blocks, matter, rfc3339(self._clock())[:10])
-            (self.path / CHECKPOINT).unlink(missing_ok=True)
+            for name in (CHECKPOINT, READ_BLOCKS):
+                (self.path / name).unlink(missing_ok=True)
         if self._pinning is not None:
             for cid in done.contents:
                 self._pinning.try_settle(cid.name)
@@ -274,9 +277,11 @@ class EvidenceStore(OpenedStore):
 
     # Verification, and archives
 
-    def verify(self, progress: Progress | None = None) -> Verification:
+    def verify(self, progress: Progress | None = None, *, all_of_it: bool = True) -> Verification:
         """Check every bit: records, blocks, trees, provenance. ``faults`` names everything that is not as written.
 
+        Without ``all_of_it`` the files of blocks that were read before and did not change since are not read again, so
+        that what a disk changed by itself is not seen: ``unread_blocks``, ``since``.
         An index that cannot be read is one fault; the rest is then checked by what the log says.
         """
         try:
@@ -284,16 +289,24 @@ class EvidenceStore(OpenedStore):
         except EvidenceCorruptedError as error:
             broken = [str(error)]
         if not broken:
-            return self._drop_blocks_being_added(self._verify_index(self.database, broken, progress))
+            before = None if all_of_it else read_before(self.path)
+            return self._drop_blocks_being_added(self._verify_index(self.database, broken, progress, before))
         with closing(Database(self.path, read_only=True, from_log=True)) as private:
             self._bring_up_to_date(private)
             return self._verify_index(private, broken, progress)
 
-    def _verify_index(self, database: Database, broken: list[str], progress: Progress | None) -> Verification:
+    def _verify_index(
+        self, database: Database, broken: list[str], progress: Progress | None, before: ReadBefore | None = None
+    ) -> Verification:
+        began, stamps = self._clock(), Stamps(self._clock())
         kind: Literal["read", "shared"] = "read" if database.read_only else "shared"
         with self.disk("be read"), database.transaction(kind) as connection:
             blocks = SmallBlocks(database, connection, self._files, self._trash, rows=self._embedded)
-            return verify_store(connection, database, blocks, self._trash, broken=broken, progress=progress)
+            common = (connection, database, blocks, self._trash)
+            found = verify_store(*common, broken=broken, progress=progress, before=before, stamps=stamps)
+        if stamps and not self.read_only:
+            keep_read(self.path, ReadBefore(found.since or rfc3339(began), frozenset(stamps)))
+        return found
 
     def _drop_blocks_being_added(self, found: Verification) -> Verification:
         """Without those orphans that are blocks of somebody who is adding just now."""

@@ -28,6 +28,8 @@ class CallFilter(NamedTuple):
     batch: str | None = None
     call: str | None = None
     """The first letters of a call's name, in which its time is."""
+    after: int | None = None
+    """The ``id`` of a call: only those that are older."""
 
 
 class FoundCall(NamedTuple):
@@ -65,6 +67,9 @@ def find_ids(db: sqlite3.Connection, wanted: CallFilter) -> Iterator[tuple[int]]
         if name is not None:
             conditions.append(f"{column} = (SELECT id FROM names WHERE name = ?)")  # noqa: S608 - ours
             values.append(name)
+    if wanted.after is not None:
+        conditions.append("id < ?")
+        values.append(wanted.after)
     if wanted.call is not None:
         named = times_of_call_name(wanted.call)
         if named is not None:

@@ -21,8 +21,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
 )
 from complaint_llm.messages import Attempt
-from complaint_llm.request import Request
-from complaint_llm.routing.candidates import kind_of
+from complaint_llm.routing.candidates import asks_for_text_alone, kind_of
 from complaint_llm.routing.failure import attempt_error, call_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
@@ -362,21 +361,6 @@ def exclusion(target: Rankable, request: AnyRequest) -> str | None:
         return 'not local: privacy "local" keeps the request on this machine'
     lacking = target.lacks(request)
     return None if lacking is None else f"cannot serve this request: {lacking}"
-
-
-def asks_for_text_alone(request: AnyRequest) -> bool:
-    """Whether the request needs nothing that a backend may lack: text in, text out, and it may go anywhere.
-
-    Of a longer list than LOOKED_THROUGH each target then counts as eligible until its turn shows that it is not.
-    """
-    return (
-        isinstance(request, Request)
-        and request.privacy is None
-        and request.requires is None
-        and not request.tools
-        and request.response_format is None
-        and all(isinstance(message.content, str) for message in request.messages)
-    )
 
 
 def settle(permits: Sequence[Permit], outcome: Outcome) -> None:

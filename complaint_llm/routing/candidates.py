@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from complaint_llm.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from complaint_llm.request import Request
     from complaint_llm.routing.target import AnyRequest
 
 T = TypeVar("T")
 
 _MOST_KEPT = 64
 """Answers to one kind of question that are kept: some of them depend on a model's name, which callers give."""
+
+
+class Caching(NamedTuple):
+    """Those whose answers are cached, by what an answer depends on beside the request (``Target.cache_identity``).
+
+    ``of_backend`` has these identities with their targets by the backend's id. ``digest`` is one name of them all, the
+    same in every process with the same config.
+    """
+
+    targets: Mapping[str, tuple[Any, ...]]
+    of_backend: Mapping[str, tuple[tuple[str, Any], ...]]
+    digest: str
 
 
 class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
@@ -26,8 +39,7 @@ class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
     ids: frozenset[int]
     """What tells the targets apart: their identities as objects."""
     _by_id: dict[str, tuple[Any, ...]]
-    _identities: dict[str | None, Mapping[str, tuple[Any, ...]]]
-    _digests: dict[str | None, str]
+    _caching: dict[str | None, Caching]
     _some: dict[Hashable, Candidates]
     many_able: dict[Hashable, bool]
     """Kinds of requests that more than ``attempts.LOOKED_THROUGH`` of them were found to serve."""
@@ -35,13 +47,13 @@ class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
     def __new__(cls, targets: Sequence[Any]) -> Candidates:
         self = super().__new__(cls, targets)
         self.ids = frozenset(map(id, self))
-        self._by_id = _grouped((target.id, target) for target in self)
-        self._identities, self._digests, self._some, self.many_able = {}, {}, {}, {}
+        self._by_id = _groups((target.id, target) for target in self)
+        self._caching, self._some, self.many_able = {}, {}, {}
         return self
 
     def note_many_able(self, kind: Hashable) -> None:
         """That many can serve such requests: how many need not be counted again."""
-        _kept(self.many_able, kind, True)
+        _with(self.many_able, kind, True)
 
     def of_id(self, id: str) -> tuple[Any, ...]:
         """Those of this id: one, none, or all that nobody gave an id."""
@@ -52,23 +64,34 @@ class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
         known = self._some.get(key)
         if known is not None:
             return known
-        return _kept(self._some, key, Candidates([target for target in self if wanted(target)]))
+        return _with(self._some, key, Candidates([target for target in self if wanted(target)]))
 
-    def identities(self, request: Request) -> Mapping[str, tuple[Any, ...]]:
-        """Whose answers are cached, by what an answer depends on beside the request; see ``Target.cache_identity``."""
-        known = self._identities.get(request.model)
+    def caching(self, request: Request) -> Caching:
+        """Whose answers are cached, and under which names."""
+        known = self._caching.get(request.model)
         if known is not None:
             return known
-        found = ((target.cache_identity(request), target) for target in self)
-        return _kept(self._identities, request.model, _grouped(pair for pair in found if pair[0] is not None))
+        pairs = [(target.cache_identity(request), target) for target in self]
+        found = [pair for pair in pairs if pair[0] is not None]
+        names = "\n".join(identity for identity, _ in found)
+        digest = hashlib.blake2b(names.encode(), digest_size=16).hexdigest()
+        of_backend = _groups((pair[1].id, pair) for pair in found)
+        return _with(self._caching, request.model, Caching(_groups(found), of_backend, digest))
 
-    def digest(self, request: Request) -> str:
-        """One name of all ``identities``, the same in every process with the same config."""
-        known = self._digests.get(request.model)
-        if known is not None:
-            return known
-        names = "\n".join(self.identities(request))
-        return _kept(self._digests, request.model, hashlib.blake2b(names.encode(), digest_size=16).hexdigest())
+
+def asks_for_text_alone(request: AnyRequest) -> bool:
+    """Whether the request needs nothing that a backend may lack: text in, text out, and it may go anywhere.
+
+    Of a list longer than ``attempts.LOOKED_THROUGH`` each then counts as eligible until its turn shows that it is not.
+    """
+    return (
+        isinstance(request, Request)
+        and request.privacy is None
+        and request.requires is None
+        and not request.tools
+        and request.response_format is None
+        and all(isinstance(message.content, str) for message in request.messages)
+    )
 
 
 def kind_of(request: AnyRequest) -> Hashable:
@@ -82,12 +105,12 @@ def _parts(content: Any) -> Sequence[Any]:
     return () if isinstance(content, str) else content
 
 
-def _grouped(pairs: Any) -> dict[str, tuple[Any, ...]]:
+def _groups(pairs: Any) -> dict[str, tuple[Any, ...]]:
     found: dict[str, list[Any]] = {}
     for name, target in pairs:
         found.setdefault(name, []).append(target)
     return {name: tuple(targets) for name, targets in found.items()}
 
 
-def _kept(known: dict[Any, T], key: Hashable, value: T) -> T:
+def _with(known: dict[Any, T], key: Hashable, value: T) -> T:
     return known.setdefault(key, value) if len(known) < _MOST_KEPT else value

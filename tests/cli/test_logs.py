@@ -62,6 +62,26 @@ def test_json_is_a_line_for_each_call(office: Path) -> None:
     assert oldest["status"] == 500
 
 
+def test_pages_follow_one_another_and_lose_no_call(tmp_path: Path) -> None:
+    """Each page goes on after the last call of the one before, whatever its length and whatever else is asked for."""
+    make_config(tmp_path, ledger=True)
+    observer = LedgerObserver(tmp_path / ".complaint_llm/ledger.db")
+    for number in range(23):
+        matter = f"m{number % 2}"
+        observer.answer(AnswerEvent(f"{number:08x}", TIMES[0] + number % 5, "infer", 1.0, backend="b", matter=matter))
+    observer.close()
+    for chosen in ((), ("--matter", "m1"), ("--backend", "b")):
+        whole = [json.loads(line) for line in command(tmp_path, "logs", "--json", "-n", "0", *chosen)[1].splitlines()]
+        assert len(whole) == (11 if "m1" in chosen else 23)
+        paged: list[dict[str, object]] = []
+        while len(paged) < len(whole):
+            after = ("--after", str(paged[-1]["id"])) if paged else ()
+            page = command(tmp_path, "logs", "--json", "-n", "4", *chosen, *after)[1].splitlines()
+            assert 1 <= len(page) <= 4
+            paged += map(json.loads, page)
+        assert paged == whole
+
+
 def test_csv_runs_nothing_in_a_spreadsheet(office: Path) -> None:
     """A matter that looks like a formula is a text there."""
     _, said = command(office, "logs", "--csv")

@@ -3,6 +3,7 @@ durable, where a file of its own would need two more syncs (its bytes, then its 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
@@ -118,6 +119,17 @@ class SmallBlocks:
         except OSError:
             return b"gone"
         return f"{status.st_size} {status.st_mtime_ns}".encode()
+
+    def file_status(self, cid: Cid) -> os.stat_result | None:
+        """Of the file that a leaf is kept in; None if it is kept otherwise, or is none."""
+        if cid.codec != RAW or not isinstance(self._files, FileBlocks):
+            return None
+        if self._connection.execute("SELECT 1 FROM blocks WHERE digest = ?", (cid.digest,)).fetchone() is not None:
+            return None
+        try:
+            return self._files.path(cid).stat()
+        except OSError:
+            return None
 
     def list(self) -> Iterator[Cid]:
         rows = self._connection.execute("SELECT digest FROM blocks").fetchall()

@@ -15,6 +15,7 @@ from complaint_llm.evidence.index.tables import read_records
 from complaint_llm.evidence.ipld.cid import DAG_CBOR, DAG_PB, RAW, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import FILE, RAW_DATA, Block, decode_pb
 from complaint_llm.evidence.ipld.unixfs import decode_node
+from complaint_llm.evidence.maintenance.read_before import ReadBefore, Stamps, file_state
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.evidence.records import Record
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
@@ -39,6 +40,12 @@ class Verification(NamedTuple):
     records: int
     provenance: int
     faults: tuple[Fault, ...]
+    unread_blocks: int = 0
+    """Of ``blocks``, those whose files did not change since an earlier verification read them, so that this did not."""
+    unread_bytes: int = 0
+    """Of ``bytes``, those in them."""
+    since: str | None = None
+    """When the oldest of these readings was (UTC); None where all was read now."""
 
     @property
     def ok(self) -> bool:
@@ -63,8 +70,13 @@ def verify_store(
     *,
     broken: Iterable[str],
     progress: Callable[[int], object] | None,
+    before: ReadBefore | None,
+    stamps: Stamps,
 ) -> Verification:
     """Look at everything. ``broken`` is what SQLite found of its own file; ``progress`` gets numbers of bytes.
+
+    Leaves whose files are as they were when they were read ``before`` are not read again. The stamps of all files that
+    were found whole, now or before, are added to ``stamps``.
 
     The transaction is a shared one: others may add meanwhile, who wants to remove waits.
     """
@@ -77,11 +89,23 @@ def verify_store(
             faults.append(Fault("record", *str(found).removeprefix("record ").split(" ", 1)))
     faults.extend(_log_faults(connection, database, records))
     seen: dict[Cid, _Seen] = {}
-    count = size = 0
+    count = size = unread = unread_bytes = 0
     for cid in blocks.list():
         count += 1
+        status = blocks.file_status(cid)
+        state = None if status is None else file_state(cid, status)
+        if state is not None and before is not None and state.stamp in before.stamps:
+            stamps.add_of(state)
+            size += state.length
+            unread, unread_bytes = unread + 1, unread_bytes + state.length
+            seen[cid] = _Seen(state.length, (), state.length)
+            if progress is not None:
+                progress(state.length)
+            continue
         data = _read(blocks.get_kept, cid, faults)
         if data is not None:
+            if state is not None:
+                stamps.add_of(state)
             size += len(data)
             seen[cid] = _look_at(Block(cid, data))
             if progress is not None:
@@ -100,7 +124,16 @@ def verify_store(
     if lost:
         faults.append(Fault("database", "store.db", f"records were lost: {lost}"))
     provenance = _provenance(connection, faults)
-    return Verification(blocks=count, bytes=size, records=len(records), provenance=provenance, faults=tuple(faults))
+    return Verification(
+        blocks=count,
+        bytes=size,
+        records=len(records),
+        provenance=provenance,
+        faults=tuple(faults),
+        unread_blocks=unread,
+        unread_bytes=unread_bytes,
+        since=before.since if before is not None and unread else None,
+    )
 
 
 def _log_faults(connection: Transaction, database: Database, records: list[Record]) -> Iterator[Fault]:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from complaint_llm.routing.target import Target
 
 
-class Key(NamedTuple):
+
+class AnswerKey(NamedTuple):
     """The key of an answer, and the backend that would give it."""
 
     digest: str
@@ -34,46 +35,48 @@ class AlikeKeys:
     ``name`` is the same for all requests that ask the same of the same backends.
     """
 
-    def __init__(self, request: Request, candidates: Candidates) -> None:
+    def __init__(self, request: Request, targets: Sequence[Target]) -> None:
         """Raises InvalidRequestError, TypeError and ValueError as ``request_digest`` does."""
+        candidates = targets if isinstance(targets, Candidates) else candidates_of(targets)
         self._request = request
-        self._candidates = candidates
-        self._caching = candidates.identities(request)
-        self._digest = request_digest(request) if self._caching else ""
-        self.name = f"{self._digest}:{candidates.digest(request)}:{request.requires}" if self._caching else ""
+        self._caching = caching = (Candidates(targets) if candidates is None else candidates).caching(request)
+        self._digest = request_digest(request) if caching.targets else ""
+        self.name = f"{self._digest}:{caching.digest}:{request.requires}"
 
     def __bool__(self) -> bool:
         """Whether there is a backend that may answer and whose answers are kept."""
-        return next(self.each(), None) is not None
+        for targets in self._caching.targets.values():
+            for target in targets:
+                if exclusion(target, self._request) is None:
+                    return True
+        return False
 
-    def kept(self, identities: Callable[[str], Sequence[str]]) -> Iterator[Key]:
+    def possible(self, identities: Callable[[str], Sequence[str]]) -> Iterable[AnswerKey]:
         """Those under which there may be an answer, in the order in which their backends are named."""
         known = identities(self._digest)
         if not known:
-            return iter(())
-        found = [identity for identity in known if identity in self._caching]
+            return ()
+        found = [identity for identity in known if identity in self._caching.targets]
         if len(found) > 1:
-            found.sort(key=[*self._caching].index)
+            found.sort(key=[*self._caching.targets].index)
         return self._of(found)
 
-    def each(self) -> Iterator[Key]:
+    def each(self) -> Iterable[AnswerKey]:
         """All, in that order."""
-        return self._of(self._caching)
+        return self._of(self._caching.targets)
 
-    def of_backend(self, id: str) -> Sequence[Key]:
+    def of_backend(self, id: str) -> Sequence[AnswerKey]:
         """Those of this backend: an answer of it is kept under each."""
-        request, found = self._request, []
-        for target in self._candidates.of_id(id):
-            identity = target.cache_identity(request)
-            if identity is not None and exclusion(target, request) is None:
-                found.append(Key(self._digest, identity, target))
+        found = []
+        for identity, target in self._caching.of_backend.get(id, ()):
+            found.append(AnswerKey(self._digest, identity, target))
         return found
 
-    def _of(self, identities: Iterable[str]) -> Iterator[Key]:
+    def _of(self, identities: Iterable[str]) -> Iterator[AnswerKey]:
         for identity in identities:
-            for target in self._caching[identity]:
+            for target in self._caching.targets[identity]:
                 if exclusion(target, self._request) is None:
-                    yield Key(self._digest, identity, target)
+                    yield AnswerKey(self._digest, identity, target)
                     break
 
 
@@ -84,7 +87,7 @@ class ShownKeys:
         """Raises InvalidRequestError, TypeError and ValueError as ``request_digest`` does."""
         found = ((each, each.cache_identity(request)) for each in targets)
         self._keys = [
-            Key(request_digest(target.request_to(request)), identity, target)
+            AnswerKey(request_digest(target.request_to(request)), identity, target)
             for target, identity in found
             if identity is not None and exclusion(target, request) is None
         ]
@@ -93,19 +96,11 @@ class ShownKeys:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def kept(self, identities: Callable[[str], Sequence[str]]) -> Iterator[Key]:
+    def possible(self, identities: Callable[[str], Sequence[str]]) -> Iterator[AnswerKey]:
         return (key for key in self._keys if key.identity in identities(key.digest))
 
-    def each(self) -> Iterator[Key]:
+    def each(self) -> Iterator[AnswerKey]:
         return iter(self._keys)
 
-    def of_backend(self, id: str) -> Sequence[Key]:
+    def of_backend(self, id: str) -> Sequence[AnswerKey]:
         return [key for key in self._keys if key.target.id == id]
-
-
-def keys_of(request: Request, targets: Sequence[Target]) -> AlikeKeys | ShownKeys:
-    """The keys of a request that these targets may answer. Raises as ``request_digest`` does."""
-    if request.forms is not None:
-        return ShownKeys(request, targets)
-    candidates = candidates_of(targets)
-    return AlikeKeys(request, Candidates(targets) if candidates is None else candidates)

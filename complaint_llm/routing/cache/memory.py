@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.own_copy import own_copy
 from complaint_llm.routing.threads.fork import reset_in_child
@@ -24,10 +24,8 @@ _ANSWER = 2048
 """The same of an answer, with its key."""
 
 
-class _Kept(NamedTuple):
-    until: float
-    bytes: int
-    output: InferenceOutput
+Entry = tuple[float, int, "InferenceOutput"]
+"""Until when it is good, its bytes, and the answer."""
 
 
 class AnswerMemory:
@@ -41,7 +39,7 @@ class AnswerMemory:
         self._most_bytes = most_bytes
         self._clock = clock
         self._lock = threading.Lock()
-        self._answers: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], Entry] = OrderedDict()
         self._identities: dict[str, tuple[str, ...]] = {}
         self._bytes = 0
         reset_in_child(self)
@@ -67,9 +65,10 @@ class AnswerMemory:
             kept = self._answers.get(key)
             if kept is None:
                 return None
-            if kept.until > self._clock():
+            until, _, output = kept
+            if until > self._clock():
                 self._answers.move_to_end(key)
-                return own_copy(kept.output)
+                return own_copy(output)
             self._drop(key)
             return None
 
@@ -77,15 +76,15 @@ class AnswerMemory:
         """Keep a copy for ``left`` seconds (None: for ever), unless it alone is larger than all together may be."""
         output = own_copy(output)
         until = float("inf") if left is None else self._clock() + left
-        kept = _Kept(until, answer_bytes(output), output)
+        length = answer_bytes(output)
         key = digest, identity
         with self._lock:
             if key in self._answers:
                 self._drop(key)
-            if kept.bytes > self._most_bytes:
+            if length > self._most_bytes:
                 return
-            self._answers[key] = kept
-            self._bytes += kept.bytes
+            self._answers[key] = until, length, output
+            self._bytes += length
             self._identities[digest] = (*self._identities.get(digest, ()), identity)
             while len(self._answers) > self._size or self._bytes > self._most_bytes:
                 self._drop(next(iter(self._answers)))
@@ -99,7 +98,7 @@ class AnswerMemory:
 
     def _drop(self, key: tuple[str, str]) -> None:
         digest, identity = key
-        self._bytes -= self._answers.pop(key).bytes
+        self._bytes -= self._answers.pop(key)[1]
         others = tuple(each for each in self._identities[digest] if each != identity)
         if others:
             self._identities[digest] = others
@@ -109,12 +108,12 @@ class AnswerMemory:
 
 def answer_bytes(output: InferenceOutput) -> int:
     """The memory that an answer takes, about: of all that is in it, however deep."""
-    given = (output.reasoning, output.tool_calls, output.parsed, output.metadata, output.extra, output.quotes)
-    left: list[Any] = [each for each in (*given, output.findings, output.citations, output.shown) if each]
+    left: list[Any] = [output.reasoning, output.tool_calls, output.parsed, output.metadata, output.extra]
+    left += (output.quotes, output.findings, output.citations, output.shown)
     total = _ANSWER + output.content.__sizeof__()
     while left:
         value = left.pop()
-        if value is None:
+        if not value:
             continue
         if isinstance(value, str):
             total += value.__sizeof__()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Attempt, InferenceOutput
 from complaint_llm.own_copy import own_copy
-from complaint_llm.routing.cache.keys import keys_of
+from complaint_llm.routing.cache.keys import AlikeKeys, AnswerKey, ShownKeys
 from complaint_llm.routing.cache.memory import DEFAULT_BYTES, DEFAULT_SIZE, AnswerMemory
 from complaint_llm.routing.cache.single_flight import SingleFlight
 from complaint_llm.routing.threads.waiting import Waiter
@@ -18,7 +18,6 @@ from complaint_llm.routing.threads.waiting import Waiter
 if TYPE_CHECKING:
     from complaint_llm.call import Clock
     from complaint_llm.request import Request
-    from complaint_llm.routing.cache.keys import AlikeKeys, Key, ShownKeys
     from complaint_llm.routing.cache.sqlite_store import CacheFile
     from complaint_llm.routing.redis.cache import SharedCache
     from complaint_llm.routing.target import Target
@@ -27,7 +26,7 @@ COMPLETE = ("stop", "tool_calls", None)
 """Finish reasons of answers that are kept: not of those that were cut or filtered."""
 
 AskTargets = Callable[["Request", Sequence["Target"]], InferenceOutput]
-Keys: TypeAlias = "AlikeKeys | ShownKeys"
+Keys: TypeAlias = AlikeKeys | ShownKeys
 
 
 class Cache:
@@ -66,11 +65,12 @@ class Cache:
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
         try:
-            keys = keys_of(request, targets)
+            keys: Keys = AlikeKeys(request, targets) if request.forms is None else ShownKeys(request, targets)
         except (InvalidRequestError, TypeError, ValueError):
             # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
             return ask(request, targets)
-        for key in keys.kept(self._identities) if shared is None else keys.each():
+        identities = self._memory.identities if self._file is None else self._identities
+        for key in keys.possible(identities) if shared is None else keys.each():
             found = self._get(key, request, shared)
             if found is not None:
                 self._note_matter(request, key)
@@ -122,11 +122,10 @@ class Cache:
     def _identities(self, digest: str) -> Sequence[str]:
         """Whose answers to what has this digest are in memory or on disk."""
         known = self._memory.identities(digest)
-        if self._file is None:
-            return known
-        return (*known, *(each for each in self._file.identities(digest) if each not in known))
+        filed = () if self._file is None else self._file.identities(digest)
+        return (*known, *(each for each in filed if each not in known))
 
-    def _get(self, key: Key, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
+    def _get(self, key: AnswerKey, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
         output = self._memory.get(key.digest, key.identity)
         if output is not None or (self._file is None and shared is None):
             return output
@@ -138,19 +137,16 @@ class Cache:
                 return output
         return None
 
-    def _note_matter(self, request: Request, key: Key) -> None:
+    def _note_matter(self, request: Request, key: AnswerKey) -> None:
         """Keep for which matter the answer of this key is given, where answers are on disk."""
         if self._file is not None and request.matter is not None:
             self._file.note_matter(key.text, request.matter)
 
-    def _time_to_live(self, target: Target) -> float | None:
-        """The shorter of the cache's own and the backend's."""
-        given = [ttl for ttl in (self._ttl, target.cache_ttl) if ttl is not None]
-        return min(given) if given else None
-
     def _keep(self, output: InferenceOutput, keys: Keys, shared: SharedCache | None) -> None:
         for key in keys.of_backend(output.backend):
-            ttl = self._time_to_live(key.target)
+            own, ttl = self._ttl, key.target.cache_ttl
+            if own is not None and (ttl is None or own < ttl):
+                ttl = own
             self._memory.put(key.digest, key.identity, output, ttl)
             for store in (self._file, shared):
                 if store is not None:
