@@ -25,7 +25,7 @@ def test_tests_are_named_by_file_and_name() -> None:
     assert len(NAMED) == len(set(re.findall(r"tests/[^`]*`", PAGE))) > 20
 
 
-@pytest.mark.parametrize("threat", THREATS.keys() - NO_THREAT)
+@pytest.mark.parametrize("threat", sorted(THREATS.keys() - NO_THREAT))
 def test_a_threat_says_what_holds_and_what_does_not(threat: str) -> None:
     """No threat ends with what stops it."""
     for part in ("**What ", "**What does not.**", "tests/"):
