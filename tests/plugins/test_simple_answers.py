@@ -51,7 +51,7 @@ class ScriptedLlama:
 class ScriptedModel:
     """A loaded model of either engine."""
 
-    was_cut, prompt_tokens, completion_tokens = True, 3, 5
+    was_cut, prompt_tokens, completion_tokens, opens_thought = True, 3, 5, False
 
     @contextmanager
     def hold(self, deadline: Any, cancel: Any) -> Iterator[ScriptedLlama]:
