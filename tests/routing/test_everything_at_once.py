@@ -144,6 +144,7 @@ def test_64_threads_times_50_calls_lose_nothing_and_leave_nothing(tmp_path: Path
     round_of_calls()
     assert wrong == []
     assert answered == [CALLS] * THREADS
+    router.close()
     account.close()
     file.close()
     assert eventually(lambda: threading.active_count() <= threads_before), threading.enumerate()
