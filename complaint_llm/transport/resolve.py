@@ -38,14 +38,26 @@ def numeric(host: str, port: int) -> Sequence[Address] | None:
         # Local model servers listen on 127.0.0.1 by default, so that goes first.
         return (Address(socket.AF_INET, ("127.0.0.1", port)), Address(socket.AF_INET6, ("::1", port, 0, 0)))
     if ":" in host or host.replace(".", "").isdecimal():
+        known = _plain_numeric(host, port)
+        if known is not None:
+            return known
         try:
-            # As bytes: a text is encoded by a codec for names, whose import takes longer than the connecting.
-            found = socket.getaddrinfo(
-                host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-            )
-        except (socket.gaierror, UnicodeEncodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except (socket.gaierror, UnicodeError):
             return None
         return _addresses(found)
+    return None
+
+
+def _plain_numeric(host: str, port: int) -> Sequence[Address] | None:
+    """The address of a host in the usual notation. ``getaddrinfo`` would encode it by a codec for names, whose import
+    takes longer than the connecting."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, UnicodeError):
+            continue
+        return (Address(family, (host, port) if family is socket.AF_INET else (host, port, 0, 0)),)
     return None
 
 

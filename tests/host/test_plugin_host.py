@@ -147,6 +147,7 @@ def test_a_dropped_plugin_that_offers_an_installed_type_is_refused_only_where_th
 def test_a_plugin_that_breaks_at_import_is_one_line_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = set(sys.modules)
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "bad.py").write_text("raise SystemExit('no\\nway')\n")
     (tmp_path / "drop" / "worse").mkdir()
@@ -164,7 +165,9 @@ def test_a_plugin_that_breaks_at_import_is_one_line_and_leaves_nothing_behind(
     assert states["good"] == ("ok", None)
     assert states["bad"][0] == states["worse"][0] == states["bad-installed"][0] == "error"
     assert not [
-        name for name in sys.modules if name.startswith("complaint_llm_drop_in_") and ("bad" in name or "worse" in name)
+        name
+        for name in set(sys.modules) - before
+        if name.startswith("complaint_llm_drop_in_") and ("bad" in name or "worse" in name)
     ]
     assert caplog.records == [], "a warning of what nobody named would be noise: `plugins` is where to look"
 

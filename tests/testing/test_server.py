@@ -115,7 +115,9 @@ def test_closing_it_ends_hanging_requests_and_leaves_no_thread(steady_clock: Ste
         client.join(20)
     assert len(found) == 3
     assert steady_clock() - start < 2
-    assert set(threading.enumerate()) <= before
+    # Other tests of this process may have threads that come and go; those of the server have its name.
+    started = [each.name for each in threading.enumerate() if each not in before]
+    assert [name for name in started if "server" in name or "process_request" in name] == []
 
 
 @pytest.mark.parametrize("wire", list(WIRES))
