@@ -407,6 +407,7 @@ def interrupt(terminal: PseudoTerminal, by: str) -> None:
     terminal.wait_for(is_over)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("by", ["Ctrl-C", "Ctrl-D", "SIGTERM", "SIGHUP"])
 def test_a_question_ends_at_once_with_nothing_sent(remote: ChatServer, tmp_path: Path, letters: Path, by: str) -> None:
     """Nothing is under way that could be waited for; the same command asks again."""

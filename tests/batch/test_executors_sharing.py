@@ -76,6 +76,7 @@ def check_one_limit(results: list[BatchResult], admitted: list[float]) -> None:
     assert len(processes(results) - {os.getpid()}) == 2
 
 
+@pytest.mark.endurance
 @pytest.mark.peer("distributed")
 @pytest.mark.peer("redis")
 def test_the_workers_of_a_cluster_keep_one_limit(cluster: str, redis_server: RedisPeer, tmp_path: Path) -> None:

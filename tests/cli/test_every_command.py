@@ -212,6 +212,7 @@ def test_a_terminal_that_wants_no_colour_gets_none(
         assert "\x1b" not in terminal.shown
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("line", ROWS)
 def test_rows_can_be_read_on_40_columns(office: Office, tmp_path: Path, line: str) -> None:
     """None is broken between its cells, and none stands on the line of a bar."""
@@ -255,6 +256,7 @@ def test_exit_codes_of_mistakes(office: Office, tmp_path: Path, name: str) -> No
     check_quiet(done)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", ASKING)
 def test_nobody_answers_is_exit_code_1(office: Office, tmp_path: Path, name: str) -> None:
     """With a line that names the backend, once, and what to do."""

@@ -183,6 +183,7 @@ def calls_of(backends: list[Any], settings: Mapping[str, Any], call: Call) -> in
         return functions_called(lambda: [call(mediator, 200 + number) for number in range(10)])
 
 
+@pytest.mark.rows(6)
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_whatever_is_asked_a_thousand_backends_cost_what_one_costs(kind: str) -> None:
     """Requests with needs, paths with terms, cached look-ups, vectors: nobody is looked at who is not asked."""
@@ -192,6 +193,7 @@ def test_whatever_is_asked_a_thousand_backends_cost_what_one_costs(kind: str) ->
     assert many <= one * MOST + 10 * FEW
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("kind", ["plain", "private call", "a shape", "from the cache", "named by its id", "vectors"])
 @pytest.mark.parametrize("strategy", ["fallback", "round_robin", "least_loaded"])
 def test_groups_in_groups_cost_what_their_depth_costs(kind: str, strategy: str) -> None:

@@ -131,6 +131,7 @@ def test_without_a_type_the_type_is_asked_for_first(editor: Editor, office: Path
     assert seen - {"entry"} == {"type"}, "one of the services offers the frame of an entry, too"
 
 
+@pytest.mark.rows(12)
 @pytest.mark.parametrize(
     ("document", "offered"),
     [

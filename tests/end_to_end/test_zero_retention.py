@@ -79,6 +79,7 @@ def with_error(ask: Callable[[], object]) -> ComplaintLLMError | None:
     return None
 
 
+@pytest.mark.rows(10)
 @pytest.mark.parametrize(("requires", "may"), MAY_BE_ASKED, ids=lambda value: json.dumps(value, default=len))
 @pytest.mark.parametrize(
     "reach", [by_name, by_name_in_a_batch, by_name_of_a_composition, streamed_in_turn, embedded_by_name, probed]

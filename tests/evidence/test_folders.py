@@ -72,6 +72,7 @@ def folder_of(store: EvidenceStore, top: Path) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.rows(4)
 @pytest.mark.peer("ipfs-unixfs-importer")
 @pytest.mark.parametrize("name", TREES)
 def test_a_folder_has_the_cid_that_ipfs_gives_it(store: EvidenceStore, peer: Any, tmp_path: Path, name: str) -> None:

@@ -81,6 +81,7 @@ def test_a_sample_of_planted_identifiers_does_not_leave(wire: str, tmp_path: Pat
     check_wire(wire, IN_PROCESS, planted(23, 42 * len(IN_PROCESS)), tmp_path, logged)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("way", ELSEWHERE)
 def test_a_sample_of_planted_identifiers_does_not_leave_from_other_processes(
     way: str, tmp_path: Path, logged: Callable[[], str]
@@ -222,6 +223,7 @@ IN_TURN: dict[str, tuple[Way, list[int]]] = {
 }
 
 
+@pytest.mark.rows(8)
 @pytest.mark.parametrize("way", IN_TURN)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_a_detector_failed_nothing_is_sent(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -24,9 +25,16 @@ LONGEST_SLEEP = 0.1
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
     """Every node of every file, with the file's path below tests/."""
-    for path in sorted(TESTS.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            yield str(path.relative_to(TESTS)), node
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            yield path, node
+
+
+@cache
+def trees() -> list[tuple[str, ast.Module]]:
+    """Every file, read once."""
+    files = sorted(TESTS.rglob("*.py"))
+    return [(str(each.relative_to(TESTS)), ast.parse(each.read_text(encoding="utf-8"))) for each in files]
 
 
 def test_no_test_reaches_for_a_private_attribute() -> None:

@@ -126,7 +126,7 @@ def errors_of_pyright(environment: Path, script: Path) -> set[int]:
 CHECKERS = {"mypy": errors_of_mypy, "pyright": errors_of_pyright}
 
 
-@pytest.mark.rows(1)
+@pytest.mark.endurance
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_checker_knows_the_names_and_refuses_misspelt_ones(checker: str, environment: Path, tmp_path: Path) -> None:
     """A right script has no error, a wrong one has one for each of its lines."""

@@ -78,6 +78,7 @@ def test_the_wheel_holds_the_files_unchanged(wheel: Path) -> None:
     assert [name for name, path in tree_files().items() if inside[name] != path.read_bytes()] == []
 
 
+@pytest.mark.endurance
 def test_the_sdist_makes_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
     """Who installs from the sdist gets what who installs the wheel gets."""
     with tarfile.open(sdist) as archive:

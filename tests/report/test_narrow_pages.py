@@ -66,6 +66,7 @@ def ledger_page_of_long_names(browser: Browser, folder: Path) -> None:
     browser.open(folder / "page.html")
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("make", [claims_page, documents_page, ledger_page, ledger_page_of_long_names])
 def test_nothing_stands_beyond_the_edge(browser: Browser, tmp_path: Path, make: object, scheme: str) -> None:

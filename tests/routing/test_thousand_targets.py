@@ -65,6 +65,7 @@ def answer_streamed(router: Router, targets: Sequence[Any], strategy: Any) -> st
     return last.output.attempts[-1].backend
 
 
+@pytest.mark.rows(6)
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 @pytest.mark.parametrize(
     ("go", "script"), [(answer_whole, lambda: [answer()]), (answer_streamed, lambda: [events("yes")])]

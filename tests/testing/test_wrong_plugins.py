@@ -162,7 +162,7 @@ CASES = [
 ]
 
 
-@pytest.mark.rows(20)
+@pytest.mark.rows(12)
 @pytest.mark.parametrize(("suite", "name", "check"), CASES, ids=[f"{case[0].__name__}-{case[1]}" for case in CASES])
 def test_a_wrong_plugin_is_caught_by_its_check_alone(suite: type[OfferConformance], name: str, check: str) -> None:
     """At the same place the right one passes."""

@@ -130,6 +130,7 @@ FAULTS: list[tuple[str, Script, type[BackendError]]] = [
 ]
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize(("script", "kind"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 def test_every_fault_is_the_right_error_in_time(

@@ -297,6 +297,7 @@ print(json.dumps([[each.value for each in found], [name for name in sys.modules 
 """
 
 
+@pytest.mark.rows(6)
 @pytest.mark.parametrize(
     ("words", "last", "offered"),
     [

@@ -91,6 +91,7 @@ def test_the_file_is_fetched_once_and_then_nothing_is_asked(ask: Asker, gguf: Pa
     assert len(ask.hub.asked) == before
 
 
+@pytest.mark.endurance
 @pytest.mark.peer("llama.cpp")
 def test_a_fetch_that_broke_off_is_resumed(ask: Asker, gguf: Path) -> None:
     """Within one fetch, from what had been written."""

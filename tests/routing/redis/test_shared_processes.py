@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.routing.redis_peer import require
 
 ROOT = Path(__file__).resolve().parents[3]
 LINE = re.compile(r"ok {4}(?P<phase>.+): most (?P<most>\d+) \(.*?\)(?:, fewest (?P<fewest>\d+) \((?P<why>.*)\))?")
 
 
+@pytest.mark.endurance
 def test_the_limit_is_kept_and_used_up_through_every_kill() -> None:
     """The harness is the benchmark's own, with windows of 2 s instead of 10; it exits with 1 if a bound is broken.
 
