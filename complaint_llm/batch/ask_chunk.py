@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from complaint_llm.batch.chunks import ChunkReport, ask_in_time
+from complaint_llm.batch.remote_errors import error_in_words
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class AskChunk:
         except Exception as error:  # noqa: BLE001 - whatever was raised is this item's error, and is handed out
             return None, _portable_error(error)
         except BaseException as error:  # noqa: BLE001 - the same
-            return None, BatchError(f"the call ended with {type(error).__name__}: {error}")
+            return None, error_in_words(error)
         if not is_portable(output):  # the others of the chunk must arrive
             return None, BatchError("the answer cannot be brought here from its process: it has no pickle")
         return output, None
@@ -66,5 +67,5 @@ def _portable_error(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     except Exception:  # noqa: BLE001 - whatever a foreign class raises there, the others of the chunk must arrive
-        return BatchError(f"the call ended with {type(error).__name__}: {error}")
+        return error_in_words(error)
     return error

@@ -62,13 +62,18 @@ def _error_of(record: Any) -> ComplaintLLMError:
     return error
 
 
-def _record_in_words(error: BaseException) -> dict[str, Any]:
+def error_in_words(error: BaseException) -> BatchError:
+    """What to say of an error that cannot be brought here as it is."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a foreign error whose text cannot be made is still known by its class
         text = "it has no text"
-    said = f"the call ended with {type(error).__name__}: {text}"
-    return {"type": BatchError.__name__, "args": [said], "fields": {"results": [], "errors": []}}
+    return BatchError(f"the call ended with {type(error).__name__}: {text}")
+
+
+def _record_in_words(error: BaseException) -> dict[str, Any]:
+    said = list(error_in_words(error).args)
+    return {"type": BatchError.__name__, "args": said, "fields": {"results": [], "errors": []}}
 
 
 def _texts(values: Any) -> tuple[str, ...]:

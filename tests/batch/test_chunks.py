@@ -285,3 +285,33 @@ def test_dask_is_given_far_fewer_tasks_than_prompts(monkeypatch):
     assert "brought to" in str(results[400].error)
     assert sum(result.output is not None for result in results) == PROMPTS - 7
     assert len(given) < PROMPTS / 2
+
+
+class WithoutText(Exception):
+    """What some library raises whose text cannot be made, and of which there is no pickle."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+    def __reduce__(self):
+        raise TypeError("no pickle")
+
+
+class WithoutTextOrEnd(BaseException):
+    """The same of what is no Exception."""
+
+    __str__ = WithoutText.__str__
+
+
+@pytest.mark.parametrize("kind", [WithoutText, WithoutTextOrEnd])
+def test_an_error_of_which_nothing_can_be_said_costs_its_own_prompt_alone(kind):
+    """Its class is told, and the others of the chunk have their answers."""
+
+    def ask(prompt, params):
+        if prompt == "bad":
+            raise kind
+        return InferenceOutput(prompt)
+
+    outcomes, _ = AskChunk(ask)([("a", {}), ("bad", {}), ("b", {})])
+    assert [output and output.content for output, _ in outcomes] == ["a", None, "b"]
+    assert str(outcomes[1][1]) == f"the call ended with {kind.__name__}: it has no text"
