@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,8 @@ import yaml
 
 from complaint_llm import Mediator
 from complaint_llm.testing import FaultyServer
-from complaint_llm.testing.dialects import AnswerContent
+from tests.asking_service import AskingService
 from tests.docs.pages import ROOT, Block, blocks
-
-
-class MadeUp:
-    """The wire of the page's gateway."""
-
-    base_path = ""
-
-    def speaks(self, path: str) -> bool:
-        return path == "/ask"
-
-    def streams(self, path: str, body: Mapping[str, Any]) -> bool:
-        return False
-
-    def prompt(self, body: Mapping[str, Any]) -> str:
-        return str(body["question"])
-
-    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
-        return {"answer": content.text}
-
-    def events(self, content: AnswerContent) -> list[bytes]:
-        return []
-
-    def error(self, status: int, code: str | None, message: str) -> Any:
-        return {"error": message}
 
 
 def whole(kind: str, language: str) -> Block:
@@ -66,7 +41,7 @@ def asked(folder: Path, plugin: str, text: str, **sections: Any) -> str:
 
 @pytest.fixture
 def server() -> Any:
-    with FaultyServer(wires=[MadeUp()]) as made:
+    with FaultyServer(wires=[AskingService()]) as made:
         yield made
 
 

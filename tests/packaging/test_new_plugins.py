@@ -9,15 +9,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from complaint_llm.cli.new_plugin import KINDS
 from complaint_llm.testing import FaultyServer
-from complaint_llm.testing.dialects import AnswerContent
+from tests.asking_service import AskingService
 from tests.docs.pages import Block, blocks, commands
 from tests.packaging.test_distributions import LEFT_OUT, build
 from tests.peers import need_peer
@@ -75,34 +74,10 @@ def run_tests(environment: Environment, folder: Path) -> subprocess.CompletedPro
     return environment.run("pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
 
 
-class Asks:
-    """The wire of the service that the template of a backend asks."""
-
-    base_path = ""
-
-    def speaks(self, path: str) -> bool:
-        return path == "/ask"
-
-    def streams(self, path: str, body: Mapping[str, Any]) -> bool:
-        return False
-
-    def prompt(self, body: Mapping[str, Any]) -> str:
-        return str(body["question"])
-
-    def answer(self, path: str, body: Mapping[str, Any], content: AnswerContent) -> Any:
-        return {"answer": content.text}
-
-    def events(self, content: AnswerContent) -> list[bytes]:
-        return []
-
-    def error(self, status: int, code: str | None, message: str) -> Any:
-        return {"error": {"message": message, "code": code}}
-
-
 @pytest.fixture
 def service() -> Iterator[FaultyServer]:
     """What says the prompt again, on the made-up wire and on OpenAI's."""
-    with FaultyServer(wires=[Asks()]) as server:
+    with FaultyServer(wires=[AskingService()]) as server:
         yield server
 
 
