@@ -113,14 +113,12 @@ def _dollars(
     fresh = usage.prompt_tokens - cached - written
     if fresh < 0 or hour > written:
         return None
+    parts = [(fresh, input), (usage.completion_tokens, output)]
+    if cached or written:
+        parts.append((cached, input if cached_input is None else cached_input))
+        parts += (written - hour, cache_write), (hour, cache_write_1h)
     dollars = 0.0
-    for tokens, price in (
-        (fresh, input),
-        (cached, input if cached_input is None else cached_input),
-        (written - hour, cache_write),
-        (hour, cache_write_1h),
-        (usage.completion_tokens, output),
-    ):
+    for tokens, price in parts:
         if tokens:
             if price is None:
                 return None

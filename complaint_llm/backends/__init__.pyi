@@ -37,6 +37,7 @@ from complaint_llm.backends.local_model import LocalModelBackend as LocalModelBa
 from complaint_llm.backends.local_model import ModelLock as ModelLock
 from complaint_llm.backends.local_model import PulledModel as PulledModel
 from complaint_llm.backends.local_model import raise_if_over as raise_if_over
+from complaint_llm.backends.model_catalog import AnswerLimits as AnswerLimits
 from complaint_llm.backends.options import check_keys as check_keys
 from complaint_llm.backends.registered import register_backend as register_backend
 from complaint_llm.backends.type import BackendType as BackendType

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from complaint_llm.backends.attempt import AttemptMaker
-from complaint_llm.backends.model_catalog import ModelCatalog
+from complaint_llm.backends.model_catalog import AnswerLimits, ModelCatalog
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
 from complaint_llm.backends.type_handling import type_handling_of
 from complaint_llm.backends.wire.schema_refusal import Means
@@ -68,8 +68,6 @@ class Backend(Client):
     """Whether a call without any model name is a mistake."""
     costs_nothing: ClassVar[bool] = False
     """Whether nobody bills its answers, unless ``pricing`` says otherwise."""
-    prompt_overhead: int = 0
-    """The most tokens that this backend itself adds to a prompt."""
 
     _made_with: tuple[Sequence[Any], Mapping[str, Any]]
     _key_rules: ClassVar[KeyRules]
@@ -250,13 +248,10 @@ class Backend(Client):
         """The provider's id in the price list, None where the list cannot know what this backend costs."""
         return None
 
-    def longest_answer(self, request: Request) -> int | None:
-        """The most tokens of an answer to a request that says no ``max_tokens``; None: what the list of models says."""
-        return None
-
-    def sends_max_tokens(self, request: Request) -> bool:
-        """Whether the service is told ``max_tokens`` and keeps to it."""
-        return True
+    def answer_limits(self, model: str) -> AnswerLimits:
+        """How long this model's answers can be, and whether the service is told ``max_tokens``; for budgets, which ask
+        once a model."""
+        return AnswerLimits()
 
     def estimate(self, request: Request | EmbeddingRequest) -> Estimate:
         """What an attempt may use at most; see ``routing.target.Estimate``."""
@@ -268,9 +263,7 @@ class Backend(Client):
             return FREE
         if isinstance(request, EmbeddingRequest):
             return self.model_catalog.embedding_cost_bound(request)
-        return self.model_catalog.cost_bound(
-            request, self.longest_answer, sends_maximum=self.sends_max_tokens(request), overhead=self.prompt_overhead
-        )
+        return self.model_catalog.cost_bound(request, self.answer_limits)
 
     @property
     def embedding_model(self) -> str | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.backends.wire.usage import STANDARD_TIERS, tier_of
 from complaint_llm.routing.policies.bound import FREE, LEAST_ANSWER, Bound
 
 if TYPE_CHECKING:
+    from complaint_llm.backends.model_catalog import AnswerLimits
     from complaint_llm.messages import ModelInfo, Price
     from complaint_llm.prices import BillingRule
     from complaint_llm.request import EmbeddingRequest, Request
@@ -62,8 +63,8 @@ class ModelBounds(NamedTuple):
 
     ``rates`` by their ``above``, the first from 0; ``tokens`` are those of what goes with every prompt; ``maximum`` is
     the greatest that ``extra_body`` puts in place of ``max_tokens``; ``longest`` the most tokens of an answer without
-    a maximum, where the list knows it; ``unpriced`` is why no request can have a bound, ``unbounded`` what in
-    ``extra_body`` has none, with what to do.
+    a maximum, where it is known; ``sends_maximum`` says whether the service is told ``max_tokens``; ``unpriced`` is why
+    no request can have a bound, ``unbounded`` what in ``extra_body`` has none, with what to do.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ModelBounds(NamedTuple):
     tokens: int = 0
     maximum: int | None = None
     longest: int | None = None
+    sends_maximum: bool = True
     unpriced: str | None = None
     unbounded: str | None = None
 
@@ -81,22 +83,11 @@ class ModelBounds(NamedTuple):
         tokens = REQUEST_ALLOWANCE + sum(most_tokens(text) + MESSAGE_ALLOWANCE for text in request.texts)
         return Bound(tokens * self._rate(tokens).prompt)
 
-    def of_prompt(
-        self,
-        request: Request,
-        params: Mapping[str, Any],
-        *,
-        longest: Callable[[Request], int | None],
-        sends_maximum: bool,
-        overhead: int,
-    ) -> Bound:
-        """The bound of one attempt. ``params`` are those that the request does not say, ``longest`` gives the most
-        tokens of an answer without a maximum, ``overhead`` are the tokens of what the backend's own template puts
-        around a prompt.
-        """
+    def of_prompt(self, request: Request, params: Mapping[str, Any]) -> Bound:
+        """The bound of one attempt. ``params`` are those that the request does not say."""
         if self.unpriced is not None:
             return _unknown(self.unpriced)
-        tokens = self.tokens + overhead + _prompt_tokens(request)
+        tokens = self.tokens + _prompt_tokens(request)
         _, input_price, token = self.rates[0] if len(self.rates) == 1 else self._rate(tokens)
         if token is None:
             return _unknown(f"the price of {self.name}'s answers is unknown: set pricing.output")
@@ -107,19 +98,17 @@ class ModelBounds(NamedTuple):
         if self.unbounded is not None:
             return _unknown(self.unbounded)
         most, given = self.maximum, request.params
-        asked = given.get("max_tokens", params.get("max_tokens")) if sends_maximum else None
+        asked = given.get("max_tokens", params.get("max_tokens")) if self.sends_maximum else None
         if asked is not None and (most is None or asked > most):
             most = asked
         if most is not None:
             return Bound(tokens * input_price, token, most)
-        most = longest(request)
+        most = self.longest
         if most is None:
-            most = self.longest
-        if most is None:
-            what = "set max_tokens" if sends_maximum else "it takes no max_tokens; ask a backend without a budget"
+            what = "set max_tokens" if self.sends_maximum else "it takes no max_tokens; ask a backend without a budget"
             return _unknown(f"the longest answer of {self.name} is not known, so it has no bound: {what}")
         least = LEAST_ANSWER + (given.get("thinking_budget", params.get("thinking_budget")) or 0)
-        return Bound(tokens * input_price, token, most, chosen=not sends_maximum, least=least)
+        return Bound(tokens * input_price, token, most, chosen=not self.sends_maximum, least=least)
 
     def _rate(self, tokens: float) -> Rate:
         """The rate of a prompt of so many tokens."""
@@ -130,7 +119,9 @@ class ModelBounds(NamedTuple):
         return found
 
 
-def model_bounds(info: ModelInfo, rule: BillingRule, *, system: str, extra_body: Mapping[str, Any]) -> ModelBounds:
+def model_bounds(
+    info: ModelInfo, rule: BillingRule, limits: AnswerLimits, *, system: str, extra_body: Mapping[str, Any]
+) -> ModelBounds:
     """What no prompt changes in the bounds of this model; ``system`` is the text that is added to prompts,
     ``extra_body`` what is laid over each request."""
     name = info.name or "the model"
@@ -142,7 +133,7 @@ def model_bounds(info: ModelInfo, rule: BillingRule, *, system: str, extra_body:
         why = f"the price of service tier {asked!r} is unknown: leave it out of extra_body"
         return ModelBounds(name, unpriced=why)
     written = _json(extra_body) if extra_body else ""
-    tokens = REQUEST_ALLOWANCE + most_tokens(written)
+    tokens = REQUEST_ALLOWANCE + limits.overhead + most_tokens(written)
     if system:
         tokens += most_tokens(system) + MESSAGE_ALLOWANCE
     # A tier that the request does not name may be one that the account has set; one that it names may not be had.
@@ -152,7 +143,8 @@ def model_bounds(info: ModelInfo, rule: BillingRule, *, system: str, extra_body:
         rates=tuple(_rates(prices, rule, long="cache" in written)),
         tokens=tokens,
         maximum=max(_maxima(extra_body), default=None),
-        longest=info.max_output_tokens,
+        longest=info.max_output_tokens if limits.longest is None else limits.longest,
+        sends_maximum=limits.sends_maximum,
         unbounded=_unbounded_part(extra_body),
     )
 

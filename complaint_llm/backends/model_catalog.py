@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.messages import ModelInfo, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request
@@ -21,6 +21,19 @@ MESSAGE_TOKENS = 4
 def _tokens(text: str) -> int:
     """Tokens of a text, roughly: four bytes each, as OpenAI's and Anthropic's help pages say of English."""
     return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
+
+
+class AnswerLimits(NamedTuple):
+    """What a backend says of the answers of one model, for budgets.
+
+    ``longest`` is the most tokens of an answer without ``max_tokens`` (None: what the list of models says),
+    ``sends_maximum`` whether the service is told ``max_tokens`` and keeps to it, ``overhead`` the most tokens that the
+    backend itself adds to a prompt.
+    """
+
+    longest: int | None = None
+    sends_maximum: bool = True
+    overhead: int = 0
 
 
 class ModelCatalog:
@@ -64,25 +77,19 @@ class ModelCatalog:
             return Estimate(prompt, cost=info.calculate_cost(TokenUsage(prompt, 0, prompt)) if free else None)
         return Estimate(prompt, most, info.calculate_cost(TokenUsage(prompt, most, prompt + most)))
 
-    def cost_bound(
-        self, request: Request, longest: Callable[[Request], int | None], *, sends_maximum: bool, overhead: int = 0
-    ) -> Bound:
-        """The most that an attempt can cost; ``longest`` gives the most tokens of an answer without a maximum, where
-        the list does not say; see ``bounds.ModelBounds``."""
+    def cost_bound(self, request: Request, limits: Callable[[str], AnswerLimits]) -> Bound:
+        """The most that an attempt can cost; ``limits`` gives those of a model; see ``bounds.ModelBounds``."""
         options = self._options
         model = request.model or options.model or ""
         bounds = None if request.extra_body else self._bounds.get(model)
         if bounds is None:
-            bounds = self._make_bounds(model, request.extra_body)
-        return bounds.of_prompt(
-            request, options.params, longest=longest, sends_maximum=sends_maximum, overhead=overhead
-        )
+            bounds = self._make_bounds(model, request.extra_body, limits(model))
+        return bounds.of_prompt(request, options.params)
 
     def embedding_cost_bound(self, request: EmbeddingRequest) -> Bound:
         """The most that an attempt to embed these texts can cost."""
-        return self._make_bounds(request.model or self._options.embedding_model or "", request.extra_body).of_texts(
-            request
-        )
+        model = request.model or self._options.embedding_model or ""
+        return self._make_bounds(model, request.extra_body, AnswerLimits()).of_texts(request)
 
     def cost(self, model: str, usage: TokenUsage, extra_body: Mapping[str, Any]) -> float | None:
         """US dollars of an answer; None where the request asked for what the answer does not tell the price of."""
@@ -93,7 +100,7 @@ class ModelCatalog:
                 return None
         return self.of(model).calculate_cost(usage)
 
-    def _make_bounds(self, model: str, extra_body: Mapping[str, Any]) -> ModelBounds:
+    def _make_bounds(self, model: str, extra_body: Mapping[str, Any], limits: AnswerLimits) -> ModelBounds:
         """What no prompt changes in the bounds of this model; kept where the call lays nothing over the body."""
         # cold start: prices
         from complaint_llm.backends.bounds import model_bounds
@@ -103,6 +110,7 @@ class ModelCatalog:
         made = model_bounds(
             self.of(model),
             billing_rule(self._provider()),
+            limits,
             system=options.system or "",
             extra_body={**options.extra_body, **extra_body},
         )

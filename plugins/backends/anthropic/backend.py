@@ -12,7 +12,7 @@ from complaint_llm_plugins.backends.anthropic.errors import decode_error
 from complaint_llm_plugins.backends.anthropic.schema import KNOWN, strict_schema
 from complaint_llm_plugins.backends.anthropic.stream import MessagesDecoder
 
-from complaint_llm.backends import HTTPBackend, Secret, WireError, WireRequest
+from complaint_llm.backends import AnswerLimits, HTTPBackend, Secret, WireError, WireRequest
 from complaint_llm.backends.wire import (
     UNSUPPORTED,
     InexpressibleError,
@@ -70,12 +70,9 @@ class AnthropicBackend(HTTPBackend):
                 headers["x-api-key"] = self.api_key
         return headers
 
-    def longest_answer(self, request: Request) -> int | None:
-        """What is sent as ``max_tokens`` where the request names none."""
-        most: int = self._models.family(request.model or self.options.model or "").quirks.get(
-            "max_tokens", wire.MAX_TOKENS
-        )
-        return most
+    def answer_limits(self, model: str) -> AnswerLimits:
+        """The longest is what is sent as ``max_tokens`` where a request names none."""
+        return AnswerLimits(longest=self._models.family(model).quirks.get("max_tokens", wire.MAX_TOKENS))
 
     def structured_output(self, request: Request) -> Means:
         if self._schema(request) is None:

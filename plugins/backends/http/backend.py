@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from complaint_llm_plugins.backends.http.template import UNSET, BodyTemplate, resolve
 
-from complaint_llm.backends import GENERATION_KEYS, HTTPBackend, WireRequest
+from complaint_llm.backends import GENERATION_KEYS, AnswerLimits, HTTPBackend, WireRequest
 from complaint_llm.backends.wire import UNSUPPORTED, UnsupportedParameters, as_prompt, as_turns, plain_answer
 from complaint_llm.exceptions import ConfigError, ResponseFormatError
 
@@ -45,14 +45,16 @@ class TemplateBackend(HTTPBackend):
             raise ConfigError(f"{self.id}: the body has neither {{prompt}} nor {{messages}}")
         self._written = body
         self._pointer = text
-        self.prompt_overhead = len(json.dumps(body, ensure_ascii=False).encode("utf-8"))
         self._unsupported = UnsupportedParameters(self.options.unsupported_parameters, self.log)
 
     def fixed_content(self) -> Mapping[str, Any]:
         return {**super().fixed_content(), "body": self._written}
 
-    def sends_max_tokens(self, request: Request) -> bool:
-        return bool(self._template.names & {"max_tokens", "params"})
+    def answer_limits(self, model: str) -> AnswerLimits:
+        return AnswerLimits(
+            sends_maximum=bool(self._template.names & {"max_tokens", "params"}),
+            overhead=len(json.dumps(self._written, ensure_ascii=False).encode("utf-8")),
+        )
 
     def encode(self, request: Request) -> WireRequest:
         refused = self._unsupported_names(request)

@@ -11,7 +11,15 @@ from complaint_llm_plugins.backends.openai import wire_chat
 from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_error
 from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
 
-from complaint_llm.backends import Capability, EmbeddingRequest, HTTPBackend, Request, WireError, WireRequest
+from complaint_llm.backends import (
+    AnswerLimits,
+    Capability,
+    EmbeddingRequest,
+    HTTPBackend,
+    Request,
+    WireError,
+    WireRequest,
+)
 from complaint_llm.backends.wire import (
     EMPTY,
     Family,
@@ -88,8 +96,8 @@ class CompatibleBackend(HTTPBackend):
             return "json"
         return "native" if sent.lossless else "partly"
 
-    def sends_max_tokens(self, request: Request) -> bool:
-        return self._models.family(request.model or self.options.model).takes_maximum
+    def answer_limits(self, model: str) -> AnswerLimits:
+        return AnswerLimits(sends_maximum=self._models.family(model).takes_maximum)
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model)
