@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from complaint_llm.routing.target import Target
 
 
-
 class AnswerKey(NamedTuple):
     """The key of an answer, and the backend that would give it."""
 
@@ -32,7 +31,8 @@ class AnswerKey(NamedTuple):
 class AlikeKeys:
     """Those of a request that is the same whoever is asked: no backend is looked at whose answer is not kept.
 
-    ``name`` is the same for all requests that ask the same of the same backends.
+    ``name`` is the same for all requests that ask the same of the same backends; ``kept`` says whether there is one
+    whose answers are kept, be it one that must not be asked this.
     """
 
     def __init__(self, request: Request, targets: Sequence[Target]) -> None:
@@ -40,10 +40,11 @@ class AlikeKeys:
         candidates = targets if isinstance(targets, Candidates) else candidates_of(targets)
         self._request = request
         self._caching = caching = (Candidates(targets) if candidates is None else candidates).caching(request)
-        self._digest = request_digest(request) if caching.targets else ""
+        self.kept = bool(caching.targets)
+        self._digest = request_digest(request) if self.kept else ""
         self.name = f"{self._digest}:{caching.digest}:{request.requires}"
 
-    def __bool__(self) -> bool:
+    def may_answer(self) -> bool:
         """Whether there is a backend that may answer and whose answers are kept."""
         for targets in self._caching.targets.values():
             for target in targets:
@@ -91,10 +92,11 @@ class ShownKeys:
             for target, identity in found
             if identity is not None and exclusion(target, request) is None
         ]
+        self.kept = bool(self._keys)
         self.name = "".join(key.text for key in self._keys)
 
-    def __bool__(self) -> bool:
-        return bool(self._keys)
+    def may_answer(self) -> bool:
+        return self.kept
 
     def possible(self, identities: Callable[[str], Sequence[str]]) -> Iterator[AnswerKey]:
         return (key for key in self._keys if key.identity in identities(key.digest))

@@ -75,7 +75,7 @@ class Cache:
             if found is not None:
                 self._note_matter(request, key)
                 return _free(_as_shown(found, key.target, request), key.target.id, self._clock() - began)
-        if not keys:
+        if not keys.kept or (shared is not None and not keys.may_answer()):
             return ask(request, targets)
 
         def ask_and_keep() -> InferenceOutput:
@@ -87,7 +87,7 @@ class Cache:
         together: Callable[[], InferenceOutput] = ask_and_keep
         if shared is not None:
             together = partial(self._ask_together, keys, request, ask=ask_and_keep, shared=shared)
-        landed = self._single_flight.do(keys.name, request, together)
+        landed = self._single_flight.do(keys.name, request, together, may_follow=keys.may_answer)
         output = landed.output
         # The one that asked copies too: the others read the first while it writes on its own.
         mine = own_copy(output) if landed.shared else output

@@ -43,8 +43,10 @@ class SingleFlight:
         self._make_waiter = make_waiter
         reset_in_child(self)
 
-    def do(self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput]) -> Landed:
-        """The answer of ``ask``, or of an identical request that was under way.
+    def do(
+        self, key: Hashable, request: Request, ask: Callable[[], InferenceOutput], may_follow: Callable[[], bool]
+    ) -> Landed:
+        """The answer of ``ask``, or of an identical request that was under way, if this one ``may_follow`` it.
 
         A follower keeps its own deadline and token. A leader that fails by its own cancellation or deadline, which may
         be too short for the wait that a limit asks for, hands over to a follower; any other error is everybody's.
@@ -60,6 +62,8 @@ class SingleFlight:
                     call.waiters = (*call.waiters, waiter)
             if waiter is None:
                 return self._lead(key, call, request, ask)
+            if not may_follow():
+                return Landed(ask(), own=True, shared=False)
             self._follow(call, waiter, request)
             if call.output is not None:
                 return Landed(call.output, own=False, shared=True)

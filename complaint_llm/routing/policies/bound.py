@@ -65,7 +65,9 @@ FREE = Bound(0.0)
 
 def nano_of(dollars: float) -> int:
     """Whole nano-dollars, rounded up but for what binary fractions add; of more than a book can hold, that."""
-    return math.ceil(min(dollars, _MOST_DOLLARS) * NANO - _NOISE)
+    if dollars > _MOST_DOLLARS:
+        dollars = _MOST_DOLLARS
+    return math.ceil(dollars * NANO - _NOISE)
 
 
 def with_chosen_maximum(request: AnyRequest, permits: Sequence[Permit]) -> AnyRequest:

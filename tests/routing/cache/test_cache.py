@@ -262,7 +262,7 @@ class TestFile:
 
 
 class TestSingleFlight:
-    def run(self, time: ModelTime, backend: Scripted, requests: list[Request]) -> list[Any]:
+    def run(self, time: ModelTime, backend: Scripted, requests: list[Request], *others: Scripted) -> list[Any]:
         router = Router(cache=Cache(clock=time.clock, make_waiter=time.waiter), clock=time.clock, sleep=time.sleep)
         results: list[Any] = [None] * len(requests)
 
@@ -270,7 +270,7 @@ class TestSingleFlight:
             def run() -> None:
                 time.sleep(place * 0.001)
                 try:
-                    results[place] = router.answer(requests[place], [backend])
+                    results[place] = router.answer(requests[place], [backend, *others])
                 except Exception as error:
                     results[place] = error
 
@@ -300,6 +300,20 @@ class TestSingleFlight:
         assert len(backend.seen) == 1
         assert {result.content for result in results} == {"one"}
         assert sum(result.cost for result in results) == 0.25
+
+    @pytest.mark.parametrize("callers", [2, 3, 5])
+    @pytest.mark.parametrize("excluded", [{"lacking": "no tools"}, {"local": False}])
+    def test_who_must_not_be_asked_makes_no_others_wait_for_one_answer(
+        self, excluded: dict[str, Any], callers: int
+    ) -> None:
+        """Of two backends only the one whose answers are not kept may answer: each caller gets an answer of its own."""
+        time = ModelTime()
+        asked = Scripted("b", [self.slow(time, 5.0, answer("one", cost=0.25))], local=True)
+        private: Any = "local" if "local" in excluded else None
+        requests = [ask(time=time, privacy=private) for _ in range(callers)]
+        results = self.run(time, asked, requests, cached(**excluded))
+        assert len(asked.seen) == callers
+        assert [(result.cost, result.metadata) for result in results] == [(0.25, {})] * callers
 
     @pytest.mark.parametrize("callers", [1, 2, 3, 7])
     @pytest.mark.parametrize("where", ["metadata", "tool_calls", "parsed", "extra"])
