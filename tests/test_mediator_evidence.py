@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from complaint_llm import Mediator, MockResponse
 from complaint_llm.backends import FallbackBackend, LLMRouterBackend, MockBackend
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import InvalidRequestError, ServerError
-from complaint_llm.messages import Done
+from complaint_llm.messages import Done, Tool
 from tests.end_to_end.everything import write_config
 
 
@@ -98,7 +99,7 @@ def test_answers_of_composed_backends_have_their_records(tmp_path: Path, streame
 
 
 def test_what_was_sent_is_recorded_each_time_anew(tmp_path: Path) -> None:
-    """A call's own parameters, the backend's, and a list that its owner changes between two calls."""
+    """A call's own parameters and the backend's, which are those that it was made with."""
     stop = ["END"]
     backends = [MockBackend(id="a", echo=True, stop=stop), MockBackend(id="b", echo=True, seed=7)]
     with Mediator(backends, provenance="digests", folder=tmp_path) as mediator:
@@ -110,7 +111,7 @@ def test_what_was_sent_is_recorded_each_time_anew(tmp_path: Path) -> None:
         mediator.infer("x", backend="b")
         assert [record["parameters"] for record in written(mediator, 5)] == [
             {"stop": ["END"]},
-            {"stop": ["END", "STOP"]},
+            {"stop": ["END"]},
             {"seed": 7},
             {"seed": 7, "temperature": 0.5},
             {"seed": 7},
@@ -124,3 +125,29 @@ def test_names_with_marks_of_formats_are_kept_as_they_are(tmp_path: Path) -> Non
         mediator.infer("x")
         (record,) = written(mediator, 1)
     assert (record["backend"], record["model"]) == ("100%b", "50%% %s")
+
+
+@pytest.mark.parametrize("with_parameters", [False, True])
+@pytest.mark.parametrize("changed", ["messages", "metadata", "stop", "tools"])
+def test_what_a_caller_changes_after_the_answer_is_in_no_record(
+    changed: str, with_parameters: bool, tmp_path: Path
+) -> None:
+    """A record says what was asked and answered then, however late it is made."""
+    found = []
+    for place in ("as it was", "changed"):
+        stop, schema = ["end"], {"type": "object", "properties": {}}
+        message = {"role": "user", "content": "x"}
+        parameters: dict[str, Any] = {"stop": stop, "tools": [Tool("f", "d", schema)]} if with_parameters else {}
+        with Mediator([MockBackend(id="a", echo=True)], provenance="digests", folder=tmp_path / place) as mediator:
+            output = mediator.infer([message], **parameters)
+            if place == "changed":
+                change: dict[str, Callable[[], None]] = {
+                    "messages": lambda message=message: message.update(content="y"),
+                    "metadata": lambda output=output: output.metadata.update(demo=False, cached=True),
+                    "stop": lambda stop=stop: stop.append("another"),
+                    "tools": lambda schema=schema: schema["properties"].update(x={}),
+                }
+                change[changed]()
+            (record,) = written(mediator, 1)
+        found.append({key: record[key] for key in ("demo", "cached", "prompt", "parameters")})
+    assert found[0] == found[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
@@ -285,8 +286,8 @@ def check_keys(keys: Mapping[str, Any], owner: str) -> None:
 
 
 def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
-    """Options from keys whose aliases are resolved and whose values fit the rules. Raises TypeError for an unknown
-    key."""
+    """Options from keys whose aliases are resolved and whose values fit the rules; a list that its owner changes
+    later is another one. Raises TypeError for an unknown key."""
     for name in keys:
         if name not in COMMON_KEYS:
             meant = nearest(name, sorted(COMMON_KEYS))
@@ -303,7 +304,7 @@ def read_options(keys: Mapping[str, Any], default_id: str) -> Options:
         given["custom_headers"] = MappingProxyType(headers)
     return Options(
         **given,
-        params=MappingProxyType(params) if params else EMPTY,
+        params=MappingProxyType(deepcopy(params)) if params else EMPTY,
         api_key=None if api_key is None else _hidden(api_key),
         retry=retry,
     )

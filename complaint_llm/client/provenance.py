@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.evidence import ProvenanceLog, ProvenanceRef, RequestDetails, parse_cid
@@ -25,10 +26,17 @@ class Provenance(NamedTuple):
         return tuple(cid.name for cid in self.log.check_evidence(cids))
 
     def record(
-        self, sent: Request, output: InferenceOutput, given: Request, handed_out: InferenceOutput
+        self,
+        bind: Callable[[Request], Request],
+        given: Request,
+        output: InferenceOutput,
+        handed_out: InferenceOutput,
     ) -> ProvenanceRef:
-        """This answer's record, which gives its CID; ``sent`` is the request with the backend's own defaults, as guards
-        let it go, ``output`` what came; ``given`` and ``handed_out`` are the caller's."""
+        """This answer's record, which gives its CID. ``bind`` makes of the request what was sent: with the backend's
+        own defaults, as guards let it go. ``output`` is what came; ``given`` and ``handed_out`` are the caller's."""
+        if _cannot_change(given, output, handed_out):
+            return self.log.record_later(partial(_text_details, bind, given), output)
+        sent = bind(given)
         cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
         guards = handed_out.metadata.get("guards")
         own = OwnForms(guards, given.messages, given.tools, handed_out.content) if guards else None
@@ -46,6 +54,29 @@ class Provenance(NamedTuple):
     def close(self) -> None:
         """Write what waits."""
         self.log.close()
+
+
+def _cannot_change(given: Request, output: InferenceOutput, handed_out: InferenceOutput) -> bool:
+    """Whether nothing of what is recorded is the caller's to change: texts and the backend's own parameters alone."""
+    for message in given.messages:
+        if type(message.content) is not str or message.tool_calls:
+            return False
+    return not (
+        given.params
+        or given.tools
+        or given.evidence
+        or given.shown
+        or given.forms is not None
+        or given.response_format is not None
+        or given.checks is not None
+        or output.tool_calls
+        or handed_out.metadata.get("guards")
+    )
+
+
+def _text_details(bind: Callable[[Request], Request], given: Request) -> RequestDetails:
+    sent = bind(given)
+    return RequestDetails(messages=sent.messages, parameters=sent.params, matter=sent.matter)
 
 
 def _parameters(sent: Request) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from threading import Event, Lock, Thread
 from complaint_llm.evidence.index.database import Database, StoreBusyError
 from complaint_llm.evidence.index.tables import insert_provenance, insert_text
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
-from complaint_llm.evidence.provenance.record import Draft, MadeRecord
+from complaint_llm.evidence.provenance.record import Draft, LateDraft, MadeRecord
 from complaint_llm.exceptions import EvidenceError
 
 GATHER_SECONDS = 0.05
@@ -42,9 +42,9 @@ class ProvenanceRef:
 
     __slots__ = ("_chain", "_cid", "_draft", "_error")
 
-    def __init__(self, chain: Chain, draft: Draft) -> None:
+    def __init__(self, chain: Chain, draft: Draft | LateDraft) -> None:
         self._chain = chain
-        self._draft: Draft | None = draft
+        self._draft: Draft | LateDraft | None = draft
         self._cid: Cid | None = None
         self._error: Exception | None = None
 

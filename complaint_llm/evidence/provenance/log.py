@@ -17,7 +17,7 @@ from complaint_llm.evidence.index.database import Database
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.dagcbor import Encoded, encode
 from complaint_llm.evidence.provenance.chain import GATHER_SECONDS, MAX_UNWRITTEN, Chain, ProvenanceRef
-from complaint_llm.evidence.provenance.record import LogSetup, RequestDetails, draft
+from complaint_llm.evidence.provenance.record import Answered, Draft, LateDraft, LogSetup, RequestDetails, draft
 from complaint_llm.exceptions import ConfigError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.secrets import Secret
@@ -28,9 +28,10 @@ _FIXED = (str, int, float, NoneType)
 class ProvenanceLog:
     """The records of one Mediator. Any thread may call it.
 
-    What a record says is gathered in the caller's thread; it is made when somebody asks for its CID, at the latest by
-    the thread that writes records in groups. ``flush`` and ``close`` wait until they are on disk. Once a write failed,
-    every further call raises EvidenceError. A forked child goes on with a chain and a thread of its own.
+    What a record says, and its owner may change, is gathered in the caller's thread; it is made when somebody asks for
+    its CID, at the latest by the thread that writes records in groups. ``flush`` and ``close`` wait until they are on
+    disk. Once a write failed, every further call raises EvidenceError. A forked child goes on with a chain and a thread
+    of its own.
 
     The first record links to the newest that the store has. ``level`` is ``"digests"`` or ``"full"`` (prompts and
     answers are kept too); ``config_sha256`` is the digest of the config without secrets (``config_digest``);
@@ -79,17 +80,16 @@ class ProvenanceLog:
 
     def record(self, details: RequestDetails, output: InferenceOutput) -> ProvenanceRef:
         """Record this answer; the result gives the CID. Raises EvidenceError if it cannot be recorded."""
-        chain = self._chain
-        if chain.process != os.getpid():
-            chain = self._chain = self._new_chain()
         try:
-            parameters = self._encode_parameters(details.parameters)
-            drafted = draft(details, output, self._clock(), parameters=parameters, setup=self._setup)
+            made = self._draft(details, self._answered(output))
         except (TypeError, ValueError) as error:
             raise EvidenceError(f"the provenance of this answer cannot be recorded: {error}") from error
-        ref = ProvenanceRef(chain, drafted)
-        chain.append(ref)
-        return ref
+        return self._put_in_line(made)
+
+    def record_later(self, details: Callable[[], RequestDetails], output: InferenceOutput) -> ProvenanceRef:
+        """The same, where nobody can change what ``details`` gives, or ``output``: it is called when the record is
+        made, by whichever thread that does. What cannot be recorded shows there."""
+        return self._put_in_line(LateDraft(self._draft, details, self._answered(output)))
 
     def flush(self) -> None:
         """Wait until all that was recorded is on disk. Raises EvidenceError if it could not be written."""
@@ -98,6 +98,22 @@ class ProvenanceLog:
     def close(self) -> None:
         """Write what waits and end the thread. May be called again. Raises EvidenceError if it could not be written."""
         self._chain.close()
+
+    def _put_in_line(self, made: Draft | LateDraft) -> ProvenanceRef:
+        chain = self._chain
+        if chain.process != os.getpid():
+            chain = self._chain = self._new_chain()
+        ref = ProvenanceRef(chain, made)
+        chain.append(ref)
+        return ref
+
+    def _answered(self, output: InferenceOutput) -> Answered:
+        about = output.metadata
+        return Answered(output, self._clock(), bool(about.get("demo")), bool(about.get("cached")))
+
+    def _draft(self, details: RequestDetails, answered: Answered) -> Draft:
+        parameters = self._encode_parameters(details.parameters)
+        return draft(details, answered, parameters=parameters, setup=self._setup)
 
     def _encode_parameters(self, parameters: Mapping[str, Any]) -> Encoded:
         """A backend's own parameters are the same object in every request: encoded once, if nothing in them can

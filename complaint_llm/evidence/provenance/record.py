@@ -6,7 +6,7 @@ same digest; ``prompt`` and ``tool_calls`` to DAG-CBOR blocks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from operator import index
 from typing import Any, NamedTuple
@@ -52,14 +52,20 @@ class MadeRecord(NamedTuple):
     texts: Sequence[Block]
 
 
+class Answered(NamedTuple):
+    """An answer, the ``time`` when it came (Unix seconds), and what its metadata said then."""
+
+    output: InferenceOutput
+    time: float
+    demo: bool
+    cached: bool
+
+
 class Draft(NamedTuple):
     """What a record will say, but for its link to the record before it. Made by ``draft``; nothing in it can change."""
 
     details: RequestDetails
-    output: InferenceOutput
-    demo: bool
-    cached: bool
-    time: float
+    answered: Answered
     parameters: Encoded
     setup: LogSetup
     prompt: bytes | None = None
@@ -70,16 +76,17 @@ class Draft(NamedTuple):
 
     def record(self, previous: Cid | None) -> MadeRecord:
         """The record that follows ``previous``. Raises TypeError or ValueError for what has no form in DAG-CBOR."""
-        output, usage = self.output, self.output.token_usage
+        output, time, demo, cached = self.answered
+        usage = output.token_usage
         answer = _block(RAW, _utf8(output.content))
         prompt = _block(DAG_CBOR, self.prompt or encode_prompt(self.details.messages, ()))
         reasoning = None if output.reasoning is None else _block(RAW, _utf8(output.reasoning))
         calls = None if self.tool_calls is None else _block(DAG_CBOR, self.tool_calls)
         record: dict[str, Any] = {
             "cost": None if output.cost is None else float(output.cost),
-            "demo": self.demo,
+            "demo": demo,
             "kind": KIND,
-            "time": rfc3339(self.time),
+            "time": rfc3339(time),
             "model": _clean(output.model),
             "usage": {
                 "total_tokens": index(usage.total_tokens),
@@ -89,7 +96,7 @@ class Draft(NamedTuple):
                 "completion_tokens": index(usage.completion_tokens),
             },
             "answer": answer.cid,
-            "cached": self.cached,
+            "cached": cached,
             "prompt": prompt.cid,
             "backend": _clean(output.backend),
             "plugins": self.setup.plugins,
@@ -111,20 +118,27 @@ class Draft(NamedTuple):
         return MadeRecord(_block(DAG_CBOR, encode(record)), texts)
 
 
-def draft(
-    details: RequestDetails, output: InferenceOutput, time: float, *, parameters: Encoded, setup: LogSetup
-) -> Draft:
-    """The draft of an answer that came at ``time`` (Unix seconds). What its owner may change is encoded at once.
+class LateDraft(NamedTuple):
+    """A draft that ``make`` makes when its record is made: of an answer of which nothing can change."""
+
+    make: Callable[[RequestDetails, Answered], Draft]
+    details: Callable[[], RequestDetails]
+    answered: Answered
+
+    def record(self, previous: Cid | None) -> MadeRecord:
+        """As ``Draft.record``."""
+        return self.make(self.details(), self.answered).record(previous)
+
+
+def draft(details: RequestDetails, answered: Answered, *, parameters: Encoded, setup: LogSetup) -> Draft:
+    """The draft of an answer. What its owner may change is encoded at once.
 
     Raises TypeError or ValueError for what has no form in DAG-CBOR.
     """
-    metadata = output.metadata
+    output = answered.output
     return Draft(
         details=details,
-        output=output,
-        demo=bool(metadata.get("demo")),
-        cached=bool(metadata.get("cached")),
-        time=time,
+        answered=answered,
         parameters=parameters,
         setup=setup,
         prompt=None if _is_fixed(details) else encode_prompt(details.messages, details.tools),
