@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+from complaint_llm.exceptions import InvalidRequestError
+
 if TYPE_CHECKING:
     from complaint_llm.batch.executors import Work
 
@@ -34,8 +36,11 @@ class Parcel(NamedTuple):
     prompt: Any
 
     @classmethod
-    def of(cls, work: Work) -> Parcel:
-        """Raises InvalidRequestError if a file cannot be read."""
+    def of(cls, work: Work, leaves: str | None) -> Parcel:
+        """``leaves`` says who may take it to another machine, None where nobody does. Raises InvalidRequestError if a
+        private prompt would leave, or a file cannot be read."""
+        if leaves is not None and work.params.get("privacy") == "local":
+            raise InvalidRequestError(f"privacy is local: {leaves}", sent=False)
         return cls(work, work.prompt_with_files())
 
     def question(self) -> tuple[Any, dict[str, Any]]:

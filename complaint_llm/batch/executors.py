@@ -211,12 +211,8 @@ class FutureExecutor:
         self._finished = finished
 
     def submit(self, work: Work) -> None:
-        if work.params.get("privacy") == "local" and not self._is_here:
-            refused = InvalidRequestError("privacy is local: this executor may run on another machine", sent=False)
-            self._tell(work, None, refused)
-            return
         try:
-            parcel = Parcel.of(work)
+            parcel = Parcel.of(work, leaves=None if self._is_here else "this executor may run on another machine")
         except InvalidRequestError as error:
             self._tell(work, None, error)
             return

@@ -33,6 +33,7 @@ _HOMES = {
         "as_optional_object",
         "as_text",
         "load_json",
+        "object_lines",
         "text_or_empty",
         "wrong_shape",
     ),

@@ -33,6 +33,7 @@ from complaint_llm.backends.wire.json_checks import as_object as as_object
 from complaint_llm.backends.wire.json_checks import as_optional_object as as_optional_object
 from complaint_llm.backends.wire.json_checks import as_text as as_text
 from complaint_llm.backends.wire.json_checks import load_json as load_json
+from complaint_llm.backends.wire.json_checks import object_lines as object_lines
 from complaint_llm.backends.wire.json_checks import text_or_empty as text_or_empty
 from complaint_llm.backends.wire.json_checks import wrong_shape as wrong_shape
 from complaint_llm.backends.wire.json_stream import Fail as Fail

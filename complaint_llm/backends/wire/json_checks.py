@@ -5,7 +5,7 @@ The values themselves are never shown: they may hold what a client wrote.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from complaint_llm.bounded_json import loads as load_json
@@ -16,6 +16,21 @@ from complaint_llm.request import EMPTY
 def wrong_shape(where: str, value: Any, wanted: str) -> ResponseFormatError:
     """The error to raise for ``value``."""
     return ResponseFormatError(f"the answer has the wrong shape: {where} is {_kind(value)}, not {wanted}")
+
+
+def object_lines(written: bytes, program: str) -> Iterator[dict[str, Any]]:
+    """The lines that a program wrote as JSON objects; other lines, such as warnings, are passed over.
+
+    Raises ResponseFormatError naming the program for a line that begins as an object and is none.
+    """
+    for line in written.splitlines():
+        if line.startswith(b"{"):
+            try:
+                found = load_json(line)
+            except ValueError as cause:
+                message = f"{program} wrote a line that is no valid JSON"
+                raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
+            yield found
 
 
 def as_object(value: Any, where: str) -> Mapping[str, Any]:
@@ -90,6 +105,7 @@ __all__ = [
     "as_optional_object",
     "as_text",
     "load_json",
+    "object_lines",
     "text_or_empty",
     "wrong_shape",
 ]

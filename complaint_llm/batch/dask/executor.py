@@ -118,12 +118,8 @@ class DaskExecutor:
 
     def submit(self, work: Work) -> None:
         """Hand the prompt to the cluster. What must stay on this machine is refused on a cluster that is not ours."""
-        if work.params.get("privacy") == "local" and self._cluster is None:
-            refused = InvalidRequestError("privacy is local: only dask://local may ask this", sent=False)
-            self._tell(work, None, refused)
-            return
         try:
-            parcel = Parcel.of(work)
+            parcel = Parcel.of(work, leaves="only dask://local may ask this" if self._cluster is None else None)
         except InvalidRequestError as error:
             self._tell(work, None, error)
             return

@@ -7,18 +7,16 @@ alone, so the status is read where Codex itself puts it (codex-rs, error.rs).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from complaint_llm.backends import Failure, WireError
-from complaint_llm.backends.wire import UsageReader, as_object, as_text, last_message, load_json, token_usage_of
+from complaint_llm.backends.wire import UsageReader, as_object, as_text, last_message, object_lines, token_usage_of
 from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendError,
     ContextLengthError,
     InvalidRequestError,
     QuotaExceededError,
-    ResponseFormatError,
     ServerError,
 )
 from complaint_llm.messages import InferenceOutput, TokenUsage
@@ -42,7 +40,7 @@ def decode(stdout: bytes) -> InferenceOutput | Failure | None:
     """The answer or the error; None if the program ended before the turn did. Raises ResponseFormatError."""
     said: list[str] = []
     thought: list[str] = []
-    for event in _events(stdout):
+    for event in object_lines(stdout, "codex"):
         kind = event.get("type")
         if kind == "item.completed":
             item = as_object(event.get("item"), "item")
@@ -59,18 +57,6 @@ def decode(stdout: bytes) -> InferenceOutput | Failure | None:
             answer.usage = _usage(event)
             return answer.output()._replace(finish_reason="stop")
     return None
-
-
-def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
-    for line in stdout.splitlines():
-        if not line.startswith(b"{"):
-            continue  # warnings
-        try:
-            event = load_json(line)
-        except ValueError as cause:
-            message = "codex wrote a line that is no valid JSON"
-            raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
-        yield event
 
 
 def _usage(event: dict[str, Any]) -> TokenUsage:

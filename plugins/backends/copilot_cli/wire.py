@@ -5,11 +5,19 @@ Read in Copilot 1.0.102. Without authentication it writes plain text instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.backends import Failure, WireError
-from complaint_llm.backends.wire import UsageReader, as_count, as_optional_object, as_text, last_message, load_json
+from complaint_llm.backends.wire import (
+    UsageReader,
+    as_count,
+    as_optional_object,
+    as_text,
+    last_message,
+    load_json,
+    object_lines,
+)
 from complaint_llm.exceptions import (
     AuthenticationError,
     BackendError,
@@ -17,7 +25,6 @@ from complaint_llm.exceptions import (
     PermissionDeniedError,
     QuotaExceededError,
     RateLimitError,
-    ResponseFormatError,
 )
 from complaint_llm.messages import InferenceOutput, TokenUsage
 
@@ -39,7 +46,7 @@ def decode(stdout: bytes, usage: bytes) -> InferenceOutput | Failure | None:
     said: list[str] = []
     model = ""
     ended = False
-    for event in _events(stdout):
+    for event in object_lines(stdout, "copilot"):
         data = as_optional_object(event.get("data"), "data")
         kind = event.get("type")
         if kind == "assistant.message":
@@ -63,18 +70,6 @@ def _failure(data: Mapping[str, Any]) -> Failure:
     if type(status) is int:
         return Failure(status, WireError(message, code or None))
     return Failure(None, WireError(message, code or None, _KINDS.get(code)))
-
-
-def _events(stdout: bytes) -> Iterator[dict[str, Any]]:
-    for line in stdout.splitlines():
-        if not line.startswith(b"{"):
-            continue  # warnings
-        try:
-            event = load_json(line)
-        except ValueError as cause:
-            message = "copilot wrote a line that is no valid JSON"
-            raise ResponseFormatError(message, maybe_received=True) from cause.with_traceback(None)
-        yield event
 
 
 def _usage(written: bytes) -> TokenUsage:
