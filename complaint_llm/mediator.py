@@ -375,8 +375,8 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
             return output
         if forms is not None:
             request = request._replace(forms=forms)
-        route = route_of(routes, output.backend)
-        return output._replace(provenance=self._records().record(route.bind, request, kept, output))
+        sent = route_of(routes, output.backend).binding(request)
+        return output._replace(provenance=self._records().record(sent, request, kept, output))
 
     def _records(self) -> Provenance:
         # Before anything is sent: an answer that could not be recorded would be paid for and lost.

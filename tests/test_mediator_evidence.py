@@ -151,3 +151,18 @@ def test_what_a_caller_changes_after_the_answer_is_in_no_record(
             (record,) = written(mediator, 1)
         found.append({key: record[key] for key in ("demo", "cached", "prompt", "parameters")})
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["one backend", "inside another"])
+def test_an_answer_right_before_the_end_has_its_record(kind: str, tmp_path: Path) -> None:
+    """What was sent is recorded also where everything is closed before the record is made."""
+    backends: list[dict[str, Any]] = [{"id": "a", "type": "mock", "echo": True, "temperature": 0.5}]
+    if kind != "one backend":
+        backends = [{"id": "outer", "type": "fallback", "primary": "a", "fallbacks": ["a"]}, *backends]
+    path = write_config(tmp_path, backends, MEDIATOR={"provenance": "digests", "backends": [backends[0]["id"]]})
+    with Mediator.from_config(path) as mediator:
+        output = mediator.infer("x")
+    with Mediator.from_config(path) as mediator:
+        (record,) = written(mediator, 1)
+    assert (record["backend"], record["parameters"]) == ("a", {"temperature": 0.5})
+    assert output.provenance is not None

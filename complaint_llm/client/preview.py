@@ -53,7 +53,7 @@ def _preview(request: Request, route: Route) -> Preview:
     skip = exclusion(route, request)
     if skip is None:
         try:
-            sent = route.bind(request)
+            sent = route.binding(request)()
         except BackendError as error:
             skip = str(error)
         else:

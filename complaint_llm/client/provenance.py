@@ -27,16 +27,16 @@ class Provenance(NamedTuple):
 
     def record(
         self,
-        bind: Callable[[Request], Request],
+        binding: Callable[[], Request],
         given: Request,
         output: InferenceOutput,
         handed_out: InferenceOutput,
     ) -> ProvenanceRef:
-        """This answer's record, which gives its CID. ``bind`` makes of the request what was sent: with the backend's
+        """This answer's record, which gives its CID. ``binding`` gives the request as it was sent: with the backend's
         own defaults, as guards let it go. ``output`` is what came; ``given`` and ``handed_out`` are the caller's."""
         if _cannot_change(given, output, handed_out):
-            return self.log.record_later(partial(_text_details, bind, given), output)
-        sent = bind(given)
+            return self.log.record_later(partial(_text_details, binding), output)
+        sent = binding()
         cited = tuple(map(parse_cid, sent.evidence)) if sent.evidence else ()
         guards = handed_out.metadata.get("guards")
         own = OwnForms(guards, given.messages, given.tools, handed_out.content) if guards else None
@@ -74,8 +74,8 @@ def _cannot_change(given: Request, output: InferenceOutput, handed_out: Inferenc
     )
 
 
-def _text_details(bind: Callable[[Request], Request], given: Request) -> RequestDetails:
-    sent = bind(given)
+def _text_details(binding: Callable[[], Request]) -> RequestDetails:
+    sent = binding()
     return RequestDetails(messages=sent.messages, parameters=sent.params, matter=sent.matter)
 
 

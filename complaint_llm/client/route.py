@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.client.privacy import content_elsewhere
@@ -163,8 +164,9 @@ class Route:
         made = target.made if target.existing is None else target.existing
         return None if made is None else made.cache_identity(request)
 
-    def bind(self, request: Request) -> Request:
-        return self.target.backend.attempt_maker.bind(self.request_to(request))
+    def binding(self, request: Request) -> Callable[[], Request]:
+        """What gives the request as it is sent here, with the backend's own defaults; also when all is closed."""
+        return partial(self.target.backend.attempt_maker.bind, self.request_to(request))
 
     def attempt(self, request: Request) -> InferenceOutput:
         output = self.target.backend.attempt_maker.answer(self.request_to(request))

@@ -192,9 +192,6 @@ class Scripted:
     def cache_identity(self, request: Request) -> str | None:
         return self.identity
 
-    def bind(self, request: Request) -> Request:
-        return request
-
     def attempt(self, request: Request) -> InferenceOutput:
         step = self._step(request)
         output = step if isinstance(step, InferenceOutput) else step(request)

@@ -32,6 +32,6 @@ def test_a_line_that_begins_as_an_object_and_is_none_is_an_error_of_the_program(
     """The error names who wrote it and shows nothing of it."""
     found = object_lines(f'{{"first": 1}}\n{broken}\n'.encode(), "the program")
     assert next(found) == {"first": 1}
-    with pytest.raises(ResponseFormatError, match="^the program wrote a line that is no valid JSON$") as error:
+    with pytest.raises(ResponseFormatError, match=r"^the program wrote a line that is no valid JSON$") as error:
         next(found)
     assert error.value.maybe_received
