@@ -210,12 +210,34 @@ def evidence_store(
     known.pop("show", None)
     url = known.get("blocks")
     if isinstance(url, str):
-        scheme = url.partition("://")[0]
-        offered = host.offer("complaint_llm_block_stores", scheme) if host is not None else None
-        if offered is None:
-            raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
-        known["blocks"] = offered(url)
+        known["blocks"] = block_store_factory(url, host)(url)
     return EvidenceStore(**known)
+
+
+def block_store_factory(url: str, host: PluginHost | None) -> Callable[[str], Any]:
+    """What opens the store of blocks at ``url``. Raises ConfigError where no plugin offers it, PluginError."""
+    scheme = url.partition("://")[0]
+    offered: Callable[[str], Any] | None = host.offer("complaint_llm_block_stores", scheme) if host else None
+    if offered is None:
+        raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
+    return offered
+
+
+class CallParts(NamedTuple):
+    """What a config says of how calls are made: who is asked first, what stands before them, who is told of them."""
+
+    strategy: Strategy
+    guards: GuardChain | None
+    observers: EventQueue | None
+
+
+def call_parts(config: Config) -> CallParts:
+    """Those that a config describes. Raises ConfigError, PluginError."""
+    strategy = choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
+    folder = config.path.absolute().parent
+    ledger = config.mediator.get("ledger", False)
+    guards, observers = guards_and_observers(config.guards, config.observers, folder, config.host, ledger)
+    return CallParts(strategy, guards, observers)
 
 
 def guards_and_observers(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from complaint_llm.assembly import (
     admission_settings,
     assemble,
+    call_parts,
     check_settings,
     choose_strategy,
     document_readers,
@@ -45,6 +46,7 @@ from complaint_llm.routing.threads.fork import reset_in_child
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from complaint_llm.assembly import CallParts
     from complaint_llm.batch import AnswerSettings, Ask, BatchExecutor, BatchItem, BatchRun
     from complaint_llm.call import CancelToken
     from complaint_llm.checks.check import Check
@@ -193,16 +195,14 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         return cls.from_loaded(load_config(path))
 
     @classmethod
-    def from_loaded(cls, config: Config) -> Mediator:
-        """A Mediator as a loaded config says. Its backends are made when they are first asked."""
-        settings = {key: value for key, value in config.mediator.items() if key != "backends"}
-        settings["strategy"] = choose_strategy(settings.get("strategy", "fallback"), config.host)
+    def from_loaded(cls, config: Config, parts: CallParts | None = None) -> Mediator:
+        """A Mediator as a loaded config says. Its backends are made when they are first asked. ``parts`` stand in the
+        place of those that the config describes. Raises ConfigError, PluginError."""
+        parts = parts or call_parts(config)
+        settings = {key: value for key, value in config.mediator.items() if key not in ("backends", "ledger")}
         assembled = assemble(config)
         settings |= {"evidence": config.evidence, "folder": config.path.parent, "others": assembled.others}
-        folder = config.path.absolute().parent
-        ledger = settings.pop("ledger", False)
-        chain, events = guards_and_observers(config.guards, config.observers, folder, config.host, ledger)
-        settings |= {"guards": chain or (), "observers": events or ()}
+        settings |= {"strategy": parts.strategy, "guards": parts.guards or (), "observers": parts.observers or ()}
         mediator = cls(assembled.members, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
         mediator.config = config

@@ -28,31 +28,40 @@ def check(app: App, connect: bool, as_json: bool) -> None:
     model is in the server's list (else the names nearest to it), at what price. Guards, plugins and the tasks that they
     offer are tried, too.
 
+    A guard, an observer, a strategy or a store of evidence that cannot be made is a line on standard error, and hides
+    nothing of the rest.
+
     Exit code 1 if a backend, a guard or a plugin is broken or unreachable, 2 if the config is wrong.
 
     Example: complaint-llm check --connect
     """
     # cold start: a shell that completes options needs none of this
-    from complaint_llm.cli.check_parts import part_faults
-    from complaint_llm.cli.checked_backends import check_backends, check_node
+    from complaint_llm.cli.check_parts import PartFault, part_faults, parts_for_no_call
+    from complaint_llm.cli.checked_backends import check_backends, left_out_backends
     from complaint_llm.cli.evidence_shown import evidence_lines
     from complaint_llm.config.precautions import precautions
+    from complaint_llm.exceptions import ComplaintLLMError
+    from complaint_llm.mediator import Mediator
 
     for line in app.passed_over():
         tell(line)
-    with app.open_mediator() as mediator:
-        findings = check_backends(mediator, connect)
-        check_node(mediator)
-        cautions = [] if mediator.config is None else precautions(mediator.config)
-        evidence = evidence_lines(mediator)
-        faults = part_faults(mediator.config) if connect and mediator.config is not None else []
+    config = app.load_config()
+    faults, evidence = part_faults(config, connect), []
+    try:
+        with Mediator.from_loaded(config, parts_for_no_call()) as mediator:
+            findings = check_backends(mediator, connect)
+            evidence = evidence_lines(mediator)
+    except ComplaintLLMError as fault:
+        findings, faults = left_out_backends(config), [*PartFault.each_of(fault), *faults]
     if as_json:
         write(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
     else:
         print_table(("backend", "type", "model", "state", "goes to", ""), [finding.as_row() for finding in findings])
-    for line in (*evidence, *faults):
+    for line in (*evidence, *(fault.line for fault in faults)):
         tell(line)
-    for line in cautions:
+    for line in precautions(config):
         tell(f"WARNING {line}")
-    if faults or any(finding.state in ("broken", "unreachable") for finding in findings):
-        raise SystemExit(1)
+    codes = [fault.code for fault in faults]
+    codes += [1 for finding in findings if finding.state in ("broken", "unreachable")]
+    if codes:
+        raise SystemExit(max(codes))

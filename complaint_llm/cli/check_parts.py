@@ -1,12 +1,22 @@
-"""What ``check --connect`` tries beside backends: guards, plugins, and the tasks that plugins offer."""
+"""What ``check`` says beside backends: guards, observers, the strategy, plugins and their tasks that do not work. Each
+is tried by itself, so that no fault hides another, or the backends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
-from complaint_llm.exceptions import ComplaintLLMError
+from complaint_llm.assembly import CallParts, block_store_factory, choose_strategy
+from complaint_llm.config.listed import GUARDS, OBSERVERS, each_listed, guard_entry
+from complaint_llm.evidence.ipfs.node import IpfsNode
+from complaint_llm.exceptions import ComplaintLLMError, ConfigError
+from complaint_llm.guards.chain import GuardChain, GuardEntry
+from complaint_llm.guards.guard import Guard, GuardRefusal, GuardRequest, TargetKind
 from complaint_llm.host.trial import try_plugins
+from complaint_llm.messages import Message
+from complaint_llm.observers.observer import Observer
+from complaint_llm.routing.strategies import Fallback
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
@@ -15,47 +25,112 @@ PROBE = "complaint-llm check"
 """The text that guards are shown."""
 
 
-def part_faults(config: Config) -> list[str]:
-    """A line for each that does not work. Nothing leaves this machine."""
-    return [*_guard_faults(config), *_plugin_faults(config), *_task_faults(config)]
+class PartFault(NamedTuple):
+    """A line on what does not work, and the exit code that it makes: 2 where the config is wrong, else 1."""
+
+    line: str
+    code: int
+
+    @classmethod
+    def each_of(cls, error: ComplaintLLMError) -> list[PartFault]:
+        """Those of an error."""
+        if isinstance(error, ConfigError):
+            return [cls(line, 2) for line in error.problems]
+        return [cls(str(error), 1)]
 
 
-def _guard_faults(config: Config) -> Iterator[str]:
-    """Each guard is shown a text by itself, as it is by a call: one that cannot begin refuses every call."""
-    # cold start: guards
-    from complaint_llm.config.listed import guard_chain
-    from complaint_llm.guards.guard import GuardRequest
-    from complaint_llm.messages import Message
+class _NoCalls(Guard):
+    """Refuses every call."""
 
-    for place, entry in enumerate(config.guards):
+    def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
+        raise GuardRefusal("this is opened to be looked at")
+
+
+def parts_for_no_call() -> CallParts:
+    """For a Mediator whose backends are looked at, whatever is wrong with what the config has around calls. It refuses
+    every call."""
+    return CallParts(Fallback(), GuardChain([GuardEntry("check", _NoCalls(), scope="all")]), None)
+
+
+def part_faults(config: Config, connect: bool) -> list[PartFault]:
+    """What cannot be made; with ``connect`` also what does not work. Nothing leaves this machine."""
+    found = [*_strategy_faults(config), *_guard_faults(config, connect), *_observer_faults(config)]
+    found += _evidence_faults(config)
+    return [*found, *_plugin_faults(config), *_task_faults(config)] if connect else found
+
+
+def _strategy_faults(config: Config) -> Sequence[PartFault]:
+    try:
+        choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
+    except ComplaintLLMError as fault:
+        return PartFault.each_of(fault)
+    return ()
+
+
+def _guard_faults(config: Config, connect: bool) -> Iterator[PartFault]:
+    """With ``connect`` each guard is shown a text by itself, as it is by a call: one that cannot begin refuses every
+    call."""
+    for each in each_listed(GUARDS, config.guards, Guard, config.path.absolute().parent, config.host):
+        if each.made is None:
+            yield from _unmade(each.fault, each.problems)
+            continue
+        chain = GuardChain([guard_entry(each.name, each.made, each.entry)])
         try:
-            chain = guard_chain([entry], config.path.absolute().parent, config.host)
-            if chain is None:
-                continue
-            try:
+            if connect:
                 chain.for_call().before("remote", GuardRequest(messages=(Message("user", PROBE),)))
-            finally:
-                chain.close()
         except ComplaintLLMError as fault:
-            yield f"GUARDS/{place}: {fault}"
+            yield PartFault(f"{each.place}: {fault}", 1)
+        finally:
+            _close(chain)
 
 
-def _plugin_faults(config: Config) -> Iterator[str]:
+def _observer_faults(config: Config) -> Iterator[PartFault]:
+    for each in each_listed(OBSERVERS, config.observers, Observer, config.path.absolute().parent, config.host):
+        if each.made is None:
+            yield from _unmade(each.fault, each.problems)
+        else:
+            _close(each.made)
+
+
+def _unmade(fault: ComplaintLLMError | None, problems: Sequence[str]) -> Iterator[PartFault]:
+    for line in problems:
+        yield PartFault(line, 2 if isinstance(fault, ConfigError) else 1)
+
+
+def _close(part: GuardChain | Observer) -> None:
+    with suppress(Exception):  # nothing was asked of it
+        part.close()
+
+
+def _evidence_faults(config: Config) -> Iterator[PartFault]:
+    """An IPFS node beyond this machine that nobody agreed to, and a store of blocks that nobody offers."""
+    settings = config.evidence
+    private = config.mediator.get("privacy") == "local"
+    try:
+        if settings.get("ipfs_api"):
+            IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=private)
+        if isinstance(settings.get("blocks"), str):
+            block_store_factory(settings["blocks"], config.host)
+    except ComplaintLLMError as fault:
+        yield from PartFault.each_of(fault)
+
+
+def _plugin_faults(config: Config) -> Iterator[PartFault]:
     try:
         records = try_plugins(config.host)
     except ComplaintLLMError as fault:
-        yield f"PLUGINS: {fault}"
+        yield PartFault(f"PLUGINS: {fault}", 1)
         return
     for record in records:
         if record.state == "error":
-            yield f"plugin {record.name} ({record.source}): {record.error}"
+            yield PartFault(f"plugin {record.name} ({record.source}): {record.error}", 1)
 
 
-def _task_faults(config: Config) -> Iterator[str]:
+def _task_faults(config: Config) -> Iterator[PartFault]:
     for id in config.host.offer_names("complaint_llm_tasks"):
         try:
             config.find_task(id)
         except ComplaintLLMError as fault:
-            yield f"task {id!r}: {fault}"
+            yield PartFault(f"task {id!r}: {fault}", 1)
         except Exception as fault:  # noqa: BLE001 - whatever a plugin's own data makes of it is that plugin's fault
-            yield f"task {id!r}: {type(fault).__name__}: {fault}"
+            yield PartFault(f"task {id!r}: {type(fault).__name__}: {fault}", 1)

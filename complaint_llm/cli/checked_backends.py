@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from complaint_llm import prices
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.cli.leaving import Leaving, leaving
-from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.exceptions import (
     BackendConnectionError,
     BackendTimeoutError,
@@ -24,6 +23,7 @@ from complaint_llm.routing.threads.worker import run_abandonable
 
 if TYPE_CHECKING:
     from complaint_llm.client.group import Member
+    from complaint_llm.config import Config
     from complaint_llm.handling import Requirements
     from complaint_llm.mediator import Mediator
     from complaint_llm.messages import ModelInfo
@@ -65,12 +65,9 @@ class CheckedBackend(NamedTuple):
         return self.id, self.type, self.model, self.state, self.goes_to.line() if self.goes_to else "", self.note
 
 
-def check_node(mediator: Mediator) -> None:
-    """Raise ConfigError where evidence would go to an IPFS node beyond this machine that nobody agreed to."""
-    settings = mediator.config.evidence if mediator.config is not None else {}
-    if settings.get("ipfs_api"):
-        local_only = mediator.config is not None and mediator.config.mediator.get("privacy") == "local"
-        IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=local_only)
+def left_out_backends(config: Config) -> list[CheckedBackend]:
+    """A line for each entry that is not asked, with the reason."""
+    return [CheckedBackend(id=id, type="", model="", state="left out", note=reason) for id, reason in config.left_out]
 
 
 def check_backends(mediator: Mediator, connect: bool) -> list[CheckedBackend]:
@@ -78,9 +75,7 @@ def check_backends(mediator: Mediator, connect: bool) -> list[CheckedBackend]:
     config = mediator.config
     if config is None:
         return []
-    findings = [
-        CheckedBackend(id=id, type="", model="", state="left out", note=reason) for id, reason in config.left_out
-    ]
+    findings = left_out_backends(config)
     entries = config.backends
     if entries:
         with ThreadPoolExecutor(min(len(entries), MOST_AT_ONCE)) as pool:
@@ -92,10 +87,18 @@ def check_backends(mediator: Mediator, connect: bool) -> list[CheckedBackend]:
 def _finding(mediator: Mediator, id: str, type: str, connect: bool) -> CheckedBackend:
     found = CheckedBackend(id=id, type=type, model="", state="broken", note="")
     try:
-        member = mediator.as_member().member(id)
-        info = member.model_info()
+        return _looked_at(mediator, found, connect)
     except (ComplaintLLMError, TypeError) as error:
         return found._replace(note=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's class raises is its backend's line
+        return found._replace(note=f"{error.__class__.__name__}: {error}")
+
+
+def _looked_at(mediator: Mediator, found: CheckedBackend, connect: bool) -> CheckedBackend:
+    """Raises what the backend's class does."""
+    id = found.id
+    member = mediator.as_member().member(id)
+    info = member.model_info()
     found = found._replace(
         model=info.name, input_price=info.input_price, output_price=info.output_price, retires=info.retires
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from complaint_llm.client.evidence_meaning import EVIDENCE_IS_SHOWN, may_be_old_calls
@@ -21,7 +22,7 @@ def evidence_lines(mediator: Mediator) -> list[str]:
     if may_be_old_calls(config.mediator.get("provenance"), config.evidence):
         said.append(f"NOTE {EVIDENCE_IS_SHOWN}")
     ids = [entry.id for entry in config.backends]
-    beyond = ", ".join(dict.fromkeys(map(_with_host, _beyond(mediator, ids))))
+    beyond = ", ".join(dict.fromkeys(_beyond(mediator, ids)))
     if config.evidence.get("show", "local") == "local":
         said.append(
             f'evidence is shown on this machine only (EVIDENCE "show": "local"): not to {beyond}; cite= only records it'
@@ -33,11 +34,10 @@ def evidence_lines(mediator: Mediator) -> list[str]:
     return said
 
 
-def _beyond(mediator: Mediator, ids: Sequence[str]) -> Iterator[Route]:
+def _beyond(mediator: Mediator, ids: Sequence[str]) -> Iterator[str]:
     for id in ids:
-        for route in mediator.as_member().member(id).leaves():
-            if not route.local:
-                yield route
+        with suppress(Exception):  # one whose class fails is told in its own line
+            yield from [_with_host(each) for each in mediator.as_member().member(id).leaves() if not each.local]
 
 
 def _with_host(route: Route) -> str:

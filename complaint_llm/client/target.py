@@ -73,7 +73,7 @@ class BackendTarget:
             return self.existing
         try:
             return self._once.get()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             raise BackendError(f"could not be made: {reason}", backend=self.id, sent=False) from error

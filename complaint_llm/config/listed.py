@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from complaint_llm.exceptions import ComplaintLLMError, ConfigError
+from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.guards.chain import DEFAULT_TIMEOUT, GuardChain, GuardEntry
 from complaint_llm.guards.guard import Guard
 from complaint_llm.json_schema.problems import nearest
@@ -85,17 +85,14 @@ def guard_chain(
     given: Sequence[Guard | Mapping[str, Any]], folder: Path, host: PluginHost | None = None
 ) -> GuardChain | None:
     """The guards, in their order; None where there are none. Raises ConfigError, a line each, and PluginError."""
-    made = _objects(GUARDS, given, Guard, folder, host)
-    entries = [
-        GuardEntry(
-            name=name,
-            guard=guard,
-            scope=entry.get("for", "remote"),
-            timeout=float(entry.get("timeout", DEFAULT_TIMEOUT)),
-        )
-        for name, guard, entry in made
-    ]
+    entries = [guard_entry(*each) for each in _objects(GUARDS, given, Guard, folder, host)]
     return GuardChain(entries) if entries else None
+
+
+def guard_entry(name: str, guard: Guard, entry: Mapping[str, Any]) -> GuardEntry:
+    """The guard as its entry places it."""
+    timeout = float(entry.get("timeout", DEFAULT_TIMEOUT))
+    return GuardEntry(name=name, guard=guard, scope=entry.get("for", "remote"), timeout=timeout)
 
 
 def event_queue(
@@ -111,6 +108,46 @@ def event_queue(
     return EventQueue([(name, each) for name, each, _ in _objects(OBSERVERS, given, Observer, folder, host)])
 
 
+class Listed(NamedTuple, Generic[T]):
+    """What became of the entry at ``place``, a JSON Pointer: ``name`` and the object, or why it is none (``fault``)."""
+
+    place: str
+    entry: Mapping[str, Any]
+    name: str = ""
+    made: T | None = None
+    fault: ConfigError | PluginError | None = None
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """The fault, a line each, with the place."""
+        said = self.fault.problems if isinstance(self.fault, ConfigError) else (str(self.fault),)
+        return [f"{self.place}: {line}" for line in said]
+
+
+def each_listed(
+    section: ListedSection,
+    given: Sequence[T | Mapping[str, Any]],
+    wanted: type[T],
+    folder: Path,
+    host: PluginHost | None,
+) -> Iterator[Listed[T]]:
+    """What becomes of each. Two of one name are a fault: records and errors name them."""
+    names: set[str] = set()
+    for place, each in enumerate(given):
+        entry: Mapping[str, Any] = each if isinstance(each, Mapping) else {}
+        at = f"/{section.name}/{place}"
+        try:
+            made = each if isinstance(each, wanted) else _from_entry(section, entry, wanted, folder, host)
+            name = str(entry.get("name") or entry.get("type") or type(made).__name__)
+            if name in names:
+                raise ConfigError(f"two are called {name!r}: give each a name")
+        except (ConfigError, PluginError) as fault:
+            yield Listed(at, entry, fault=fault)
+        else:
+            names.add(name)
+            yield Listed(at, entry, name, made)
+
+
 def _objects(
     section: ListedSection,
     given: Sequence[T | Mapping[str, Any]],
@@ -118,21 +155,21 @@ def _objects(
     folder: Path,
     host: PluginHost | None,
 ) -> list[tuple[str, T, Mapping[str, Any]]]:
-    """Name, object and entry of each. Two of one name are a fault: records and errors name them."""
+    """Name, object and entry of each. Raises ConfigError, a line each; else PluginError."""
     found: list[tuple[str, T, Mapping[str, Any]]] = []
     problems: list[str] = []
-    for place, each in enumerate(given):
-        entry: Mapping[str, Any] = each if isinstance(each, Mapping) else {}
-        try:
-            made = each if isinstance(each, wanted) else _from_entry(section, entry, wanted, folder, host)
-            name = str(entry.get("name") or entry.get("type") or type(made).__name__)
-            if name in [other for other, _, _ in found]:
-                raise ConfigError(f"two are called {name!r}: give each a name")
-            found.append((name, made, entry))
-        except ConfigError as fault:
-            problems += [f"/{section.name}/{place}: {line}" for line in fault.problems]
+    of_plugins: list[PluginError] = []
+    for each in each_listed(section, given, wanted, folder, host):
+        if each.made is not None:
+            found.append((each.name, each.made, each.entry))
+        elif isinstance(each.fault, PluginError):
+            of_plugins.append(each.fault)
+        else:
+            problems += each.problems
     if problems:
         raise ConfigError("\n".join(problems), problems)
+    if of_plugins:
+        raise of_plugins[0]
     return found
 
 

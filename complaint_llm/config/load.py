@@ -248,16 +248,15 @@ def _strategy_problems(name: Any, host: PluginHost) -> list[Problem]:
         return []
     if name in STRATEGIES:
         return []
-    at = ("MEDIATOR", "strategy")
     try:
         if host.offer("complaint_llm_strategies", name) is not None:
             return []
-    except PluginError as error:
-        return [Problem(at, str(error))]
+    except PluginError:
+        return []  # one whose plugin is broken is told by whoever makes it
     known = sorted({*STRATEGIES, *host.offer_names("complaint_llm_strategies")})
     meant = nearest(name, known)
     hint = f'; did you mean "{meant}"?' if meant else ""
-    return [Problem(at, f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
+    return [Problem(("MEDIATOR", "strategy"), f"no strategy {name!r}; there are {', '.join(known)}{hint}")]
 
 
 _FILLED = ("PLUGINS", "MEDIATOR", "EVIDENCE", "LOG", "TASKS", "GUARDS", "OBSERVERS")

@@ -25,7 +25,7 @@ class DropIn:
     is a word about one that was loaded.
     """
 
-    __slots__ = ("_provided_names", "_source_bytes", "error", "is_loaded", "note", "plugin", "types")
+    __slots__ = ("_lost_names", "_provided_names", "_source_bytes", "error", "is_loaded", "note", "plugin", "types")
 
     def __init__(self, plugin: DropInFile) -> None:
         self.plugin = plugin
@@ -34,6 +34,7 @@ class DropIn:
         self.note: str | None = None
         self.is_loaded = False
         self._provided_names: ProvidedNames | None = None
+        self._lost_names = ProvidedNames()
         self._source_bytes: bytes | Literal[False] | None = False
         if plugin.kind == "declared":
             self._read()
@@ -51,10 +52,11 @@ class DropIn:
         return self._provided_names
 
     def says_it_offers(self, hook: str, name: str) -> bool:
-        """Whether the name is among what it offers by a hook. A source in which it does not stand is not parsed."""
+        """Whether the name is among what it offers by a hook, or would if it could be loaded. A source in which it does
+        not stand is not parsed."""
         if self._provided_names is None and not may_hold_name(self._source(), name):
             return False
-        return name in self.provided.of(hook)
+        return name in self.provided.of(hook) or name in self._lost_names.of(hook)
 
     def set_types(self, types: Sequence[BackendType]) -> None:
         """It was loaded and offers these types; by its other hooks it offers what its source says."""
@@ -64,7 +66,9 @@ class DropIn:
         self._provided_names = self.provided._replace(names={**self.provided.names, BACKEND_TYPES: names})
 
     def set_error(self, error: PluginError) -> None:
-        """It cannot be loaded: it offers nothing."""
+        """It cannot be loaded: it offers nothing. Who asks for what its source says is told why, each time."""
+        if self.plugin.kind != "declared":
+            self._lost_names = self.provided
         self.is_loaded = True
         self.error = str(error)
         self._provided_names = ProvidedNames()

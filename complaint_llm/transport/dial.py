@@ -69,6 +69,7 @@ class Dialer:
                 # Inside, for a system may lack the family: IPv6 that is switched off must not hide an IPv4 address.
                 sock = socket.socket(address.family, socket.SOCK_STREAM)
                 if not connection.watch(sock):
+                    sock.close()
                     raise Abandoned
                 self._reach(sock, address, seconds)
             except OSError as error:

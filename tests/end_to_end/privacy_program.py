@@ -184,6 +184,12 @@ class Configs:
         if self.some(0.2):
             backends.append({"id": "router", "type": "llm_router", "provider": self.choice(ids), "model": "m"})
         if self.some(0.2):
+            inline = {key: value for key, value in self.backend("inline").items() if key not in ("id", "optional")}
+            backends.append({"id": "inline", "type": "llm_router", "provider": inline, "model": "m"})
+        groups = [entry["id"] for entry in backends[len(ids) :]]
+        if groups:
+            backends.append({"id": "nested", "type": "fallback", "primary": groups[0], "fallbacks": groups[1:] or ids})
+        if self.some(0.2):
             backends.append({"id": "mock", "type": "mock", "echo": True})
         self._random.shuffle(backends)
         mediator: dict[str, Any] = {"strategy": self.choice(STRATEGIES), "timeout": 5}
@@ -249,9 +255,19 @@ def try_config(configs: Configs, host: Any, folder: Path, told: Counter[str]) ->
         told[f"not loaded: {str(error).splitlines()[-1][:200]}"] += 1
         return
     with mediator:
-        for way, ask in ways(mediator, {} if everywhere else {"privacy": "local"}).items():
+        local = {} if everywhere else {"privacy": "local"}
+        every = ways(mediator, local)
+        names = sorted(every)
+        for entry in backends:
+            named = {**local, "backend": entry["id"]}
+            way = configs.choice(names)
+            every[f"{entry['id'].rstrip('0123456789')} by its name"] = ways(mediator, named)[way]
+        hedged = "hedge_after" in sections["MEDIATOR"]
+        for way, ask in every.items():
             if not configs.some(0.4):
                 continue
+            told[way] += 1
+            told["with a hedge"] += hedged
             try:
                 ask()
             except ComplaintLLMError:

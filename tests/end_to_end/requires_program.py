@@ -17,9 +17,10 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.end_to_end.everything import write_config
 from tests.end_to_end.privacy_program import STRATEGIES, Local, Server, ways
@@ -73,6 +74,19 @@ class Keeping(Local):
 
 KEPT: list[tuple[int, str]] = []
 """The port and the body of each request. Appending is atomic."""
+
+
+class Asked(NamedTuple):
+    """The ports at which the word of an ask must not be, those whose servers fail, and what kinds of ask it is."""
+
+    barred: set[int]
+    failing: set[int]
+    kinds: frozenset[str]
+
+    def kinds_at(self, ports: set[int]) -> frozenset[str]:
+        """Its kinds, where it came to these ports: a hedge is what came to a second server though the first answers."""
+        is_hedge = len(ports - self.failing) > 1 and not self.kinds & {"batch", "batch_generate"}
+        return self.kinds if is_hedge else self.kinds - {"hedge"}
 
 
 class Watch:
@@ -146,10 +160,10 @@ class Configs:
         more: list[dict[str, Any]] = []
         if self.some(0.4):
             more.append({"id": "chain", "type": "fallback", "primary": ids[0], "fallbacks": ids[1:]})
-        if self.some(0.3):
+        if self.some(0.5):
             inline = {key: value for key, value in backends[-1].items() if key != "id"}
             more.append({"id": "inline", "type": "llm_router", "provider": inline, "model": "m"})
-        if self.some(0.3):
+        if self.some(0.4):
             strategy = self.random.choice(STRATEGIES)
             more.append({"id": "shared", "type": "load_balanced", "backends": ids, "strategy": strategy})
         if len(more) > 1:
@@ -174,15 +188,21 @@ def in_a_batch(mediator: Any, word: str, params: dict[str, Any]) -> Any:
     return result.output
 
 
-BY_NAME = (plain, streamed, in_a_batch)
+def embedded(mediator: Any, word: str, params: dict[str, Any]) -> Any:
+    return mediator.embed(word, **params)
+
+
+BY_NAME = {"infer": plain, "stream": streamed, "batch": in_a_batch, "embed": embedded}
+ANSWERS = "infer", "stream", "batch"
+"""The ways in which a backend that may be asked, and does not fail, must answer."""
 
 
 def try_config(
-    configs: Configs, watch: Watch, host: Any, folder: Path, told: Counter[str], asked: dict[str, set[int]]
+    configs: Configs, watch: Watch, host: Any, folder: Path, told: Counter[str], asked: dict[str, Asked]
 ) -> None:
     """Load one config and ask it in every way, with a requirement in the config, in the call, or one in each.
 
-    ``asked`` gets the word of each ask, with the ports at which it must not be.
+    ``asked`` gets the word of each ask.
     """
     from complaint_llm import Mediator, load_config
     from complaint_llm.exceptions import ComplaintLLMError
@@ -218,21 +238,29 @@ def try_config(
             probe(path, watch, told)
         watch.barred = barred
         every: dict[str, tuple[str, Any]] = {}
+        common = {"hedge"} if "hedge_after" in mediator else set()
+        open_ones: set[str] = set()
+        pairs = list(zip(configs.ports, backends, strict=True))
+        failing = {port for port, entry in pairs if entry["base_url"].endswith("/fails")}
+        may_answer = {entry["id"] for port, entry in pairs if port not in barred | failing}
+
+        def add(way: str, word: str, ask: Any, *kinds: str) -> None:
+            every[way] = word, ask
+            asked[word] = Asked(barred, failing, frozenset((*kinds, *common)))
+
         for way in ways(opened, params):
-            word = f"canary-{len(asked) + len(every)}-"
-            every[way] = word, ways(opened, params, word)[way]
+            word = f"canary-{len(asked)}-"
+            add(way, word, ways(opened, params, word)[way], way)
         for entry in composed:
-            word = f"canary-{len(asked) + len(every)}-"
-            named = {**params, "backend": entry["id"]}
-            ask = configs.random.choice(BY_NAME)
-            every[f"backend {entry['id']}"] = word, lambda named=named, word=word, ask=ask: ask(opened, word, named)
-        asked.update((word, barred) for word, _ in every.values())
-        open_ones = {
-            f"backend {entry['id']}"
-            for port, entry in zip(configs.ports, backends, strict=True)
-            if port not in barred and entry["base_url"].endswith("/v1")
-        }
-        ask_each({way: each for way, each in every.items() if configs.some(0.6)}, open_ones, watch, told)
+            word = f"canary-{len(asked)}-"
+            kind = configs.random.choice(sorted(BY_NAME))
+            way = f"backend {entry['id']}"
+            ask = partial(BY_NAME[kind], opened, word, {**params, "backend": entry["id"]})
+            add(way, word, ask, kind, "backend", entry["id"])
+            if entry["id"] in may_answer and kind in ANSWERS:
+                open_ones.add(way)
+        whole = {f"backend {entry['id']}" for entry in composed if entry["type"] != "vllm"}
+        ask_each({way: each for way, each in every.items() if way in whole or configs.some()}, open_ones, watch, told)
 
 
 def probe(path: Path, watch: Watch, told: Counter[str]) -> None:
@@ -276,7 +304,7 @@ def main(seed: int, count: int) -> None:
     sys.addaudithook(watch)
     configs = Configs(seed, ports)
     told: Counter[str] = Counter()
-    asked: dict[str, set[int]] = {}
+    asked: dict[str, Asked] = {}
     with tempfile.TemporaryDirectory() as folder:
         from complaint_llm.host import PluginHost
 
@@ -287,11 +315,15 @@ def main(seed: int, count: int) -> None:
     for server in servers:
         server.shutdown()
         server.server_close()
+    reached: dict[str, set[int]] = {}
     for port, body in KEPT:
         for word in set(re.findall(r"canary-\d+-", body)):
             told["words"] += 1
-            if port in asked[word]:
+            reached.setdefault(word, set()).add(port)
+            if port in asked[word].barred:
                 watch.wrong.append(f"{word} was sent to port {port}")
+    for word, ports in reached.items():
+        told.update(f"sent: {kind}" for kind in asked[word].kinds_at(ports))
     print(json.dumps({"wrong": watch.wrong, "connections": watch.reached.total(), **told}))
 
 

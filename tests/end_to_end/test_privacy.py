@@ -25,6 +25,8 @@ def run(*command: str) -> dict[str, Any]:
     return told
 
 
+KINDS = ("infer", "stream", "embed", "batch", "with a hedge")
+NAMED = ("b", "chain", "shared", "router", "inline", "nested")
 LONG = [pytest.param(seed, 250, marks=pytest.mark.endurance) for seed in range(4)]
 
 
@@ -46,6 +48,8 @@ def test_nothing_leads_beyond_loopback(seed: int, part: int) -> None:
     assert told["checked"] > 0
     assert told["stored"] > 0
     assert told["seen without privacy"] == 1
+    asks = [*KINDS, *(f"{name} by its name" for name in NAMED)]
+    assert [kind for kind in asks if told.get(kind, 0) < part / 40] == []
 
 
 def test_the_same_in_an_empty_network_namespace() -> None:

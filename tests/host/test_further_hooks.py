@@ -127,6 +127,23 @@ def test_a_hook_that_fails_names_its_plugin(tmp_path: Path) -> None:
         PluginHost(paths=[tmp_path]).all_offers("complaint_llm_batch_executors")
 
 
+@pytest.mark.parametrize(
+    ("hook", "name"),
+    [(hook, "odd") for hook in ("strategies", "guards", "observers", "block_stores", "batch_executors", "tasks")],
+)
+def test_a_plugin_that_cannot_be_imported_says_so_each_time(tmp_path: Path, hook: str, name: str) -> None:
+    """Who asks second is not told that nobody offers it."""
+    hooks = f"@hookimpl\ndef complaint_llm_{hook}():\n    return {{'{name}': 5}}\n"
+    source = f"from complaint_llm import hookimpl\nimport not_installed_here\n{hooks}"
+    write(tmp_path, source, "{}")
+    host = PluginHost(paths=[tmp_path / "plugins"])
+    for _ in range(3):
+        with pytest.raises(PluginError, match="not_installed_here"):
+            host.offer(f"complaint_llm_{hook}", name)
+        assert host.offer(f"complaint_llm_{hook}", "another") is None
+        assert host.offer_names(f"complaint_llm_{hook}") == []
+
+
 def test_without_plugins_nothing_is_offered(tmp_path: Path) -> None:
     """The built-in backends' plugins are not imported to find that out."""
     path = tmp_path / "config.json"

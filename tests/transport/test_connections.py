@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +17,8 @@ from complaint_llm.exceptions import BackendConnectionError, CancelledError
 from complaint_llm.testing.steady_clock import SteadyClock
 from complaint_llm.transport import Transport
 from complaint_llm.transport.connection import Connection
+from complaint_llm.transport.dial import Abandoned, Dialer
+from complaint_llm.transport.origin import parse_origin
 from tests.transport.faulty import HANG, REQUEST, Drip, FaultyServer, Pause, ok
 
 BODY = b"{}"
@@ -350,3 +353,19 @@ def test_nothing_stays_open_after_faults_and_close() -> None:
             transport.close()
             stream = None
     assert open_things() == before
+
+
+@pytest.mark.parametrize("end", [Connection.abort, Connection.close])
+def test_a_socket_whose_connection_ended_before_it_was_there_is_closed(end: Callable[[Connection], None]) -> None:
+    """Not left to the collector: a hedge that loses ends a connection at any moment."""
+    made: list[socket.socket] = []
+
+    class Late(Connection):
+        def watch(self, sock: socket.socket) -> bool:
+            made.append(sock)
+            end(self)
+            return super().watch(sock)
+
+    with pytest.raises(Abandoned):
+        Dialer(parse_origin("http://127.0.0.1:9"), 1.0).dial(Late(), Deadline(5), None)
+    assert [sock.fileno() for sock in made] == [-1]
