@@ -30,8 +30,8 @@ MAX_WAITING = 256
 """Records in line beyond which whoever adds one helps to make them."""
 
 PORTION = 16
-"""Records that the writer makes or writes, in half a millisecond, before it pauses: the interpreter is taken from a thread
-that works only after 5 ms, and an answer that has come would wait for it."""
+"""Records that the writer makes or writes, in half a millisecond, before it pauses: the interpreter is taken from a
+thread that works only after 5 ms, and an answer that has come would wait for it."""
 
 PAUSE_SECONDS = 0.0001
 """How long it then sleeps: long enough for another thread to wake up."""
