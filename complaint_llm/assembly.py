@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm import __version__
 from complaint_llm.backends.base import Backend
@@ -15,6 +15,7 @@ from complaint_llm.client.route import Route
 from complaint_llm.client.target import BackendTarget
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.given_keys import mediator_rules
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.checked_strategy import made_strategy
 from complaint_llm.routing.policies.breaker import BreakerSettings
 from complaint_llm.routing.policies.state_folder import STATE_PATH

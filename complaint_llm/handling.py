@@ -7,9 +7,11 @@ not good enough for a requirement. docs/privacy.md says it in full.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+
+from complaint_llm.named_tuples import NamedTuple
+from complaint_llm.shell_patterns import fits
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _REGION = {"type": "string", "pattern": r"^[a-z][a-z-]{1,19}$(?!\n)", "patternErrorMessage": "a code such as us or eu"}
@@ -190,7 +192,7 @@ class TypeHandling(NamedTuple):
 
     def holds_at(self, host: str | None) -> bool:
         """Whether it says anything of this address."""
-        return not self.hosts or (host is not None and any(fnmatchcase(host.lower(), each) for each in self.hosts))
+        return not self.hosts or (host is not None and any(fits(host.lower(), each) for each in self.hosts))
 
     def switched_on(self, requires: Requirements | None) -> Sequence[Switch]:
         """The switches that requests are sent with under these requirements."""

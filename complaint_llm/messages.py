@@ -6,9 +6,10 @@ only by ``value._replace(...)``. Mappings in them are each value's own, never a 
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias
 
 from complaint_llm.answer_sources import Citation as Citation
 from complaint_llm.answer_sources import Shown as Shown
@@ -16,6 +17,7 @@ from complaint_llm.message_shapes import arguments_text, call_fields, message_fi
 from complaint_llm.model_info import ModelInfo as ModelInfo
 from complaint_llm.model_info import Price as Price
 from complaint_llm.model_info import TokenUsage as TokenUsage
+from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -210,7 +212,7 @@ class Attempt(NamedTuple):
     sent: bool = True
 
 
-class _AnswerFields(NamedTuple, Generic[Parsed]):
+class _AnswerFields(typing.NamedTuple, Generic[Parsed]):
     content: str
     tool_calls: tuple[ToolCall, ...]
     reasoning: str | None

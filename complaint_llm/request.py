@@ -4,67 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.generation_keys import GENERATION_KEYS as GENERATION_KEYS
+from complaint_llm.generation_keys import GenerationKeys as GenerationKeys
+from complaint_llm.generation_keys import SamplingKeys as SamplingKeys
 from complaint_llm.handling import Requirements
-from complaint_llm.json_schema.keys import config_key
 from complaint_llm.message_shapes import parse_arguments as parse_arguments  # a name of the toolkit for authors
 from complaint_llm.messages import InferenceOutput, Message, Prompt, Shown, Tool, ToolLike
+from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from complaint_llm.checks.answer_checks import AnswerChecks
 
-
-class SamplingKeys(TypedDict, total=False):
-    """Parameters that shape an answer, but for ``temperature``, by their neutral names, each defined here alone.
-
-    A call takes them, and a backend of a config all but ``logprobs``.
-    """
-
-    max_tokens: Annotated[
-        int | None, config_key("The longest answer, in tokens.", aliases=("max_output_tokens",), basic=True, minimum=1)
-    ]
-    top_p: Annotated[float | None, config_key("Nucleus sampling.", minimum=0, maximum=1)]
-    top_k: Annotated[int | None, config_key("Sample from the k likeliest tokens.", minimum=1)]
-    stop: Annotated[
-        str | Sequence[str] | None,
-        config_key(
-            "A text, or several, at which the answer ends.",
-            anyOf=[
-                {"type": "string", "minLength": 1},
-                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-            ],
-        ),
-    ]
-    seed: Annotated[int | None, config_key("Seed for repeatable sampling, where the provider has one.")]
-    frequency_penalty: Annotated[float | None, config_key("Penalty for frequent tokens.", minimum=-2, maximum=2)]
-    presence_penalty: Annotated[
-        float | None, config_key("Penalty for tokens that already appeared.", minimum=-2, maximum=2)
-    ]
-    reasoning_effort: Annotated[
-        str | None,
-        config_key(
-            "How much a reasoning model thinks: none, minimal, low, medium, high, ... as the provider has them.",
-            minLength=1,
-        ),
-    ]
-    thinking_budget: Annotated[int | None, config_key("Tokens that a reasoning model may think.", minimum=0)]
-    logprobs: bool | None
-
-
-class GenerationKeys(SamplingKeys, total=False):
-    """All parameters that shape an answer."""
-
-    temperature: Annotated[
-        float | None, config_key("Sampling temperature. None is preset.", basic=True, minimum=0, maximum=2)
-    ]
-
-
-GENERATION_KEYS: frozenset[str] = frozenset(GenerationKeys.__annotations__)
-"""Parameters that shape an answer, by their neutral names."""
 
 CALL_KEYS: frozenset[str] = frozenset(
     (

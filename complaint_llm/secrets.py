@@ -55,13 +55,18 @@ class Redactor:
     run of characters shares a third of such a form (half of a short one) is cut.
     """
 
-    __slots__ = ("_secrets",)
+    __slots__ = ("_parts", "_secrets")
 
     def __init__(self, secrets: Iterable[Secret | None]) -> None:
         # Very short ones would cut ordinary words.
         self._secrets = tuple({s for s in secrets if s is not None and len(s.reveal()) >= SHORTEST})
+        self._parts: tuple[str, ...] | None = None  # made for the first text
 
     def __call__(self, text: str) -> str:
+        if self._parts is None:
+            self._parts = tuple({part for secret in self._secrets for part in _parts(secret)})
+        if not any(part in text for part in self._parts):
+            return text
         covered: list[list[int]] = []
         for start, end in sorted(span for secret in self._secrets for span in _spans(text, secret)):
             if covered and start <= covered[-1][1]:
@@ -83,10 +88,21 @@ class Redactor:
 def _spans(text: str, secret: Secret) -> Iterator[tuple[int, int]]:
     """Where the text shares a run with one of the secret's forms."""
     for form in _forms(secret.reveal()):
-        size = len(form) // 2 if len(form) < 16 else max(8, len(form) // 3)
-        size = max(size, SHORTEST)
+        size = _run_size(form)
         runs = {form[at : at + size] for at in range(len(form) - size + 1)}
         yield from ((at, at + size) for at in range(len(text) - size + 1) if text[at : at + size] in runs)
+
+
+def _parts(secret: Secret) -> Iterator[str]:
+    """The secret's forms in pieces of half a run: of any run that a text shares with a form it has one piece whole."""
+    for form in _forms(secret.reveal()):
+        half = _run_size(form) // 2
+        yield from (form[at : at + half] for at in range(0, len(form) - half + 1, half))
+
+
+def _run_size(form: str) -> int:
+    """How many characters of a form, in a row, are not to be shown."""
+    return max(SHORTEST, len(form) // 2 if len(form) < 16 else max(8, len(form) // 3))
 
 
 def _forms(value: str) -> set[str]:

@@ -1,6 +1,7 @@
 """Prices by provider address and model; unknown is None."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,33 @@ def test_every_file_of_the_snapshot_reads(path: Path) -> None:
     for entry in json.loads(path.read_text(encoding="utf-8")):
         prices.model_facts(path.stem, entry["id"], DAY)
         assert all(price["input"] >= 0 for price in entry["prices"])
+
+
+def slow_provider(url: str) -> str | None:
+    """The first whose pattern matches, each looked at as a whole."""
+    found = prices.price_list().providers.items()
+    return next((provider for provider, pattern in found if re.match(pattern, url)), None)
+
+
+@pytest.mark.parametrize("provider", sorted(json.loads((DATA / "index.json").read_text())["providers"]))
+def test_every_address_of_the_list_is_found_as_its_pattern_says(provider: str) -> None:
+    """With what stands behind it, and with one letter more or less in it."""
+    pattern = prices.price_list().providers[provider]
+    plain = re.sub(r"\(\?:([^|()]*)[^()]*\)|\([^()]*\)[?]|\\", r"\1", pattern).replace("$", "")
+    for url in (plain, f"{plain}/v1", plain[:-1], f"x{plain}", plain.upper(), plain.replace(".", "-"), f"{plain}x.org"):
+        assert prices.provider_of(url) == slow_provider(url), url
+
+
+SHAPES = (
+    *("https://a\\.b|https://c", "https?://a", "https://a\\.b(?:/|$)", "https://a\\.b(?:/|$)?", "(?:https://a|x)"),
+    *("https://[ab]\\.c", "https://a\\(b|c\\)", "https://a.b", "https://a\\.b{2}", "https://a\\.b(?:x)|y", "", "https://a+"),
+)
+
+
+@pytest.mark.parametrize("pattern", SHAPES)
+def test_a_pattern_of_any_shape_is_read_as_it_is_written(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = prices.price_list()._replace(providers={"one": pattern})
+    monkeypatch.setattr(prices, "price_list", lambda: listed)
+    urls = ("https://a.b", "https://a.b/v1", "https://c", "http://a", "https://a(b", "c)", "https://a-b", "https://a.bb")
+    for url in (*urls, "y", "https://b.c", "https://a", "x", "", "https://aa"):
+        assert prices.provider_of.__wrapped__(url) == slow_provider(url), url

@@ -4,8 +4,11 @@ import base64
 import html
 import logging
 import pickle
+import sys
 import traceback
 import urllib.parse
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -116,3 +119,36 @@ def test_a_secret_is_not_pickled() -> None:
     for value in (Secret(CANARY), {"custom_headers": Secret(CANARY)}):
         with pytest.raises(TypeError, match="its own environment"):
             pickle.dumps(value)
+
+
+@given(key=st.text(alphabet="abcdefgh01/+-", min_size=4, max_size=60), data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_every_run_of_a_secret_that_is_long_enough_is_cut(key: str, data: st.DataObject) -> None:
+    """Half of a short one, a third of a long one, from whatever place in it, and whatever stands around."""
+    size = max(4, len(key) // 2 if len(key) < 16 else max(8, len(key) // 3))
+    start = data.draw(st.integers(0, len(key) - size))
+    around = st.text(alphabet="XYZ .", max_size=12)
+    text = data.draw(around) + key[start : start + size] + data.draw(around)
+    assert key[start : start + size] not in Redactor([Secret(key)])(text)
+
+
+def test_a_text_without_a_secret_takes_few_steps() -> None:
+    """Every error passes here, several times: what it costs where nothing is to be cut does not grow with the forms."""
+    redact = Redactor([Secret(CANARY), Secret("another-secret-of-24-chars")])
+    text = "127.0.0.1:4000 refused the connection: is the server running, and is base_url right? " * 10
+    assert redact(text) == text
+    steps = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        redact(text)
+    finally:
+        sys.settrace(before)
+    assert steps <= 10_000

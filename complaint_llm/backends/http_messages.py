@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.wire.accumulator import plain_answer
 from complaint_llm.bounded_json import MAX_ITEMS
 from complaint_llm.exceptions import InvalidRequestError, ResponseFormatError
 from complaint_llm.messages import InferenceOutput
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Redactor
 from complaint_llm.transport import Response, ResponseStream

@@ -1,6 +1,7 @@
-"""The keys that every backend takes: defined here, and read from a config or a constructor into one immutable value."""
+"""The keys that every backend takes: defined here, and read from a config or a constructor into one immutable value.
 
-from __future__ import annotations
+The annotations are values, not texts: ``json_schema.keys`` reads them at every start.
+"""
 
 import json
 from collections.abc import Mapping

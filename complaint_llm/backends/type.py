@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm.backends.version import plugin_version
 from complaint_llm.exceptions import PluginError
 from complaint_llm.json_schema.check import compile_check
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:

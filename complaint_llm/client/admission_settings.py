@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.policies.breaker import USUAL, BreakerSettings
 from complaint_llm.routing.policies.state_folder import STATE_PATH
 

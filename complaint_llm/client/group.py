@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from complaint_llm.client.absence import LeftOut, absent_text, barred_text, none_left_out
 from complaint_llm.client.group_load import GroupLoad
@@ -11,6 +11,7 @@ from complaint_llm.client.members import find_member, id_of, members_by_id, perm
 from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
 from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.checked_strategy import checked_strategy
 from complaint_llm.routing.strategies import leaves_none_out, ordered_targets, takes_no_turns

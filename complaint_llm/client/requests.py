@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.client.privacy import content_elsewhere
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.handling import Requirements, strictest
 from complaint_llm.messages import Document, Message, Part, Prompt, Shown, TextPart, ToolLike
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import (
     DOCUMENT_MODES,
     EMPTY,

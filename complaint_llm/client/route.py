@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.client.privacy import content_elsewhere
 from complaint_llm.exceptions import ConfigError, InvalidRequestError
 from complaint_llm.handling import Requirements, strictest
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate, Load
 

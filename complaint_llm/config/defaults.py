@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from complaint_llm.config.environment import Filled, is_secret_name
 from complaint_llm.config.problems import Place, Problem, json_pointer
@@ -11,6 +11,7 @@ from complaint_llm.config.validation import Validator, is_secret
 from complaint_llm.exceptions import PluginError
 from complaint_llm.host import PluginHost
 from complaint_llm.json_schema.files import read_schema
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
 
 SECTIONS = ("MEDIATOR", "EVIDENCE", "LOG", "GUARDS", "OBSERVERS", "APPLICATION")

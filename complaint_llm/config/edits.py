@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from complaint_llm.config.problems import Place, json_pointer
+from complaint_llm.named_tuples import NamedTuple
 
 
 class Removed:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.options import ALIASES
 from complaint_llm.client.embedding_space import known_to_embed
 from complaint_llm.config.environment import Environment, fill
 from complaint_llm.exceptions import PluginError
+from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from complaint_llm.host import PluginHost

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config.entry_types import EntryDraft, EntryType, EntryTypes
 from complaint_llm.config.environment import Environment, Filled, fill, process_environment
@@ -30,6 +30,7 @@ from complaint_llm.config.validation import Validator, is_secret
 from complaint_llm.exceptions import PluginError
 from complaint_llm.json_schema.check import Unset
 from complaint_llm.json_schema.problems import kind_of
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.base import Backend
 from complaint_llm.backends.options import ALIASES, backend_schema
@@ -12,6 +12,7 @@ from complaint_llm.config.parts import is_backend, takes_entries, with_parts
 from complaint_llm.config.problems import Place, Problem, json_pointer
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import PluginError
+from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType

@@ -7,11 +7,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from complaint_llm.config.problems import Place, Problem
 from complaint_llm.json_schema.check import UNSET
 from complaint_llm.json_schema.problems import NOT_FINITE, not_finite
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
 _REFERENCE = re.compile(

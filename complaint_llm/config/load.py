@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config import references
 from complaint_llm.config.defaults import with_defaults
@@ -18,6 +18,7 @@ from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.host import PluginHost, folder_risk, unknown_plugin
 from complaint_llm.host.allow_list import AllowList
 from complaint_llm.json_schema.files import read_schema
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.strategies import STRATEGIES
 
 if TYPE_CHECKING:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from complaint_llm.backends.options import COMMON_KEYS
 from complaint_llm.config.problems import Place, nearest
 from complaint_llm.config.validation import part_of
 from complaint_llm.json_schema.check import Unset
+from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType

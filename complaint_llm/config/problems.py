@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from complaint_llm.json_schema.places import Place, json_pointer
 from complaint_llm.json_schema.problems import Problem, nearest
+from complaint_llm.named_tuples import NamedTuple
 
 
 class TextFault(NamedTuple):

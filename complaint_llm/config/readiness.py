@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from complaint_llm.config.environment import Environment
+from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType

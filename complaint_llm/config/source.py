@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from complaint_llm.config import json_text, yaml_text
-from complaint_llm.config.problems import Problem, TextFault, json_pointer
+from complaint_llm.config.problems import Place, Problem, TextFault, json_pointer
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.json_schema.problems import kind_of
 
@@ -34,7 +33,7 @@ class Source:
 
     def lines(self, found: Iterable[Problem]) -> list[str]:
         """``file:line:column: /pointer: what`` for each problem, in the order of the file."""
-        places = (yaml_text if is_yaml(self.path) else json_text).places(self.text)
+        places = _syntax(self.path).places(self.text)
         placed: list[tuple[tuple[int, int], str]] = []
         for problem in found:
             # A key that is missing, or came in by an alias, is placed at what should hold it.
@@ -81,6 +80,24 @@ def is_yaml(path: Path) -> bool:
     return path.suffix.lower() in {".yaml", ".yml"}
 
 
+class Syntax(Protocol):
+    """A module that reads texts of one kind."""
+
+    def parse(self, text: str) -> Any: ...
+    def places(self, text: str) -> Mapping[Place, tuple[tuple[int, int], tuple[int, int]]]: ...
+
+
+def _syntax(path: Path) -> Syntax:
+    """JSON's or YAML's."""
+    if is_yaml(path):
+        from complaint_llm.config import yaml_text  # cold start: YAML
+
+        return yaml_text
+    from complaint_llm.config import json_text  # cold start: JSON
+
+    return json_text
+
+
 def read(path: Path) -> Source | list[str]:
     """The parsed file, or the one line that says why there is none."""
     name = os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
@@ -97,7 +114,7 @@ def read(path: Path) -> Source | list[str]:
         start = data.rfind(b"\n", 0, error.start) + 1
         column = len(data[start : error.start].decode("utf-8", "replace")) + 1
         return [f"{name}:{line}:{column}: not UTF-8: save the file as UTF-8"]
-    parsed = (yaml_text if is_yaml(path) else json_text).parse(text)
+    parsed = _syntax(path).parse(text)
     if isinstance(parsed, TextFault):
         return [f"{name}:{parsed.line}:{parsed.column}: {parsed.text}"]
     if not isinstance(parsed, dict):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from complaint_llm.config.environment import Filled
 from complaint_llm.config.problems import Place, Problem
 from complaint_llm.exceptions import PluginError
 from complaint_llm.json_schema.check import Check, compile_check
 from complaint_llm.json_schema.problems import as_kind, kinds_of, problems_of
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
 Hide: TypeAlias = Callable[[Any], Any]

@@ -7,9 +7,10 @@ Built from the parser's events, not by its loader: no tags that make objects, th
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from complaint_llm.config.problems import Place, TextFault
+from complaint_llm.named_tuples import NamedTuple
 
 MAX_DEPTH = 64
 MAX_VALUES = 200_000

@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from complaint_llm.exceptions import PluginError
 from complaint_llm.hookspecs import PROJECT
+from complaint_llm.named_tuples import NamedTuple
 
 
 class EntryPoint(NamedTuple):

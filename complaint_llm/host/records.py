@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from complaint_llm.named_tuples import NamedTuple
 
 _NO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
 
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
 _TYPES: Mapping[Any, Mapping[str, Any]] = {
@@ -49,10 +50,15 @@ def config_key(description: str, *, aliases: tuple[str, ...] = (), basic: bool =
 
 
 def defined_keys(definition: type) -> dict[str, DefinedKey]:
-    """The keys that a class (a NamedTuple or a TypedDict) defines, by name: its fields with a ``config_key``."""
+    """The keys that a class (a NamedTuple or a TypedDict) defines, by name: its fields with a ``config_key``.
+
+    Raises TypeError for a class whose annotations are texts: its module has ``from __future__ import annotations``.
+    """
     defaults: Mapping[str, Any] = getattr(definition, "_field_defaults", {})
     found = {}
-    for name, hint in get_type_hints(definition, include_extras=True).items():
+    for name, hint in definition.__annotations__.items():
+        if isinstance(hint, (str, ForwardRef)):
+            raise TypeError(f"{definition.__qualname__}.{name}: its annotation is a text, not a value")
         said = next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Key)), None)
         if said is not None:
             schema = {**_type_rules(hint, said.rules), **said.rules}

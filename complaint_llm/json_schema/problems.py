@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.json_schema.check import plain
 from complaint_llm.json_schema.places import Place
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -21,6 +21,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
 )
 from complaint_llm.messages import Attempt
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.candidates import asks_for_text_alone, kind_of
 from complaint_llm.routing.failure import attempt_error, call_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import Request
 
 if TYPE_CHECKING:

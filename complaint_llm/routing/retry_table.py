@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -25,6 +25,7 @@ from complaint_llm.exceptions import (
     ServerError,
     StreamInterruptedError,
 )
+from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:

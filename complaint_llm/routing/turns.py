@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.target import C
 

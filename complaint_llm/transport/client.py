@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from complaint_llm.exceptions import BackendConnectionError, CancelledError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 from complaint_llm.transport.dial import Dialer
 from complaint_llm.transport.environment import find_netrc

@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:

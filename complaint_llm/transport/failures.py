@@ -5,9 +5,8 @@ The foreign side is named by text, so that nothing is imported for an error that
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from complaint_llm.exceptions import BackendConnectionError, BackendError, BackendTimeoutError, ResponseFormatError
+from complaint_llm.named_tuples import NamedTuple
 
 MAX_TEXT = 200
 """Characters of a foreign message that are repeated in ours."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from complaint_llm.exceptions import ConfigError
+from complaint_llm.named_tuples import NamedTuple
 
 _PORTS = {"http": 80, "https": 443}
 _SHAPE = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?\Z")

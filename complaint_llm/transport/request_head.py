@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
 Headers = Mapping[str, str | Secret]

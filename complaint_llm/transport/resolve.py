@@ -9,8 +9,9 @@ from __future__ import annotations
 import socket
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.transport.origin import is_loopback_name
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from typing import NamedTuple
+
+from complaint_llm.named_tuples import NamedTuple
 
 _BRACKETS = re.compile(r'\\[\s\S]|["{}\[\]]')
 

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.messages import (
@@ -24,6 +23,7 @@ from complaint_llm.messages import (
     ToolCallEnd,
     ToolCallStart,
 )
+from complaint_llm.named_tuples import NamedTuple
 
 
 class IdForm(NamedTuple):

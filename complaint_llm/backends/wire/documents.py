@@ -17,13 +17,14 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Document, Message
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
+from complaint_llm.shell_patterns import fits
 
 if TYPE_CHECKING:
     from complaint_llm.request import Request
@@ -151,7 +152,7 @@ def _holds(given: Mapping[str, Any], model: str, api: str | None, context_window
     most = given.get("context_window")
     return (
         given.get("api", api) == api
-        and ("models" not in given or any(fnmatchcase(model, pattern) for pattern in given["models"]))
+        and ("models" not in given or any(fits(model, pattern) for pattern in given["models"]))
         and (most is None or (context_window is not None and context_window <= most))
     )
 

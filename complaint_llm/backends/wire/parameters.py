@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm.exceptions import InvalidRequestError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
+from complaint_llm.shell_patterns import fits
 
 if TYPE_CHECKING:
     import logging
@@ -120,7 +121,7 @@ class ModelTable:
 
     def _look_up(self, model: str) -> Family:
         for data in self._families:
-            if any(fnmatchcase(model, pattern) for pattern in data["models"]):
+            if any(fits(model, pattern) for pattern in data["models"]):
                 break
         else:
             data = EMPTY

@@ -7,9 +7,10 @@ schema is asked once more without it: if that is answered, it was the schema.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from complaint_llm.exceptions import BackendError, InvalidRequestError, ResponseFormatError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.reask import ReAsk
 
 if TYPE_CHECKING:

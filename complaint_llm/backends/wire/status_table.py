@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -22,6 +22,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
     ServerError,
 )
+from complaint_llm.named_tuples import NamedTuple
 
 STATUSES: Mapping[int, type[BackendError]] = {
     400: InvalidRequestError,

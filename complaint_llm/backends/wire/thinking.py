@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+
+from complaint_llm.named_tuples import NamedTuple
 
 TAGS: tuple[tuple[str, str], ...] = (
     ("<think>", "</think>"),

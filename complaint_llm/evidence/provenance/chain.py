@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
@@ -27,6 +28,13 @@ MAX_UNWRITTEN = 10_000
 
 MAX_WAITING = 256
 """Records in line beyond which whoever adds one helps to make them."""
+
+PORTION = 16
+"""Records that the writer makes or writes, in half a millisecond, before it pauses: the interpreter is taken from a
+thread that works only after 5 ms, and an answer that has come would wait for it."""
+
+PAUSE_SECONDS = 0.0001
+"""How long it then sleeps: long enough for another thread to wake up."""
 
 _INHERITED_SECONDS = 1.0
 """How long a forked child waits for a record of its parent, whose threads it does not have."""
@@ -108,10 +116,18 @@ class Chain:
 
     ``_lock`` guards the linking, what was made and not yet written, and the start of the thread; it is not held over
     the disk. ``_waiting`` grows at one end without it: what is in line first is linked first. The thread starts with
-    the first record, and also ends when the program does.
+    the first record, and also ends when the program does. It lets callers go first, but where somebody waits for it.
     """
 
-    def __init__(self, database: Database, *, full: bool, gather_seconds: float, max_unwritten: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        full: bool,
+        gather_seconds: float,
+        max_unwritten: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         with database.transaction("read") as connection:
             own = "SELECT cid FROM provenance WHERE source IS NULL ORDER BY seq DESC LIMIT 1"
             newest = connection.execute(own).fetchone()
@@ -120,6 +136,7 @@ class Chain:
         self._full = full
         self._gather_seconds = gather_seconds
         self._max_unwritten = max_unwritten
+        self._sleep = sleep
         self._previous = None if newest is None else parse_cid(newest[0])
         self._lock = Lock()
         self._waiting: deque[ProvenanceRef] = deque()
@@ -240,17 +257,34 @@ class Chain:
                     self._wake_ups.get(timeout=self._gather_seconds)
             self._woken = False
             ending = self._closed
-            self.make_up_to()
+            self._make_in_portions()
             with self._lock:
                 made, self._made = self._made, []
-                flushes, self._flushes = self._flushes, []
+                waiting = len(self._flushes)
             try:
                 self._write(made)
             except Exception as error:  # noqa: BLE001 - kept: every later call of the log raises it
                 self._write_error = error
-            for written in flushes:
-                written.set()
+            with self._lock:
+                written, self._flushes = self._flushes[:waiting], self._flushes[waiting:]
+            for flush in written:
+                flush.set()
         atexit.unregister(self.close)
+
+    def _make_in_portions(self) -> None:
+        """Make what is in line now."""
+        left = len(self._waiting)
+        while left > 0:
+            with self._lock:
+                # Those who ask for a record's name take from the line, too.
+                for _ in range(min(PORTION, left, len(self._waiting))):
+                    self._make(self._waiting.popleft())
+            left -= PORTION
+            self._let_others_go()
+
+    def _let_others_go(self) -> None:
+        if not self._flushes and not self._closed:
+            self._sleep(PAUSE_SECONDS)
 
     def _write(self, records: Sequence[MadeRecord]) -> None:
         while records and self._write_error is None:
@@ -265,7 +299,9 @@ class Chain:
 
     def _commit(self, records: Sequence[MadeRecord]) -> None:
         with self._database.transaction("shared") as connection:
-            for block, texts in records:
+            for number, (block, texts) in enumerate(records, 1):
+                if not number % PORTION:
+                    self._let_others_go()
                 insert_provenance(connection, block.cid, block.data, None)
                 for text in texts if self._full else ():
                     insert_text(connection, text.cid, text.data)

@@ -36,7 +36,8 @@ class ProvenanceLog:
     The first record links to the newest that the store has. ``level`` is ``"digests"`` or ``"full"`` (prompts and
     answers are kept too); ``config_sha256`` is the digest of the config without secrets (``config_digest``);
     ``plugins`` are the versions of what took part; ``clock`` gives Unix seconds. The writer gathers records for
-    ``gather_seconds``; with ``max_unwritten`` of them made and not on disk, whoever adds one waits.
+    ``gather_seconds``, and pauses by ``sleep`` so that callers go first; with ``max_unwritten`` of them made and not on
+    disk, whoever adds one waits.
 
     >>> log = ProvenanceLog(store.database, level="full")  # doctest: +SKIP
     >>> cid = log.record(RequestDetails((Message("user", "a prompt"),)), output).cid  # doctest: +SKIP
@@ -52,6 +53,7 @@ class ProvenanceLog:
         clock: Callable[[], float] = time.time,
         gather_seconds: float = GATHER_SECONDS,
         max_unwritten: int = MAX_UNWRITTEN,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if level not in ("digests", "full"):
             raise ConfigError(f'/MEDIATOR/provenance: {level!r} is none of false, "digests", "full"')
@@ -60,6 +62,7 @@ class ProvenanceLog:
         self._clock = clock
         self._gather_seconds = gather_seconds
         self._max_unwritten = max_unwritten
+        self._sleep = sleep
         self._setup = LogSetup(plugins=Encoded(encode(dict(plugins or {}))), config_sha256=config_sha256)
         self._last: tuple[Mapping[str, Any] | None, Encoded] = (None, Encoded())
         self._chain = self._new_chain()
@@ -131,6 +134,7 @@ class ProvenanceLog:
             full=self._full,
             gather_seconds=self._gather_seconds,
             max_unwritten=self._max_unwritten,
+            sleep=self._sleep,
         )
         finalize(self, chain.end).atexit = False  # a chain with a thread closes itself when the program ends
         return chain

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import BackendConnectionError, BackendError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest
 
 if TYPE_CHECKING:

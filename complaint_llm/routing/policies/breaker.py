@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -16,6 +16,7 @@ from complaint_llm.exceptions import (
     ServerError,
     StreamInterruptedError,
 )
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, PolicyState
 from complaint_llm.routing.threads.fork import reset_in_child
 

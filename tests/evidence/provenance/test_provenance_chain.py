@@ -16,7 +16,7 @@ from weakref import ref
 import pytest
 
 from complaint_llm.evidence import EvidenceStore, ProvenanceLog, ProvenanceRef, RequestDetails, trace
-from complaint_llm.evidence.provenance.chain import MAX_WAITING
+from complaint_llm.evidence.provenance.chain import MAX_WAITING, PORTION
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import EvidenceError
 from complaint_llm.messages import InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
@@ -273,3 +273,34 @@ def test_a_forked_child_reads_the_cid_of_its_parents_answer(store: EvidenceStore
     for end in (reading, writing):
         os.close(end)
     log.close()
+
+
+def test_the_writer_pauses_between_portions_so_that_answers_do_not_wait_for_it(store: EvidenceStore) -> None:
+    """The interpreter goes from thread to thread of itself only every 5 ms."""
+    pauses: list[str] = []
+    enough = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        assert 0 < seconds < 0.001
+        pauses.append(threading.current_thread().name)
+        if len(pauses) >= 2 * (100 // PORTION):
+            enough.set()
+
+    log = ProvenanceLog(store.database, gather_seconds=0.2, sleep=sleep)
+    made = [log.record(ASKED, InferenceOutput(str(number))) for number in range(100)]
+    assert enough.wait(30)
+    log.close()
+    assert set(pauses) == {"complaint_llm-provenance"}
+    assert len(trace(store, made[-1].cid, depth=100).cid) > 0
+
+
+def test_the_writer_does_not_pause_where_somebody_waits_for_it(store: EvidenceStore) -> None:
+    pauses: list[float] = []
+    log = ProvenanceLog(store.database, gather_seconds=LONG, sleep=pauses.append)
+    for number in range(100):
+        log.record(ASKED, InferenceOutput(str(number)))
+    log.flush()
+    for number in range(100):
+        log.record(ASKED, InferenceOutput(str(number)))
+    log.close()
+    assert pauses == []
