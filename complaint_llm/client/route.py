@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.client.privacy import content_elsewhere
@@ -11,9 +11,10 @@ from complaint_llm.handling import Requirements, strictest
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate, Load
+from complaint_llm.routing.turns import candidates_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
     from typing import Any
 
     from complaint_llm.backends.base import Backend
@@ -88,6 +89,10 @@ class Route:
     @property
     def weight(self) -> float:
         return self.target.options.weight
+
+    @property
+    def form_group(self) -> Hashable:
+        return self.target.form_traits, self.terms.private
 
     @property
     def cache_ttl(self) -> float | None:
@@ -284,9 +289,12 @@ class Route:
         return None if made is None else made.answer_settings()
 
 
-def route_of(routes: Iterable[Route], id: str) -> Route:
-    """That of these which leads to this backend; no more are taken than up to it. Raises LookupError."""
-    for route in routes:
+def route_of(routes: Sequence[Route], id: str) -> Route:
+    """That of these which leads to this backend; where all of them are not known, no more are taken than up to it.
+    Raises LookupError."""
+    candidates = candidates_of(routes)
+    known: Sequence[Route] = () if candidates is None else candidates.of_id(id)
+    for route in known if len(known) == 1 else routes:
         if route.id == id:
             return route
     raise LookupError(id)
