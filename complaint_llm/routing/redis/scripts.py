@@ -158,7 +158,7 @@ return {{leads, found}}
 
 KEEP = f"""
 -- KEYS: flight, then where the answer is kept
--- ARGV: token, the answer, then for each place the identity of who answered and how many ms it is good for (0: for ever)
+-- ARGV: token, the answer, then for each place the identity of who answered and how many ms it is good for (0: ever)
 {_MILLISECONDS}
 for place = 2, #KEYS do
   local identity, life = ARGV[place * 2 - 1], tonumber(ARGV[place * 2])
