@@ -81,7 +81,7 @@ def _some(found: Sequence[E], key: Hashable, wanted: Callable[[E], bool]) -> Seq
         return some
     if len(some) == len(candidates):
         return found
-    return TargetOrder((each for each in found if id(each) in some.ids), len(some), some)
+    return TargetOrder((each for each in found if id(each) in some.places), len(some), some)
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from complaint_llm.client.shown_parts import (
     part_as_shown,
 )
 from complaint_llm.messages import Citation, Document, InferenceOutput, Message, Part, TextPart
-from complaint_llm.routing.attempts import exclusion
+from complaint_llm.routing.attempts import first_able
+from complaint_llm.routing.turns import alike_targets
 
 if TYPE_CHECKING:
     from complaint_llm.documents.attached import AttachedDocument
@@ -61,15 +62,15 @@ class DocumentForms:
         """What this target is asked. Raises InvalidRequestError where ``lacks`` says something."""
         return self._form(target).in_place_of(request)
 
-    def prepare(self, routes: Iterable[FormRoute]) -> Request:
-        """The request with its forms; where there are guards each is made, for each target that may be asked.
+    def prepare(self, routes: Sequence[FormRoute]) -> Request:
+        """The request with its forms; where there are guards each is made that somebody may be asked.
 
         Raises GuardError, before anything is looked up or sent.
         """
         request = self._request._replace(forms=self)
         if self._guards is not None:
-            for route in routes:
-                exclusion(route, request)
+            for alike in alike_targets(routes):
+                first_able(alike, request)
         return request
 
     def guard_report(self, target: FormTarget) -> Sequence[Mapping[str, Any]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from complaint_llm.guards.guard import GuardRequest
 from complaint_llm.messages import Message
-from complaint_llm.routing.attempts import exclusion
+from complaint_llm.routing.attempts import first_able
+from complaint_llm.routing.turns import alike_targets
 
 if TYPE_CHECKING:
     from complaint_llm.guards.chain import CallGuards
@@ -25,10 +26,11 @@ class GuardedTexts:
         self._guards = guards
         self._texts: dict[TargetKind, tuple[str, ...]] = {}
 
-    def prepare(self, routes: Iterable[Target]) -> None:
+    def prepare(self, routes: Sequence[Target]) -> None:
         """Guard the texts for each kind of target that may be asked. Raises GuardError, before anything is sent."""
-        for route in routes:
-            if exclusion(route, self._request) is None:
+        for alike in alike_targets(routes):
+            route = first_able(alike, self._request)
+            if route is not None:
                 self._texts_for("local" if route.local else "remote")
 
     def texts_to(self, target: FormTarget) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,9 +13,10 @@ from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate, Load
+from complaint_llm.routing.turns import candidates_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
     from typing import Any
 
     from complaint_llm.backends.base import Backend
@@ -90,6 +91,10 @@ class Route:
     @property
     def weight(self) -> float:
         return self.target.options.weight
+
+    @property
+    def form_group(self) -> Hashable:
+        return self.target.form_traits, self.terms.private
 
     @property
     def cache_ttl(self) -> float | None:
@@ -287,9 +292,12 @@ class Route:
         return None if made is None else made.answer_settings()
 
 
-def route_of(routes: Iterable[Route], id: str) -> Route:
-    """That of these which leads to this backend; no more are taken than up to it. Raises LookupError."""
-    for route in routes:
+def route_of(routes: Sequence[Route], id: str) -> Route:
+    """That of these which leads to this backend; where all of them are not known, no more are taken than up to it.
+    Raises LookupError."""
+    candidates = candidates_of(routes)
+    known: Sequence[Route] = () if candidates is None else candidates.of_id(id)
+    for route in known if len(known) == 1 else routes:
         if route.id == id:
             return route
     raise LookupError(id)

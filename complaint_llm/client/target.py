@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.client.admission_settings import ALONE, AdmissionSettings
 from complaint_llm.client.once import Once
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from complaint_llm.routing.policies.bound import Bound
     from complaint_llm.routing.policies.budget import Account
     from complaint_llm.routing.target import Estimate, Policy
+
+
+class FormTraits(NamedTuple):
+    """What of a target decides on a form (see ``request.FormTarget``), but for the host, which only words name."""
+
+    local: bool
+    sees_images: bool
+    document_mode: DocumentMode
+    document_types: frozenset[str]
 
 
 class BackendTarget:
@@ -56,6 +65,7 @@ class BackendTarget:
         self._settings: AdmissionSettings | None = None
         self._policies: Sequence[Policy] | None = None
         self._account: Account | None = None
+        self._form_traits: FormTraits | None = None
         reset_in_child(self)
 
     @classmethod
@@ -101,6 +111,17 @@ class BackendTarget:
         """Whether it takes images."""
         made = self.made
         return made is not None and "images" in made.capabilities
+
+    @property
+    def form_traits(self) -> FormTraits:
+        """What of it decides on what it is asked, where that depends on who is asked. One that cannot be made has none
+        of them, and never will."""
+        known = self._form_traits
+        if known is None:
+            made = self.made
+            types: frozenset[str] = frozenset() if made is None else frozenset(made.document_types)
+            known = self._form_traits = FormTraits(self.local, self.sees_images, self.document_mode, types)
+        return known
 
     @property
     def host(self) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.client.guarded_form import TargetForm, guarded_form, kind_of, restored_answer
-from complaint_llm.routing.attempts import exclusion
+from complaint_llm.routing.attempts import first_able
+from complaint_llm.routing.turns import alike_targets
 
 if TYPE_CHECKING:
     from complaint_llm.guards.chain import CallGuards
@@ -28,15 +29,16 @@ class TextForms:
         self._guards = guards
         self._forms: dict[TargetKind, TargetForm] = {}
 
-    def prepare(self, routes: Iterable[FormRoute]) -> Request:
+    def prepare(self, routes: Sequence[FormRoute]) -> Request:
         """Guard the request for each kind of target that may be asked. Raises GuardError, before anything is looked up.
 
         Where all are of one kind, what they are asked; else the request with its forms.
         """
-        request, forms, excluded = self._request, self._forms, []
-        for route in routes:
-            if exclusion(route, request) is not None:
-                excluded.append(route)
+        request, forms, without = self._request, self._forms, []
+        for alike in alike_targets(routes):
+            route = first_able(alike, request)
+            if route is None:
+                without.append(alike)
                 continue
             kind: TargetKind = "local" if route.local else "remote"
             if kind not in forms:
@@ -45,7 +47,7 @@ class TextForms:
             (form,) = forms.values()
             asked = form.asked
             # Of what guards let go another kind may lack nothing any more: that is asked in a form of its own.
-            if asked is request or (asked is not None and all(exclusion(each, asked) for each in excluded)):
+            if asked is request or (asked is not None and not any(first_able(each, asked) for each in without)):
                 return asked
         return request._replace(forms=self)
 

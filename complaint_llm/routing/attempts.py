@@ -6,7 +6,8 @@ One ``Attempts`` belongs to one call and is used by the thread that makes it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from complaint_llm.exceptions import (
@@ -22,7 +23,7 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Attempt
 from complaint_llm.named_tuples import NamedTuple
-from complaint_llm.routing.candidates import asks_for_text_alone, kind_of
+from complaint_llm.routing.candidates import Candidates, asks_for_text_alone, kind_of
 from complaint_llm.routing.failure import attempt_error, call_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Rankable)
 Work = Callable[[Target, Any], T]
 
 NEVER_STARTED = Outcome(0.0)
@@ -129,14 +131,24 @@ class Attempts:
     def _look_ahead(self, targets: Sequence[Target]) -> None:
         """Find out how many may serve the request, unless it is known that they are many."""
         candidates = None if len(targets) <= LOOKED_THROUGH else candidates_of(targets)
-        if candidates is None or getattr(self.request, "forms", None) is not None:
+        if candidates is None or not self._many_can_serve(candidates):
             self.turns.look_ahead(self.is_eligible, LOOKED_THROUGH)
-            return
-        kind = kind_of(self.request)
-        if kind not in candidates.many_able:
-            self.turns.look_ahead(self.is_eligible, LOOKED_THROUGH)
-            if len(self.turns.seen) > LOOKED_THROUGH:
-                candidates.note_many_able(kind)
+
+    def _many_can_serve(self, candidates: Candidates) -> bool:
+        """Whether more than LOOKED_THROUGH were found to serve such requests; where what is asked depends on who is
+        asked, of those that are asked the same as the first that can."""
+        request, kind, alike = self.request, kind_of(self.request), iter(candidates)
+        if request.forms is not None:
+            self.turns.look_ahead(self.is_eligible, 0)
+            if not self.turns.seen:
+                return False
+            group = self.turns.seen[0].form_group
+            kind, alike = (kind, group), (each for each in candidates if each.form_group == group)
+        known = candidates.many_able.get(kind)
+        if known is not None:
+            return known
+        able = islice((each for each in alike if exclusion(each, request) is None), LOOKED_THROUGH + 1)
+        return candidates.note_able(kind, many=len(list(able)) > LOOKED_THROUGH)
 
     def is_eligible(self, target: Target) -> bool:
         """Whether the target may and can serve the request; one that does not is recorded with the reason."""
@@ -362,6 +374,14 @@ def exclusion(target: Rankable, request: AnyRequest) -> str | None:
         return 'not local: privacy "local" keeps the request on this machine'
     lacking = target.lacks(request)
     return None if lacking is None else f"cannot serve this request: {lacking}"
+
+
+def first_able(targets: Iterable[R], request: AnyRequest) -> R | None:
+    """The first that may and can serve the request."""
+    for target in targets:
+        if exclusion(target, request) is None:
+            return target
+    return None
 
 
 def settle(permits: Sequence[Permit], outcome: Outcome) -> None:

@@ -37,24 +37,26 @@ class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
     Made once for a group. Any thread may call it: of two that work the same out, both take one.
     """
 
-    ids: frozenset[int]
-    """What tells the targets apart: their identities as objects."""
+    places: dict[int, int]
+    """The place of each target by what tells them apart: its identity as an object."""
     _by_id: dict[str, tuple[Any, ...]]
     _caching: dict[str | None, Caching]
     _some: dict[Hashable, Candidates]
+    _alike: tuple[Candidates, ...]
     many_able: dict[Hashable, bool]
-    """Kinds of requests that more than ``attempts.LOOKED_THROUGH`` of them were found to serve."""
+    """Whether more than ``attempts.LOOKED_THROUGH`` of them were found to serve requests of a kind."""
 
     def __new__(cls, targets: Sequence[Any]) -> Candidates:
         self = super().__new__(cls, targets)
-        self.ids = frozenset(map(id, self))
+        self.places = {id(target): place for place, target in enumerate(self)}
         self._by_id = _groups((target.id, target) for target in self)
         self._caching, self._some, self.many_able = {}, {}, {}
+        self._alike = ()
         return self
 
-    def note_many_able(self, kind: Hashable) -> None:
-        """That many can serve such requests: how many need not be counted again."""
-        _with(self.many_able, kind, True)
+    def note_able(self, kind: Hashable, *, many: bool) -> bool:
+        """Whether ``many`` can serve such requests: they need not be counted again."""
+        return _with(self.many_able, kind, many)
 
     def of_id(self, id: str) -> tuple[Any, ...]:
         """Those of this id: one, none, or all that nobody gave an id."""
@@ -66,6 +68,16 @@ class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
         if known is not None:
             return known
         return _with(self._some, key, Candidates([target for target in self if wanted(target)]))
+
+    @property
+    def alike(self) -> tuple[Candidates, ...]:
+        """The targets in groups, each of those that are asked the same whatever the request is."""
+        if not self._alike:
+            groups: dict[Hashable, list[Any]] = {}
+            for target in self:
+                groups.setdefault(target.form_group, []).append(target)
+            self._alike = (self,) if len(groups) < 2 else tuple(map(Candidates, groups.values()))
+        return self._alike
 
     def caching(self, request: Request) -> Caching:
         """Whose answers are cached, and under which names."""

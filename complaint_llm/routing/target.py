@@ -8,7 +8,7 @@ from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from complaint_llm.exceptions import BackendError
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, StreamEvent
@@ -162,6 +162,12 @@ class Target(Protocol):
 
     def context_window(self, request: AnyRequest) -> int | None:
         """How many tokens a prompt may have at the model that the request goes to; None where that is unknown."""
+        ...
+
+    @property
+    def form_group(self) -> Hashable:
+        """Targets with the same one are asked the same, where what is asked depends on who is asked (``Forms`` of
+        ``request``). It stays what it is."""
         ...
 
     @property

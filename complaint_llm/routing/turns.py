@@ -74,6 +74,12 @@ KEPT_ORDERS = (tuple, list, TargetOrder)
 """Orders that can be gone through again, and whose length is known."""
 
 
+def alike_targets(order: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """The targets of an order in groups, each of those that are asked the same; each alone where all are not known."""
+    candidates = candidates_of(order)
+    return [(target,) for target in order] if candidates is None else candidates.alike
+
+
 def candidates_of(order: Sequence[Any]) -> Candidates | None:
     """All targets that an order is one of, where that is known."""
     if isinstance(order, Candidates):
@@ -121,17 +127,8 @@ class Turns:
 
     def look_ahead(self, is_eligible: IsEligible, most: int) -> None:
         """Ask each now whether it is eligible, until more than ``most`` are: up to so many are counted exactly."""
-        seen = self.seen
-        for target in self._order:
-            self._unseen -= 1
-            if is_eligible(target):
-                seen.append(target)
-                if len(seen) > most:
-                    self._unseen = max(0, self._unseen)
-                    break
-        else:
-            self._unseen = 0
-        self._next.extend(seen)
+        while len(self.seen) <= most and self._look(is_eligible):
+            pass
 
     @property
     def eligible(self) -> int:

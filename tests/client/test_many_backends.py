@@ -10,16 +10,20 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from complaint_llm_plugins.backends.load_balanced.backend import LoadBalancedBackend
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend
+from complaint_llm.guards.guard import Guard, GuardRequest, TargetKind
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from tests.routing.redis_peer import RedisPeer
 
 TOOL = {"name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
 MOST = 1.3
@@ -117,6 +121,45 @@ def plain(number: int, **keys: Any) -> list[Plain]:
     return [Plain(id=f"b{n}", model="m", location="local", **keys) for n in range(number)]
 
 
+def elsewhere(number: int, **keys: Any) -> list[Plain]:
+    return [Plain(id=f"b{n}", model="m", **keys) for n in range(number)]
+
+
+def here_and_elsewhere(number: int, **keys: Any) -> list[Plain]:
+    """Every second here, at least one of both: of a call over them there are two forms."""
+    places = ("remote", "local")
+    return [Plain(id=f"b{n}", model="m", location=places[n % 2], **keys) for n in range(max(2, number))]
+
+
+class FileReader(Plain):
+    """One that takes text files as they are."""
+
+    document_types = frozenset({"text/plain"})
+
+
+def readers(number: int, **keys: Any) -> list[Plain]:
+    """Every second takes files, the others are shown the text; at least one of both."""
+    kinds = (FileReader, Plain)
+    return [kinds[n % 2](id=f"b{n}", model="m", location="local", **keys) for n in range(max(2, number))]
+
+
+class Swap(Guard):
+    """Takes a name away from what leaves this machine."""
+
+    def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
+        turns = [
+            turn._replace(content=turn.content.replace("hello", "bye")) if isinstance(turn.content, str) else turn
+            for turn in request.messages
+        ]
+        return request._replace(messages=turns)
+
+
+class DocumentSwap(Swap):
+    """The same, also before what is read of documents."""
+
+    accepts = frozenset({"file"})
+
+
 def nested(width: int, backends: list[Any]) -> list[Any]:
     """Groups of groups, ``width`` in each."""
     groups, depth = backends, 0
@@ -129,6 +172,27 @@ def nested(width: int, backends: list[Any]) -> list[Any]:
 
 def ask_plainly(mediator: Mediator, number: int) -> object:
     return mediator.infer(f"hello {number}")
+
+
+def ask_the_same(mediator: Mediator, number: int) -> object:
+    return mediator.infer("hello")
+
+
+def with_document(number: int) -> list[Mapping[str, Any]]:
+    part = {"type": "document", "data": f"The rent of {number} is late.".encode(), "name": "note.txt"}
+    return [{"role": "user", "content": [{"type": "text", "text": "What is late?"}, part]}]
+
+
+def ask_of_document(mediator: Mediator, number: int) -> object:
+    return mediator.infer(with_document(number))
+
+
+def ask_of_the_same_document(mediator: Mediator, number: int) -> object:
+    return mediator.infer(with_document(0))
+
+
+GUARDED: Mapping[str, Any] = {"guards": [Swap()]}
+TURNS: Mapping[str, Any] = {"strategy": "round_robin"}
 
 
 KINDS: Mapping[str, tuple[Callable[[int], list[Any]], Mapping[str, Any], Call]] = {
@@ -156,7 +220,7 @@ KINDS: Mapping[str, tuple[Callable[[int], list[Any]], Mapping[str, Any], Call]] 
     ),
     "vectors of a model that nobody has": (plain, {}, lambda m, n: m.embed(f"hello {n}", model="other")),
     "not yet in the cache": (partial(plain, cache_enabled=True), {}, ask_plainly),
-    "from the cache": (partial(plain, cache_enabled=True), {}, lambda m, n: m.infer("hello")),
+    "from the cache": (partial(plain, cache_enabled=True), {}, ask_the_same),
     "in turns, not yet in the cache": (
         partial(plain, cache_enabled=True),
         {"strategy": "round_robin"},
@@ -165,14 +229,71 @@ KINDS: Mapping[str, tuple[Callable[[int], list[Any]], Mapping[str, Any], Call]] 
     "in turns, from the cache": (
         partial(plain, cache_enabled=True),
         {"strategy": "round_robin"},
-        lambda m, n: m.infer("hello"),
+        ask_the_same,
     ),
+    "guarded": (elsewhere, GUARDED, ask_plainly),
+    "guarded, not yet in the cache": (partial(elsewhere, cache_enabled=True), GUARDED, ask_plainly),
+    "guarded, from the cache": (partial(elsewhere, cache_enabled=True), GUARDED, ask_the_same),
+    "guarded, here and elsewhere": (here_and_elsewhere, GUARDED, ask_plainly),
+    "guarded, in turns": (here_and_elsewhere, {**GUARDED, **TURNS}, ask_plainly),
+    "guarded tools": (here_and_elsewhere, GUARDED, lambda m, n: m.infer(f"hello {n}", tools=[TOOL])),
+    "guarded private call": (plain, GUARDED, lambda m, n: m.infer(f"hello {n}", privacy="local")),
+    "guarded stream": (here_and_elsewhere, GUARDED, lambda m, n: [*m.stream_generate(f"hello {n}")]),
+    "guarded vectors": (
+        partial(here_and_elsewhere, embedding_model="e"),
+        GUARDED,
+        lambda m, n: m.embed(f"hello {n}"),
+    ),
+    "guarded, with provenance": (here_and_elsewhere, {**GUARDED, "provenance": "digests"}, ask_plainly),
+    "guarded, here and elsewhere, not yet in the cache": (
+        partial(here_and_elsewhere, cache_enabled=True),
+        GUARDED,
+        ask_plainly,
+    ),
+    "guarded, here and elsewhere, from the cache": (
+        partial(here_and_elsewhere, cache_enabled=True),
+        GUARDED,
+        ask_the_same,
+    ),
+    "guarded, in turns, from the cache": (
+        partial(here_and_elsewhere, cache_enabled=True),
+        {**GUARDED, **TURNS},
+        ask_the_same,
+    ),
+    "a document": (readers, {}, ask_of_document),
+    "a document, in turns": (readers, TURNS, ask_of_document),
+    "a document as text": (plain, {}, ask_of_document),
+    "a document, streamed": (
+        readers,
+        {},
+        lambda m, n: [*m.stream_generate(with_document(n))],
+    ),
+    "a document, not yet in the cache": (partial(readers, cache_enabled=True), {}, ask_of_document),
+    "a document, from the cache": (partial(readers, cache_enabled=True), {}, ask_of_the_same_document),
+    "a document, guarded": (here_and_elsewhere, {"guards": [DocumentSwap()]}, ask_of_document),
     "private, from the cache": (
         partial(plain, cache_enabled=True),
         {"privacy": "local"},
-        lambda m, n: m.infer("hello"),
+        ask_the_same,
     ),
 }
+SHARED: Mapping[str, tuple[Callable[[int], list[Any]], Mapping[str, Any], Call]] = {
+    "limits": (partial(plain, rate_limit=1_000_000, tokens_per_minute=10**12, max_concurrency=9), {}, ask_plainly),
+    "budgets": (
+        partial(plain, pricing={"input": 1.0, "output": 1.0}, max_tokens=9, budget=10**6),
+        {"budget": 10**6},
+        ask_plainly,
+    ),
+    "not yet in the cache": (partial(plain, cache_enabled=True), {}, ask_plainly),
+    "from the cache": (partial(plain, cache_enabled=True), {}, ask_the_same),
+    "in turns, from the cache": (partial(plain, cache_enabled=True), TURNS, ask_the_same),
+    "guarded, here and elsewhere, not yet in the cache": (
+        partial(here_and_elsewhere, cache_enabled=True),
+        GUARDED,
+        ask_plainly,
+    ),
+}
+"""Kinds of calls whose limits and answers are shared through Redis."""
 
 
 def calls_of(backends: list[Any], settings: Mapping[str, Any], call: Call) -> int:
@@ -183,7 +304,7 @@ def calls_of(backends: list[Any], settings: Mapping[str, Any], call: Call) -> in
         return functions_called(lambda: [call(mediator, 200 + number) for number in range(10)])
 
 
-@pytest.mark.rows(6)
+@pytest.mark.rows(10)
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_whatever_is_asked_a_thousand_backends_cost_what_one_costs(kind: str) -> None:
     """Requests with needs, paths with terms, cached look-ups, vectors: nobody is looked at who is not asked."""
@@ -191,6 +312,27 @@ def test_whatever_is_asked_a_thousand_backends_cost_what_one_costs(kind: str) ->
     one = calls_of(make(1), settings, call)
     many = calls_of(make(PLENTY), settings, call)
     assert many <= one * MOST + 10 * FEW
+
+
+@pytest.mark.rows(3)
+@pytest.mark.parametrize("kind", sorted(SHARED))
+def test_so_it_is_where_processes_share_through_redis(redis_server: RedisPeer, kind: str) -> None:
+    """Neither more functions nor more commands to Redis; what its own threads do meanwhile is not counted."""
+    make, settings, call = SHARED[kind]
+    settings = {**settings, "shared": {"redis": redis_server.url.reveal()}}
+    counts = []
+    for number in (1, PLENTY):
+        redis_server.ask("FLUSHALL")
+        with Mediator(make(number), **settings) as mediator:
+            for each in range(120):
+                call(mediator, each)
+            redis_server.ask("CONFIG", "RESETSTAT")
+            functions = functions_called(lambda: [call(mediator, 200 + each) for each in range(10)])
+            scripts = redis_server.ask("INFO", "commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+            counts.append((functions, scripts))
+    (one, few), (many, more) = counts
+    assert many <= one * MOST + 10 * FEW
+    assert more <= few + 5  # what lingers may go along or alone
 
 
 @pytest.mark.rows(4)

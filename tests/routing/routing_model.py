@@ -181,6 +181,7 @@ class Scripted:
     def estimate(self, request: AnyRequest) -> Estimate:
         return self.guess
 
+    form_group: str = ""
     window: int | None = None
     embedding_model: str | None = None
 

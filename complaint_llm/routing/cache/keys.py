@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from complaint_llm.routing.attempts import exclusion
+from complaint_llm.routing.attempts import exclusion, first_able
 from complaint_llm.routing.cache.request_digest import request_digest
 from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.turns import candidates_of
@@ -29,28 +29,25 @@ class AnswerKey(NamedTuple):
 
 
 class AlikeKeys:
-    """Those of a request that is the same whoever is asked: no backend is looked at whose answer is not kept.
+    """Those of backends that are asked the same: none is looked at whose answer is not kept.
 
-    ``name`` is the same for all requests that ask the same of the same backends; ``kept`` says whether there is one
-    whose answers are kept, be it one that must not be asked this.
+    ``asked`` is what they are asked, None where that is the request itself. ``name`` is the same for all requests that
+    ask the same of the same backends; ``kept`` says whether there is one whose answers are kept, be it one that must
+    not be asked this.
     """
 
-    def __init__(self, request: Request, targets: Sequence[Target]) -> None:
+    def __init__(self, request: Request, candidates: Candidates, asked: Request | None = None) -> None:
         """Raises InvalidRequestError, TypeError and ValueError as ``request_digest`` does."""
-        candidates = targets if isinstance(targets, Candidates) else candidates_of(targets)
         self._request = request
-        self._caching = caching = (Candidates(targets) if candidates is None else candidates).caching(request)
+        self._caching = caching = candidates.caching(request)
         self.kept = bool(caching.targets)
-        self._digest = request_digest(request) if self.kept else ""
+        self._digest = request_digest(request if asked is None else asked) if self.kept else ""
+        self.digests: Sequence[str] = (self._digest,)
         self.name = f"{self._digest}:{caching.digest}:{request.requires}"
 
     def may_answer(self) -> bool:
         """Whether there is a backend that may answer and whose answers are kept."""
-        for targets in self._caching.targets.values():
-            for target in targets:
-                if exclusion(target, self._request) is None:
-                    return True
-        return False
+        return any(first_able(targets, self._request) is not None for targets in self._caching.targets.values())
 
     def possible(self, identities: Callable[[str], Sequence[str]]) -> Iterable[AnswerKey]:
         """Those under which there may be an answer, in the order in which their backends are named."""
@@ -61,10 +58,6 @@ class AlikeKeys:
         if len(found) > 1:
             found.sort(key=[*self._caching.targets].index)
         return self._of(found)
-
-    def each(self) -> Iterable[AnswerKey]:
-        """All, in that order."""
-        return self._of(self._caching.targets)
 
     def of_backend(self, id: str) -> Sequence[AnswerKey]:
         """Those of this backend: an answer of it is kept under each."""
@@ -81,28 +74,38 @@ class AlikeKeys:
                     break
 
 
-class ShownKeys:
-    """Those of a request of which each backend is shown a form of its own: each is looked at. See ``AlikeKeys``."""
+class FormKeys:
+    """Those of a request of which not all backends are asked the same: of each group that is, its own. See
+    ``AlikeKeys``."""
 
-    def __init__(self, request: Request, targets: Sequence[Target]) -> None:
-        """Raises InvalidRequestError, TypeError and ValueError as ``request_digest`` does."""
-        found = ((each, each.cache_identity(request)) for each in targets)
-        self._keys = [
-            AnswerKey(request_digest(target.request_to(request)), identity, target)
-            for target, identity in found
-            if identity is not None and exclusion(target, request) is None
-        ]
-        self.kept = bool(self._keys)
-        self.name = "".join(key.text for key in self._keys)
+    def __init__(self, request: Request, candidates: Candidates) -> None:
+        """Raises as ``AlikeKeys`` does."""
+        self._places = candidates.places
+        self._groups = []
+        for alike in candidates.alike:
+            cached = alike.caching(request).targets.values()
+            first = first_able((each for targets in cached for each in targets), request)
+            if first is not None:
+                self._groups.append(AlikeKeys(request, alike, first.request_to(request)))
+        self.digests: Sequence[str] = [digest for group in self._groups for digest in group.digests]
+        self.kept = bool(self._groups)
+        self.name = "\n".join(group.name for group in self._groups)
 
     def may_answer(self) -> bool:
         return self.kept
 
-    def possible(self, identities: Callable[[str], Sequence[str]]) -> Iterator[AnswerKey]:
-        return (key for key in self._keys if key.identity in identities(key.digest))
-
-    def each(self) -> Iterator[AnswerKey]:
-        return iter(self._keys)
+    def possible(self, identities: Callable[[str], Sequence[str]]) -> Sequence[AnswerKey]:
+        found = [key for group in self._groups for key in group.possible(identities)]
+        return sorted(found, key=lambda key: self._places[id(key.target)]) if len(found) > 1 else found
 
     def of_backend(self, id: str) -> Sequence[AnswerKey]:
-        return [key for key in self._keys if key.target.id == id]
+        return [key for group in self._groups for key in group.of_backend(id)]
+
+
+def answer_keys(request: Request, targets: Sequence[Target]) -> AlikeKeys | FormKeys:
+    """The keys of a request to any of these. Raises InvalidRequestError, TypeError and ValueError as ``request_digest``
+    does."""
+    candidates = targets if isinstance(targets, Candidates) else candidates_of(targets)
+    if candidates is None:
+        candidates = Candidates(targets)
+    return AlikeKeys(request, candidates) if request.forms is None else FormKeys(request, candidates)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Attempt, InferenceOutput
 from complaint_llm.own_copy import own_copy
-from complaint_llm.routing.cache.keys import AlikeKeys, AnswerKey, ShownKeys
+from complaint_llm.routing.cache.keys import AlikeKeys, AnswerKey, FormKeys, answer_keys
 from complaint_llm.routing.cache.memory import DEFAULT_BYTES, DEFAULT_SIZE, AnswerMemory
 from complaint_llm.routing.cache.single_flight import SingleFlight
 from complaint_llm.routing.threads.waiting import Waiter
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from complaint_llm.call import Clock
     from complaint_llm.request import Request
     from complaint_llm.routing.cache.sqlite_store import CacheFile
-    from complaint_llm.routing.redis.cache import SharedCache
+    from complaint_llm.routing.redis.cache import KeptAnswers, Row, SharedCache
     from complaint_llm.routing.target import Target
 
 COMPLETE = ("stop", "tool_calls", None)
 """Finish reasons of answers that are kept: not of those that were cut or filtered."""
 
 AskTargets = Callable[["Request", Sequence["Target"]], InferenceOutput]
-Keys: TypeAlias = AlikeKeys | ShownKeys
+Keys: TypeAlias = AlikeKeys | FormKeys
 
 
 class Cache:
@@ -65,23 +65,21 @@ class Cache:
         # Nothing of a private request is looked up, kept or announced beyond this machine.
         shared = self._shared if request.privacy is None else None
         try:
-            keys: Keys = AlikeKeys(request, targets) if request.forms is None else ShownKeys(request, targets)
+            keys: Keys = answer_keys(request, targets)
         except (InvalidRequestError, TypeError, ValueError):
             # An image that is not there, a value that JSON cannot hold: the backend refuses it by its rules.
             return ask(request, targets)
         identities = self._memory.identities if self._file is None else self._identities
-        for key in keys.possible(identities) if shared is None else keys.each():
-            found = self._get(key, request, shared)
+        for key in keys.possible(identities):
+            found = self._get(key, request)
             if found is not None:
-                self._note_matter(request, key)
-                return _free(_as_shown(found, key.target, request), key.target.id, self._clock() - began)
+                return self._given_again(found, key, request, began)
         if not keys.kept or (shared is not None and not keys.may_answer()):
             return ask(request, targets)
 
         def ask_and_keep() -> InferenceOutput:
             output = ask(request, targets)
-            if output.finish_reason in COMPLETE:
-                self._keep(output, keys, shared)
+            self._keep(output, keys)
             return output
 
         together: Callable[[], InferenceOutput] = ask_and_keep
@@ -104,15 +102,22 @@ class Cache:
     def _ask_together(
         self, keys: Keys, request: Request, ask: Callable[[], InferenceOutput], shared: SharedCache
     ) -> InferenceOutput:
-        """The answer of ``ask``, or of another process that asks the same."""
-
-        def look_again() -> InferenceOutput | None:
-            found = (self._get(key, request, shared) for key in keys.each())
-            return next((output for output in found if output is not None), None)
-
+        """The answer that another process asked for or asks for now, or that of ``ask``."""
         began = self._clock()
-        output, own = shared.fly(keys.name, request, ask, look_again)
-        return output if own else _free(output, output.backend, self._clock() - began)
+
+        def choose(kept: KeptAnswers) -> InferenceOutput | None:
+            for key in keys.possible(kept.identities):
+                found = kept.get(key.digest, key.identity, request)
+                if found is not None:
+                    output, left = found
+                    self._memory.put(key.digest, key.identity, output, left)
+                    return self._given_again(output, key, request, began)
+            return None
+
+        def rows(output: InferenceOutput) -> Sequence[Row]:
+            return [(key.digest, key.identity, ttl) for key, ttl in self._to_keep(output, keys)]
+
+        return shared.fly(keys.name, keys.digests, request, ask=ask, choose=choose, rows=rows)
 
     def close(self) -> None:
         """Write what is not yet on disk and close the file."""
@@ -125,32 +130,44 @@ class Cache:
         filed = () if self._file is None else self._file.identities(digest)
         return (*known, *(each for each in filed if each not in known))
 
-    def _get(self, key: AnswerKey, request: Request, shared: SharedCache | None) -> InferenceOutput | None:
+    def _get(self, key: AnswerKey, request: Request) -> InferenceOutput | None:
         output = self._memory.get(key.digest, key.identity)
-        if output is not None or (self._file is None and shared is None):
+        if output is not None or self._file is None:
             return output
-        for store in (self._file, shared):
-            found = None if store is None else store.get(key.text, request)
-            if found is not None:
-                output, left = found
-                self._memory.put(key.digest, key.identity, output, left)
-                return output
-        return None
+        found = self._file.get(key.text, request)
+        if found is None:
+            return None
+        output, left = found
+        self._memory.put(key.digest, key.identity, output, left)
+        return output
+
+    def _given_again(
+        self, output: InferenceOutput, key: AnswerKey, request: Request, began: float
+    ) -> InferenceOutput:
+        """An answer that was kept, as this call gets it."""
+        self._note_matter(request, key)
+        return _free(_as_shown(output, key.target, request), key.target.id, self._clock() - began)
 
     def _note_matter(self, request: Request, key: AnswerKey) -> None:
         """Keep for which matter the answer of this key is given, where answers are on disk."""
         if self._file is not None and request.matter is not None:
             self._file.note_matter(key.text, request.matter)
 
-    def _keep(self, output: InferenceOutput, keys: Keys, shared: SharedCache | None) -> None:
-        for key in keys.of_backend(output.backend):
-            own, ttl = self._ttl, key.target.cache_ttl
-            if own is not None and (ttl is None or own < ttl):
-                ttl = own
+    def _keep(self, output: InferenceOutput, keys: Keys) -> None:
+        for key, ttl in self._to_keep(output, keys):
             self._memory.put(key.digest, key.identity, output, ttl)
-            for store in (self._file, shared):
-                if store is not None:
-                    store.put(key.text, output, ttl)
+            if self._file is not None:
+                self._file.put(key.text, output, ttl)
+
+    def _to_keep(self, output: InferenceOutput, keys: Keys) -> Sequence[tuple[AnswerKey, float | None]]:
+        """Under which keys an answer is kept, and for how many seconds (None: for ever)."""
+        if output.finish_reason not in COMPLETE:
+            return ()
+        own, found = self._ttl, []
+        for key in keys.of_backend(output.backend):
+            ttl = key.target.cache_ttl
+            found.append((key, own if own is not None and (ttl is None or own < ttl) else ttl))
+        return found
 
 
 def _as_shown(output: InferenceOutput, target: Target, request: Request) -> InferenceOutput:

@@ -35,7 +35,6 @@ LEASE = 3000
 LINGER = 0.25
 """Seconds that what nobody waits for may wait for a command that takes it along."""
 _IDLE = 1.0
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
 
 
@@ -105,37 +104,22 @@ class SharedState:
             raise SharedStateLostError
         return self._translate(lambda: self._script(script)(keys=list(keys), args=list(args)))
 
-    def ask(self, command: str, *args: Any) -> Any:
-        """What a Redis command returns. Raises as ``run_script``."""
-        if not self.available:
-            raise SharedStateLostError
-        return self._translate(lambda: self._execute(command, *args))
-
     def join(self, member: Member) -> None:
         """Have ``member`` told when Redis is back, on a thread of its own, for as long as ``member`` lives."""
         with self._lock:
             self._members.add(member)
 
-    def lease(self, name: str, token: str) -> bool:
-        """Have ``name`` until ``release`` or the end of this process; False if another has it.
-
-        Raises as ``run_script``.
-        """
-        if self.ask("SET", name, token, "NX", "PX", LEASE) is None:
-            return False
+    def hold(self, name: str, token: str) -> None:
+        """Renew the lease that a script took (``SET name token NX PX LEASE``) until ``let_go`` or the end of this
+        process."""
         with self._lock:
             self._leases[name] = token
         self.later(lambda: None)
-        return True
 
-    def release(self, name: str, token: str) -> None:
-        """Let others have ``name``."""
+    def let_go(self, name: str) -> None:
+        """Renew it no more: a script is to delete it, or it ends by itself."""
         with self._lock:
             self._leases.pop(name, None)
-        try:
-            self.run_script(_RELEASE, [name], (token,))
-        except SharedStateLostError:
-            pass  # it ends by itself
 
     def later(self, job: Callable[[], None], *, linger: bool = False) -> None:
         """Do something that nobody waits for, in order; a job that finds Redis gone is dropped.

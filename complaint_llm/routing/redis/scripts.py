@@ -126,3 +126,49 @@ HOLD = """
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 """
 """Remember a provider's word that nothing should be sent for a while."""
+
+_MILLISECONDS = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+LOOK = f"""
+-- KEYS: flight, then the answers to each digest
+-- ARGV: token, how many ms the lease is good for, 1: take it although there are answers
+-- Returns whether the lease was taken, and the answers: {{place of the digest, identity, ms left (-1: for ever), text}}
+{_MILLISECONDS}
+local found = {{}}
+for place = 2, #KEYS do
+  local kept = redis.call('HGETALL', KEYS[place])
+  for at = 1, #kept, 2 do
+    local space = string.find(kept[at + 1], ' ', 1, true)
+    local ends = tonumber(string.sub(kept[at + 1], 1, space - 1))
+    if ends > 0 and ends <= now then
+      redis.call('HDEL', KEYS[place], kept[at])
+    else
+      local left = ends > 0 and ends - now or -1
+      found[#found + 1] = {{place - 2, kept[at], left, string.sub(kept[at + 1], space + 1)}}
+    end
+  end
+end
+local leads = 0
+if (#found == 0 or ARGV[3] == '1') and redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then leads = 1 end
+return {{leads, found}}
+"""
+
+KEEP = f"""
+-- KEYS: flight, then where the answer is kept
+-- ARGV: token, the answer, then for each place the identity of who answered and how many ms it is good for (0: ever)
+{_MILLISECONDS}
+for place = 2, #KEYS do
+  local identity, life = ARGV[place * 2 - 1], tonumber(ARGV[place * 2])
+  local left = redis.call('PTTL', KEYS[place])
+  redis.call('HSET', KEYS[place], identity, string.format('%.0f', life > 0 and now + life or 0) .. ' ' .. ARGV[2])
+  if life == 0 then
+    redis.call('PERSIST', KEYS[place])
+  elseif left == -2 or (left >= 0 and left < life) then
+    redis.call('PEXPIRE', KEYS[place], life)
+  end
+end
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""

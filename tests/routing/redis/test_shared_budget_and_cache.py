@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,6 @@ from tests.routing.routing_model import Scripted, answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from complaint_llm.messages import InferenceOutput
     from complaint_llm.request import Request
@@ -289,29 +289,93 @@ class TestCache:
         two.shared.close()
 
     def test_a_leader_that_is_killed_is_replaced(self, redis_server: RedisPeer) -> None:
+        """Until then it is waited for, however long it takes: a living process renews its lease."""
         code = """
             import sys, time
+            from complaint_llm.routing.cache.response_cache import Cache
+            from complaint_llm.routing.redis.cache import SharedCache
             from complaint_llm.routing.redis.connection import SharedState
+            from complaint_llm.routing.router import Router
             from complaint_llm.secrets import Secret
+            from tests.routing.routing_model import Scripted, ask
+
+            def answer(request):
+                print("leads", flush=True)
+                time.sleep(60)
+
             shared = SharedState(Secret(sys.argv[1]))
-            assert shared.lease("name", "theirs")
-            print("leads", flush=True)
-            time.sleep(60)
+            router = Router(cache=Cache(shared=SharedCache(shared)))
+            router.answer(ask(seconds=100), [Scripted("a", [answer], identity="a model 1")])
         """
         arguments = [sys.executable, "-c", textwrap.dedent(code), redis_server.url.reveal()]
-        leader = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+        leader = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
         assert leader.stdout is not None
         assert leader.stdout.readline() == "leads\n"
-        shared = SharedState(redis_server.url)
-        time.sleep(4.0)
-        assert not shared.lease("name", "ours"), "a living process renews its lease"
+        two = Process(redis_server, [answer("other")])
+        with pytest.raises(BackendTimeoutError):
+            two.router.answer(ask(seconds=4), [two.backend])
         os.kill(leader.pid, signal.SIGKILL)
         leader.wait(10)
         leader.stdout.close()
-        for _ in range(140):
-            if shared.lease("name", "ours"):
-                break
-            time.sleep(0.05)
-        else:
-            pytest.fail("the lease of a killed process did not end")
-        shared.close()
+        assert two.router.answer(ask(seconds=30), [two.backend]).content == "other"
+        two.shared.close()
+
+    @pytest.mark.parametrize("which", ["answered", "kept"])
+    def test_answers_of_others_to_the_same_question_are_not_taken(self, redis_server: RedisPeer, which: str) -> None:
+        """Under one digest are the answers of several models; who asks one of them gets that one's."""
+        one, two = Process(redis_server, [answer("one")]), Process(redis_server, [answer("two")])
+        two.backend = Scripted("b", [answer("two")], identity="b model 2")
+        assert (one.ask().content, two.ask().content) == ("one", "two")
+        if which == "kept":  # found by processes that have nothing in memory
+            three, four = Process(redis_server, [answer("no")]), Process(redis_server, [answer("no")])
+            four.backend = Scripted("b", [answer("no")], identity="b model 2")
+            assert (three.ask().content, four.ask().content) == ("one", "two")
+            assert not three.backend.seen
+            assert not four.backend.seen
+            three.shared.close()
+            four.shared.close()
+        one.shared.close()
+        two.shared.close()
+
+    @pytest.mark.parametrize("there", [False, True])
+    def test_beside_an_answer_of_another_model_identical_requests_are_one(
+        self, redis_server: RedisPeer, there: bool
+    ) -> None:
+        other = Process(redis_server, [answer("other model")])
+        other.backend = Scripted("b", [answer("other model")], identity="b model 2")
+        if there:
+            other.ask()
+        started, follows = threading.Event(), WaitingToken()
+
+        def slow(request: Request) -> InferenceOutput:
+            started.set()
+            assert follows.attached.wait(10)
+            return answer("slow")
+
+        one, two = Process(redis_server, [slow]), Process(redis_server, [answer("second")])
+        leader = threading.Thread(target=one.ask)
+        leader.start()
+        assert started.wait(10)
+        assert two.ask(cancel=follows).content == "slow"
+        assert not two.backend.seen
+        leader.join()
+        for each in (one, two, other):
+            each.shared.close()
+
+    @pytest.mark.parametrize("first", [None, 0.2, 50.0])
+    @pytest.mark.parametrize("second", [None, 0.2, 50.0])
+    def test_each_answer_under_a_digest_has_its_own_time(
+        self, redis_server: RedisPeer, first: float | None, second: float | None
+    ) -> None:
+        kinds = (("a", first), ("b", second))
+        for name, ttl in kinds:
+            process = Process(redis_server, [answer(name)], ttl=ttl)
+            process.backend = Scripted(name, [answer(name)], identity=f"{name} model")
+            process.ask()
+            process.shared.close()
+        time.sleep(0.25)
+        for name, ttl in kinds:
+            process = Process(redis_server, [answer("anew")])
+            process.backend = Scripted(name, [answer("anew")], identity=f"{name} model")
+            assert process.ask().content == ("anew" if ttl == 0.2 else name)
+            process.shared.close()
