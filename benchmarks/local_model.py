@@ -51,7 +51,7 @@ def tables(options: Options) -> Sequence[Table]:
         for model in _models(Path(folder)):
             for module, measured in (("llama_cpp", _llama_cpp_python), ("xllamacpp", _xllamacpp)):
                 if _is_installed(module):
-                    made.extend(measured(model, 2 * options.rounds))
+                    made.extend(measured(model, options.rounds))
                 else:
                     print(f"local_model: {module} is left out: not installed", file=sys.stderr)
     return made
@@ -153,19 +153,31 @@ def _engine(model: Model) -> Ask:
 
 
 def _interleaved(contenders: Mapping[str, tuple[Ask, int]], rounds: int) -> tuple[Speeds, Speeds]:
-    """By the clock, and of the process's CPU: as many requests as slots, at once as it says."""
+    """By the clock, and of the process's CPU: as many requests as slots, at once as it says.
+
+    In each round all are asked in their order and then in the reverse: a machine that slows down or wakes up meanwhile
+    does so for each alike.
+    """
     wall: Speeds = {name: [] for name in contenders}
     cpu: Speeds = {name: [] for name in contenders}
     requests = max(width for _, width in contenders.values())
     with ThreadPoolExecutor(requests) as pool:
-        for number in range(-1, rounds):
-            for name, (ask, width) in contenders.items():
-                seeds = [number * requests + place for place in range(requests)]
+        for number in range(rounds + 1):
+            taken = dict.fromkeys(contenders, (0, 0.0, 0.0))
+            for name in (*contenders, *reversed(contenders)):
+                ask, width = contenders[name]
+                seeds = range(number * requests, (number + 1) * requests)
                 start, used = time.perf_counter(), time.process_time()
-                tokens = sum(pool.map(ask, map(abs, seeds)) if width > 1 else map(ask, map(abs, seeds)))
-                if number >= 0:  # the first round warms up
-                    cpu[name].append(tokens / (time.process_time() - used))
-                    wall[name].append(tokens / (time.perf_counter() - start))
+                made = sum(pool.map(ask, seeds) if width > 1 else map(ask, seeds))
+                tokens, seconds, busy = taken[name]
+                taken[name] = (
+                    tokens + made,
+                    seconds + time.perf_counter() - start,
+                    busy + time.process_time() - used,
+                )
+            for name, (tokens, seconds, busy) in taken.items() if number else ():  # the first round warms up
+                wall[name].append(tokens / seconds)
+                cpu[name].append(tokens / busy)
     return wall, cpu
 
 
