@@ -40,6 +40,8 @@ class Ask:
         if prompt == "die once" and not died.exists():
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if str(prompt).startswith("die each time"):
+            os.kill(os.getpid(), signal.SIGKILL)
         if prompt == "fail":
             raise ServerError("overloaded", backend="b", status=503)
         if prompt == "unmakeable":

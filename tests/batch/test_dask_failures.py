@@ -181,6 +181,66 @@ def test_a_port_where_no_scheduler_is_is_one_error(tmp_path: Path) -> None:
         open_dask(f"dask://127.0.0.1:{free_port()}", OpenAsk(tmp_path, 0.0), 2, connect_timeout=0.3)
 
 
+class DiesWhereItIsOpened(OpenAsk):
+    """Ends a worker process while it begins, from the second on."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        started = self.folder / "started"
+        if started.exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        started.touch()
+
+
+@pytest.mark.endurance
+@pytest.mark.parametrize("patience", ["50ms", "15s"])
+def test_a_prompt_that_ends_each_process_is_one_error_and_the_batch_goes_on(
+    patience: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where Dask gives the process up that had ended, for it does not come back at once: the batch has another
+    begun in its place. What the process was given beside it may share its fate."""
+    need_peer("distributed")
+    import dask.config
+    import distributed
+
+    assert dask.config.get("distributed.deploy.lost-worker-timeout"), distributed  # its own values come with its import
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
+    prompts = ["a", "die each time", *map(str, range(20))]
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": patience}):
+        executor = open_executor("dask://local/1", OpenAsk(tmp_path, 0.0), 1, {})
+        results = list(run_batch(None, prompts, executor=executor, ordered=True))
+    lost = "each of the 4 worker processes that were given it ended without an answer"
+    assert str(results[1].error) == lost
+    assert {str(each.error) for each in results} == {lost, "None"}
+    assert len([each for each in results if each.output is not None]) >= 18
+
+
+@pytest.mark.endurance
+@pytest.mark.parametrize("url", ["dask://local/1", "dask://local/2"])
+def test_processes_that_end_with_each_prompt_end_the_batch(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night's batch would start four processes for each of its prompts."""
+    need_peer("distributed")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
+    executor = open_executor(url, OpenAsk(tmp_path, 0.0), 2, {})
+    prompts = [f"die each time {number}" for number in range(200)]
+    with pytest.raises(BatchError, match=f"the processes of {url} end again and again"):
+        list(run_batch(None, prompts, executor=executor))
+
+
+@pytest.mark.endurance
+def test_a_batch_whose_processes_do_not_come_back_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the time that it is given, with what was under way in doubt."""
+    need_peer("distributed")
+    from complaint_llm.batch.dask.executor import open_dask
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
+    executor = open_dask("dask://local/1", DiesWhereItIsOpened(tmp_path, 0.0), 1, no_process=1.0)
+    with pytest.raises(BatchError, match="no process of dask://local/1 came back within 1 s"):
+        list(run_batch(None, ["die once", *map(str, range(50))], executor=executor))
+
+
 @pytest.mark.endurance
 def test_ctrl_c_lets_what_is_under_way_finish(tmp_path: Path) -> None:
     """A terminal sends it to the worker processes too; the journal and OUT have whole answers alone, no errors."""

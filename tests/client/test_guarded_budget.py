@@ -37,14 +37,14 @@ class Hides(Guard):
         return request.map_text(lambda text: text.replace("a@b.org", "[mail]"))
 
 
-def ask(mediator: Mediator, way: str, prompt: Any) -> None:
+def ask(mediator: Mediator, way: str, prompt: Any, **params: Any) -> None:
     if way == "stream":
-        list(mediator.infer_stream(prompt))
+        list(mediator.infer_stream(prompt, **params))
     elif way == "batch":
-        (result,) = mediator.batch([prompt])
+        (result,) = mediator.batch([prompt], **params)
         assert result.output, result.error
     else:
-        mediator.infer(prompt)
+        mediator.infer(prompt, **params)
 
 
 @pytest.mark.parametrize("way", ["plain", "stream", "batch", "hedge", "retry"])
@@ -77,3 +77,44 @@ def test_the_longest_answer_that_a_budget_chose_is_asked_for(
     assert len(asked) == (2 if way in ("hedge", "retry") else 1)
     assert asked == [pytest.approx(SHARE, rel=0.02)] * len(asked)
     assert all(("[mail]" if guards else "a@b.org") in each for each in said)
+
+
+@pytest.mark.rows(10)
+@pytest.mark.parametrize("way", ["plain", "stream", "batch", "hedge", "fallback"])
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("stop", [None, "the end", "a@b.org"])
+@pytest.mark.parametrize("first", ["remote", "local"])
+def test_so_it_is_where_each_kind_of_backend_is_asked_in_a_form_of_its_own(
+    tmp_path: Path, way: str, prompt: str, stop: str | None, first: str
+) -> None:
+    """The call then has no one form in which its parameters could stay; a guard may change them, too."""
+    more: dict[str, Any] = {"hedge_after": 0.01} if way == "hedge" else {}
+    params: dict[str, Any] = {"temperature": 0.5} | ({} if stop is None else {"stop": [stop]})
+    with FaultyServer() as near, FaultyServer() as far:
+        servers = {"local": near, "remote": far}
+        backends = [
+            Gpt(
+                id=kind, api="chat", model="m", api_key="sk-none", base_url=f"{servers[kind].url}/v1", max_retries=0,
+                location=kind, pricing=A_MILLION,
+            )
+            for kind in (("remote", "local") if first == "remote" else ("local", "remote"))
+        ]  # fmt: skip
+        if way == "fallback":
+            servers[first].script(Reply(status=503))
+        if way == "hedge":
+            near.reply = far.reply = Reply(delay=0.2)
+        with Mediator(
+            backends, folder=tmp_path, guards=(Hides(),), budget=DOLLARS, max_workers=WORKERS, timeout=120, **more
+        ) as mediator:
+            ask(mediator, way, PROMPTS[prompt], **params)
+    bodies = {kind: [request.body for request in server.requests] for kind, server in servers.items()}
+    assert [kind for kind, sent in bodies.items() if len(sent) == 1] == (
+        ["local", "remote"] if way in ("hedge", "fallback") else [first]
+    )
+    for kind, sent in bodies.items():
+        mail = "[mail]" if kind == "remote" else "a@b.org"
+        for body in sent:
+            assert body.get("max_tokens", body.get("max_completion_tokens")) == pytest.approx(SHARE, rel=0.02)
+            assert body["temperature"] == 0.5
+            assert body.get("stop") == (None if stop is None else [stop.replace("a@b.org", mail)])
+            assert mail in str(body["messages"])

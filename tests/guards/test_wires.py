@@ -264,7 +264,7 @@ def test_after_a_detector_failed_in_another_process_it_sends_nothing(
 def test_a_text_whose_detector_kills_its_process_is_not_sent(
     way: str, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
-    """Dask gives it to others, which are killed as well; a pool is at its end."""
+    """Dask gives it to others, which end as well; a pool is at its end."""
     if way == "dask":
         need_peer("distributed")
     _, sent = fail_in_the_middle(OTHER_PROCESSES[way], "killed", tmp_path, logged)

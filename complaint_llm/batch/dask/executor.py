@@ -3,6 +3,7 @@
 The journal stays with the process that hands out the work. Each worker process opens its own ``ask`` once, from a
 factory that travels as it is written: with config and references, never with resolved secrets. A worker that dies
 loses nothing: Dask runs its work elsewhere, and ``reruns`` counts that, because a provider may have been asked twice.
+What ends four of them one after the other is an error of its own; see ``local_processes`` for those of this machine.
 What takes little time goes in chunks, see ``batch.chunks``.
 A scheduler that goes away ends the batch: what was under way comes back as errors that are in doubt.
 """
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import distributed as untyped
 
 from complaint_llm.batch.chunks import Chunk, ChunkReport, Chunks, Parcel
+from complaint_llm.batch.dask.local_processes import NO_PROCESS_SECONDS, LocalProcesses, start_cluster
 from complaint_llm.batch.dask.worker import (
     AskPlugin,
     PromptChunk,
@@ -55,23 +57,30 @@ _Outcome: TypeAlias = "tuple[InferenceOutput | None, Exception | None]"
 
 
 def open_dask(
-    url: str, open_ask: Callable[[], Ask], max_workers: int, *, connect_timeout: float = CONNECT_TIMEOUT
+    url: str,
+    open_ask: Callable[[], Ask],
+    max_workers: int,
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    no_process: float = NO_PROCESS_SECONDS,
 ) -> DaskExecutor:
-    """The executor of a ``dask://`` URL, known to all its workers.
+    """The executor of a ``dask://`` URL, known to all its workers; ``no_process`` is for how many seconds a batch waits
+    for one where ``dask://local`` has none.
 
     Raises BatchError if the URL is none, nobody answers there, or a machine of the cluster lacks this package.
     """
     target = _target(url)
-    cluster: Any = None
+    local: LocalProcesses | None = None
     if isinstance(target, int):
-        cluster = _local_cluster(url, target, math.ceil(max_workers / target))
+        cluster = start_cluster(url, target, math.ceil(max_workers / target))
+        local = LocalProcesses(url, cluster, target, seconds=no_process)
     try:
-        client = dask.Client(cluster or target, timeout=connect_timeout, set_as_default=False)
+        client = dask.Client(local.cluster if local else target, timeout=connect_timeout, set_as_default=False)
     except Exception as error:
-        if cluster is not None:
-            cluster.close()
+        if local is not None:
+            local.close(_LEAVE)
         raise BatchError(f"{url}: no Dask scheduler answers there: {error}") from error
-    executor = DaskExecutor(client, open_ask, max_workers, cluster)
+    executor = DaskExecutor(client, open_ask, max_workers, local)
     try:
         executor.join_cluster()
     except Exception as error:
@@ -88,11 +97,13 @@ def open_dask(
 class DaskExecutor:
     """See the module. ``finished`` is called by the client's event loop; any thread may submit."""
 
-    def __init__(self, client: Any, open_ask: Callable[[], Ask], capacity: int, cluster: Any = None) -> None:
+    def __init__(
+        self, client: Any, open_ask: Callable[[], Ask], capacity: int, local: LocalProcesses | None = None
+    ) -> None:
         self.capacity = capacity
         self.reruns = 0
         self._client = client
-        self._cluster = cluster
+        self._local = local
         self._open_ask = open_ask
         self._name = f"complaint-llm-{uuid.uuid4().hex}"
         self._finished: Finished | None = None
@@ -108,10 +119,10 @@ class DaskExecutor:
 
     def join_cluster(self) -> None:
         """Bring the factory to the workers, those that join later too. Raises what the cluster says against it."""
-        self._client.subscribe_topic(self._name, self._log_event)
+        self._client.subscribe_topic(self._name, self._worker_lost)
         self._client.register_plugin(Reruns(self._name), name=self._name)
         self._joined = True
-        self._client.register_plugin(AskPlugin(self._open_ask, ours=self._cluster is not None), name=self._name)
+        self._client.register_plugin(AskPlugin(self._open_ask, ours=self._local is not None), name=self._name)
 
     def start(self, finished: Finished) -> None:
         self._finished = finished
@@ -119,7 +130,7 @@ class DaskExecutor:
     def submit(self, work: Work) -> None:
         """Hand the prompt to the cluster. What must stay on this machine is refused on a cluster that is not ours."""
         try:
-            parcel = Parcel.of(work, leaves="only dask://local may ask this" if self._cluster is None else None)
+            parcel = Parcel.of(work, leaves="only dask://local may ask this" if self._local is None else None)
         except InvalidRequestError as error:
             self._tell(work, None, error)
             return
@@ -165,9 +176,16 @@ class DaskExecutor:
             error: Exception = BatchError(f"a worker lacks what this item needs: {problem}")
             error.__cause__ = problem
             outcomes = [(None, error)] * size_in(key)
+        except dask.KilledWorker as problem:
+            times = problem.allowed_failures + 1
+            why = f"each of the {times} worker processes that were given it ended without an answer"
+            error = lost_error(why, problem)
+            outcomes = [(None, error)] * size_in(key)
         except BaseException as problem:  # noqa: BLE001 - whatever it is: an item that nobody settles would hang the batch
             error = lost_error(f"the Dask cluster lost it: {str(problem).partition(chr(10))[0]}", problem)
             outcomes = [(None, error)] * size_in(key)
+        if report is not None and self._local is not None:
+            self._local.note_answer()
         self._settle(key, outcomes, report)
         if self._client.status != "running":
             self._lose()
@@ -179,8 +197,13 @@ class DaskExecutor:
         except Exception as error:  # noqa: BLE001 - the batch ends all the same
             _log.warning("Dask workers could not be told to begin no more: %s", error)
 
-    def _log_event(self, event: tuple[float, str]) -> None:
-        _log.warning("Dask scheduler: %s", event[1])
+    def _worker_lost(self, event: tuple[float, int]) -> None:
+        """The scheduler tells how many are left."""
+        _, left = event
+        if self._local is not None:
+            self._client.loop.add_callback(self._local.replace_lost, self._give_up)
+        if self._open and not left:
+            _log.warning("no Dask worker is left; the batch waits for one")
 
     # -- anywhere
 
@@ -273,7 +296,7 @@ class DaskExecutor:
             _log.warning("Dask workers could not be told that the batch is over: %s", error)
         dask_log = logging.getLogger("distributed.client")
         dask_log.addFilter(_is_news)
-        for each in (client, self._cluster):
+        for each in (client, self._local):
             try:
                 if each is not None:
                     each.close(timeout=_LEAVE)
@@ -318,18 +341,3 @@ def _target(url: str) -> int | str:
     if not parts.hostname or not port or parts.path.strip("/") or more or parts.username is not None:
         raise ConfigError(f"{url}: give dask://host:port, or dask://local/4")
     return parts.netloc  # without a scheme: whether it is TCP or TLS, Dask's own configuration says
-
-
-def _local_cluster(url: str, processes: int, threads: int) -> Any:
-    here = "127.0.0.1:0"
-    try:
-        return dask.LocalCluster(
-            n_workers=processes,
-            threads_per_worker=threads,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=here,
-            worker_dashboard_address=here,
-        )
-    except Exception as error:
-        raise BatchError(f"{url}: the processes could not be started: {error}") from error

@@ -82,7 +82,8 @@ class AskPlugin(dask.WorkerPlugin):  # type: ignore[misc]
 
 
 class Reruns(dask.SchedulerPlugin):  # type: ignore[misc]
-    """Counts, in the scheduler, prompts of one batch that were given out again, and tells when nobody is left to ask.
+    """Counts, in the scheduler, prompts of one batch that were given out again, and tells how many workers are left
+    when one goes away.
 
     Work is given out again when its worker goes away, before it has answered or before the answer was fetched.
     """
@@ -102,8 +103,7 @@ class Reruns(dask.SchedulerPlugin):  # type: ignore[misc]
             self._given.discard(key)
 
     def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
-        if self._given and not scheduler.workers:
-            scheduler.log_event(self.batch, "no worker is left; the batch waits for one")
+        scheduler.log_event(self.batch, len(scheduler.workers))
 
 
 async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:
