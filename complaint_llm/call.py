@@ -38,7 +38,7 @@ class Deadline:
     ``at`` is read before every receive, so moving it moves the limit of a request that is under way.
     """
 
-    __slots__ = ("_call_id", "_left", "_of_call", "at", "clock")
+    __slots__ = ("_left", "_of_call", "at", "clock", "known_call_id")
 
     def __init__(self, seconds: float, clock: Clock = time.monotonic, of_call: Deadline | None = None) -> None:
         self.clock = clock
@@ -46,17 +46,19 @@ class Deadline:
         self._left: float | None = None
         # That of the whole call, where this is one attempt's.
         self._of_call = of_call
-        self._call_id: str | None = None
+        self.known_call_id: str | None = None
+        """The name of the call, if anybody has asked for it."""
 
     @property
     def call_id(self) -> str:
         """The name of the call, the same for all its attempts: the time in milliseconds, then what is random, in hex.
-        So one is found by its first letters among those of its time; see ``times_of_call_name``."""
+        It is made when it is first asked for. One is found by its first letters among those of its time; see
+        ``times_of_call_name``."""
         if self._of_call is not None:
             return self._of_call.call_id
-        if self._call_id is None:
-            self._call_id = f"{time.time_ns() // 1_000_000:011x}{_names.getrandbits(84):021x}"
-        return self._call_id
+        if self.known_call_id is None:
+            self.known_call_id = f"{time.time_ns() // 1_000_000:011x}{_names.getrandbits(84):021x}"
+        return self.known_call_id
 
     def remaining(self) -> float:
         """Seconds left; zero or less when it has passed."""

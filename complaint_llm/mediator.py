@@ -79,8 +79,8 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
     and ``month``; ``evidence`` is a store, or what one is made of (``path``, ``profile``, ``ipfs_api``,
     ``ipfs_public``). ``guards`` stand before all that is asked, in their order; ``observers`` are told of it.
     ``requires`` says what providers must keep to (``trains``, ``retention_days``, ``region``, ``zero_retention``), and
-    ``matter_required`` that each call names its matter. ``ledger`` keeps a row for each call: true, or ``path`` and
-    ``keep_days``.
+    ``matter_required`` that each call names its matter. ``ledger`` keeps a row for each call: true, or ``path``,
+    ``keep_days`` and ``max_bytes``.
     ``folder`` is where budgets and evidence are kept otherwise; ``others`` are backends that are only asked by their
     id.
 

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from complaint_llm.guards.chain import CallGuards, GuardChain
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
     from complaint_llm.observers.batch_watch import BatchWatch
-    from complaint_llm.observers.call_watch import CallWatch
+    from complaint_llm.observers.call_events import CallEvents, StreamEvents
     from complaint_llm.observers.event_queue import EventQueue
-    from complaint_llm.observers.observer import Kind
     from complaint_llm.request import Forms
     from complaint_llm.routing.explain import Considered
     from complaint_llm.routing.router import Router
@@ -87,10 +86,11 @@ class Calls:
 
             self._make_text_forms: Callable[[Request, CallGuards], Forms] = TextForms
         self._observers = observers
+        self._events: CallEvents | None = None
         if observers is not None:
-            from complaint_llm.observers.call_watch import CallWatch  # cold start: observers
+            from complaint_llm.observers.call_events import CallEvents  # cold start: observers
 
-            self._make_watch: Callable[..., CallWatch] = CallWatch
+            self._events = CallEvents(observers, has_guards=guards is not None)
         self._interruptible = interruptible
         self._tokens: set[CancelToken] = set()
         reset_in_child(self)
@@ -121,7 +121,8 @@ class Calls:
         self._enter(request)
         if cancel is not None:
             cancel.attach(request.cancel.cancel)
-        watch = None if self._observers is None else self._watch("infer", request, params, batch)
+        events = self._events
+        start = None if events is None else events.begin("infer", request, params.get("backend"), batch)
         forms: Forms | None = None
         try:
             if request.attaches:
@@ -135,14 +136,14 @@ class Calls:
             if self._seal is not None or request.checks is not None or forms is not None:
                 output = self._hand_out(request, output, routes=routes, forms=forms)
         except BaseException as error:
-            if watch is not None:
-                watch.end_with_error(error)
+            if events is not None and start is not None:
+                events.end_with_error(start, error)
             if isinstance(error, ContextLengthError) and forms is not None:
                 raise _with_lengths(error, forms) from error.__cause__
             raise
         else:
-            if watch is not None:
-                watch.end_with_answer(output)
+            if events is not None and start is not None:
+                events.end_with_answer(start, output)
             return output
         finally:
             self._leave(request)
@@ -155,7 +156,7 @@ class Calls:
         """The answer as events."""
         request = self.reader.request(messages, tools, temperature, params, stream=True)
         self._enter(request)
-        watch = None if self._observers is None else self._watch("stream", request, params)
+        watch = None if self._events is None else self._stream_events(self._events, request, params)
         try:
             request = self.with_forms(request)
             routes = self._routes(request, params.get("backend"))
@@ -175,7 +176,8 @@ class Calls:
         """The vectors of texts, all of one model."""
         request = self.reader.embedding(texts, params)
         self._enter(request)
-        watch = None if self._observers is None else self._watch("embed", request, params)
+        events = self._events
+        start = None if events is None else events.begin("embed", request, params.get("backend"))
         try:
             routes = self._routes_of_one_space(request, params.get("backend"))
             if self._guards is not None:
@@ -186,12 +188,12 @@ class Calls:
                 request = request._replace(forms=forms)
             output = self._router.embed(request, routes)
         except BaseException as error:
-            if watch is not None:
-                watch.end_with_error(error)
+            if events is not None and start is not None:
+                events.end_with_error(start, error)
             raise
         else:
-            if watch is not None:
-                watch.end_with_vectors(output)
+            if events is not None and start is not None:
+                events.end_with_vectors(start, output)
             return output
         finally:
             self._leave(request)
@@ -297,15 +299,12 @@ class Calls:
             return request, self.member.routes_as_named(request)
         return request, self.member.routes_of(wanted, request, "routes_as_named")
 
-    def _watch(
-        self, kind: Kind, request: AnyRequest, params: Mapping[str, Any], batch: str | None = None
-    ) -> CallWatch | None:
-        """Tells the observers how the call goes, where there are any."""
-        if self._observers is None:
-            return None
-        return self._make_watch(
-            self._observers, kind, request, params.get("backend"), batch, has_guards=self._guards is not None
-        )
+    @staticmethod
+    def _stream_events(events: CallEvents, request: Request, params: Mapping[str, Any]) -> StreamEvents:
+        """A stream begins, and what tells the observers of its end."""
+        from complaint_llm.observers.call_events import StreamEvents  # cold start: observers
+
+        return StreamEvents(events, events.begin("stream", request, params.get("backend")))
 
     def _enter(self, request: AnyRequest) -> None:
         self._tokens.add(request.cancel)

@@ -9,7 +9,7 @@ from complaint_llm.exceptions import CancelledError
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
-    from complaint_llm.observers.call_watch import CallWatch
+    from complaint_llm.observers.call_events import StreamEvents
     from complaint_llm.routing.target import EventStream
 
 
@@ -24,7 +24,7 @@ class LiveStream:
         stream: EventStream,
         ended: Callable[[], None],
         seal: Callable[[InferenceOutput], InferenceOutput] | None = None,
-        watch: CallWatch | None = None,
+        watch: StreamEvents | None = None,
     ) -> None:
         self._stream = stream
         self._ended = ended

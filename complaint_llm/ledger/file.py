@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.ledger.tables import APPLICATION_ID, SCHEMA, VERSION
+from complaint_llm.ledger.upgrade import upgrade
 from complaint_llm.private_folder import make_private_folder
 
 LEDGER_PATH = Path(".complaint_llm/ledger.db")
@@ -38,7 +39,8 @@ def ledger_path(config: HasLedger | None) -> Path:
 
 
 def open_ledger(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """The file, made if it is not there, for its owner alone; for one user at a time but any thread.
+    """The file, made if it is not there and of this version if it is older, for its owner alone; for one user at a time
+    but any thread.
 
     Raises ComplaintLLMError where it is no ledger or a newer one, sqlite3.Error and OSError. Nothing is changed then.
     """
@@ -52,6 +54,7 @@ def open_ledger(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Conne
             _make_tables(db, path)
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA secure_delete = ON")
+        upgrade(db)
     except BaseException:
         db.close()
         raise

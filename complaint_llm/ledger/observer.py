@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,34 +14,39 @@ from typing import Any, ClassVar, Self
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.ledger.expiry import Expiry
 from complaint_llm.ledger.file import LEDGER_PATH, open_ledger
-from complaint_llm.ledger.rows import LedgerEvent, RowWriter
-from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, BatchEvent, Observer
+from complaint_llm.ledger.rows import RowWriter
+from complaint_llm.observers.call_end import CallEnd, CallObserver
+from complaint_llm.observers.observer import BatchEvent
 from complaint_llm.routing.threads.fork import reset_in_child
 
 MOST_KEPT = 50_000
-"""Events that are kept in memory while the file cannot be written; then the oldest are given up and counted."""
+"""Calls that are kept in memory while the file cannot be written; then the oldest are given up and counted."""
+MOST_WITH_TEXTS = 1_000
+"""Calls that wait with the texts of which a digest is to be made: with more, they are written at once."""
+MAX_BYTES = 1_000_000_000
+"""Of rows, if nothing else is said: some ten million calls."""
 LONGEST_PAUSE = 60.0
 """Seconds between two tries to write a file that could not be written."""
 
 _log = logging.getLogger("complaint_llm.ledger")
 
 
-class LedgerObserver(Observer):
-    """Keeps the ledger ``path``, and of it ``keep_days`` days if that is given. The file is opened when there is
-    something to write.
+class LedgerObserver(CallObserver):
+    """Keeps the ledger ``path``, and of it ``keep_days`` days, if that is given, and ``max_bytes`` of the newest rows.
+    The file is opened when there is something to write.
 
     A fault of the file is logged once and costs no call: what is to be written waits, and is tried again. ``_lock``
     serialises the use of the one connection: who closes it may be another thread than who writes.
     """
 
     version: ClassVar[str] = "1"
-    sole_attempts: ClassVar[bool] = False
     digests: ClassVar[bool] = True
 
     def __init__(
         self,
         path: Path,
         keep_days: int | None = None,
+        max_bytes: int = MAX_BYTES,
         *,
         clock: Callable[[], float] = time.time,
         most_kept: int = MOST_KEPT,
@@ -49,6 +54,7 @@ class LedgerObserver(Observer):
     ) -> None:
         self._path = path
         self._keep_days = keep_days
+        self._max_bytes = max_bytes
         self._clock = clock
         self._most_kept = most_kept
         self._open_file = open_file
@@ -62,19 +68,18 @@ class LedgerObserver(Observer):
     def of(cls, setting: bool | Mapping[str, Any], folder: Path) -> Self:
         """The one that ``MEDIATOR.ledger`` describes; in ``folder`` where it names no path."""
         keys = setting if isinstance(setting, Mapping) else {}
-        return cls(Path(keys.get("path") or folder / LEDGER_PATH), keys.get("keep_days"))
+        path = Path(keys.get("path") or folder / LEDGER_PATH)
+        return cls(path, keys.get("keep_days"), keys.get("max_bytes", MAX_BYTES))
 
-    def attempt(self, event: AttemptEvent) -> None:
-        """Keep it until the next flush."""
-        self._waiting.append(event)
-
-    def answer(self, event: AnswerEvent) -> None:
-        """The same."""
-        self._waiting.append(event)
+    def calls(self, ends: Sequence[CallEnd]) -> None:
+        """Keep them until the next flush, or until they are many."""
+        self._calls += (each.without_texts() for each in ends) if self._pause else ends
+        if len(self._calls) >= MOST_WITH_TEXTS:
+            self.flush()
 
     def batch(self, event: BatchEvent) -> None:
-        """The same."""
-        self._waiting.append(event)
+        """Keep it until the next flush."""
+        self._batches.append(event)
 
     def report_loss(self, events: int) -> None:
         """Note how many there were."""
@@ -82,7 +87,7 @@ class LedgerObserver(Observer):
 
     def flush(self) -> None:
         """Write what waits in one transaction, unless the file could not be written a moment ago."""
-        if self._clock() >= self._pause_until or len(self._waiting) > self._most_kept:
+        if self._clock() >= self._pause_until or len(self._calls) > self._most_kept:
             with self._lock:
                 self._try_to_write()
 
@@ -90,9 +95,11 @@ class LedgerObserver(Observer):
         """Write what waits, whatever was before; close the file. It is opened again if it is told more."""
         with self._lock:
             self._try_to_write()
-            if self._waiting:
-                _log.warning("%d events were not written to the ledger %s", len(self._waiting), self._path)
-                self._waiting.clear()
+            lost = self._number_of_events(len(self._calls)) + len(self._batches)
+            if lost:
+                _log.warning("%d events were not written to the ledger %s", lost, self._path)
+                self._calls.clear()
+                self._batches.clear()
             db, self._db = self._db, None
             self._rows = None
             if db is not None:
@@ -102,7 +109,8 @@ class LedgerObserver(Observer):
     def after_fork(self) -> None:
         """What waits is the parent's, who writes it; the child opens a connection of its own."""
         self._lock = threading.Lock()
-        self._waiting: list[LedgerEvent] = []
+        self._calls: list[CallEnd] = []
+        self._batches: list[BatchEvent] = []
         self._missed = 0
         self._pause = 0.0
         self._pause_until = 0.0
@@ -112,11 +120,11 @@ class LedgerObserver(Observer):
             self._inherited.append(self._db)
         self._db = None
         self._rows = None
-        self._expiry: Expiry | None = None if self._keep_days is None else Expiry(self._keep_days, self._clock)
+        self._expiry = Expiry(self._keep_days, self._max_bytes, self._clock)
 
     def _try_to_write(self) -> None:
         """With the lock held."""
-        if not self._waiting and not self._missed:
+        if not self._calls and not self._batches and not self._missed:
             return
         try:
             self._write()
@@ -126,7 +134,7 @@ class LedgerObserver(Observer):
                 _log.warning("%s", _advice(self._path, fault))
             self._pause = min(max(1.0, 2 * self._pause), LONGEST_PAUSE)
             self._pause_until = self._clock() + self._pause
-            self._give_up_oldest()
+            self._keep_what_fits()
         else:
             self._pause = 0.0
 
@@ -140,15 +148,18 @@ class LedgerObserver(Observer):
             self._transact(db, rows, now, ids_are_free=True)
         except sqlite3.IntegrityError:  # another call began in the same moment
             self._transact(db, rows, now, ids_are_free=False)
-        self._waiting.clear()
+        self._calls.clear()
+        self._batches.clear()
         self._missed = 0
-        if self._expiry is not None and self._expiry.delete_some(db):
+        if self._expiry.delete_some(db):
             rows.forget_ids()
 
     def _transact(self, db: sqlite3.Connection, rows: RowWriter, now: float, *, ids_are_free: bool) -> None:
         db.execute("BEGIN IMMEDIATE")
         try:
-            rows.write(self._waiting, self._missed, now, ids_are_free=ids_are_free)
+            rows.write_calls(self._calls, ids_are_free=ids_are_free)
+            rows.write_batches(self._batches)
+            rows.write_gap(self._missed, now)
             db.execute("COMMIT")
         except BaseException:
             rows.forget_ids()
@@ -156,15 +167,17 @@ class LedgerObserver(Observer):
                 db.execute("ROLLBACK")
             raise
 
-    def _give_up_oldest(self) -> None:
-        """Of what waits too long, whole calls."""
-        if len(self._waiting) <= self._most_kept:
-            return
-        end = len(self._waiting) - self._most_kept // 2
-        while end < len(self._waiting) and type(self._waiting[end - 1]) is AttemptEvent:
-            end += 1
-        self._missed += end
-        del self._waiting[:end]
+    def _keep_what_fits(self) -> None:
+        """Of what waits too long, the newest and no texts."""
+        if len(self._calls) > self._most_kept:
+            given_up = len(self._calls) - self._most_kept // 2
+            self._missed += self._number_of_events(given_up)
+            del self._calls[:given_up]
+        self._calls = [each.without_texts() for each in self._calls]
+
+    def _number_of_events(self, calls: int) -> int:
+        """How many events so many of the oldest calls are."""
+        return sum(each.number_of_events(sole_attempts=False) for each in self._calls[:calls])
 
 
 def _advice(path: Path, fault: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from complaint_llm.exceptions import ComplaintLLMError
-from complaint_llm.ledger.tables import VERSION
+from complaint_llm.ledger.tables import OLDEST, VERSION
 
 
 @contextmanager
@@ -26,8 +26,10 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
             names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             if not {"calls", "attempts", "batches"} <= names:
                 raise ComplaintLLMError(f"{path}: is no ledger")
-            if version != VERSION:
-                raise ComplaintLLMError(f"{path}: is a ledger of version {version}; this program reads {VERSION}")
+            if not OLDEST <= version <= VERSION:
+                raise ComplaintLLMError(
+                    f"{path}: is a ledger of version {version}; this program reads {OLDEST} to {VERSION}"
+                )
             connection.execute("PRAGMA temp_store = MEMORY")  # matters must not come to lie in another file
             yield connection
     except sqlite3.Error as error:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from complaint_llm.ledger.tables import CONTEXT
-from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, BatchEvent
+from complaint_llm.observers.call_end import CallEnd, attempt_error, attempt_model, sole_attempt
+from complaint_llm.observers.observer import BatchEvent
+from complaint_llm.observers.texts_digest import texts_digest
 
-LedgerEvent: TypeAlias = AnswerEvent | AttemptEvent | BatchEvent
+if TYPE_CHECKING:
+    from complaint_llm.messages import Attempt
 
 _FIND_CONTEXT = f"SELECT id FROM contexts WHERE {' AND '.join(f'{name} IS ?' for name in CONTEXT)}"  # noqa: S608
 _ADD_CONTEXT = f"INSERT INTO contexts ({', '.join(CONTEXT)}) VALUES ({','.join('?' * len(CONTEXT))})"  # noqa: S608
-_ALWAYS = ("id", "call", "context", "seconds")
-_SOMETIMES = ("matter", "batch", "input_tokens", "output_tokens", "cost", "first_piece", "digest", "tried")
+_ALWAYS = ("id", "context", "seconds")
+_SOMETIMES = ("call", "matter", "batch", "input_tokens", "output_tokens", "cost", "first_piece", "digest", "tried")
 """Columns of ``entries``, in the order in which a row's values are bound. What is not there is left out of the
 statement: to bind None, or to have NULL made of another value, takes as long as all the rest."""
-_MATTER, _BATCH, _TOKENS, _COST, _FIRST_PIECE, _DIGEST, _TRIED = 1, 2, 4 + 8, 16, 32, 64, 128
+_CALL, _MATTER, _BATCH, _TOKENS, _COST, _FIRST_PIECE, _DIGEST, _TRIED = 1, 2, 4, 8 + 16, 32, 64, 128, 256
 _AT_ONCE = (64, 8, 1)
 """Rows in one statement: each gives up the interpreter lock and waits to get it back, and few sizes are compiled."""
 _ADD_TRY = "INSERT INTO tries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -29,9 +32,18 @@ _END_BATCH = (
     "counts = excluded.counts, cost = excluded.cost, seconds = excluded.seconds"
 )
 _STEP = 256
-"""Nanoseconds within which a float tells times of this century apart: so many calls get different ids."""
+"""Nanoseconds that a float does not tell apart in times of this century: so many calls get different ids."""
 
 Values: TypeAlias = tuple[Any, ...]
+
+
+def _tries(
+    id: int, attempts: Sequence[Attempt], backend: str | None, model: str | None, error: str | None
+) -> Iterator[Values]:
+    """The rows of the attempts of the call in this row, which so ended."""
+    for number, each in enumerate(attempts, 1):
+        its_model = attempt_model(each, backend, model, error)
+        yield id, number, each.backend, its_model, attempt_error(each), each.seconds, each.sent, each.maybe_received
 
 
 @cache
@@ -54,8 +66,8 @@ class RowWriter:
         self._number = 0
         self._taken: dict[int, int] | None = None
 
-    def write(self, events: Iterable[LedgerEvent], missed: int, now: float, *, ids_are_free: bool = True) -> None:
-        """Write the rows of these events: a call's attempts stand before its answer. Raises sqlite3.Error.
+    def write_calls(self, ends: Iterable[CallEnd], *, ids_are_free: bool = True) -> None:
+        """Write the rows of these calls. Raises sqlite3.Error.
 
         Whether the ids that calls get by their times are free is looked up unless ``ids_are_free`` takes that for
         granted; then sqlite3.IntegrityError says that one was not.
@@ -65,21 +77,25 @@ class RowWriter:
         if version != self._seen:  # another connection may have deleted names
             self._seen = version
             self.forget_ids()
-        entries: dict[int, list[Any]] = {}
         tries: list[Values] = []
-        attempts: list[AttemptEvent] = []
-        for event in events:
-            if type(event) is AttemptEvent:
-                attempts.append(event)
-            elif type(event) is AnswerEvent:
-                self._add_entry(event, attempts, entries, tries)
-                attempts.clear()
-            elif type(event) is BatchEvent:
-                self._write_batch(event)
+        entries = self._entries(ends, tries)
         for shape, values in entries.items():
             self._write_entries(shape, values)
         if tries:
             self._db.executemany(_ADD_TRY, tries)
+
+    def write_batches(self, events: Iterable[BatchEvent]) -> None:
+        """Write that these batches began or ended. Raises sqlite3.Error."""
+        for event in events:
+            if event.phase == "begin":
+                self._db.execute(_BEGIN_BATCH, (event.batch, event.time))
+            else:
+                counts = json.dumps(dict(event.counts))
+                began = event.time - event.seconds
+                self._db.execute(_END_BATCH, (event.batch, began, event.time, counts, event.cost, event.seconds))
+
+    def write_gap(self, missed: int, now: float) -> None:
+        """Write that so many events could not be written. Raises sqlite3.Error."""
         if missed:
             self._db.execute("INSERT INTO gaps VALUES (?, ?)", (now, missed))
 
@@ -97,54 +113,55 @@ class RowWriter:
                 self._db.execute(statement, values[at : at + size])
                 at += size
 
-    def _add_entry(
-        self,
-        event: AnswerEvent,
-        attempts: Sequence[AttemptEvent],
-        entries: dict[int, list[Any]],
-        tries: list[Values],
-    ) -> None:
-        """Add its values to those of the rows of the same shape, and its attempts."""
-        (call, time, kind, seconds, error, status, backend, model, usage, cost, finish_reason, cached, demo,
-         first_piece, guards, task, matter, asked, batch, digest, sole_attempt) = event  # fmt: skip
-        key = (kind, backend, model, asked, task, error, status, finish_reason, cached, demo, guards)
-        context = self._contexts.get(key) or self._context(key)
-        number = self._number = self._number + 1
-        id = int((time - seconds) * 1e9) // _STEP * _STEP + number % _STEP
-        if self._taken is not None:
-            id = self._free_id(id, self._taken)
-        shape, row = 0, [id, call, context, seconds]
-        if matter is not None:
-            shape |= _MATTER
-            row.append(self._names.get(matter) or self._name(matter))
-        if batch is not None:
-            shape |= _BATCH
-            row.append(self._names.get(batch) or self._name(batch))
-        if error is None:
-            shape |= _TOKENS
-            row += (usage.prompt_tokens, usage.completion_tokens)
-        if cost is not None:
-            shape |= _COST
-            row.append(cost)
-        if first_piece is not None:
-            shape |= _FIRST_PIECE
-            row.append(first_piece)
-        if digest is not None:
-            shape |= _DIGEST
-            row.append(digest)
-        if sole_attempt is not None:
-            shape |= _TRIED
-            row.append(sole_attempt)
-        else:
-            tries += (
-                (id, each.number, each.backend, each.model, each.error, each.seconds, each.sent, each.maybe_received)
-                for each in attempts
-            )
-        known = entries.get(shape)
-        if known is None:
-            entries[shape] = row
-        else:
-            known += row
+    def _entries(self, ends: Iterable[CallEnd], tries: list[Values]) -> Mapping[int, Sequence[Any]]:
+        """The values of rows by their shape, one row after the other; to ``tries`` the rows of attempts are added."""
+        entries: dict[int, list[Any]] = {}
+        contexts, names, taken = self._contexts, self._names, self._taken
+        for number, (start, ended, time, attempts, error, status, backend, model, usage, cost, finish_reason, cached,
+                     demo, first_piece, guards) in enumerate(ends, self._number):  # fmt: skip
+            kind, deadline, task, matter, asked, batch, texts, began = start
+            key = (kind, backend, model, asked, task, error, status, finish_reason, cached, demo, guards)
+            seconds = ended - began
+            id = int((time - seconds) * 1e9) + number % _STEP
+            if taken is not None:
+                id = self._free_id(id, taken)
+            shape = 0
+            row: list[Any] = [id, contexts.get(key) or self._context(key), seconds]
+            call = deadline.known_call_id
+            if call is not None:
+                shape |= _CALL
+                row.append(call)
+            if matter is not None:
+                shape |= _MATTER
+                row.append(names.get(matter) or self._name(matter))
+            if batch is not None:
+                shape |= _BATCH
+                row.append(names.get(batch) or self._name(batch))
+            if error is None:
+                shape |= _TOKENS
+                row += usage[:2]
+            if cost is not None:
+                shape |= _COST
+                row.append(cost)
+            if first_piece is not None:
+                shape |= _FIRST_PIECE
+                row.append(first_piece)
+            if texts is not None:
+                shape |= _DIGEST
+                row.append(texts if isinstance(texts, int) else texts_digest(texts))
+            sole = sole_attempt(attempts, error)
+            if sole is not None:
+                shape |= _TRIED
+                row.append(sole.seconds)
+            elif attempts:
+                tries += _tries(id, attempts, backend, model, error)
+            known = entries.get(shape)
+            if known is None:
+                entries[shape] = row
+            else:
+                known += row
+        self._number = (self._number + sum(len(each) for each in entries.values())) % _STEP
+        return entries
 
     def _free_id(self, wanted: int, taken: dict[int, int]) -> int:
         """This id or the next one that is free; ``taken`` has, for those that are not, where to look on."""
@@ -155,8 +172,8 @@ class RowWriter:
         return id
 
     def _context(self, key: Values) -> int:
-        *plain, cached, demo, guards = key
-        values = (*plain, int(cached), int(demo), ",".join(guards) or None)
+        kind, backend, model, *plain, cached, demo, guards = key
+        values = (kind, backend or None, model or None, *plain, int(cached), int(demo), ",".join(guards) or None)
         found = self._db.execute(_FIND_CONTEXT, values).fetchone()
         id: int = self._db.execute(_ADD_CONTEXT, values).lastrowid or 0 if found is None else found[0]
         self._contexts[key] = id
@@ -170,11 +187,3 @@ class RowWriter:
             (id,) = found
         self._names[name] = id
         return id
-
-    def _write_batch(self, event: BatchEvent) -> None:
-        if event.phase == "begin":
-            self._db.execute(_BEGIN_BATCH, (event.batch, event.time))
-            return
-        counts = json.dumps(dict(event.counts))
-        began = event.time - event.seconds
-        self._db.execute(_END_BATCH, (event.batch, began, event.time, counts, event.cost, event.seconds))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from complaint_llm.call import times_of_call_name
 from complaint_llm.ledger.periods import LATEST
+from complaint_llm.ledger.tables import CALL_NAME
 
 ANY_ERROR = "*"
 _CLOCK_STEPS = 86_400.0
@@ -75,7 +76,7 @@ def find_ids(db: sqlite3.Connection, wanted: CallFilter) -> Iterator[tuple[int]]
         if named is not None:
             conditions += ("id >= ?", "id < ?")
             values += (_id_at(named[0] - _CLOCK_STEPS), _id_at(named[1] + _CLOCK_STEPS))
-        conditions.append("substr(call, 1, ?) = ?")
+        conditions.append(f"substr({CALL_NAME}, 1, ?) = ?")
         values += (len(wanted.call), wanted.call)
     contexts = _contexts(db, wanted)
     if contexts is None:

@@ -10,12 +10,17 @@ call's row: so a row costs the least when it is written, and each filter of ``lo
 from __future__ import annotations
 
 APPLICATION_ID = 0x434C4C31  # "CLL1"
-VERSION = 1
+VERSION = 2
+OLDEST = 1
+"""The oldest version whose views can be read as they are."""
 
 CONTEXT = (
     *("kind", "backend", "model", "asked", "task", "error", "status", "finish_reason", "cached", "demo", "guards"),
 )
 """The columns of ``contexts``, in their order."""
+
+CALL_NAME = "coalesce(call, printf('%011x%05x', entries.id / 1000000, entries.id % 1000000))"
+"""A call's name: where nobody has asked for it, when its row says that it began."""
 
 SCHEMA = f"""
 CREATE TABLE contexts (
@@ -26,7 +31,7 @@ CREATE INDEX contexts_backend ON contexts (backend, model);
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY,
-    call TEXT NOT NULL,
+    call TEXT,
     context INTEGER NOT NULL,
     matter INTEGER,
     batch INTEGER,
@@ -35,7 +40,7 @@ CREATE TABLE entries (
     cost REAL,
     seconds REAL NOT NULL,
     first_piece REAL,
-    digest TEXT,
+    digest INTEGER,
     tried REAL
 );
 CREATE INDEX entries_context ON entries (context);
@@ -62,9 +67,9 @@ CREATE TABLE batches (
 );
 CREATE TABLE gaps (time REAL NOT NULL, events INTEGER NOT NULL);
 CREATE VIEW calls AS
-    SELECT entries.id AS id, call, entries.id / 1e9 AS time, kind, backend, model, asked, task, matters.name AS matter,
-        input_tokens, output_tokens, cost, seconds, first_piece, error, status, finish_reason, cached, demo, guards,
-        digest, runs.name AS batch
+    SELECT entries.id AS id, {CALL_NAME} AS call, entries.id / 1e9 AS time, kind, backend, model, asked, task,
+        matters.name AS matter, input_tokens, output_tokens, cost, seconds, first_piece, error, status, finish_reason,
+        cached, demo, guards, iif(digest IS NULL, NULL, printf('%016x', digest)) AS digest, runs.name AS batch
     FROM entries JOIN contexts ON contexts.id = context
     LEFT JOIN names AS matters ON matters.id = matter
     LEFT JOIN names AS runs ON runs.id = batch;

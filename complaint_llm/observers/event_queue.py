@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
-from complaint_llm.observers.call_end import CallEnd
-from complaint_llm.observers.observer import METHODS, Event, Observer, RequestEvent
+from complaint_llm.observers.call_end import CallEnd, CallObserver
+from complaint_llm.observers.observer import METHODS, AnswerEvent, AttemptEvent, Event, Observer, RequestEvent
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import FOREVER, Waiter
 
 MOST_WAITING = 50_000
 """Events that wait at most; further ones are discarded and counted."""
+MOST_WITH_TEXTS = 1_000
+"""Calls that wait with the texts of which a digest is to be made; the callers of further ones make it."""
 FLUSH_AFTER = 0.5
 """Seconds from an event to the flush of those who gather."""
 _GATHER = 0.1
@@ -43,8 +45,6 @@ class EventQueue:
         """Let the observers know of this event, or of how a call ended, soon."""
         self.requests = bool(teller.listeners[RequestEvent])
         """Whether anybody is told of requests."""
-        self.sole_attempts = any(each.sole_attempts for _, each in teller.observers_of_attempts)
-        """Whether anybody is told of an attempt that is its call's only one and answered."""
         self.digests = any(each.digests for _, each in observers)
         """Whether anybody wants the digest of what is asked."""
         weakref.finalize(self, teller.end).atexit = False
@@ -71,7 +71,9 @@ class _Teller:
         }
         self._flushing = [(name, each) for name, each in observers if _overrides(each, "flush")]
         self._counting = [(name, each) for name, each in observers if _overrides(each, "report_loss")]
-        self.observers_of_attempts = [(name, each) for name, each in observers if _overrides(each, "attempt")]
+        self._sole_attempts = any(each.sole_attempts for _, each in observers if _overrides(each, "attempt"))
+        self._makes_events = bool(self.listeners[AttemptEvent] or self.listeners[AnswerEvent])
+        self._of_calls = [(name, each) for name, each in observers if isinstance(each, CallObserver)]
         self._failed: set[tuple[str, type]] = set()
         self._closed = False
         self._observers_closed = False
@@ -83,9 +85,12 @@ class _Teller:
 
     def put(self, told: Event | CallEnd) -> None:
         """Let the observers know, soon."""
-        if self._closed or len(self._waiting) >= self._most:
+        count = len(self._waiting)
+        if self._closed or count >= self._most:
             self._put_late(told)
             return
+        if count >= MOST_WITH_TEXTS and type(told) is CallEnd:
+            told = told.without_texts()
         self._waiting.append(told)
         if self._asleep:
             self._asleep = False
@@ -127,7 +132,7 @@ class _Teller:
             self._waiting.append(told)
             self._tell_rest()
         else:
-            self.discarded += told.number_of_events if isinstance(told, CallEnd) else 1
+            self.discarded += told.number_of_events(self._sole_attempts) if type(told) is CallEnd else 1
 
     def _start(self) -> None:
         # Who finds it taken is not the first: that one starts it, and may be this very thread, below a finalizer.
@@ -163,7 +168,7 @@ class _Teller:
 
     def _tell_rest(self) -> None:
         while self._waiting:
-            self._tell(self._waiting.popleft())
+            self._tell_some()
         self._flush()
 
     def _close_observers(self) -> None:
@@ -185,9 +190,7 @@ class _Teller:
             if waiting:
                 if self._flushing and self._flush_at == FOREVER:
                     self._flush_at = monotonic() + FLUSH_AFTER
-                for _ in range(min(len(waiting), _AT_ONCE)):
-                    self._tell(waiting.popleft())
-                self._progress += 1
+                self._tell_some()
             if monotonic() >= self._flush_at:
                 self._flush()
             if len(waiting) >= _AT_ONCE:
@@ -222,14 +225,31 @@ class _Teller:
             except BaseException as fault:  # noqa: BLE001 - the same
                 self._report(name, fault)
 
-    def _tell(self, told: Event | CallEnd) -> None:
-        events: Sequence[Event] = told.events() if isinstance(told, CallEnd) else (told,)
-        for event in events:
-            for name, method in self.listeners[type(event)]:
-                try:
-                    method(event)
-                except BaseException as fault:  # noqa: BLE001 - an observer changes nothing
-                    self._report(name, fault)
+    def _tell_some(self) -> None:
+        waiting = self._waiting
+        some = [waiting.popleft() for _ in range(min(len(waiting), _AT_ONCE))]
+        ends: list[CallEnd] = []
+        for told in some:
+            if isinstance(told, CallEnd):
+                ends.append(told)
+                for event in told.events(self._sole_attempts) if self._makes_events else ():
+                    self._tell(event)
+            else:
+                self._tell(told)
+        # After the events, in which the calls got their names.
+        for name, observer in self._of_calls if ends else ():
+            try:
+                observer.calls(ends)
+            except BaseException as fault:  # noqa: BLE001 - an observer changes nothing
+                self._report(name, fault)
+        self._progress += 1
+
+    def _tell(self, event: Event) -> None:
+        for name, method in self.listeners[type(event)]:
+            try:
+                method(event)
+            except BaseException as fault:  # noqa: BLE001 - the same
+                self._report(name, fault)
 
     def _report(self, name: str, fault: BaseException) -> None:
         known = (name, type(fault))

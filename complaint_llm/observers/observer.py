@@ -118,7 +118,8 @@ class Observer:
     """Whether ``attempt`` is told of an attempt that is its call's only one and answered: ``AnswerEvent.sole_attempt``
     says the same."""
     digests: ClassVar[bool] = False
-    """Whether it wants the digest of what is asked: that takes its caller some 15 µs for 20 kB."""
+    """Whether it wants the digest of what is asked: that takes some 15 µs for 20 kB, of the caller's time where an
+    observer is told of requests."""
 
     def request(self, event: RequestEvent) -> None:
         """A call begins."""

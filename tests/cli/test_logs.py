@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.ledger.observer import LedgerObserver
-from complaint_llm.observers.observer import AnswerEvent, AttemptEvent
+from complaint_llm.messages import Attempt
+from tests.ledger.made_ledgers import call_end
 from tests.matters.holdings import command
 
 MOCK = {"id": "m", "type": "mock", "echo": True}
@@ -33,12 +34,11 @@ def office(tmp_path: Path) -> Path:
     """A ledger of two calls: one that failed at first, and an older one that was refused."""
     make_config(tmp_path, ledger=True)
     observer = LedgerObserver(tmp_path / ".complaint_llm/ledger.db")
-    observer.answer(AnswerEvent("mmmm1111", TIMES[0], "infer", 1.0, "ServerError", 500, "second", matter="=1+1"))
-    observer.attempt(AttemptEvent("nnnn2222", 1, "first", "RateLimitError", 0.2, True, False))
-    observer.attempt(AttemptEvent("nnnn2222", 2, "second", None, 0.8, True, False))
-    observer.answer(
-        AnswerEvent("nnnn2222", TIMES[1], "infer", 1.0, backend="second", model="gpt", task="claims", cost=0.5)
-    )
+    tried = [Attempt("first", "RateLimitError: no", 0.2), Attempt("second", None, 0.8)]
+    refused = {"error": "ServerError", "status": 500, "backend": "second", "matter": "=1+1"}
+    observer.calls([call_end("mmmm1111", TIMES[0], 1.0, **refused)])
+    answered = {"backend": "second", "model": "gpt", "task": "claims", "cost": 0.5}
+    observer.calls([call_end("nnnn2222", TIMES[1], 1.0, attempts=tried, **answered)])
     observer.close()
     return tmp_path
 
@@ -68,7 +68,7 @@ def test_pages_follow_one_another_and_lose_no_call(tmp_path: Path) -> None:
     observer = LedgerObserver(tmp_path / ".complaint_llm/ledger.db")
     for number in range(23):
         matter = f"m{number % 2}"
-        observer.answer(AnswerEvent(f"{number:08x}", TIMES[0] + number % 5, "infer", 1.0, backend="b", matter=matter))
+        observer.calls([call_end(f"{number:08x}", TIMES[0] + number % 5, 1.0, backend="b", matter=matter)])
     observer.close()
     for chosen in ((), ("--matter", "m1"), ("--backend", "b")):
         whole = [json.loads(line) for line in command(tmp_path, "logs", "--json", "-n", "0", *chosen)[1].splitlines()]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from complaint_llm.call import Deadline
 from complaint_llm.ledger.file import open_ledger
 from complaint_llm.ledger.tables import CONTEXT
+from complaint_llm.messages import Attempt, TokenUsage
+from complaint_llm.observers.call_end import CallEnd, CallStart
+from complaint_llm.observers.observer import Kind
 
 CALL = {
     "time": 1_795_800_000.0, "kind": "infer", "backend": "local", "model": "small", "asked": "small", "task": None,
@@ -21,6 +25,27 @@ CALL = {
 ATTEMPT = {"model": None, "error": None, "seconds": 1.0, "sent": 1, "maybe_received": 0}
 
 Row = Mapping[str, Any]
+
+
+def call_end(
+    call: str | None,
+    time: float,
+    seconds: float = 0.5,
+    *,
+    kind: Kind = "infer",
+    attempts: Sequence[Attempt] = (),
+    digest: int | None = None,
+    **more: Any,
+) -> CallEnd:
+    """A call of this name that ended at this time."""
+    deadline = Deadline(60.0)
+    deadline.known_call_id = call
+    start = CallStart(
+        kind=kind, deadline=deadline, task=more.pop("task", None), matter=more.pop("matter", None),
+        asked=more.pop("asked", None), batch=more.pop("batch", None), texts=digest, began=1000.0,
+    )  # fmt: skip
+    how = {**dict.fromkeys(CallEnd._fields[4:]), "usage": TokenUsage(), "cached": False, "demo": False, "guards": ()}
+    return CallEnd(start=start, ended=1000.0 + seconds, time=time, attempts=attempts, **how | more)  # type: ignore[arg-type]
 
 
 def make_ledger(path: Path, calls: Iterable[Row], batches: Iterable[Row] = ()) -> Path:

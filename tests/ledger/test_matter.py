@@ -12,7 +12,8 @@ from complaint_llm import Mediator
 from complaint_llm.ledger.matter import calls_of_matter, forget_calls
 from complaint_llm.ledger.observer import LedgerObserver
 from complaint_llm.matters.stores import LedgerHolder
-from complaint_llm.observers.observer import AnswerEvent, AttemptEvent
+from complaint_llm.messages import Attempt
+from tests.ledger.made_ledgers import call_end
 from tests.matters.holdings import command
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ def fill(path: Path, calls: int = 3000) -> None:
     observer = LedgerObserver(path)
     for number in range(calls):
         matter = "forget-me-0417" if number % 3 == 0 else "keep-me-0001"
-        observer.attempt(AttemptEvent(f"{matter}-{number}", 1, "b", "ServerError", 0.1, True, False))
-        observer.answer(AnswerEvent(f"{matter}-{number}", float(number), "infer", 0.1, matter=matter))
+        failed = Attempt("b", "ServerError: no", 0.1)
+        observer.calls([call_end(f"{matter}-{number}", float(number), 0.1, matter=matter, attempts=[failed])])
     observer.close()
 
 
@@ -43,11 +44,11 @@ def test_a_ledger_in_use_forgets_too(tmp_path: Path) -> None:
     """What is written afterwards by who has it open is of the right matter."""
     path = tmp_path / "l.db"
     observer = LedgerObserver(path)
-    observer.answer(AnswerEvent("c1", 1.0, "infer", 0.1, matter="forget-me"))
+    observer.calls([call_end("c1", 1.0, matter="forget-me")])
     observer.flush()
     assert forget_calls(path, "forget-me") == 1
-    observer.answer(AnswerEvent("c2", 2.0, "infer", 0.1, matter="another"))
-    observer.answer(AnswerEvent("c3", 3.0, "infer", 0.1, matter="forget-me"))
+    observer.calls([call_end("c2", 2.0, matter="another")])
+    observer.calls([call_end("c3", 3.0, matter="forget-me")])
     observer.close()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT call, matter FROM calls ORDER BY id").fetchall() == [

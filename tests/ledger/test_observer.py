@@ -19,7 +19,7 @@ from complaint_llm.exceptions import InvalidRequestError, ServerError
 from complaint_llm.ledger.observer import LedgerObserver
 from complaint_llm.ledger.tables import VERSION
 from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, StreamEvent, TextDelta
-from complaint_llm.observers.observer import AnswerEvent
+from tests.ledger.made_ledgers import call_end
 
 SECRET = "Maria Lopez was evicted"
 DAY = 86_400.0
@@ -57,10 +57,6 @@ def rows(path: Path, query: str = "SELECT * FROM calls ORDER BY id") -> list[dic
     with closing(sqlite3.connect(path)) as db:
         db.row_factory = sqlite3.Row
         return [dict(row) for row in db.execute(query)]
-
-
-def event(call: str, time: float = 1.0, **more: Any) -> AnswerEvent:
-    return AnswerEvent(call, time, "infer", 0.5, **more)
 
 
 def test_a_call_is_a_row_with_its_attempts(tmp_path: Path) -> None:
@@ -207,7 +203,7 @@ def test_rows_wait_for_a_disk_with_space(tmp_path: Path, caplog: pytest.LogCaptu
 
     observer = LedgerObserver(tmp_path / "l.db", clock=lambda: now[0], open_file=open_file)
     for number in range(3):
-        observer.answer(event(f"c{number}"))
+        observer.calls([call_end(f"c{number}", 1.0)])
         observer.flush()
         now[0] += 100
     full[0] = False
@@ -230,7 +226,7 @@ def test_what_waits_too_long_is_given_up_and_counted(tmp_path: Path) -> None:
 
     observer = LedgerObserver(tmp_path / "l.db", most_kept=4, open_file=open_file)
     for number in range(6):
-        observer.answer(event(f"c{number}"))
+        observer.calls([call_end(f"c{number}", 1.0)])
     observer.flush()
     full[0] = False
     observer.close()
@@ -252,7 +248,7 @@ def test_calls_that_began_in_the_same_moment_are_rows_each(tmp_path: Path) -> No
     observers = [LedgerObserver(tmp_path / "l.db") for _ in range(2)]
     for observer in observers:
         for number in range(200):
-            observer.answer(event(f"c{number}"))
+            observer.calls([call_end(f"c{number}", 1.0)])
         observer.flush()
     for observer in observers:
         observer.close()
@@ -265,12 +261,12 @@ def test_old_rows_are_deleted_a_little_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "l.db"
     old = LedgerObserver(path, clock=lambda: now[0])
     for number in range(12_000):
-        old.answer(event(f"old{number}", now[0] - 40 * DAY, matter="old matter"))
+        old.calls([call_end(f"old{number}", now[0] - 40 * DAY, matter="old matter")])
     old.close()
     observer = LedgerObserver(path, keep_days=30, clock=lambda: now[0])
     left = []
     for number in range(4):
-        observer.answer(event(f"new{number}", now[0], matter="new matter"))
+        observer.calls([call_end(f"new{number}", now[0], matter="new matter")])
         observer.flush()
         left.append(len(rows(path)))
     observer.close()

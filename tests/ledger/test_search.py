@@ -13,7 +13,7 @@ import pytest
 from complaint_llm.ledger.observer import LedgerObserver
 from complaint_llm.ledger.read_only import open_read_only
 from complaint_llm.ledger.search import ANY_ERROR, CallFilter, find_calls, find_ids
-from complaint_llm.observers.observer import AnswerEvent
+from tests.ledger.made_ledgers import call_end
 
 CALLS: list[dict[str, Any]] = [
     {"backend": "a", "matter": "1", "task": "claims"},
@@ -29,7 +29,7 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger with a call at each of the seconds 100, 200, ..."""
     observer = LedgerObserver(tmp_path / "l.db")
     for number, call in enumerate(CALLS):
-        observer.answer(AnswerEvent(f"no{number}", 100.0 * (number + 1) + 1, "infer", 1.0, **call))
+        observer.calls([call_end(f"no{number}", 100.0 * (number + 1) + 1, 1.0, **call)])
     observer.close()
     with open_read_only(tmp_path / "l.db") as opened:
         yield opened
@@ -66,9 +66,8 @@ def test_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:
     for number in range(30_000):
         error = "ServerError" if number % 50 == 0 else None
         backend = "rare" if number < 20 else f"b{number % 5}"
-        observer.answer(
-            AnswerEvent(f"c{number}", float(number), "infer", 0.0, error, backend=backend, matter=f"{number % 9}")
-        )
+        more = {"error": error, "backend": backend, "matter": f"{number % 9}"}
+        observer.calls([call_end(f"c{number}", float(number), 0.0, **more)])
     observer.close()
     steps: dict[str, int] = {}
     filters = [
@@ -102,7 +101,7 @@ def test_a_call_is_found_by_the_time_in_its_name(tmp_path: Path) -> None:
     observer = LedgerObserver(tmp_path / "l.db")
     names = [f"{number * 600_000:011x}{number:021x}" for number in range(30_000)]  # one every ten minutes
     for number, name in enumerate(names):
-        observer.answer(AnswerEvent(name, 600.0 * number + 2, "infer", 2.0, backend="b"))
+        observer.calls([call_end(name, 600.0 * number + 2, 2.0, backend="b")])
     observer.close()
     with closing(sqlite3.connect(tmp_path / "l.db")) as db:
         counted: list[int] = []
@@ -122,7 +121,7 @@ def test_a_clock_that_was_set_hides_no_call(tmp_path: Path, behind: int) -> None
     """The time of a row is not quite that in the call's name."""
     observer = LedgerObserver(tmp_path / "l.db")
     name = f"{1_795_800_000_000:011x}" + "a" * 21
-    observer.answer(AnswerEvent(name, 1_795_800_000.0 + behind, "infer", 0.0, backend="b"))
+    observer.calls([call_end(name, 1_795_800_000.0 + behind, 0.0, backend="b")])
     observer.close()
     with open_read_only(tmp_path / "l.db") as db:
         assert [each.call["call"] for each in find_calls(db, CallFilter(call=name[:11]))] == [name]

@@ -235,8 +235,8 @@ def test_a_ledger_in_a_folder_that_is_not_ours_is_read(tmp_path: Path) -> None:
         (b"no database at all, but words", "cannot be read"),
         ("CREATE TABLE other (a)", "is no ledger"),
         (
-            "CREATE TABLE calls (a); CREATE TABLE attempts (a); CREATE TABLE batches (a); PRAGMA user_version = 2",
-            "version 2",
+            "CREATE TABLE calls (a); CREATE TABLE attempts (a); CREATE TABLE batches (a); PRAGMA user_version = 3",
+            "version 3",
         ),
         (
             "CREATE TABLE calls (a); CREATE TABLE attempts (a); CREATE TABLE batches (a); PRAGMA user_version = 1",
