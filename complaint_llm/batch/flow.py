@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from complaint_llm.batch.input.items import BatchResult
+    from complaint_llm.batch.journal.spans import Span
 
 
 _LOOK = 1.0
@@ -43,7 +44,7 @@ class Flow:
         self._window = window
         self._unanswered_limit = unanswered
         self._refill = refill
-        self._results: deque[BatchResult] = deque()
+        self._results: deque[BatchResult | Span] = deque()
         self._in_window = 0  # read, not yet handed out
         self._unanswered = 0  # read, not yet answered
         self._undelivered = 0  # read, neither delivered nor dropped
@@ -62,14 +63,14 @@ class Flow:
                     self._room.wait(_LOOK)
             return not self._closed and self.fault is None
 
-    def enter(self) -> bool:
-        """Count the item that was just read. False: the batch was stopped meanwhile, the item is not part of it."""
+    def enter(self, count: int = 1) -> bool:
+        """Count what was just read. False: the batch was stopped meanwhile, it is not part of it."""
         with self._lock:
             if self._closed:
                 return False
-            self._in_window += 1
-            self._unanswered += 1
-            self._undelivered += 1
+            self._in_window += count
+            self._unanswered += count
+            self._undelivered += count
             return True
 
     def end(self, error: BaseException | None = None) -> None:
@@ -97,8 +98,9 @@ class Flow:
             self._unanswered -= count
             self._wake_feeder()
 
-    def deliver(self, results: Iterable[BatchResult], answered: int = 0) -> None:
-        """Results that may be handed out; ``answered`` items need no worker any more, as in ``count_answered``."""
+    def deliver(self, results: Iterable[BatchResult | Span], answered: int = 0) -> None:
+        """Results that may be handed out, or spans of them that are counted; ``answered`` items need no worker any
+        more, as in ``count_answered``."""
         with self._lock:
             if answered:
                 self._unanswered -= answered
@@ -118,7 +120,7 @@ class Flow:
 
     # -- the consumer
 
-    def take(self, timeout: float | None = None) -> BatchResult | None:
+    def take(self, timeout: float | None = None) -> BatchResult | Span | None:
         """The next result, in the order of delivery; None when nothing is left.
 
         It stays in the window until ``count_handed_out``. Raises TimeoutError if ``timeout`` seconds (at most

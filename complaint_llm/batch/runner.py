@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor, Work
+from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor
+from complaint_llm.batch.feeding import feed, work_of
 from complaint_llm.batch.finished_work import note_finished
 from complaint_llm.batch.flow import BrokenThread, Flow
 from complaint_llm.batch.input.items import (
     Ask,
     BatchItem,
     BatchResult,
-    Digest,
     ItemLike,
-    LineError,
-    as_item,
-    check_prompt,
     item_digest,
 )
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unrecorded
 from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
+from complaint_llm.batch.journal.spans import Span
 from complaint_llm.batch.output.summary import BatchSummary, end_watch
 from complaint_llm.exceptions import BatchError
-from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +34,6 @@ if TYPE_CHECKING:
     from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.call import CancelToken
     from complaint_llm.observers.batch_watch import BatchWatch
-
-_MakeWork: TypeAlias = Callable[[int, ItemLike], tuple[Work, Exception | None]]
 
 _POLL = 0.25
 """Seconds between looks at a ``stop`` event; without one nothing is polled."""
@@ -69,6 +63,7 @@ class BatchRun(Iterator[BatchResult]):
         cancel: CancelToken | None,
         max_cost: float | None,
         watch: BatchWatch | None = None,
+        on_recorded: Callable[[range], None] | None = None,
     ) -> None:
         self.summary = summary
         self.stopped_because = ""
@@ -81,6 +76,7 @@ class BatchRun(Iterator[BatchResult]):
         self._resume_hint = resume_hint
         self._stop_event = stop
         self._cancel = cancel
+        self._on_recorded = on_recorded
         self._interrupted = False
         self._over = False
         # The threads know the parts, not the run: one that is dropped can be collected, and stops then.
@@ -111,15 +107,25 @@ class BatchRun(Iterator[BatchResult]):
                 self._interrupted = True
                 self.stop()
                 continue
-            if result is not None:
+            if result is None:
+                self._finish()
+            else:
                 self._flow.count_handed_out()
-                self.summary.add(result)
-                if self._max_cost is not None and self.summary.cost >= self._max_cost and not self.stopped_because:
-                    self.stopped_because = f"the cost reached ${self._max_cost:g}"
-                    self.stop()
-                return result
-            self._finish()
+                self._count(result)
+                if not isinstance(result, Span):
+                    return result
         raise StopIteration
+
+    def _count(self, result: BatchResult | Span) -> None:
+        if isinstance(result, Span):
+            self.summary.add_recorded(result.summary)
+            if self._on_recorded is not None:
+                self._on_recorded(result.places)
+        else:
+            self.summary.add(result)
+        if self._max_cost is not None and self.summary.cost >= self._max_cost and not self.stopped_because:
+            self.stopped_because = f"the cost reached ${self._max_cost:g}"
+            self.stop()
 
     @property
     def recorded(self) -> int:
@@ -143,13 +149,13 @@ class BatchRun(Iterator[BatchResult]):
         self._recorder.join(_CLOSE)
         self._take_over_counts()
 
-    def _next(self) -> BatchResult | None:
+    def _next(self) -> BatchResult | Span | None:
         waiting = self._waiting
         while True:
             if waiting and self._next_index in waiting:
                 break
             result = self._take()
-            if waiting is None:
+            if waiting is None or isinstance(result, Span):
                 return result
             if result is None:  # stopped: what is missing was never sent
                 if not waiting:
@@ -160,7 +166,7 @@ class BatchRun(Iterator[BatchResult]):
         self._next_index += 1
         return waiting.pop(self._next_index - 1)
 
-    def _take(self) -> BatchResult | None:
+    def _take(self) -> BatchResult | Span | None:
         event = self._stop_event
         if event is None:
             return self._flow.take()
@@ -217,6 +223,7 @@ def run_batch(
     stop: threading.Event | None = None,
     cancel: CancelToken | None = None,
     watch: BatchWatch | None = None,
+    on_recorded: Callable[[range], None] | None = None,
 ) -> BatchRun:
     """Ask every item, at most ``max_workers`` at a time, at most twice as many read and not yet handed out.
 
@@ -229,7 +236,9 @@ def run_batch(
     that of the whole batch, for the type of recorded answers; ``matter`` is that of items that name none.
     An ``executor`` that is a BatchExecutor is closed with the batch; one of ``concurrent.futures`` stays its owner's.
     ``stop`` stops the sending when set; ``cancel`` is cancelled by ``close``, for an ``ask`` that listens to it.
-    ``watch`` tells observers of its beginning and end.
+    ``watch`` tells observers of its beginning and end. With ``on_recorded`` recorded answers that stand where they
+    stood are not read and not handed out, a few beside what is left excepted: they count in the summary, and it is told
+    their places, by whoever iterates.
 
     Raises BatchError if the journal cannot be used, SettingsChangedError if recorded answers were made under other
     settings; from the iteration, what ``items`` raises, and BatchError if the
@@ -239,28 +248,26 @@ def run_batch(
     ...     for result in results:
     ...         print(result.key, result.output.content if result.output else result.error)
     """
-    if max_workers < 1:
-        raise ValueError(f"max_workers is {max_workers}; it must be at least 1")
-    if in_doubt not in ("resend", "skip", "error"):
-        raise ValueError(f"in_doubt is {in_doubt!r}; it is 'resend', 'skip' or 'error'")
+    _check_given(max_workers, in_doubt, max_cost, executor_is_given=executor is not None)
     if journal is None and (only_failed or fresh or accept_changes or keep or in_doubt != "resend"):
         raise ValueError("only_failed, fresh, accept_changes, keep and in_doubt need a journal")
     if keep and accept_changes:
         raise ValueError("keep takes the answers of other settings, accept_changes asks them again: give one of them")
-    if max_cost is not None and (isinstance(max_cost, bool) or not 0 < max_cost < float("inf")):
-        raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
-    if executor is not None and in_doubt != "resend":
-        raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
+    if ordered and on_recorded is not None:
+        raise ValueError("in order everything is handed out: without ordered on_recorded is told what is not")
     broken = BrokenThread()
     engine = _executor(ask, max_workers, executor, broken)
     capacity = engine.capacity
     ahead = capacity if in_doubt == "resend" else 0
     flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4), broken=broken)
+    spans: Mapping[int, Sequence[Span]] = {}
     book, resume = None, ResumeOptions(in_doubt, accept_changes, only_failed, response_format=response_format)
     try:
         if journal is not None:
             book, stale = _open(journal, settings, resume, fresh=fresh, keep=keep)
             resume = resume._replace(stale=stale, has_model=settings is not None and settings.has_model())
+            if on_recorded is not None:
+                spans = book.known_spans(stale, without_demos=resume.has_model)
     except BaseException:
         engine.close()
         if book is not None:
@@ -280,9 +287,9 @@ def run_batch(
     except BaseException:
         _let_finish(flow, engine, recorder)
         raise
-    make_work = partial(_work, digest=digest, matter=matter)
+    make_work = partial(work_of, digest=digest, matter=matter)
     feeder = threading.Thread(
-        target=_feed, args=(flow, recorder, items, make_work), name="batch-feeder", daemon=True
+        target=feed, args=(flow, recorder, items, make_work, spans), name="batch-feeder", daemon=True
     )
     results = BatchRun(
         flow,
@@ -295,11 +302,23 @@ def run_batch(
         cancel=cancel,
         max_cost=max_cost,
         watch=watch,
+        on_recorded=on_recorded,
     )
     if watch is not None:
         watch.begin({"recorded": recorded_before})
     feeder.start()
     return results
+
+
+def _check_given(max_workers: int, in_doubt: str, max_cost: float | None, *, executor_is_given: bool) -> None:
+    if max_workers < 1:
+        raise ValueError(f"max_workers is {max_workers}; it must be at least 1")
+    if in_doubt not in ("resend", "skip", "error"):
+        raise ValueError(f"in_doubt is {in_doubt!r}; it is 'resend', 'skip' or 'error'")
+    if max_cost is not None and (isinstance(max_cost, bool) or not 0 < max_cost < float("inf")):
+        raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
+    if executor_is_given and in_doubt != "resend":
+        raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
 
 
 def _executor(
@@ -331,64 +350,6 @@ def _open(
         book.close()
         raise
     return book, stale
-
-
-def _feed(flow: Flow, recorder: Recorder, items: Iterable[ItemLike], make_work: _MakeWork) -> None:
-    """The feeder: the only thread that touches the input."""
-    try:
-        flow.end(_read_all(flow, recorder, items, make_work))
-    except BaseException as error:
-        flow.fault = error  # an item was counted and nobody knows of it, or nobody hears that there are no more
-        raise
-
-
-def _read_all(
-    flow: Flow, recorder: Recorder, items: Iterable[ItemLike], make_work: _MakeWork
-) -> BaseException | None:
-    """Read until there is nothing more to read, or nothing more is wanted; the error of the input, if it failed."""
-    numbers = count()
-    try:
-        source = iter(items)
-    except BaseException as error:  # noqa: BLE001 - the input's error is raised where its results are awaited
-        return error
-    while flow.admit():
-        try:
-            given = next(source)
-        except StopIteration:
-            break
-        except BaseException as error:  # noqa: BLE001 - the same
-            return error
-        if not flow.enter():
-            break
-        recorder.on_read(*make_work(next(numbers), given))
-    return None
-
-
-def _work(position: int, given: ItemLike, digest: Digest, matter: str | None) -> tuple[Work, Exception | None]:
-    """The work that an item makes, or, with an error, the item that makes none."""
-    prompt = None if isinstance(given, Exception) else given
-    work = Work(position, f"#{position}", prompt, params=EMPTY, digest="", named=False, matter=matter)
-    if isinstance(given, LineError) and given.id is not None:
-        work = work._replace(key=given.id, named=True)
-    try:
-        item = as_item(given)
-        work = work._replace(prompt=item.prompt)
-        if item.id is not None:
-            work = work._replace(key=item.id, named=True)
-        check_prompt(item.prompt, item.params)
-        found = digest(item)
-    except Exception as error:  # noqa: BLE001 - an item that cannot be read has this as its result
-        return work, error
-    own = item.params.get("matter")
-    return (
-        work._replace(
-            key=work.key if work.named else found,
-            params=item.params,
-            digest=found,
-            matter=own if isinstance(own, str) else matter,
-        ),
-        None,
-    )
 
 
 def _let_finish(flow: Flow, executor: BatchExecutor, recorder: Recorder) -> None:

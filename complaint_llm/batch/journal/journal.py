@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.journal.codec import decode_output, material_in
 from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, JournalEntry, checksum, to_row
+from complaint_llm.batch.journal.faults import ADVICE_DAMAGED, advice_on
 from complaint_llm.batch.journal.padded import padded
 from complaint_llm.batch.journal.places import WITH_PLACES, keep_places, placed_entry, rows_in_order
 from complaint_llm.batch.journal.shape import Shape
+from complaint_llm.batch.journal.spans import Span, Spans, dissolve
 from complaint_llm.batch.journal.totals import keep_totals, totals
 from complaint_llm.batch.journal.versions import APPLICATION_ID, VERSION, upgrade
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from complaint_llm.messages import InferenceOutput
 
@@ -81,6 +83,7 @@ class Journal:
         with self._translate_errors("opened"):
             # The thread that opens it hands it to the thread that writes.
             self._db = sqlite3.connect(self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        self.spans = Spans(self._db)
         try:
             with self._translate_errors("opened"):
                 self._prepare()
@@ -125,6 +128,7 @@ class Journal:
                 if fresh:
                     self._db.execute("DELETE FROM items")
                     self._db.execute("DELETE FROM places")
+                    self._db.execute("DELETE FROM spans")
                 else:
                     # As in the index of these rows: the planner compares the texts of the conditions.
                     self._db.execute("DELETE FROM items WHERE kind = 2 OR (kind IS NULL AND sends = 0)")
@@ -132,8 +136,14 @@ class Journal:
                 self.blind = self._db.execute("SELECT 1 FROM items LIMIT 1").fetchone() is None
                 self.run_number += 1
                 self._db.execute("INSERT INTO runs VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ'))", (self.run_number,))
+            self.spans.begin_run(self.run_number)
             if fresh:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def known_spans(self, stale: Collection[str], *, without_demos: bool) -> Mapping[int, Sequence[Span]]:
+        """Those that the run that was begun may find, by their first place; see ``Spans.of_earlier_runs``."""
+        with self._translate_errors("read"):
+            return self.spans.of_earlier_runs(stale, without_demos=without_demos)
 
     # -- groups
 
@@ -155,7 +165,7 @@ class Journal:
             some = padded(keys[part : part + self._rows_at_once], self._rows_at_once)
             query = f"{WITH_PLACES} WHERE key IN ({','.join('?' * len(some))})"
             for values in self._db.execute(query, some).fetchall():
-                entry = self._entry(values)
+                entry = self.spans.as_found(self._entry(values))
                 found[entry.key] = entry
         if noted:
             found.update((key, noted[key]) for key in keys if key in noted)
@@ -176,10 +186,11 @@ class Journal:
     def write(self, entries: Sequence[JournalEntry]) -> None:
         """Add or replace entries, the later of two with one row counts; they are on disk when this returns."""
         entries = [*self._noted.values(), *entries]
-        if len(entries) <= self._rows_at_once and not self._placed:
+        if len(entries) <= self._rows_at_once and not self._placed and not self.spans.waiting:
             self._write(entries)
         else:
             with self._transaction():
+                self.spans.write()
                 keep_places(self._db, self._placed.values())
                 for part in range(0, len(entries), self._rows_at_once):
                     self._write(entries[part : part + self._rows_at_once])
@@ -319,6 +330,7 @@ class Journal:
         """Delete the items of a matter for good; how many items are left. They are asked again if they come again."""
         with self._translate_errors("written"):
             with self._transaction():
+                dissolve(self._db)
                 self._db.execute("DELETE FROM items WHERE matter = ?", (matter,))
                 self._db.execute("DELETE FROM places WHERE row NOT IN (SELECT row FROM items)")
             for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
@@ -347,35 +359,14 @@ class Journal:
         except sqlite3.Error as error:
             raise self.failure(error, doing) from error
         except ValueError as error:
-            raise BatchError(f"{self.path}: the journal cannot be {doing}: {_ADVICE_DAMAGED}: {error}") from error
+            raise BatchError(f"{self.path}: the journal cannot be {doing}: {ADVICE_DAMAGED}: {error}") from error
 
     def failure(self, error: sqlite3.Error, doing: str) -> BatchError:
         """The BatchError for a fault of the database, with what to do."""
-        name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-        for prefix, advice in _ADVICE:
-            if name.startswith(prefix):
-                return BatchError(f"{self.path}: the journal cannot be {doing}: {advice}")
-        return BatchError(f"{self.path}: the journal cannot be {doing}: {error} ({name})")
+        return BatchError(f"{self.path}: the journal cannot be {doing}: {advice_on(error)}")
 
 
 _DOUBT = {"type": "BatchError", "message": "in doubt: sent, no answer recorded", "maybe_received": True}
-
-_ADVICE_DAMAGED = (
-    "it is damaged; restore it from a copy, or keep what is readable with --salvage "
-    "(in Python complaint_llm.batch.salvage_journal)"
-)
-
-_ADVICE = (
-    ("SQLITE_BUSY", "another process uses it; wait until that ends, or give another journal"),
-    ("SQLITE_LOCKED", "another process uses it; wait until that ends, or give another journal"),
-    ("SQLITE_NOTADB", f"it is no batch journal: give the journal another path; if it was one, {_ADVICE_DAMAGED}"),
-    ("SQLITE_CORRUPT", _ADVICE_DAMAGED),
-    ("SQLITE_FULL", "the disk is full; make room and run again"),
-    ("SQLITE_READONLY", "it is write-protected; change its permissions"),
-    ("SQLITE_CANTOPEN", "no permission, or its folder is missing"),
-    ("SQLITE_IOERR", "the disk reports an error; look at it and run again"),
-)
-
 
 def _create(path: Path) -> None:
     """A new, empty file for its owner's eyes only, durable as a name too."""

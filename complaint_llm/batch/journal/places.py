@@ -6,11 +6,13 @@ the later run counts.
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from complaint_llm.batch.journal.entries import COLUMNS, JournalEntry, from_row
+from complaint_llm.batch.journal.spans import span_rows
 
 SCHEMA = """
 CREATE TABLE places (
@@ -38,8 +40,13 @@ def placed_entry(values: Sequence[Any]) -> JournalEntry:
 
 
 def rows_in_order(db: sqlite3.Connection, run: int) -> Iterator[int]:
-    """The rows of items that this run or a later one read, in the order of their places."""
-    return (row for row, *_ in db.execute(_IN_ORDER, (run,)))
+    """The rows of items that this run or a later one read, in the order of their places. Raises ValueError where that
+    was changed from outside."""
+    alone = ((place, last, row) for row, last, place in db.execute(_IN_ORDER, (run,)))
+    if not run:  # all are among them
+        return (row for *_, row in alone)
+    together = ((place, last, row) for row, place, last in span_rows(db, run))
+    return (row for *_, row in heapq.merge(alone, together))
 
 
 def keep_places(db: sqlite3.Connection, entries: Iterable[JournalEntry]) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.input.items import BatchResult
-from complaint_llm.batch.input.task_items import material_of, task_id
-from complaint_llm.batch.journal.codec import encode_error, encode_output, in_doubt
-from complaint_llm.batch.journal.entries import ANSWERED, FAILED, JournalEntry
+from complaint_llm.batch.journal.entries import JournalEntry
 from complaint_llm.batch.journal.journal import Journal
+from complaint_llm.batch.journal.messages import Finished, Read, Recorded, noted_entry
+from complaint_llm.batch.journal.spans import LENGTH, Span
+from complaint_llm.batch.recorded import SpanBuilder
 from complaint_llm.exceptions import BatchError, EvidenceError
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from complaint_llm.batch.journal.shape import AnswerSettings
     from complaint_llm.messages import InferenceOutput
 
+T = TypeVar("T")
 MAX_GROUP = 256
 """Messages in one commit: bounds the memory of a group and how long its first result waits."""
 
@@ -34,6 +38,7 @@ class Recorder(Protocol):
     """See the module."""
 
     def on_read(self, work: Work, error: Exception | None) -> None: ...
+    def on_recorded(self, span: Span, works: Sequence[Work]) -> None: ...
     def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None: ...
     def on_withdrawn(self, works: list[Work]) -> None: ...
     def end(self) -> None: ...
@@ -55,6 +60,11 @@ class Unrecorded:
             self.on_withdrawn([work])
         else:
             submit(self._flow, self._executor, work, self)
+
+    def on_recorded(self, span: Span, works: Sequence[Work]) -> None:
+        """Nothing is recorded here."""
+        for work in works:
+            self.on_read(work, None)
 
     def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         try:
@@ -78,45 +88,7 @@ class Unrecorded:
         return None
 
 
-class _Read:
-    __slots__ = ("error", "work")
-
-    def __init__(self, work: Work, error: Exception | None) -> None:
-        self.work = work
-        self.error = error
-
-
-class _Finished:
-    __slots__ = ("error", "output", "work")
-
-    def __init__(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
-        self.work = work
-        self.output = output
-        self.error = error
-
-    def entry(self) -> JournalEntry:
-        """The entry that records it. An answer that cannot be recorded becomes an error."""
-        sent = _entry(self.work)
-        kind, doubt = FAILED, False
-        task, material = task_id(self.work.params), material_of(self.work.prompt, self.work.params)
-        try:
-            if self.output is not None:
-                kind, record = ANSWERED, encode_output(self.output, material)
-            else:
-                self.error = self.error or BatchError("no answer")
-                doubt, record = in_doubt(self.error), encode_error(self.error, material)
-        except (TypeError, ValueError, RecursionError) as problem:
-            error = BatchError(f"the answer cannot be recorded: {problem}")
-            error.__cause__ = problem
-            self.output, self.error = None, error
-            kind, record = FAILED, encode_error(error)
-        return sent._replace(settled=sent.sends, kind=kind, doubt=int(doubt), task=task, record=record)
-
-    def result(self) -> BatchResult:
-        return self.work.result(self.output, self.error)
-
-
-_Message: TypeAlias = _Read | _Finished | list[Work] | None
+_Message: TypeAlias = Read | Recorded | Finished | list[Work] | None
 
 
 class JournalRecorder:
@@ -148,18 +120,22 @@ class JournalRecorder:
         self._first_change = ("", "")
         self._compared = 0
         self._known: int | None = None
+        self._builder = SpanBuilder()
         self.resent = 0
         self.recorded = 0
         self._thread.start()
 
     def on_read(self, work: Work, error: Exception | None) -> None:
-        self._inbox.put(_Read(work, error))
+        self._inbox.put(Read(work, error))
+
+    def on_recorded(self, span: Span, works: Sequence[Work]) -> None:
+        self._inbox.put(Recorded(span, works))
 
     def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         try:
             output, error = _answer_without_provenance(output, error)
             self._flow.count_answered()
-            self._inbox.put(_Finished(work, output, error))
+            self._inbox.put(Finished(work, output, error))
         except BaseException as error:
             self._flow.fault = error
             raise
@@ -199,24 +175,32 @@ class JournalRecorder:
             while not (ending and self._flow.settled):
                 group = self._next_group()
                 ending = ending or None in group
-                if self._broken is None:
-                    try:
-                        decisions = self._commit(group)
-                    except sqlite3.Error as error:
-                        self._break(self._journal.failure(error, "written"), error)
-                    except BatchError as error:
-                        self._break(error, error.__cause__)
-                    except Exception as error:  # noqa: BLE001 - whatever it is, the batch must stop and say so
-                        self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
+                group, decisions = self._attempt(partial(self._commit, group)) or (group, [])
                 if self._broken is None:
                     self._hand_on(group, decisions)
                 else:
                     self._keep(group)
+            self._attempt(partial(self._journal.write, ()))
         except BaseException as error:
             self._flow.fault = error
             raise
         finally:
             self._journal.close()
+
+    def _attempt(self, work: Callable[[], T]) -> T | None:
+        """What is done with the journal; None where it is broken. Whatever its fault is, the batch stops, and says
+        so."""
+        if self._broken is not None:
+            return None
+        try:
+            return work()
+        except sqlite3.Error as error:
+            self._break(self._journal.failure(error, "written"), error)
+        except BatchError as error:
+            self._break(error, error.__cause__)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._break(BatchError(f"{self._journal.path}: the journal cannot be written: {error}"), error)
+        return None
 
     def _next_group(self) -> list[_Message]:
         group = [self._inbox.get()]
@@ -227,12 +211,14 @@ class JournalRecorder:
             pass
         return group
 
-    def _commit(self, group: list[_Message]) -> list[Decision]:
-        """Write a group and make it last; what becomes of the items in it that were read."""
-        read = [message for message in group if isinstance(message, _Read)]
-        finished = [message for message in group if isinstance(message, _Finished)]
+    def _commit(self, group: list[_Message]) -> tuple[list[_Message], list[Decision]]:
+        """Write a group and make it last; what becomes of the items in it that were read. Those of a span that is none
+        any more are among them."""
+        group = [each for message in group for each in self._as_it_stands(message)]
+        read = [message for message in group if isinstance(message, Read)]
+        finished = [message for message in group if isinstance(message, Finished)]
         withdrawn = [work for message in group if isinstance(message, list) for work in message]
-        self._compared += len(read)
+        self._compared += len(read) + LENGTH * sum(isinstance(message, Recorded) for message in group)
         try:
             decisions = self._store(read, finished, withdrawn)
         except sqlite3.IntegrityError:
@@ -242,11 +228,16 @@ class JournalRecorder:
             decisions = self._store(read, finished, withdrawn)
         if None in group:
             self._journal.write(())
-        return decisions
+        return group, decisions
+
+    def _as_it_stands(self, message: _Message) -> Sequence[_Message]:
+        if isinstance(message, Recorded) and not self._journal.spans.find(message.span):
+            return [Read(work, None) for work in message.works]
+        return (message,)
 
     def _hand_on(self, group: list[_Message], decisions: list[Decision]) -> None:
         """Let a group's results and work go. It is on disk: an error in here is no error of the journal's."""
-        read = sum(isinstance(message, _Read) for message in group)
+        read = sum(isinstance(message, Read) for message in group)
         withdrawn = sum(len(message) for message in group if isinstance(message, list))
         asked = [decision.work for decision in decisions if decision.asked]
         if self._flow.stopped:
@@ -254,29 +245,39 @@ class JournalRecorder:
         else:
             for work in asked:
                 submit(self._flow, self._executor, work, self)
-        decided = [
-            work.result(output, error)
-            for work, output, error, *_ in decisions
-            if output is not None or error is not None
-        ]
+        decided = [(each.work.result(each.output, each.error), each) for each in decisions if each.is_result]
+        spans = [message.span for message in group if isinstance(message, Recorded)]
         self.resent += sum(decision.resent for decision in decisions)
-        self.recorded += sum(decision.output is not None for decision in decisions)
-        results = [message.result() for message in group if isinstance(message, _Finished)]
-        self._flow.deliver([*decided, *results], answered=read - len(asked))
-        self._flow.drop(withdrawn + read - len(asked) - len(decided))
+        self.recorded += sum(each.output is not None for each in decisions) + LENGTH * len(spans)
+        finished = [(message.result(), message) for message in group if isinstance(message, Finished)]
+        for result, decision in decided:
+            self._count_in(decision.work, decision.known, result)
+        for result, message in finished:
+            self._count_in(message.work, message.recorded_entry, result)
+        results = [result for result, _ in (*decided, *finished)]
+        self._flow.deliver([*spans, *results], answered=read - len(asked) + LENGTH * len(spans))
+        self._flow.drop(withdrawn + read - len(asked) - len(decided) + (LENGTH - 1) * len(spans))
 
-    def _store(self, read: list[_Read], finished: list[_Finished], withdrawn: list[Work]) -> list[Decision]:
+    def _count_in(self, work: Work, entry: JournalEntry | None, result: BatchResult) -> None:
+        """Let a result that is on disk count for its span, which is kept with the next group once it is whole."""
+        span = self._builder.add(work, entry, result, self._journal.run_number)
+        if span is not None:
+            self._journal.spans.add(span)
+
+    def _store(self, read: list[Read], finished: list[Finished], withdrawn: list[Work]) -> list[Decision]:
         """Decide on what was read, and put all of it on disk, or, where only places in the input change, note it."""
         decisions, entries = self._decide(read) if read else ([], [])
         if finished or withdrawn or any(decision.asked for decision in decisions):
-            entries += [self._with_shape(message, message.entry()) for message in finished]
+            for message in finished:
+                message.recorded_entry = self._with_shape(message, message.entry())
+                entries.append(message.recorded_entry)
             entries += [_take_back_send(work) for work in withdrawn]
             self._journal.write(entries)
         else:
             self._journal.note(entries)
         return decisions
 
-    def _with_shape(self, message: _Finished, entry: JournalEntry) -> JournalEntry:
+    def _with_shape(self, message: Finished, entry: JournalEntry) -> JournalEntry:
         """The entry of an answer with what shaped it; a demonstration's has nothing that need be compared."""
         output = message.output
         if self._settings is None or output is None or output.metadata.get("demo"):
@@ -284,7 +285,7 @@ class JournalRecorder:
         shape = self._settings.shape(output.backend, message.work.prompt, message.work.params)
         return entry._replace(shape=None if shape is None else self._journal.add_shape(shape))
 
-    def _decide(self, read: list[_Read]) -> tuple[list[Decision], list[JournalEntry]]:
+    def _decide(self, read: list[Read]) -> tuple[list[Decision], list[JournalEntry]]:
         """What becomes of items, and their entries; those without a decision are dropped: nothing more is sent."""
         if self._flow.stopped:
             return [], []
@@ -314,24 +315,21 @@ class JournalRecorder:
     def _keep(self, group: list[_Message]) -> None:
         """Without a journal to write to: what was not sent is dropped, what was answered is kept for ``failure``."""
         for message in group:
-            if isinstance(message, _Read):
+            if isinstance(message, Read):
                 self._flow.count_answered()
                 self._flow.drop(1)
-            elif isinstance(message, _Finished):
+            elif isinstance(message, Recorded):
+                self._flow.count_answered(LENGTH)
+                self._flow.drop(LENGTH)
+            elif isinstance(message, Finished):
                 self._unrecorded.append(_mark_unjournaled(message.result()))
                 self._flow.drop(1)
             elif message is not None:
                 self._flow.drop(len(message))
 
 
-def _entry(work: Work) -> JournalEntry:
-    if work.entry is None:
-        raise BatchError(f"item {work.position} was never noted; this is a fault of the batch's own")
-    return work.entry
-
-
 def _take_back_send(work: Work) -> JournalEntry:
-    entry = _entry(work)
+    entry = noted_entry(work)
     return entry._replace(sends=entry.sends - 1)
 
 

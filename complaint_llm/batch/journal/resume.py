@@ -47,6 +47,13 @@ class Decision(NamedTuple):
     error: Exception | None = None
     change: str | None = None
     resent: bool = False
+    known: JournalEntry | None = None
+    """The entry of an answer that is handed out."""
+
+    @property
+    def is_result(self) -> bool:
+        """It is known what is handed out."""
+        return self.output is not None or self.error is not None
 
     @property
     def asked(self) -> bool:
@@ -80,6 +87,8 @@ class ResumePolicy:
             for work in waiting:
                 known = found.get(key_of(work))
                 if known is None or known.run_number != self._journal.run_number:
+                    if known is not None:
+                        self._journal.spans.leave(known)
                     decision, entry = self._decide_one(work, known)
                     decisions.append(decision)
                     if known is not None and entry is not None and entry == _moved(known, entry):
@@ -91,6 +100,7 @@ class ResumePolicy:
                     self._refuse(work, twice, decisions, entries)
                     continue
                 else:
+                    self._journal.spans.note_copy(known)
                     entry = known._replace(copies=known.copies + 1)
                     again.append(work._replace(key=f"{work.key}#{entry.copies}"))
                 if entry is not None:
@@ -130,7 +140,7 @@ class ResumePolicy:
                 return self._ask(work, JournalEntry(known.row, known.key), resent=False)
             output = self._journal.answer(known)
             if not (resume.has_model and output.metadata.get("demo")):
-                return self._hand_out(work, output), entry
+                return self._hand_out(work, output)._replace(known=known), entry
             if not resume.only_failed:
                 return self._ask(work, JournalEntry(known.row, known.key), resent=False)
         if resume.only_failed and not (known.kind == FAILED and known.sends == known.settled):

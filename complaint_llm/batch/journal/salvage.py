@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from complaint_llm.batch.journal.entries import COLUMNS, MARK, JournalEntry, checksum, from_row
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.shape import Shape
+from complaint_llm.batch.journal.spans import span_rows
 from complaint_llm.exceptions import BatchError
 
 PAGE = 4096
@@ -231,9 +232,14 @@ def _with_places(path: Path, entries: list[JournalEntry]) -> list[JournalEntry]:
     """The entries where later runs found them, as far as that can be read; else where they were when asked."""
     query = "SELECT key, places.run, places.position FROM items JOIN places USING (row)"
     places: dict[str, tuple[int, int]] = {}
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    file = f"{path.absolute().as_uri()}?mode=ro"
+    with suppress(sqlite3.Error, ValueError), closing(sqlite3.connect(file, uri=True)) as db:
         for key, run, position in db.execute(query):
             places[key] = run, position
+        rows = {row: (run, place) for row, place, run in span_rows(db, 0)}
+        for row, key in db.execute("SELECT row, key FROM items") if rows else ():
+            if row in rows:
+                places[key] = rows[row]
     found = []
     for entry in entries:
         run, position = places.get(entry.key, (0, 0))

@@ -6,9 +6,10 @@ import sqlite3
 
 from complaint_llm.batch.journal.entries import COLUMNS, SCHEMA, JournalEntry, to_row
 from complaint_llm.batch.journal.places import SCHEMA as PLACES
+from complaint_llm.batch.journal.spans import SCHEMA as SPANS
 
 APPLICATION_ID = 0x434C4A31  # "CLJ1"
-VERSION = 3
+VERSION = 4
 
 
 def upgrade(db: sqlite3.Connection, version: int) -> None:
@@ -23,7 +24,9 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
     if version < 2:
         for statement in SCHEMA.split(";\n"):
             db.execute(statement)
-    db.execute(PLACES)
+    if version < 3:
+        db.execute(PLACES)
+    db.execute(SPANS)
     if version == 1:
         insert = f"INSERT INTO items VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608 - marks only
         old = db.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from complaint_llm.batch.journal.codec import in_doubt
@@ -96,6 +97,27 @@ class BatchSummary:
             tally.unpriced += not demo
         else:
             tally.cost += output.cost
+
+    def to_json(self) -> str:
+        """What ``add_recorded`` reads: the counts of results that have answers."""
+        backends = {name: {key: getattr(each, key) for key in each.__slots__} for name, each in self.backends.items()}
+        states = {str(state): getattr(self, state) for state in STATES}
+        return json.dumps({"states": states, "demo": self.demo, "backends": backends, "guards": self.guards})
+
+    def add_recorded(self, text: str) -> None:
+        """Count results that another summary counted. Raises ValueError and KeyError for what is no text of one."""
+        counted = json.loads(text)
+        for state, number in counted["states"].items():
+            setattr(self, state, getattr(self, state) + number)
+        self.demo += counted["demo"]
+        for name, tally in counted["backends"].items():
+            mine = self._tally(name)
+            for key in mine.__slots__:
+                setattr(mine, key, getattr(mine, key) + tally[key])
+        for name, counts in counted["guards"].items():
+            own = self.guards.setdefault(name, {})
+            for source, number in counts.items():
+                own[source] = own.get(source, 0) + number
 
     def _tally(self, backend: str) -> BackendTally:
         tally = self.backends.get(backend)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,7 @@ def _execute_until(interruption: Interruption, app: BatchApp, source: BatchSourc
                 options,
                 stop=interruption.stop,
                 cancel=cancel,
+                under_way=under_way,
             )
             with batch_run, shown.drawing():
                 _consume(batch_run, under_way, lines, options, shown, ahead)
@@ -108,6 +110,7 @@ def _start(
     *,
     stop: threading.Event,
     cancel: CancelToken,
+    under_way: dict[int, Line],
 ) -> BatchRun:
     executor: BatchExecutor | None = None
     ask: Ask = _refuse_to_ask
@@ -137,7 +140,15 @@ def _start(
         stop=stop,
         cancel=cancel,
         watch=watch,
+        # What is recorded is in OUT, which is written from the journal; --usage has a line for each.
+        on_recorded=None if options.journal is None or options.usage else partial(_pass_over, under_way),
     )
+
+
+def _pass_over(under_way: dict[int, Line], places: range) -> None:
+    """These lines are under way no longer."""
+    for place in places:
+        under_way.pop(place, None)
 
 
 def _refuse_to_ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:

@@ -78,7 +78,7 @@ def test_it_opens_again_and_only_once_is_changed(path: Path) -> None:
     with Journal(path) as journal:
         first = list(journal.recorded_items(earlier=True))
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with Journal(path) as journal:
         assert list(journal.recorded_items(earlier=True)) == first
@@ -88,9 +88,9 @@ def test_a_journal_of_a_later_release_is_left_alone(path: Path) -> None:
     with Journal(path):
         pass
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version=4")
+        db.execute("PRAGMA user_version=5")
     before = path.read_bytes()
-    with pytest.raises(BatchError, match="version 4, this release reads up to 3"):
+    with pytest.raises(BatchError, match="version 5, this release reads up to 4"):
         Journal(path)
     assert path.read_bytes() == before
 

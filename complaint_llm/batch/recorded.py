@@ -1,0 +1,73 @@
+"""Items whose answers the journal holds, by spans: how one comes about, how it is found in an input, what it counts."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from complaint_llm.batch.journal.spans import LENGTH, Span, span_digest
+from complaint_llm.batch.output.summary import BatchSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from complaint_llm.batch.executors import Work
+    from complaint_llm.batch.input.items import BatchResult
+    from complaint_llm.batch.journal.entries import JournalEntry
+
+
+def identity_of(work: Work) -> bytes:
+    """What tells an item from others, as it stands in the input."""
+    told = (work.key if work.named else None, work.digest, work.matter)
+    return hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def matching_span(spans: Sequence[Span], works: Sequence[Work]) -> Span | None:
+    """That of these which has exactly these items."""
+    digest = span_digest(map(identity_of, works))
+    return next((span for span in spans if span.digest == digest), None)
+
+
+class _Part:
+    """What is known so far of the items between two multiples of LENGTH."""
+
+    def __init__(self) -> None:
+        self.summary = BatchSummary()
+        self.shapes: set[str] = set()
+        self.items: dict[int, tuple[bytes, int]] = {}
+
+
+class SpanBuilder:
+    """Makes spans of what a run answers, in whichever order that comes. For one thread."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, _Part | None] = {}
+
+    def add(self, work: Work, entry: JournalEntry | None, result: BatchResult, run: int) -> Span | None:
+        """Count an item's result, whose entry is on disk; the span that it completed."""
+        first = work.position - work.position % LENGTH
+        is_copy = not work.named and work.key != work.digest
+        if result.output is None or entry is None or is_copy:
+            self._parts[first] = None  # there is no span
+            return None
+        part = self._parts.setdefault(first, _Part())
+        if part is None:
+            return None
+        part.summary.add(result)
+        part.items[work.position] = identity_of(work), entry.row
+        if entry.shape is not None:
+            part.shapes.add(entry.shape)
+        if len(part.items) < LENGTH:
+            return None
+        del self._parts[first]
+        ordered = [part.items[place] for place in range(first, first + LENGTH)]
+        return Span(
+            read=run,
+            first=first,
+            digest=span_digest(identity for identity, _ in ordered),
+            shapes=frozenset(part.shapes),
+            demos=part.summary.demo,
+            summary=part.summary.to_json(),
+            items=[row for _, row in ordered],
+        )
+
