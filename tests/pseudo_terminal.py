@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import struct
-import subprocess
 import sys
 import termios
 import time
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.usual_signals import usual_signals
+from tests import forked
 
 GIVE_UP = 60.0
 """Seconds after which a test that waits for something fails."""
@@ -30,8 +29,9 @@ _SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class PseudoTerminal:
     """A process whose streams are one terminal. Owns both; one thread uses it.
 
-    ``stdout`` may lead elsewhere. ``shown`` is all that came, with line ends as ``\\n``; ``pieces`` when each piece of
-    it did, and the text (seconds, monotonic, as ``began``).
+    ``stdout`` may lead elsewhere, and ``start`` be another way to start it (``forked.start``). ``shown`` is all that
+    came, with line ends as ``\\n``; ``pieces`` when each piece of it did, and the text (seconds, monotonic, as
+    ``began``).
     """
 
     def __init__(
@@ -42,13 +42,14 @@ class PseudoTerminal:
         rows: int = 24,
         env: Mapping[str, str | None] | None = None,
         stdout: Any = None,
+        start: Callable[..., Any] = forked.Popen,
     ) -> None:
         self._main, other = pty.openpty()
         self.resize(columns, rows)
         environment: dict[str, str | None] = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm", "NO_COLOR": None}
         environment |= {"COLUMNS": None, "LINES": None, "COMPLAINT_LLM_CONFIG": None, **(env or {})}
         self.began = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = start(
             command,
             cwd=folder,
             stdin=other,
@@ -56,7 +57,7 @@ class PseudoTerminal:
             stderr=other,
             env={name: value for name, value in environment.items() if value is not None},
             start_new_session=True,
-            preexec_fn=_take_terminal,
+            takes_terminal=True,
         )
         os.close(other)
         self.shown = ""
@@ -148,11 +149,6 @@ def _holds(text: str, shown: str) -> bool:
     return text in shown
 
 
-def _take_terminal() -> None:
-    usual_signals()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
 def program(*arguments: str) -> tuple[str, ...]:
     """The command line of the program."""
     return (sys.executable, "-m", "complaint_llm", *arguments)
@@ -164,10 +160,11 @@ def at_work(
     columns: int = 200,
     env: Mapping[str, str | None] | None = None,
     stdout: Any = None,
+    start: Callable[..., Any] = forked.Popen,
 ) -> PseudoTerminal:
     """The program as a user has it, with these arguments, on a wide terminal."""
     given = {"INPUTRC": "/dev/null", **(env or {})}
-    return PseudoTerminal(folder, *program(*arguments), columns=columns, rows=40, env=given, stdout=stdout)
+    return PseudoTerminal(folder, *program(*arguments), columns=columns, rows=40, env=given, stdout=stdout, start=start)
 
 
 def drawings(shown: str) -> list[str]:

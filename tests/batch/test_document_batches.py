@@ -26,6 +26,7 @@ from complaint_llm.cli.app import cli
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import Document, Message
 from complaint_llm.testing import FaultyServer, Reply
+from tests import forked
 from tests.batch.chat_server import ChatServer, write_config, write_lines
 from tests.pseudo_terminal import PseudoTerminal, program
 
@@ -184,7 +185,7 @@ def test_a_killed_run_goes_on_where_it_stopped(here: ChatServer, run: Run, tmp_p
     for number in range(12):
         (folder / f"{number:02}.pdf").write_bytes(pdf(f"Letter {number:02}."))
     command = [sys.executable, "-m", "complaint_llm", "batch", "in", "-o", "out.jsonl", "-w", "1"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+    with forked.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         while len(here.bodies) < 5 and process.poll() is None:
             pass_time(process)
         process.send_signal(signal.SIGKILL)
@@ -379,7 +380,7 @@ def test_on_a_terminal_it_asks(
     command = [sys.executable, "-m", "complaint_llm", "batch", "in", "-o", "out.jsonl"]
     try:
         os.write(master, answer.encode())
-        done = subprocess.run(command, cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, check=False, timeout=60)
+        done = forked.run(command, cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, check=False, timeout=60)
         said = os.read(master, 1 << 16).decode()
     finally:
         os.close(master)

@@ -20,6 +20,7 @@ from complaint_llm.backends import Backend, MockBackend
 from complaint_llm.batch import run_batch
 from complaint_llm.exceptions import BatchError, ComplaintLLMError, EvidenceError
 from complaint_llm.messages import InferenceOutput
+from tests import forked
 from tests.batch.chat_server import ChatServer, read_out, run_command, write_config, write_lines
 from tests.usual_signals import usual_signals
 
@@ -49,7 +50,7 @@ def slow(tmp_path: Path) -> Any:
 def start(folder: Path, *before: str, **how: Any) -> subprocess.Popen[bytes]:
     command = [*before, sys.executable, "-m", "complaint_llm", "-c", "config.json", "batch", *COMMAND]
     how = {"stderr": subprocess.PIPE, "preexec_fn": usual_signals, **how}
-    return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **how)
+    return forked.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **how)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

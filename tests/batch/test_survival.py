@@ -19,6 +19,7 @@ import pytest
 from complaint_llm import Mediator
 from complaint_llm.backends import OpenAIBackend
 from complaint_llm.batch import BatchItem, Journal, run_batch
+from tests import forked
 from tests.usual_signals import usual_signals
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ FAULTS = ("500", "429", "reset", "cut", "not json", "silence")
 @pytest.mark.parametrize(("runs", "items"), [("1", "60"), pytest.param("10", "100", marks=pytest.mark.endurance)])
 def test_killed_and_resumed_runs_end_like_an_undisturbed_one(runs, items):
     """The harness is the benchmark's own: it exits with 1 and names the seed if anything differs."""
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-m", "benchmarks.batch_kill", "--runs", runs, "--items", items],
         cwd=ROOT,
         capture_output=True,
@@ -172,7 +173,7 @@ def command(server, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"BACKENDS": [backend]}), encoding="utf-8")
     (tmp_path / "in.txt").write_text("".join(f"prompt {i}\n" for i in range(500)), encoding="utf-8")
     arguments = ["-c", "config.json", "batch", "in.txt", "-o", "out.jsonl", "-w", "4"]
-    with subprocess.Popen(
+    with forked.Popen(
         [sys.executable, "-m", "complaint_llm", *arguments],
         cwd=tmp_path,
         stderr=subprocess.PIPE,

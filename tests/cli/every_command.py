@@ -19,6 +19,7 @@ from fpdf import FPDF
 from complaint_llm import Mediator
 from complaint_llm.cli.app import cli
 from complaint_llm.testing import FaultyServer, Reply
+from tests import forked
 from tests.usual_signals import usual_signals
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,11 +138,17 @@ class Office:
         self, line: str, here: Path, *, env: Mapping[str, str] | None = None, stdin: Any = subprocess.DEVNULL
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a line of the shell."""
-        return subprocess.run(
-            ["bash", "-o", "pipefail", "-c", line],
+        return forked.run(
+            self.command(line),
             cwd=here, env={**self.env, **(env or {})}, stdin=stdin, capture_output=True, timeout=120, check=False,
             preexec_fn=usual_signals,
         )  # fmt: skip
+
+    def command(self, line: str) -> list[str]:
+        """What runs a line: a shell, and the program itself where the line is nothing but its call."""
+        if line.startswith(f"{PROGRAM} ") and not re.search(r"[|&;<>$*?~`\\\n]|\.\.\.", line):
+            return [sys.executable, "-m", "complaint_llm", *shlex.split(line)[1:]]
+        return ["bash", "-o", "pipefail", "-c", line]
 
     def _fill(self) -> None:
         here = self.folder

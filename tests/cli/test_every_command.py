@@ -204,7 +204,7 @@ def test_a_terminal_that_wants_no_colour_gets_none(
     """On a terminal of 40 columns: no colour, and on a dumb one no escape sequence at all."""
     line = office.line(first_example(name)) + (" < questions.txt" if name in READS_INPUT else "")
     given = {**office.env, "TERM": "xterm", **env}
-    with PseudoTerminal(office.copy(tmp_path), "bash", "-c", line, columns=40, env=given) as terminal:
+    with PseudoTerminal(office.copy(tmp_path), *office.command(line), columns=40, env=given) as terminal:
         assert terminal.end() == usual_code(first_example(name)), terminal.shown
     assert "Traceback" not in terminal.shown
     assert re.findall(r"\x1b\[[0-9;]*m", terminal.shown) == []
@@ -216,7 +216,7 @@ def test_a_terminal_that_wants_no_colour_gets_none(
 @pytest.mark.parametrize("line", ROWS)
 def test_rows_can_be_read_on_40_columns(office: Office, tmp_path: Path, line: str) -> None:
     """None is broken between its cells, and none stands on the line of a bar."""
-    command = ("bash", "-c", office.line(f"{PROGRAM} {line}"))
+    command = office.command(office.line(f"{PROGRAM} {line}"))
     with PseudoTerminal(office.copy(tmp_path), *command, columns=40, env=office.env) as terminal:
         assert terminal.end() == 0, terminal.shown
     lines = screen(re.sub(r"\x1b\[\?25[hl]|\x1b\[[0-9;]*m", "", terminal.shown))

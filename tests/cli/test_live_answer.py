@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.cli.slow_service import GIVE_UP, bodies, chunk, office, streamed, stuck
 from tests.faults.modes import WELL
 from tests.pseudo_terminal import at_work, plain
@@ -72,7 +73,7 @@ def test_into_a_pipe_nothing_streams_by_itself(tmp_path: Path) -> None:
     """A script gets what it got: one answer, with its retries and checks."""
     with office(tmp_path, WELL.script(False)) as server:
         command = [sys.executable, "-m", "complaint_llm", "generate", "q"]
-        subprocess.run(
+        forked.run(
             command, cwd=tmp_path, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=GIVE_UP
         )
     assert not bodies(server)[0].get("stream")
@@ -123,7 +124,7 @@ def test_a_pipe_from_which_nothing_comes_is_named_after_a_second(tmp_path: Path)
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "complaint_llm", "generate", "argument"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=tmp_path, stdin=reading, stdout=pipe, stderr=pipe, text=True) as process:
+    with forked.Popen(command, cwd=tmp_path, stdin=reading, stdout=pipe, stderr=pipe, text=True) as process:
         os.close(reading)
         assert process.stdout is not None
         assert process.stderr is not None

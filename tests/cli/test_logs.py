@@ -18,6 +18,7 @@ import pytest
 
 from complaint_llm.ledger.observer import LedgerObserver
 from complaint_llm.messages import Attempt
+from tests import forked
 from tests.ledger.made_ledgers import call_end
 from tests.matters.holdings import command
 
@@ -137,7 +138,7 @@ def test_wrong_options_are_named(office: Path, arguments: list[str], says: str) 
 
 
 def program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "complaint_llm", *arguments],
         cwd=folder, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
@@ -165,7 +166,7 @@ def test_no_line_is_longer_than_the_terminal(office: Path, columns: int, more: l
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
-    with subprocess.Popen(
+    with forked.Popen(
         [sys.executable, "-m", "complaint_llm", "logs", *more],
         cwd=office, stdout=terminal, stderr=subprocess.DEVNULL, stdin=terminal, env={**environment, "NO_COLOR": "1"},
     ) as process:  # fmt: skip

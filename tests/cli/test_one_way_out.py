@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaint_llm.harmless import HarmlessFormatter, harmless, harmless_line
+from tests import forked
 from tests.transport.faulty import REQUEST, FaultyServer, ok
 
 CLI = Path(__file__).resolve().parents[2] / "complaint_llm" / "cli"
@@ -92,7 +93,7 @@ def on_a_terminal(folder: Path, *arguments: str, term: str = "xterm", no_colour:
     main, other = pty.openpty()
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": term, "COLUMNS": "4000", "NO_COLOR": no_colour}
     command = [sys.executable, "-m", "complaint_llm", *arguments]
-    process = subprocess.Popen(
+    process = forked.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=other, stderr=other, env=environment
     )
     os.close(other)
@@ -199,7 +200,7 @@ def test_an_answer_is_harmless_on_a_terminal_and_as_it_is_in_a_pipe(tmp_path: Pa
         check_harmless(shown)
         assert "before" in shown
         command = [sys.executable, "-m", "complaint_llm", "generate", "q", *more]
-        piped = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
+        piped = forked.run(command, cwd=tmp_path, capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
     text = piped.decode()
     assert (json.loads(text)["content"] if "--json" in more else text) == (EVIL if "--json" in more else EVIL + "\n")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+
 PLUGIN = """
 import click
 from complaint_llm import exceptions, hookimpl
@@ -52,7 +54,7 @@ def run(*arguments: str) -> Result:
     """The program in a process of its own: what reaches a user is what counts here."""
     command = [sys.executable, "-m", "complaint_llm", *arguments]
     environment = {**os.environ, "COMPLAINT_LLM_CONFIG": ""}
-    return Result(subprocess.run(command, capture_output=True, text=True, check=False, env=environment))
+    return Result(forked.run(command, capture_output=True, text=True, check=False, env=environment))
 
 
 def test_a_plugins_command_is_run_and_listed(here: Path) -> None:

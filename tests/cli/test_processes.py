@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.end_to_end.everything import write_config
 from tests.faults.mode import ANSWER, GOOD, failed, said
 from tests.faults.modes import WELL
@@ -39,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forked.run(
         [*PROGRAM, *arguments], input=stdin, capture_output=True, text=True, timeout=60, check=False, encoding="utf-8"
     )
 

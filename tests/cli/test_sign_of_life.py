@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.cli.slow_service import GIVE_UP, entry, office, streamed, write_config
 from tests.pseudo_terminal import at_work, plain
 from tests.transport.faulty import REQUEST, FaultyServer, ok
@@ -51,7 +52,7 @@ def test_the_first_sign_comes_hardly_later_than_the_version(tmp_path: Path) -> N
             began = time.monotonic()
             subprocess.run([sys.executable, "-m", "complaint_llm", "--version"], check=True, capture_output=True)
             versions.append(time.monotonic() - began)
-            with at_work(tmp_path, "generate", "q") as it:
+            with at_work(tmp_path, "generate", "q", start=forked.start) as it:
                 it.end()
             assert it.pieces[0][1].startswith("\rgetting ready ...")
             signs.append(it.pieces[0][0] - it.began)
@@ -128,7 +129,7 @@ def test_without_a_terminal_there_is_none(tmp_path: Path) -> None:
     """Not in a log, not in a pipe."""
     with office(tmp_path, [REQUEST, ok(b"{}")]):
         command = [sys.executable, "-m", "complaint_llm", "generate", "q", "--stream"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, stdin=subprocess.DEVNULL, timeout=GIVE_UP)
+        done = forked.run(command, cwd=tmp_path, capture_output=True, stdin=subprocess.DEVNULL, timeout=GIVE_UP)
     assert b"asking" not in done.stderr
     assert b"ready" not in done.stderr
     assert b"\r" not in done.stderr

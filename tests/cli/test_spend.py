@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.ledger.made_ledgers import make_ledger, office_calls
 
 BACKEND = {"id": "offline", "type": "mock", "echo": True}
@@ -20,7 +21,7 @@ BACKEND = {"id": "offline", "type": "mock", "echo": True}
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TZ": "America/Los_Angeles"}
     command = [sys.executable, "-m", "complaint_llm", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150, env=environment)
+    return forked.run(command, cwd=folder, capture_output=True, text=True, timeout=150, env=environment)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +15,7 @@ import pytest
 
 from complaint_llm import Mediator, load_config
 from complaint_llm.exceptions import ComplaintLLMError
+from tests import forked
 from tests.end_to_end.everything import everything, files_with, inside, write_config
 from tests.faults.mode import EVENTS as EVENT_HEAD
 from tests.faults.mode import LONG, Mode, events, failed, part, said
@@ -380,7 +380,7 @@ def test_key_shows_in_no_output_of_the_command_line(origin: str, command: list[s
     with FaultyServer([REQUEST, failed(401, everywhere(CANARY))]) as server:
         config = config_for(tmp_path, "openai", server.port, 60.0)
         program = [sys.executable, "-X", "dev", "-m", "complaint_llm", "--debug", "-c", str(config), *command]
-        done = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        done = forked.run(program, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
     asked = command[0] in ("generate", "check", "batch")
     assert (done.returncode, bool(server.requests)) == ((1, True) if asked else (0, False)), done.stderr
     assert CANARY not in done.stdout + done.stderr

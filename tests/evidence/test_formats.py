@@ -20,6 +20,7 @@ import pytest
 
 from complaint_llm.evidence import EvidenceStore, trace
 from complaint_llm.exceptions import EvidenceError
+from tests import forked
 
 FIXTURES = sorted(Path(__file__).with_name("fixtures").glob("store-format-*.json"))
 
@@ -121,7 +122,7 @@ tables.rewrite_log = killed
 from complaint_llm.evidence import EvidenceStore
 EvidenceStore(sys.argv[1])
 """
-    done = subprocess.run([sys.executable, "-c", program, str(old)], check=False, timeout=60)
+    done = forked.run([sys.executable, "-c", program, str(old)], check=False, timeout=60)
     assert done.returncode == 9
     with closing(sqlite3.connect(old / "store.db")) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (2,)
@@ -134,7 +135,7 @@ def test_many_processes_open_an_old_store_at_once(old: Path, known: dict[str, An
     program = "import sys; from complaint_llm.evidence import EvidenceStore; store = EvidenceStore(sys.argv[1]); "
     program += "print(len(store.list_evidence()))"
     opened = [
-        subprocess.Popen([sys.executable, "-c", program, str(old)], stdout=subprocess.PIPE, text=True) for _ in range(4)
+        forked.Popen([sys.executable, "-c", program, str(old)], stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     assert [process.communicate(timeout=60)[0].strip() for process in opened] == [str(len(known["records"]))] * 4
     with EvidenceStore(old) as store:

@@ -15,6 +15,7 @@ import pytest
 
 from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails, trace
 from complaint_llm.messages import InferenceOutput, Message
+from tests import forked
 
 KILLING = Path(__file__).resolve().parents[2] / "benchmarks" / "evidence_kill.py"
 ADDING = """
@@ -38,7 +39,7 @@ with EvidenceStore(path) as store:
 def test_eight_processes_add_overlapping_files_and_collect(tmp_path: Path) -> None:
     """No corruption, no lost record, each shared record created by exactly one; collectors in between harm nothing."""
     processes = [
-        subprocess.Popen(
+        forked.Popen(
             [sys.executable, "-c", ADDING, str(tmp_path / "e"), f"p{number}"], stdout=subprocess.PIPE, text=True
         )
         for number in range(8)
@@ -88,7 +89,7 @@ while True:
 
 def test_a_process_that_is_killed_while_recording_keeps_what_was_flushed(tmp_path: Path) -> None:
     """The chain up to the last flush is whole."""
-    process = subprocess.Popen(
+    process = forked.Popen(
         [sys.executable, "-c", RECORDING, str(tmp_path / "e")], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
@@ -107,7 +108,7 @@ def test_what_was_recorded_is_written_when_the_program_ends_without_close(tmp_pa
         .replace("number % 50 == 0", "True")
         .replace("        log.flush()\n", "")
     )
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-c", program, str(tmp_path / "e")], capture_output=True, text=True, timeout=60, check=True
     )
     with EvidenceStore(tmp_path / "e") as store:
@@ -162,7 +163,7 @@ class Slow:
 store = EvidenceStore({str(store.path)!r})
 print(store.submit_evidence_stream(Slow(), "document")["cid"])
 """
-    process = subprocess.Popen(
+    process = forked.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
     assert process.stdin is not None
@@ -171,7 +172,7 @@ print(store.submit_evidence_stream(Slow(), "document")["cid"])
         assert process.stdout.readline() == "reading\n"
         process.stdin.write("\n")
     assert process.stdout.readline() == "reading\n"
-    collector = subprocess.Popen(
+    collector = forked.Popen(
         [
             sys.executable,
             "-c",
@@ -198,7 +199,7 @@ with EvidenceStore({str(tmp_path / "e")!r}).database.transaction("KIND"):
     time.sleep(60)
 """
     for kind in ("shared", "exclusive"):
-        process = subprocess.Popen(
+        process = forked.Popen(
             [sys.executable, "-c", program.replace("KIND", kind)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None

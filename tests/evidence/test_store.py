@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from io import BytesIO
@@ -19,6 +18,7 @@ from complaint_llm.exceptions import (
     EvidenceError,
     EvidenceNotFoundError,
 )
+from tests import forked
 
 HELLO = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
 
@@ -187,7 +187,7 @@ with EvidenceStore({str(tmp_path / "e")!r}) as store:
     assert len(store.list_evidence()) == 2
     assert store.gc()["unfinished"] == 0
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = forked.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'e'} cannot store evidence: File too large\n"
 

@@ -16,6 +16,7 @@ import pytest
 from complaint_llm import Mediator, load_config
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.testing import FaultyServer, Reply
+from tests import forked
 from tests.report.answers import claims_answer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -50,7 +51,7 @@ def office(tmp_path: Path, server: FaultyServer) -> Path:
 def run(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The script as a program in the folder."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COMPLAINT_LLM_")}
-    return subprocess.run(
+    return forked.run(
         [sys.executable, str(EXAMPLES / f"{script}.py"), *arguments],
         cwd=folder, capture_output=True, text=True, timeout=120, env=environ,
     )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from complaint_llm.batch import Journal
 from complaint_llm.evidence import EvidenceStore, trace
 from complaint_llm.exceptions import BatchError
 from complaint_llm.matters.holder import Place, find_matter, forget_matter
+from tests import forked
 from tests.matters.holdings import KEPT, MINE, OTHER, SECRET, command, files_with, make_office
 from tests.sampled import ALL
 
@@ -201,7 +201,7 @@ def test_killed_anywhere_it_finishes_when_it_is_run_again(made: Path, tmp_path: 
     """SIGKILL before some statement or write; then the same command again."""
     office = Path(shutil.copytree(made, tmp_path / "office"))
     newest = newest_answer(office)
-    subprocess.run(
+    forked.run(
         [sys.executable, "-c", CUT_SHORT, str(writes), str(office), MINE], capture_output=True, check=False, timeout=60
     )
     assert forgotten(office, "--yes")["problems"] == []

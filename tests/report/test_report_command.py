@@ -15,6 +15,7 @@ import pytest
 from complaint_llm.batch import Journal
 from complaint_llm.exceptions import BatchError
 from complaint_llm.report import read_items
+from tests import forked
 from tests.report.answers import claims_answer
 
 HEAT = "no heat in the house since October"
@@ -23,7 +24,7 @@ TEXTS = {"a.txt": "There was no heat in the house since October.", "b.txt": "Not
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "complaint_llm", "-c", "config.json", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150)
+    return forked.run(command, cwd=folder, capture_output=True, text=True, timeout=150)
 
 
 @pytest.fixture(scope="module", params=["claims.csv", "claims.jsonl"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from itertools import count
@@ -11,6 +10,7 @@ import pytest
 
 from complaint_llm.batch import Journal, run_batch
 from complaint_llm.exceptions import BackendTimeoutError, BatchError
+from tests import forked
 from tests.batch.journal.counted_model import Model, texts
 
 
@@ -29,7 +29,7 @@ def doubtful(path):
         "import os, sys; from complaint_llm.batch import run_batch\n"
         "run = run_batch(lambda p, q: os._exit(9), ['b'], journal=sys.argv[1])\nlist(run)"
     )
-    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 9
+    assert forked.run([sys.executable, "-c", script, str(path)], check=False).returncode == 9
     return path
 
 
@@ -70,7 +70,7 @@ def test_how_many_items_are_marked_ahead(path, policy, most):
         "threading.Timer(0.6, os._exit, [9]).start()\n"
         "list(run_batch(ask, map(str, range(99)), journal=sys.argv[1], max_workers=4, in_doubt=sys.argv[2]))"
     )
-    assert subprocess.run([sys.executable, "-c", script, str(path), policy], check=False).returncode == 9
+    assert forked.run([sys.executable, "-c", script, str(path), policy], check=False).returncode == 9
     with Journal(path) as journal:
         assert journal.counts().in_doubt == most
 

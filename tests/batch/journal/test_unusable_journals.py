@@ -14,6 +14,7 @@ import pytest
 from complaint_llm.batch import Journal, run_batch
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput
+from tests import forked
 from tests.batch.journal.counted_model import Model
 
 
@@ -31,7 +32,7 @@ def test_a_journal_in_use_by_another_process_is_refused(path):
         "import sys; from complaint_llm.batch import Journal\n"
         "j = Journal(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen(
+    with forked.Popen(
         [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout.readline() == b"open\n"

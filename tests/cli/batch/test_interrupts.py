@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.cli.batch.summary import left_line
+from tests import forked
 from tests.batch.chat_server import ChatServer, write_config
 from tests.pseudo_terminal import program
 from tests.usual_signals import usual_signals
@@ -31,7 +32,7 @@ def test_what_is_left_is_counted_in_items_not_in_lines(tmp_path: Path, name: str
         more = ("--prompt-template", "{narrative}") if name.endswith(".csv") else ()
         pipe = subprocess.PIPE
         command = program("batch", name, "-o", "out.jsonl", "-w", "1", *more)
-        with subprocess.Popen(
+        with forked.Popen(
             command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, preexec_fn=usual_signals
         ) as process:
             while len(server.bodies) < 5:

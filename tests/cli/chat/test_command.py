@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.chats import CHATS_PATH, ChatFile, Conversation, chat_files
+from tests import forked
 from tests.cli.slow_service import GIVE_UP, bodies, entry, office, streamed, stuck, write_config
 from tests.faults.modes import WELL
 from tests.pseudo_terminal import PROMPT, PseudoTerminal, at_work, plain
@@ -37,7 +38,7 @@ def kept(folder: Path) -> Conversation:
 def lines(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A chat whose prompts come from a pipe."""
     command = [sys.executable, "-m", "complaint_llm", "chat", *arguments]
-    return subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=GIVE_UP, check=False)
+    return forked.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=GIVE_UP, check=False)
 
 
 @pytest.mark.rows(1)
@@ -115,7 +116,7 @@ def test_ctrl_c_ends_a_chat_between_pipes(tmp_path: Path) -> None:
     with FaultyServer(WELL.script(False), [REQUEST, HANG]) as server:
         write_config(tmp_path, entry(server))
         command = [sys.executable, "-m", "complaint_llm", "chat"]
-        with subprocess.Popen(
+        with forked.Popen(
             command, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=usual_signals
         ) as process:
             assert process.stdin is not None
@@ -244,7 +245,7 @@ def test_a_conversation_that_is_forgotten_meanwhile_does_not_come_back(tmp_path:
         it.wait_for(PROMPT)
         it.say("one")
         forget = [sys.executable, "-m", "complaint_llm", "forget", "--matter", "7", "--yes"]
-        subprocess.run(forget, cwd=tmp_path, check=True, capture_output=True, timeout=GIVE_UP)
+        forked.run(forget, cwd=tmp_path, check=True, capture_output=True, timeout=GIVE_UP)
         assert "this conversation is no longer kept" in it.say("two")
         assert "no longer" not in it.say("three")
     assert chat_files(tmp_path / CHATS_PATH) == []

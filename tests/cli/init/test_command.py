@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from complaint_llm.config import load_config
+from tests import forked
 from tests.pseudo_terminal import Session, at_terminal
 
 KEY = "sk-typed-canary-0123456789"
@@ -67,7 +68,7 @@ def environ(**more: str) -> dict[str, str]:
 
 
 def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "complaint_llm", *arguments],
         cwd=folder,
         env=environ(**more),

@@ -15,6 +15,7 @@ import pytest
 from complaint_llm.evidence import EvidenceStore, ProvenanceLog, RequestDetails, trace
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput, Message
+from tests import forked
 from tests.evidence.store_files import lose_index, put_orphans
 
 SIZES = [0, 1, 500, 16_384, 16_385, 100_000, 262_144, 262_145, 600_000, 1_200_000]
@@ -207,7 +208,7 @@ sys.stdin.readline()
 print(store.submit_evidence(b"after", "letter")["cid"])
 """
     pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True)
+    process = forked.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -234,7 +235,7 @@ def killed(self, frames):
 record_log.RecordLog.append = killed
 store.submit_evidence(b"in the log", "letter")
 """
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 9
+    assert forked.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 9
     with (tmp_path / "e" / "records.log").open("ab") as file:
         file.write(b"half a frame")
     with EvidenceStore(tmp_path / "e") as store:

@@ -4,7 +4,6 @@ was, and all of them verify, here and elsewhere."""
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from complaint_llm.evidence.ipld.dagcbor import decode, encode
 from complaint_llm.evidence.provenance.record import decode_provenance
 from complaint_llm.exceptions import EvidenceCorruptedError
 from complaint_llm.messages import Document, InferenceOutput, Message, Shown, TextPart
+from tests import forked
 
 FIXTURES = Path(__file__).with_name("fixtures")
 TEXT = b"The rent was paid on 3 May.\n"
@@ -193,7 +193,7 @@ def test_verify_prints_it_for_people_and_for_programs(mediator: Mediator, tmp_pa
 
     def said(*given: str | None) -> str:
         command = [sys.executable, "-m", "complaint_llm", "verify", *map(str, given)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True).stdout
+        return forked.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True).stdout
 
     assert "shown as text" in said(shown)
     assert "not shown to the model" in said(cited)
