@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from complaint_llm import Mediator
-from complaint_llm.backends import OpenAIBackend, Request
+from complaint_llm.backends import AnswerLimits, OpenAIBackend
 from complaint_llm.guards.guard import Guard, GuardRequest, TargetKind
 from complaint_llm.messages import Document, Message, TextPart
 from complaint_llm.testing import FaultyServer, Reply
@@ -28,8 +28,8 @@ SHARE = DOLLARS / WORKERS / A_MILLION["output"] * 1_000_000
 class Gpt(OpenAIBackend):
     """One whose model may answer with more than the budget pays for."""
 
-    def longest_answer(self, request: Request) -> int | None:
-        return 128_000
+    def answer_limits(self, model: str) -> AnswerLimits:
+        return super().answer_limits(model)._replace(longest=128_000)
 
 
 class Hides(Guard):
