@@ -132,7 +132,7 @@ UNMADE: list[tuple[str, dict[str, object], int, tuple[str, ...]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.rows(12)
+@pytest.mark.rows(8)
 @pytest.mark.parametrize("options", [(), ("--json",), ("--connect",)], ids=" ".join)
 @pytest.mark.parametrize(("plugin", "sections", "code", "words"), UNMADE)
 def test_what_cannot_be_made_is_a_line_and_hides_nothing(
@@ -165,7 +165,7 @@ def complaint_llm_{hook}():
 """
 
 
-@pytest.mark.rows(4)
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("options", [(), ("--json",), ("--connect",)], ids=" ".join)
 @pytest.mark.parametrize(
     ("hook", "sections"),
@@ -235,7 +235,7 @@ UNSOUND = [
 ]
 
 
-@pytest.mark.rows(8)
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("options", [("--json",), ("--json", "--connect")], ids=" ".join)
 @pytest.mark.parametrize("body", UNSOUND)
 def test_a_backend_whose_class_fails_is_its_own_line(
@@ -256,6 +256,7 @@ def test_a_backend_whose_class_fails_is_its_own_line(
     assert ("no licence" in found["odd"]["note"]) == (found["odd"]["state"] == "broken")
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     "sections",
     [{"GUARDS": [UNNAMED]}, {"OBSERVERS": [{"type": "nobody"}]}, {"MEDIATOR": {"strategy": "odd"}}],
