@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 class TextForms:
     """One form for each kind of target. See ``request.Forms``; ``request`` has none."""
 
-    __slots__ = ("_forms", "_guards", "_only", "_request")
+    __slots__ = ("_forms", "_guards", "_request")
 
     def __init__(self, request: Request, guards: CallGuards) -> None:
         self._request = request
         self._guards = guards
         self._forms: dict[TargetKind, TargetForm] = {}
-        self._only: TargetKind | None = None
 
     def prepare(self, routes: Sequence[FormRoute]) -> Request:
         """Guard the request for each kind of target that may be asked. Raises GuardError, before anything is looked up.
@@ -45,7 +44,7 @@ class TextForms:
             if kind not in forms:
                 forms[kind] = guarded_form(request, self._guards, kind)
         if len(forms) == 1:
-            ((self._only, form),) = forms.items()
+            (form,) = forms.values()
             asked = form.asked
             # Of what guards let go another kind may lack nothing any more: that is asked in a form of its own.
             if asked is request or (asked is not None and not any(first_able(each, asked) for each in without)):
@@ -67,7 +66,8 @@ class TextForms:
     def hand_out(self, target: FormTarget, output: InferenceOutput) -> InferenceOutput:
         """The answer of this target as the caller gets it: names in their places again, and checked by the texts that
         the caller gave. Raises GuardError, which has the answer as it came."""
-        kind = self._only or kind_of(target)  # who answered was asked
+        # Who answered was asked, in the form for its kind.
+        kind = next(iter(self._forms)) if len(self._forms) == 1 else kind_of(target)
         if self._guards.applies_to(kind):
             output = restored_answer(self._guards, kind, output)
         elif not output.metadata.get("cached"):
