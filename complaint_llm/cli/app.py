@@ -137,6 +137,13 @@ class App:
 
         return Mediator.from_loaded(self.load_config())
 
+    def open_backends(self) -> Mediator:
+        """The same, whatever is wrong with its guards, observers and strategy: its backends may be looked at, and every
+        call is refused."""
+        from complaint_llm.cli.no_calls import open_for_no_call  # cold start
+
+        return open_for_no_call(self.load_config())
+
     def open_store(self) -> EvidenceStore:
         """The store of evidence that the config names, or that of the working directory without a config."""
         from complaint_llm.assembly import evidence_store  # cold start

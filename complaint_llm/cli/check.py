@@ -36,19 +36,18 @@ def check(app: App, connect: bool, as_json: bool) -> None:
     Example: complaint-llm check --connect
     """
     # cold start: a shell that completes options needs none of this
-    from complaint_llm.cli.check_parts import PartFault, part_faults, parts_for_no_call
+    from complaint_llm.cli.check_parts import PartFault, part_faults
     from complaint_llm.cli.checked_backends import check_backends, left_out_backends
     from complaint_llm.cli.evidence_shown import evidence_lines
     from complaint_llm.config.precautions import precautions
     from complaint_llm.exceptions import ComplaintLLMError
-    from complaint_llm.mediator import Mediator
 
     for line in app.passed_over():
         tell(line)
     config = app.load_config()
     faults, evidence = part_faults(config, connect), []
     try:
-        with Mediator.from_loaded(config, parts_for_no_call()) as mediator:
+        with app.open_backends() as mediator:
             findings = check_backends(mediator, connect)
             evidence = evidence_lines(mediator)
     except ComplaintLLMError as fault:

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from complaint_llm.assembly import CallParts, block_store_factory, choose_strategy
+from complaint_llm.assembly import block_store_factory, choose_strategy
 from complaint_llm.config.listed import GUARDS, OBSERVERS, each_listed, guard_entry
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
-from complaint_llm.guards.chain import GuardChain, GuardEntry
-from complaint_llm.guards.guard import Guard, GuardRefusal, GuardRequest, TargetKind
+from complaint_llm.guards.chain import GuardChain
+from complaint_llm.guards.guard import Guard, GuardRequest
 from complaint_llm.host.trial import try_plugins
 from complaint_llm.messages import Message
 from complaint_llm.observers.observer import Observer
-from complaint_llm.routing.strategies import Fallback
 
 if TYPE_CHECKING:
     from complaint_llm.config import Config
@@ -37,19 +36,6 @@ class PartFault(NamedTuple):
         if isinstance(error, ConfigError):
             return [cls(line, 2) for line in error.problems]
         return [cls(str(error), 1)]
-
-
-class _NoCalls(Guard):
-    """Refuses every call."""
-
-    def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
-        raise GuardRefusal("this is opened to be looked at")
-
-
-def parts_for_no_call() -> CallParts:
-    """For a Mediator whose backends are looked at, whatever is wrong with what the config has around calls. It refuses
-    every call."""
-    return CallParts(Fallback(), GuardChain([GuardEntry("check", _NoCalls(), scope="all")]), None)
 
 
 def part_faults(config: Config, connect: bool) -> list[PartFault]:

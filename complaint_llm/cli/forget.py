@@ -76,7 +76,7 @@ def _out_of_reach(app: App, config: Config | None, paths: Sequence[Path]) -> lis
     if config is None:
         return out_of_reach(None, paths, None)
     try:
-        with app.open_mediator() as mediator:
+        with app.open_backends() as mediator:
             return out_of_reach(config, paths, mediator)
     except ComplaintLLMError as error:
         return [f"providers, of which the config says too little: {error}", *out_of_reach(config, paths, None)]

@@ -112,7 +112,7 @@ models.add_command(pull)
 def _list(app: App, backend: str | None, search: tuple[str, ...], as_json: bool) -> None:
     from complaint_llm.cli.leaf_routes import leaf_routes  # cold start: clients
 
-    with app.open_mediator() as mediator:
+    with app.open_backends() as mediator:
         routes, faults = leaf_routes(mediator, backend)
         with ThreadPoolExecutor(min(len(routes), MOST_AT_ONCE) or 1) as pool:
             listings = list(pool.map(lambda route: _listing(mediator, route), routes))

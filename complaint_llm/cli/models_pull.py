@@ -83,7 +83,7 @@ def _pulls(app: App, what: str | None) -> Iterator[Pull | str]:
             if found is not None:
                 yield found
         return
-    with app.open_mediator() as mediator:
+    with app.open_backends() as mediator:
         routes, faults = leaf_routes(mediator, what)
         yield from faults
         for route in routes:

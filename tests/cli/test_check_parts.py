@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from complaint_llm import Mediator
 from complaint_llm.cli.app import cli
-from complaint_llm.cli.check_parts import parts_for_no_call
+from complaint_llm.cli.no_calls import open_for_no_call
 from complaint_llm.config import load_config
 from complaint_llm.exceptions import ComplaintLLMError, GuardError
 from tests.end_to_end.everything import write_config
@@ -133,7 +132,7 @@ UNMADE: list[tuple[str, dict[str, object], int, tuple[str, ...]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.rows(12)
+@pytest.mark.rows(8)
 @pytest.mark.parametrize("options", [(), ("--json",), ("--connect",)], ids=" ".join)
 @pytest.mark.parametrize(("plugin", "sections", "code", "words"), UNMADE)
 def test_what_cannot_be_made_is_a_line_and_hides_nothing(
@@ -166,7 +165,7 @@ def complaint_llm_{hook}():
 """
 
 
-@pytest.mark.rows(4)
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("options", [(), ("--json",), ("--connect",)], ids=" ".join)
 @pytest.mark.parametrize(
     ("hook", "sections"),
@@ -236,7 +235,7 @@ UNSOUND = [
 ]
 
 
-@pytest.mark.rows(8)
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("options", [("--json",), ("--json", "--connect")], ids=" ".join)
 @pytest.mark.parametrize("body", UNSOUND)
 def test_a_backend_whose_class_fails_is_its_own_line(
@@ -257,12 +256,35 @@ def test_a_backend_whose_class_fails_is_its_own_line(
     assert ("no licence" in found["odd"]["note"]) == (found["odd"]["state"] == "broken")
 
 
+@pytest.mark.rows(4)
+@pytest.mark.parametrize(
+    "sections",
+    [{"GUARDS": [UNNAMED]}, {"OBSERVERS": [{"type": "nobody"}]}, {"MEDIATOR": {"strategy": "odd"}}],
+    ids=lambda sections: next(iter(sections)),
+)
+@pytest.mark.parametrize("command", ["models", "models --json", "models pull", "forget --matter m"])
+def test_commands_that_ask_nobody_need_no_guard_and_no_strategy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, sections: dict[str, object]
+) -> None:
+    """What is wrong there is for who asks."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plugins").mkdir()
+    plugin = tmp_path / "plugins" / f"odd_{tmp_path.name}.py"
+    plugin.write_text(plugin_of("strategies", RAISES), encoding="utf-8")
+    path = write_config(tmp_path, [MOCK], PLUGINS={"paths": ["plugins"]}, **sections)
+    done = CliRunner().invoke(cli, ["-c", str(path), *command.split()])
+    assert not isinstance(done.exception, ComplaintLLMError)
+    write_config(tmp_path, [MOCK])
+    sound = CliRunner().invoke(cli, ["-c", str(path), *command.split()])
+    assert (done.exit_code, done.stdout, done.stderr) == (sound.exit_code, sound.stdout, sound.stderr)
+
+
 def test_a_mediator_that_is_looked_at_sends_nothing(tmp_path: Path) -> None:
     """Whatever its config says of guards: it has none of them, and so refuses each call."""
     path = write_config(tmp_path, [MOCK], GUARDS=[UNNAMED])
-    with Mediator.from_loaded(load_config(path), parts_for_no_call()) as mediator:
+    with open_for_no_call(load_config(path)) as mediator:
         for ask in (mediator.infer, mediator.generate, lambda text: list(mediator.infer_stream(text)), mediator.embed):
-            with pytest.raises(GuardError, match="guard 'check' refused"):
+            with pytest.raises(GuardError, match="guard 'no calls' refused"):
                 ask("hello")
         with pytest.raises(GuardError):
             list(mediator.batch(["hello"]))

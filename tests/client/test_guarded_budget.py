@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from complaint_llm import Mediator
 from complaint_llm.backends import AnswerLimits, OpenAIBackend
 from complaint_llm.guards.guard import Guard, GuardRequest, TargetKind
 from complaint_llm.messages import Document, Message, TextPart
-from complaint_llm.testing import FaultyServer, Reply
+from complaint_llm.testing import Reply
+from tests.meeting_server import MeetingServer
 
 LETTER = Document(data=b"The lease of a@b.org ends.", name="letter.txt", media_type="text/plain")
 PROMPTS: dict[str, Any] = {
@@ -55,7 +57,7 @@ def test_the_longest_answer_that_a_budget_chose_is_asked_for(
 ) -> None:
     """By every attempt: a worker's share, less what the prompt costs; with guards and documents as without them."""
     more: dict[str, Any] = {"hedge_after": 0.01} if way == "hedge" else {}
-    with FaultyServer() as server:
+    with MeetingServer() as server:
         backends = [
             Gpt(
                 id=id, api="chat", model="m", api_key="sk-none", base_url=f"{server.url}/v1", max_retries=1,
@@ -66,7 +68,7 @@ def test_the_longest_answer_that_a_budget_chose_is_asked_for(
         if way == "retry":
             server.script(Reply(status=503))
         if way == "hedge":
-            server.reply = Reply(delay=0.2)
+            server.meeting = Barrier(2)
         with Mediator(
             backends, folder=tmp_path, guards=guards, budget=DOLLARS, max_workers=WORKERS, timeout=120, **more
         ) as mediator:
@@ -90,7 +92,7 @@ def test_so_it_is_where_each_kind_of_backend_is_asked_in_a_form_of_its_own(
     """The call then has no one form in which its parameters could stay; a guard may change them, too."""
     more: dict[str, Any] = {"hedge_after": 0.01} if way == "hedge" else {}
     params: dict[str, Any] = {"temperature": 0.5} | ({} if stop is None else {"stop": [stop]})
-    with FaultyServer() as near, FaultyServer() as far:
+    with MeetingServer() as near, MeetingServer() as far:
         servers = {"local": near, "remote": far}
         backends = [
             Gpt(
@@ -102,7 +104,7 @@ def test_so_it_is_where_each_kind_of_backend_is_asked_in_a_form_of_its_own(
         if way == "fallback":
             servers[first].script(Reply(status=503))
         if way == "hedge":
-            near.reply = far.reply = Reply(delay=0.2)
+            near.meeting = far.meeting = Barrier(2)
         with Mediator(
             backends, folder=tmp_path, guards=(Hides(),), budget=DOLLARS, max_workers=WORKERS, timeout=120, **more
         ) as mediator:

@@ -8,10 +8,11 @@ import pytest
 
 from complaint_llm import Mediator, Tool
 from complaint_llm.backends import Backend, Request
+from complaint_llm.batch import BatchItem
 from complaint_llm.exceptions import InvalidRequestError, ServerError
 from complaint_llm.guards.chain import GuardChain, GuardEntry
 from complaint_llm.guards.guard import Guard, GuardRequest, TargetKind
-from complaint_llm.messages import InferenceOutput, Message
+from complaint_llm.messages import Done, InferenceOutput, Message
 
 NAME = "Maria Lopez"
 TOOL = Tool("find", "Finds", {"type": "object", "properties": {}})
@@ -32,7 +33,7 @@ class Asked(Backend):
         self.asked.append(request.messages[-1].text)
         if self._fails:
             raise ServerError("no", status=500)
-        return InferenceOutput("x")
+        return InferenceOutput(self.asked[-1])
 
 
 class WithoutTools(Guard):
@@ -51,6 +52,9 @@ class WithoutNames(Guard):
 
     def before(self, request: GuardRequest, target_kind: TargetKind) -> GuardRequest:
         return request.map_text(lambda text: text.replace(NAME, "[name]"))
+
+    def after(self, output: InferenceOutput) -> InferenceOutput:
+        return output._replace(content=output.content.replace("[name]", NAME))
 
 
 def chain(*, names_first: bool) -> GuardChain:
@@ -74,3 +78,27 @@ def test_who_lacks_nothing_any_more_is_asked_in_the_form_of_its_own_kind(
             assert local_fails
     assert local.asked == [f"about {NAME}"]
     assert all(NAME not in text for each in hosted for text in each.asked)
+
+
+@pytest.mark.parametrize("names_first", [False, True])
+@pytest.mark.parametrize("way", ["plain", "stream", "batch"])
+def test_whose_form_came_to_be_asked_later_hands_out_by_its_own_guards(way: str, names_first: bool) -> None:
+    """Where only one kind could be asked at first: the answer of another has names in their places again, and says
+    which guards stood before it."""
+    local = Asked(id="local", kind="local", fails=True)
+    hosted = Asked(id="hosted", kind="remote", tools=False)
+    with Mediator([local, hosted], strategy="fallback", guards=chain(names_first=names_first)) as mediator:
+        prompt = [Message("user", f"about {NAME}")]
+        if way == "stream":
+            *_, done = mediator.infer_stream(prompt, tools=[TOOL])
+            assert isinstance(done, Done)
+            output = done.output
+        elif way == "batch":
+            (result,) = mediator.batch([BatchItem(prompt, "a")], tools=[TOOL])
+            assert result.output is not None, result.error
+            output = result.output
+        else:
+            output = mediator.infer(prompt, tools=[TOOL])
+    assert (output.backend, output.content) == ("hosted", f"about {NAME}")
+    assert {each["name"] for each in output.metadata["guards"]} == {"tools", "names"}
+    assert hosted.asked == ["about [name]"]

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from complaint_llm import Mediator
 from complaint_llm.exceptions import ComplaintLLMError
-from complaint_llm.testing import FaultyServer, Reply
+from complaint_llm.testing import Reply
 from complaint_llm.testing.server import Received
 from tests.guards.identifiers import CASE_PATTERN, Planted, leaks, squeeze, write_lists
+from tests.meeting_server import MeetingServer
 from tests.wire_tap import WireTap
 
 OF_A_CALL = 60
@@ -80,7 +81,7 @@ def complaint_llm_guards():
 '''
 
 
-class Clerk(FaultyServer):
+class Clerk(MeetingServer):
     """Says what it was asked again; ``as_json``: as the string ``said`` of a JSON object."""
 
     as_json = False

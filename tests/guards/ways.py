@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 from complaint_llm import Mediator
-from complaint_llm.testing import Reply
 from tests.guards.office import Clerk, Office
 
 Way = Callable[[Office, Clerk, Sequence[str]], list[str]]
@@ -80,10 +80,10 @@ def hedged(office: Office, server: Clerk, texts: Sequence[str]) -> list[str]:
     both = [{**entry, "id": each, "cache_enabled": False} for each in ("a", "b")]
     settings = {**document["MEDIATOR"], "hedge_after": 0.01}
     sent = len(server.requests)
-    server.reply = Reply(delay=0.1)
+    server.meeting = Barrier(2)
     with Mediator.from_config(office.other_config("hedge.json", BACKENDS=both, MEDIATOR=settings)) as mediator:
         answers = [mediator.infer(text).content for text in texts]
-    server.reply = Reply()
+    server.meeting = None
     assert len(server.requests) - sent == 2 * len(texts)
     return answers
 

@@ -19,11 +19,14 @@ from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Observer, RequestEvent
 
 PROMPT = "a word " * 2_857  # 20 kB
-GUARDED_CALL = OBSERVED_CALL = 1.25
-"""What may be added to a whole call, in hashes of 20 kB by OpenSSL: it is one for a guard, 0.8 for an observer."""
+GUARDED_CALL = OBSERVED_CALL = 1.0
+"""What may be added to a whole call, in hashes of 20 kB by OpenSSL: it is 0.83 to 1.05 for a guard, 0.8 for an
+observer."""
 THREADED_CALL = 6
 """The same of a guard on a thread of its own: two hand-overs between threads."""
 ROUNDS = 400
+PAIRS = 4
+"""Pairs of Mediators that are measured at most: where in memory the objects of one lie makes a tenth of a hash."""
 
 
 class Answers(Backend):
@@ -132,9 +135,13 @@ def test_a_guard_that_does_nothing_takes_at_most_half_a_hash() -> None:
 )
 def test_a_whole_call_is_not_much_dearer(more: dict[str, Any], hashes: float) -> None:
     """By so many hashes of its prompt at most."""
-    with Mediator([Answers(id="a")]) as plain, Mediator([Answers(id="a")], **more) as other:
-        added = least_added(lambda: plain.generate(PROMPT), lambda: other.generate(PROMPT), hashes)
-    assert added <= hashes
+    measured = []
+    for _ in range(PAIRS):
+        with Mediator([Answers(id="a")]) as plain, Mediator([Answers(id="a")], **more) as other:
+            measured.append(least_added(lambda: plain.generate(PROMPT), lambda: other.generate(PROMPT), hashes))
+        if measured[-1] <= hashes:
+            return
+    raise AssertionError(f"{measured} hashes, and {hashes} are the limit")
 
 
 @pytest.mark.parametrize("length", [20, 20_000, 2_000_000])
