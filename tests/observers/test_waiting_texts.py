@@ -18,7 +18,7 @@ from complaint_llm.testing.mock import MockBackend
 CALLS = 3 * MOST_WITH_TEXTS
 
 
-class Prompt(str):
+class Prompt(str):  # noqa: SLOT000 - it is referred to weakly
     """A text that can be seen to go."""
 
 
