@@ -78,6 +78,11 @@ class Conversation(NamedTuple):
         """The history, as the next call is given it."""
         return [message for turn in self.turns for message in (turn.question, turn.answer)]
 
+    @property
+    def length_in_words(self) -> str:
+        """How many turns it has: "1 turn"."""
+        return f"{len(self.turns):,} turn{'' if len(self.turns) == 1 else 's'}"
+
     def with_turn(self, turn: ChatTurn) -> Conversation:
         """With one more."""
         return self._replace(turns=(*self.turns, turn))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,8 @@ _POLL = 0.25
 _CLOSE = 1.0
 """Seconds that ``close`` waits for threads."""
 
+_log = logging.getLogger("complaint_llm.batch")
+
 
 class BatchRun(Iterator[BatchResult]):
     """The results of a batch, as they come or in order. One thread iterates; ``stop`` may come from any.
@@ -68,6 +71,7 @@ class BatchRun(Iterator[BatchResult]):
         self.summary = summary
         self.stopped_because = ""
         self._max_cost = max_cost
+        self._unpriced: set[str] = set()
         self._flow = flow
         self._executor = executor
         self._recorder = recorder
@@ -123,9 +127,8 @@ class BatchRun(Iterator[BatchResult]):
                 self._on_recorded(result.places)
         else:
             self.summary.add(result)
-        if self._max_cost is not None and self.summary.cost >= self._max_cost and not self.stopped_because:
-            self.stopped_because = f"the cost reached ${self._max_cost:g}"
-            self.stop()
+        if self._max_cost is not None:
+            self._hold_to_cost(self._max_cost)
 
     @property
     def recorded(self) -> int:
@@ -148,6 +151,20 @@ class BatchRun(Iterator[BatchResult]):
         self._executor.close(_CLOSE)
         self._recorder.join(_CLOSE)
         self._take_over_counts()
+
+    def _hold_to_cost(self, most: float) -> None:
+        """Stop where the answers cost so much; warn once of each backend whose answers cannot be counted."""
+        for name, tally in self.summary.backends.items():
+            if tally.unpriced and name not in self._unpriced:
+                self._unpriced.add(name)
+                _log.warning(
+                    'max_cost does not count the answers of %s, whose price is unknown: give it "pricing", or the '
+                    "config a budget",
+                    name,
+                )
+        if self.summary.cost >= most and not self.stopped_because:
+            self.stopped_because = f"the cost reached ${most:g}"
+            self.stop()
 
     def _next(self) -> BatchResult | Span | None:
         waiting = self._waiting

@@ -175,9 +175,20 @@ def _state_words(state: str) -> str:
     return _STATE_WORDS.get(state, state)
 
 
+_OF_A_MODEL = "Where a model answers, this page says here: {}"
+
+
 def _notices(heads: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task]) -> list[str]:
+    """The notices of the tasks; those of demonstrations alone as what a page of a model's answers says."""
     found = dict.fromkeys(str(head["task"]) for head in heads if head["task"])
-    return list(dict.fromkeys(task.notice for id in found if (task := tasks.get(id)) is not None and task.notice))
+    of_models = {str(head["task"]) for head in heads if not head["demo"]}
+    return list(
+        dict.fromkeys(
+            task.notice if id in of_models else _OF_A_MODEL.format(task.notice)
+            for id in found
+            if (task := tasks.get(id)) is not None and task.notice
+        )
+    )
 
 
 def _totals(heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

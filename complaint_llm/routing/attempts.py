@@ -348,9 +348,13 @@ class Attempts:
         )
 
     def _log_errors(self, *, raised: bool) -> None:
+        log = logging.getLogger("complaint_llm.routing")
+        # Where nobody set up logging, Python prints what is logged, and then what is raised: the same twice.
+        if raised and not log.hasHandlers():
+            return
         for error in self.errors.values():
             if isinstance(error, _LOGGED) or error.status in (401, 402, 403, 404):
-                logging.getLogger("complaint_llm.routing").error(
+                log.error(
                     "%s: %s (status %s)", error.backend, one_line(error), error.status, extra={"raised": raised}
                 )
 

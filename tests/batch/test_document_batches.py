@@ -271,6 +271,18 @@ def test_without_a_terminal_documents_go_to_no_other_machine(remote: ChatServer,
     assert len(remote.bodies) == 3
 
 
+@pytest.mark.parametrize(("limit", "said"), [(1, "1 file, "), (2, "2 files, "), (9, "3 files, ")])
+def test_only_what_is_read_is_asked_about(
+    remote: ChatServer, run: Run, letters: Path, limit: int, said: str
+) -> None:
+    """``--limit`` bounds what is sent, and so what is agreed to."""
+    refused = run("in", "-o", "out.jsonl", "--limit", str(limit))
+    assert refused.exit_code == 2
+    assert said in refused.output
+    assert run("in", "-o", "out.jsonl", "--limit", str(limit), "--yes").exit_code == 0
+    assert len(remote.bodies) == min(limit, 3)
+
+
 def test_a_resumed_batch_does_not_ask_again_unless_the_host_is_another(
     remote: ChatServer, run: Run, letters: Path, tmp_path: Path
 ) -> None:

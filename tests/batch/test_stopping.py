@@ -19,7 +19,7 @@ from complaint_llm import Mediator
 from complaint_llm.backends import Backend, MockBackend
 from complaint_llm.batch import run_batch
 from complaint_llm.exceptions import BatchError, ComplaintLLMError, EvidenceError
-from complaint_llm.messages import InferenceOutput
+from complaint_llm.messages import InferenceOutput, TokenUsage
 from tests import forked
 from tests.batch.chat_server import ChatServer, read_out, run_command, write_config, write_lines
 from tests.usual_signals import usual_signals
@@ -171,6 +171,53 @@ def test_the_cost_of_a_batch_is_bounded_as_the_commands_is(tmp_path: Path, limit
         again = mediator.batch((f"p{i}" for i in range(len(results))), 2, journal=tmp_path / "j", max_cost=1000)
         assert len(list(again)) == len(results)
         assert again.stopped_because == ""
+
+
+class Unpriced(Backend):
+    """Answers at a price that nobody knows."""
+
+    type = "unpriced"
+
+    def answer(self, request: Any) -> InferenceOutput:
+        return InferenceOutput("x", token_usage=TokenUsage(3, 4, 7), finish_reason="stop")
+
+
+class Demonstration(Unpriced):
+    """Is no model, and takes no money."""
+
+    def answer(self, request: Any) -> InferenceOutput:
+        return InferenceOutput("x", metadata={"demo": True})
+
+
+@pytest.mark.parametrize("journal", [False, True])
+@pytest.mark.parametrize(
+    ("backends", "limit", "named"),
+    [
+        (lambda: [Unpriced(id="a")], 1.0, ["a"]),
+        (lambda: [Unpriced(id="a"), Unpriced(id="b")], 1.0, ["a", "b"]),
+        (lambda: [Unpriced(id="a", pricing={"input": 0.0, "output": 0.0})], 1.0, []),
+        (lambda: [Unpriced(id="a")], None, []),
+        (lambda: [Demonstration(id="d")], 1.0, []),
+    ],
+    ids=["one", "two", "free", "no limit", "demonstration"],
+)
+def test_a_backend_whose_answers_a_limit_cannot_count_is_named_once(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    backends: Callable[[], list[Backend]],
+    limit: float | None,
+    named: list[str],
+    journal: bool,
+) -> None:
+    """As soon as it answers, also where the answer was recorded before: the limit does not hold it."""
+    place = {"journal": tmp_path / "j"} if journal else {}
+    for _ in range(1 + journal):
+        caplog.clear()
+        with Mediator(backends(), strategy="round_robin") as mediator:
+            assert len(list(mediator.batch([f"p{i}" for i in range(20)], 2, max_cost=limit, **place))) == 20
+        said = [each.getMessage() for each in caplog.records if "max_cost" in each.getMessage()]
+        assert sorted(each.split()[7].rstrip(",") for each in said) == named
+        assert all("pricing" in each for each in said)
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf"), True])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -153,6 +155,36 @@ def test_of_several_backends_each_is_told_once(tmp_path: Path) -> None:
     assert "$CANARY_KEY in .env" in str(error)
     assert "canary-" not in str(error)
     assert before == ""
+
+
+SCRIPT = """
+import logging, sys
+from complaint_llm import Mediator
+from complaint_llm.backends import OpenAIBackend
+HANDLER = logging.StreamHandler()
+{setting}
+backends = [OpenAIBackend(id=name, base_url=sys.argv[1] + "/v1", api_key="sk-x", model="m") for name in {names!r}]
+with Mediator(backends) as mediator:
+    {call}
+"""
+CATCHES = "try: mediator.generate('q')\n    except Exception as error: print(error, file=sys.stderr)"
+
+
+@pytest.mark.rows(2)
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("names", ["a", "ab"])
+@pytest.mark.parametrize(
+    ("setting", "times"),
+    [("", 1), ("logging.basicConfig()", 2), ("logging.getLogger('complaint_llm').addHandler(HANDLER)", 2)],
+    ids=["no logging", "logging", "logging of ours"],
+)
+def test_a_script_without_logging_says_what_is_raised_once(status: int, names: str, setting: str, times: int) -> None:
+    """Where logging is set up its records are complete."""
+    with Refusing(status, SHAPES["OpenAI"][2]) as server:
+        script = SCRIPT.format(setting=setting, names=names, call=CATCHES)
+        command = [sys.executable, "-c", script, server.url]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert [done.stderr.count(f"{name}: ") for name in names] == [times] * len(names), done.stderr
 
 
 def test_what_another_backend_answered_for_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,6 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
+from complaint_llm.cli.app import cli
+from complaint_llm.config import composed_schema
+from complaint_llm.host import PluginHost
 from tests.cli.every_command import COMMANDS
 from tests.peers import need_peer
 
@@ -72,6 +76,54 @@ def test_what_it_says_of_ours_is_there() -> None:
     named = set(re.findall(r"complaint-llm ([a-z][a-z-]+)", text))
     assert named
     assert named <= known
+
+
+OURS = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))}
+
+
+def options_of(command: click.Command | None) -> set[str]:
+    """All of it and of what is below it, long and short."""
+    assert command is not None
+    own = {
+        name
+        for param in command.params
+        if isinstance(param, click.Option)
+        for name in (*param.opts, *param.secondary_opts)
+    }
+    return own.union(*(options_of(each) for each in getattr(command, "commands", {}).values()))
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("prompt", "generate"), ("chat", "chat")])
+def test_what_is_the_same_has_the_same_name(theirs: str, ours: str) -> None:
+    """A user of ``llm`` types it as before."""
+    same = {
+        option
+        for commands, options, said in rows()
+        if theirs in commands and re.match("the same", said)
+        for option in options
+    }
+    assert same
+    assert same - options_of(OURS[ours]) == set()
+
+
+@pytest.mark.parametrize("said", [said for _, _, said in rows()], ids=lambda said: said[:40])
+def test_each_option_of_ours_is_one(said: str) -> None:
+    """Of the command that stands before it, or of one that asks."""
+    for code in re.findall("`([^`]+)`", said):
+        words = [word for word in re.findall(r"[^\s\[\]\"]+", code.replace("complaint-llm ", "")) if "$" not in word]
+        command = OURS.get(words[0]) if words else None
+        given = {word for word in words if re.fullmatch("--?[a-z][a-z-]*", word)}
+        if code.startswith(("pip", "cat")) or given == {"--version"}:
+            continue
+        known = options_of(command) if command else options_of(OURS["generate"]) | options_of(OURS["chat"])
+        assert given - known == set(), code
+
+
+@pytest.mark.parametrize("key", ["custom_headers", "api", "base_url", "embedding_model", "api_key"])
+def test_each_key_of_a_backend_that_it_names_is_one(key: str) -> None:
+    """As the schema of config files has it."""
+    assert re.search(f"`{key}[`:]", PAGE.read_text(encoding="utf-8"))
+    assert f'"{key}"' in json.dumps(composed_schema(PluginHost(), {}))
 
 
 @pytest.mark.parametrize("line", ["| `a` | `--b` | c |", "| `a`, `d e` | | c \\| d |"])

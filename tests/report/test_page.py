@@ -239,6 +239,21 @@ def test_the_notice_of_the_task_is_on_the_page_and_in_print(task: str) -> None:
     assert "@bottom-left" in shown
 
 
+@pytest.mark.parametrize("task", BUILT_IN)
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_demonstration_does_not_say_that_a_model_made_it(task: str, mixed: bool) -> None:
+    """The notice of its task is there as what a page of a model's answers says; with a model's answers as it is."""
+    import html
+
+    demo = item(TEXT, None, task=task, metadata={"demo": True})
+    shown = html.unescape(page(demo, *((item(TEXT, None, task=task, number=2),) if mixed else ())))
+    notice = TASKS[task].notice
+    assert notice is not None
+    assert f">{notice}<" in shown or mixed is False
+    assert (f">Where a model answers, this page says here: {notice}<" in shown) != mixed
+    assert "not by a language model" in shown
+
+
 def test_other_tasks_show_their_lists_with_their_quotes() -> None:
     """A summary's points stand under their heading, marked in the text; one that does not stand is apart."""
     parsed = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -132,15 +133,15 @@ def _may_have_documents(options: BatchOptions) -> bool:
 
 
 def _count(source: BatchSource, options: BatchOptions) -> tuple[int, int] | None:
-    """The files of all items and their bytes; None for a pipe, whose lines come once."""
+    """The files of all items that are read and their bytes; None for a pipe, whose lines come once."""
     if options.form == "folder":
-        return _count_files(source.reread().items)
+        return _count_files(islice(source.reread().items, options.limit))
     if options.form != "jsonl":
         return 0, 0
     if options.source == "-" or not Path(options.source).is_file():
         return None if options.files_below is not None else (0, 0)
     with Path(options.source).open("rb") as file:
-        return _count_files(read_lines(file, options.reading).items)
+        return _count_files(islice(read_lines(file, options.reading).items, options.limit))
 
 
 def _count_files(lines: Iterable[Line]) -> tuple[int, int]:

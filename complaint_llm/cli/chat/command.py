@@ -162,4 +162,4 @@ def _line_of_going_on(path: Path, conversation: Conversation) -> str:
     last = conversation.turns[-1].question.text if conversation.turns else ""
     words = " ".join(last.split())
     shown = f"; last asked: {words if len(words) <= 50 else f'{words[:47]}...'}" if words else ""
-    return f"going on with the conversation of {when}, {matter}, {len(conversation.turns)} turns{private}{shown}"
+    return f"going on with the conversation of {when}, {matter}, {conversation.length_in_words}{private}{shown}"

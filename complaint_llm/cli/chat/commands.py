@@ -125,7 +125,7 @@ def _save(session: ChatSession, argument: str) -> None:
         raise click.UsageError(f"{path} is there already: give another name")
     save(session.conversation, path, again=path.resolve() in session.wrote)
     session.wrote.add(path.resolve())
-    tell(f"saved {len(session.conversation.turns)} turns to {path}")
+    tell(f"saved {session.conversation.length_in_words} to {path}")
 
 
 def _usage(session: ChatSession, argument: str) -> None:

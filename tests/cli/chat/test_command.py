@@ -158,9 +158,9 @@ def test_going_on_names_matter_and_when(tmp_path: Path) -> None:
     for matter in ("7", "8"):
         assert lines(tmp_path, f"about {matter}\n", "--save", "--matter", matter).returncode == 0
     last = lines(tmp_path, "", "--continue")
-    assert re.search(r"conversation of \d\d \w+ \d{4} \d\d:\d\d, matter 8, 1 turns; last asked: about 8", last.stderr)
+    assert re.search(r"conversation of \d\d \w+ \d{4} \d\d:\d\d, matter 8, 1 turn; last asked: about 8", last.stderr)
     named = lines(tmp_path, "more\n", "--continue", "--matter", "7")
-    assert "matter 7, 1 turns; last asked: about 7" in named.stderr
+    assert "matter 7, 1 turn; last asked: about 7" in named.stderr
     assert kept(tmp_path).settings.matter == "7"
     assert "matter 7, 2 turns; last asked: more" in lines(tmp_path, "", "--continue").stderr
     for arguments in (["--matter", "9"], ["--matter", ""]):
