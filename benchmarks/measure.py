@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 AUTHORITY = Path(__file__).resolve().parents[1] / "tests" / "transport" / "tls" / "authority.pem"
+PEER_SECONDS = 3.0
+"""Seconds that a peer may take in a round; a slower one is asked less often."""
+FEWEST = 5
+"""How often it is asked at least."""
 WORKER = Path(__file__).parent / "contenders" / "worker.py"
 
 
@@ -73,7 +77,11 @@ class Running:
             text=True,
             env=plain,
         )
-        self._answer()
+        try:
+            self._answer()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def ask(self, shape: str, n: int) -> Sample:
         assert self._process.stdin is not None
@@ -104,50 +112,69 @@ class Running:
 
 
 class Rounds(NamedTuple):
-    """The samples of every contender that answered all it was asked, and why peers are missing."""
+    """The samples of every contender that answered all it was asked, why peers are missing, and how often those were
+    asked in a round that are slow."""
 
     samples: Mapping[str, Sequence[Sample]]
     failures: Mapping[str, str]
+    fewer: Mapping[str, int]
 
     @property
     def note(self) -> str:
-        """A sentence for each peer that failed."""
-        return " ".join(f"{name} is missing: {reason}." for name, reason in self.failures.items())
+        """A sentence for each peer that failed or was asked less often."""
+        missing = [f"{name} is missing: {reason}." for name, reason in self.failures.items()]
+        fewer = [f"{name} was asked {n:,} times a round." for name, n in self.fewer.items() if name in self.samples]
+        return " ".join(missing + fewer)
 
 
 def interleaved(contenders: Sequence[Contender], shape: str, n: int, rounds: int) -> Rounds:
-    """Every contender once a round, in an order that changes; the first, unrecorded round warms up."""
+    """Every contender once a round, in an order that changes; the first, unrecorded round warms up.
+
+    ``n`` prompts each, but fewer for a peer that would take longer than ``PEER_SECONDS``.
+    """
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
     failures: dict[str, str] = {}
-    running = [Running(contender) for contender in contenders]
+    running: list[Running] = []
+
+    def leave_out(contender: Contender, error: Exception) -> None:
+        if not contender.peer:
+            raise error
+        failures[contender.name] = str(error).partition(": ")[2]
+        del samples[contender.name]
 
     def ask(each: Running, count: int) -> Sample | None:
-        name = each.contender.name
-        if name in failures:
+        if each.contender.name in failures:
             return None
         try:
             return each.ask(shape, count)
-        except RuntimeError as error:
-            if not each.contender.peer:
-                raise
-            failures[name] = str(error).partition(": ")[2]
-            del samples[name]
+        except (RuntimeError, OSError) as error:
+            leave_out(each.contender, error)
             return None
 
+    counts = dict.fromkeys(samples, n)
     try:
+        for contender in contenders:
+            try:
+                running.append(Running(contender))
+            except (RuntimeError, OSError) as error:
+                leave_out(contender, error)
         for each in running:
-            ask(each, max(1, n // 4))
+            first = ask(each, max(1, n // 20))
+            if first is not None and each.contender.peer:
+                able = int(PEER_SECONDS / first.wall * first.n)
+                counts[each.contender.name] = min(n, max(FEWEST, able))
+            ask(each, max(1, counts[each.contender.name] // 5))
         for number in range(rounds):
             order = list(running)
             random.Random(number).shuffle(order)
             for each in order:
-                sample = ask(each, n)
+                sample = ask(each, counts[each.contender.name])
                 if sample is not None:
                     samples[each.contender.name].append(sample)
     finally:
         for each in running:
             each.__exit__()
-    return Rounds(samples, failures)
+    return Rounds(samples, failures, {name: count for name, count in counts.items() if count < n})
 
 
 def figures(values: Mapping[str, Sequence[float]], yardstick: str | None) -> list[Figure]:

@@ -1,9 +1,10 @@
-"""Other libraries, each in an environment of its own that is made when it is first asked for."""
+"""Other libraries, each in an environment of its own."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.measure import Contender
@@ -19,26 +20,42 @@ PEERS = {
 }
 
 
-def python_of(peer: str) -> str:
-    """The Python of a peer's environment, which is made now if it is not there yet."""
-    folder = VENVS / peer
-    python = folder / "bin" / "python"
-    ready = folder / "ready"
-    if not ready.exists():
-        print(f"installing {', '.join(PEERS[peer])} into {folder.relative_to(Path.cwd())}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *PEERS[peer]], check=True)
-        ready.touch()
-    return str(python)
+def install() -> None:
+    """Make every environment that is not there yet. One that cannot be made is said and left out."""
+    for peer, packages in PEERS.items():
+        folder = VENVS / peer
+        if _ready(peer).exists():
+            continue
+        print(f"installing {', '.join(packages)} into {folder}", file=sys.stderr)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            pip = [str(_python(peer)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, *packages], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"{peer} is left out: {error}", file=sys.stderr)
+        else:
+            _ready(peer).touch()
+
+
+def installed() -> Mapping[str, str]:
+    """The Python of each peer whose environment is there."""
+    return {peer: str(_python(peer)) for peer in PEERS if _ready(peer).exists()}
+
+
+def _python(peer: str) -> Path:
+    return VENVS / peer / "bin" / "python"
+
+
+def _ready(peer: str) -> Path:
+    return VENVS / peer / "ready"
 
 
 def contenders(function: str, **settings: object) -> list[Contender]:
-    """Every peer that has this function."""
+    """Every peer that is there and has this function."""
     here = Path(__file__).parent / "contenders"
     return [
-        Contender(peer, f"with_{peer}", function, settings, python_of(peer), peer=True)
-        for peer in PEERS
+        Contender(peer, f"with_{peer}", function, settings, python, peer=True)
+        for peer, python in installed().items()
         if f"def {function}(" in (here / f"with_{peer}.py").read_text(encoding="utf-8")
     ]
 

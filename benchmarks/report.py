@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -49,6 +50,11 @@ class Table(NamedTuple):
     def verdicts(self) -> list[str]:
         """A sentence for each limit."""
         return [self._verdict(limit) for limit in self.limits]
+
+    def findings(self) -> list[str]:
+        """The sentences of the note that say who was left out, or asked less often."""
+        said = re.findall(r"[^.:]+ (?:is missing: .+?|was asked [\d,]+ times a round)\.(?= |$)", self.note)
+        return [f"{self.title.partition(':')[0]}: {each.strip()}" for each in said]
 
     def lines(self) -> list[str]:
         """One row of docs/performance.md: what, ours, the others, limit and whether it is held."""
@@ -111,6 +117,10 @@ def run(description: str, tables: Callable[[Options], Sequence[Table]]) -> None:
         "--peers", action="store_true", help="measure other libraries too; installs them when first asked"
     )
     given = parser.parse_args()
+    if given.peers:
+        from benchmarks import peers
+
+        peers.install()
     for table in tables(Options(given.rounds, given.peers)):
         print(table.markdown())
 

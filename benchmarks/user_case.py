@@ -56,7 +56,7 @@ def _night(options: Options) -> Table:
 def _in_flight(options: Options) -> Table:
     prompts, workers, latency = WIDE
     with Server(latency) as server:
-        taken = _fresh("batch", prompts, min(options.rounds, 3), {"base": server.urls.slow, "workers": workers})
+        taken = _fresh("batch", prompts, min(options.rounds, 2), {"base": server.urls.slow, "workers": workers})
     ideal = math.ceil(prompts / workers) * latency / 1000
     seconds = {name: [wall for wall, _ in row] for name, row in taken.items()}
     peak = max(sample.peak_kib for _, sample in taken["complaint-llm"]) / 1024

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
+
+from complaint_llm import __version__
+from complaint_llm.client.once import Once
+
+_OURS = ("complaint_llm", "complaint_llm_plugins")
+"""The packages of this very distribution."""
 
 
 def plugin_version(module: str) -> str:
     """The version of the distribution that a module came with; of a drop-in module its name."""
-    return _distribution(module.partition(".")[0])
+    package = module.partition(".")[0]
+    return f"complaint-llm {__version__}" if package in _OURS else _found(package).get()
 
 
 @lru_cache(maxsize=64)
-def _distribution(package: str) -> str:
-    # By the top package alone: finding it looks into every installed distribution, a tenth of a second.
+def _found(package: str) -> Once[str]:
+    """Once for a top package, whoever asks at the same time: it takes a tenth of a second and more."""
+    return Once(partial(_look_up, package), close=lambda version: None)
+
+
+def _look_up(package: str) -> str:
+    """Looks into every installed distribution."""
     from importlib.metadata import packages_distributions, version  # cold start: metadata
 
     names = packages_distributions().get(package)

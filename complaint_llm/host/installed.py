@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from complaint_llm.exceptions import PluginError
 from complaint_llm.hookspecs import PROJECT
@@ -88,7 +87,8 @@ def _in_folders() -> Iterator[EntryPoint]:
                 continue
             seen.add(distribution.lower())
             try:
-                text = Path(folder, name, "entry_points.txt").read_text(encoding="utf-8")
+                with open(f"{folder or '.'}/{name}/entry_points.txt", encoding="utf-8") as file:  # noqa: PTH123 - cold start
+                    text = file.read()
             except OSError:
                 continue
             yield from _parse(text, distribution.replace("_", "-"), version)
