@@ -51,7 +51,7 @@ def bare(prompt: str) -> str:
 
 
 def tables(options: Options) -> Sequence[Table]:
-    rounds = min(options.rounds, 5)
+    rounds = min(options.rounds, 3)
     there = find_spec("distributed") is not None
     found = [*_wide(rounds), _journal(rounds), _pool(rounds)]
     found += [_dask(rounds), _cluster(min(rounds, 2))] if there else []
