@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from complaint_llm.batch.journal.spans import LENGTH, ItemSpan, span_digest
@@ -17,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def identity_of(work: Work) -> bytes:
-    """What tells an item from others, as it stands in the input."""
-    told = (work.key if work.named else None, work.digest, work.matter)
-    return hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """What tells an item from others, as it stands in the input: a line."""
+    about = (work.key if work.named else None, work.digest, work.matter)
+    return repr(about).encode("utf-8", "surrogatepass")
 
 
 def matching_span(spans: Sequence[ItemSpan], works: Sequence[Work]) -> ItemSpan | None:

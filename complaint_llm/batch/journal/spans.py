@@ -55,8 +55,8 @@ class ItemSpan(NamedTuple):
 
 
 def span_digest(identities: Iterable[bytes]) -> bytes:
-    """Of what tells each item from others, in their order."""
-    return hashlib.blake2b(b"".join(identities), digest_size=16).digest()
+    """Of what tells each item from others, a line each, in their order."""
+    return hashlib.blake2b(b"\n".join(identities), digest_size=16).digest()
 
 
 class Spans:
