@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from complaint_llm.batch.executors import Work
 from complaint_llm.batch.input.items import Digest, ItemLike, LineError, as_item, check_prompt
-from complaint_llm.batch.journal.spans import LENGTH, Span
+from complaint_llm.batch.journal.spans import LENGTH, ItemSpan
 from complaint_llm.batch.recorded import matching_span
 from complaint_llm.request import EMPTY
 
@@ -25,7 +25,7 @@ def feed(
     recorder: Recorder,
     items: Iterable[ItemLike],
     make_work: MakeWork,
-    spans: Mapping[int, Sequence[Span]],
+    spans: Mapping[int, Sequence[ItemSpan]],
 ) -> None:
     """Read the input until it ends or nothing more is wanted; the only thread that touches it.
 
@@ -89,7 +89,7 @@ class _Input:
 
 
 def _read_all(
-    flow: Flow, recorder: Recorder, given: _Input, spans: Mapping[int, Sequence[Span]]
+    flow: Flow, recorder: Recorder, given: _Input, spans: Mapping[int, Sequence[ItemSpan]]
 ) -> BaseException | None:
     """Read until there is nothing more to read, or nothing more is wanted; the error of the input, if it failed."""
     while flow.admit():
@@ -109,7 +109,7 @@ def _read_all(
     return None
 
 
-def _span_at(given: _Input, spans: Mapping[int, Sequence[Span]]) -> tuple[Span | None, Sequence[Work]]:
+def _span_at(given: _Input, spans: Mapping[int, Sequence[ItemSpan]]) -> tuple[ItemSpan | None, Sequence[Work]]:
     """The span that the input has next, with its items."""
     known = spans.get(given.place)
     if known is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from complaint_llm.batch.input.items import BatchResult
-    from complaint_llm.batch.journal.spans import Span
+    from complaint_llm.batch.journal.spans import ItemSpan
 
 
 _LOOK = 1.0
@@ -44,7 +44,7 @@ class Flow:
         self._window = window
         self._unanswered_limit = unanswered
         self._refill = refill
-        self._results: deque[BatchResult | Span] = deque()
+        self._results: deque[BatchResult | ItemSpan] = deque()
         self._in_window = 0  # read, not yet handed out
         self._unanswered = 0  # read, not yet answered
         self._undelivered = 0  # read, neither delivered nor dropped
@@ -98,7 +98,7 @@ class Flow:
             self._unanswered -= count
             self._wake_feeder()
 
-    def deliver(self, results: Iterable[BatchResult | Span], answered: int = 0) -> None:
+    def deliver(self, results: Iterable[BatchResult | ItemSpan], answered: int = 0) -> None:
         """Results that may be handed out, or spans of them that are counted; ``answered`` items need no worker any
         more, as in ``count_answered``."""
         with self._lock:
@@ -120,7 +120,7 @@ class Flow:
 
     # -- the consumer
 
-    def take(self, timeout: float | None = None) -> BatchResult | Span | None:
+    def take(self, timeout: float | None = None) -> BatchResult | ItemSpan | None:
         """The next result, in the order of delivery; None when nothing is left.
 
         It stays in the window until ``count_handed_out``. Raises TimeoutError if ``timeout`` seconds (at most

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from complaint_llm.batch.journal.spans import LENGTH, Span, span_digest
+from complaint_llm.batch.journal.spans import LENGTH, ItemSpan, span_digest
 from complaint_llm.batch.output.summary import BatchSummary
 
 if TYPE_CHECKING:
@@ -17,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def identity_of(work: Work) -> bytes:
-    """What tells an item from others, as it stands in the input."""
-    told = (work.key if work.named else None, work.digest, work.matter)
-    return hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """What tells an item from others, as it stands in the input: a line."""
+    about = (work.key if work.named else None, work.digest, work.matter)
+    return repr(about).encode("utf-8", "surrogatepass")
 
 
-def matching_span(spans: Sequence[Span], works: Sequence[Work]) -> Span | None:
+def matching_span(spans: Sequence[ItemSpan], works: Sequence[Work]) -> ItemSpan | None:
     """That of these which has exactly these items."""
     digest = span_digest(map(identity_of, works))
     return next((span for span in spans if span.digest == digest), None)
 
 
-class _Part:
+class _OpenSpan:
     """What is known so far of the items between two multiples of LENGTH."""
 
     def __init__(self) -> None:
@@ -41,16 +40,16 @@ class SpanBuilder:
     """Makes spans of what a run answers, in whichever order that comes. For one thread."""
 
     def __init__(self) -> None:
-        self._parts: dict[int, _Part | None] = {}
+        self._parts: dict[int, _OpenSpan | None] = {}
 
-    def add(self, work: Work, entry: JournalEntry | None, result: BatchResult, run: int) -> Span | None:
+    def add(self, work: Work, entry: JournalEntry | None, result: BatchResult, run: int) -> ItemSpan | None:
         """Count an item's result, whose entry is on disk; the span that it completed."""
         first = work.position - work.position % LENGTH
         is_copy = not work.named and work.key != work.digest
         if result.output is None or entry is None or is_copy:
             self._parts[first] = None  # there is no span
             return None
-        part = self._parts.setdefault(first, _Part())
+        part = self._parts.setdefault(first, _OpenSpan())
         if part is None:
             return None
         part.summary.add(result)
@@ -61,7 +60,7 @@ class SpanBuilder:
             return None
         del self._parts[first]
         ordered = [part.items[place] for place in range(first, first + LENGTH)]
-        return Span(
+        return ItemSpan(
             read=run,
             first=first,
             digest=span_digest(identity for identity, _ in ordered),

@@ -25,7 +25,7 @@ from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.recorder import JournalRecorder, Recorder, Unrecorded
 from complaint_llm.batch.journal.resume import InDoubt, ResumeOptions, ResumePolicy
 from complaint_llm.batch.journal.settings_change import changed_shapes
-from complaint_llm.batch.journal.spans import Span
+from complaint_llm.batch.journal.spans import ItemSpan
 from complaint_llm.batch.output.summary import BatchSummary, end_watch
 from complaint_llm.exceptions import BatchError
 
@@ -116,12 +116,12 @@ class BatchRun(Iterator[BatchResult]):
             else:
                 self._flow.count_handed_out()
                 self._count(result)
-                if not isinstance(result, Span):
+                if not isinstance(result, ItemSpan):
                     return result
         raise StopIteration
 
-    def _count(self, result: BatchResult | Span) -> None:
-        if isinstance(result, Span):
+    def _count(self, result: BatchResult | ItemSpan) -> None:
+        if isinstance(result, ItemSpan):
             self.summary.add_recorded(result.summary)
             if self._on_recorded is not None:
                 self._on_recorded(result.places)
@@ -166,13 +166,13 @@ class BatchRun(Iterator[BatchResult]):
             self.stopped_because = f"the cost reached ${most:g}"
             self.stop()
 
-    def _next(self) -> BatchResult | Span | None:
+    def _next(self) -> BatchResult | ItemSpan | None:
         waiting = self._waiting
         while True:
             if waiting and self._next_index in waiting:
                 break
             result = self._take()
-            if waiting is None or isinstance(result, Span):
+            if waiting is None or isinstance(result, ItemSpan):
                 return result
             if result is None:  # stopped: what is missing was never sent
                 if not waiting:
@@ -183,7 +183,7 @@ class BatchRun(Iterator[BatchResult]):
         self._next_index += 1
         return waiting.pop(self._next_index - 1)
 
-    def _take(self) -> BatchResult | Span | None:
+    def _take(self) -> BatchResult | ItemSpan | None:
         event = self._stop_event
         if event is None:
             return self._flow.take()
@@ -277,7 +277,7 @@ def run_batch(
     capacity = engine.capacity
     ahead = capacity if in_doubt == "resend" else 0
     flow = Flow(2 * capacity, capacity + ahead, refill=max(1, ahead // 4), broken=broken)
-    spans: Mapping[int, Sequence[Span]] = {}
+    spans: Mapping[int, Sequence[ItemSpan]] = {}
     book, resume = None, ResumeOptions(in_doubt, accept_changes, only_failed, response_format=response_format)
     try:
         if journal is not None:

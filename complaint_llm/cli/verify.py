@@ -26,10 +26,11 @@ STATE_WORDS = {
 @click.command()
 @click.argument("cid")
 @click.option("--depth", type=click.IntRange(1, 200), default=1, show_default=True, help="Records to show whole.")
+@click.option("--after", metavar="CID", help="Go on before this record, the oldest one of the page before.")
 @click.option("--all", "all_of_it", is_flag=True, help="Look again at what was verified before.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool) -> None:
+def verify(app: OpensStore, cid: str, depth: int, after: str | None, all_of_it: bool, as_json: bool) -> None:
     """Show the tree behind an answer's provenance CID, or behind evidence, and verify all of it.
 
     Of an answer: its text and prompt (or their digests), model, backend, parameters, config, plugins, price, the
@@ -38,14 +39,14 @@ def verify(app: OpensStore, cid: str, depth: int, all_of_it: bool, as_json: bool
     those records, what the last verification found whole is looked at again only if it was changed, or with --all.
 
     The records show every change made after the CID was noted elsewhere; they are not signed, and a CID that was
-    only ever kept here proves nothing.
+    only ever kept here proves nothing. A long chain comes in pages: --depth 100, then --after the oldest one shown.
 
     Example: complaint-llm verify bafyrei...
     """
     from complaint_llm.evidence import trace  # cold start: evidence
 
     with app.open_store() as store:
-        tree = trace(store, cid, depth, all_of_it=all_of_it)
+        tree = trace(store, cid, depth, after=after, all_of_it=all_of_it)
     fault = tree.fault
     if as_json:
         say(json.dumps({**_data(tree), "ok": tree.ok}, ensure_ascii=False, indent=2))

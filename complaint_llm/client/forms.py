@@ -17,7 +17,7 @@ from complaint_llm.client.shown_parts import (
     part_as_shown,
 )
 from complaint_llm.messages import Citation, Document, InferenceOutput, Message, Part, TextPart
-from complaint_llm.routing.attempts import first_able
+from complaint_llm.routing.eligible import first_able
 from complaint_llm.routing.turns import alike_targets
 
 if TYPE_CHECKING:

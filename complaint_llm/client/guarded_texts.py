@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from complaint_llm.guards.guard import GuardRequest
 from complaint_llm.messages import Message
-from complaint_llm.routing.attempts import first_able
+from complaint_llm.routing.eligible import first_able
 from complaint_llm.routing.turns import alike_targets
 
 if TYPE_CHECKING:

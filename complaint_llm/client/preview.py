@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.exceptions import BackendError
 from complaint_llm.request import EMPTY
-from complaint_llm.routing.attempts import exclusion
+from complaint_llm.routing.eligible import exclusion
 
 if TYPE_CHECKING:
     from complaint_llm.client.route import Route

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.client.guarded_form import TargetForm, guarded_form, kind_of, restored_answer
-from complaint_llm.routing.attempts import first_able
+from complaint_llm.routing.eligible import first_able
 from complaint_llm.routing.turns import alike_targets
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ One ``Attempts`` belongs to one call and is used by the thread that makes it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,10 +24,11 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import Attempt
 from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.routing.candidates import Candidates, asks_for_text_alone, kind_of
+from complaint_llm.routing.eligible import exclusion
 from complaint_llm.routing.failure import attempt_error, call_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
-from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Rankable, Target
+from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Target
 from complaint_llm.routing.threads.waiting import FOREVER
 from complaint_llm.routing.turns import Turns, candidates_of
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from complaint_llm.messages import InferenceOutput
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Rankable)
 Work = Callable[[Target, Any], T]
 
 NEVER_STARTED = Outcome(0.0)
@@ -370,22 +370,6 @@ class Attempts:
             self._back.pop(id(target), None)
         else:
             self._back[id(target)] = self.rules.clock() + error.retry_after
-
-
-def exclusion(target: Rankable, request: AnyRequest) -> str | None:
-    """Why this target must not or cannot be asked at all, or None."""
-    if request.privacy == "local" and not target.local:
-        return 'not local: privacy "local" keeps the request on this machine'
-    lacking = target.lacks(request)
-    return None if lacking is None else f"cannot serve this request: {lacking}"
-
-
-def first_able(targets: Iterable[R], request: AnyRequest) -> R | None:
-    """The first that may and can serve the request."""
-    for target in targets:
-        if exclusion(target, request) is None:
-            return target
-    return None
 
 
 def settle(permits: Sequence[Permit], outcome: Outcome) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.request import Request
-from complaint_llm.routing.attempts import exclusion
+from complaint_llm.routing.eligible import exclusion
 from complaint_llm.routing.loop import too_long, window_too_small
 
 if TYPE_CHECKING:

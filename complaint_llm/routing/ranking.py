@@ -10,7 +10,7 @@ import threading
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from complaint_llm.routing.attempts import exclusion
+from complaint_llm.routing.eligible import exclusion
 from complaint_llm.routing.target import C
 from complaint_llm.routing.threads.fork import reset_in_child
 

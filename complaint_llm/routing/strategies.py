@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.request import EmbeddingRequest
-from complaint_llm.routing.attempts import LOOKED_THROUGH, exclusion
+from complaint_llm.routing.attempts import LOOKED_THROUGH
 from complaint_llm.routing.candidates import Candidates
+from complaint_llm.routing.eligible import exclusion
 from complaint_llm.routing.ranking import FairTurns, Ranking
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER

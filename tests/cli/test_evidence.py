@@ -260,6 +260,9 @@ def test_the_tree_of_an_answer(run: Run, opener: Opener) -> None:
     assert "not signed" in done.stderr
     assert done.stdout.count("previous record ") == 0
     assert run(cids[2], "--depth", "3", command=verify).stdout.count("previous record ") == 2
+    page = run(cids[2], "--after", cids[2], command=verify).stdout
+    assert page.startswith(f"previous record {cids[1]}: ok")
+    assert cids[2] not in page
     data = json.loads(run(cids[2], "--json", command=verify).stdout)
     assert data["ok"]
     assert data["parts"][0]["what"] == "answer"

@@ -22,7 +22,7 @@ from complaint_llm.batch.journal.faults import ADVICE_DAMAGED, advice_on
 from complaint_llm.batch.journal.padded import padded
 from complaint_llm.batch.journal.places import WITH_PLACES, keep_places, placed_entry, rows_in_order
 from complaint_llm.batch.journal.shape import Shape
-from complaint_llm.batch.journal.spans import Span, Spans, dissolve
+from complaint_llm.batch.journal.spans import ItemSpan, Spans, dissolve
 from complaint_llm.batch.journal.totals import keep_totals, totals
 from complaint_llm.batch.journal.versions import APPLICATION_ID, VERSION, upgrade
 from complaint_llm.exceptions import BatchError
@@ -140,7 +140,7 @@ class Journal:
             if fresh:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def known_spans(self, stale: Collection[str], *, without_demos: bool) -> Mapping[int, Sequence[Span]]:
+    def known_spans(self, stale: Collection[str], *, without_demos: bool) -> Mapping[int, Sequence[ItemSpan]]:
         """Those that the run that was begun may find, by their first place; see ``Spans.of_earlier_runs``."""
         with self._translate_errors("read"):
             return self.spans.of_earlier_runs(stale, without_demos=without_demos)

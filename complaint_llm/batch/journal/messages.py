@@ -10,12 +10,12 @@ from complaint_llm.batch.input.items import BatchResult
 from complaint_llm.batch.input.task_items import material_of, task_id
 from complaint_llm.batch.journal.codec import encode_error, encode_output, in_doubt
 from complaint_llm.batch.journal.entries import ANSWERED, FAILED, JournalEntry
-from complaint_llm.batch.journal.spans import Span
+from complaint_llm.batch.journal.spans import ItemSpan
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput
 
 
-class Read:
+class ReadItem:
     """An item of the input, or why there is none."""
 
     __slots__ = ("error", "work")
@@ -25,14 +25,14 @@ class Read:
         self.error = error
 
 
-class Recorded(NamedTuple):
+class FoundSpan(NamedTuple):
     """Items that the input has where the journal has a span of them."""
 
-    span: Span
+    span: ItemSpan
     works: Sequence[Work]
 
 
-class Finished:
+class FinishedItem:
     """What came of an item that was asked."""
 
     __slots__ = ("error", "output", "recorded_entry", "work")

@@ -18,8 +18,8 @@ from complaint_llm.batch.executors import BatchExecutor, Work
 from complaint_llm.batch.input.items import BatchResult
 from complaint_llm.batch.journal.entries import JournalEntry
 from complaint_llm.batch.journal.journal import Journal
-from complaint_llm.batch.journal.messages import Finished, Read, Recorded, noted_entry
-from complaint_llm.batch.journal.spans import LENGTH, Span
+from complaint_llm.batch.journal.messages import FinishedItem, FoundSpan, ReadItem, noted_entry
+from complaint_llm.batch.journal.spans import LENGTH, ItemSpan
 from complaint_llm.batch.recorded import SpanBuilder
 from complaint_llm.exceptions import BatchError, EvidenceError
 
@@ -38,7 +38,7 @@ class Recorder(Protocol):
     """See the module."""
 
     def on_read(self, work: Work, error: Exception | None) -> None: ...
-    def on_recorded(self, span: Span, works: Sequence[Work]) -> None: ...
+    def on_recorded(self, span: ItemSpan, works: Sequence[Work]) -> None: ...
     def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None: ...
     def on_withdrawn(self, works: list[Work]) -> None: ...
     def end(self) -> None: ...
@@ -61,7 +61,7 @@ class Unrecorded:
         else:
             submit(self._flow, self._executor, work, self)
 
-    def on_recorded(self, span: Span, works: Sequence[Work]) -> None:
+    def on_recorded(self, span: ItemSpan, works: Sequence[Work]) -> None:
         """Nothing is recorded here."""
         for work in works:
             self.on_read(work, None)
@@ -88,7 +88,7 @@ class Unrecorded:
         return None
 
 
-_Message: TypeAlias = Read | Recorded | Finished | list[Work] | None
+_Message: TypeAlias = ReadItem | FoundSpan | FinishedItem | list[Work] | None
 
 
 class JournalRecorder:
@@ -126,16 +126,16 @@ class JournalRecorder:
         self._thread.start()
 
     def on_read(self, work: Work, error: Exception | None) -> None:
-        self._inbox.put(Read(work, error))
+        self._inbox.put(ReadItem(work, error))
 
-    def on_recorded(self, span: Span, works: Sequence[Work]) -> None:
-        self._inbox.put(Recorded(span, works))
+    def on_recorded(self, span: ItemSpan, works: Sequence[Work]) -> None:
+        self._inbox.put(FoundSpan(span, works))
 
     def on_finished(self, work: Work, output: InferenceOutput | None, error: Exception | None) -> None:
         try:
             output, error = _answer_without_provenance(output, error)
             self._flow.count_answered()
-            self._inbox.put(Finished(work, output, error))
+            self._inbox.put(FinishedItem(work, output, error))
         except BaseException as error:
             self._flow.fault = error
             raise
@@ -215,10 +215,10 @@ class JournalRecorder:
         """Write a group and make it last; what becomes of the items in it that were read. Those of a span that is none
         any more are among them."""
         group = [each for message in group for each in self._as_it_stands(message)]
-        read = [message for message in group if isinstance(message, Read)]
-        finished = [message for message in group if isinstance(message, Finished)]
+        read = [message for message in group if isinstance(message, ReadItem)]
+        finished = [message for message in group if isinstance(message, FinishedItem)]
         withdrawn = [work for message in group if isinstance(message, list) for work in message]
-        self._compared += len(read) + LENGTH * sum(isinstance(message, Recorded) for message in group)
+        self._compared += len(read) + LENGTH * sum(isinstance(message, FoundSpan) for message in group)
         try:
             decisions = self._store(read, finished, withdrawn)
         except sqlite3.IntegrityError:
@@ -231,13 +231,13 @@ class JournalRecorder:
         return group, decisions
 
     def _as_it_stands(self, message: _Message) -> Sequence[_Message]:
-        if isinstance(message, Recorded) and not self._journal.spans.find(message.span):
-            return [Read(work, None) for work in message.works]
+        if isinstance(message, FoundSpan) and not self._journal.spans.find(message.span):
+            return [ReadItem(work, None) for work in message.works]
         return (message,)
 
     def _hand_on(self, group: list[_Message], decisions: list[Decision]) -> None:
         """Let a group's results and work go. It is on disk: an error in here is no error of the journal's."""
-        read = sum(isinstance(message, Read) for message in group)
+        read = sum(isinstance(message, ReadItem) for message in group)
         withdrawn = sum(len(message) for message in group if isinstance(message, list))
         asked = [decision.work for decision in decisions if decision.asked]
         if self._flow.stopped:
@@ -246,10 +246,10 @@ class JournalRecorder:
             for work in asked:
                 submit(self._flow, self._executor, work, self)
         decided = [(each.work.result(each.output, each.error), each) for each in decisions if each.is_result]
-        spans = [message.span for message in group if isinstance(message, Recorded)]
+        spans = [message.span for message in group if isinstance(message, FoundSpan)]
         self.resent += sum(decision.resent for decision in decisions)
         self.recorded += sum(each.output is not None for each in decisions) + LENGTH * len(spans)
-        finished = [(message.result(), message) for message in group if isinstance(message, Finished)]
+        finished = [(message.result(), message) for message in group if isinstance(message, FinishedItem)]
         for result, decision in decided:
             self._count_in(decision.work, decision.known, result)
         for result, message in finished:
@@ -264,7 +264,7 @@ class JournalRecorder:
         if span is not None:
             self._journal.spans.add(span)
 
-    def _store(self, read: list[Read], finished: list[Finished], withdrawn: list[Work]) -> list[Decision]:
+    def _store(self, read: list[ReadItem], finished: list[FinishedItem], withdrawn: list[Work]) -> list[Decision]:
         """Decide on what was read, and put all of it on disk, or, where only places in the input change, note it."""
         decisions, entries = self._decide(read) if read else ([], [])
         if finished or withdrawn or any(decision.asked for decision in decisions):
@@ -277,7 +277,7 @@ class JournalRecorder:
             self._journal.note(entries)
         return decisions
 
-    def _with_shape(self, message: Finished, entry: JournalEntry) -> JournalEntry:
+    def _with_shape(self, message: FinishedItem, entry: JournalEntry) -> JournalEntry:
         """The entry of an answer with what shaped it; a demonstration's has nothing that need be compared."""
         output = message.output
         if self._settings is None or output is None or output.metadata.get("demo"):
@@ -285,7 +285,7 @@ class JournalRecorder:
         shape = self._settings.shape(output.backend, message.work.prompt, message.work.params)
         return entry._replace(shape=None if shape is None else self._journal.add_shape(shape))
 
-    def _decide(self, read: list[Read]) -> tuple[list[Decision], list[JournalEntry]]:
+    def _decide(self, read: list[ReadItem]) -> tuple[list[Decision], list[JournalEntry]]:
         """What becomes of items, and their entries; those without a decision are dropped: nothing more is sent."""
         if self._flow.stopped:
             return [], []
@@ -315,13 +315,13 @@ class JournalRecorder:
     def _keep(self, group: list[_Message]) -> None:
         """Without a journal to write to: what was not sent is dropped, what was answered is kept for ``failure``."""
         for message in group:
-            if isinstance(message, Read):
+            if isinstance(message, ReadItem):
                 self._flow.count_answered()
                 self._flow.drop(1)
-            elif isinstance(message, Recorded):
+            elif isinstance(message, FoundSpan):
                 self._flow.count_answered(LENGTH)
                 self._flow.drop(LENGTH)
-            elif isinstance(message, Finished):
+            elif isinstance(message, FinishedItem):
                 self._unrecorded.append(_mark_unjournaled(message.result()))
                 self._flow.drop(1)
             elif message is not None:

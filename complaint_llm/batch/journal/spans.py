@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS spans (
 _COLUMNS = "read, first, digest, shapes, demos, summary, items, checksum"
 
 
-class Span(NamedTuple):
+class ItemSpan(NamedTuple):
     """See the module; ``items`` are the rows of its items."""
 
     read: int
@@ -55,8 +55,8 @@ class Span(NamedTuple):
 
 
 def span_digest(identities: Iterable[bytes]) -> bytes:
-    """Of what tells each item from others, in their order."""
-    return hashlib.blake2b(b"".join(identities), digest_size=16).digest()
+    """Of what tells each item from others, a line each, in their order."""
+    return hashlib.blake2b(b"\n".join(identities), digest_size=16).digest()
 
 
 class Spans:
@@ -68,8 +68,8 @@ class Spans:
         self._left: dict[tuple[int, int], int] | None = None
         self._carried: dict[int, int] = {}
         self._copied: set[int] = set()
-        self._new: list[Span] = []
-        self._found: list[Span] = []
+        self._new: list[ItemSpan] = []
+        self._found: list[ItemSpan] = []
         self._gone: list[tuple[int, int]] = []
 
     def begin_run(self, run: int) -> None:
@@ -77,10 +77,10 @@ class Spans:
         self._run = run
         self._left, self._carried, self._copied = None, {}, set()
 
-    def of_earlier_runs(self, stale: Collection[str], *, without_demos: bool) -> dict[int, list[Span]]:
+    def of_earlier_runs(self, stale: Collection[str], *, without_demos: bool) -> dict[int, list[ItemSpan]]:
         """Those that a resume may find, by their first place: but for answers of ``stale`` shapes."""
         query = f"SELECT {_COLUMNS} FROM spans WHERE read < ? ORDER BY first, read DESC"  # noqa: S608
-        found: dict[int, list[Span]] = {}
+        found: dict[int, list[ItemSpan]] = {}
         for values in self._db.execute(query, (self._run,)):
             try:
                 span = _span(values)
@@ -90,12 +90,12 @@ class Spans:
                 found.setdefault(span.first, []).append(span)
         return found
 
-    def add(self, span: Span) -> None:
+    def add(self, span: ItemSpan) -> None:
         """Keep one whose answers are on disk, with the next ``write``, unless an item of it has copies."""
         if span.first not in self._copied:
             self._new.append(span)
 
-    def find(self, span: Span) -> bool:
+    def find(self, span: ItemSpan) -> bool:
         """Whether it is still whole; then this run has read all of it."""
         if self._whole().pop((span.read, span.first), None) is None:
             return False
@@ -173,14 +173,14 @@ def dissolve(db: sqlite3.Connection, read: int | None = None, first: int = 0) ->
     db.execute("DELETE FROM spans" if read is None else "DELETE FROM spans WHERE read = ? AND first = ?", given)
 
 
-def _values(span: Span) -> tuple[int, int, bytes, str, int, str, bytes]:
+def _values(span: ItemSpan) -> tuple[int, int, bytes, str, int, str, bytes]:
     shapes, items = json.dumps(sorted(span.shapes)), array("q", span.items).tobytes()
     return span.read, span.first, span.digest, shapes, span.demos, span.summary, items
 
 
-def _span(values: Sequence[Any]) -> Span:
+def _span(values: Sequence[Any]) -> ItemSpan:
     *stored, known = values
     if known != checksum(stored):
         raise ValueError("where some answers stand was changed since it was written")
     read, first, digest, shapes, demos, summary, items = stored
-    return Span(read, first, digest, frozenset(json.loads(shapes)), demos, summary, array("q", items))
+    return ItemSpan(read, first, digest, frozenset(json.loads(shapes)), demos, summary, array("q", items))

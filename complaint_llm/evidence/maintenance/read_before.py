@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.ipld.dagcbor import decode, encode
-from complaint_llm.private_folder import open_private
+from complaint_llm.evidence.sealed_file import read_sealed, write_sealed
 
 FILE_NAME = "read-blocks"
 """Of the file, beside the index."""
-_DIGEST = 32
 _STAMP = 16
 _COARSE = 2.0
 """Seconds by which the times of files may be off."""
@@ -68,28 +66,16 @@ def file_state(cid: Cid, status: os.stat_result) -> FileState:
 
 def read_before(folder: Path) -> ReadBefore | None:
     """What was read before; None if nothing was, or a byte of the file was changed."""
-    try:
-        data = (folder / FILE_NAME).read_bytes()
-    except OSError:
-        return None
-    body, digest = data[:-_DIGEST], data[-_DIGEST:]
-    if sha256(body).digest() != digest:
-        return None
-    try:
-        since, stamps = decode(body)
-    except (TypeError, ValueError):
-        return None
-    return ReadBefore(since, frozenset(stamps[at : at + _STAMP] for at in range(0, len(stamps), _STAMP)))
+    match read_sealed(folder / FILE_NAME):
+        case [str(since), bytes(stamps)]:
+            return ReadBefore(since, frozenset(stamps[at : at + _STAMP] for at in range(0, len(stamps), _STAMP)))
+    return None
 
 
 def keep_read(folder: Path, read: ReadBefore) -> None:
     """Keep it for the next verification; where it cannot be kept, that one reads all."""
-    body = encode([read.since, b"".join(sorted(read.stamps))])
     path = folder / FILE_NAME
-    temporary = path.with_name(f"{FILE_NAME}.{os.getpid()}")
     try:
-        with open(temporary, "wb", opener=open_private) as file:
-            file.write(body + sha256(body).digest())
-        temporary.replace(path)
+        write_sealed(path, [read.since, b"".join(sorted(read.stamps))])
     except OSError as error:
         log.warning("what was verified cannot be remembered in %s: %s", path, error.strerror or error)

@@ -7,18 +7,14 @@ makes it worth nothing; so does any change of that evidence. The links between t
 
 from __future__ import annotations
 
-import os
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from complaint_llm.evidence.ipld.cid import Cid
-from complaint_llm.evidence.ipld.dagcbor import decode, encode
-from complaint_llm.private_folder import open_private
+from complaint_llm.evidence.sealed_file import read_sealed, write_sealed
 
 FILE_NAME = "verified"
 """Of the file, beside the index."""
-_DIGEST = 32
 
 
 class Checkpoint(NamedTuple):
@@ -34,24 +30,12 @@ class Checkpoint(NamedTuple):
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
     """The checkpoint of this file; None if there is none or a byte of it was changed."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    body, digest = data[:-_DIGEST], data[-_DIGEST:]
-    if sha256(body).digest() != digest:
-        return None
-    try:
-        newest, length, evidence, texts, stamp = decode(body)
-    except (TypeError, ValueError):
-        return None
-    return Checkpoint(newest=newest, length=length, evidence=tuple(evidence), texts=texts, stamp=stamp)
+    match read_sealed(path):
+        case [Cid() as newest, int(length), [*evidence], int(texts), bytes(stamp)]:
+            return Checkpoint(newest=newest, length=length, evidence=tuple(evidence), texts=texts, stamp=stamp)
+    return None
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Keep a checkpoint. Raises OSError."""
-    body = encode([*checkpoint])
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(temporary, "wb", opener=open_private) as file:
-        file.write(body + sha256(body).digest())
-    temporary.replace(path)
+    write_sealed(path, [*checkpoint])

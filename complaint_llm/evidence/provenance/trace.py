@@ -49,13 +49,17 @@ class Step(NamedTuple):
         return next((fault for part in self.parts if (fault := part.fault)), None)
 
 
-def trace(store: EvidenceStore, cid: str, depth: int = 1, *, all_of_it: bool = False) -> Step:
+def trace(
+    store: EvidenceStore, cid: str, depth: int = 1, *, after: str | None = None, all_of_it: bool = False
+) -> Step:
     """The tree of a provenance record, or of evidence. Reads this store only; every bit on the way is verified.
 
     The ``depth`` newest records are shown whole; those before them are verified as well and summed up, with the first
     that is not as it was. What the last verification found whole of these is not looked at again, but for their links
-    and whether anything of them was changed, unless ``all_of_it`` is asked for. Raises EvidenceError for what is no
-    CID, EvidenceNotFoundError if it is not here.
+    and whether anything of them was changed, unless ``all_of_it`` is asked for. ``after`` is the CID of the oldest
+    record of a page that was shown: the next page begins with the one before it, and the links from ``cid`` to it are
+    followed. Raises EvidenceError for what is no CID, EvidenceNotFoundError if it is not here, or ``after`` is none of
+    the records behind it or the first of all.
 
     >>> trace(store, output.provenance).ok  # doctest: +SKIP
     True
@@ -66,7 +70,7 @@ def trace(store: EvidenceStore, cid: str, depth: int = 1, *, all_of_it: bool = F
         if step.state == "missing" and not step.parts and not store.records_of(root):
             raise EvidenceNotFoundError(f"{cid} is not in {store.path}")
         return step
-    return _Tracer(store, all_of_it).record(root, max(depth, 1))
+    return _Tracer(store, all_of_it).record(root, max(depth, 1), None if after is None else parse_cid(after))
 
 
 class _Tracer:
@@ -79,12 +83,17 @@ class _Tracer:
         with store.database.transaction("read") as connection:
             self._forgotten = forgotten_names(connection)
 
-    def record(self, root: Cid, depth: int) -> Step:
-        """The tree of the record, from the oldest that is shown whole to the newest."""
+    def record(self, root: Cid, depth: int, after: Cid | None = None) -> Step:
+        """The tree of the record, or of those before ``after``, from the oldest that is shown whole to the newest."""
         shown: list[tuple[Cid, dict[str, Any] | Forgotten]] = []
         last: Step | None = None
         at: Cid | None = root
         foreign = False
+        if after is not None:
+            begun = self._before(root, after)
+            if isinstance(begun, Step):
+                return begun
+            at, foreign = begun
         while at is not None and len(shown) < depth:
             found = self._read(at, foreign)
             if isinstance(found, Step):
@@ -107,6 +116,24 @@ class _Tracer:
             last = Step(what, cid.name, "verified", detail=str(record["time"]), parts=parts)
         assert last is not None
         return last
+
+    def _before(self, root: Cid, after: Cid) -> tuple[Cid, bool] | Step:
+        """The record before ``after`` on the way back from ``root``, and whether it was imported; or what is in the
+        way."""
+        at: Cid | None = root
+        foreign = False
+        while at is not None:
+            found = self._read(at, foreign)
+            if isinstance(found, Step):
+                return found
+            record, foreign = found
+            previous = record.previous if isinstance(record, Forgotten) else record["previous"]
+            if at == after and previous is not None:
+                return previous, foreign
+            if at == after:
+                raise EvidenceNotFoundError(f"{after} is the first record: there is none before it")
+            at = previous
+        raise EvidenceNotFoundError(f"{after} is none of the records behind {root}")
 
     def _summed_up(self, cid: Cid, foreign: bool) -> Step:
         known = {} if self._remembered is None else self._remembered.counts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from complaint_llm.routing.attempts import exclusion, first_able
 from complaint_llm.routing.cache.request_digest import request_digest
 from complaint_llm.routing.candidates import Candidates
+from complaint_llm.routing.eligible import exclusion, first_able
 from complaint_llm.routing.turns import candidates_of
 
 if TYPE_CHECKING:

@@ -145,6 +145,7 @@ def rows_read(path: Path, items: Sequence[str]) -> int:
     return read["from_row"]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("named", [False, True])
 def test_a_resume_reads_as_few_rows_of_many_answers_as_of_few(tmp_path: Path, named: bool) -> None:
     counts = []
@@ -209,6 +210,7 @@ def test_a_copy_of_what_was_passed_over_is_a_copy(tmp_path: Path) -> None:
         assert contents(path) == expected(more)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("copies", [["p3"], ["p3", "p300", "p3"]])
 def test_copies_of_before_are_no_copies_too_many(tmp_path: Path, copies: list[str]) -> None:
     """Where fewer or more of them come, what is asked is the difference."""
@@ -283,9 +285,27 @@ def test_another_matter_is_written(tmp_path: Path) -> None:
     assert contents(path) == expected(items)
     run = Resumed(path, items, matter="b")
     assert (run.model.asked, run.passed_over) == ([], [])
+    assert len(Resumed(path, items, matter="b").passed_over) == 2
     with Journal(path) as journal:
         assert journal.forget_matter("b") == 0
-    assert Counter(Resumed(path, items).model.asked) == Counter(items)
+    assert Counter(Resumed(path, items, matter="b").model.asked) == Counter(items)
+
+
+@pytest.mark.rows(2)
+@pytest.mark.parametrize("change", ["reversed", "shifted", "one", "content"])
+def test_there_and_back_each_answer_stands_where_its_item_does(tmp_path: Path, change: str) -> None:
+    """Another order in between, or another content under an id: the input of before is found again item by item."""
+    path, names = tmp_path / "j", texts(2 * LENGTH)
+    items: list[Any] = [BatchItem(each, f"id {each}") for each in names]
+    other = {
+        "reversed": items[::-1],
+        "shifted": items[1:] + items[:1],
+        "one": [*items[1:9], items[0], *items[9:]],
+        "content": [BatchItem("other", items[0].id), *items[1:]],
+    }[change]
+    for given in (items, other, items, items):
+        Resumed(path, given, accept_changes=True)
+        assert contents(path) == expected(given)
 
 
 def test_fresh_asks_everything(tmp_path: Path) -> None:
@@ -294,6 +314,7 @@ def test_fresh_asks_everything(tmp_path: Path) -> None:
     assert Counter(Resumed(path, items, fresh=True).model.asked) == Counter(items)
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("fault", ["lost", "digest", "items", "summary", "read"])
 def test_a_span_that_does_not_hold_is_found_item_by_item(tmp_path: Path, fault: str) -> None:
     """As after a power cut that took it: then it is noted anew."""

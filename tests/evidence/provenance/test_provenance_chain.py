@@ -10,15 +10,16 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from weakref import ref
 
 import pytest
 
-from complaint_llm.evidence import EvidenceStore, ProvenanceLog, ProvenanceRef, RequestDetails, trace
+from complaint_llm.evidence import EvidenceStore, ProvenanceLog, ProvenanceRef, RequestDetails, Step, trace
 from complaint_llm.evidence.provenance.chain import MAX_WAITING, PORTION
 from complaint_llm.evidence.provenance.record import decode_provenance
-from complaint_llm.exceptions import EvidenceError
+from complaint_llm.exceptions import EvidenceError, EvidenceNotFoundError
 from complaint_llm.messages import InferenceOutput, Message, TextPart, TokenUsage, Tool, ToolCall
 
 ASKED = RequestDetails((Message("user", "a prompt"),))
@@ -304,3 +305,41 @@ def test_the_writer_does_not_pause_where_somebody_waits_for_it(store: EvidenceSt
         log.record(ASKED, InferenceOutput(str(number)))
     log.close()
     assert pauses == []
+
+
+def shown_of(tree: Step) -> list[str]:
+    """The records of a page that are shown whole, the newest first."""
+    found = []
+    at: Step | None = tree
+    while at is not None and at.what in ("answer's record", "previous record"):
+        found.append(str(at.cid))
+        at = next((part for part in at.parts if part.what.startswith("previous record")), None)
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 9])
+def test_a_long_chain_comes_in_pages(store: EvidenceStore, size: int) -> None:
+    """Each page goes on before the oldest record of the one before, to the first; none is left out, none is twice."""
+    with closing(ProvenanceLog(store.database, gather_seconds=LONG)) as log:
+        chain = [log.record(ASKED, InferenceOutput(str(number))).cid for number in range(7)][::-1]
+    pages: list[list[str]] = [shown_of(trace(store, chain[0], size))]
+    while pages[-1][-1] != chain[-1]:
+        page = trace(store, chain[0], size, after=pages[-1][-1])
+        assert page.ok
+        pages.append(shown_of(page))
+    assert [cid for page in pages for cid in page] == chain
+    assert all(len(page) == size for page in pages[:-1])
+
+
+def test_a_page_goes_on_only_behind_the_cid_that_is_known(store: EvidenceStore) -> None:
+    """What is no record behind it, and what is the first of all, is an error that says so."""
+    with closing(ProvenanceLog(store.database, gather_seconds=LONG)) as log:
+        first, second, third = (log.record(ASKED, InferenceOutput(str(number))).cid for number in range(3))
+    with pytest.raises(EvidenceNotFoundError, match=f"{third} is none of the records behind {second}"):
+        trace(store, second, after=third)
+    with pytest.raises(EvidenceNotFoundError, match=f"{first} is the first record"):
+        trace(store, third, after=first)
+    with store.database.transaction("exclusive") as connection:
+        connection.execute("UPDATE provenance SET data = x'00' WHERE cid = ?", (second,))
+    page = trace(store, third, after=second)
+    assert (page.cid, page.state) == (second, "damaged")

@@ -21,12 +21,14 @@ PRICED: dict[str, Any] = {"pricing": {"input": 1.0, "output": 4.0}, "max_tokens"
 LIMITS: dict[str, Any] = {"rate_limit": 1_000_000, "tokens_per_minute": 1_000_000_000, "max_concurrency": 10}
 
 
-def commands_of(peer: RedisPeer, folder: Path, keys: dict[str, Any], mediator: dict[str, Any]) -> tuple[int, float]:
+def commands_of(
+    peer: RedisPeer, folder: Path, keys: dict[str, Any], mediator: dict[str, Any], backends: int = 1
+) -> tuple[int, float]:
     """Commands that the client sent for CALLS calls (not those of its scripts), and the seconds that they took."""
     import redis
 
-    backend = {"id": "a", "type": "mock", "echo": True, **keys}
-    sections = {"BACKENDS": [backend], "MEDIATOR": {"shared": {"redis": peer.url.reveal()}, **mediator}}
+    entries = [{"id": f"a{number or ''}", "type": "mock", "echo": True, **keys} for number in range(backends)]
+    sections = {"BACKENDS": entries, "MEDIATOR": {"shared": {"redis": peer.url.reveal()}, **mediator}}
     (folder / "config.json").write_text(json.dumps(sections))
     with redis.Redis(port=peer.port) as client, Mediator.from_config(folder / "config.json") as made:
         made.generate("the first one opens connections and loads scripts")
@@ -70,6 +72,25 @@ def test_a_lease_is_not_renewed_by_each_that_comes_after_it(redis_server: RedisP
     the answer and gives the lease back."""
     commands, seconds = commands_of(redis_server, tmp_path, {**LIMITS, "cache_enabled": True}, {})
     assert 3 * CALLS <= commands <= 3 * CALLS + seconds / shared_state.LINGER + 2 * seconds + 4
+
+
+def test_an_answer_that_another_process_keeps_costs_one_command(redis_server: RedisPeer, tmp_path: Path) -> None:
+    """And uses up no limit: the look-up comes first."""
+    keys = {**LIMITS, "cache_enabled": True}
+    commands_of(redis_server, tmp_path, keys, {})
+    commands, seconds = commands_of(redis_server, tmp_path, keys, {})
+    assert CALLS <= commands <= CALLS + 2 * seconds + 2
+
+
+@pytest.mark.parametrize("backends", [1, 50])
+def test_with_all_of_it_a_call_costs_three_commands_whoever_is_asked(
+    redis_server: RedisPeer, tmp_path: Path, backends: int
+) -> None:
+    """Look-up, admission, and the answer kept; a budget's share is taken ahead for many calls."""
+    keys = {**PRICED, **LIMITS, "cache_enabled": True, "budget": 1000}
+    commands, seconds = commands_of(redis_server, tmp_path, keys, {"budget": 1000}, backends)
+    by_time = seconds / shared_state.LINGER + 1 + 2 * (seconds + 4)
+    assert 3 * CALLS <= commands <= 3 * CALLS + by_time + 2 * seconds
 
 
 def test_what_the_last_call_came_to_is_told_at_the_end(redis_server: RedisPeer, tmp_path: Path) -> None:
