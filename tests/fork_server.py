@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import gc
 import importlib
+import io
 import json
 import locale
 import os
@@ -96,10 +97,10 @@ def become(request: dict[str, Any]) -> None:
     sys.argv = [what if kind == "file" else kind, *request["arguments"]]
     for name, number, errors in (("stdin", 0, "strict"), ("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
         old = getattr(sys, name)
-        mode = "r" if number == 0 else "w"
-        buffering = 1 if number == 2 or os.isatty(number) else -1
-        new = open(number, mode, buffering, old.encoding, errors, closefd=False)  # noqa: SIM115
-        new.reconfigure(write_through=old.write_through)
+        unbuffered = number > 0 and old.write_through  # PYTHONUNBUFFERED
+        raw: Any = open(number, "rb" if number == 0 else "wb", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115
+        by_line = not unbuffered and (number == 2 or os.isatty(number))
+        new = io.TextIOWrapper(raw, old.encoding, errors, line_buffering=by_line, write_through=unbuffered)
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
 

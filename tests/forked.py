@@ -76,6 +76,7 @@ class Forked:
     ) -> None:
         self.args = command
         self.returncode: int | None = None
+        self._by_line = bufsize == 1
         self._encoding = encoding or ("utf-8" if text else None)
         self._collected: dict[int, bytes] = {}
         self._readers: list[threading.Thread] = []
@@ -112,7 +113,7 @@ class Forked:
         raw: IO[Any] = open(ours, "wb" if number == 0 else "rb")  # noqa: SIM115 - who asked for it closes it
         if self._encoding is None:
             return raw, theirs
-        return io.TextIOWrapper(raw, self._encoding, write_through=True), theirs  # type: ignore[arg-type]
+        return io.TextIOWrapper(raw, self._encoding, line_buffering=self._by_line), theirs  # type: ignore[arg-type]
 
     def _number(self) -> int:
         said = self._said.readline()

@@ -43,7 +43,7 @@ IMPORTED = "import sys; print('complaint_llm.mediator' in sys.modules)"
 def outcome(run: Any, folder: Path, words: list[str]) -> tuple[Any, ...]:
     """Exit code, standard output, standard error."""
     env = {"PATH": os.environ["PATH"], "TZ": "America/Los_Angeles", "LC_ALL": "C.UTF-8"}
-    env |= {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
+    env |= {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
     command = [sys.executable, *words]
     done = run(command, cwd=folder, env=env, input=b"hi\n", capture_output=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -115,6 +115,22 @@ def test_one_that_takes_too_long_is_killed() -> None:
         os.kill(number, 0)
 
 
+def test_who_reads_lines_is_given_lines() -> None:
+    """With a buffer of one line; what is written to one that has gone is no error."""
+    program = "import sys; [print(line.upper(), end='', flush=True) for line in sys.stdin]"
+    with forked.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in ("a\n", "b\n"):
+            process.stdin.write(line)
+            assert process.stdout.readline() == line.upper()
+    assert process.returncode == 0
+    ended = forked.run([sys.executable, "-c", "pass"], input="x" * 1_000_000, text=True)
+    assert ended.returncode == 0
+
+
 def test_what_must_succeed_raises() -> None:
     with pytest.raises(subprocess.CalledProcessError, match="status 3"):
         forked.run([sys.executable, "-c", "import sys; sys.exit(3)"], check=True)
@@ -123,8 +139,8 @@ def test_what_must_succeed_raises() -> None:
 @pytest.mark.parametrize("start", [forked.Popen, forked.start], ids=["forked", "started"])
 def test_on_a_terminal_it_is_on_a_terminal(tmp_path: Path, start: Any) -> None:
     """Its own: Ctrl-C reaches it, and its size is that of the terminal."""
-    program = "import os, sys; print(sys.stdout.isatty(), os.get_terminal_size().columns, flush=True)\n"
-    program += "try: input()\nexcept KeyboardInterrupt: sys.exit(130)"
+    program = "import os, sys\ntry: print(sys.stdout.isatty(), os.get_terminal_size().columns, flush=True); input()\n"
+    program += "except KeyboardInterrupt: sys.exit(130)"
     with PseudoTerminal(tmp_path, sys.executable, "-c", program, columns=33, start=start) as terminal:
         terminal.wait_for("True 33")
         assert terminal.interrupt() == 130

@@ -5,73 +5,34 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from complaint_llm import Mediator
-from complaint_llm.backends import Backend, FallbackBackend, Request
+from complaint_llm.backends import Backend, Request
 from complaint_llm.exceptions import (
     AllBackendsFailedError,
     BackendError,
-    BackendTimeoutError,
     BatchError,
     BudgetExceededError,
-    CancelledError,
     CircuitOpenError,
     ConfigError,
     InvalidRequestError,
     ResponseFormatError,
     ServerError,
 )
-from complaint_llm.messages import Done, InferenceOutput, StreamEvent, TextDelta, TokenUsage
+from complaint_llm.messages import Done, InferenceOutput, TokenUsage
 from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.everything import write_config
-
-
-class Fixed(Backend):
-    """Answers with its id, or does what it is told."""
-
-    interruptible: ClassVar[bool] = True
-
-    def __init__(self, id: str, does: Callable[[Request], InferenceOutput] | None = None, **keys: Any) -> None:
-        super().__init__(**{"id": id, "max_retries": 0, **keys})
-        self._does = does
-        self.asked: list[Request] = []
-        self.closed = 0
-
-    def answer(self, request: Request) -> InferenceOutput:
-        self.asked.append(request)
-        if self._does is not None:
-            return self._does(request)
-        return InferenceOutput(self.id, finish_reason="stop")
-
-    def close_resources(self) -> None:
-        self.closed += 1
+from tests.scripted_backends import Fixed, mocks, waiting
 
 
 def down(request: Request) -> InferenceOutput:
     raise ServerError("HTTP 500", status=500)
-
-
-asked = threading.Event()
-"""Set by whoever waits."""
-
-
-def waiting(request: Request) -> InferenceOutput:
-    """Waits as a socket does: until the deadline or until it is cancelled."""
-    woken = threading.Event()
-    asked.set()
-    request.cancel.attach(woken.set)
-    woken.wait(request.deadline.remaining())
-    raise BackendTimeoutError("no answer in time", maybe_received=True)
-
-
-def mocks(*ids: str, **keys: Any) -> list[dict[str, Any]]:
-    return [{"id": id, "type": "mock", "responses": [{"text": id}] * 50, **keys} for id in ids]
 
 
 # -- assembling ------------------------------------------------------------------------------------------------------
@@ -346,66 +307,3 @@ def test_explain_sends_nothing_and_takes_no_turn() -> None:
         assert [each.backend for each in explanation.candidates] == ["a", "b"]
         assert mediator.generate("x") == "b"
     assert sum(len(part.asked) for part in parts) == 2
-
-
-# -- closing ---------------------------------------------------------------------------------------------------------
-
-
-def test_close_closes_every_backend_once_and_may_be_repeated() -> None:
-    """Also inside composed ones; afterwards every call says that it is closed."""
-    parts = [Fixed("a"), Fixed("b"), Fixed("c")]
-    mediator = Mediator([FallbackBackend(parts[0], [parts[1]]), parts[2]])
-    mediator.generate("x")
-    mediator.close()
-    mediator.close()
-    assert [part.closed for part in parts] == [1, 1, 1]
-    for ask in (mediator.generate, mediator.infer, mediator.infer_stream, mediator.embed):
-        with pytest.raises(BackendError, match="is closed"):
-            ask("x")  # type: ignore[operator]
-
-
-def _keep_error(ask: Callable[[Mediator], None], mediator: Mediator, errors: list[BaseException]) -> None:
-    try:
-        ask(mediator)
-    except BaseException as error:
-        errors.append(error)
-
-
-def test_close_cancels_what_is_in_flight() -> None:
-    """Calls and streams of other threads end at once, with an error that says why."""
-
-    class Streaming(Fixed):
-        capabilities = frozenset(("stream",))
-
-        def answer_stream(self, request: Request) -> Iterator[StreamEvent]:
-            yield TextDelta("first ")
-            waiting(request)
-
-    def call(mediator: Mediator) -> None:
-        mediator.generate("x")
-
-    def stream(mediator: Mediator) -> None:
-        list(mediator.infer_stream("x"))
-
-    for backend, ask in ((Fixed("a", waiting), call), (Streaming("a"), stream)):
-        mediator = Mediator([backend], timeout=60)
-        errors: list[BaseException] = []
-        asked.clear()
-        thread = threading.Thread(target=_keep_error, args=(ask, mediator, errors), daemon=True)
-        thread.start()
-        assert asked.wait(30)
-        mediator.close()
-        thread.join(30)
-        assert not thread.is_alive()
-        (ended,) = errors
-        assert isinstance(ended, CancelledError), ended
-        assert "was closed" in str(ended)
-
-
-def test_a_mediator_that_was_never_used_makes_nothing_to_be_closed(tmp_path: Path) -> None:
-    """Neither threads nor files."""
-    before = threading.active_count()
-    config = write_config(tmp_path, mocks("a", "b"), MEDIATOR={"budget": 5, "provenance": "full"})
-    Mediator.from_config(config).close()
-    assert threading.active_count() == before
-    assert not (tmp_path / ".complaint_llm").exists()

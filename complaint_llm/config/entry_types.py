@@ -53,7 +53,8 @@ class EntryType(NamedTuple):
         """A place in an entry as it was written, by the names that keys have here."""
         new = self.renames.get(str(place[0])) if place else None
         if new == "":
-            return self.place_here(place[1:])
+            # What stands in the place of such a mapping and is none is named by its own key.
+            return self.place_here(place[1:]) if len(place) > 1 else place
         return place if new is None else (new, *place[1:])
 
     def draft(self, written: Filled) -> EntryDraft:

@@ -16,6 +16,7 @@ from hashlib import sha256
 from io import FileIO
 from pathlib import Path
 from struct import Struct
+from threading import get_ident
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
@@ -70,9 +71,17 @@ class RecordLog:
         self.path = path
 
     def create(self) -> None:
-        """Make the file, durably, if it is not there. Raises OSError."""
-        if not self.path.exists():
-            self.replace(())
+        """Make the file, durably, if it is not there; whoever tries at the same time, one is made. Raises OSError."""
+        if self.path.exists():
+            return
+        temporary, _ = self._write_beside(())
+        try:
+            os.link(temporary, self.path)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+        sync_folder(self.path.parent)
 
     def key(self) -> bytes:
         """What marks the frames of this file; empty if it is missing or its start is damaged. Raises OSError."""
@@ -109,8 +118,18 @@ class RecordLog:
 
     def replace(self, frames: Iterable[Frame]) -> list[int]:
         """Write the file anew with these frames, durably; where each stands. On an OSError it is as it was."""
+        temporary, places = self._write_beside(frames)
+        try:
+            temporary.replace(self.path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(self.path.parent)
+        return places
+
+    def _write_beside(self, frames: Iterable[Frame]) -> tuple[Path, list[int]]:
         key = os.urandom(_KEY)
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.{id(frames):x}")
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.{get_ident():x}")
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             try:
@@ -125,12 +144,10 @@ class RecordLog:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            temporary.replace(self.path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(self.path.parent)
-        return places
+        return temporary, places
 
     def frames(self, start: int = START) -> Iterator[PlacedFrame]:
         """What stands from ``start`` on, in order; erased frames are left out. Raises OSError."""
