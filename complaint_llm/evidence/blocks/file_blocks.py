@@ -11,6 +11,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Protocol
 
+from complaint_llm.evidence.blocks.durable_names import sync_folder
 from complaint_llm.evidence.ipld.cid import Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.exceptions import EvidenceError
@@ -160,17 +161,6 @@ class FileBlocks:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new names in a folder durable (where folders can be synced: not on Windows, which needs no such call)."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _holds(path: Path, data: bytes) -> bool:

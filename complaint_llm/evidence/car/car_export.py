@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from complaint_llm.evidence.blocks.file_blocks import sync_folder
+from complaint_llm.evidence.blocks.durable_names import sync_folder
 from complaint_llm.evidence.car.car import write_car
 from complaint_llm.evidence.index.database import Transaction
 from complaint_llm.evidence.index.tables import read_records

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from urllib.parse import quote
 
-from complaint_llm.evidence.blocks.file_blocks import sync_folder
+from complaint_llm.evidence.blocks.durable_names import name_once
 from complaint_llm.evidence.index.record_log import DELETED, Frame, RecordLog
 from complaint_llm.evidence.index.schema import FORMAT, SCHEMA
 from complaint_llm.evidence.ipld.cid import Cid
@@ -374,9 +374,6 @@ def _create(path: Path, script: str) -> None:
             connection.executescript(script)
         finally:
             connection.close()
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
+        name_once(temporary, path)
     finally:
-        temporary.unlink()
-    sync_folder(path.parent)
+        temporary.unlink(missing_ok=True)

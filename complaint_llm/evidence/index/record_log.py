@@ -20,7 +20,7 @@ from threading import get_ident
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
-from complaint_llm.evidence.blocks.file_blocks import sync_folder
+from complaint_llm.evidence.blocks.durable_names import name_once, sync_folder
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid
 
 BLOCK, RECORD, PROVENANCE, FOREIGN_PROVENANCE, TEXT = b"b", b"r", b"p", b"q", b"t"
@@ -75,13 +75,7 @@ class RecordLog:
         if self.path.exists():
             return
         temporary, _ = self._write_beside(())
-        try:
-            os.link(temporary, self.path)
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-        sync_folder(self.path.parent)
+        name_once(temporary, self.path)
 
     def key(self) -> bytes:
         """What marks the frames of this file; empty if it is missing or its start is damaged. Raises OSError."""
