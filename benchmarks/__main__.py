@@ -37,7 +37,7 @@ MEASURED: Mapping[str, int] = {
     "config_load": 20,
     "growth": 100,
     "scale": 100,
-    "local_model": 100,
+    "local_model": 120,
     "evidence_file": 90,
     "evidence_records": 90,
     "yardstick": 20,

@@ -121,10 +121,10 @@ class Rounds(NamedTuple):
 
     @property
     def note(self) -> str:
-        """A sentence for each peer that failed or was asked less often."""
+        """A sentence for each peer that failed, and one for those that were asked less often."""
         missing = [f"{name} is missing: {reason}." for name, reason in self.failures.items()]
-        fewer = [f"{name} was asked {n:,} times a round." for name, n in self.fewer.items() if name in self.samples]
-        return " ".join(missing + fewer)
+        fewer = [f"{name} {n:,} times" for name, n in self.fewer.items() if name in self.samples]
+        return " ".join(missing + ([f"Asked a round: {', '.join(fewer)}."] if fewer else []))
 
 
 def interleaved(contenders: Sequence[Contender], shape: str, n: int, rounds: int) -> Rounds:

@@ -53,8 +53,8 @@ class Table(NamedTuple):
 
     def findings(self) -> list[str]:
         """The sentences of the note that say who was left out, or asked less often."""
-        said = re.findall(r"[^.:]+ (?:is missing: .+?|was asked [\d,]+ times a round)\.(?= |$)", self.note)
-        return [f"{self.title.partition(':')[0]}: {each.strip()}" for each in said]
+        said = re.findall(r"(?:\w+ is missing|Asked a round): .+?\.(?= |$)", self.note)
+        return [f"{self.title.partition(': ')[0]}. {each}" for each in said]
 
     def lines(self) -> list[str]:
         """One row of docs/performance.md: what, ours, the others, limit and whether it is held."""

@@ -51,9 +51,9 @@ def test_a_slow_peer_is_asked_less_often_and_a_failing_one_is_left_out(
     cpu = {name: [each.cpu / each.n for each in row] for name, row in measured.samples.items()}
     table = Table("One call: CPU", "µs", 1e6, figures(cpu, "quick"), note=f"A server took 3.4 µs. {measured.note}")
     told = table.findings()
-    assert f"One call: slow was asked {found['slow']} times a round." in told
+    assert f"One call. Asked a round: slow {found['slow']} times." in told
     missing = {each.partition(" is missing")[0] for each in told if " is missing" in each}
-    assert missing == {"One call: wrong", "One call: missing"}
+    assert missing == {"One call. wrong", "One call. missing"}
     assert len(told) == 3
     assert PEER_SECONDS > 1
 
