@@ -336,7 +336,13 @@ def test_so_it_is_where_processes_share_through_redis(redis_server: RedisPeer, k
 
 
 @pytest.mark.rows(4)
-@pytest.mark.parametrize("kind", ["plain", "private call", "a shape", "from the cache", "named by its id", "vectors"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("plain", "private call", "a shape", "from the cache", "named by its id", "vectors"),
+        *("guarded, here and elsewhere", "a document", "a document, not yet in the cache"),
+    ],
+)
 @pytest.mark.parametrize("strategy", ["fallback", "round_robin", "least_loaded"])
 def test_groups_in_groups_cost_what_their_depth_costs(kind: str, strategy: str) -> None:
     make, settings, call = KINDS[kind]

@@ -75,6 +75,7 @@ def _execute_until(interruption: Interruption, app: BatchApp, source: BatchSourc
                 stop=interruption.stop,
                 cancel=cancel,
                 under_way=under_way,
+                shown=shown,
             )
             with batch_run, shown.drawing():
                 _consume(batch_run, under_way, lines, options, shown, ahead)
@@ -111,6 +112,7 @@ def _start(
     stop: threading.Event,
     cancel: CancelToken,
     under_way: dict[int, Line],
+    shown: Progress,
 ) -> BatchRun:
     executor: BatchExecutor | None = None
     ask: Ask = _refuse_to_ask
@@ -141,14 +143,15 @@ def _start(
         cancel=cancel,
         watch=watch,
         # What is recorded is in OUT, which is written from the journal; --usage has a line for each.
-        on_recorded=None if options.journal is None or options.usage else partial(_pass_over, under_way),
+        on_recorded=None if options.journal is None or options.usage else partial(_pass_over, under_way, shown),
     )
 
 
-def _pass_over(under_way: dict[int, Line], places: range) -> None:
+def _pass_over(under_way: dict[int, Line], shown: Progress, places: range) -> None:
     """These lines are under way no longer."""
     for place in places:
         under_way.pop(place, None)
+    shown.pass_over(len(places))
 
 
 def _refuse_to_ask(prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:

@@ -44,6 +44,17 @@ class Progress:
             self._began = self._clock()  # to read what is recorded is no part of the pace
         self._pace = Pace(self._pace.total, done, min(recorded, done), ahead, failed, cost=cost)
 
+    def pass_over(self, recorded: int) -> None:
+        """So many more of what is recorded were passed over, before the next ``update`` counts them."""
+        pace = self._pace
+        if pace.done <= pace.recorded:
+            self._began = self._clock()
+        self._pace = pace._replace(
+            done=pace.done + recorded,
+            recorded=pace.recorded + recorded,
+            recorded_ahead=max(0, pace.recorded_ahead - recorded),
+        )
+
     def say(self, text: str) -> None:
         """A line above: one, whatever stands in it, with what would act on a terminal escaped."""
         with suppress(OSError):  # the terminal may be gone: that must cost no answer

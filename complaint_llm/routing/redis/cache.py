@@ -47,7 +47,7 @@ class KeptAnswers:
         form = request.response_format
         try:
             output = answer_from_json(text, None if form is None else form.model)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None  # written by another version of this library, or damaged: as good as not there
         return output, None if milliseconds < 0 else milliseconds / 1000
 

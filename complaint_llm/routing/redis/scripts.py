@@ -142,8 +142,8 @@ for place = 2, #KEYS do
   local kept = redis.call('HGETALL', KEYS[place])
   for at = 1, #kept, 2 do
     local space = string.find(kept[at + 1], ' ', 1, true)
-    local ends = tonumber(string.sub(kept[at + 1], 1, space - 1))
-    if ends > 0 and ends <= now then
+    local ends = space and tonumber(string.sub(kept[at + 1], 1, space - 1))
+    if not ends or (ends > 0 and ends <= now) then
       redis.call('HDEL', KEYS[place], kept[at])
     else
       local left = ends > 0 and ends - now or -1

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.cli.batch.pace import Pace, duration, status_line
+from complaint_llm.cli.batch.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,21 @@ from complaint_llm.cli.batch.pace import Pace, duration, status_line
 )
 def test_the_rest_takes_as_long_as_this_run_took_for_as_much(pace: Pace, seconds: float | None) -> None:
     assert pace.seconds_left == seconds
+
+
+def test_what_is_passed_over_is_done_and_no_part_of_the_pace() -> None:
+    """It shows at once, and the rest takes as long as what was asked took."""
+    time = [0.0]
+    shown = Progress(1000, clock=lambda: time[0])
+    time[0] = 7.0
+    for _ in range(3):
+        shown.pass_over(256)
+    assert (shown.pace.done, shown.pace.recorded, shown.pace.seconds_left) == (768, 768, None)
+    time[0] += 20.0
+    shown.update(done=778, recorded=768, ahead=0, failed=0, cost=None)
+    assert (shown.pace.seconds, shown.pace.seconds_left) == (20.0, 444.0)
+    shown.pass_over(200)
+    assert (shown.pace.left, shown.pace.seconds) == (22, 20.0)
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,20 @@ class TestCache:
         one.shared.close()
         two.shared.close()
 
+    @pytest.mark.rows(3)
+    @pytest.mark.parametrize("text", ["", "junk", "x y", "0 junk", "0 []", "0 {}", '0 {"content":1}', "9e99 {", " "])
+    def test_what_cannot_be_read_is_as_good_as_not_there(self, redis_server: RedisPeer, text: str) -> None:
+        """Whoever wrote it: Redis is not given up for it, and the next answer takes its place."""
+        one = Process(redis_server, [answer("yes")])
+        one.ask()
+        (key,) = redis_server.ask("KEYS", "*answers*")
+        redis_server.ask("HSET", key, *redis_server.ask("HKEYS", key), text)
+        two, three = Process(redis_server, [answer("anew")]), Process(redis_server, [answer("no")])
+        assert (two.ask().content, two.shared.available) == ("anew", True)
+        assert three.ask().content == "anew"
+        for each in (one, two, three):
+            each.shared.close()
+
     @pytest.mark.parametrize("there", [False, True])
     def test_beside_an_answer_of_another_model_identical_requests_are_one(
         self, redis_server: RedisPeer, there: bool
