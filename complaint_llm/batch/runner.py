@@ -250,7 +250,7 @@ def run_batch(
     ...     for result in results:
     ...         print(result.key, result.output.content if result.output else result.error)
     """
-    _check_given(max_workers, in_doubt, max_cost, executor_is_given=executor is not None)
+    _check_given(max_workers, in_doubt, executor_is_given=executor is not None)
     if journal is None and (only_failed or fresh or accept_changes or keep or in_doubt != "resend"):
         raise ValueError("only_failed, fresh, accept_changes, keep and in_doubt need a journal")
     if keep and accept_changes:
@@ -313,13 +313,11 @@ def run_batch(
     return results
 
 
-def _check_given(max_workers: int, in_doubt: str, max_cost: float | None, *, executor_is_given: bool) -> None:
+def _check_given(max_workers: int, in_doubt: str, *, executor_is_given: bool) -> None:
     if max_workers < 1:
         raise ValueError(f"max_workers is {max_workers}; it must be at least 1")
     if in_doubt not in ("resend", "skip", "error"):
         raise ValueError(f"in_doubt is {in_doubt!r}; it is 'resend', 'skip' or 'error'")
-    if max_cost is not None and (isinstance(max_cost, bool) or not 0 < max_cost < float("inf")):
-        raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
     if executor_is_given and in_doubt != "resend":
         raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
 

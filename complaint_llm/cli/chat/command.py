@@ -88,7 +88,8 @@ def _converse(session: ChatSession) -> None:
 
     prompts = TerminalPrompts(command_completion(list(COMMANDS), backends))
     kept = session.where_kept()
-    tell_wrapped(f"chat with {whom(session.mediator, session.params())}; /help lists what else can be said, Ctrl-D leaves")
+    who = whom(session.mediator, session.params())
+    tell_wrapped(f"chat with {who}; /help lists what else can be said, Ctrl-D leaves")
     tell_wrapped("this conversation is not kept" if kept is None else f"kept in {kept.parent} (--no-save: not)")
     while True:
         try:
