@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from complaint_llm.batch.cost_limit import CostLimit
 from complaint_llm.batch.executors import BatchExecutor, FutureExecutor, ThreadExecutor
 from complaint_llm.batch.feeding import feed, work_of
 from complaint_llm.batch.finished_work import note_finished
@@ -42,8 +42,6 @@ _POLL = 0.25
 _CLOSE = 1.0
 """Seconds that ``close`` waits for threads."""
 
-_log = logging.getLogger("complaint_llm.batch")
-
 
 class BatchRun(Iterator[BatchResult]):
     """The results of a batch, as they come or in order. One thread iterates; ``stop`` may come from any.
@@ -64,14 +62,13 @@ class BatchRun(Iterator[BatchResult]):
         resume_hint: str,
         stop: threading.Event | None,
         cancel: CancelToken | None,
-        max_cost: float | None,
+        cost_limit: CostLimit,
         watch: BatchWatch | None = None,
         on_recorded: Callable[[range], None] | None = None,
     ) -> None:
         self.summary = summary
         self.stopped_because = ""
-        self._max_cost = max_cost
-        self._unpriced: set[str] = set()
+        self._cost_limit = cost_limit
         self._flow = flow
         self._executor = executor
         self._recorder = recorder
@@ -127,8 +124,10 @@ class BatchRun(Iterator[BatchResult]):
                 self._on_recorded(result.places)
         else:
             self.summary.add(result)
-        if self._max_cost is not None:
-            self._hold_to_cost(self._max_cost)
+        if not self.stopped_because:
+            self.stopped_because = self._cost_limit.reason_to_stop(self.summary)
+            if self.stopped_because:
+                self.stop()
 
     @property
     def recorded(self) -> int:
@@ -151,20 +150,6 @@ class BatchRun(Iterator[BatchResult]):
         self._executor.close(_CLOSE)
         self._recorder.join(_CLOSE)
         self._take_over_counts()
-
-    def _hold_to_cost(self, most: float) -> None:
-        """Stop where the answers cost so much; warn once of each backend whose answers cannot be counted."""
-        for name, tally in self.summary.backends.items():
-            if tally.unpriced and name not in self._unpriced:
-                self._unpriced.add(name)
-                _log.warning(
-                    'max_cost does not count the answers of %s, whose price is unknown: give it "pricing", or the '
-                    "config a budget",
-                    name,
-                )
-        if self.summary.cost >= most and not self.stopped_because:
-            self.stopped_because = f"the cost reached ${most:g}"
-            self.stop()
 
     def _next(self) -> BatchResult | ItemSpan | None:
         waiting = self._waiting
@@ -265,13 +250,14 @@ def run_batch(
     ...     for result in results:
     ...         print(result.key, result.output.content if result.output else result.error)
     """
-    _check_given(max_workers, in_doubt, max_cost, executor_is_given=executor is not None)
+    _check_given(max_workers, in_doubt, executor_is_given=executor is not None)
     if journal is None and (only_failed or fresh or accept_changes or keep or in_doubt != "resend"):
         raise ValueError("only_failed, fresh, accept_changes, keep and in_doubt need a journal")
     if keep and accept_changes:
         raise ValueError("keep takes the answers of other settings, accept_changes asks them again: give one of them")
     if ordered and on_recorded is not None:
         raise ValueError("in order everything is handed out: without ordered on_recorded is told what is not")
+    cost_limit = CostLimit(max_cost)
     broken = BrokenThread()
     engine = _executor(ask, max_workers, executor, broken)
     capacity = engine.capacity
@@ -317,7 +303,7 @@ def run_batch(
         resume_hint=hint,
         stop=stop,
         cancel=cancel,
-        max_cost=max_cost,
+        cost_limit=cost_limit,
         watch=watch,
         on_recorded=on_recorded,
     )
@@ -327,13 +313,11 @@ def run_batch(
     return results
 
 
-def _check_given(max_workers: int, in_doubt: str, max_cost: float | None, *, executor_is_given: bool) -> None:
+def _check_given(max_workers: int, in_doubt: str, *, executor_is_given: bool) -> None:
     if max_workers < 1:
         raise ValueError(f"max_workers is {max_workers}; it must be at least 1")
     if in_doubt not in ("resend", "skip", "error"):
         raise ValueError(f"in_doubt is {in_doubt!r}; it is 'resend', 'skip' or 'error'")
-    if max_cost is not None and (isinstance(max_cost, bool) or not 0 < max_cost < float("inf")):
-        raise ValueError(f"max_cost is {max_cost!r}; it is a number of US dollars above 0")
     if executor_is_given and in_doubt != "resend":
         raise ValueError("with an executor of your own in_doubt is 'resend': an engine may rerun work on its own")
 

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import sys
+import textwrap
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from contextlib import suppress
@@ -34,6 +35,14 @@ def tell(text: str, *, end: str = "\n") -> None:
 def tell_line(text: str) -> None:
     """Write a line to standard error; on a terminal it is one line, whatever stands in it."""
     _put(sys.stderr, (harmless_line(text) if sys.stderr.isatty() else text) + "\n")
+
+
+def tell_wrapped(text: str, hang: int = 0) -> None:
+    """Write a line to standard error; on a terminal it is broken between words, what follows ``hang`` columns in."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(text, width, subsequent_indent=" " * min(hang, width // 4), drop_whitespace=True)
+    tell(text)
 
 
 def tell_if_open(text: str) -> None:

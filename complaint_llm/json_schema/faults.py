@@ -21,7 +21,7 @@ class Broken(NamedTuple):
     """A rule of a schema that a value breaks: the keyword ``rule`` with what is ``given`` in ``schema``.
 
     The path of a broken ``propertyNames`` ends with the key. ``missing`` is the key that ``required`` asks for;
-    ``parts`` are the broken rules of each branch of ``anyOf``.
+    ``parts`` are the broken rules of each branch of ``anyOf``, which has the number ``branch`` in each of them.
     """
 
     path: Place
@@ -31,6 +31,7 @@ class Broken(NamedTuple):
     value: Any
     missing: str
     parts: tuple[Broken, ...]
+    branch: int | None
 
 
 def faults(schema: Mapping[str, Any], value: Any) -> list[Broken]:
@@ -53,7 +54,17 @@ def _broken(error: ValidationError) -> Broken:
         rule, path = "propertyNames", (*path, str(error.instance))
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     parts = tuple(_broken(part) for part in error.context or ())
-    return Broken(path=path, rule=rule, given=given, schema=schema, value=error.instance, missing=missing, parts=parts)
+    first = next(iter(error.relative_schema_path), None) if error.parent is not None else None
+    return Broken(
+        path=path,
+        rule=rule,
+        given=given,
+        schema=schema,
+        value=error.instance,
+        missing=missing,
+        parts=parts,
+        branch=first if isinstance(first, int) else None,
+    )
 
 
 def _of_strings(keyword: str) -> Callable[..., Any]:

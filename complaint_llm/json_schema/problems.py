@@ -151,10 +151,12 @@ def _unknown_keys(broken: Broken) -> Iterator[Problem]:
 
 
 def _branches(broken: Broken) -> Iterator[Problem]:
-    # The branch that is meant is the one whose type fits; its own fault says more than that no branch fits.
+    # The branch that is meant is the one whose type fits; its own faults say more than that no branch fits.
     meant = next((part for part in broken.parts if part.rule != "type" or part.path != broken.path), None)
     if meant is not None:
-        yield from _problems_of(meant)
+        for part in broken.parts:
+            if part.branch == meant.branch:
+                yield from _problems_of(part)
         return
     kinds = [kind for part in broken.given for kind in kinds_of(part)]
     if kinds:

@@ -17,7 +17,7 @@ from tests.sampled import ALL
 
 ROUNDS = 1000 if ALL else 200
 MOST = 1.25
-"""Hashes of 10 kB: what a call's own thread does for its row, and what writes it, together. It is 0.9 to 1.0."""
+"""Hashes of 10 kB: what a call's own thread does for its row, and what writes it, together. It is 1.0 to 1.1."""
 MOST_OF_CALLER = 0.7
 AT_ONCE, TIMES = 1_000, 30
 

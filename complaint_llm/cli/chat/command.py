@@ -20,7 +20,7 @@ from complaint_llm.cli.chat.session import ChatSession
 from complaint_llm.cli.live_answer import whom
 from complaint_llm.cli.sign_of_life import SignOfLife
 from complaint_llm.cli.streams import read_lines
-from complaint_llm.cli.terminal import tell
+from complaint_llm.cli.terminal import tell, tell_wrapped
 from complaint_llm.handling import strictest
 from complaint_llm.messages import Document
 
@@ -73,7 +73,7 @@ def chat(app: App, /, go_on: bool, save: bool | None, usage: bool, **given: Any)
         )
         session.check()
         if go_on:
-            tell(_line_of_going_on(file.path, conversation))
+            tell_wrapped(_line_of_going_on(file.path, conversation))
         if terminal:
             _converse(session)
         elif not _answer_lines(session):
@@ -88,8 +88,9 @@ def _converse(session: ChatSession) -> None:
 
     prompts = TerminalPrompts(command_completion(list(COMMANDS), backends))
     kept = session.where_kept()
-    tell(f"chat with {whom(session.mediator, session.params())}; /help lists what else can be said, Ctrl-D leaves")
-    tell("this conversation is not kept" if kept is None else f"kept in {kept.parent} (--no-save: not)")
+    who = whom(session.mediator, session.params())
+    tell_wrapped(f"chat with {who}; /help lists what else can be said, Ctrl-D leaves")
+    tell_wrapped("this conversation is not kept" if kept is None else f"kept in {kept.parent} (--no-save: not)")
     while True:
         try:
             text = prompts.read()

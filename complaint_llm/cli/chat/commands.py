@@ -14,7 +14,7 @@ from complaint_llm.chats import TurnUsage
 from complaint_llm.cli.attached_files import file_parts
 from complaint_llm.cli.chat.session import ChatSession
 from complaint_llm.cli.chat.transcript import content_text, save
-from complaint_llm.cli.terminal import tell
+from complaint_llm.cli.terminal import tell, tell_wrapped
 from complaint_llm.exceptions import ComplaintLLMError
 
 NONE = "-"
@@ -56,9 +56,9 @@ def obey(session: ChatSession, line: str) -> str | None:
 def _help(session: ChatSession, argument: str) -> None:
     widest = max(len(f"{name} {command.argument}") for name, command in COMMANDS.items())
     for name, command in COMMANDS.items():
-        tell(f"{f'{name} {command.argument}':<{widest}}  {command.meaning}")
-    tell('A line with """ begins a text of several lines, and another one ends it; what is pasted is one text.')
-    tell("Ctrl-C stops an answer, Ctrl-D at the beginning of a line leaves.")
+        tell_wrapped(f"{f'{name} {command.argument}':<{widest}}  {command.meaning}", widest + 2)
+    tell_wrapped('A line with """ begins a text of several lines, and another one ends it; what is pasted is one text.')
+    tell_wrapped("Ctrl-C stops an answer, Ctrl-D at the beginning of a line leaves.")
 
 
 def _backend(session: ChatSession, id: str) -> None:

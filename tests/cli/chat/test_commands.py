@@ -14,6 +14,7 @@ from complaint_llm.cli.chat.session import ChatSession
 from complaint_llm.mediator import Mediator
 from complaint_llm.messages import Message
 from complaint_llm.testing import FaultyServer, Reply
+from tests.pseudo_terminal import PROMPT, at_work, plain
 
 
 @pytest.fixture
@@ -32,6 +33,20 @@ def session(server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Path("config.json").write_text(json.dumps({"BACKENDS": entries}))
     with Mediator.from_config("config.json") as mediator:
         yield ChatSession(mediator, Conversation(), {}, file=ChatFile.new(CHATS_PATH))
+
+
+@pytest.mark.parametrize("columns", [40, 60, 200])
+def test_help_breaks_between_words(session: ChatSession, columns: int) -> None:
+    """On a narrow terminal no word is cut in two."""
+    whole = {word for name, each in COMMANDS.items() for word in f"{name} {each.argument} {each.meaning}".split()}
+    with at_work(Path.cwd(), "chat", "--no-save", columns=columns) as terminal:
+        terminal.wait_for(PROMPT)
+        terminal.press("/help\n")
+        lines = plain(terminal.wait_for("leaves.")).splitlines()
+        terminal.press("/quit\n")
+        terminal.end()
+    assert whole <= {word for line in lines for word in line.split()}
+    assert max(map(len, lines)) <= columns
 
 
 def test_help_names_every_command(session: ChatSession, capsys: pytest.CaptureFixture[str]) -> None:
