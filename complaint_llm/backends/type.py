@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm.backends.version import plugin_version
+from complaint_llm.backends.wire.schema_walk import schemas_in
 from complaint_llm.exceptions import PluginError
 from complaint_llm.json_schema.check import compile_check
 from complaint_llm.named_tuples import NamedTuple
@@ -149,6 +151,11 @@ def _schema_fault(schema: Any) -> str | None:
     try:
         if schema is not None:
             compile_check(schema)
+            # Patterns are compiled when a text meets them: a wrong one is to be told now.
+            for each in schemas_in(schema):
+                re.compile(each.get("pattern", ""))
+    except re.error as fault:
+        return f"the pattern {fault.pattern!r}: {fault}"
     except Exception:  # noqa: BLE001 - jsonschema has the last word, and the better words
         # cold start: jsonschema
         from jsonschema import Draft202012Validator

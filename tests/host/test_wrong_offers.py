@@ -69,6 +69,10 @@ def drop(folder: Path, name: str, offer: str = GOOD) -> Path:
         ("[BackendType('toy', Toy, schema=5)]", "whose schema"),
         ("[BackendType('toy', Toy, schema={'type': 'objekt'})]", "no JSON Schema: $.type"),
         ("[BackendType('toy', Toy, schema={'properties': []})]", "no JSON Schema: $.properties"),
+        ("[BackendType('toy', Toy, schema={'pattern': '(['})]", "no JSON Schema: the pattern '(['"),
+        ("[BackendType('toy', Toy, schema={'properties': {'x': {'pattern': '*'}}})]", "no JSON Schema: the pattern '*'"),
+        ("[BackendType('toy', Toy, schema={'patternProperties': {'[': {}}})]", "no JSON Schema: the pattern '['"),
+        ("[BackendType('toy', Toy, schema={'items': [{'not': {'pattern': '(?P<x'}}]})]", "no JSON Schema: the pattern"),
         ("[BackendType('toy', Toy, schema=__import__('pathlib').Path('/nowhere'))]", "cannot read nowhere"),
     ],
 )
@@ -93,6 +97,7 @@ def test_an_offer_that_cannot_be_used_is_that_plugins_fault_alone(tmp_path: Path
         ((5, Backend), "name is 5"),
         (("toy", None), "whose make"),
         (("toy", Backend, {"type": "objekt"}), "no JSON Schema"),
+        (("toy", Backend, {"properties": {"x": {"pattern": "(["}}}), "no JSON Schema: the pattern"),
     ],
 )
 def test_what_cannot_be_used_is_not_registered(given: tuple[Any, ...], said: str) -> None:
