@@ -14,6 +14,7 @@ import pytest
 
 from tests import forked
 from tests.pseudo_terminal import PseudoTerminal
+from tests.usual_signals import usual_signals
 
 pytestmark = pytest.mark.skipif(not forked.CAN_FORK, reason="this system starts what others fork")
 PROGRAMS = {
@@ -45,7 +46,8 @@ def outcome(run: Any, folder: Path, words: list[str]) -> tuple[Any, ...]:
     env = {"PATH": os.environ["PATH"], "TZ": "America/Los_Angeles", "LC_ALL": "C.UTF-8"}
     env |= {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
     command = [sys.executable, *words]
-    done = run(command, cwd=folder, env=env, input=b"hi\n", capture_output=True, timeout=60, check=False)
+    how = {"cwd": folder, "env": env, "preexec_fn": usual_signals, "timeout": 60}
+    done = run(command, input=b"hi\n", capture_output=True, check=False, **how)
     return done.returncode, done.stdout, done.stderr
 
 

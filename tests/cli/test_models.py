@@ -16,7 +16,7 @@ from complaint_llm.cli.app import cli
 from complaint_llm.exceptions import ConfigError
 from tests.cli.command_output import check_output
 from tests.end_to_end.everything import write_config
-from tests.peers import free_port
+from tests.peers import free_port, need_peer
 
 Run = Callable[..., Result]
 Answer = Callable[[str], tuple[int, Any]]
@@ -314,6 +314,7 @@ def test_a_backend_that_is_not_there_says_why(run: Run, tmp_path: Path) -> None:
 
 def test_model_files_on_this_machine_are_listed(run: Run, tmp_path: Path) -> None:
     """The folder of a workstation's file; the one that the config uses is marked."""
+    need_peer("llama-cpp")
     for name in ("one.gguf", "two.gguf", "notes.txt"):
         (tmp_path / name).write_bytes(b"GGUF\x03\0\0\0")
     write_config(tmp_path, [{"id": "here", "type": "workstation", "model_path": "two.gguf"}])

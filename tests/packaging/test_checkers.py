@@ -106,7 +106,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def errors_of_mypy(environment: Path, script: Path) -> set[int]:
     """The lines of a script in which mypy finds an error."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--no-error-summary"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(environment / "mypy"), "--no-error-summary"]
     command += ["--python-executable", str(environment / "bin" / "python"), "--no-color-output", script.name]
     done = subprocess.run(command, cwd=script.parent, capture_output=True, text=True, check=False)
     found = [line.split(":", 3) for line in done.stdout.splitlines() if ": error:" in line]

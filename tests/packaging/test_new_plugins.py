@@ -147,6 +147,7 @@ def test_the_page_of_a_kind_leads_from_nothing_to_a_wheel_by_its_commands(
 ) -> None:
     """Made, installed, tested, asked through a Mediator, strictly typed, built; then one wrong edit, and its
     tests fail. What is made stays installed for nobody else."""
+    need_peer("mypy")
     reader = Reader(environment, tmp_path, int(service.url.rpartition(":")[2]))
     *begin, publish = blocks_of_page(kind)
     began = seconds_of_programs()

@@ -202,7 +202,7 @@ def test_items_are_equal_as_json_schema_says(items: list[Any], unique: bool) -> 
         {"description": "x" * MAX_SCHEMA},
         {"patternProperties": {"a": {}}, "unevaluatedProperties": False},
     ],
-    ids=str,
+    ids=lambda schema: str(schema)[:60],
 )
 def test_what_is_no_schema_is_refused_before_anything_is_sent(schema: Any) -> None:
     """With the place, in one line."""

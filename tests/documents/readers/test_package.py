@@ -88,7 +88,7 @@ LAUGHS = "".join(f'<!ENTITY x{at} "{f"&x{at - 1};" * 10}">' for at in range(1, 1
         (zip_of({"a": b"b"}), "is no "),
         (twice(WORD, BODY), "two parts of one name"),
         (twice(WORD, "word/styles.xml"), "two parts"),
-        (zip_of({f"{at}": b"" for at in range(20_001)}), "more than 20,000 parts"),
+        (lambda: zip_of({f"{at}": b"" for at in range(20_001)}), "more than 20,000 parts"),
         (body(b"not xml"), "no XML"),
         (body(part_of(WORD, BODY)[:-20]), "no XML"),
         (body(b"<?xml version='1.0' encoding='klingon'?><a/>"), "no XML"),
@@ -98,8 +98,9 @@ LAUGHS = "".join(f'<!ENTITY x{at} "{f"&x{at - 1};" * 10}">' for at in range(1, 1
         (BOOK.replace(b"xl/", b"xy/"), "is no"),
     ],
 )
-def test_broken_packages_are_refused_in_a_line(data: bytes, words: str) -> None:
+def test_broken_packages_are_refused_in_a_line(data: bytes | Callable[[], bytes], words: str) -> None:
     """The line says what to do and holds nothing of the file."""
+    data = data() if callable(data) else data
     for read in (read_word, read_workbook):
         with pytest.raises(UnreadableError) as raised:
             read(data)
