@@ -184,7 +184,8 @@ class Backend(Client):
 
     @property
     def local(self) -> bool:
-        """Whether data stays on this machine by type or by an explicit ``"location": "local"``."""
+        """Whether data stays on this machine by type or by an explicit ``"location": "local"``. It does not change
+        while the backend is there: guards and documents go by what was seen first."""
         return (self.options.location or self.default_location) == "local"
 
     def lacks(self, request: Request | EmbeddingRequest) -> str | None:

@@ -35,8 +35,10 @@ class TextForms:
         Where all are of one kind, what they are asked; else the request with its forms.
         """
         request, forms, without = self._request, self._forms, []
-        for alike in alike_targets(routes):
-            route = first_able(alike, request)
+        groups = alike_targets(routes)
+        for alike in groups:
+            # Where all are asked the same, what they lack is told when their turn comes.
+            route = alike[0] if len(groups) == 1 else first_able(alike, request)
             if route is None:
                 without.append(alike)
                 continue

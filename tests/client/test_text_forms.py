@@ -102,3 +102,15 @@ def test_whose_form_came_to_be_asked_later_hands_out_by_its_own_guards(way: str,
     assert (output.backend, output.content) == ("hosted", f"about {NAME}")
     assert {each["name"] for each in output.metadata["guards"]} == {"tools", "names"}
     assert hosted.asked == ["about [name]"]
+
+
+@pytest.mark.parametrize("many", [1, 3])
+def test_where_nobody_can_serve_a_request_nothing_is_sent(many: int) -> None:
+    """Though the guard of those who lack something was asked: what they lack is the error."""
+    hosted = [Asked(id=f"hosted {number}", kind="remote", tools=False) for number in range(many)]
+    with Mediator(hosted, guards=[WithoutNames()]) as mediator:
+        with pytest.raises(InvalidRequestError, match="no tools"):
+            mediator.infer(f"about {NAME}", tools=[TOOL])
+        with pytest.raises(InvalidRequestError, match="not local"):
+            mediator.infer(f"about {NAME}", privacy="local")
+    assert [each.asked for each in hosted] == [[]] * many

@@ -19,8 +19,8 @@ from complaint_llm.messages import InferenceOutput, Message
 from complaint_llm.observers.observer import AnswerEvent, AttemptEvent, Observer, RequestEvent
 
 PROMPT = "a word " * 2_857  # 20 kB
-GUARDED_CALL = OBSERVED_CALL = 1.0
-"""What may be added to a whole call, in hashes of 20 kB by OpenSSL: it is 0.83 to 1.05 for a guard, 0.8 for an
+GUARDED_CALL, OBSERVED_CALL = 1.1, 1.0
+"""What may be added to a whole call, in hashes of 20 kB by OpenSSL: it is 0.85 to 1.03 for a guard, 0.8 for an
 observer."""
 THREADED_CALL = 6
 """The same of a guard on a thread of its own: two hand-overs between threads."""
