@@ -260,8 +260,8 @@ def test_old_rows_are_deleted_a_little_at_a_time(tmp_path: Path) -> None:
     now = [1000 * DAY]
     path = tmp_path / "l.db"
     old = LedgerObserver(path, clock=lambda: now[0])
-    for number in range(12_000):
-        old.calls([call_end(f"old{number}", now[0] - 40 * DAY, matter="old matter")])
+    first = now[0] - 40 * DAY
+    old.calls([call_end(f"old{number}", first + number * 0.01, matter="old matter") for number in range(12_000)])
     old.close()
     observer = LedgerObserver(path, keep_days=30, clock=lambda: now[0])
     left = []
