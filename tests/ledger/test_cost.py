@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
 
 from complaint_llm import Mediator
 from complaint_llm.ledger.observer import LedgerObserver
@@ -19,6 +25,8 @@ ROUNDS = 1000 if ALL else 200
 MOST = 1.25
 """Hashes of 10 kB: what a call's own thread does for its row, and what writes it, together. It is 1.0 to 1.1."""
 MOST_OF_CALLER = 0.7
+MOST_CALLS = 5
+"""Functions that it enters: it is 4."""
 AT_ONCE, TIMES = 1_000, 30
 
 
@@ -42,6 +50,35 @@ def cpu(work: Callable[[], object], times: int) -> float:
     return (time.thread_time() - began) / times
 
 
+def python_calls(work: Callable[[], object]) -> int:
+    """How many functions of Python's this thread enters in it."""
+    entered = 0
+
+    def note(frame: FrameType, event: str, given: object) -> None:
+        nonlocal entered
+        entered += event == "call"
+
+    work()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return entered
+
+
+@pytest.mark.parametrize("given", [{}, {"matter": "2026-0417"}, {"temperature": 0.5}], ids=str)
+def test_a_call_s_own_thread_does_little_for_its_row(given: dict[str, Any], tmp_path: Path) -> None:
+    """It hands over what it has at hand: the digest, the name and the row are made by the thread that writes."""
+    with (
+        Mediator([MockBackend(id="m", echo=True)]) as plain,
+        Mediator([MockBackend(id="m", echo=True)], ledger={"path": str(tmp_path / "calls.db")}) as kept,
+    ):
+        off, on = (python_calls(partial(each.generate, "What is a notice to quit?", **given)) for each in (plain, kept))
+    assert 0 < on - off <= MOST_CALLS
+
+
+@pytest.mark.endurance
 def test_a_row_costs_at_most_the_hash_of_a_page(tmp_path: Path) -> None:
     """What a call's own thread does more, and what a row takes from there to the file, for one of many.
 
