@@ -19,9 +19,8 @@ from complaint_llm import Mediator
 from complaint_llm.ledger.observer import LedgerObserver
 from complaint_llm.observers.call_end import CallEnd, CallObserver
 from complaint_llm.testing.mock import MockBackend
-from tests.sampled import ALL
 
-ROUNDS = 1000 if ALL else 200
+ROUNDS = 1000
 MOST = 1.25
 """Hashes of 10 kB: what a call's own thread does for its row, and what writes it, together. It is 1.0 to 1.1."""
 MOST_OF_CALLER = 0.7
@@ -82,7 +81,7 @@ def test_a_call_s_own_thread_does_little_for_its_row(given: dict[str, Any], tmp_
 def test_a_row_costs_at_most_the_hash_of_a_page(tmp_path: Path) -> None:
     """What a call's own thread does more, and what a row takes from there to the file, for one of many.
 
-    Each by the least of many rounds that are made in turn, until they are within the limit or all are made.
+    Each by the least of many rounds that are made in turn.
     """
     page = bytes(10_000)
     prompt = "What is a notice to quit?"
@@ -106,7 +105,6 @@ def test_a_row_costs_at_most_the_hash_of_a_page(tmp_path: Path) -> None:
         )
         works = (lambda: plain.generate(prompt), lambda: kept.generate(prompt), lambda: hashlib.sha256(page).digest())
         least = [1e9] * 4
-        caller = both = 1e9
         for made in range(ROUNDS):
             for at, work in enumerate(works):
                 work()
@@ -114,10 +112,8 @@ def test_a_row_costs_at_most_the_hash_of_a_page(tmp_path: Path) -> None:
             if made % 10 == 0:
                 written += AT_ONCE
                 least[3] = min(least[3], write_rows(1000 * made))
-            off, on, a_hash, row = least
-            caller, both = (on - off) / a_hash, (on - off + row) / a_hash
-            if made >= ROUNDS // 8 and caller <= MOST_OF_CALLER and both <= MOST and not ALL:
-                break
+    off, on, a_hash, row = least
+    caller, both = (on - off) / a_hash, (on - off + row) / a_hash
     print(f"caller {caller:.2f}, caller and row {both:.2f} hashes of {least[2] * 1e6:.1f} µs")
     with closing(sqlite3.connect(tmp_path / "rows.db")) as db:
         assert db.execute("SELECT count(*) FROM calls").fetchone() == (written,)
