@@ -6,6 +6,8 @@ import logging
 import sqlite3
 from collections.abc import Callable
 
+from complaint_llm.ledger.transaction import transaction
+
 DAY = 86_400.0
 MOST_AT_ONCE = 5_000
 """Calls deleted in one transaction, beside what is written."""
@@ -45,8 +47,7 @@ class Expiry:
     @staticmethod
     def _delete(db: sqlite3.Connection, before: float | None) -> int:
         """Delete the oldest calls, those of before that time if one is given, and what only they had; how many."""
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             limit = 2**63 - 1 if before is None else int(before * 1e9)
             oldest = "SELECT id FROM entries WHERE id < ? ORDER BY id LIMIT ?"
             ids = db.execute(oldest, (limit, MOST_AT_ONCE)).fetchall()
@@ -59,11 +60,6 @@ class Expiry:
                 db.execute("DELETE FROM batches WHERE began < ?", (since,))
                 db.execute("DELETE FROM gaps WHERE time < ?", (since,))
                 db.execute(DELETE_UNUSED_NAMES)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
         return len(ids)
 
 

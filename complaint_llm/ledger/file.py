@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.ledger.tables import APPLICATION_ID, SCHEMA, VERSION
+from complaint_llm.ledger.transaction import transaction
 from complaint_llm.ledger.upgrade import upgrade
 from complaint_llm.private_folder import make_private_folder
 
@@ -77,15 +78,9 @@ def _is_ledger(db: sqlite3.Connection, path: Path) -> bool:
 
 
 def _make_tables(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         if not _is_ledger(db, path):  # another process may have made them meanwhile
             for statement in SCHEMA.split(";\n"):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {VERSION}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise

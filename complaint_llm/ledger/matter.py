@@ -11,6 +11,7 @@ from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.ledger.expiry import DELETE_UNUSED_NAMES
 from complaint_llm.ledger.file import open_ledger
 from complaint_llm.ledger.read_only import open_read_only
+from complaint_llm.ledger.transaction import transaction
 
 _OF_MATTER = "SELECT entries.id FROM entries JOIN names ON names.id = entries.matter WHERE name = ?"
 _LONGEST_WAIT = 30.0
@@ -40,16 +41,10 @@ def forget_calls(path: Path, matter: str) -> int:
 
 
 def _delete(db: sqlite3.Connection, matter: str) -> int:
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         ids: Sequence[tuple[int]] = db.execute(_OF_MATTER, (matter,)).fetchall()
         db.executemany("DELETE FROM tries WHERE call = ?", ids)
         db.executemany("DELETE FROM entries WHERE id = ?", ids)
         if ids:
             db.execute(DELETE_UNUSED_NAMES)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
     return len(ids)

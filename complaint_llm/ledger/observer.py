@@ -15,6 +15,7 @@ from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.ledger.expiry import Expiry
 from complaint_llm.ledger.file import LEDGER_PATH, open_ledger
 from complaint_llm.ledger.rows import RowWriter
+from complaint_llm.ledger.transaction import transaction
 from complaint_llm.observers.call_end import CallEnd, CallObserver
 from complaint_llm.observers.observer import BatchEvent
 from complaint_llm.routing.threads.fork import reset_in_child
@@ -155,16 +156,13 @@ class LedgerObserver(CallObserver):
             rows.forget_ids()
 
     def _transact(self, db: sqlite3.Connection, rows: RowWriter, now: float, *, ids_are_free: bool) -> None:
-        db.execute("BEGIN IMMEDIATE")
         try:
-            rows.write_calls(self._calls, ids_are_free=ids_are_free)
-            rows.write_batches(self._batches)
-            rows.write_gap(self._missed, now)
-            db.execute("COMMIT")
+            with transaction(db):
+                rows.write_calls(self._calls, ids_are_free=ids_are_free)
+                rows.write_batches(self._batches)
+                rows.write_gap(self._missed, now)
         except BaseException:
             rows.forget_ids()
-            if db.in_transaction:
-                db.execute("ROLLBACK")
             raise
 
     def _keep_what_fits(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from complaint_llm.ledger.tables import SCHEMA, VERSION
+from complaint_llm.ledger.transaction import transaction
 from complaint_llm.observers.texts_digest import from_hex
 
 _OLD = "entries_of_version_1"
@@ -24,8 +25,7 @@ def upgrade(db: sqlite3.Connection) -> None:
     if _version(db) == VERSION:
         return
     db.create_function("from_hex", 1, from_hex, deterministic=True)
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         if _version(db) < VERSION:  # another process may have done it meanwhile
             for statement in _UNDER_NEW_NAMES:
                 db.execute(statement)
@@ -38,11 +38,6 @@ def upgrade(db: sqlite3.Connection) -> None:
             )
             db.execute(f"DROP TABLE {_OLD}")
             db.execute(f"PRAGMA user_version = {VERSION}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from pathlib import Path
@@ -17,23 +16,9 @@ from complaint_llm.cli.attached_files import file_parts, with_parts
 from complaint_llm.messages import Document, ImagePart, Message, Part, TextPart
 from tests.batch.chat_server import ChatServer, write_config
 from tests.batch.conftest import chat
+from tests.batch.document_batches import PNG, pdf
 
 __all__ = ["chat"]
-
-canvas = pytest.importorskip("reportlab.pdfgen.canvas", reason="writes the PDFs")
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(30)
-
-
-def pdf(*pages: str) -> bytes:
-    """A PDF of these pages."""
-    file = io.BytesIO()
-    drawn = canvas.Canvas(file, invariant=1)
-    for text in pages:
-        drawn.drawString(72, 700, text)
-        drawn.showPage()
-    drawn.save()
-    return file.getvalue()
-
 
 @pytest.fixture
 def server(chat: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChatServer:

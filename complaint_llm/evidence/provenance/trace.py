@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from complaint_llm.evidence.index.forgotten import Forgotten, forgotten_names
@@ -101,7 +101,7 @@ class _Tracer:
                 break
             record, foreign = found
             shown.append((at, record))
-            at = record.previous if isinstance(record, Forgotten) else record["previous"]
+            at = _previous(record)
         if not shown and last is not None and last.state == "missing":
             raise EvidenceNotFoundError(f"{root} is not in {self._store.path}: no provenance record of this name")
         if last is None and at is not None:
@@ -127,7 +127,7 @@ class _Tracer:
             if isinstance(found, Step):
                 return found
             record, foreign = found
-            previous = record.previous if isinstance(record, Forgotten) else record["previous"]
+            previous = _previous(record)
             if at == after and previous is not None:
                 return previous, foreign
             if at == after:
@@ -276,3 +276,9 @@ def _value_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_value_text(item)}" for key, item in value.items()) or "none"
     return str(value)
+
+
+def _previous(record: Mapping[str, Any] | Forgotten) -> Cid | None:
+    """The record before this one."""
+    before: Cid | None = record.previous if isinstance(record, Forgotten) else record["previous"]
+    return before
