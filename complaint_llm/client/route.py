@@ -175,11 +175,11 @@ class Route:
         return partial(self.target.backend.attempt_maker.bind, self.request_to(request))
 
     def attempt(self, request: Request) -> InferenceOutput:
-        output = self.target.backend.attempt_maker.answer(self.request_to(request))
+        output = self.target.backend_to_ask.attempt_maker.answer(self.request_to(request))
         return _marked_demo(output) if self.terms.demonstration else output
 
     def attempt_stream(self, request: Request) -> EventStream:
-        stream: EventStream = self.target.backend.attempt_maker.stream(self.request_to(request))
+        stream: EventStream = self.target.backend_to_ask.attempt_maker.stream(self.request_to(request))
         if request.forms is not None:
             stream = request.forms.restored_stream(self.target, stream)
         return DemoStream(stream) if self.terms.demonstration else stream
@@ -190,7 +190,7 @@ class Route:
         if self.terms.private:
             request = request._replace(privacy="local")
         request = self._with_requirements(request)
-        return self.target.backend.attempt_maker.embed(request)
+        return self.target.backend_to_ask.attempt_maker.embed(request)
 
     def request_to(self, request: Request) -> Request:
         """What is asked on this path: shown as its backend is to be shown it, and private where the path is."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.client.admission_settings import ALONE, AdmissionSettings
 from complaint_llm.client.once import Once
-from complaint_llm.exceptions import BackendError, ComplaintLLMError
+from complaint_llm.exceptions import BackendError, ComplaintLLMError, InvalidRequestError
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.routing.policies.admission import admission, observe_headers
 from complaint_llm.routing.policies.load_meter import Meter
@@ -87,6 +87,19 @@ class BackendTarget:
             known = isinstance(error, (ComplaintLLMError, TypeError, ImportError))
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             raise BackendError(f"could not be made: {reason}", backend=self.id, sent=False) from error
+
+    @property
+    def backend_to_ask(self) -> Backend:
+        """The backend, for an attempt. Raises BackendError as ``backend``, and where what was prepared for this machine
+        would leave it: a backend said that it is here, and now says that it is not."""
+        backend = self.existing
+        if backend is None:
+            backend = self.backend
+        traits = self._form_traits
+        if traits is not None and traits.local and not backend.local:
+            said = "it was on this machine when requests were prepared, and is not any more: nothing is sent to it"
+            raise InvalidRequestError(said, backend=self.id, sent=False)
+        return backend
 
     @property
     def made(self) -> Backend | None:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import pytest
 
 from complaint_llm import Mediator, Tool
-from complaint_llm.backends import Backend, Request
+from complaint_llm.backends import Backend, EmbeddingRequest, Request
 from complaint_llm.batch import BatchItem
-from complaint_llm.exceptions import InvalidRequestError, ServerError
+from complaint_llm.exceptions import BackendError, InvalidRequestError, ServerError
 from complaint_llm.guards.chain import GuardChain, GuardEntry
 from complaint_llm.guards.guard import Guard, GuardRequest, TargetKind
-from complaint_llm.messages import Done, InferenceOutput, Message
+from complaint_llm.messages import Done, EmbeddingOutput, InferenceOutput, Message
 
 NAME = "Maria Lopez"
 TOOL = Tool("find", "Finds", {"type": "object", "properties": {}})
@@ -114,3 +114,45 @@ def test_where_nobody_can_serve_a_request_nothing_is_sent(many: int) -> None:
         with pytest.raises(InvalidRequestError, match="not local"):
             mediator.infer(f"about {NAME}", privacy="local")
     assert [each.asked for each in hosted] == [[]] * many
+
+
+class Moves(Asked):
+    """One on this machine that is not any more when ``gone``: what no backend should do."""
+
+    gone = False
+
+    @property
+    def local(self) -> bool:
+        return not self.gone
+
+    def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
+        self.asked += request.texts
+        return EmbeddingOutput(tuple((0.0,) for _ in request.texts))
+
+
+@pytest.mark.parametrize("others", [(), ("local",), ("remote",)])
+@pytest.mark.parametrize("way", ["infer", "stream", "batch", "embed"])
+def test_what_was_prepared_for_this_machine_goes_to_no_backend_that_left_it(
+    way: str, others: tuple[TargetKind, ...]
+) -> None:
+    """It is refused with nothing sent; others are asked in the form for them."""
+    moves = Moves(kind="local", id="moves", embedding_model="e")
+    beside = [Asked(kind=kind, id=f"beside-{kind}") for kind in others]
+    guards = GuardChain([GuardEntry("names", WithoutNames())])
+    with Mediator([moves, *beside], guards=guards) as mediator:
+        mediator.infer(f"{NAME} asks")
+        moves.gone, before = True, list(moves.asked)
+        try:
+            if way == "embed":
+                mediator.embed([f"{NAME} asks"], backend="moves")
+            elif way == "stream":
+                list(mediator.infer_stream(f"{NAME} asks"))
+            elif way == "batch":
+                list(mediator.batch([f"{NAME} asks"]))
+            else:
+                mediator.infer(f"{NAME} asks")
+        except BackendError:
+            pass  # where nobody else may be asked
+    assert before == [f"{NAME} asks"]
+    assert moves.asked == before
+    assert all(NAME not in text for each in beside if not each.local for text in each.asked)
