@@ -102,10 +102,14 @@ def leaks(sent: str, identifiers: Sequence[Planted]) -> list[Planted]:
 
 
 def squeeze(text: str) -> str:
-    """The letters and digits of a text, without case, accents and width."""
+    """The letters and digits of a text, without case, accents and width; each digit as ASCII has it."""
     # A line break in JSON is a letter, otherwise.
-    plain = unicodedata.normalize("NFKD", text.replace("\\n", " ").replace("\\t", " ")).casefold()
+    plain = latin_digits(unicodedata.normalize("NFKD", text.replace("\\n", " ").replace("\\t", " ")).casefold())
     return "".join(each for each in plain if each.isalnum())
+
+
+def latin_digits(text: str) -> str:
+    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
 
 
 def _stands(identifier: Planted, sent: str, squeezed: str) -> bool:

@@ -16,11 +16,13 @@ from complaint_llm import Mediator
 from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.testing import Reply
 from complaint_llm.testing.server import Received
-from tests.guards.identifiers import CASE_PATTERN, Planted, leaks, squeeze, write_lists
+from tests.guards.identifiers import CASE_PATTERN, Planted, latin_digits, leaks, squeeze, write_lists
 from tests.meeting_server import MeetingServer
 from tests.wire_tap import WireTap
 
 OF_A_CALL = 60
+# Wider than what is between the parts of an identifier.
+BETWEEN = "\n\n-----\n\n"
 STOP = "the detector fails here"
 
 BACKENDS: dict[str, dict[str, Any]] = {
@@ -173,11 +175,12 @@ def kept_files(folder: Path) -> str:
         if each.is_file() and each.suffix != ".json" and each.name != "names.csv" and "own" not in each.parts:
             kept.append(each.read_bytes().decode("utf-8", "replace"))
             kept += rows(each)
-    return "\n".join(kept)
+    return BETWEEN.join(kept)
 
 
 def rows(path: Path) -> Iterator[str]:
-    """Each row of a file of SQLite, as text: its pages may cut a value. Nothing of other files."""
+    """Each text of a file of SQLite: its pages may cut one. Its numbers are no texts: they are times, sizes and counts.
+    Nothing of other files."""
     with path.open("rb") as file:
         if file.read(16) != b"SQLite format 3\0":
             return
@@ -185,23 +188,34 @@ def rows(path: Path) -> Iterator[str]:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             with suppress(sqlite3.OperationalError):  # a table of SQLite's own
                 for row in database.execute(f'SELECT * FROM "{table}"'):
-                    values = (each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each) for each in row)
-                    yield "\n".join(values)
+                    yield from (each for each in row if isinstance(each, str))
+                    yield from (each.decode("utf-8", "replace") for each in row if isinstance(each, bytes))
 
 
 def in_clear(text: str, identifiers: Sequence[Planted]) -> list[Planted]:
-    """Those that stand in what was sent or written. Few digits are in any length of a body and any digest by chance: of
-    a short identifier its parts must stand apart."""
-    found = leaks(text, identifiers)
-    plain = _without_marks(text) if found else ""
-    return [each for each in found if len(squeeze(each.written)) >= 8 or _stands_apart(each.written, plain)]
+    """Those that stand in what was sent or written. Times, lengths and digests have any few digits by chance: an
+    identifier that is digits alone must stand apart from other letters and digits."""
+    plain = _plain(text)
+    return [each for each in leaks(plain, identifiers) if not _digits_of(each) or _stands_apart(each, plain)]
 
 
-def _without_marks(text: str) -> str:
-    normal = unicodedata.normalize("NFKD", text).casefold()
+def _plain(text: str) -> str:
+    """Without the escapes of JSON, marks that have no width, and other forms of letters and digits."""
+    letters = re.sub(r"\\+(?:u([0-9a-fA-F]{4})|[nrt])", lambda found: chr(int(found[1] or "20", 16)), text)
+    whole = letters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    normal = latin_digits(unicodedata.normalize("NFKD", whole))
     return "".join(each for each in normal if unicodedata.category(each) != "Cf")
 
 
-def _stands_apart(written: str, plain: str) -> bool:
-    parts = filter(None, re.split(r"[\W_]+", _without_marks(written)))
-    return re.search(r"(?<!\w)" + r"[\W_]{1,4}".join(map(re.escape, parts)), plain) is not None
+def _digits_of(identifier: Planted) -> str:
+    """Empty where it has letters."""
+    squeezed = squeeze(identifier.written)
+    return squeezed if squeezed.isdecimal() else ""
+
+
+def _stands_apart(identifier: Planted, plain: str) -> bool:
+    """A short one only with what is between its parts."""
+    digits = _digits_of(identifier)
+    parts = digits if len(digits) >= 8 else filter(None, re.split(r"[\W_]+", _plain(identifier.written)))
+    between = r"[\W_]{0,4}" if len(digits) >= 8 else r"[\W_]{1,4}"
+    return re.search(rf"(?<!\w){between.join(parts)}(?!\w)", plain) is not None

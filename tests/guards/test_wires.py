@@ -130,10 +130,10 @@ def test_tools_their_arguments_and_schemas_are_guarded_on_each_wire(wire: str, t
                 assert leaks(sent, some) == []
             name = next(each.listed for each in identifiers if each.kind == "person")
             for ask in () if wire == "http" else (Mediator.infer, streamed_output):
-                server.script(Reply(calls=[("look_up", {"who": "[NAME_1]", "why": "he's \"[NAME_1]\""})]))
+                server.script(Reply(calls=[("look_up", {"who": "[NAME_1]", "why": 'he\'s "[NAME_1]"'})]))
                 tool = Tool("look_up", f"for {name}", {"type": "object", "title": name})
                 (call,) = ask(mediator, f"Look {name} up.", tools=[tool]).tool_calls
-                assert call.arguments == {"who": name, "why": f'he\'s \"{name}\"'}
+                assert call.arguments == {"who": name, "why": f'he\'s "{name}"'}
                 assert json.loads(call.arguments_raw) == call.arguments
                 assert name not in tap.sent.decode("utf-8", "replace")
 
@@ -162,12 +162,19 @@ def test_documents_and_structured_answers_are_guarded_on_each_wire(
 
 
 def test_what_is_planted_is_seen_where_nothing_is_guarded() -> None:
-    """The search finds each in a body as JSON has it; lengths and digests hold none."""
-    identifiers = planted(61, 600)
+    """The search finds each in a text, in a body as JSON has it and in a log's line of such a body; times, lengths and
+    digests, whose digits may be any by chance, hold none."""
+    identifiers = planted(61, 1_200)
     for each in identifiers:
-        assert in_clear(json.dumps({"content": each.sentence}), [each]) or in_clear(each.sentence, [each])
-    short = [each for each in identifiers if len(squeeze(each.written)) < 8]
-    assert in_clear(f"content-length: {'; '.join(squeeze(each.written) for each in short)}", short) == []
+        text = f"before:\n{each.sentence}\nafter"
+        body = json.dumps({"content": text})
+        for sent in (text, body, json.dumps({"content": text}, ensure_ascii=False), json.dumps({"body": body})):
+            assert in_clear(sent, [each]) == [each], sent
+    digits = [each for each in identifiers if squeeze(each.written).isdecimal()]
+    numbers = [squeeze(each.written) for each in digits]
+    assert len(digits) > 500
+    assert in_clear("; ".join(f"1{number}" for number in numbers), digits) == []
+    assert in_clear("; ".join(f"{number}.5e3 ab{number}c" for number in numbers if len(number) < 8), digits) == []
 
 
 FAULTS = ("raises", "ends", "nonsense", "slow")
