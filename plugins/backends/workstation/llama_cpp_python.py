@@ -57,7 +57,8 @@ def _load(path: Path, settings: ModelSettings, *, embedding: bool) -> Any:
     kind = _interruptible(llama_cpp)
     keys: dict[str, Any] = {
         "n_ctx": settings.n_ctx,
-        "n_threads": settings.n_threads,
+        "n_threads": settings.threads,
+        "n_threads_batch": settings.threads,
         "n_gpu_layers": settings.n_gpu_layers,
         "n_batch": settings.n_batch,
         "chat_format": settings.chat_format,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,3 +20,9 @@ class ModelSettings(NamedTuple):
     chat_format: str | None = None
     n_parallel: int = 1
     mmproj: Path | None = None
+
+    @property
+    def threads(self) -> int:
+        """Threads that read a prompt, and that write an answer. They wait for each other by turning round: more than
+        the machine has to spare, and all of them crawl."""
+        return self.n_threads or max(1, (os.cpu_count() or 1) // 2)

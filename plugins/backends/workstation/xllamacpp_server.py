@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import secrets
 import socket
@@ -167,9 +166,7 @@ def _load(path: Path, settings: ModelSettings, *, embedding: bool) -> Any:
     given.fit_params = False  # what the config says holds
     given.verbosity = -1
     given.cache_ram_mib = 0  # prompts of earlier requests are not kept beside the slots' own
-    # Threads that wait for each other by turning round: more than the machine has to spare, and all of them crawl.
-    threads = settings.n_threads or max(1, (os.cpu_count() or 1) // 2)
-    given.cpuparams.n_threads = given.cpuparams_batch.n_threads = threads
+    given.cpuparams.n_threads = given.cpuparams_batch.n_threads = settings.threads
     if not settings.f16_kv:
         given.cache_type_k = given.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     if settings.mmproj is not None:
