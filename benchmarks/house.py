@@ -43,12 +43,14 @@ def public_names(kind: type) -> list[str]:
     return [name for name in dir(kind) if not name.startswith("_")]
 
 
-def imports() -> Mapping[str, set[str]]:
-    """Each module of the package with those that it imports when it runs, inside functions too."""
+def imports(*, types: bool = False) -> Mapping[str, set[str]]:
+    """Each module of the package with those that it imports when it runs, inside functions too; with ``types`` also
+    those that it names for type checkers alone (but for packages' faces, which hand names on)."""
     found: dict[str, set[str]] = defaultdict(set)
-    modules = {_name(path): path for path in PACKAGE.rglob("*.py")}
+    modules = {_name(path): path for path in PACKAGE.rglob("*.py") if not types or path.stem != "__init__"}
     for name, path in modules.items():
-        for node in _running(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree) if types else _running(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
                     full = f"{node.module}.{alias.name}"
@@ -135,6 +137,7 @@ def main() -> None:
     late = late_imports()
     print(f"public names: Mediator {len(public_names(Mediator))}, backend {len(public_names(OpenAIBackend))}")
     print(f"import circles: {len(circles(graph))}")
+    print(f"import circles, with what type checkers read: {len(circles(imports(types=True)))}")
     print(f"imports inside functions: {len(late)}, without a reason {sum(each.reason is None for each in late)}")
     print(f"Python calls of one request: {calls_of_a_request()}")
     print(f"files of config/ from an entry to its backend: {len(files_to_a_backend())}")

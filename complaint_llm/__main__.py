@@ -1,6 +1,6 @@
 """``python -m complaint_llm`` is ``complaint-llm``."""
 
-from complaint_llm.cli.app import main
+from complaint_llm.cli.main import main
 
 if __name__ == "__main__":
     main()

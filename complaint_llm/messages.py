@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from complaint_llm.checks.check import Finding
-    from complaint_llm.checks.quotes import Quote
+    from complaint_llm.checks.quote import Quote
 
     Parsed = TypeVar("Parsed", default=Any)
 else:

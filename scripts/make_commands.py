@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from complaint_llm.cli.app import COMMANDS, SHARED, cli
+from complaint_llm.cli.main import COMMANDS, SHARED, cli
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "commands.md"

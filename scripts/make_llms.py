@@ -12,7 +12,7 @@ from pathlib import Path
 
 import complaint_llm
 from complaint_llm import Mediator
-from complaint_llm.cli.app import COMMANDS
+from complaint_llm.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "llms.txt"

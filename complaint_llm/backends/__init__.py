@@ -32,7 +32,7 @@ _HOMES = {
         "REFUSED_BY_LOCAL_MODELS",
         "raise_if_over",
     ),
-    "complaint_llm.backends.model_catalog": ("AnswerLimits",),
+    "complaint_llm.backends.answer_limits": ("AnswerLimits",),
     "complaint_llm.backends.options": ("check_keys",),
     "complaint_llm.backends.registered": ("register_backend",),
     "complaint_llm.backends.wire.event_stream": ("StreamDecoder",),

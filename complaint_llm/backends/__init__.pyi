@@ -18,6 +18,7 @@ from complaint_llm_plugins.backends.workstation.backend import WorkstationBacken
 from complaint_llm_plugins.backends.xai.backend import XAIBackend as XAIBackend
 
 from complaint_llm import exceptions as exceptions
+from complaint_llm.backends.answer_limits import AnswerLimits as AnswerLimits
 from complaint_llm.backends.base import Backend as Backend
 from complaint_llm.backends.base import BaseBackend as BaseBackend
 from complaint_llm.backends.base import Capability as Capability
@@ -37,7 +38,6 @@ from complaint_llm.backends.local_model import LocalModelBackend as LocalModelBa
 from complaint_llm.backends.local_model import ModelLock as ModelLock
 from complaint_llm.backends.local_model import PulledModel as PulledModel
 from complaint_llm.backends.local_model import raise_if_over as raise_if_over
-from complaint_llm.backends.model_catalog import AnswerLimits as AnswerLimits
 from complaint_llm.backends.options import check_keys as check_keys
 from complaint_llm.backends.registered import register_backend as register_backend
 from complaint_llm.backends.type import BackendType as BackendType

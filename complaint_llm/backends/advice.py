@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from complaint_llm.exceptions import (
     AuthenticationError,
@@ -15,10 +16,21 @@ from complaint_llm.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.http import HTTPBackend
+    from complaint_llm.secrets import Secret
 
 
-def with_advice(error: BackendError, backend: HTTPBackend) -> BackendError:
+class KeyHolder(Protocol):
+    """What is told of the backend that asked: its name, its key, and the variables that a key is taken from."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def api_key(self) -> Secret | None: ...
+    @property
+    def key_variables(self) -> Sequence[str]: ...
+
+
+def with_advice(error: BackendError, backend: KeyHolder) -> BackendError:
     """The error, with what to do at the end of its line."""
     advice = _advice(error, backend)
     if advice:
@@ -27,7 +39,7 @@ def with_advice(error: BackendError, backend: HTTPBackend) -> BackendError:
     return error
 
 
-def _advice(error: BackendError, backend: HTTPBackend) -> str:
+def _advice(error: BackendError, backend: KeyHolder) -> str:
     if isinstance(error, AuthenticationError):
         return _key_advice(backend)
     if isinstance(error, PermissionDeniedError):
@@ -42,14 +54,14 @@ def _advice(error: BackendError, backend: HTTPBackend) -> str:
     return ""
 
 
-def _key_advice(backend: HTTPBackend) -> str:
+def _key_advice(backend: KeyHolder) -> str:
     if backend.api_key is None:
         names = " or ".join(f"${name}" for name in backend.key_variables) or "api_key"
         return f"no key was sent: set {names}"
     return f"{key_origin(backend)} was refused: correct or renew it"
 
 
-def key_origin(backend: HTTPBackend) -> str:
+def key_origin(backend: KeyHolder) -> str:
     """Where the key came from, for people; never the key."""
     if backend.api_key is None:
         return "the account"

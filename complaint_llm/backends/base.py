@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
+from complaint_llm.backends.answer_limits import AnswerLimits
 from complaint_llm.backends.attempt import AttemptMaker
-from complaint_llm.backends.model_catalog import AnswerLimits, ModelCatalog
+from complaint_llm.backends.model_catalog import ModelCatalog
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
 from complaint_llm.backends.type_handling import type_handling_of
 from complaint_llm.backends.wire.schema_refusal import Means

@@ -16,7 +16,7 @@ from complaint_llm.backends.wire.usage import STANDARD_TIERS, tier_of
 from complaint_llm.routing.policies.bound import FREE, LEAST_ANSWER, Bound
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.model_catalog import AnswerLimits
+    from complaint_llm.backends.answer_limits import AnswerLimits
     from complaint_llm.messages import ModelInfo, Price
     from complaint_llm.prices import BillingRule
     from complaint_llm.request import EmbeddingRequest, Request

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from complaint_llm.backends.answer_limits import AnswerLimits
 from complaint_llm.messages import ModelInfo, TokenUsage
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate
@@ -21,19 +22,6 @@ MESSAGE_TOKENS = 4
 def _tokens(text: str) -> int:
     """Tokens of a text, roughly: four bytes each, as OpenAI's and Anthropic's help pages say of English."""
     return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
-
-
-class AnswerLimits(NamedTuple):
-    """What a backend says of the answers of one model, for budgets.
-
-    ``longest`` is the most tokens of an answer without ``max_tokens`` (None: what the list of models says),
-    ``sends_maximum`` whether the service is told ``max_tokens`` and keeps to it, ``overhead`` the most tokens that the
-    backend itself adds to a prompt.
-    """
-
-    longest: int | None = None
-    sends_maximum: bool = True
-    overhead: int = 0
 
 
 class ModelCatalog:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.model_list import ListedModel, is_listed, missing_text, read_pages
@@ -11,14 +11,35 @@ from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError, ModelNotFoundError
 
 if TYPE_CHECKING:
-    from complaint_llm.backends.http import HTTPBackend
+    from complaint_llm.backends.model_catalog import ModelCatalog
+    from complaint_llm.backends.options import Options
     from complaint_llm.messages import ModelInfo
+    from complaint_llm.transport import Response, Transport
+
+
+class ListingService(Protocol):
+    """A backend over HTTP, as far as its service's list needs it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def options(self) -> Options: ...
+    @property
+    def model_catalog(self) -> ModelCatalog: ...
+    @property
+    def transport(self) -> Transport: ...
+    @property
+    def models_path(self) -> str: ...
+    @property
+    def lists_all_models(self) -> bool: ...
+    def response_error(self, response: Response) -> BackendError: ...
+    def as_backend_error(self, error: Exception) -> BackendError: ...
 
 
 class ServiceModels:
     """What a backend's service lists at ``models_path``, within ``timeout`` seconds for all pages."""
 
-    def __init__(self, backend: HTTPBackend, timeout: float) -> None:
+    def __init__(self, backend: ListingService, timeout: float) -> None:
         self._backend = backend
         self._deadline = Deadline(timeout)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from complaint_llm.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
-    from complaint_llm.batch.executors import Work
+    from complaint_llm.batch.work import Work
 
 T = TypeVar("T")
 

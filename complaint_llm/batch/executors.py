@@ -15,50 +15,19 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from complaint_llm.batch.ask_chunk import AskChunk, ChunkAnswers, is_portable, process_name
 from complaint_llm.batch.chunks import Chunk, ChunkReport, Chunks, Parcel
 from complaint_llm.batch.flow import BrokenThread
 from complaint_llm.batch.guarded_work import NotBegunError
-from complaint_llm.batch.input.items import Ask, BatchResult
-from complaint_llm.batch.input.prompt_bytes import with_file_bytes
+from complaint_llm.batch.input.items import Ask
 from complaint_llm.batch.remote_errors import lost_error
+from complaint_llm.batch.work import Finished, Work
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
 from complaint_llm.messages import InferenceOutput
 
-if TYPE_CHECKING:
-    from complaint_llm.batch.journal.entries import JournalEntry
-
 _log = logging.getLogger("complaint_llm.batch")
-
-
-class Work(NamedTuple):
-    """One item on its way. ``named`` says that ``key`` is an id that was given; ``entry`` is what the
-    journal has of it, ``position`` its place in the input, from 0, ``matter`` what it belongs to.
-    """
-
-    position: int
-    key: str
-    prompt: Any
-    params: Mapping[str, Any]
-    digest: str
-    named: bool
-    entry: JournalEntry | None = None
-    matter: str | None = None
-
-    def prompt_with_files(self) -> Any:
-        """The prompt with the bytes of the files that it names: for whoever asks in another process or on another
-        machine, where the same path is another file or none. Raises InvalidRequestError if one cannot be read."""
-        return with_file_bytes(self.prompt)
-
-    def result(self, output: InferenceOutput | None, error: Exception | None) -> BatchResult:
-        """The item's result, of which one of ``output`` and ``error`` is set."""
-        return BatchResult(index=self.position, key=self.key, prompt=self.prompt, output=output, error=error)
-
-
-Finished: TypeAlias = Callable[[Work, InferenceOutput | None, Exception | None], None]
-"""Told by an executor how a piece of work ended: exactly one of answer and error is set."""
 
 
 class BatchExecutor(Protocol):

@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from complaint_llm.batch.executors import Work
 from complaint_llm.batch.input.items import Digest, ItemLike, LineError, as_item, check_prompt
 from complaint_llm.batch.journal.spans import LENGTH, ItemSpan
 from complaint_llm.batch.recorded import matching_span
+from complaint_llm.batch.work import Work
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:

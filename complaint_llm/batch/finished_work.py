@@ -8,9 +8,10 @@ from complaint_llm.batch.guarded_work import NotBegunError
 from complaint_llm.exceptions import GuardError
 
 if TYPE_CHECKING:
-    from complaint_llm.batch.executors import BatchExecutor, Work
+    from complaint_llm.batch.executors import BatchExecutor
     from complaint_llm.batch.flow import Flow
     from complaint_llm.batch.journal.recorder import Recorder
+    from complaint_llm.batch.work import Work
     from complaint_llm.messages import InferenceOutput
 
 

@@ -10,9 +10,9 @@ from complaint_llm.batch.output.summary import BatchSummary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from complaint_llm.batch.executors import Work
     from complaint_llm.batch.input.items import BatchResult
     from complaint_llm.batch.journal.entries import JournalEntry
+    from complaint_llm.batch.work import Work
 
 
 def identity_of(work: Work) -> bytes:
@@ -69,4 +69,3 @@ class SpanBuilder:
             summary=part.summary.to_json(),
             items=[row for _, row in ordered],
         )
-

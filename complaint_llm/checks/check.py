@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from complaint_llm.checks.finding import Finding as Finding
+from complaint_llm.checks.quote import Quote
 from complaint_llm.checks.quote_search import SearchableText
-from complaint_llm.checks.quotes import Quote
 from complaint_llm.json_schema.annotations import AnnotatedValue, annotated_values
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from complaint_llm.cli.app import COMMANDS, App
+from complaint_llm.cli.app import App
+from complaint_llm.cli.main import COMMANDS
 from complaint_llm.cli.options import SECONDS
 from complaint_llm.cli.table import print_table
 from complaint_llm.cli.terminal import tell, write

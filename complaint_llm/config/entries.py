@@ -16,6 +16,7 @@ from complaint_llm.config.environment import Environment, Filled, fill, process_
 from complaint_llm.config.parts import (
     MAX_DEPTH,
     NOTHING_LENT,
+    BackendEntry,
     EntryMember,
     LeftOut,
     Lent,
@@ -36,20 +37,6 @@ from complaint_llm.secrets import Secret
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
     from complaint_llm.host import PluginHost
-
-
-class BackendEntry(NamedTuple):
-    """A backend that the config declares and that can be made.
-
-    ``keys`` are those of the type's factory but for the id: presets under what the file says, references filled,
-    aliases resolved, secrets as Secret; of a composed type the members are as ``parts.Member`` says. ``place`` is where
-    it stands in the document: in BACKENDS, or inline in another entry.
-    """
-
-    id: str
-    type: BackendType
-    keys: Mapping[str, Any]
-    place: Place
 
 
 class Read(NamedTuple):

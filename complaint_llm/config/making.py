@@ -17,7 +17,7 @@ from complaint_llm.exceptions import AuthenticationError, BackendError
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
-    from complaint_llm.config.entries import BackendEntry
+    from complaint_llm.config.parts import BackendEntry
 
 
 def make(entry: BackendEntry, parts: Mapping[str, Any]) -> Backend:

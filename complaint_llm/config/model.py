@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config.edits import REMOVED, Edit, edit_document
 from complaint_llm.config.embedding import declared_space
-from complaint_llm.config.entries import BackendEntry
 from complaint_llm.config.entry_types import EntryTypes
 from complaint_llm.config.making import make
-from complaint_llm.config.parts import entries_within, undeclared_text
+from complaint_llm.config.parts import BackendEntry, entries_within, undeclared_text
 from complaint_llm.config.problems import Place, Problem, json_pointer
 from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError

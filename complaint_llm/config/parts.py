@@ -1,4 +1,5 @@
-"""The parts of composed backends: ids of declared ones, names of types, or entries written inline."""
+"""What an entry of BACKENDS becomes, and the parts of composed ones: ids of declared ones, names of types, or entries
+written inline."""
 
 from __future__ import annotations
 
@@ -13,13 +14,26 @@ from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from complaint_llm.backends.type import BackendType
-    from complaint_llm.config.entries import BackendEntry
 
 MAX_DEPTH = 16
 """Entries inside entries; a deeper nesting is refused before it is read."""
 
 _OF_ITS_OWN = frozenset(("id", "type", "timeout", "optional", "handling"))
 _OF_THE_FIRST = frozenset(("api_key", "base_url", "custom_headers"))
+
+
+class BackendEntry(NamedTuple):
+    """A backend that the config declares and that can be made.
+
+    ``keys`` are those of the type's factory but for the id: presets under what the file says, references filled,
+    aliases resolved, secrets as Secret; of a composed type the members are as ``EntryMember`` says. ``place`` is where
+    it stands in the document: in BACKENDS, or inline in another entry.
+    """
+
+    id: str
+    type: BackendType
+    keys: Mapping[str, Any]
+    place: Place
 
 
 class LeftOut(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from complaint_llm.config.entries import BackendEntry, Read
-from complaint_llm.config.parts import EntryMember, LeftOut, part_items, undeclared_text, with_parts
+from complaint_llm.config.entries import Read
+from complaint_llm.config.parts import BackendEntry, EntryMember, LeftOut, part_items, undeclared_text, with_parts
 from complaint_llm.config.problems import Place, Problem
 
 

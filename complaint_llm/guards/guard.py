@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 from complaint_llm.request import EMPTY
 
 if TYPE_CHECKING:
+    from complaint_llm.guards.texts import TextChange
     from complaint_llm.messages import InferenceOutput, Message, Tool
 
 TargetKind = Literal["local", "remote"]
@@ -26,8 +27,6 @@ Need = Literal["messages", "tools", "response_format", "names", "matter"]
 
 Content = Literal["image", "file"]
 """Content beside text."""
-
-TextChange = Callable[[str], str]
 
 
 class GuardRefusal(Exception):  # noqa: N818 - it is an answer, not an error
@@ -49,12 +48,23 @@ class GuardRequest(NamedTuple):
     names: Sequence[str] = ()
     matter: str | None = None
 
-    def map_text(self, change: TextChange) -> GuardRequest:
-        """The request with every text of it changed: turns, results and arguments of tools (in their JSON, each string
-        by itself), descriptions of tools, words of the schema. Names of tools, ids and what a provider signed stay."""
-        from complaint_llm.guards.texts import map_request  # cold start: guards
+    def map_text(self, change: TextChange, change_json: TextChange | None = None) -> GuardRequest:
+        """The request with every text of it changed: turns, results and arguments of tools, descriptions of tools,
+        words of the schema. Names of tools, ids and what a provider signed stay.
 
-        return map_request(self, change)
+        ``change_json`` changes a text that is JSON and gives JSON; without it each string and each number of the JSON
+        is changed by itself.
+        """
+        # cold start: guards
+        from complaint_llm.guards.texts import change_in_json, map_message, map_schema, map_tool, map_values
+
+        in_json = change_json or change_in_json(change)
+        return self._replace(
+            messages=[map_message(message, change, in_json) for message in self.messages],
+            tools=[map_tool(tool, change) for tool in self.tools],
+            schema=None if self.schema is None else map_schema(self.schema, change),
+            parameters=map_values(self.parameters, change),
+        )
 
 
 class PieceRestorer(Protocol):

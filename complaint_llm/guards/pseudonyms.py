@@ -18,7 +18,7 @@ from complaint_llm.guards.make_detector import make_detector
 from complaint_llm.guards.matching import Matcher, union_of
 from complaint_llm.guards.names import MAX_WORDS, Found, NameIndex, columns_of, count_words, entries_of, entry_of
 from complaint_llm.guards.patterns import Patterns
-from complaint_llm.guards.texts import map_output, map_request
+from complaint_llm.guards.texts import map_output
 from complaint_llm.guards.tokens import TokenMap, TokenPieces
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.request import EMPTY
@@ -91,7 +91,7 @@ class _PseudonymsOfCall:
                 raise GuardRefusal(f"a name that came with the request has more than {MAX_WORDS} words: is it a name?")
             self._matcher = self._of_all_calls.with_names(NameIndex(entries))
             self._names = names
-        return map_request(request, self._hide, self._hide_in_json)
+        return request.map_text(self._hide, self._hide_in_json)
 
     def after(self, output: InferenceOutput) -> InferenceOutput:
         """The answer with the words in the place of their tokens."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from complaint_llm import bounded_json
 from complaint_llm.message_shapes import arguments_text
 from complaint_llm.messages import Citation, InferenceOutput, Message, TextPart, Tool, ToolCall
 
-if TYPE_CHECKING:
-    from complaint_llm.guards.guard import GuardRequest, TextChange
+TextChange = Callable[[str], str]
 
 # Keys of a JSON Schema whose values are a machine's words, or names of properties.
 _STRUCTURE = frozenset(
@@ -23,18 +22,55 @@ _STRUCTURE = frozenset(
 _BY_NAME = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 
 
-def map_request(request: GuardRequest, change: TextChange, change_json: TextChange | None = None) -> GuardRequest:
-    """The request with each of its texts changed: see ``GuardRequest.map_text``.
+def map_message(message: Message, change: TextChange, in_json: TextChange) -> Message:
+    """A turn with each of its texts changed; ``in_json`` changes a text that is JSON."""
+    content: Any = message.content
+    if isinstance(content, str):
+        content = change(content)
+    else:
+        content = tuple(
+            part._replace(text=change(part.text)) if isinstance(part, TextPart) else part for part in content
+        )
+    # The name of a tool's answer is the tool's.
+    name = message.name if message.name is None or message.role == "tool" else change(message.name)
+    calls = tuple(_call(call, in_json) for call in message.tool_calls)
+    return message._replace(content=content, name=name, tool_calls=calls)
 
-    ``change_json`` changes a text that is JSON and gives JSON; without it each string and each number of the JSON is
-    changed by itself.
-    """
-    in_json = change_json or (lambda text: _json_by_values(text, change))
-    tools = [_tool(tool, change) for tool in request.tools]
-    schema = None if request.schema is None else _schema(request.schema, change)
-    parameters = map_values(request.parameters, change)
-    messages = [_message(message, change, in_json) for message in request.messages]
-    return request._replace(tools=tools, schema=schema, parameters=parameters, messages=messages)
+
+def map_tool(tool: Tool, change: TextChange) -> Tool:
+    """A tool with its description and the words of its schema changed."""
+    return Tool(tool.name, change(tool.description), map_schema(tool.parameters, change))
+
+
+def map_schema(schema: Any, change: TextChange) -> Any:
+    """A JSON Schema with its words changed; names of properties and what a machine reads stay."""
+    if not isinstance(schema, Mapping):
+        return [map_schema(each, change) for each in schema] if isinstance(schema, (list, tuple)) else schema
+    found: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _STRUCTURE:
+            found[key] = value
+        elif key in _BY_NAME and isinstance(value, Mapping):
+            found[key] = {name: map_schema(each, change) for name, each in value.items()}
+        elif isinstance(value, str) or key in ("enum", "const", "default", "examples", "example"):
+            found[key] = map_values(value, change)
+        else:
+            found[key] = map_schema(value, change)
+    return found
+
+
+def change_in_json(change: TextChange) -> TextChange:
+    """Changes a text that is JSON: each string and each number of it by itself. What is no JSON is changed whole."""
+
+    def change_values(text: str) -> str:
+        try:
+            value = bounded_json.loads(text)
+        except ValueError:
+            return change(text)
+        found = _json_values(value, change)
+        return text if found == value else json.dumps(found, ensure_ascii=False)
+
+    return change_values
 
 
 def map_output(output: InferenceOutput, change_text: TextChange, change_json: TextChange) -> InferenceOutput:
@@ -72,20 +108,6 @@ def map_values(value: Any, change: TextChange) -> Any:
     return value
 
 
-def _message(message: Message, change: TextChange, in_json: TextChange) -> Message:
-    content: Any = message.content
-    if isinstance(content, str):
-        content = change(content)
-    else:
-        content = tuple(
-            part._replace(text=change(part.text)) if isinstance(part, TextPart) else part for part in content
-        )
-    # The name of a tool's answer is the tool's.
-    name = message.name if message.name is None or message.role == "tool" else change(message.name)
-    calls = tuple(_call(call, in_json) for call in message.tool_calls)
-    return message._replace(content=content, name=name, tool_calls=calls)
-
-
 def _call(call: ToolCall, in_json: TextChange) -> ToolCall:
     if call.arguments is None:
         return call._replace(arguments_raw=in_json(call.arguments_raw))
@@ -95,15 +117,6 @@ def _call(call: ToolCall, in_json: TextChange) -> ToolCall:
         return call
     arguments = bounded_json.loads(found)
     return call._replace(arguments=arguments, arguments_raw=found if call.arguments_raw else "")
-
-
-def _json_by_values(text: str, change: TextChange) -> str:
-    try:
-        value = bounded_json.loads(text)
-    except ValueError:
-        return change(text)
-    found = _json_values(value, change)
-    return text if found == value else json.dumps(found, ensure_ascii=False)
 
 
 def _json_values(value: Any, change: TextChange) -> Any:
@@ -116,27 +129,6 @@ def _json_values(value: Any, change: TextChange) -> Any:
         found = change(written)
         return value if found == written else found
     return change(value) if isinstance(value, str) else value
-
-
-def _tool(tool: Tool, change: TextChange) -> Tool:
-    return Tool(tool.name, change(tool.description), _schema(tool.parameters, change))
-
-
-def _schema(schema: Any, change: TextChange) -> Any:
-    """A JSON Schema with its words changed; names of properties and what a machine reads stay."""
-    if not isinstance(schema, Mapping):
-        return [_schema(each, change) for each in schema] if isinstance(schema, (list, tuple)) else schema
-    found: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _STRUCTURE:
-            found[key] = value
-        elif key in _BY_NAME and isinstance(value, Mapping):
-            found[key] = {name: _schema(each, change) for name, each in value.items()}
-        elif isinstance(value, str) or key in ("enum", "const", "default", "examples", "example"):
-            found[key] = map_values(value, change)
-        else:
-            found[key] = _schema(value, change)
-    return found
 
 
 def _map_parsed(value: Any, change: TextChange) -> Any:

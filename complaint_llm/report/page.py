@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.output.states import STATES
-from complaint_llm.checks.quotes import standing_count
+from complaint_llm.checks.quote import standing_count
 from complaint_llm.report.answer import Findings, any_answer, words_of
 from complaint_llm.report.claims import claims_of, is_claims
 from complaint_llm.report.items import ReportItem

@@ -74,4 +74,4 @@ class CommandConformance(OfferConformance):
 
 def _program() -> Any:
     # By name: the command line stands above the suites.
-    return import_module("complaint_llm.cli.app")
+    return import_module("complaint_llm.cli.main")

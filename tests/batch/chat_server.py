@@ -10,7 +10,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 
 
 class ChatServer:

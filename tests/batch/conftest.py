@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from tests.batch.chat_server import ChatServer, write_config
 
 

@@ -377,7 +377,7 @@ def test_answers_that_the_journal_cannot_take_come_on_standard_output(tmp_path):
     (tmp_path / "in.txt").write_text("".join(f"{i} " + "x" * 5000 + "\n" for i in range(200)), encoding="utf-8")
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200 * 1024, 200 * 1024))\n"
-        "from complaint_llm.cli.app import main; main()"
+        "from complaint_llm.cli.main import main; main()"
     )
     arguments = ["-c", "config.json", "batch", "in.txt", "-o", "out.jsonl"]
     done = subprocess.run(

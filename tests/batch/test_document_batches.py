@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from complaint_llm import Mediator
 from complaint_llm.batch import BatchItem
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import Document, Message
 from complaint_llm.testing import FaultyServer, Reply

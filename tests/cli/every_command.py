@@ -17,7 +17,7 @@ import click
 from fpdf import FPDF
 
 from complaint_llm import Mediator
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.testing import FaultyServer, Reply
 from tests import forked
 from tests.usual_signals import usual_signals

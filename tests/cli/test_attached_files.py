@@ -11,14 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from complaint_llm import Mediator
-from complaint_llm.cli.app import cli
 from complaint_llm.cli.attached_files import file_parts, with_parts
+from complaint_llm.cli.main import cli
 from complaint_llm.messages import Document, ImagePart, Message, Part, TextPart
 from tests.batch.chat_server import ChatServer, write_config
 from tests.batch.conftest import chat
 from tests.batch.document_batches import PNG, pdf
 
 __all__ = ["chat"]
+
 
 @pytest.fixture
 def server(chat: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChatServer:

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.cli.schema_options import read_schema
 from complaint_llm.testing import FaultyServer, Reply
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 
 FAR = {
     "id": "far",

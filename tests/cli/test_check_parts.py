@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.cli.no_calls import open_for_no_call
 from complaint_llm.config import load_config
 from complaint_llm.exceptions import ComplaintLLMError, GuardError
@@ -76,7 +76,9 @@ def test_guards_and_plugins_that_work_say_nothing(tmp_path: Path, monkeypatch: p
     assert (done.exit_code, done.stderr) == (0, "")
 
 
-HOOK = HEAD + """
+HOOK = (
+    HEAD
+    + """
 from complaint_llm.guards.guard import Guard
 from complaint_llm.observers.observer import Observer
 def make(**keys):
@@ -85,6 +87,7 @@ def make(**keys):
 def complaint_llm_{hook}():
     return {{"odd": {factory}}}
 """
+)
 RAISES, NONE, NO_KEYS = "raise RuntimeError('no licence')", "return None", "return Observer()"
 FAR_NODE, UNSHARED = {"ipfs_api": "http://example.org:5001"}, {"blocks": "odd://x"}
 UNNAMED = {"type": "pseudonyms"}
@@ -213,7 +216,9 @@ def test_where_no_backend_is_left_each_is_listed_with_its_reason(
     assert "/GUARDS/0: names" in done.stderr
 
 
-ODD_BACKEND = HEAD + """
+ODD_BACKEND = (
+    HEAD
+    + """
 from complaint_llm.backends import Backend, BackendType
 class Odd(Backend):
     {body}
@@ -221,6 +226,7 @@ class Odd(Backend):
 def complaint_llm_backend_types():
     return [BackendType("odd", Odd, example={{"id": "odd", "type": "odd"}})]
 """
+)
 UNSOUND = [
     "def __init__(self, id): raise RuntimeError('no licence')",
     "def __init__(self, id): raise SystemExit('no licence')",

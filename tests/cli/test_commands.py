@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from complaint_llm.cli.app import COMMANDS, cli
+from complaint_llm.cli.main import COMMANDS, cli
 from complaint_llm.testing.steady_clock import SteadyClock
 from tests.end_to_end.everything import write_config
 from tests.faults.mode import ANSWER, failed, said

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import AllBackendsFailedError, BackendError
 from tests.end_to_end.everything import write_config
 from tests.peers import free_port

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.testing import FaultyServer, Reply
 
 ANSWER = "Two ways:\n\n```sh\nmv a b\n```\n\nor\n\n```python\nos.rename('a', 'b')\n```\nDone."

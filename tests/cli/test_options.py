@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from complaint_llm.cli.app import COMMANDS, cli
+from complaint_llm.cli.main import COMMANDS, cli
 from complaint_llm.cli.options import OutputFile
 from tests.cli.test_commands import _logger as _logger
 from tests.end_to_end.everything import write_config

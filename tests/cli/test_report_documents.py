@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 
 LETTER = "<p>The heat was cut on 3 May and never came back.</p>"
 ANSWER = {

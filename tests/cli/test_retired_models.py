@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from complaint_llm import prices
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 
 Check = Callable[..., dict[str, Any]]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from complaint_llm.cli.app import COMMANDS
+from complaint_llm.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.config import composed_schema
 from complaint_llm.host import PluginHost
 from tests.cli.every_command import COMMANDS

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from complaint_llm.cli.app import COMMANDS
+from complaint_llm.cli.main import COMMANDS
 from complaint_llm.config import composed_schema
 from complaint_llm.host import PluginHost
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.config import composed_schema
 from complaint_llm.host import PluginHost
 from tests.docs.pages import ROOT, pages

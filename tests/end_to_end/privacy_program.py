@@ -236,7 +236,7 @@ def try_config(configs: Configs, host: Any, folder: Path, told: Counter[str]) ->
     from click.testing import CliRunner
 
     from complaint_llm import Mediator, load_config
-    from complaint_llm.cli.app import cli
+    from complaint_llm.cli.main import cli
     from complaint_llm.exceptions import ComplaintLLMError
 
     proxied = configs.some()

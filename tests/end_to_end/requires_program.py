@@ -217,6 +217,7 @@ def try_config(
         mediator["hedge_after"] = 0.0001
     params: dict[str, Any] = {} if where == "config" else {"requires": called}
     sets = [each for each, used in ((everywhere, where != "call"), (called, where != "config")) if used]
+
     def barred_by(sets: list[dict[str, Any]]) -> set[int]:
         pairs = zip(configs.ports, backends, strict=True)
         return {port for port, entry in pairs if not all(fits(entry["handling"], each) for each in sets)}
@@ -267,7 +268,7 @@ def probe(path: Path, watch: Watch, told: Counter[str]) -> None:
     """Let the command contact whatever it may."""
     from click.testing import CliRunner
 
-    from complaint_llm.cli.app import cli
+    from complaint_llm.cli.main import cli
 
     before, watch.doing = watch.reached.total(), "check"
     done = CliRunner().invoke(cli, ["-c", str(path), "check", "--connect"])

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from complaint_llm import Mediator
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import (
     AllBackendsFailedError,
     AuthenticationError,
@@ -207,9 +207,7 @@ def test_a_backend_that_is_not_there_is_one_short_line(
     given = options if command in ("generate", "chat", "batch") else ()
     done = CliRunner().invoke(cli, [command, *rest, "-b", "real2", *given], input="hi\n" if command == "chat" else None)
     assert done.exit_code == 1
-    assert (str(done.exception) + done.stderr).startswith(
-        "no backend 'real2' here; there are: offline; left out: real"
-    )
+    assert (str(done.exception) + done.stderr).startswith("no backend 'real2' here; there are: offline; left out: real")
     assert "demo text" not in done.stderr
     assert "failed" not in done.stderr
 

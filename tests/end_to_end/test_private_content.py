@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from complaint_llm import Mediator, Message
 from complaint_llm.backends import FallbackBackend, LLMRouterBackend, LoadBalancedBackend, OpenAIBackend
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import BackendError, InvalidRequestError
 from complaint_llm.messages import ImagePart, TextPart
 from complaint_llm.testing import FaultyServer, Reply

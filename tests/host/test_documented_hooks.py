@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from complaint_llm import Mediator, hookspecs
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import GuardError
 from complaint_llm.messages import Document, Message, TextPart
 

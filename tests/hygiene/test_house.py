@@ -21,6 +21,14 @@ def test_no_imports_go_in_circles() -> None:
     assert circles(imports()) == []
 
 
+def test_types_go_in_one_circle_alone() -> None:
+    """A backend is a client, and clients ask backends; nothing else is tied to what is tied to it, by types either."""
+    (circle,) = circles(imports(types=True))
+    assert {"complaint_llm.backends.base", "complaint_llm.client.client"} <= set(circle)
+    assert {name.split(".")[1] for name in circle} == {"backends", "client"}
+    assert len(circle) <= 13
+
+
 def test_an_import_inside_a_function_says_why() -> None:
     """It is an extra, or what a cold start should not pay for."""
     assert [f"{each.path}:{each.line}" for each in late_imports() if each.reason is None] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from complaint_llm import Mediator
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 
 MINE, OTHER = "2026-0417", "2026-0001"
 SECRET, KEPT = "Lopezqx", "Smithqx"

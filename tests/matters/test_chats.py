@@ -66,7 +66,7 @@ def test_the_command_forgets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     else:
         from click.testing import CliRunner
 
-        from complaint_llm.cli.app import cli
+        from complaint_llm.cli.main import cli
 
         done = CliRunner().invoke(cli, ["forget", "--matter", "7", "--yes"])
         code, said = done.exit_code, done.output

@@ -177,7 +177,7 @@ def test_a_holder_that_comes_later_joins_by_its_methods() -> None:
 WRITES = range(1, 260, 3)
 CUT_SHORT = """
 import os, signal, sys
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 import complaint_llm.cli.forget
 left = int(sys.argv[1])
 WRITES = {"execute", "executemany", "write", "pwrite", "fsync", "replace", "rename", "unlink", "ftruncate"}

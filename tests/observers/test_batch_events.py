@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from complaint_llm import Mediator
 from complaint_llm.backends import Backend, Request
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import BackendError, ConfigError, ServerError
 from complaint_llm.messages import InferenceOutput
 from complaint_llm.observers.event_queue import EventQueue

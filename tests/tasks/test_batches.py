@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from complaint_llm.batch import Journal
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.testing import FaultyServer, Reply
 from tests.wire_messages import chat
 

@@ -40,8 +40,8 @@ from complaint_llm.batch.remote_errors import decode_raised, lost_error
 from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from complaint_llm.batch.executors import Finished, Work
     from complaint_llm.batch.input.items import Ask
+    from complaint_llm.batch.work import Finished, Work
     from complaint_llm.messages import InferenceOutput
 
 dask: Any = untyped  # its types are incomplete, and it may be missing where types are checked

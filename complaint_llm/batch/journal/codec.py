@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.checks.check import Finding
-from complaint_llm.checks.quotes import Quote
+from complaint_llm.checks.quote import Quote
 from complaint_llm.exceptions import BackendError
 from complaint_llm.messages import Attempt, Citation, InferenceOutput, Shown, TokenUsage, ToolCall
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from complaint_llm.batch.executors import Work
 from complaint_llm.batch.input.items import BatchResult
 from complaint_llm.batch.input.task_items import material_of, task_id
 from complaint_llm.batch.journal.codec import encode_error, encode_output, in_doubt
 from complaint_llm.batch.journal.entries import ANSWERED, FAILED, JournalEntry
 from complaint_llm.batch.journal.spans import ItemSpan
+from complaint_llm.batch.work import Work
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import InferenceOutput
 

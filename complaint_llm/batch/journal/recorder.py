@@ -14,13 +14,14 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from complaint_llm.batch.executors import BatchExecutor, Work
+from complaint_llm.batch.executors import BatchExecutor
 from complaint_llm.batch.input.items import BatchResult
 from complaint_llm.batch.journal.entries import JournalEntry
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.journal.messages import FinishedItem, FoundSpan, ReadItem, noted_entry
 from complaint_llm.batch.journal.spans import LENGTH, ItemSpan
 from complaint_llm.batch.recorded import SpanBuilder
+from complaint_llm.batch.work import Work
 from complaint_llm.exceptions import BatchError, EvidenceError
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from complaint_llm.batch.executors import Work
 from complaint_llm.batch.input.items import differing_part
 from complaint_llm.batch.journal.codec import encode_error, restore_types
 from complaint_llm.batch.journal.entries import ANSWERED, FAILED, REFUSED, JournalEntry
+from complaint_llm.batch.work import Work
 from complaint_llm.exceptions import BatchError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from complaint_llm.batch.journal.entries import ANSWERED, JournalEntry
 from complaint_llm.batch.journal.journal import Journal
 from complaint_llm.batch.output.export import RESULT_COLUMNS, CsvForm, as_written
 from complaint_llm.checks.check import Finding
-from complaint_llm.checks.quotes import Quote
+from complaint_llm.checks.quote import Quote
 from complaint_llm.exceptions import BatchError
 from complaint_llm.messages import Attempt, InferenceOutput, TokenUsage, ToolCall
 

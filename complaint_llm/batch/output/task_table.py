@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.batch.output.export import Result, result_values, table_cell
 from complaint_llm.checks.answer_checks import plain
-from complaint_llm.checks.quotes import Quote, standing_count
+from complaint_llm.checks.quote import Quote, standing_count
 from complaint_llm.json_schema.annotations import AnnotatedValue, annotated_values
 from complaint_llm.json_schema.places import json_pointer
 

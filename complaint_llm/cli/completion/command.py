@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import click
 
-from complaint_llm.cli.app import cli
 from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
+from complaint_llm.cli.main import cli
 from complaint_llm.cli.terminal import tell, write
 
 

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.policies.budget_book import LEASE
 from complaint_llm.routing.threads.waiting import Waiter
 
-if TYPE_CHECKING:
-    from complaint_llm.routing.policies.budget import Account
-
 IDLE = 1.0
 """Seconds after which the book is brought up to date and what is not needed is given back."""
+
+
+class Written(Protocol):
+    """What is brought up to date: the account of a budget."""
+
+    def flush(self) -> bool:
+        """Write what is to be written; whether nothing is left to do. Raises BudgetExceededError."""
+        ...
+
+    def sleeps(self, writer: BudgetWriter) -> None:
+        """Told that ``writer`` has nothing to do."""
+        ...
 
 
 class BudgetWriter:
     """Brings the book up to date while there is anything to write, and sleeps when there is not."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Written) -> None:
         self._thread = threading.Thread(target=self._write_until_stopped, name="budget writer", daemon=True)
         # Weak: an account that is dropped without close() must not be kept alive by its own thread.
         self._account = weakref.ref(account)
@@ -53,7 +62,7 @@ class BudgetWriter:
             del account
 
 
-def _write(account: Account, writer: BudgetWriter) -> None:
+def _write(account: Written, writer: BudgetWriter) -> None:
     try:
         if account.flush():
             account.sleeps(writer)

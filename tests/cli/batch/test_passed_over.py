@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from complaint_llm.batch.journal.spans import LENGTH
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import BatchError
 from tests.end_to_end.everything import write_config
 

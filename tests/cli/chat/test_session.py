@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from complaint_llm.chats import CHATS_PATH, ChatFile, chat_files
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.testing import FaultyServer, Reply
 from tests.service_turns import SIGNED, Said
 from tests.services import SERVICES, Service

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from complaint_llm.cli.app import COMMANDS, cli
 from complaint_llm.cli.completion import written
 from complaint_llm.cli.completion.shells import PROGRAM, SHELLS, VARIABLE
+from complaint_llm.cli.main import COMMANDS, cli
 from complaint_llm.config.source import DEFAULT_NAMES
 from complaint_llm.testing import FaultyServer
 from tests.peers import need_peer
@@ -288,7 +288,7 @@ FEW = 60
 COUNT = """
 import json, sys
 from complaint_llm.cli.completion.shells import SHELLS
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 shell = SHELLS["bash"](cli, {}, "complaint-llm", "_COMPLAINT_LLM_COMPLETE")
 found = shell.get_completions(json.loads(sys.argv[1]), sys.argv[2])
 print(json.dumps([[each.value for each in found], [name for name in sys.modules if name.startswith("complaint_llm")]]))
