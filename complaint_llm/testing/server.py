@@ -14,6 +14,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -140,21 +141,30 @@ class FaultyServer:
 
 
 class _HTTPServer(ThreadingHTTPServer):
-    daemon_threads = True
-    # Handlers end at once when their connections do; server_close() waits for them.
-    block_on_close = True
     request_queue_size = 128
 
     def __init__(self, owner: FaultyServer) -> None:
         self.owner = owner
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._handlers: list[threading.Thread] = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Handle it in a thread that ends with the program, and that ``server_close`` waits for: the standard library
+        has one or the other."""
+        work, name = partial(self.process_request_thread, request, client_address), "faulty-server handler"
+        handler = threading.Thread(target=work, name=name, daemon=True)
         with self._lock:
             self._open.add(request)
-        super().process_request(request, client_address)
+        self._handlers = [*filter(threading.Thread.is_alive, self._handlers), handler]
+        handler.start()
+
+    def server_close(self) -> None:
+        """Handlers end at once when their connections do."""
+        super().server_close()
+        for handler in self._handlers:
+            handler.join()
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:

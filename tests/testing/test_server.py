@@ -6,12 +6,14 @@ import http.client
 import json
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from complaint_llm.testing import FaultyServer, Reply
 from complaint_llm.testing.dialects import WIRES, AnswerContent
+from complaint_llm.testing.server import Received
 from complaint_llm.testing.steady_clock import SteadyClock
 
 
@@ -117,7 +119,42 @@ def test_closing_it_ends_hanging_requests_and_leaves_no_thread(steady_clock: Ste
     assert steady_clock() - start < 2
     # Other tests of this process may have threads that come and go; those of the server have its name.
     started = [each.name for each in threading.enumerate() if each not in before]
-    assert [name for name in started if "server" in name or "process_request" in name] == []
+    assert [name for name in started if "server" in name] == []
+
+
+class Held(FaultyServer):
+    """Notes a request, and goes on when it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        super().__init__()
+
+    def take(self, received: Received) -> Reply:
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return super().take(received)
+
+
+def test_closing_it_waits_for_a_request_that_is_handled() -> None:
+    """Nothing of it runs on beside the next test."""
+    server = Held()
+    path, body = ASKED["openai"]
+
+    def ask() -> None:
+        with suppress(OSError, http.client.HTTPException):
+            post(server, path, body, timeout=30)
+
+    client, closer = threading.Thread(target=ask), threading.Thread(target=server.close)
+    client.start()
+    assert server.begun.wait(20)
+    closer.start()
+    closer.join(0.05)
+    assert closer.is_alive()
+    server.go_on.set()
+    closer.join(20)
+    client.join(20)
+    assert not closer.is_alive()
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("wire", list(WIRES))
