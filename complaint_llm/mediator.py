@@ -363,11 +363,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
 
     def _in_declared_space(self, found: Sequence[Route]) -> Sequence[Route] | None:
         space = self._declared_space
-        if space is None:
-            return None
-        from complaint_llm.client.embedding_space import in_declared_space  # cold start: vectors
-
-        return in_declared_space(found, space.id, space.model, self._left_out())
+        return None if space is None else space.routes_of_it(found, self._left_out())
 
     def _seal(
         self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route], forms: Any
