@@ -28,7 +28,6 @@ from complaint_llm.client.attachments import Attachments, Show
 from complaint_llm.client.backend_methods import BackendMethods
 from complaint_llm.client.calls import Calls
 from complaint_llm.client.client import Client
-from complaint_llm.client.embedding_space import in_declared_space
 from complaint_llm.client.evidence_meaning import EVIDENCE_IS_SHOWN, OneWarning, may_be_old_calls
 from complaint_llm.client.evidence_methods import EvidenceMethods
 from complaint_llm.client.group import Composition, Group, close_all
@@ -364,7 +363,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
 
     def _in_declared_space(self, found: Sequence[Route]) -> Sequence[Route] | None:
         space = self._declared_space
-        return None if space is None else in_declared_space(found, space.id, space.model, self._left_out())
+        return None if space is None else space.routes_of_it(found, self._left_out())
 
     def _seal(
         self, request: Request, output: InferenceOutput, kept: InferenceOutput, routes: Sequence[Route], forms: Any

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from complaint_llm.backends.http import StreamDecoder
+from complaint_llm.backends import StreamDecoder
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 from complaint_llm.request import Request, as_messages
-from complaint_llm.transport import SSEParser
+from complaint_llm.transport.sse import SSEParser
 
 
 def ask(prompt: Any = "Is the clause valid?", *, model: str | None = "m", **fields: Any) -> Request:

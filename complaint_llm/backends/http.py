@@ -25,7 +25,6 @@ from complaint_llm.backends.http_messages import (
     request_name,
     split_texts,
 )
-from complaint_llm.backends.streams import as_events
 from complaint_llm.backends.usual_key import usual_key
 from complaint_llm.backends.wire.error_bodies import (
     error_fields,
@@ -34,8 +33,6 @@ from complaint_llm.backends.wire.error_bodies import (
     known_kind,
     without_secrets,
 )
-from complaint_llm.backends.wire.event_stream import MEDIA_TYPES, HTTPEventStream, StreamDecoder, StreamFormat
-from complaint_llm.backends.wire.prompts import as_prompt
 from complaint_llm.backends.wire.schema_refusal import SchemaRefusals
 from complaint_llm.backends.wire.status_table import WireError, make_error
 from complaint_llm.bounded_json import MAX_ITEMS
@@ -56,6 +53,7 @@ from complaint_llm.transport.failures import without_frames
 if TYPE_CHECKING:
     from complaint_llm.backends.service_models import ServiceModels
     from complaint_llm.backends.wire.documents import FileData, FileRule, FileRules
+    from complaint_llm.backends.wire.event_stream import StreamDecoder, StreamFormat
 
 MOST_DIMENSIONS = 16_384
 """Numbers of one vector; the largest known models have 8,192."""
@@ -135,6 +133,8 @@ class HTTPBackend(Backend):
 
     def encode(self, request: Request) -> WireRequest:
         """The HTTP request for one attempt. Pure."""
+        from complaint_llm.backends.wire.prompts import as_prompt  # cold start: the simple way
+
         prepared = self.prepare_request(as_prompt(request.messages), **request.params)
         return WireRequest(
             prepared["endpoint"],
@@ -209,6 +209,8 @@ class HTTPBackend(Backend):
     def answer_stream(self, request: Request) -> Iterable[StreamEvent]:
         if "stream" not in self.capabilities:
             return super().answer_stream(request)
+        from complaint_llm.backends.wire.event_stream import MEDIA_TYPES, HTTPEventStream  # cold start: streams
+
         self._check_key()
         wire = self.encode(request)
         body = self._body(wire)
@@ -355,6 +357,8 @@ class HTTPBackend(Backend):
 
     def _events_of_json(self, wire: WireRequest, response: Response, request: Request) -> Iterable[StreamEvent]:
         """Of an answer that came in one piece where a stream was asked for."""
+        from complaint_llm.backends.streams import as_events  # cold start: streams
+
         return as_events(self.decode(load_answer(self._log_response(wire, response), self.redact), request))
 
     def _body(self, wire: WireRequest) -> bytes | None:
@@ -381,9 +385,7 @@ class HTTPBackend(Backend):
 
 __all__ = [
     "HTTPBackend",
-    "HTTPEventStream",
     "HTTPResponse",
-    "StreamDecoder",
     "WireError",
     "WireRequest",
 ]

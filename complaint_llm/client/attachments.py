@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from complaint_llm.client.once import Once
-from complaint_llm.documents.attached import AttachedDocument
 from complaint_llm.exceptions import InvalidRequestError
 from complaint_llm.messages import Document
 
 if TYPE_CHECKING:
+    from complaint_llm.documents.attached import AttachedDocument
     from complaint_llm.documents.reading import DocumentReaders
     from complaint_llm.guards.chain import CallGuards
     from complaint_llm.request import Request
@@ -73,7 +73,9 @@ class Attachments:
         self._readers.close()
 
     def _load(self, part: Document, request: Request) -> AttachedDocument:
-        from complaint_llm.documents.kinds import document_kind  # cold start: documents
+        # cold start: documents
+        from complaint_llm.documents.attached import AttachedDocument
+        from complaint_llm.documents.kinds import document_kind
         from complaint_llm.prompt_files import read_document_file
 
         name, declared, cid = part.name, part.media_type, None

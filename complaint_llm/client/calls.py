@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from complaint_llm.call import CancelToken
 from complaint_llm.client.attachments import Attachments
-from complaint_llm.client.embedding_space import in_one_space
 from complaint_llm.client.route import route_of
-from complaint_llm.client.streams import LiveStream
 from complaint_llm.exceptions import BackendError, ContextLengthError, EvidenceError
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.routing.threads.fork import reset_in_child
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from complaint_llm.client.preview import Preview
     from complaint_llm.client.requests import RequestReader
     from complaint_llm.client.route import Route
+    from complaint_llm.client.streams import LiveStream
     from complaint_llm.guards.chain import CallGuards, GuardChain
     from complaint_llm.messages import EmbeddingOutput, InferenceOutput, Prompt, ToolLike
     from complaint_llm.observers.batch_watch import BatchWatch
@@ -170,6 +169,8 @@ class Calls:
             raise
         plain = self._seal is None and request.checks is None and request.forms is None
         finish = None if plain else partial(self._hand_out, request, routes=routes, forms=request.forms)
+        from complaint_llm.client.streams import LiveStream  # cold start: streams
+
         return LiveStream(stream, lambda: self._leave(request), finish, watch)
 
     def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> EmbeddingOutput:
@@ -329,6 +330,8 @@ class Calls:
             declared = self._embedding_routes(found)
             if declared is not None:
                 return declared
+        from complaint_llm.client.embedding_space import in_one_space  # cold start: vectors
+
         return in_one_space(found, self._routes(request, wanted, "routes_as_declared"), request)
 
     def _name_abandoned(self) -> None:

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
-from complaint_llm.client.streams import LiveStream, TextStream
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, Prompt, ToolLike
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         GenerateParameters,
         InferParameters,
     )
+    from complaint_llm.client.streams import LiveStream, TextStream
 
 T = TypeVar("T")
 
@@ -111,6 +111,8 @@ class Client(ABC):
         >>> for piece in mediator.stream_generate("Explain a notice to quit."):  # doctest: +SKIP
         ...     print(piece, end="")
         """
+        from complaint_llm.client.streams import TextStream  # cold start: streams
+
         return TextStream(self.infer_stream(prompt, **params))
 
     generate_stream = stream_generate

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from complaint_llm.client.admission_settings import ALONE, AdmissionSettings
 from complaint_llm.client.once import Once
 from complaint_llm.exceptions import BackendError, ComplaintLLMError, InvalidRequestError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.routing.policies.admission import admission, observe_headers
 from complaint_llm.routing.policies.load_meter import Meter

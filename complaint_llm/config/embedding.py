@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.backends.options import ALIASES
-from complaint_llm.client.embedding_space import known_to_embed
+from complaint_llm.client.embedding_space import in_declared_space, known_to_embed
 from complaint_llm.config.environment import Environment, fill
 from complaint_llm.exceptions import PluginError
 from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from complaint_llm.client.route import Route
     from complaint_llm.host import PluginHost
 
 
@@ -20,6 +21,11 @@ class DeclaredSpace(NamedTuple):
 
     id: str
     model: str | None
+
+    def routes_of_it(self, found: Sequence[Route], left_out: Mapping[str, str]) -> Sequence[Route]:
+        """Those of the routes whose vectors are of this space. Raises InvalidRequestError where nobody has it, with the
+        reason why its backend was ``left_out``."""
+        return in_declared_space(found, self.id, self.model, left_out)
 
 
 def declared_space(

@@ -15,11 +15,11 @@ from complaint_llm.json_schema.problems import NOT_FINITE, not_finite
 from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.secrets import Secret
 
-_REFERENCE = re.compile(
+_REFERENCE = (
     r"\$(?:(?P<dollar>\$)|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
     r"|<(?P<angled>[A-Za-z_][A-Za-z0-9_]*)>|(?P<broken>[{<]))"
 )
-_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)\Z", re.IGNORECASE)
+_SECRET_ENDINGS = ("key", "token", "secret", "password")
 
 
 class Environment:
@@ -44,7 +44,7 @@ class Environment:
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable or parameter of this name holds a secret by convention."""
-    return _SECRET_NAME.search(name) is not None
+    return name.casefold().endswith(_SECRET_ENDINGS)
 
 
 def with_dotenv(environment: Environment, folder: Path) -> Environment | str:
@@ -203,7 +203,7 @@ class _Walk:
                 self.by_secret[path] = name
             return value
 
-        filled = Secret(_REFERENCE.sub(value_of, text))
+        filled = Secret(re.sub(_REFERENCE, value_of, text))
         if broken:
             close = "}" if broken[0] == "{" else ">"
             self.problems.append(
@@ -213,7 +213,7 @@ class _Walk:
         if unset:
             self.unset.extend((path, name) for name in unset)
             return UNSET
-        reference = _REFERENCE.fullmatch(text)
+        reference = re.fullmatch(_REFERENCE, text)
         if reference is not None and not reference["dollar"]:
             self.by_reference[path] = reference["bare"] or reference["braced"] or reference["angled"]
         return Secret(filled.reveal(), self.by_reference.get(path)) if path in self.by_secret else filled.reveal()

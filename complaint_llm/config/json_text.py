@@ -8,7 +8,7 @@ from typing import Any
 
 from complaint_llm.config.problems import Place, TextFault
 
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_PIECE = r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+'
 _TOO_DEEP = "nested too deeply: a config has no more than a few levels"
 
 
@@ -38,7 +38,7 @@ def parse(text: str) -> Any | TextFault:
             *_line_column(text, found.start() if found else 0), "a number with thousands of digits: shorten it"
         )
     if constants:
-        at = next(m.start() for m in _PIECE.finditer(text) if m.group() in {"NaN", "Infinity", "-Infinity"})
+        at = next(m.start() for m in re.finditer(_PIECE, text) if m.group() in {"NaN", "Infinity", "-Infinity"})
         return TextFault(*_line_column(text, at), f"{constants[0]} is no JSON: write a number or leave the key out")
     if repeated:
         return _repetition(text)
@@ -64,7 +64,7 @@ def _scan(text: str) -> tuple[dict[Place, Any], tuple[str, tuple[int, int], tupl
     key_at: list[tuple[int, int]] = [(1, 1)]
     expect_key = False
     line, line_start, done = 1, 0, 0
-    for match in _PIECE.finditer(text):
+    for match in re.finditer(_PIECE, text):
         piece, start = match.group(), match.start()
         newlines = text.count("\n", done, start)
         if newlines:

@@ -15,7 +15,7 @@ from complaint_llm.config.problems import Problem, nearest
 from complaint_llm.config.source import Source, find, read
 from complaint_llm.config.validation import Validator
 from complaint_llm.exceptions import ConfigError, PluginError
-from complaint_llm.host import PluginHost, folder_risk, unknown_plugin
+from complaint_llm.host import PluginHost, unknown_plugin
 from complaint_llm.host.allow_list import AllowList
 from complaint_llm.json_schema.files import read_schema
 from complaint_llm.named_tuples import NamedTuple
@@ -273,6 +273,8 @@ def _host(
     paths = [folder / Path(path).expanduser() for path in written]
     usable = []
     for index, path in enumerate(paths):
+        from complaint_llm.host.writers import folder_risk  # cold start: dropped-in plugins
+
         text = folder_risk(path) if path.is_dir() else f"no folder {written[index]}: make it, or remove it here"
         if text is None:
             usable.append(path)

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config.edits import REMOVED, Edit, edit_document
-from complaint_llm.config.embedding import declared_space
 from complaint_llm.config.entry_types import EntryTypes
 from complaint_llm.config.making import make
 from complaint_llm.config.parts import BackendEntry, entries_within, undeclared_text
@@ -132,6 +131,8 @@ class Config:
 
     def embedding_space(self) -> DeclaredSpace | None:
         """The embedding model that the Mediator's backends declare first, left out or not; see ``config.embedding``."""
+        from complaint_llm.config.embedding import declared_space  # cold start: vectors
+
         named = self.mediator.get("backends") or self.order
         return declared_space(self._document["BACKENDS"], named, self._environment, self.host)
 

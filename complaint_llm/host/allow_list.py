@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from complaint_llm.exceptions import PluginError
 
 NOT_ALLOWED = "is not named in PLUGINS.allow"
-_PIN = re.compile(r"sha256:([0-9a-f]{64})")
+_PIN = r"sha256:([0-9a-f]{64})"
 _SHOWN_DIGITS = 12
 
 
@@ -25,7 +25,7 @@ class AllowList:
         digests: dict[str, frozenset[str]] = {}
         for entry in entries:
             name, _, pin = entry.partition("@")
-            found = _PIN.fullmatch(pin)
+            found = re.fullmatch(_PIN, pin)
             if not name or ("@" in entry and found is None):
                 raise PluginError(f"PLUGINS.allow: {entry!r}: write a name, or name@sha256: and 64 digits 0-9a-f")
             known = digests.get(name, frozenset())

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Any
 
-from complaint_llm.backends.declared import derive_type
 from complaint_llm.backends.registered import registered_types
 from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
@@ -224,6 +223,8 @@ class PluginHost:
         found = self._only(name)
         if found.like is None:
             return found
+        from complaint_llm.backends.declared import derive_type  # cold start: types that are only data
+
         try:
             return derive_type(found, self._complete_type(found.like, (*chain, name)))
         except PluginError as cause:

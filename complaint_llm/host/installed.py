@@ -10,6 +10,8 @@ from complaint_llm.exceptions import PluginError
 from complaint_llm.hookspecs import PROJECT
 from complaint_llm.named_tuples import NamedTuple
 
+_HEADER = f"[{PROJECT}]"
+
 
 class EntryPoint(NamedTuple):
     """One line of a distribution's entry_points.txt."""
@@ -76,8 +78,7 @@ def _in_folders() -> Iterator[EntryPoint]:
     seen: set[str] = set()
     for folder in sys.path:
         try:
-            with os.scandir(folder or ".") as found:
-                names = [entry.name for entry in found if entry.name.endswith((".dist-info", ".egg-info"))]
+            names = [each for each in os.listdir(folder or ".") if each.endswith((".dist-info", ".egg-info"))]  # noqa: PTH208
         except OSError:
             continue
         for name in names:
@@ -87,23 +88,22 @@ def _in_folders() -> Iterator[EntryPoint]:
                 continue
             seen.add(distribution.lower())
             try:
-                with open(f"{folder or '.'}/{name}/entry_points.txt", encoding="utf-8") as file:  # noqa: PTH123 - cold start
-                    text = file.read()
+                # cold start: as bytes, for nearly all of them are not for us
+                with open(f"{folder or '.'}/{name}/entry_points.txt", "rb", buffering=0) as file:  # noqa: PTH123
+                    data = file.read()
             except OSError:
                 continue
-            yield from _parse(text, distribution.replace("_", "-"), version)
+            if _HEADER.encode() in data:
+                yield from _parse(data.decode("utf-8", "replace"), distribution.replace("_", "-"), version)
 
 
 def _parse(text: str, distribution: str, version: str) -> Iterator[EntryPoint]:
-    header = f"[{PROJECT}]"
-    if header not in text:
-        return
     group = ""
     for line in text.splitlines():
         line = line.strip()
         if line.startswith("["):
             group = line
-        elif group == header and "=" in line and not line.startswith(("#", ";")):
+        elif group == _HEADER and "=" in line and not line.startswith(("#", ";")):
             name, _, value = line.partition("=")
             module, _, attribute = value.partition("[")[0].strip().partition(":")
             yield EntryPoint(

@@ -12,7 +12,6 @@ from complaint_llm.backends.type import BackendType
 from complaint_llm.exceptions import PluginError
 from complaint_llm.hookspecs import BACKEND_TYPES
 from complaint_llm.host.allow_list import AllowList
-from complaint_llm.host.digests import digest_of, installed_path
 from complaint_llm.host.installed import EntryPoint, Installed
 from complaint_llm.host.records import NO_HOOKS, unknown_plugin
 from complaint_llm.host.registry import Registry
@@ -125,13 +124,19 @@ class PluginLoader:
         names = {point.name} if own else {each.name for each in self.entry_points().all() if each.value == point.value}
         if not self.block.isdisjoint(names):
             return BLOCKED
-        return None if own else self._allow_reason(names, installed_path(point.module))
+        if own:
+            return None
+        from complaint_llm.host.digests import installed_path  # cold start: allow lists
+
+        return self._allow_reason(names, installed_path(point.module))
 
     def digest(self, path: Path | None) -> str:
         """The digest of a plugin's files, read once. Raises PluginError."""
         if path is None:
             raise PluginError("its file is not found, so that nothing can be said of what is in it")
         if path not in self._digests:
+            from complaint_llm.host.digests import digest_of  # cold start: allow lists
+
             self._digests[path] = digest_of(path)
         return self._digests[path]
 

@@ -2,15 +2,11 @@
 
 from complaint_llm.transport.client import MAX_BODY, Response, ResponseStream, Transport
 from complaint_llm.transport.origin import Origin
-from complaint_llm.transport.sse import ServerSentEvent, SSEParser, sse_events
 
 __all__ = [
     "MAX_BODY",
     "Origin",
     "Response",
     "ResponseStream",
-    "SSEParser",
-    "ServerSentEvent",
     "Transport",
-    "sse_events",
 ]

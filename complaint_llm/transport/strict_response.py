@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from complaint_llm.transport.chunks import ChunkReader
 from complaint_llm.transport.connection import BUFFER, Connection
 from complaint_llm.transport.failures import CutOff, NoAnswer, UnusableAnswer
 from complaint_llm.transport.fields import Fields
-from complaint_llm.transport.inflate import Inflater
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from complaint_llm.transport.chunks import ChunkReader
+    from complaint_llm.transport.inflate import Inflater
 
 MAX_HEAD = 256 * 1024
 """Bytes of status line and headers, those of interim answers included."""
@@ -112,11 +117,11 @@ class Body:
     __slots__ = ("_inflater", "_left", "_limit", "_received", "_source", "ended")
 
     def __init__(self, reply: StrictResponse, limit: int) -> None:
-        self._source = ChunkReader(reply.reader) if reply.chunked else reply.reader
+        self._source = _chunks(reply.reader) if reply.chunked else reply.reader
         self._left = reply.length
         self._limit = limit
         self._received = 0
-        self._inflater = None if reply.encoding in ("", "identity") else Inflater(reply.encoding, limit)
+        self._inflater = None if reply.encoding in ("", "identity") else _inflater(reply.encoding, limit)
         self.ended = False
 
     def read_all(self) -> bytes:
@@ -156,6 +161,18 @@ class Body:
 
     def _too_large(self) -> UnusableAnswer:
         return UnusableAnswer(f"it is larger than {self._limit} bytes")
+
+
+def _chunks(reader: BufferedReader) -> ChunkReader:
+    from complaint_llm.transport.chunks import ChunkReader  # cold start: not every answer has them
+
+    return ChunkReader(reader)
+
+
+def _inflater(encoding: str, limit: int) -> Inflater:
+    from complaint_llm.transport.inflate import Inflater  # cold start: compression is not asked for
+
+    return Inflater(encoding, limit)
 
 
 def location_of(fields: Fields) -> str:

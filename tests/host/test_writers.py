@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from complaint_llm.exceptions import PluginError
-from complaint_llm.host import PluginHost, folder_risk
-from complaint_llm.host.writers import tree_risk
+from complaint_llm.host import PluginHost
+from complaint_llm.host.writers import folder_risk, tree_risk
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes say nothing elsewhere")
 PLUGIN = """

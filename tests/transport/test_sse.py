@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.exceptions import ResponseFormatError
-from complaint_llm.transport import ServerSentEvent, SSEParser, sse_events
+from complaint_llm.transport.sse import ServerSentEvent, SSEParser, sse_events
 
 
 def parse(*chunks: bytes) -> list[ServerSentEvent]:

@@ -9,8 +9,8 @@ from complaint_llm import bounded_json
 from complaint_llm.backends.wire.whole_answers import FirstBytes
 from complaint_llm.exceptions import BackendError, CancelledError, ResponseFormatError
 from complaint_llm.messages import StreamEvent
-from complaint_llm.transport import Response, ResponseStream, ServerSentEvent, SSEParser
-from complaint_llm.transport.sse import MAX_EVENT
+from complaint_llm.transport import Response, ResponseStream
+from complaint_llm.transport.sse import MAX_EVENT, ServerSentEvent, SSEParser
 
 
 class StreamDecoder(Protocol):

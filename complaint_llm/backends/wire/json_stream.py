@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm import bounded_json
 from complaint_llm.backends.wire.error_bodies import error_words, looks_like_error, tells_of_error
 from complaint_llm.backends.wire.json_checks import wrong_shape
 from complaint_llm.exceptions import BackendError, ResponseFormatError
 from complaint_llm.messages import StreamEvent
-from complaint_llm.transport import ServerSentEvent
+
+if TYPE_CHECKING:
+    from complaint_llm.transport.sse import ServerSentEvent
 
 Fail = Callable[[Any], BackendError]
 """Makes the error of a body that tells of one; secrets are cut out there."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from complaint_llm.private_folder import make_private_folder
-
 if TYPE_CHECKING:
     import sqlite3
 
@@ -17,6 +15,8 @@ STATE_PATH = Path(".complaint_llm/state.db")
 def open_state(path: Path, schema: str) -> sqlite3.Connection:
     """An SQLite file in such a folder, for one user at a time but any thread. Raises sqlite3.Error and OSError."""
     import sqlite3  # cold start: sqlite3
+
+    from complaint_llm.private_folder import make_private_folder  # cold start: budgets and caches
 
     make_private_folder(path.parent)
     path.touch(mode=0o600)  # SQLite gives its side files the same mode

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from complaint_llm_plugins.backends.openai import wire_chat
-from complaint_llm_plugins.backends.openai.errors import SCHEMA_REFUSALS, read_error
 from complaint_llm_plugins.backends.openai.stream_chat import ChatDecoder
 
 from complaint_llm.backends import (
@@ -38,6 +37,15 @@ if TYPE_CHECKING:
     from complaint_llm.backends.wire import FileRule
 
 Api = Literal["chat", "responses"]
+
+
+SCHEMA_REFUSALS = SchemaRefusals(
+    codes=frozenset(("invalid_json_schema",)),
+    places=("response_format", "text.format"),
+    unspecific=frozenset(("invalid_request_error", "BadRequestError", "400", "bad_request", "invalid-argument")),
+)
+"""The code of OpenAI's Responses, the places of both its APIs, and what services call a request that is just bad:
+OpenAI and most others, vLLM, numbers as codes, xAI."""
 
 
 class ApiModule(Protocol):
@@ -119,6 +127,8 @@ class CompatibleBackend(HTTPBackend):
         return ChatDecoder(request, self._models.family(request.model), self.error_inside)
 
     def decode_error(self, status: int | None, payload: Any) -> WireError:
+        from complaint_llm_plugins.backends.openai.errors import read_error  # cold start: errors
+
         return read_error(status, payload)
 
     def encode_embedding(self, request: EmbeddingRequest) -> WireRequest:

@@ -9,15 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from complaint_llm.backends import WireError
-from complaint_llm.backends.wire import OPENAI_CODES, OPENAI_TYPES, SchemaRefusals, error_fields, error_words
-
-SCHEMA_REFUSALS = SchemaRefusals(
-    codes=frozenset(("invalid_json_schema",)),
-    places=("response_format", "text.format"),
-    unspecific=frozenset(("invalid_request_error", "BadRequestError", "400", "bad_request", "invalid-argument")),
-)
-"""The code of OpenAI's Responses, the places of both its APIs, and what services call a request that is just bad:
-OpenAI and most others, vLLM, numbers as codes, xAI."""
+from complaint_llm.backends.wire import OPENAI_CODES, OPENAI_TYPES, error_fields, error_words
 
 
 def read_error(status: int | None, payload: Any) -> WireError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from complaint_llm_plugins.backends.openai.citations import annotation_citations, listed_sources
 from complaint_llm_plugins.backends.openai.echo import echo_of, join_pieces
@@ -13,7 +13,6 @@ from complaint_llm_plugins.backends.openai.wire_chat import function_arguments, 
 
 from complaint_llm.backends import Request
 from complaint_llm.backends.wire import (
-    CallFragments,
     Fail,
     Family,
     JSONStreamDecoder,
@@ -28,6 +27,9 @@ from complaint_llm.backends.wire import (
     wrong_shape,
 )
 from complaint_llm.messages import Citation, InferenceOutput, StreamEvent
+
+if TYPE_CHECKING:
+    from complaint_llm.backends.wire import CallFragments
 
 
 class ChatDecoder(JSONStreamDecoder):
@@ -52,6 +54,8 @@ class ChatDecoder(JSONStreamDecoder):
 
     @cached_property
     def _fragments(self) -> CallFragments:
+        from complaint_llm.backends.wire import CallFragments  # cold start: streamed tool calls
+
         return CallFragments()
 
     def read(self, chunk: Mapping[str, Any]) -> Iterable[StreamEvent]:

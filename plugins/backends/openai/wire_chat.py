@@ -24,12 +24,8 @@ from complaint_llm.backends.wire import (
     UNSUPPORTED,
     Family,
     as_text,
-    data_url,
     document_name,
     document_url,
-    merge_extra_body,
-    refuse_several_answers,
-    remote_url,
     with_wire_ids,
 )
 from complaint_llm.exceptions import InvalidRequestError
@@ -76,6 +72,8 @@ def encode(request: Request, family: Family, files: FileRule | None = None) -> W
     if files is not None:
         body.update({key: value for key, value in files.beside.items() if key not in request.extra_body})
     if request.extra_body:
+        from complaint_llm.backends.wire import merge_extra_body, refuse_several_answers  # cold start: extra_body
+
         merge_extra_body(body, request.extra_body)
         refuse_several_answers(body, "n")
     return WireRequest("/chat/completions", body)
@@ -141,6 +139,8 @@ def _part(part: Part, files: FileRule | None) -> dict[str, Any]:
 
 def image_url(part: ImagePart) -> str:
     """The URL that the provider fetches, or the bytes as a data URL."""
+    from complaint_llm.backends.wire import data_url, remote_url  # cold start: images
+
     return remote_url(part) or data_url(part)
 
 

@@ -21,7 +21,7 @@ from complaint_llm.exceptions import (
 from complaint_llm.messages import (
     InferenceOutput,
 )
-from complaint_llm.transport import ServerSentEvent
+from complaint_llm.transport.sse import ServerSentEvent
 from tests.arbitrary_values import JSON, places, replaced
 from tests.plugins.anthropic.claude import ANSWER, STREAM, claude, decoded, request
 

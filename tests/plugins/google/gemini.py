@@ -14,7 +14,7 @@ from complaint_llm.messages import (
     Tool,
 )
 from complaint_llm.request import EmbeddingRequest, Request, as_messages
-from complaint_llm.transport import SSEParser
+from complaint_llm.transport.sse import SSEParser
 
 TOOL = Tool("search", "Search the law.", {"type": "object", "properties": {"q": {"type": "string"}}})
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["wage", "rent"]}}, "required": ["kind"]}

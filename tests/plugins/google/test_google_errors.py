@@ -17,7 +17,7 @@ from complaint_llm.exceptions import (
     RateLimitError,
     ResponseFormatError,
 )
-from complaint_llm.transport import ServerSentEvent
+from complaint_llm.transport.sse import ServerSentEvent
 from tests.arbitrary_values import JSON, places, replaced
 from tests.plugins.google.gemini import (
     ANSWER,

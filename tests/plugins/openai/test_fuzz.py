@@ -15,7 +15,7 @@ from complaint_llm.backends.wire.status_table import WireError
 from complaint_llm.call import CancelToken, Deadline
 from complaint_llm.exceptions import BackendError
 from complaint_llm.request import EmbeddingRequest
-from complaint_llm.transport import ServerSentEvent
+from complaint_llm.transport.sse import ServerSentEvent
 from tests.sampled import sampled
 from tests.wire_messages import ask, chat, chunk
 
