@@ -29,7 +29,6 @@ class OutgoingRequest(NamedTuple):
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
-_METHOD_AND_TARGET = re.compile(r"[A-Z]+ [\x21-\x7e]+").fullmatch
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"))
 
 
@@ -48,8 +47,9 @@ class RequestHead:
 
     def render(self, request: OutgoingRequest) -> bytes:
         """The request, ready to be sent. Call it inside the sending expression: the result holds the keys."""
-        wanted = f"{request.method} {self._prefix}{request.path}"
-        if not request.path.startswith("/") or not _METHOD_AND_TARGET(wanted):
+        method, wanted = request.method, f"{request.method} {self._prefix}{request.path}"
+        visible = wanted.isascii() and wanted.isprintable() and wanted.count(" ") == 1
+        if not visible or not request.path.startswith("/") or not (method.isalpha() and method.isupper()):
             raise InvalidRequestError(
                 f"the path of a request starts with / and is ASCII without blanks: {request.path[:100]!r}", sent=False
             )
