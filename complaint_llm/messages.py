@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias
 
 from complaint_llm.answer_sources import Citation as Citation
 from complaint_llm.answer_sources import Shown as Shown
@@ -17,7 +17,7 @@ from complaint_llm.message_shapes import arguments_text, call_fields, message_fi
 from complaint_llm.model_info import ModelInfo as ModelInfo
 from complaint_llm.model_info import Price as Price
 from complaint_llm.model_info import TokenUsage as TokenUsage
-from complaint_llm.named_tuples import NamedTuple
+from complaint_llm.named_tuples import NamedTuple, with_changes
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -253,6 +253,8 @@ class InferenceOutput(_AnswerFields[Parsed]):
     """
 
     __slots__ = ()
+    _places: ClassVar[Mapping[str, int]] = {field: place for place, field in enumerate(_AnswerFields._fields)}
+    _replace = with_changes
 
     def __new__(
         cls,
@@ -275,15 +277,14 @@ class InferenceOutput(_AnswerFields[Parsed]):
         citations: tuple[Citation, ...] = (),
         shown: tuple[Shown, ...] = (),
     ) -> Self:
-        return super().__new__(  # type: ignore[type-var]
-            cls,
+        fields = (
             content,
             tool_calls,
             reasoning,
             confidence,
             token_usage,
             finish_reason,
-            parsed,  # type: ignore[arg-type]
+            parsed,
             cost,
             backend,
             model,
@@ -296,6 +297,7 @@ class InferenceOutput(_AnswerFields[Parsed]):
             citations,
             shown,
         )
+        return tuple.__new__(cls, fields)
 
     @property
     def provenance(self) -> str | None:
@@ -307,22 +309,11 @@ class InferenceOutput(_AnswerFields[Parsed]):
         """The fields by name, in their order."""
         return {**super()._asdict(), "provenance": self.provenance}
 
-    def _replace(self, **changes: Any) -> Self:
-        """The same answer but for these fields: as every named tuple has it, in half the time."""
-        values = list(self)
-        try:
-            for name, value in changes.items():
-                values[_PLACES[name]] = value
-        except KeyError as unknown:
-            raise ValueError(f"an answer has no field {unknown}") from None
-        return tuple.__new__(type(self), values)
-
     def message(self) -> Message:
         """This answer as the assistant's message of a further turn."""
         return Message("assistant", self.content, self.tool_calls, extra=self.extra)
 
 
-_PLACES = {name: place for place, name in enumerate(_AnswerFields._fields)}
 _given_provenance = itemgetter(_AnswerFields._fields.index("provenance"))
 
 

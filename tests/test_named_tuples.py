@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from complaint_llm.messages import InferenceOutput
 from complaint_llm.model_info import ModelInfo, TokenUsage
 from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.transport.origin import Origin
@@ -59,6 +60,9 @@ ASKED: Sequence[Any] = (
     lambda kind: kind("a") == ("a", None, 3),
     lambda kind: hash(kind("a")),
     lambda kind: kind("a")._replace(count=5)[2],
+    lambda kind: tuple(kind("a")._replace(count=5, name="b", rest={"c": [1]})),
+    lambda kind: (tuple(kind("a")._replace()), type(kind("a")._replace()) is kind),
+    lambda kind: type(type("Below", (kind,), {})("a")._replace(name="b")).__name__,
     lambda kind: kind("a")._asdict(),
     lambda kind: tuple(kind._make(["a", None, 1])),
     lambda kind: (kind._fields, kind.__match_args__, kind.__slots__, kind.__bases__),
@@ -84,6 +88,13 @@ def test_a_named_tuple_is_what_typing_makes(asked: Any) -> None:
 def test_wrong_arguments_are_told_as_by_any_named_tuple(wrong: tuple[Any, ...]) -> None:
     with pytest.raises(TypeError):
         Ours(*wrong)
+
+
+@pytest.mark.parametrize("made", [Ours("a"), Theirs("a"), InferenceOutput("a"), TokenUsage()])
+@pytest.mark.parametrize("name", ["more", "", "_fields", "index", "Name"])
+def test_a_field_that_is_not_there_cannot_be_replaced(made: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=repr(name)):
+        made._replace(**{name: 1})
 
 
 def test_a_field_without_a_default_after_one_with_a_default_is_refused() -> None:

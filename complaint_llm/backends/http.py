@@ -218,7 +218,7 @@ class HTTPBackend(Backend):
             wire.method,
             wire.path,
             body,
-            headers={"Accept": MEDIA_TYPES[self.stream_format], **self._idempotency(body, request), **wire.headers},
+            headers={"Accept": MEDIA_TYPES[self.stream_format], **self._headers(wire, body, request)},
             deadline=request.deadline,
             cancel=request.cancel,
             local_only=request.privacy == "local",
@@ -334,7 +334,7 @@ class HTTPBackend(Backend):
             wire.method,
             wire.path,
             body,
-            headers={**self._idempotency(body, request), **wire.headers},
+            headers=self._headers(wire, body, request),
             deadline=request.deadline,
             cancel=request.cancel,
             local_only=request.privacy == "local",
@@ -346,9 +346,11 @@ class HTTPBackend(Backend):
             raise self.response_error(response)
         return response
 
-    def _idempotency(self, body: bytes | None, request: Request | EmbeddingRequest) -> Mapping[str, str]:
+    def _headers(self, wire: WireRequest, body: bytes | None, request: Request | EmbeddingRequest) -> Mapping[str, str]:
         name = self.options.idempotency_header
-        return EMPTY if name is None else {name: request_name(f"{request.deadline.call_id} {self.id} ", body)}
+        if name is None:
+            return wire.headers
+        return {name: request_name(f"{request.deadline.call_id} {self.id} ", body), **wire.headers}
 
     def _log_response(self, wire: WireRequest, response: Response) -> Response:
         if self.options.verbose:

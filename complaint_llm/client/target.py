@@ -12,8 +12,9 @@ from complaint_llm.client.once import Once
 from complaint_llm.exceptions import BackendError, ComplaintLLMError, InvalidRequestError
 from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest
-from complaint_llm.routing.policies.admission import admission, observe_headers
+from complaint_llm.routing.policies.admission import admission, observe_limits
 from complaint_llm.routing.policies.load_meter import Meter
+from complaint_llm.routing.policies.provider_limits import provider_limits
 from complaint_llm.routing.target import AnyRequest, PolicyState
 from complaint_llm.routing.threads.fork import reset_in_child
 
@@ -178,8 +179,9 @@ class BackendTarget:
 
     def observe_headers(self, headers: Mapping[str, str]) -> None:
         """Let its rate limit know what a response's headers (lower-case names) say of the provider's limits."""
-        if "ratelimit" in " ".join(headers):
-            observe_headers(self.policies, headers)
+        limits = provider_limits(headers)
+        if limits is not None:
+            observe_limits(self.policies, limits)
 
     def close(self) -> None:
         """Close the backend, now or as soon as it is made; that closes its account too."""

@@ -127,7 +127,7 @@ class Turns:
 
     def look_ahead(self, is_eligible: IsEligible, most: int) -> None:
         """Ask each now whether it is eligible, until more than ``most`` are: up to so many are counted exactly."""
-        while len(self.seen) <= most and self._look(is_eligible):
+        while self._unseen and len(self.seen) <= most and self._look(is_eligible):
             pass
 
     @property

@@ -226,7 +226,7 @@ class Transport:
         ResponseFormatError, CancelledError, and InvalidRequestError for a path or header that cannot be sent.
         """
         exchange, reply = self._begin(
-            OutgoingRequest(method, path, body, headers=headers, first_byte=first_byte, gap=gap),
+            OutgoingRequest(method, path, body, headers, first_byte, gap),
             deadline=deadline,
             cancel=cancel,
             local_only=local_only,
@@ -253,7 +253,7 @@ class Transport:
     ) -> ResponseStream:
         """Send a request and read the answer's head; its body is read from the result. Otherwise as ``request``."""
         exchange, reply = self._begin(
-            OutgoingRequest(method, path, body, headers=headers, first_byte=first_byte, gap=gap),
+            OutgoingRequest(method, path, body, headers, first_byte, gap),
             deadline=deadline,
             cancel=cancel,
             local_only=local_only,

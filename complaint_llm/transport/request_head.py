@@ -29,8 +29,6 @@ class OutgoingRequest(NamedTuple):
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
-_METHOD = re.compile(r"[A-Z]+").fullmatch
-_BAD_TARGET = re.compile(r"[^\x21-\x7e]").search
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"))
 
 
@@ -49,8 +47,9 @@ class RequestHead:
 
     def render(self, request: OutgoingRequest) -> bytes:
         """The request, ready to be sent. Call it inside the sending expression: the result holds the keys."""
-        target = self._prefix + request.path
-        if not _METHOD(request.method) or not request.path.startswith("/") or _BAD_TARGET(target):
+        method, wanted = request.method, f"{request.method} {self._prefix}{request.path}"
+        visible = wanted.isascii() and wanted.isprintable() and wanted.count(" ") == 1
+        if not visible or not request.path.startswith("/") or not (method.isalpha() and method.isupper()):
             raise InvalidRequestError(
                 f"the path of a request starts with / and is ASCII without blanks: {request.path[:100]!r}", sent=False
             )
@@ -59,10 +58,7 @@ class RequestHead:
             lines = _join({**self._headers, **_lines(request.headers)})
         body = request.body
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
-        return b"%b%b" % (
-            f"{request.method} {target} HTTP/1.1\r\n{lines.reveal()}{length}\r\n".encode("latin-1"),
-            body or b"",
-        )
+        return f"{wanted} HTTP/1.1\r\n{lines.reveal()}{length}\r\n".encode("latin-1") + (body or b"")
 
     def __repr__(self) -> str:
         return "<RequestHead>"

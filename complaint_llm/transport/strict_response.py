@@ -21,6 +21,9 @@ MAX_HEAD = 256 * 1024
 MAX_LINES = 1000
 """Lines of them; the standard library takes 100 headers."""
 
+_EMPTY_LINE = re.compile(rb"\n\r?\n").search
+"""The end of a line, and an empty one after it."""
+
 _ONE_NUMBER = re.compile(r"([0-9]{1,19})(?:\s*,\s*\1)*").fullmatch
 """A length, or the same length several times."""
 
@@ -48,43 +51,56 @@ class StrictResponse:
     def begin(self) -> None:
         """Read up to the body, passing interim answers over. Raises OSError (NoAnswer), UnusableAnswer."""
         while True:
-            version, self.status = _status(self._line())
+            line = self._counted(self.reader.readline(self._room + 1))
+            version, status = line[:8], line[9:12]
+            if not (version.startswith(b"HTTP/1.") and status.isdigit() and status >= b"100" and line[12] in b" \r\n"):
+                raise UnusableAnswer("it does not begin as HTTP/1 does")
+            self.status = int(status)
             values = self._field_values()
             if self.status >= 200 or self.status == 101:
                 break
         self.fields = Fields(values)
         self.encoding = values.get("content-encoding", "identity").lower()
         connection = values.get("connection", "").lower()
-        self.will_close = "close" in connection if version >= "HTTP/1.1" else "keep-alive" not in connection
+        self.will_close = "close" in connection if version >= b"HTTP/1.1" else "keep-alive" not in connection
         self._frame(values.get("transfer-encoding"), values.get("content-length"))
-
-    def _line(self) -> str:
-        """The next line of the head, without its line feed."""
-        line = self.reader.readline(self._room + 1)
-        self._room -= len(line)
-        self._lines_left -= 1
-        if self._room < 0 or self._lines_left < 0:
-            raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes or {MAX_LINES} lines")
-        if line[-1:] != b"\n":
-            if line or self._room < MAX_HEAD:
-                raise UnusableAnswer("it is cut off inside the headers")
-            raise NoAnswer("closed before the first byte")
-        return line[:-1].decode("latin-1")
 
     def _field_values(self) -> dict[str, str]:
         """The values of headers by their names in small letters; those of one name are a list (RFC 9110, 5.3)."""
         values: dict[str, str] = {}
         name = ""
-        while (line := self._line()) not in ("", "\r"):
-            if line[0] in " \t" and name:
-                values[name] += f" {line.strip()}"  # a folded line belongs to the one before
-                continue
-            name, colon, value = line.partition(":")
-            if not colon:
-                raise UnusableAnswer("one of its headers has no colon")
-            name, value = name.strip().lower(), value.strip()
-            values[name] = f"{values[name]}, {value}" if name in values else value
-        return values
+        while True:
+            for line in self._lines():
+                if line[:1] in (" ", "\t") and name:
+                    values[name] += f" {line.strip()}"  # a folded line belongs to the one before
+                    continue
+                name, colon, value = line.partition(":")
+                if not colon:
+                    if line in ("", "\r"):
+                        return values
+                    raise UnusableAnswer("one of its headers has no colon")
+                name, value = name.strip().lower(), value.strip()
+                values[name] = f"{values[name]}, {value}" if name in values else value
+
+    def _lines(self) -> list[str]:
+        """The whole lines that have come, one at least, up to the empty one: nothing of a body."""
+        come = self.reader.peek()
+        empty = _EMPTY_LINE(b"\n" + come)
+        size = empty.end() - 1 if empty else come.rfind(b"\n") + 1
+        lines = self._counted(self.reader.read(size) if size else self.reader.readline(self._room + 1))
+        return lines.decode("latin-1").split("\n")[:-1]
+
+    def _counted(self, lines: bytes) -> bytes:
+        """The next lines of the head, if they are whole and within its bounds."""
+        self._room -= len(lines)
+        self._lines_left -= lines.count(b"\n")
+        if self._room < 0 or self._lines_left < 0:
+            raise UnusableAnswer(f"its headers are larger than {MAX_HEAD} bytes or {MAX_LINES} lines")
+        if not lines.endswith(b"\n"):
+            if lines or self._room < MAX_HEAD:
+                raise UnusableAnswer("it is cut off inside the headers")
+            raise NoAnswer("closed before the first byte")
+        return lines
 
     def _frame(self, encoding: str | None, length: str | None) -> None:
         """How the body ends (RFC 9112, 6.3). What could be read in two ways is refused."""
@@ -101,14 +117,6 @@ class StrictResponse:
             self.length = int(number[1])
         elif not self.chunked:
             self.will_close = True  # the end of the connection is the end of the body
-
-
-def _status(line: str) -> tuple[str, int]:
-    """The version and the status of a status line."""
-    version, status = line[:8], line[9:12]
-    if not (version.startswith("HTTP/1.") and status.isdecimal() and line[12:13] in " \r" and status >= "100"):
-        raise UnusableAnswer("it does not begin as HTTP/1 does")
-    return version, int(status)
 
 
 class Body:

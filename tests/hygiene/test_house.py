@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.house import calls_of_a_request, circles, files_to_a_backend, imports, late_imports, public_names
 from complaint_llm import Mediator
 
-CALLS = 200
+CALLS = 196
 """Python functions that one mediated request over HTTP calls."""
 
 

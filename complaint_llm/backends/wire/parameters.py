@@ -51,7 +51,7 @@ class Placement(NamedTuple):
 class Family:
     """What one model takes; ``takes_maximum``: whether ``max_tokens`` is such. Immutable; any thread may use it."""
 
-    __slots__ = ("__weakref__", "_conditions", "_rows", "_values", "quirks", "takes_maximum")
+    __slots__ = ("__weakref__", "_always", "_conditions", "_rows", "_values", "quirks", "takes_maximum")
 
     def __init__(
         self,
@@ -63,29 +63,32 @@ class Family:
         self._rows = rows
         self._values = values
         self._conditions = conditions
+        # Taken with any value, whatever stands beside them.
+        self._always = frozenset(rows).difference(values, conditions)
         self.quirks = quirks
         self.takes_maximum = not self.unsupported_names({"max_tokens": 1})
 
     def unsupported_names(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """The neutral names among ``params`` that this model does not take (with these values), in their order."""
-        return tuple([name for name in params if name not in self._rows or not self._fits(name, params)])
+        if self._always.issuperset(params):
+            return ()
+        return tuple([name for name in params if name not in self._always and not self._takes(name, params)])
 
     def write(self, params: Mapping[str, Any], body: dict[str, Any]) -> None:
         """Put what is not refused into ``body`` under the wire's names."""
         for name, value in params.items():
-            row = self._rows.get(name)
-            if row is None or not self._fits(name, params):
+            if name not in self._always and not self._takes(name, params):
                 continue
+            row = self._rows[name]
             if isinstance(row, str):
                 body[row] = value
             else:
                 row.write(body, value)
 
-    def _fits(self, name: str, params: Mapping[str, Any]) -> bool:
-        accepted = self._values.get(name)
-        if accepted is not None and params[name] not in accepted:
+    def _takes(self, name: str, params: Mapping[str, Any]) -> bool:
+        accepted, condition = self._values.get(name), self._conditions.get(name)
+        if name not in self._rows or (accepted is not None and params[name] not in accepted):
             return False
-        condition = self._conditions.get(name)
         return condition is None or all(params.get(other) in values for other, values in condition.items())
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from complaint_llm.named_tuples import NamedTuple
 
@@ -42,6 +43,12 @@ class Piece(NamedTuple):
     is_reasoning: bool = False
 
 
+@lru_cache(maxsize=1024)
+def is_opened_by_template(model: str) -> bool:
+    """Whether the chat template of the model opens the tag, as far as it is known. Asked at every answer."""
+    return OPENED_BY_TEMPLATE.search(model) is not None
+
+
 class ThinkSplitter:
     """Tells reasoning from text in an answer that comes in pieces, however they are cut. Used by one thread.
 
@@ -49,7 +56,7 @@ class ThinkSplitter:
     """
 
     def __init__(self, model: str = "") -> None:
-        self._unopened = OPENED_BY_TEMPLATE.search(model) is not None
+        self._unopened = is_opened_by_template(model)
         self._read: Callable[[ThinkSplitter, str, list[Piece]], str] = ThinkSplitter._beginning
         self.over = False
         self._held = ""  # the end of what came, which may be the beginning of a tag

@@ -69,7 +69,7 @@ class UsageReader:
     def hint(self, key: str, *, of: Mapping[str, Any] | None = None) -> int | None:
         """A number that no price depends on: an odd one is only not told."""
         value = (self._fields if of is None else of).get(key)
-        return None if value is None else token_count(value)
+        return value if type(value) is int and 0 <= value <= MOST_TOKENS else token_count(value)
 
     def text(self, key: str) -> str | None:
         """A text; None where there is none."""
@@ -79,7 +79,7 @@ class UsageReader:
     def any_of(self, keys: frozenset[str], of: Mapping[str, Any] | None = None) -> bool:
         """Whether something stands under one of these keys that is neither nothing, zero, false nor empty."""
         fields = self._fields if of is None else of
-        return any(map(fields.get, keys & fields.keys()))
+        return not keys.isdisjoint(fields) and any(map(fields.get, keys))
 
     def entries(self, key: str) -> list[Mapping[str, Any]]:
         """The objects of the array under a key; an empty list where there is none."""

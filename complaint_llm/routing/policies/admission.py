@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from complaint_llm.routing.policies.breaker import USUAL, Breaker, BreakerSettings
 from complaint_llm.routing.policies.concurrency import Concurrency
-from complaint_llm.routing.policies.provider_limits import provider_limits
 from complaint_llm.routing.policies.rate_limit import RateLimit
 from complaint_llm.routing.threads.waiting import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from complaint_llm.call import Clock
     from complaint_llm.routing.policies.bound import Bound
     from complaint_llm.routing.policies.budget import Account
     from complaint_llm.routing.policies.load_meter import Meter
+    from complaint_llm.routing.policies.provider_limits import ProviderLimits
     from complaint_llm.routing.redis.connection import SharedState
     from complaint_llm.routing.target import AnyRequest, Estimate, Policy
 
@@ -88,18 +88,9 @@ def admission(
     return tuple(policies)
 
 
-def observe_headers(policies: Sequence[Policy], headers: Mapping[str, str]) -> None:
-    """Tell the rate limit among ``policies`` what a response's headers say of the provider's limits, if anything.
-
-    ``headers`` iterates lower-case names.
-    """
-    about_limits: dict[str, str] = {}
-    for name in headers:
-        if "ratelimit" in name:
-            about_limits[name] = headers[name]
-    limits = provider_limits(about_limits) if about_limits else None
-    if limits is not None:
-        for policy in policies:
-            observe_limits = getattr(policy, "observe_limits", None)
-            if observe_limits is not None:
-                observe_limits(limits)
+def observe_limits(policies: Sequence[Policy], limits: ProviderLimits) -> None:
+    """Tell the rate limit among ``policies`` what a provider said of its own."""
+    for policy in policies:
+        observe = getattr(policy, "observe_limits", None)
+        if observe is not None:
+            observe(limits)

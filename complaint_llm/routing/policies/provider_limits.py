@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from complaint_llm.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from complaint_llm.call import Clock
 
@@ -41,60 +41,48 @@ class ProviderLimits(NamedTuple):
     tokens: Allowance | None = None
 
 
-class _Names(NamedTuple):
-    """The headers that tell of one limit."""
-
-    remaining: str
-    reset: str
-    limit: str
-
-    @classmethod
-    def of(cls, form: str) -> _Names:
-        return cls(form.format("remaining"), form.format("reset"), form.format("limit"))
+def _limits(kind: str, *forms: str) -> Mapping[str, tuple[str, str, str]]:
+    """The headers that tell of limits: by that of what is left, the kind, and those of the reset and the whole."""
+    return {form.format("remaining"): (kind, form.format("reset"), form.format("limit")) for form in forms}
 
 
-_REQUESTS = tuple(map(_Names.of, ("x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}")))
-_REQUESTS_A_MINUTE = (_Names.of("x-ratelimit-{}-requests-minute"),)
-_TOKENS = tuple(
-    map(
-        _Names.of,
-        (
-            "x-ratelimit-{}-tokens",
-            "x-ratelimit-{}-tokens-minute",
-            "anthropic-ratelimit-tokens-{}",
-            "anthropic-ratelimit-input-tokens-{}",
-            "anthropic-ratelimit-output-tokens-{}",
-        ),
-    )
-)
+_LIMITS = {
+    **_limits("requests", "x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}"),
+    **_limits("requests a minute", "x-ratelimit-{}-requests-minute"),
+    **_limits(
+        "tokens",
+        "x-ratelimit-{}-tokens",
+        "x-ratelimit-{}-tokens-minute",
+        "anthropic-ratelimit-tokens-{}",
+        "anthropic-ratelimit-input-tokens-{}",
+        "anthropic-ratelimit-output-tokens-{}",
+    ),
+}
 
 
 def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time.time) -> ProviderLimits | None:
-    """The limits in a response's headers (``get`` must not mind the case of names), or None. Bad values count as none.
+    """The limits in a response's headers (lower-case names), or None. Bad values count as none.
 
     Of several token limits (all, input, output) the tightest counts; of daily and minute limits the minute's.
     """
-    requests = _tightest(headers, wall, _REQUESTS)
-    if requests is None:
-        requests = _tightest(headers, wall, _REQUESTS_A_MINUTE)
-    tokens = _tightest(headers, wall, _TOKENS)
-    return None if requests is None and tokens is None else ProviderLimits(requests, tokens)
+    tightest: dict[str, Allowance] = {}
+    told = set(headers)
+    for left, (kind, back, whole) in _LIMITS.items():
+        if left not in told or back not in told:
+            continue
+        allowance = _allowance(headers[left], headers[back], headers.get(whole, ""), wall)
+        if allowance is not None and (kind not in tightest or allowance.remaining < tightest[kind].remaining):
+            tightest[kind] = allowance
+    if not tightest:
+        return None
+    return ProviderLimits(tightest.get("requests") or tightest.get("requests a minute"), tightest.get("tokens"))
 
 
-def _tightest(headers: Mapping[str, str], wall: Callable[[], float], limits: Iterable[_Names]) -> Allowance | None:
-    found: Allowance | None = None
-    for names in limits:
-        remaining = headers.get(names.remaining)
-        if remaining is None:
-            continue
-        reset = seconds(headers.get(names.reset), wall)
-        if reset is None or not remaining.strip().isdecimal():
-            continue
-        limit = (headers.get(names.limit) or "").strip()
-        allowance = Allowance(int(remaining), reset, int(limit) if limit.isdecimal() else None)
-        if found is None or allowance.remaining < found.remaining:
-            found = allowance
-    return found
+def _allowance(left: str, back: str, whole: str, wall: Callable[[], float]) -> Allowance | None:
+    reset = seconds(back, wall)
+    if reset is None or not left.strip().isdecimal():
+        return None
+    return Allowance(int(left), reset, int(whole) if whole.strip().isdecimal() else None)
 
 
 EPOCH = 1e9

@@ -109,7 +109,7 @@ class CompatibleBackend(HTTPBackend):
 
     def encode(self, request: Request) -> WireRequest:
         family = self._models.family(request.model)
-        refused = family.unsupported_names(request.params) if request.params else ()
+        refused = family.unsupported_names(request.params)
         if refused:
             self._unsupported.check(refused, request.model or "")
         has_files = any(documents_in(request.messages))

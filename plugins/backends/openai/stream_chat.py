@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,7 +26,7 @@ from complaint_llm.backends.wire import (
     value_without_halves,
     wrong_shape,
 )
-from complaint_llm.messages import Citation, InferenceOutput, StreamEvent
+from complaint_llm.messages import Citation, Document, InferenceOutput, StreamEvent
 
 if TYPE_CHECKING:
     from complaint_llm.backends.wire import CallFragments
@@ -41,14 +41,14 @@ class ChatDecoder(JSONStreamDecoder):
         super().__init__(fail)
         self._answer = StreamAccumulator(asked=request.model or "")
         self._quirks = family.quirks
-        self._refused = family.unsupported_names(request.params) if request.params else ()
+        self._refused = family.unsupported_names(request.params)
         self._logprobs = bool(request.params.get("logprobs"))
         self._first: Mapping[str, Any] | None = None
         self._echo: dict[str, list[Any]] = {}
         self._echo_calls: dict[Any, dict[str, Any]] = {}
         # Of a content that goes back as a list of parts no piece may be missing.
         self._plain = not self._logprobs and "content" not in self._quirks.get("echo", ())
-        self._documents = tuple(documents_in(request.messages))
+        self._messages = request.messages
         self._sources: tuple[Citation, ...] = ()
         self._cited: set[str | None] = set()
 
@@ -57,6 +57,10 @@ class ChatDecoder(JSONStreamDecoder):
         from complaint_llm.backends.wire import CallFragments  # cold start: streamed tool calls
 
         return CallFragments()
+
+    @cached_property
+    def _documents(self) -> Sequence[Document]:
+        return tuple(documents_in(self._messages))
 
     def read(self, chunk: Mapping[str, Any]) -> Iterable[StreamEvent]:
         piece = _only_text(chunk) if self._first is not None and self._plain else None

@@ -93,7 +93,7 @@ def _unpriced_part(
     usage: UsageReader, inside: Mapping[str, Any], outside: Mapping[str, Any], body: Mapping[str, Any]
 ) -> str | None:
     """What was billed besides text tokens at the listed prices, as a phrase."""
-    if (inside and usage.any_of(_MEDIA_IN, inside)) or (outside and usage.any_of(_MEDIA_OUT, outside)):
+    if inside.get("audio_tokens") or outside.get("audio_tokens") or outside.get("image_tokens"):
         return "audio or images"
     kept = inside.get("cache_write_tokens_details")
     if isinstance(kept, dict) and kept.get("ttl_12h_tokens"):
@@ -108,7 +108,3 @@ def _unpriced_part(
         if not (isinstance(kind, str) and kind in FREE_ITEMS):
             return f"tools of the provider ({kind})"[:60]
     return None
-
-
-_MEDIA_IN = frozenset(("audio_tokens",))
-_MEDIA_OUT = frozenset(("audio_tokens", "image_tokens"))

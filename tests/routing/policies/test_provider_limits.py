@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaint_llm.exceptions import BackendError, QuotaExceededError, RateLimitError
-from complaint_llm.routing.policies.admission import admission, observe_headers
+from complaint_llm.routing.policies.admission import admission, observe_limits
 from complaint_llm.routing.policies.provider_limits import Allowance, ProviderLimits, provider_limits, seconds
 from complaint_llm.routing.policies.rate_limit import RateLimit
 from complaint_llm.routing.target import Estimate, Outcome
@@ -116,9 +116,11 @@ class TestProviderState:
     def test_headers_reach_the_limit_among_the_policies(self) -> None:
         time = ModelTime()
         policies = admission("a", clock=time.clock, make_waiter=time.waiter)
-        observe_headers(policies, {"x-request-id": "1"})
+        assert provider_limits({"x-request-id": "1"}) is None
         policies[-1].enter(ask(time=time), 0)
-        observe_headers(policies, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s"})
+        limits = provider_limits({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s"})
+        assert limits is not None
+        observe_limits(policies, limits)
         policies[-1].enter(ask(time=time, seconds=100), FOREVER)
         assert time.clock() == pytest.approx(1009.0)
 
