@@ -37,7 +37,6 @@ class Writers:
     def __init__(self, database: Database, first: Do) -> None:
         self.group = GroupCommit(database)
         self.go = threading.Event()
-        self._threads = ThreadPoolExecutor(len(NAMES) + 2)
         began = threading.Event()
 
         def lead(connection: Transaction) -> str:
@@ -45,15 +44,27 @@ class Writers:
             assert self.go.wait(TIMES_OUT)
             return first(connection)
 
-        self.first = self._threads.submit(self.group.write, lead)
+        self.first = self._start(lead)
         assert began.wait(TIMES_OUT)
+
+    def _start(self, do: Do) -> Future[str]:
+        future: Future[str] = Future()
+
+        def write() -> None:
+            try:
+                future.set_result(self.group.write(do))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=write, daemon=True).start()
+        return future
 
     def add(self, *others: Do) -> list[Future[str]]:
         """The writes, when all are in line, in their order."""
         found = []
         for do in others:
             before = self.group.queue_length
-            found.append(self._threads.submit(self.group.write, do))
+            found.append(self._start(do))
             wait_for(lambda before=before: self.group.queue_length > before)
         return found
 
@@ -62,7 +73,6 @@ class Writers:
 
     def __exit__(self, *_: object) -> None:
         self.go.set()
-        self._threads.shutdown()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -234,6 +244,7 @@ def test_a_forked_child_does_not_wait_for_a_leader_of_its_parent(store: Evidence
         others = writers.add(keep(NAMES[0]))
         child = os.fork()
         if child == 0:
+            signal.alarm(TIMES_OUT)  # ends it if it waits for ever
             code = 1
             with suppress(BaseException):
                 code = writers.group.write(keep("of the child")) != "of the child"
