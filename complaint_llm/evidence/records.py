@@ -45,7 +45,7 @@ class Given(NamedTuple):
         if not self.evidence_type:
             raise ValueError("evidence_type is empty; say what it is, such as 'document'")
         try:
-            encode({"metadata": self.metadata, **self._asdict()})
+            encode(_given_fields(self))
         except (TypeError, ValueError) as error:
             raise type(error)(f"what is given with evidence cannot be recorded: {error}") from error
         return self

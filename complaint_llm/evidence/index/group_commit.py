@@ -34,7 +34,8 @@ class GroupCommit:
 
         ``do`` may be called in another thread, and again if something that was to be committed with it failed.
         """
-        line = self._lines.setdefault(os.getpid(), _Line())
+        process = os.getpid()
+        line = self._lines.get(process) or self._lines.setdefault(process, _Line())
         write = _Write(do)
         try:
             if line.enter(write):
