@@ -159,4 +159,4 @@ def rfc3339(seconds: float) -> str:
 
 def _given_fields(given: Given) -> dict[str, Any]:
     """What was given, without what was left out: a field that later versions add does not rename older records."""
-    return {key: value for key, value in given._asdict().items() if value not in (None, "", {})}
+    return {key: value for key, value in given._asdict().items() if value}
