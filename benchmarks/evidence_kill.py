@@ -22,16 +22,24 @@ RUNS_A_STORE = 10
 
 ADDING = """
 import random, sys
+from threading import Thread
 from complaint_llm.evidence import EvidenceStore
 
 store = EvidenceStore(sys.argv[1])
-source = random.Random(int(sys.argv[2]))
+seed = int(sys.argv[2])
+
+def add(source):
+    while True:
+        # Mostly small ones, some of several chunks, now and then one that was there before.
+        data = source.randbytes(source.choice([0, 10, 2000, 300_000, 1_500_000])) + bytes([source.randrange(4)])
+        record = store.submit_evidence(data, "document", user_id=str(source.randrange(5)))
+        sys.stdout.write(record["cid"] + " " + record["sha256"] + "\\n")
+        sys.stdout.flush()
+
 print("ready", flush=True)
-while True:
-    # Mostly small ones, some of several chunks, now and then one that was there before.
-    data = source.randbytes(source.choice([0, 10, 2000, 300_000, 1_500_000])) + bytes([source.randrange(4)])
-    record = store.submit_evidence(data, "document", user_id=str(source.randrange(5)))
-    print(record["cid"], record["sha256"], flush=True)
+for number in range(3 * (seed % 2)):  # every second time four threads, which commit together
+    Thread(target=add, args=(random.Random(seed + 1 + number),), daemon=True).start()
+add(random.Random(seed))
 """
 
 

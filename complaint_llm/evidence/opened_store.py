@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from complaint_llm.evidence.blocks.file_blocks import BlockStore, FileBlocks
-from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.small_blocks import SMALL, SmallBlocks
 from complaint_llm.evidence.blocks.trash import Trash
 from complaint_llm.evidence.folder_out import write_folder
 from complaint_llm.evidence.index.database import Database, Transaction, key_of
+from complaint_llm.evidence.index.group_commit import GroupCommit
 from complaint_llm.evidence.index.tables import bring_up_to_date, checked_record, read_records
 from complaint_llm.evidence.ipfs.ipfs_pinning import IpfsPinning
 from complaint_llm.evidence.ipfs.node import IpfsNode
@@ -82,6 +83,8 @@ class OpenedStore:
         self.database.sealed = self.read_only
         self._submission = Submission(
             database=self.database,
+            together=GroupCommit(self.database),
+            longest_row=SMALL if self._embedded else -1,
             blocks_of=self.blocks,
             reader_of=self.reader_of,
             profile=PROFILES[profile],

@@ -45,7 +45,7 @@ class Given(NamedTuple):
         if not self.evidence_type:
             raise ValueError("evidence_type is empty; say what it is, such as 'document'")
         try:
-            encode({"metadata": self.metadata, **self._asdict()})
+            encode(_given_fields(self))
         except (TypeError, ValueError) as error:
             raise type(error)(f"what is given with evidence cannot be recorded: {error}") from error
         return self
@@ -159,4 +159,4 @@ def rfc3339(seconds: float) -> str:
 
 def _given_fields(given: Given) -> dict[str, Any]:
     """What was given, without what was left out: a field that later versions add does not rename older records."""
-    return {key: value for key, value in given._asdict().items() if value not in (None, "", {})}
+    return {key: value for key, value in given._asdict().items() if value}

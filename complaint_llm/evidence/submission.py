@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from complaint_llm.evidence.blocks.small_blocks import SmallBlocks
+from complaint_llm.evidence.blocks.small_blocks import MAX_HELD, SmallBlocks, put_rows
 from complaint_llm.evidence.chunker import ContentChunker, OpenFile, Progress, Readable, groups
 from complaint_llm.evidence.folder_scan import Missing, Scan
 from complaint_llm.evidence.index.database import Database, StoreBusyError, Transaction
+from complaint_llm.evidence.index.group_commit import GroupCommit
 from complaint_llm.evidence.index.tables import GetBlock, insert_record
-from complaint_llm.evidence.ipld.cid import Cid
+from complaint_llm.evidence.ipld.cid import RAW, Cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.evidence.ipld.unixfs import Profile
 from complaint_llm.evidence.ipld.unixfs_folder import FolderEntry, folder_blocks, total_of
@@ -30,9 +32,14 @@ Submitted = tuple[Record, bool]
 
 
 class Submission(NamedTuple):
-    """What adding needs of a store. Any thread may use it."""
+    """What adding needs of a store. Any thread may use it.
+
+    ``longest_row`` is how many bytes of a leaf are kept as a row, -1 where none is; ``together`` commits what is small.
+    """
 
     database: Database
+    together: GroupCommit
+    longest_row: int
     blocks_of: Callable[[Transaction], SmallBlocks]
     reader_of: Callable[[SmallBlocks], GetBlock]
     profile: Profile
@@ -41,18 +48,41 @@ class Submission(NamedTuple):
     def submit(self, sources: Sequence[tuple[Readable, Given]], progress: Progress | None) -> list[Submitted]:
         """Store contents together, or none of them. Raises EvidenceError."""
         chunkers = [(ContentChunker(source, self.profile, progress), given) for source, given in sources]
+        blocks = chain.from_iterable(chunker.blocks() for chunker, _ in chunkers)
 
         def names() -> list[Cid]:
             return [name for chunker, _ in chunkers for name in chunker.names]
 
-        with self.cleaned_up(names), self.database.transaction("shared") as connection:
-            with self.disk("store evidence"):
-                self.blocks_of(connection).put(block for chunker, _ in chunkers for block in chunker.blocks())
+        def insert_records(connection: Transaction) -> list[Submitted]:
             now = rfc3339(self.clock())
             return [
                 insert_record(connection, record_of(given, chunker.content, now), chunker.names)
                 for chunker, given in chunkers
             ]
+
+        def insert_all(connection: Transaction) -> list[Submitted]:
+            put_rows(connection, begun)
+            return insert_records(connection)
+
+        with self.disk("store evidence"):
+            begun, is_whole = self._read_rows(blocks)
+        if is_whole:
+            return self.together.write(insert_all)
+        with self.cleaned_up(names), self.database.transaction("shared") as connection:
+            with self.disk("store evidence"):
+                self.blocks_of(connection).put(chain(begun, blocks))
+            return insert_records(connection)
+
+    def _read_rows(self, blocks: Iterator[Block]) -> tuple[list[Block], bool]:
+        """The first blocks, and whether these are all, small enough to become rows together."""
+        begun: list[Block] = []
+        held = 0
+        for block in blocks:
+            begun.append(block)
+            held += len(block.data)
+            if block.cid.codec != RAW or len(block.data) > self.longest_row or held > MAX_HELD:
+                return begun, False
+        return begun, True
 
     def submit_files(
         self, paths: Iterable[Path], given: Given, progress: Progress | None

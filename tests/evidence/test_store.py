@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -247,3 +247,27 @@ def test_submitting_again_mends_a_damaged_block(
     store.submit_evidence(original, "document")
     assert store.retrieve_evidence(cid) == original
     assert store.verify().ok
+
+
+class Nothing(Mapping[str, Any]):
+    """An empty mapping that equals no other."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_statements_without_content_are_left_out_whatever_holds_them(store: EvidenceStore) -> None:
+    """An empty mapping of any class is no statement: the record is that of none, and reads back."""
+    record = store.submit_evidence(b"1", "document", metadata=Nothing())
+    same = store.submit_evidence(b"1", "document")
+    assert (same["record_id"], same["record_created"]) == (record["record_id"], False)
+    assert [each["metadata"] for each in store.list_evidence()] == [{}]

@@ -20,7 +20,8 @@ SMALL = 16 * 1024
 """Bytes of the longest leaf that is a row. SQLite keeps blobs of up to some 100 KB faster than files do, by its own
 measurements (sqlite.org/intern-v-extern-blob.html); larger leaves stay files that can be looked at and mended alone."""
 
-_A_GROUP = 1024 * 1024
+MAX_HELD = 1024 * 1024
+"""Bytes of small leaves that are held in memory before they are written."""
 
 
 class SmallBlocks:
@@ -63,15 +64,15 @@ class SmallBlocks:
                     continue
                 small.append(block)
                 held += len(block.data)
-                if held > _A_GROUP:
+                if held > MAX_HELD:
                     # In a transaction of its own: this one must not keep other writers waiting while files are read.
                     with self._database.transaction("shared") as connection:
-                        _insert(connection, small)
+                        put_rows(connection, small)
                     small.clear()
                     held = 0
 
         self._files.put(others())
-        _insert(self._connection, small)
+        put_rows(self._connection, small)
 
     def has(self, cid: Cid) -> bool:
         return self.get(cid) is not None
@@ -142,9 +143,9 @@ class SmallBlocks:
         """Nothing: the transaction and the files are closed by who has them."""
 
 
-def _insert(connection: Transaction, blocks: list[Block]) -> None:
+def put_rows(connection: Transaction, blocks: Iterable[Block]) -> None:
+    """Keep small leaves as rows, durable when the transaction commits; what was damaged is mended."""
+    logged = "SELECT 1 FROM logged WHERE block = ? AND kind = ?"
     for cid, data in blocks:
-        put_short(connection, cid, data)
-        logged = "SELECT 1 FROM logged WHERE block = ? AND kind = ?"
-        if connection.execute(logged, (key_of(cid), BLOCK)).fetchone() is None:
+        if put_short(connection, cid, data) or not connection.execute(logged, (key_of(cid), BLOCK)).fetchone():
             connection.frames.append(Frame(BLOCK, cid, data))

@@ -28,6 +28,9 @@ from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
 
 _OLDEST = 2
+_PAGES_A_CHECKPOINT = 4000
+"""Pages (4 KiB) in SQLite's own log before it moves them to ``store.db``, with three syncs; a record writes 15."""
+
 _LOCK = "CREATE TABLE locked (never INTEGER);"
 
 _BEGIN = {
@@ -201,20 +204,13 @@ class Database:
         frames, connection.frames = connection.frames, []
         if not frames or self.read_only:
             return
-        ((end,),) = connection.execute("SELECT value FROM meta WHERE name = 'log_end'").fetchall()
-        if not self.log.key():
-            raise EvidenceCorruptedError(
-                f"{self.log.path} is damaged or gone: `complaint-llm evidence rebuild` writes it again"
-            )
-        before = self.log.size()
-        places = self.log.append(frames)
+        places, before, after = self.log.append(frames)
         connection.executemany(
             "INSERT OR IGNORE INTO logged VALUES (?, ?, ?)",
             [(key_of(f.cid), f.kind, at) for f, at in zip(frames, places, strict=True) if f.kind != DELETED],
         )
-        if end == before:
-            # Otherwise there is something before it that this index has yet to read.
-            connection.execute("UPDATE meta SET value = ? WHERE name = 'log_end'", (self.log.size(),))
+        # If it is not at the frames' beginning, there is something before them that this index has yet to read.
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'log_end' AND value = ?", (after, before))
 
     def check(self) -> list[str]:
         """What SQLite's own check of its file structure finds; empty if nothing."""
@@ -284,6 +280,7 @@ class Database:
                     # The log is synced; what the power takes from the index, it reads there.
                     connection.execute("PRAGMA store.synchronous = NORMAL")
                     connection.execute("PRAGMA store.secure_delete = ON")
+                    connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_A_CHECKPOINT}")
                 found = _format(connection)
                 if not _OLDEST <= found <= FORMAT:
                     raise self._refusal(found)

@@ -22,6 +22,7 @@ from zlib import crc32
 
 from complaint_llm.evidence.blocks.durable_names import name_once, sync_folder
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid
+from complaint_llm.exceptions import EvidenceCorruptedError
 
 BLOCK, RECORD, PROVENANCE, FOREIGN_PROVENANCE, TEXT = b"b", b"r", b"p", b"q", b"t"
 DELETED = b"d"
@@ -64,6 +65,14 @@ class PlacedFrame(NamedTuple):
     frame: Frame | None
 
 
+class Appended(NamedTuple):
+    """What was appended: where each frame stands, and the file's size before and after it."""
+
+    places: list[int]
+    before: int
+    after: int
+
+
 class RecordLog:
     """The file. Nothing is held open between calls; who appends or erases has the write lock of ``store.db``."""
 
@@ -81,10 +90,9 @@ class RecordLog:
         """What marks the frames of this file; empty if it is missing or its start is damaged. Raises OSError."""
         try:
             with self.path.open("rb") as file:
-                start = file.read(START)
+                return _key_of(file.read(START))
         except FileNotFoundError:
             return b""
-        return start[len(_MAGIC) :] if start.startswith(_MAGIC) and len(start) == START else b""
 
     def size(self) -> int:
         """Bytes of the file; 0 if it is missing."""
@@ -93,11 +101,19 @@ class RecordLog:
         except FileNotFoundError:
             return 0
 
-    def append(self, frames: Iterable[Frame]) -> list[int]:
-        """Add frames, durably; where each stands. Raises OSError, the file as it was then."""
-        key = self.key()
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+    def append(self, frames: Iterable[Frame]) -> Appended:
+        """Add frames, durably.
+
+        Raises EvidenceCorruptedError if the file is missing or its start is damaged; OSError, the file as it was then.
+        """
         try:
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
+        except FileNotFoundError as error:
+            raise self._damage() from error
+        try:
+            key = _key_of(os.read(handle, START))
+            if not key:
+                raise self._damage()
             end = os.fstat(handle).st_size
             data, places = _encode_frames(key, frames, end)
             try:
@@ -108,7 +124,12 @@ class RecordLog:
                 raise
         finally:
             os.close(handle)
-        return places
+        return Appended(places, end, end + len(data))
+
+    def _damage(self) -> EvidenceCorruptedError:
+        return EvidenceCorruptedError(
+            f"{self.path} is damaged or gone: `complaint-llm evidence rebuild` writes it again"
+        )
 
     def replace(self, frames: Iterable[Frame]) -> list[int]:
         """Write the file anew with these frames, durably; where each stands. On an OSError it is as it was."""
@@ -176,6 +197,11 @@ class RecordLog:
                     file.seek(at)
                     file.write(_encode_frames(key, (blank,), at)[0])
             os.fsync(file.fileno())
+
+
+def _key_of(start: bytes) -> bytes:
+    """The key in the first bytes of a file; empty if they are damaged."""
+    return start[len(_MAGIC) :] if start.startswith(_MAGIC) and len(start) == START else b""
 
 
 def _encode_frames(key: bytes, frames: Iterable[Frame], at: int) -> tuple[bytes, list[int]]:

@@ -269,13 +269,14 @@ def apply(connection: Transaction, found: Iterable[PlacedFrame], get: GetBlock) 
     return sum(_put_back(connection, record, digest, get) for record, digest in records.values())
 
 
-def put_short(connection: Transaction, cid: Cid, data: bytes) -> None:
-    """Keep a short block as a row; what was damaged is mended."""
-    connection.execute(
+def put_short(connection: Transaction, cid: Cid, data: bytes) -> bool:
+    """Keep a short block as a row; whether it was not there, or damaged, which is mended."""
+    cursor = connection.execute(
         "INSERT INTO blocks VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET data = excluded.data"
         " WHERE data IS NOT excluded.data",
         (cid.digest, data),
     )
+    return cursor.rowcount > 0
 
 
 def _put_provenance(connection: Transaction, cid: Cid, data: bytes, source: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b32encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ class Cid(NamedTuple):
     @property
     def name(self) -> str:
         """The CIDv1 in base32, whatever the version."""
-        return "b" + b32encode(_PREFIX[self.codec] + self.digest).decode().rstrip("=").lower()
+        return _base32_name(_PREFIX[self.codec] + self.digest)
 
     def __str__(self) -> str:
         return self.name if self.version else _to_base(_BASE58, self.binary)
@@ -55,6 +56,12 @@ class Cid(NamedTuple):
     def matches(self, data: bytes) -> bool:
         """Whether ``data`` is the block of this name."""
         return sha256(data).digest() == self.digest
+
+
+@lru_cache(maxsize=128)
+def _base32_name(binary: bytes) -> str:
+    """The name of these bytes of a CID: whoever adds or reads a record asks for the same few again at once."""
+    return "b" + b32encode(binary).decode().rstrip("=").lower()
 
 
 def cid_of(codec: int, data: bytes) -> Cid:
