@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.assembly import block_store_factory, choose_strategy
-from complaint_llm.config.listed import GUARDS, OBSERVERS, each_listed, guard_entry
+from complaint_llm.config.listed import GUARDS, OBSERVERS, Listed, each_listed, guard_entry
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 from complaint_llm.guards.chain import GuardChain
@@ -47,7 +47,8 @@ def part_faults(config: Config, connect: bool) -> list[PartFault]:
 
 def _strategy_faults(config: Config) -> Sequence[PartFault]:
     try:
-        choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
+        with config.located("MEDIATOR", "strategy"):
+            choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
     except ComplaintLLMError as fault:
         return PartFault.each_of(fault)
     return ()
@@ -58,14 +59,14 @@ def _guard_faults(config: Config, connect: bool) -> Iterator[PartFault]:
     call."""
     for each in each_listed(GUARDS, config.guards, Guard, config.path.absolute().parent, config.host):
         if each.made is None:
-            yield from _unmade(each.fault, each.problems)
+            yield from _unmade(config, each)
             continue
         chain = GuardChain([guard_entry(each.name, each.made, each.entry)])
         try:
             if connect:
                 chain.for_call().before("remote", GuardRequest(messages=(Message("user", PROBE),)))
         except ComplaintLLMError as fault:
-            yield PartFault(f"{each.place}: {fault}", 1)
+            yield from (PartFault(line, 1) for line in config.lines((each.place, str(fault))))
         finally:
             _close(chain)
 
@@ -73,14 +74,14 @@ def _guard_faults(config: Config, connect: bool) -> Iterator[PartFault]:
 def _observer_faults(config: Config) -> Iterator[PartFault]:
     for each in each_listed(OBSERVERS, config.observers, Observer, config.path.absolute().parent, config.host):
         if each.made is None:
-            yield from _unmade(each.fault, each.problems)
+            yield from _unmade(config, each)
         else:
             _close(each.made)
 
 
-def _unmade(fault: ComplaintLLMError | None, problems: Sequence[str]) -> Iterator[PartFault]:
-    for line in problems:
-        yield PartFault(line, 2 if isinstance(fault, ConfigError) else 1)
+def _unmade(config: Config, each: Listed[Any]) -> Iterator[PartFault]:
+    for line in config.lines(*each.problems):
+        yield PartFault(line, 2 if isinstance(each.fault, ConfigError) else 1)
 
 
 def _close(part: GuardChain | Observer) -> None:
@@ -93,10 +94,11 @@ def _evidence_faults(config: Config) -> Iterator[PartFault]:
     settings = config.evidence
     private = config.mediator.get("privacy") == "local"
     try:
-        if settings.get("ipfs_api"):
-            IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=private)
-        if isinstance(settings.get("blocks"), str):
-            block_store_factory(settings["blocks"], config.host)
+        with config.located("EVIDENCE"):
+            if settings.get("ipfs_api"):
+                IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=private)
+            if isinstance(settings.get("blocks"), str):
+                block_store_factory(settings["blocks"], config.host)
     except ComplaintLLMError as fault:
         yield from PartFault.each_of(fault)
 

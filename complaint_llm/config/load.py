@@ -237,7 +237,8 @@ def _tasks(entries: Any, folder: Path, host: PluginHost, found: list[Problem]) -
         try:
             checks |= {name} if name in known else set()
         except PluginError as error:
-            found.append(Problem(("TASKS",), str(error)))
+            naming = next(place for place, entry in enumerate(entries) if name in entry.get("checks", ()))
+            found.append(Problem(("TASKS", naming, "checks"), str(error)))
     tasks, faults = load_tasks(entries, folder, checks, KnownTasks(host))
     found += [Problem(("TASKS", *place), text) for place, text in faults]
     return tasks

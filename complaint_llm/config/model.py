@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config.edits import REMOVED, Edit, edit_document
 from complaint_llm.config.entry_types import EntryTypes
+from complaint_llm.config.located import Locator, located
 from complaint_llm.config.making import make
 from complaint_llm.config.parts import BackendEntry, entries_within, undeclared_text
 from complaint_llm.config.problems import Place, Problem, json_pointer
 from complaint_llm.config.source import digest_on_disk, text_digest
-from complaint_llm.exceptions import ConfigError
+from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Secret
 
@@ -129,6 +131,21 @@ class Config:
         text = undeclared_text(id, self.order) if reason is None else f'the backend "{id}" was left out: {reason}'
         raise ConfigError(f"{self.path}: {text}")
 
+    def located(self, *place: str | int) -> AbstractContextManager[None]:
+        """Within it ConfigError and PluginError name the file and the line, as those of the file's reading do.
+
+        ``place`` is where in the document the fault is, if it does not say so itself.
+        """
+        return located(lambda: self._locator, place)
+
+    def lines(self, *found: tuple[Place, str]) -> list[str]:
+        """``file:line:column: /pointer: what`` for what is found at places of the document, in the file's order."""
+        return self._locator.lines(found)
+
+    @property
+    def _locator(self) -> Locator:
+        return Locator(self._source, self.defaults, changed=bool(self._edits))
+
     def embedding_space(self) -> DeclaredSpace | None:
         """The embedding model that the Mediator's backends declare first, left out or not; see ``config.embedding``."""
         from complaint_llm.config.embedding import declared_space  # cold start: vectors
@@ -138,8 +155,14 @@ class Config:
 
     def make_backend(self, id: str, parts: Mapping[str, Any] | None = None) -> Backend:
         """A new backend of this id, which the caller closes; ``parts`` replaces the ids that a composed type names by
-        backends. Raises ConfigError, PluginError, or what the type's class raises."""
-        return make(self.entry(id), parts or {})
+        backends. Raises ConfigError and PluginError with the place, or what else the type's class raises."""
+        entry = self.entry(id)
+        try:
+            return make(entry, parts or {})
+        except (ConfigError, PluginError) as fault:
+            if fault.located:
+                raise
+            raise self._locator.locate(fault, entry.place) from fault
 
     def add_backend(self, *, id: str, type: str, **keys: Any) -> None:
         """Declare one more backend, with the keys of its type (references such as ``$NAME`` too), at the end.
