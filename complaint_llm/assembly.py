@@ -132,6 +132,11 @@ def _composition(config: Config, entry: BackendEntry, declared: Mapping[str, Mem
     return Composition([client.as_member()], Fallback(), owner=client)
 
 
+def keeps_answers(entries: Sequence[BackendEntry]) -> bool:
+    """Whether answers of any of them are kept."""
+    return any(_caches(entry, entries) for entry in entries)
+
+
 def _caches(entry: BackendEntry, entries: Sequence[BackendEntry]) -> bool:
     """Whether answers of it, or of one that it is made of, are kept."""
     from complaint_llm.config.parts import is_entry, part_items  # cold start: composed types

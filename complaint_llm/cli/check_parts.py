@@ -1,5 +1,5 @@
-"""What ``check`` says beside backends: guards, observers, the strategy, plugins and their tasks that do not work. Each
-is tried by itself, so that no fault hides another, or the backends."""
+"""What ``check`` says beside backends: guards, observers, the strategy, kept files, plugins and their tasks that do not
+work. Each is tried by itself, so that no fault hides another, or the backends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.assembly import block_store_factory, choose_strategy
+from complaint_llm.cli.kept_files import kept_file_faults
 from complaint_llm.config.listed import GUARDS, OBSERVERS, Listed, each_listed, guard_entry
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
@@ -42,6 +43,7 @@ def part_faults(config: Config, connect: bool) -> list[PartFault]:
     """What cannot be made; with ``connect`` also what does not work. Nothing leaves this machine."""
     found = [*_strategy_faults(config), *_guard_faults(config, connect), *_observer_faults(config)]
     found += _evidence_faults(config)
+    found += [PartFault(line, 1) for line in config.lines(*kept_file_faults(config))]
     return [*found, *_plugin_faults(config), *_task_faults(config)] if connect else found
 
 
