@@ -277,6 +277,8 @@ def _host(
         from complaint_llm.host.writers import folder_risk  # cold start: dropped-in plugins
 
         text = folder_risk(path) if path.is_dir() else f"no folder {written[index]}: make it, or remove it here"
+        if path.is_file():
+            text = f"{written[index]} is a file, where a folder is wanted: name the folder that it is in"
         if text is None:
             usable.append(path)
         else:

@@ -181,8 +181,11 @@ ROWS = {
     # PLUGINS and LOG
     "plugins, schema": Row({"PLUGINS": {"path": []}}, "/PLUGINS/path", "path: []", "unknown key"),
     "plugins, folder": Row({"PLUGINS": {"paths": ["nowhere"]}}, "/PLUGINS/paths/0", "- nowhere", "no folder nowhere"),
+    "plugins, file": Row({"PLUGINS": {"paths": ["config.yaml"]}}, "/PLUGINS/paths/0", "- config.yaml", "is a file, wh"),
     "plugins, name": Row({"PLUGINS": {"enable": ["nobody"]}}, "/PLUGINS", "enable:", "'nobody'"),
     "log, schema": Row({"LOG": {"level": "x"}}, "/LOG/level", "level: x", "unknown value"),
+    "log, reference": Row({"LOG": {"level": "$NO_SUCH_X"}}, "/LOG/level", "level: $NO_SUCH_X", "is not set"),
+    "no section": Row({"GAURDS": []}, "/GAURDS", "GAURDS: []", "unknown key"),
 }  # fmt: skip
 
 
