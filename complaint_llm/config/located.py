@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from typing import Any
 
 from complaint_llm.config.defaults import default_places
@@ -35,8 +34,9 @@ class Locator(NamedTuple):
         """The fault with the file and the line; ``place`` is where it is, if it does not say so itself."""
         said = fault.problems if isinstance(fault, ConfigError) else (str(fault),)
         lines = self.lines(fault.places or [(place, line) for line in said])
-        located = copy(fault)
-        located.args = ("\n".join(lines),)
+        # Of the same class, whatever its constructor wants.
+        located = type(fault).__new__(type(fault), "\n".join(lines))
+        vars(located).update(vars(fault))
         if isinstance(located, ConfigError):
             located.problems = tuple(lines)
         located.places = ()

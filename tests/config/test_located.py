@@ -275,6 +275,30 @@ def test_a_fault_of_what_is_made_in_code_names_no_file() -> None:
         Mediator([MockBackend(id="m")], guards=[{"type": "nobody"}])
 
 
+OWN = """
+class Own(ConfigError):
+    def __init__(self, number, *, name):
+        super().__init__(f"{name} has no licence {number}")
+        self.number = number
+    def __reduce__(self):
+        return int, ("no number",)
+def make(**keys):
+    raise Own(7, name="odd")
+"""
+
+
+def test_an_error_of_a_class_of_its_own_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it holds, however it is made."""
+    monkeypatch.chdir(tmp_path)
+    backend = BACKEND.format(body="make()").replace("class Odd", OWN + "class Odd")
+    with pytest.raises(BackendError, match=r"config\.yaml:\d+:\d+: /BACKENDS/0: odd has no licence 7") as caught:
+        use(written(tmp_path, Row({}, "", "", "", backend, ODD), "yaml"))
+    cause = caught.value.__cause__
+    assert (type(cause).__name__, getattr(cause, "number", None)) == ("Own", 7)
+    assert isinstance(cause, ConfigError)
+    assert cause.problems == (str(cause),)
+
+
 def test_an_error_keeps_its_class_and_its_cause(tmp_path: Path) -> None:
     """Who catches a PluginError of a guard catches it as before."""
     row = ROWS["guard, its plugin"]
