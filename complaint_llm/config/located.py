@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from complaint_llm.config.defaults import default_places
@@ -50,14 +49,3 @@ class Locator(NamedTuple):
                 text = f"the defaults of {name!r} are wrong: {json_pointer(place)}: {text}"
                 return Problem(("PLUGINS", "enable"), text)
         return Problem(place, text)
-
-
-@contextmanager
-def located(locator: Callable[[], Locator], place: Place) -> Iterator[None]:
-    """ConfigError and PluginError that are raised within name the file and the line."""
-    try:
-        yield
-    except (ConfigError, PluginError) as fault:
-        if fault.located:
-            raise
-        raise locator().locate(fault, place) from fault

@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from complaint_llm.config.edits import REMOVED, Edit, edit_document
 from complaint_llm.config.entry_types import EntryTypes
-from complaint_llm.config.located import Locator, located
 from complaint_llm.config.making import make
 from complaint_llm.config.parts import BackendEntry, entries_within, undeclared_text
 from complaint_llm.config.problems import Place, Problem, json_pointer
 from complaint_llm.config.source import digest_on_disk, text_digest
 from complaint_llm.exceptions import ConfigError, PluginError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from complaint_llm.backends.base import Backend
     from complaint_llm.checks.check import Check
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.config.environment import Environment
+    from complaint_llm.config.located import Locator
     from complaint_llm.config.plugin_tasks import TaskCatalog
     from complaint_llm.config.source import Source
     from complaint_llm.host import PluginHost
@@ -136,14 +138,15 @@ class Config:
 
         ``place`` is where in the document the fault is, if it does not say so itself.
         """
-        return located(lambda: self._locator, place)
+        return _Located(self._locator, place)
 
     def lines(self, *found: tuple[Place, str]) -> list[str]:
         """``file:line:column: /pointer: what`` for what is found at places of the document, in the file's order."""
-        return self._locator.lines(found)
+        return self._locator().lines(found)
 
-    @property
     def _locator(self) -> Locator:
+        from complaint_llm.config.located import Locator  # cold start: faults
+
         return Locator(self._source, self.defaults, changed=bool(self._edits))
 
     def embedding_space(self) -> DeclaredSpace | None:
@@ -162,7 +165,7 @@ class Config:
         except (ConfigError, PluginError) as fault:
             if fault.located:
                 raise
-            raise self._locator.locate(fault, entry.place) from fault
+            raise self._locator().locate(fault, entry.place) from fault
 
     def add_backend(self, *, id: str, type: str, **keys: Any) -> None:
         """Declare one more backend, with the keys of its type (references such as ``$NAME`` too), at the end.
@@ -272,6 +275,20 @@ class Config:
         return self._assemble(
             self._source, document=document, environment=self._environment, host=self.host, describe=describe
         )
+
+
+class _Located(NamedTuple):
+    """See ``Config.located``."""
+
+    locator: Callable[[], Locator]
+    place: Place
+
+    def __enter__(self) -> None:
+        """Nothing is done until something is raised."""
+
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
+        if isinstance(fault, (ConfigError, PluginError)) and not fault.located:
+            raise self.locator().locate(fault, self.place) from fault
 
 
 def _secrets(value: Any, path: Place) -> Iterator[tuple[Place, Secret]]:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from complaint_llm.backends import AnswerLimits, Backend, BackendType, HTTPBackend, LocalModelBackend, OpenAIBackend
 from complaint_llm.backends.replaced import REPLACED
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.config import load_config
 from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.mediator import Mediator

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from complaint_llm.batch import Journal, open_executor, run_batch
 from complaint_llm.batch.dask.address import WORKER_TIMEOUT, DaskAddress
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import BatchError, ConfigError
 from complaint_llm.messages import InferenceOutput
 from tests.batch.dask_asks import OpenAsk

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from complaint_llm_plugins.backends.huggingface.generation import check_cache
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.evidence import EvidenceStore
 from complaint_llm.evidence.openable import store_fault
 from complaint_llm.exceptions import BackendError, ComplaintLLMError

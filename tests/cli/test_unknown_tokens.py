@@ -17,9 +17,9 @@ from complaint_llm import Mediator
 from complaint_llm.backends import HTTPBackend
 from complaint_llm.batch.output.summary import BatchSummary
 from complaint_llm.chats import Conversation
-from complaint_llm.cli.app import cli
 from complaint_llm.cli.chat.commands import obey
 from complaint_llm.cli.chat.session import ChatSession
+from complaint_llm.cli.main import cli
 from complaint_llm.cli.token_words import in_and_out_of, token_count
 from complaint_llm.messages import InferenceOutput, TokenUsage
 from complaint_llm.model_info import INCOMPLETE

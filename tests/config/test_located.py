@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from complaint_llm.cli.app import cli
+from complaint_llm.cli.main import cli
 from complaint_llm.config import load_config
 from complaint_llm.config.edits import REMOVED, Edit
 from complaint_llm.exceptions import BackendError, ComplaintLLMError, ConfigError, PluginError
