@@ -14,8 +14,7 @@ from complaint_llm.client.group import Composition, Group
 from complaint_llm.client.route import Route
 from complaint_llm.client.target import BackendTarget
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
-from complaint_llm.json_schema.given_keys import mediator_rules
-from complaint_llm.json_schema.places import placed_error
+from complaint_llm.json_schema.given_keys import mediator_rules, placed_error
 from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
 from complaint_llm.routing.checked_strategy import made_strategy

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.guards.chain import DEFAULT_TIMEOUT, GuardChain, GuardEntry
 from complaint_llm.guards.guard import Guard
-from complaint_llm.json_schema.places import Place, placed_error
+from complaint_llm.json_schema.given_keys import placed_error
+from complaint_llm.json_schema.places import Place
 from complaint_llm.json_schema.problems import nearest
 
 if TYPE_CHECKING:

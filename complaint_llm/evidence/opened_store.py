@@ -26,7 +26,7 @@ from complaint_llm.evidence.maintenance.collection import GetBlock
 from complaint_llm.evidence.records import Record
 from complaint_llm.evidence.submission import Submission
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
-from complaint_llm.json_schema.places import placed_error
+from complaint_llm.json_schema.given_keys import placed_error
 from complaint_llm.private_folder import take_private_folder
 
 log = logging.getLogger("complaint_llm.evidence")

@@ -18,7 +18,7 @@ from complaint_llm.evidence.blocks.file_blocks import MAX_BLOCK
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError
-from complaint_llm.json_schema.places import placed_error
+from complaint_llm.json_schema.given_keys import placed_error
 
 if TYPE_CHECKING:
     from requests import Session
