@@ -251,7 +251,7 @@ def open_evidence(
     EvidenceError."""
     if config is None:
         return evidence_store(folder, settings, privacy)
-    with config.located("EVIDENCE"):
+    with config.at("EVIDENCE"):
         return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"), config.host)
 
 
@@ -265,11 +265,11 @@ class CallParts(NamedTuple):
 
 def call_parts(config: Config) -> CallParts:
     """Those that a config describes. Raises ConfigError, PluginError."""
-    with config.located("MEDIATOR", "strategy"):
+    with config.at("MEDIATOR", "strategy"):
         strategy = choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
     folder = config.path.absolute().parent
     ledger = config.mediator.get("ledger", False)
-    with config.located():
+    with config.at():
         guards, observers = guards_and_observers(config.guards, config.observers, folder, config.host, ledger)
     return CallParts(strategy, guards, observers)
 

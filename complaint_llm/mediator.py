@@ -202,7 +202,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         assembled = assemble(config)
         settings |= {"evidence": config.evidence, "folder": config.path.parent, "others": assembled.others}
         settings |= {"strategy": parts.strategy, "guards": parts.guards or (), "observers": parts.observers or ()}
-        with config.located("MEDIATOR"):
+        with config.at("MEDIATOR"):
             mediator = cls(assembled.members, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
         mediator.config = config

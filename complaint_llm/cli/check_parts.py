@@ -49,7 +49,7 @@ def part_faults(config: Config, connect: bool) -> list[PartFault]:
 
 def _strategy_faults(config: Config) -> Sequence[PartFault]:
     try:
-        with config.located("MEDIATOR", "strategy"):
+        with config.at("MEDIATOR", "strategy"):
             choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
     except ComplaintLLMError as fault:
         return PartFault.each_of(fault)
@@ -96,7 +96,7 @@ def _evidence_faults(config: Config) -> Iterator[PartFault]:
     settings = config.evidence
     private = config.mediator.get("privacy") == "local"
     try:
-        with config.located("EVIDENCE"):
+        with config.at("EVIDENCE"):
             if settings.get("ipfs_api"):
                 IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=private)
             if isinstance(settings.get("blocks"), str):

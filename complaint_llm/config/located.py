@@ -34,13 +34,13 @@ class Locator(NamedTuple):
         said = fault.problems if isinstance(fault, ConfigError) else (str(fault),)
         lines = self.lines(fault.places or [(place, line) for line in said])
         # Of the same class, whatever its constructor wants.
-        located = type(fault).__new__(type(fault), "\n".join(lines))
-        vars(located).update(vars(fault))
-        if isinstance(located, ConfigError):
-            located.problems = tuple(lines)
-        located.places = ()
-        located.located = True
-        return located
+        with_place = type(fault).__new__(type(fault), "\n".join(lines))
+        vars(with_place).update(vars(fault))
+        if isinstance(with_place, ConfigError):
+            with_place.problems = tuple(lines)
+        with_place.places = ()
+        with_place.located = True
+        return with_place
 
     def _problem(self, place: Place, text: str) -> Problem:
         """What a plugin says of a section is a fault where the file enables it."""

@@ -133,7 +133,7 @@ class Config:
         text = undeclared_text(id, self.order) if reason is None else f'the backend "{id}" was left out: {reason}'
         raise ConfigError(f"{self.path}: {text}")
 
-    def located(self, *place: str | int) -> AbstractContextManager[None]:
+    def at(self, *place: str | int) -> AbstractContextManager[None]:
         """Within it ConfigError and PluginError name the file and the line, as those of the file's reading do.
 
         ``place`` is where in the document the fault is, if it does not say so itself.
@@ -278,7 +278,7 @@ class Config:
 
 
 class _Located(NamedTuple):
-    """See ``Config.located``."""
+    """See ``Config.at``."""
 
     locator: Callable[[], Locator]
     place: Place
