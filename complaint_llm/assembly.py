@@ -13,9 +13,10 @@ from complaint_llm.client.admission_settings import AdmissionSettings
 from complaint_llm.client.group import Composition, Group
 from complaint_llm.client.route import Route
 from complaint_llm.client.target import BackendTarget
-from complaint_llm.exceptions import ConfigError
-from complaint_llm.json_schema.given_keys import mediator_rules
+from complaint_llm.exceptions import ComplaintLLMError, ConfigError
+from complaint_llm.json_schema.given_keys import mediator_rules, placed_error
 from complaint_llm.named_tuples import NamedTuple
+from complaint_llm.request import EMPTY
 from complaint_llm.routing.checked_strategy import made_strategy
 from complaint_llm.routing.policies.breaker import BreakerSettings
 from complaint_llm.routing.policies.state_folder import STATE_PATH
@@ -60,14 +61,15 @@ def assemble(config: Config) -> Assembled:
     chosen = [declared[id] for id in named if id in declared]
     left_out = [(id, reason) for id, reason in config.left_out if id in named]
     if not chosen:
-        reasons = [f"  {id}: {reason}" for id, reason in left_out]
-        raise ConfigError("no backend is left to ask", [f"{config.path}: no backend is left to ask:", *reasons])
+        lines = config.lines((("BACKENDS",), "no backend is left to ask:"))
+        lines += [f"  {id}: {reason}" for id, reason in left_out]
+        raise ConfigError("\n".join(lines), lines)
     return Assembled(chosen, [each for each in declared.values() if each not in chosen])
 
 
 def _member(config: Config, entry: BackendEntry, declared: Mapping[str, Member]) -> Member:
     if not entry.type.composed:
-        return Route(_target(entry, lambda: config.make_backend(entry.id)))
+        return Route(_target(entry, lambda: _backend(config, entry)))
 
     def compose() -> Composition:
         try:
@@ -81,6 +83,19 @@ def _member(config: Config, entry: BackendEntry, declared: Mapping[str, Member])
             return Composition([Route(_target(entry, refuse))], Fallback())
 
     return Group(entry.id, compose, caches=_caches(entry, config.backends))
+
+
+def _backend(config: Config, entry: BackendEntry, parts: Mapping[str, Any] | None = None) -> Any:
+    """The backend of an entry. What its class raises that is no error of ours is a ConfigError with the place."""
+    try:
+        return config.make_backend(entry.id, parts)
+    except ComplaintLLMError:
+        raise
+    except (Exception, SystemExit) as error:
+        known = isinstance(error, (TypeError, ImportError))
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        lines = config.lines((entry.place, text))
+        raise ConfigError("\n".join(lines), lines) from error
 
 
 def _target(entry: BackendEntry, make: Callable[[], Any]) -> BackendTarget:
@@ -112,8 +127,13 @@ def _composition(config: Config, entry: BackendEntry, declared: Mapping[str, Mem
         return _member(config, given, declared) if is_entry(given) else make_part(given)
 
     keys = with_parts(entry.keys, entry.type.parts, part)
-    client: Client = config.make_backend(entry.id, {key: keys[key] for key in entry.type.parts if key in keys})
+    client: Client = _backend(config, entry, {key: keys[key] for key in entry.type.parts if key in keys})
     return Composition([client.as_member()], Fallback(), owner=client)
+
+
+def keeps_answers(entries: Sequence[BackendEntry]) -> bool:
+    """Whether answers of any of them are kept."""
+    return any(_caches(entry, entries) for entry in entries)
 
 
 def _caches(entry: BackendEntry, entries: Sequence[BackendEntry]) -> bool:
@@ -220,8 +240,19 @@ def block_store_factory(url: str, host: PluginHost | None) -> Callable[[str], An
     scheme = url.partition("://")[0]
     offered: Callable[[str], Any] | None = host.offer("complaint_llm_block_stores", scheme) if host else None
     if offered is None:
-        raise ConfigError(f"/EVIDENCE/blocks: no enabled plugin offers stores for {scheme}://")
+        raise placed_error(ConfigError, (("EVIDENCE", "blocks"), f"no enabled plugin offers stores for {scheme}://"))
     return offered
+
+
+def open_evidence(
+    config: Config | None, folder: Path, settings: Mapping[str, Any] = EMPTY, privacy: str | None = None
+) -> EvidenceStore:
+    """The store that a config describes, else that of ``evidence_store``. Raises ConfigError, PluginError,
+    EvidenceError."""
+    if config is None:
+        return evidence_store(folder, settings, privacy)
+    with config.at("EVIDENCE"):
+        return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"), config.host)
 
 
 class CallParts(NamedTuple):
@@ -234,10 +265,12 @@ class CallParts(NamedTuple):
 
 def call_parts(config: Config) -> CallParts:
     """Those that a config describes. Raises ConfigError, PluginError."""
-    strategy = choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
+    with config.at("MEDIATOR", "strategy"):
+        strategy = choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
     folder = config.path.absolute().parent
     ledger = config.mediator.get("ledger", False)
-    guards, observers = guards_and_observers(config.guards, config.observers, folder, config.host, ledger)
+    with config.at():
+        guards, observers = guards_and_observers(config.guards, config.observers, folder, config.host, ledger)
     return CallParts(strategy, guards, observers)
 
 

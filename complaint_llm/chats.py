@@ -44,7 +44,7 @@ class ChatSettings(NamedTuple):
 
 
 class TurnUsage(NamedTuple):
-    """Who answered, and for what; ``cost`` is in US dollars, None where it is unknown."""
+    """Who answered, and for what; ``cost`` is in US dollars, None where it is unknown; tokens are 0 where they are."""
 
     backend: str = ""
     model: str = ""

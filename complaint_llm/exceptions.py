@@ -54,7 +54,14 @@ def _restore(kind: type[ComplaintLLMError], args: tuple[Any, ...]) -> ComplaintL
 
 
 class ConfigError(ComplaintLLMError, ValueError):
-    """The configuration is wrong. ``problems`` holds one line per fault, each with its place."""
+    """The configuration is wrong. ``problems`` holds one line per fault, each with its place.
+
+    ``places`` has the place in the document and the text of each, where the file is not known to who raises it;
+    ``located`` says that its lines name file and line.
+    """
+
+    places: Sequence[tuple[tuple[str | int, ...], str]] = ()
+    located: bool = False
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -62,7 +69,11 @@ class ConfigError(ComplaintLLMError, ValueError):
 
 
 class PluginError(ComplaintLLMError):
-    """A plugin could not be loaded, offers what is taken, or broke the plugin contract."""
+    """A plugin could not be loaded, offers what is taken, or broke the plugin contract. ``places`` and
+    ``located`` as of ConfigError."""
+
+    places: Sequence[tuple[tuple[str | int, ...], str]] = ()
+    located: bool = False
 
 
 class GuardError(ComplaintLLMError):

@@ -17,9 +17,9 @@ from complaint_llm.assembly import (
     check_settings,
     choose_strategy,
     document_readers,
-    evidence_store,
     guards_and_observers,
     make_cache,
+    open_evidence,
     open_provenance,
     total_account,
 )
@@ -202,7 +202,8 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         assembled = assemble(config)
         settings |= {"evidence": config.evidence, "folder": config.path.parent, "others": assembled.others}
         settings |= {"strategy": parts.strategy, "guards": parts.guards or (), "observers": parts.observers or ()}
-        mediator = cls(assembled.members, **settings)
+        with config.at("MEDIATOR"):
+            mediator = cls(assembled.members, **settings)
         mediator._strategy_name = str(config.mediator.get("strategy", "fallback"))
         mediator.config = config
         return mediator
@@ -317,8 +318,7 @@ class Mediator(BackendMethods, EvidenceMethods, Client):
         """The store of evidence, opened when it is first needed."""
         with self._opening:
             if isinstance(self._evidence, Mapping):
-                host = self.config.host if self.config is not None else None
-                self._evidence = evidence_store(self._folder, self._evidence, self._privacy, host)
+                self._evidence = open_evidence(self.config, self._folder, self._evidence, self._privacy)
             return self._evidence
 
     # -- inside --------------------------------------------------------------------------------------------------

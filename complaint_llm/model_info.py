@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from complaint_llm.named_tuples import NamedTuple
 
+INCOMPLETE = "tokens that the provider did not tell"
+"""In ``TokenUsage.unpriced`` where only a part of the tokens was told."""
+
 
 class TokenUsage(NamedTuple):
     """Tokens of one answer, and what else its price depends on. All zero: unknown, the provider said nothing readable.
@@ -25,6 +28,18 @@ class TokenUsage(NamedTuple):
     """The provider's name of the service tier that answered, where it is not the standard one."""
     unpriced: str | None = None
     """What was billed besides these counts, or could not be read, as a phrase: the cost is unknown then."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the provider told all tokens; otherwise these counts are the least that it may have been."""
+        return bool(self.prompt_tokens or self.completion_tokens) and INCOMPLETE not in (self.unpriced or "")
+
+    @property
+    def known_counts(self) -> tuple[int | None, int | None]:
+        """Tokens of the prompt and of the answer; None for what the provider did not tell."""
+        if self.is_complete:
+            return self.prompt_tokens, self.completion_tokens
+        return self.prompt_tokens or None, self.completion_tokens or None
 
 
 class Price(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 FOLDER_MODE = 0o700
@@ -30,9 +31,38 @@ def take_private_folder(folder: Path) -> bool:
         folder.chmod(FOLDER_MODE)
         (folder / IGNORE_FILE).write_bytes(IGNORE_ALL)
         return True
+    return is_private_folder(folder)
+
+
+def is_private_folder(folder: Path) -> bool:
+    """Whether a folder with something in it is one of ours. Raises OSError."""
     ignore = folder / IGNORE_FILE
     # Empty for a moment where another process is just making the folder.
     return ignore.exists() and ignore.read_bytes() in (b"", IGNORE_ALL)
+
+
+def folder_fault(folder: Path) -> str | None:
+    """Why ``make_private_folder``, or making a file in that folder, would fail; None where nothing shows.
+
+    Nothing is made or changed.
+    """
+    for each in (folder.absolute(), *folder.absolute().parents):
+        try:
+            kind = each.stat().st_mode
+        except FileNotFoundError:
+            if each.is_symlink():
+                return f"{each} is a link to {each.readlink()}, which is not there: make that, or remove the link"
+            continue
+        except NotADirectoryError:
+            continue
+        except OSError as fault:
+            return f"{each} cannot be looked at: {fault.strerror or fault}"
+        if not stat.S_ISDIR(kind):
+            return f"{each} is a file, where a folder is wanted: move it away, or give another path"
+        if not os.access(each, os.W_OK | os.X_OK):
+            return f"{each} cannot be written by this user: make it writable, or give another path"
+        return None
+    return None
 
 
 def open_private(path: str, flags: int) -> int:

@@ -35,14 +35,14 @@ def test_the_evidence_store_is_opened_once(tmp_path: Path, monkeypatch: pytest.M
     import complaint_llm.mediator as module
 
     opened: list[Any] = []
-    original = module.evidence_store
+    original = module.open_evidence
 
     def slowly(*given: Any) -> Any:
         time.sleep(0.02)
         opened.append(original(*given))
         return opened[-1]
 
-    monkeypatch.setattr(module, "evidence_store", slowly)
+    monkeypatch.setattr(module, "open_evidence", slowly)
     with Mediator([MockBackend(id="a", echo=True)], folder=tmp_path) as mediator, ThreadPoolExecutor(8) as pool:
         stores = set(pool.map(lambda _: id(mediator.evidence), range(8)))
     assert (len(stores), len(opened)) == (1, 1)

@@ -46,6 +46,7 @@ from complaint_llm.backends.wire.status_table import WireError as WireError
 from complaint_llm.call import CancelToken as CancelToken
 from complaint_llm.call import Deadline as Deadline
 from complaint_llm.config import make_parts as make_parts
+from complaint_llm.private_folder import folder_fault as folder_fault
 from complaint_llm.request import GENERATION_KEYS as GENERATION_KEYS
 from complaint_llm.request import EmbeddingRequest as EmbeddingRequest
 from complaint_llm.request import Request as Request

@@ -15,6 +15,7 @@ from complaint_llm.backends.answer_limits import AnswerLimits
 from complaint_llm.backends.attempt import AttemptMaker
 from complaint_llm.backends.model_catalog import ModelCatalog
 from complaint_llm.backends.options import COMMON_KEYS, Options, key_rules, read_options, resolve_aliases
+from complaint_llm.backends.replaced import check_replaced
 from complaint_llm.backends.type_handling import type_handling_of
 from complaint_llm.backends.wire.schema_refusal import Means
 from complaint_llm.client.calls import Calls
@@ -72,6 +73,10 @@ class Backend(Client):
 
     _made_with: tuple[Sequence[Any], Mapping[str, Any]]
     _key_rules: ClassVar[KeyRules]
+
+    def __init_subclass__(cls, **keys: Any) -> None:
+        super().__init_subclass__(**keys)
+        check_replaced(cls)
 
     def __new__(cls, *given: Any, **keys: Any) -> Self:
         made = super().__new__(cls)

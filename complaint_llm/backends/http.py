@@ -44,6 +44,7 @@ from complaint_llm.exceptions import (
     ResponseFormatError,
 )
 from complaint_llm.messages import EmbeddingOutput, InferenceOutput, ModelInfo, StreamEvent
+from complaint_llm.model_info import INCOMPLETE
 from complaint_llm.prices import provider_of
 from complaint_llm.request import EMPTY, EmbeddingRequest, Request
 from complaint_llm.secrets import Redactor, Secret
@@ -236,7 +237,7 @@ class HTTPBackend(Backend):
     def answer_embedding(self, request: EmbeddingRequest) -> EmbeddingOutput:
         self._check_key()
         vectors: list[tuple[float, ...]] = []
-        prompt_tokens = 0
+        prompt_tokens, complete = 0, True
         model = ""
         for texts in split_texts(request.texts, self.embedding_batch, self.embedding_bytes):
             part = request._replace(texts=texts)
@@ -252,8 +253,11 @@ class HTTPBackend(Backend):
                 raise ResponseFormatError(f"{len(output.vectors)} vectors for {len(part.texts)} texts")
             vectors.extend(output.vectors)
             prompt_tokens += output.token_usage.prompt_tokens
+            complete = complete and output.token_usage.is_complete
             model = output.model
         usage = output.token_usage._replace(prompt_tokens=prompt_tokens, total_tokens=prompt_tokens)
+        if not complete:
+            usage = usage._replace(unpriced=INCOMPLETE)
         return EmbeddingOutput(tuple(vectors), usage, model=model)
 
     models_path: ClassVar[str] = "/models"

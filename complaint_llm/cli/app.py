@@ -97,12 +97,9 @@ class App:
 
     def open_store(self) -> EvidenceStore:
         """The store of evidence that the config names, or that of the working directory without a config."""
-        from complaint_llm.assembly import evidence_store  # cold start
+        from complaint_llm.assembly import open_evidence  # cold start
 
-        if self.find_config() is None:
-            return evidence_store(Path(), {})
-        config = self.load_config()
-        return evidence_store(config.path.parent, config.evidence, config.mediator.get("privacy"), config.host)
+        return open_evidence(None if self.find_config() is None else self.load_config(), Path())
 
     def batch_executors(self, url: str) -> Mapping[str, ExecutorFactory]:
         """The executors that plugins offer, by URL scheme, to open ``url`` with.

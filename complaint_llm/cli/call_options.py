@@ -11,6 +11,7 @@ import click
 from complaint_llm.cli.attached_files import NAMES as ATTACHED
 from complaint_llm.cli.attached_files import attachment_options, attachment_params
 from complaint_llm.cli.schema_options import response_schema
+from complaint_llm.cli.token_words import in_and_out_of
 from complaint_llm.request import CALL_KEYS, GENERATION_KEYS
 
 if TYPE_CHECKING:
@@ -77,10 +78,9 @@ def call_params(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def usage_line(output: InferenceOutput) -> str:
     """Backend, model, tokens and price of an answer, in a line."""
-    usage = output.token_usage
     cost = "price unknown" if output.cost is None else f"${output.cost:.6f}"
     by = f"{output.backend} ({output.model})" if output.model else output.backend
-    return f"{by}: {usage.prompt_tokens:,} tokens in, {usage.completion_tokens:,} out, {cost}"
+    return f"{by}: {in_and_out_of(output.token_usage)}, {cost}"
 
 
 def _value(text: str) -> Any:

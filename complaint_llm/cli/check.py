@@ -29,9 +29,10 @@ def check(app: App, connect: bool, as_json: bool) -> None:
     offer are tried, too.
 
     A guard, an observer, a strategy or a store of evidence that cannot be made is a line on standard error, and hides
-    nothing of the rest.
+    nothing of the rest; so is a ledger, a cache, a budget or a folder of evidence or models that could not be written
+    where the config has it. Nothing is made there.
 
-    Exit code 1 if a backend, a guard or a plugin is broken or unreachable, 2 if the config is wrong.
+    Exit code 1 if a backend, a guard, a plugin or a kept file is broken or unreachable, 2 if the config is wrong.
 
     Example: complaint-llm check --connect
     """

@@ -1,14 +1,15 @@
-"""What ``check`` says beside backends: guards, observers, the strategy, plugins and their tasks that do not work. Each
-is tried by itself, so that no fault hides another, or the backends."""
+"""What ``check`` says beside backends: guards, observers, the strategy, kept files, plugins and their tasks that do not
+work. Each is tried by itself, so that no fault hides another, or the backends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from complaint_llm.assembly import block_store_factory, choose_strategy
-from complaint_llm.config.listed import GUARDS, OBSERVERS, each_listed, guard_entry
+from complaint_llm.cli.kept_files import kept_file_faults
+from complaint_llm.config.listed import GUARDS, OBSERVERS, Listed, each_listed, guard_entry
 from complaint_llm.evidence.ipfs.node import IpfsNode
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError
 from complaint_llm.guards.chain import GuardChain
@@ -42,12 +43,14 @@ def part_faults(config: Config, connect: bool) -> list[PartFault]:
     """What cannot be made; with ``connect`` also what does not work. Nothing leaves this machine."""
     found = [*_strategy_faults(config), *_guard_faults(config, connect), *_observer_faults(config)]
     found += _evidence_faults(config)
+    found += [PartFault(line, 1) for line in config.lines(*kept_file_faults(config))]
     return [*found, *_plugin_faults(config), *_task_faults(config)] if connect else found
 
 
 def _strategy_faults(config: Config) -> Sequence[PartFault]:
     try:
-        choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
+        with config.at("MEDIATOR", "strategy"):
+            choose_strategy(config.mediator.get("strategy", "fallback"), config.host)
     except ComplaintLLMError as fault:
         return PartFault.each_of(fault)
     return ()
@@ -58,14 +61,14 @@ def _guard_faults(config: Config, connect: bool) -> Iterator[PartFault]:
     call."""
     for each in each_listed(GUARDS, config.guards, Guard, config.path.absolute().parent, config.host):
         if each.made is None:
-            yield from _unmade(each.fault, each.problems)
+            yield from _unmade(config, each)
             continue
         chain = GuardChain([guard_entry(each.name, each.made, each.entry)])
         try:
             if connect:
                 chain.for_call().before("remote", GuardRequest(messages=(Message("user", PROBE),)))
         except ComplaintLLMError as fault:
-            yield PartFault(f"{each.place}: {fault}", 1)
+            yield from (PartFault(line, 1) for line in config.lines((each.place, str(fault))))
         finally:
             _close(chain)
 
@@ -73,14 +76,14 @@ def _guard_faults(config: Config, connect: bool) -> Iterator[PartFault]:
 def _observer_faults(config: Config) -> Iterator[PartFault]:
     for each in each_listed(OBSERVERS, config.observers, Observer, config.path.absolute().parent, config.host):
         if each.made is None:
-            yield from _unmade(each.fault, each.problems)
+            yield from _unmade(config, each)
         else:
             _close(each.made)
 
 
-def _unmade(fault: ComplaintLLMError | None, problems: Sequence[str]) -> Iterator[PartFault]:
-    for line in problems:
-        yield PartFault(line, 2 if isinstance(fault, ConfigError) else 1)
+def _unmade(config: Config, each: Listed[Any]) -> Iterator[PartFault]:
+    for line in config.lines(*each.problems):
+        yield PartFault(line, 2 if isinstance(each.fault, ConfigError) else 1)
 
 
 def _close(part: GuardChain | Observer) -> None:
@@ -93,10 +96,11 @@ def _evidence_faults(config: Config) -> Iterator[PartFault]:
     settings = config.evidence
     private = config.mediator.get("privacy") == "local"
     try:
-        if settings.get("ipfs_api"):
-            IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=private)
-        if isinstance(settings.get("blocks"), str):
-            block_store_factory(settings["blocks"], config.host)
+        with config.at("EVIDENCE"):
+            if settings.get("ipfs_api"):
+                IpfsNode(settings["ipfs_api"], public=settings.get("ipfs_public", False), local_only=private)
+            if isinstance(settings.get("blocks"), str):
+                block_store_factory(settings["blocks"], config.host)
     except ComplaintLLMError as fault:
         yield from PartFault.each_of(fault)
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -19,8 +19,12 @@ from complaint_llm.cli.embed_input import Columns, TextToEmbed, read_files
 from complaint_llm.cli.options import SECONDS, OutputFile
 from complaint_llm.cli.streams import read_all
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.cli.token_words import token_count
 from complaint_llm.exceptions import ComplaintLLMError, ResponseFormatError
 from complaint_llm.private_folder import open_private
+
+if TYPE_CHECKING:
+    from complaint_llm.messages import TokenUsage
 
 USUAL_BATCH = 100
 
@@ -84,7 +88,7 @@ def embed(
         try:
             for part in _parts(iter(wanted), batch_size):
                 found = mediator.embeddings([each.text for each in part], **params)
-                used.add(found.model, found.token_usage.total_tokens, found.cost)
+                used.add(found.model, found.token_usage, found.cost)
                 for each, vector in zip(part, found.vectors, strict=True):
                     vectors.write(each.id, vector)
         except (ComplaintLLMError, click.UsageError):
@@ -93,7 +97,8 @@ def embed(
             raise
     if usage and used.model is not None:
         cost = "price unknown" if used.cost is None else f"${used.cost:.6f}"
-        tell(f"{found.backend} ({used.model}): {vectors.count:,} vectors, {used.tokens:,} tokens, {cost}")
+        tokens = token_count(used.tokens, complete=used.complete)
+        tell(f"{found.backend} ({used.model}): {vectors.count:,} vectors, {tokens}, {cost}")
 
 
 class _Used:
@@ -101,15 +106,16 @@ class _Used:
 
     def __init__(self) -> None:
         self.model: str | None = None
-        self.tokens = 0
+        self.tokens, self.complete = 0, True
         self.cost: float | None = 0.0
 
-    def add(self, model: str, tokens: int, cost: float | None) -> None:
+    def add(self, model: str, usage: TokenUsage, cost: float | None) -> None:
         """Raises ResponseFormatError for vectors of another model: they cannot be compared."""
         if self.model not in (None, model):
             raise ResponseFormatError(f"the vectors were of {self.model} and are of {model} now: choose one by -m")
         self.model = model
-        self.tokens += tokens
+        self.tokens += usage.total_tokens
+        self.complete = self.complete and usage.is_complete
         self.cost = None if cost is None or self.cost is None else self.cost + cost
 
 

@@ -76,9 +76,12 @@ def _outcome(call: Mapping[str, Any]) -> str:
 
 
 def _tokens(call: Mapping[str, Any]) -> str:
-    if call["input_tokens"] is None:
+    if call["error"] is not None:
         return ""
-    return f"{call['input_tokens']:,}+{call['output_tokens']:,}"
+    counts = (call["input_tokens"], call["output_tokens"])
+    if not any(counts):
+        return "unknown"
+    return "+".join("unknown" if count is None else f"{count:,}" for count in counts)
 
 
 _COLUMNS = (

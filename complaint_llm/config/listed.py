@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from complaint_llm.exceptions import ComplaintLLMError, ConfigError, PluginError
 from complaint_llm.guards.chain import DEFAULT_TIMEOUT, GuardChain, GuardEntry
 from complaint_llm.guards.guard import Guard
+from complaint_llm.json_schema.given_keys import placed_error
+from complaint_llm.json_schema.places import Place
 from complaint_llm.json_schema.problems import nearest
 
 if TYPE_CHECKING:
@@ -109,19 +111,19 @@ def event_queue(
 
 
 class Listed(NamedTuple, Generic[T]):
-    """What became of the entry at ``place``, a JSON Pointer: ``name`` and the object, or why it is none (``fault``)."""
+    """What became of the entry at ``place``: ``name`` and the object, or why it is none (``fault``)."""
 
-    place: str
+    place: Place
     entry: Mapping[str, Any]
     name: str = ""
     made: T | None = None
     fault: ConfigError | PluginError | None = None
 
     @property
-    def problems(self) -> Sequence[str]:
-        """The fault, a line each, with the place."""
+    def problems(self) -> Sequence[tuple[Place, str]]:
+        """The fault, a text each, with the place."""
         said = self.fault.problems if isinstance(self.fault, ConfigError) else (str(self.fault),)
-        return [f"{self.place}: {line}" for line in said]
+        return [(self.place, line) for line in said]
 
 
 def each_listed(
@@ -135,7 +137,7 @@ def each_listed(
     names: set[str] = set()
     for place, each in enumerate(given):
         entry: Mapping[str, Any] = each if isinstance(each, Mapping) else {}
-        at = f"/{section.name}/{place}"
+        at = (section.name, place)
         try:
             made = each if isinstance(each, wanted) else _from_entry(section, entry, wanted, folder, host)
             name = str(entry.get("name") or entry.get("type") or type(made).__name__)
@@ -157,19 +159,19 @@ def _objects(
 ) -> list[tuple[str, T, Mapping[str, Any]]]:
     """Name, object and entry of each. Raises ConfigError, a line each; else PluginError."""
     found: list[tuple[str, T, Mapping[str, Any]]] = []
-    problems: list[str] = []
-    of_plugins: list[PluginError] = []
+    problems: list[tuple[Place, str]] = []
+    of_plugins: list[Listed[T]] = []
     for each in each_listed(section, given, wanted, folder, host):
         if each.made is not None:
             found.append((each.name, each.made, each.entry))
         elif isinstance(each.fault, PluginError):
-            of_plugins.append(each.fault)
+            of_plugins.append(each)
         else:
             problems += each.problems
     if problems:
-        raise ConfigError("\n".join(problems), problems)
-    if of_plugins:
-        raise of_plugins[0]
+        raise placed_error(ConfigError, *problems)
+    for each in of_plugins:
+        raise placed_error(PluginError, *each.problems) from each.fault
     return found
 
 

@@ -237,7 +237,8 @@ def _tasks(entries: Any, folder: Path, host: PluginHost, found: list[Problem]) -
         try:
             checks |= {name} if name in known else set()
         except PluginError as error:
-            found.append(Problem(("TASKS",), str(error)))
+            naming = next(place for place, entry in enumerate(entries) if name in entry.get("checks", ()))
+            found.append(Problem(("TASKS", naming, "checks"), str(error)))
     tasks, faults = load_tasks(entries, folder, checks, KnownTasks(host))
     found += [Problem(("TASKS", *place), text) for place, text in faults]
     return tasks
@@ -276,6 +277,8 @@ def _host(
         from complaint_llm.host.writers import folder_risk  # cold start: dropped-in plugins
 
         text = folder_risk(path) if path.is_dir() else f"no folder {written[index]}: make it, or remove it here"
+        if path.is_file():
+            text = f"{written[index]} is a file, where a folder is wanted: name the folder that it is in"
         if text is None:
             usable.append(path)
         else:

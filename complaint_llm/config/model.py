@@ -14,15 +14,19 @@ from complaint_llm.config.making import make
 from complaint_llm.config.parts import BackendEntry, entries_within, undeclared_text
 from complaint_llm.config.problems import Place, Problem, json_pointer
 from complaint_llm.config.source import digest_on_disk, text_digest
-from complaint_llm.exceptions import ConfigError
+from complaint_llm.exceptions import ConfigError, PluginError
+from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EMPTY
 from complaint_llm.secrets import Secret
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from complaint_llm.backends.base import Backend
     from complaint_llm.checks.check import Check
     from complaint_llm.config.embedding import DeclaredSpace
     from complaint_llm.config.environment import Environment
+    from complaint_llm.config.located import Locator
     from complaint_llm.config.plugin_tasks import TaskCatalog
     from complaint_llm.config.source import Source
     from complaint_llm.host import PluginHost
@@ -129,6 +133,22 @@ class Config:
         text = undeclared_text(id, self.order) if reason is None else f'the backend "{id}" was left out: {reason}'
         raise ConfigError(f"{self.path}: {text}")
 
+    def at(self, *place: str | int) -> AbstractContextManager[None]:
+        """Within it ConfigError and PluginError name the file and the line, as those of the file's reading do.
+
+        ``place`` is where in the document the fault is, if it does not say so itself.
+        """
+        return _Located(self._locator, place)
+
+    def lines(self, *found: tuple[Place, str]) -> list[str]:
+        """``file:line:column: /pointer: what`` for what is found at places of the document, in the file's order."""
+        return self._locator().lines(found)
+
+    def _locator(self) -> Locator:
+        from complaint_llm.config.located import Locator  # cold start: faults
+
+        return Locator(self._source, self.defaults, changed=bool(self._edits))
+
     def embedding_space(self) -> DeclaredSpace | None:
         """The embedding model that the Mediator's backends declare first, left out or not; see ``config.embedding``."""
         from complaint_llm.config.embedding import declared_space  # cold start: vectors
@@ -138,8 +158,14 @@ class Config:
 
     def make_backend(self, id: str, parts: Mapping[str, Any] | None = None) -> Backend:
         """A new backend of this id, which the caller closes; ``parts`` replaces the ids that a composed type names by
-        backends. Raises ConfigError, PluginError, or what the type's class raises."""
-        return make(self.entry(id), parts or {})
+        backends. Raises ConfigError and PluginError with the place, or what else the type's class raises."""
+        entry = self.entry(id)
+        try:
+            return make(entry, parts or {})
+        except (ConfigError, PluginError) as fault:
+            if fault.located:
+                raise
+            raise self._locator().locate(fault, entry.place) from fault
 
     def add_backend(self, *, id: str, type: str, **keys: Any) -> None:
         """Declare one more backend, with the keys of its type (references such as ``$NAME`` too), at the end.
@@ -249,6 +275,20 @@ class Config:
         return self._assemble(
             self._source, document=document, environment=self._environment, host=self.host, describe=describe
         )
+
+
+class _Located(NamedTuple):
+    """See ``Config.at``."""
+
+    locator: Callable[[], Locator]
+    place: Place
+
+    def __enter__(self) -> None:
+        """Nothing is done until something is raised."""
+
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
+        if isinstance(fault, (ConfigError, PluginError)) and not fault.located:
+            raise self.locator().locate(fault, self.place) from fault
 
 
 def _secrets(value: Any, path: Place) -> Iterator[tuple[Place, Secret]]:

@@ -27,6 +27,7 @@ from complaint_llm.evidence.maintenance.collection import GetBlock
 from complaint_llm.evidence.records import Record
 from complaint_llm.evidence.submission import Submission
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError, EvidenceNotFoundError
+from complaint_llm.json_schema.given_keys import placed_error
 from complaint_llm.private_folder import take_private_folder
 
 log = logging.getLogger("complaint_llm.evidence")
@@ -58,7 +59,7 @@ class OpenedStore:
         clock: Callable[[], float] = time.time,
     ) -> None:
         if profile not in PROFILES:
-            raise ConfigError(f"/EVIDENCE/profile: {profile!r} is none of {', '.join(PROFILES)}")
+            raise placed_error(ConfigError, (("EVIDENCE", "profile"), f"{profile!r} is none of {', '.join(PROFILES)}"))
         self.path = Path(path)
         node = IpfsNode(ipfs_api, public=ipfs_public, local_only=privacy_local) if ipfs_api else None
         self._clock = clock

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from complaint_llm.exceptions import ConfigError
+from complaint_llm.exceptions import ConfigError, PluginError
 from complaint_llm.json_schema.check import Check, compile_check
 from complaint_llm.json_schema.files import read_schema
+from complaint_llm.json_schema.places import Place, json_pointer
 from complaint_llm.json_schema.problems import not_finite, problems_of
+
+E = TypeVar("E", ConfigError, PluginError)
 
 
 class KeyRules:
@@ -42,6 +45,16 @@ def mediator_rules() -> KeyRules:
     return KeyRules({"properties": {**sections["MEDIATOR"]["properties"], "evidence": sections["EVIDENCE"]}})
 
 
+def placed_error(kind: type[E], *found: tuple[Place, str]) -> E:
+    """The error of what is wrong at places of a config, by whoever does not know its file: a line each, by pointer."""
+    lines = [f"{json_pointer(place)}: {text}" for place, text in found]
+    error = kind("\n".join(lines))
+    if isinstance(error, ConfigError):
+        error.problems = tuple(lines)
+    error.places = found
+    return error
+
+
 def as_json(value: Any) -> Any:
     """A value given in code as a config file would hold it; what no file holds stays as it is."""
     if isinstance(value, Mapping):
@@ -51,4 +64,4 @@ def as_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-__all__ = ["KeyRules", "as_json", "mediator_rules"]
+__all__ = ["KeyRules", "as_json", "mediator_rules", "placed_error"]

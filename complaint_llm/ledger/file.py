@@ -11,6 +11,7 @@ from complaint_llm.exceptions import ComplaintLLMError
 from complaint_llm.ledger.tables import APPLICATION_ID, SCHEMA, VERSION
 from complaint_llm.ledger.transaction import transaction
 from complaint_llm.ledger.upgrade import upgrade
+from complaint_llm.private_database import database_fault
 from complaint_llm.private_folder import make_private_folder
 
 LEDGER_PATH = Path(".complaint_llm/ledger.db")
@@ -60,6 +61,11 @@ def open_ledger(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Conne
         db.close()
         raise
     return db
+
+
+def ledger_fault(path: Path) -> str | None:
+    """Why ``open_ledger`` would fail; None where nothing shows. Nothing is made or changed."""
+    return database_fault(path, lambda db: _is_ledger(db, path))
 
 
 def _is_ledger(db: sqlite3.Connection, path: Path) -> bool:

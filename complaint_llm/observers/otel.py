@@ -142,15 +142,15 @@ def _common(event: AnswerEvent, request: RequestEvent | None) -> dict[str, Any]:
 
 def _attributes(event: AnswerEvent) -> dict[str, Any]:
     usage = event.usage
-    counted = event.error is None
+    prompt, completion = usage.known_counts if event.error is None else (None, None)
     found: dict[str, Any] = {
         names.CALL: event.call,
         names.TASK: event.task,
         names.REQUEST_STREAM: True if event.kind == "stream" else None,
         names.FIRST_CHUNK: event.first_piece,
         names.FINISH_REASONS: None if event.finish_reason is None else (event.finish_reason,),
-        names.INPUT_TOKENS: usage.prompt_tokens if counted else None,
-        names.OUTPUT_TOKENS: usage.completion_tokens if counted and event.kind != "embed" else None,
+        names.INPUT_TOKENS: prompt,
+        names.OUTPUT_TOKENS: completion if event.kind != "embed" else None,
         names.CACHE_READ_TOKENS: usage.cached_tokens,
         names.REASONING_TOKENS: usage.reasoning_tokens,
         names.COST: event.cost,

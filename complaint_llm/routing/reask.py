@@ -20,6 +20,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
 from complaint_llm.exceptions import BackendError
+from complaint_llm.model_info import INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +60,11 @@ def with_earlier(output: InferenceOutput, earlier: Sequence[InferenceOutput]) ->
         return output
     answers = (*earlier, output)
     costs = [each.cost for each in answers if each.cost is not None]
+    usage = reduce(_sum, (each.token_usage for each in answers))
+    if usage.is_complete and not all(each.token_usage.is_complete for each in answers):
+        usage = usage._replace(unpriced=_sum_of(usage.unpriced, INCOMPLETE))
     return output._replace(
-        token_usage=reduce(_sum, (each.token_usage for each in answers)),
+        token_usage=usage,
         cost=sum(costs) if len(costs) == len(answers) else None,
     )
 

@@ -78,7 +78,7 @@ def test_errors_come_back_as_they_are(opened):
         ("dask://host:port", "give dask://host:port"),
         ("dask://[::1:8786", "give dask://host:port"),
         ("dask://user@host:8786", "give dask://host:port"),
-        ("dask://host:8786?tls=yes", "give dask://host:port"),
+        ("dask://host:8786?tls=yes", "after . stands worker_timeout=SECONDS"),
         ("dask://local/none", "the number of processes"),
         ("nothing://x", "known are: dask, threads"),
         ("threads://4", "known are: dask, threads"),

@@ -179,8 +179,6 @@ def complaint_llm_{hook}():
         ("tasks", {}),
         ("checks", {}),
         ("commands", {}),
-        ("", {"MEDIATOR": {"ledger": {"path": "."}}}),
-        ("", {"MEDIATOR": {"cache": {"path": "."}, "provenance": "full"}, "EVIDENCE": {"path": "config.json"}}),
     ],
 )
 def test_what_a_check_does_not_need_hides_nothing(
@@ -190,7 +188,7 @@ def test_what_a_check_does_not_need_hides_nothing(
     sections: dict[str, object],
     options: tuple[str, ...],
 ) -> None:
-    """A hook that raises, a ledger, a cache and a store in places where none can be; plugins are tried by --connect."""
+    """A hook that raises; plugins are tried by --connect."""
     plugin = HEAD + (LATER.format(hook=hook) if hook else "")
     done = checked(tmp_path, monkeypatch, plugin, *options, **sections)
     assert "offline" in done.stdout

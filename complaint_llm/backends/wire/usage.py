@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from complaint_llm.messages import TokenUsage
+from complaint_llm.model_info import INCOMPLETE
 from complaint_llm.request import EMPTY
 
 MOST_TOKENS = 2**53 - 1
@@ -123,7 +124,7 @@ def token_usage_of(
     if reader.odd:
         unpriced = UNREADABLE
     elif prompt is None or completion is None:
-        unpriced = "tokens that the provider did not tell"
+        unpriced = INCOMPLETE
     asked, answered = prompt or 0, completion or 0
     return TokenUsage(
         prompt_tokens=asked,

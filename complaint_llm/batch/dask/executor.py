@@ -5,7 +5,8 @@ factory that travels as it is written: with config and references, never with re
 loses nothing: Dask runs its work elsewhere, and ``reruns`` counts that, because a provider may have been asked twice.
 What ends four of them one after the other is an error of its own; see ``local_processes`` for those of this machine.
 What takes little time goes in chunks, see ``batch.chunks``.
-A scheduler that goes away ends the batch: what was under way comes back as errors that are in doubt.
+A scheduler that goes away ends the batch: what was under way comes back as errors that are in doubt. So does a cluster
+elsewhere that has no worker for ``worker_timeout`` seconds; what no worker was given is not in doubt then.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import asyncio
 import logging
 import math
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
 
 import distributed as untyped
 
 from complaint_llm.batch.chunks import Chunk, ChunkReport, Chunks, Parcel
+from complaint_llm.batch.dask.address import WORKER_TIMEOUT, DaskAddress
 from complaint_llm.batch.dask.local_processes import NO_PROCESS_SECONDS, LocalProcesses, start_cluster
 from complaint_llm.batch.dask.worker import (
     AskPlugin,
@@ -33,11 +35,12 @@ from complaint_llm.batch.dask.worker import (
     leave,
     size_in,
     task_key,
+    withdraw_unserved,
 )
 from complaint_llm.batch.guarded_work import NotBegunError
 from complaint_llm.batch.journal.codec import decode_output
 from complaint_llm.batch.remote_errors import decode_raised, lost_error
-from complaint_llm.exceptions import BatchError, ConfigError, InvalidRequestError
+from complaint_llm.exceptions import BatchError, InvalidRequestError
 
 if TYPE_CHECKING:
     from complaint_llm.batch.input.items import Ask
@@ -48,6 +51,8 @@ dask: Any = untyped  # its types are incomplete, and it may be missing where typ
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to reach a scheduler."""
+_LOOK = 1.0
+"""The most seconds between two looks at whether there is a worker, while there is none."""
 _LEAVE = 5.0
 """Seconds for the workers to close what they have opened, and for the connection to close."""
 
@@ -67,9 +72,10 @@ def open_dask(
     """The executor of a ``dask://`` URL, known to all its workers; ``no_process`` is for how many seconds a batch waits
     for one where ``dask://local`` has none.
 
-    Raises BatchError if the URL is none, nobody answers there, or a machine of the cluster lacks this package.
+    Raises ConfigError if the URL is none, BatchError if nobody answers there or a machine of the cluster lacks this
+    package.
     """
-    target = _target(url)
+    target, worker_timeout = DaskAddress.of(url)
     local: LocalProcesses | None = None
     if isinstance(target, int):
         cluster = start_cluster(url, target, math.ceil(max_workers / target))
@@ -80,7 +86,7 @@ def open_dask(
         if local is not None:
             local.close(_LEAVE)
         raise BatchError(f"{url}: no Dask scheduler answers there: {error}") from error
-    executor = DaskExecutor(client, open_ask, max_workers, local)
+    executor = DaskExecutor(client, open_ask, max_workers, local, url=url, worker_timeout=worker_timeout)
     try:
         executor.join_cluster()
     except Exception as error:
@@ -90,7 +96,8 @@ def open_dask(
             "scheduler and workers need complaint-llm[dask] in the version that is used here"
         ) from error
     if not client.scheduler_info()["workers"]:
-        _log.warning("%s has no worker yet: the batch waits for one", url)
+        _log.warning("%s has no worker yet: the batch waits for one, %g s at most", url, worker_timeout)
+        executor.wait_for_worker()
     return executor
 
 
@@ -98,13 +105,24 @@ class DaskExecutor:
     """See the module. ``finished`` is called by the client's event loop; any thread may submit."""
 
     def __init__(
-        self, client: Any, open_ask: Callable[[], Ask], capacity: int, local: LocalProcesses | None = None
+        self,
+        client: Any,
+        open_ask: Callable[[], Ask],
+        capacity: int,
+        local: LocalProcesses | None = None,
+        *,
+        url: str = "",
+        worker_timeout: float = WORKER_TIMEOUT,
     ) -> None:
         self.capacity = capacity
         self.reruns = 0
         self._client = client
         self._local = local
         self._open_ask = open_ask
+        self._url = url
+        self._worker_timeout = worker_timeout
+        self._is_waiting = False
+        self._giving_up = asyncio.Lock()  # of the client's event loop: held while it is found out who was given what
         self._name = f"complaint-llm-{uuid.uuid4().hex}"
         self._finished: Finished | None = None
         self._joined = False
@@ -123,6 +141,10 @@ class DaskExecutor:
         self._client.register_plugin(Reruns(self._name), name=self._name)
         self._joined = True
         self._client.register_plugin(AskPlugin(self._open_ask, ours=self._local is not None), name=self._name)
+
+    def wait_for_worker(self) -> None:
+        """End the batch if none comes in time."""
+        self._client.loop.add_callback(self._wait_for_worker)
 
     def start(self, finished: Finished) -> None:
         self._finished = finished
@@ -184,6 +206,8 @@ class DaskExecutor:
         except BaseException as problem:  # noqa: BLE001 - whatever it is: an item that nobody settles would hang the batch
             error = lost_error(f"the Dask cluster lost it: {str(problem).partition(chr(10))[0]}", problem)
             outcomes = [(None, error)] * size_in(key)
+            async with self._giving_up:
+                pass  # if that is why, it has been told of
         if report is not None and self._local is not None:
             self._local.note_answer()
         self._settle(key, outcomes, report)
@@ -204,6 +228,43 @@ class DaskExecutor:
             self._client.loop.add_callback(self._local.replace_lost, self._give_up)
         if self._open and not left:
             _log.warning("no Dask worker is left; the batch waits for one")
+        if not left and self._local is None:
+            self.wait_for_worker()
+
+    async def _wait_for_worker(self) -> None:
+        if self._is_waiting:
+            return
+        self._is_waiting = True
+        try:
+            since = time.monotonic()
+            while self._client.status == "running" and not (await self._client.scheduler.identity())["workers"]:
+                left = self._worker_timeout - (time.monotonic() - since)
+                if left > 0:
+                    await asyncio.sleep(min(_LOOK, left))
+                elif await self._ended_unserved():
+                    return
+        except OSError as error:
+            _log.debug("the Dask scheduler is gone while a worker was waited for: %s", error)
+        finally:
+            self._is_waiting = False
+
+    async def _ended_unserved(self) -> bool:
+        """End the batch, unless there is a worker now."""
+        async with self._giving_up:
+            in_doubt: frozenset[str] | None = None  # all, where the scheduler does not say
+            try:
+                given = await self._client.run_on_scheduler(withdraw_unserved, self._name, self._client.id)
+                if given is None:
+                    return False
+                in_doubt = frozenset(given)
+            except Exception as error:  # noqa: BLE001 - the batch ends all the same
+                _log.warning("the Dask scheduler does not say what it has given out: %s", error)
+            self._give_up(
+                f"{self._url} had no worker for {self._worker_timeout:g} s: start one (`dask worker` with its address) "
+                "and run the same batch again, or let it wait longer by ?worker_timeout=SECONDS in the URL",
+                in_doubt,
+            )
+            return True
 
     # -- anywhere
 
@@ -264,13 +325,17 @@ class DaskExecutor:
         """The scheduler is gone, and with it everything that it was given; another in its place knows nothing of it."""
         self._give_up("the connection to the Dask scheduler was lost; once it is back, run the same batch again")
 
-    def _give_up(self, why: str) -> None:
-        """Take no more work, and tell what is still under way that it is lost."""
+    def _give_up(self, why: str, in_doubt: frozenset[str] | None = None) -> None:
+        """Take no more work, and tell what is still under way that it is lost. ``in_doubt`` are the keys that may have
+        been asked, None for all."""
         with self._settled:
             self._refuses = self._refuses or why
-            lost = [parcel.work for chunk in self._open.values() for parcel in chunk]
+            lost: list[Work] = []
+            waiting: list[Work] = []
+            for key, chunk in self._open.items():
+                (lost if in_doubt is None or key in in_doubt else waiting).extend(parcel.work for parcel in chunk)
             self._open.clear()
-            waiting = [parcel.work for parcel in self._chunks.take_back()]
+            waiting += [parcel.work for parcel in self._chunks.take_back()]
         for work in lost:
             self._tell(work, None, lost_error(why))
         for work in waiting:
@@ -323,21 +388,3 @@ def _is_news(record: logging.LogRecord) -> bool:
     """Not that looking for a lost scheduler was cancelled by our own close, which Dask logs with a traceback."""
     kind = record.exc_info and record.exc_info[0]
     return not (kind and issubclass(kind, asyncio.CancelledError))
-
-
-def _target(url: str) -> int | str:
-    """The number of local processes, or the address of a scheduler. Raises BatchError."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"{url}: {error}; give dask://host:port, or dask://local/4") from error
-    more = parts.query or parts.fragment
-    if parts.netloc == "local" and not more:
-        processes = parts.path.strip("/") or "1"
-        if not processes.isdecimal() or int(processes) < 1:
-            raise ConfigError(f"{url}: after dask://local/ stands the number of processes")
-        return int(processes)
-    if not parts.hostname or not port or parts.path.strip("/") or more or parts.username is not None:
-        raise ConfigError(f"{url}: give dask://host:port, or dask://local/4")
-    return parts.netloc  # without a scheme: whether it is TCP or TLS, Dask's own configuration says

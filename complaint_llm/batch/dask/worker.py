@@ -102,8 +102,23 @@ class Reruns(dask.SchedulerPlugin):  # type: ignore[misc]
         elif finish == "forgotten":
             self._given.discard(key)
 
+    def was_given(self, key: str) -> bool:
+        """Whether a worker ever had this task."""
+        return key in self._given
+
     def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
         scheduler.log_event(self.batch, len(scheduler.workers))
+
+
+def withdraw_unserved(batch: str, client: str, dask_scheduler: Any = None) -> list[str] | None:
+    """Run in the scheduler: take the tasks of a batch back, where there is no worker for them; the keys of those that
+    one had been given before. None, and nothing is done, where there is one."""
+    if dask_scheduler.workers:
+        return None
+    keys = [key for key in dask_scheduler.tasks if str(key).startswith(batch)]
+    given = [key for key in keys if dask_scheduler.plugins[batch].was_given(key)]
+    dask_scheduler.client_releases_keys(keys=keys, client=client)
+    return given
 
 
 async def leave(batch: str, seconds: float, dask_scheduler: Any = None) -> int:

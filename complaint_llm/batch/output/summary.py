@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class BackendTally:
     """What one backend did in a batch: its answers, whole or cut, and its errors.
 
-    ``cost`` is in US dollars; ``unpriced`` counts answers of unknown price. A demonstration's answers cost nothing.
+    ``cost`` is in US dollars; ``unpriced`` counts answers of unknown price, ``uncounted`` those whose tokens the
+    provider did not all tell. A demonstration's answers cost nothing.
     """
 
-    __slots__ = ("answered", "completion_tokens", "cost", "failed", "prompt_tokens", "unpriced")
+    __slots__ = ("answered", "completion_tokens", "cost", "failed", "prompt_tokens", "uncounted", "unpriced")
 
     def __init__(self) -> None:
         self.answered = self.failed = self.prompt_tokens = self.completion_tokens = self.unpriced = 0
+        self.uncounted = 0
         self.cost = 0.0
 
 
@@ -60,8 +62,13 @@ class BatchSummary:
 
     @property
     def tokens(self) -> int:
-        """Tokens of prompts and answers."""
+        """Tokens of prompts and answers, as far as they were told."""
         return sum(tally.prompt_tokens + tally.completion_tokens for tally in self.backends.values())
+
+    @property
+    def uncounted(self) -> int:
+        """Answers whose tokens were not all told."""
+        return sum(tally.uncounted for tally in self.backends.values())
 
     @property
     def cost(self) -> float:
@@ -93,6 +100,7 @@ class BatchSummary:
         tally.answered += 1
         tally.prompt_tokens += output.token_usage.prompt_tokens
         tally.completion_tokens += output.token_usage.completion_tokens
+        tally.uncounted += not output.token_usage.is_complete
         if output.cost is None:
             tally.unpriced += not demo
         else:
@@ -113,7 +121,7 @@ class BatchSummary:
         for name, tally in counted["backends"].items():
             mine = self._tally(name)
             for key in mine.__slots__:
-                setattr(mine, key, getattr(mine, key) + tally[key])
+                setattr(mine, key, getattr(mine, key) + tally.get(key, 0))
         for name, counts in counted["guards"].items():
             own = self.guards.setdefault(name, {})
             for source, number in counts.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from complaint_llm.batch.output.states import STATES
 from complaint_llm.cli.preview import replaced_line
 from complaint_llm.cli.terminal import tell, write
+from complaint_llm.cli.token_words import token_count
 
 if TYPE_CHECKING:
     from complaint_llm.batch import BatchSummary
@@ -20,7 +21,7 @@ def account(summary: BatchSummary) -> str:
     parts += [f"{count:,} {state}" for state, count in others if count]
     if summary.in_doubt:
         parts.append(f"{summary.in_doubt:,} in doubt")
-    parts.append(f"{summary.tokens:,} tokens")
+    parts.append(token_count(summary.tokens, complete=not summary.uncounted))
     parts.append(price(summary.cost, summary.unpriced, sum(each.answered for each in summary.backends.values())))
     return ", ".join(parts)
 
@@ -49,7 +50,7 @@ def print_summary(
             name: {field: getattr(tally, field) for field in tally.__slots__}
             for name, tally in summary.backends.items()
         }
-        fields = (*STATES, "in_doubt", "recorded", "resent", "demo", "tokens", "cost", "unpriced")
+        fields = (*STATES, "in_doubt", "recorded", "resent", "demo", "tokens", "uncounted", "cost", "unpriced")
         data = {name: getattr(summary, name) for name in fields}
         text = json.dumps({**data, "stopped": stopped or None, "backends": backends, "guards": summary.guards})
         (write if on_stdout else tell)(text)
@@ -66,7 +67,7 @@ def print_summary(
     for name, tally in sorted(summary.backends.items()):
         tell(
             f"  {name}: {tally.answered:,} answered, {tally.failed:,} failed, "
-            f"{tally.prompt_tokens + tally.completion_tokens:,} tokens, "
+            f"{token_count(tally.prompt_tokens + tally.completion_tokens, complete=not tally.uncounted)}, "
             + price(tally.cost, tally.unpriced, tally.answered)
         )
     for name, counts in sorted(summary.guards.items()):

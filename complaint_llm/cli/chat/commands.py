@@ -15,6 +15,7 @@ from complaint_llm.cli.attached_files import file_parts
 from complaint_llm.cli.chat.session import ChatSession
 from complaint_llm.cli.chat.transcript import content_text, save
 from complaint_llm.cli.terminal import tell, tell_wrapped
+from complaint_llm.cli.token_words import in_and_out
 from complaint_llm.exceptions import ComplaintLLMError
 
 NONE = "-"
@@ -140,10 +141,11 @@ def _usage(session: ChatSession, argument: str) -> None:
         price = f"${known:.6f}" + (f" and {unknown} of unknown price" if unknown else "")
         if unknown == len(costs):
             price = "price unknown"
+        complete = all(each.prompt_tokens and each.completion_tokens for each in answers)
         tokens = (sum(each.prompt_tokens for each in answers), sum(each.completion_tokens for each in answers))
         who = f"{backend} ({model})" if model else backend
         count = f"{len(answers)} answer{'' if len(answers) == 1 else 's'}"
-        tell(f"{who}: {count}, {tokens[0]:,} tokens in, {tokens[1]:,} out, {price}")
+        tell(f"{who}: {count}, {in_and_out(*tokens, complete=complete)}, {price}")
     cut = sum(turn.cut for turn in session.conversation.turns)
     if cut:
         tell(f"{cut} cut off: what they cost was not said")

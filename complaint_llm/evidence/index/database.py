@@ -26,6 +26,7 @@ from complaint_llm.evidence.index.record_log import DELETED, Frame, RecordLog
 from complaint_llm.evidence.index.schema import FORMAT, SCHEMA
 from complaint_llm.evidence.ipld.cid import Cid
 from complaint_llm.exceptions import EvidenceCorruptedError, EvidenceError
+from complaint_llm.private_database import database_fault
 
 _OLDEST = 2
 _PAGES_A_CHECKPOINT = 4000
@@ -283,20 +284,11 @@ class Database:
                     connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_A_CHECKPOINT}")
                 found = _format(connection)
                 if not _OLDEST <= found <= FORMAT:
-                    raise self._refusal(found)
+                    raise _refusal(self._path, found)
             except BaseException:
                 connection.close()
                 raise
         return connection
-
-    def _refusal(self, found: int) -> EvidenceError:
-        if found > FORMAT:
-            return EvidenceError(
-                f"{self._path} has format {found}, this version reads up to {FORMAT}: update complaint-llm to use it"
-            )
-        return EvidenceCorruptedError(
-            f"{self._path} has no tables of this program: `complaint-llm evidence rebuild` makes it again from the log"
-        )
 
     def _forget_parent(self) -> None:
         if self._process != os.getpid():
@@ -338,6 +330,29 @@ def cid_of_key(key: bytes) -> Cid:
 def _format(connection: sqlite3.Connection) -> int:
     (found,) = connection.execute("PRAGMA store.user_version").fetchone()
     return int(found)
+
+
+def index_fault(folder: Path) -> str | None:
+    """Why the index in a folder could not be opened and written; None where nothing shows, or where it is still to be
+    made. Nothing is made or changed."""
+
+    def look(connection: sqlite3.Connection) -> None:
+        ((found,),) = connection.execute("PRAGMA user_version").fetchall()
+        # What its log has yet to say is not seen: a new index may be wholly there.
+        if found > FORMAT or (found < _OLDEST and not _has_rest(folder)):
+            raise _refusal(folder / "store.db", found)
+
+    lock = folder / "lock.db"
+    return database_fault(folder / "store.db", look) or database_fault(lock, lambda _: None)
+
+
+def _refusal(path: Path, found: int) -> EvidenceError:
+    if found > FORMAT:
+        text = f"{path} has format {found}, this version reads up to {FORMAT}: update complaint-llm to use it"
+        return EvidenceError(text)
+    return EvidenceCorruptedError(
+        f"{path} has no tables of this program: `complaint-llm evidence rebuild` makes it again from the log"
+    )
 
 
 def _is_database(path: Path) -> bool:

@@ -18,6 +18,7 @@ from complaint_llm.evidence.blocks.file_blocks import MAX_BLOCK
 from complaint_llm.evidence.ipld.cid import CODEC_NAMES, Cid, parse_cid
 from complaint_llm.evidence.ipld.dag_pb import Block
 from complaint_llm.exceptions import ConfigError, EvidenceCorruptedError, EvidenceError
+from complaint_llm.json_schema.given_keys import placed_error
 
 if TYPE_CHECKING:
     from requests import Session
@@ -41,13 +42,13 @@ class IpfsNode:
     def __init__(self, api: str, *, public: bool = False, local_only: bool = False) -> None:
         parts = urlsplit(api)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise ConfigError("/EVIDENCE/ipfs_api: write it as http://HOST:PORT, such as http://127.0.0.1:5001")
+            raise _fault("write it as http://HOST:PORT, such as http://127.0.0.1:5001")
         self._loopback = _is_loopback(parts.hostname)
         if not self._loopback and local_only:
-            raise ConfigError(f"/EVIDENCE/ipfs_api: {parts.hostname} is beyond this machine, and privacy is local")
+            raise _fault(f"{parts.hostname} is beyond this machine, and privacy is local")
         if not self._loopback and not public:
-            raise ConfigError(
-                f"/EVIDENCE/ipfs_api: {parts.hostname} is beyond this machine and may publish what it holds; "
+            raise _fault(
+                f"{parts.hostname} is beyond this machine and may publish what it holds; "
                 'set "ipfs_public": true if that is meant'
             )
         if self._loopback and parts.scheme == "http" and parts.hostname == "localhost":
@@ -164,7 +165,11 @@ def _address_of_localhost() -> str:
     for *_, (address, *_rest) in getaddrinfo("localhost", None, AF_UNSPEC, SOCK_STREAM):
         if isinstance(address, str) and ip_address(address).is_loopback:
             return f"[{address}]" if ":" in address else address
-    raise ConfigError("/EVIDENCE/ipfs_api: localhost is no loopback address on this machine; write 127.0.0.1")
+    raise _fault("localhost is no loopback address on this machine; write 127.0.0.1")
+
+
+def _fault(text: str) -> ConfigError:
+    return placed_error(ConfigError, (("EVIDENCE", "ipfs_api"), text))
 
 
 def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:

@@ -14,7 +14,7 @@ from complaint_llm.routing.cache.answer_json import answer_from_json, answer_to_
 from complaint_llm.routing.cache.file_bounds import SCHEMA as BOUNDS
 from complaint_llm.routing.cache.file_bounds import delete_some
 from complaint_llm.routing.cache.memory import DEFAULT_BYTES
-from complaint_llm.routing.policies.state_folder import open_state
+from complaint_llm.routing.policies.state_folder import open_state, state_fault
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import Waiter
 
@@ -210,6 +210,11 @@ class CacheFile:
     def _open(self) -> sqlite3.Connection:
         self._connection = open_state(self._path, _SCHEMA)
         return self._connection
+
+
+def cache_fault(path: Path) -> str | None:
+    """Why answers could not be kept there; None where nothing shows. Nothing is made or changed."""
+    return state_fault(path, _SCHEMA)
 
 
 def answers_of_matter(path: Path, matter: str) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from complaint_llm.exceptions import BudgetExceededError
 from complaint_llm.routing.policies.bound import NANO
-from complaint_llm.routing.policies.state_folder import open_state
+from complaint_llm.routing.policies.state_folder import open_state, state_fault
 from complaint_llm.routing.threads.fork import reset_in_child
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class BudgetBook:
         reset_in_child(self)
 
     def spent(self, scope: str) -> Spent:
-        """What the book says now."""
+        """What the book says now: nothing, where there is none yet; none is made."""
+        if self._connection is None and not self.path.is_file():
+            return Spent(0, 0, 0, 0)
         return self._transaction(lambda db: _spent(db, scope, self.wall()))
 
     def machine(self) -> str:
@@ -181,6 +183,11 @@ class BudgetBook:
     def _open(self) -> sqlite3.Connection:
         self._connection = open_state(self.path, _SCHEMA)
         return self._connection
+
+
+def book_fault(path: Path) -> str | None:
+    """Why a book could not be kept there; None where nothing shows. Nothing is made or changed."""
+    return state_fault(path, _SCHEMA)
 
 
 def _spent(db: sqlite3.Connection, scope: str, now: float) -> Spent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,23 @@ if TYPE_CHECKING:
 
 STATE_PATH = Path(".complaint_llm/state.db")
 """Where budgets are kept: beside the config, or in the working directory where there is none."""
+
+
+def state_fault(path: Path, schema: str) -> str | None:
+    """Why ``open_state`` would fail; None where nothing shows. Nothing is made or changed."""
+
+    def look(db: sqlite3.Connection) -> None:
+        import sqlite3  # cold start: sqlite3
+
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+            for name, text in db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall():
+                if not name.startswith("sqlite_"):
+                    copy.execute(text)
+            copy.executescript(schema)
+
+    from complaint_llm.private_database import database_fault  # cold start: budgets and caches
+
+    return database_fault(path, look)
 
 
 def open_state(path: Path, schema: str) -> sqlite3.Connection:

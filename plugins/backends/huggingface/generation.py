@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from complaint_llm.backends import ModelLock, raise_if_over
+from complaint_llm.backends import ModelLock, folder_fault, raise_if_over
 from complaint_llm.backends.wire import as_prompt, as_turns
 from complaint_llm.exceptions import BackendError, ContextLengthError
 
@@ -40,14 +40,26 @@ def module() -> Any:
 
 def cached_models(cache_dir: str | None) -> list[str]:
     """The models of the Hub that are in its cache on this machine, by name. Raises BackendError."""
+    found = _cache_folder(cache_dir).glob("models--*/snapshots/*/config.json")
+    return sorted({file.parts[-4].removeprefix("models--").replace("--", "/") for file in found})
+
+
+def check_cache(cache_dir: str | None) -> None:
+    """Raise BackendError if nothing could be fetched, since the cache's folder could not be made or written."""
+    fault = folder_fault(_cache_folder(cache_dir))
+    if fault is not None:
+        raise BackendError(f"its files could not be fetched: {fault} by cache_dir", sent=False)
+
+
+def _cache_folder(cache_dir: str | None) -> Path:
+    """The folder of the Hub's files. Raises BackendError."""
     if cache_dir is None:
         try:
             from huggingface_hub.constants import HF_HUB_CACHE  # extra
         except ImportError as cause:
             raise BackendError(INSTALL, sent=False) from cause
         cache_dir = HF_HUB_CACHE
-    found = Path(cache_dir).expanduser().glob("models--*/snapshots/*/config.json")
-    return sorted({file.parts[-4].removeprefix("models--").replace("--", "/") for file in found})
+    return Path(cache_dir).expanduser()
 
 
 class TransformersModel:

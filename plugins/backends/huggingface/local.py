@@ -10,6 +10,7 @@ from complaint_llm_plugins.backends.huggingface.generation import (
     TransformersModel,
     TransformersSettings,
     cached_models,
+    check_cache,
     module,
 )
 
@@ -56,9 +57,13 @@ class TransformersBackend(LocalModelBackend[TransformersModel]):
         return TransformersModel(str(folder) if folder.is_dir() else name, self._settings, offline=offline)
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raises BackendError if transformers is not installed. Nothing is loaded or fetched."""
+        """Raises BackendError if transformers is not installed, or a model that is not on this machine could not be
+        kept on it. Nothing is loaded or fetched."""
+        name, cache = self.options.model or "", self._settings.cache_dir
         try:
             module()
+            if name and not Path(name).expanduser().is_dir() and name not in cached_models(cache):
+                check_cache(cache)
         except BackendError as error:
             raise self.as_backend_error(error) from error.__cause__
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from complaint_llm_plugins.backends.workstation.gguf_file import look_at
-from complaint_llm_plugins.backends.workstation.hub import cached_files, fetch_file, is_fetched, look_on_hub, pull_file
+from complaint_llm_plugins.backends.workstation.hub import (
+    cached_files,
+    check_cache,
+    fetch_file,
+    is_fetched,
+    look_on_hub,
+    pull_file,
+)
 from complaint_llm_plugins.backends.workstation.runtimes import Runtime, import_runtime, other_runtime, runtime_of
 from complaint_llm_plugins.backends.workstation.schema import KNOWN, sent_schema
 from complaint_llm_plugins.backends.workstation.settings import ModelSettings
@@ -115,15 +122,18 @@ class WorkstationBackend(LocalModelBackend[Any]):
         return self.model_catalog.of(self.model_name())
 
     def check(self, timeout: float = 10.0, *, connect: bool = True) -> None:
-        """Raises BackendError if the file is no GGUF model, or the runtime is missing; with ``connect`` also if the Hub
-        does not have a file that is not on this machine. Nothing is fetched."""
+        """Raises BackendError if the file is no GGUF model, could not be kept where it is to be fetched, or the runtime
+        is missing; with ``connect`` also if the Hub does not have a file that is not on this machine. Nothing is
+        fetched."""
         try:
             import_runtime(self.runtime)
             for path in (self._path and Path(self._path).expanduser(), self.settings.mmproj):
                 if path:
                     look_at(path)
-            if self._path is None and connect and not is_fetched(*self._on_hub()):
-                look_on_hub(*self._on_hub(), timeout)
+            if self._path is None and not is_fetched(*self._on_hub()):
+                check_cache()
+                if connect:
+                    look_on_hub(*self._on_hub(), timeout)
         except BackendError as error:
             raise self.as_backend_error(error) from error.__cause__
 

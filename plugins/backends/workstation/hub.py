@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from complaint_llm.backends import PulledModel
+from complaint_llm.backends import PulledModel, folder_fault
 from complaint_llm.exceptions import BackendError
 
 INSTALL = "huggingface-hub is not installed: pip install 'complaint-llm[workstation]'"
@@ -65,6 +65,13 @@ def pull_file(repo: str, filename: str, *, sha256: str | None, tell: Callable[[s
 def is_fetched(repo: str, filename: str) -> bool:
     """Whether the whole file is on this machine."""
     return isinstance(_module().try_to_load_from_cache(repo, filename), str)
+
+
+def check_cache() -> None:
+    """Raise BackendError if nothing could be fetched, since the cache's folder could not be made or written."""
+    fault = folder_fault(Path(_module().constants.HF_HUB_CACHE))
+    if fault is not None:
+        raise BackendError(f"its file could not be fetched: {fault} by HF_HOME", sent=False)
 
 
 def cached_files() -> list[Path]:
