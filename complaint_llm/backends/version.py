@@ -14,11 +14,11 @@ _OURS = ("complaint_llm", "complaint_llm_plugins")
 def plugin_version(module: str) -> str:
     """The version of the distribution that a module came with; of a drop-in module its name."""
     package = module.partition(".")[0]
-    return f"complaint-llm {__version__}" if package in _OURS else _found(package).get()
+    return f"complaint-llm {__version__}" if package in _OURS else _version_of(package).get()
 
 
 @lru_cache(maxsize=64)
-def _found(package: str) -> Once[str]:
+def _version_of(package: str) -> Once[str]:
     """Once for a top package, whoever asks at the same time: it takes a tenth of a second and more."""
     return Once(partial(_look_up, package), close=lambda version: None)
 

@@ -32,7 +32,7 @@ class _OpenSpan:
 
     def __init__(self) -> None:
         self.summary = BatchSummary()
-        self.shapes: set[str] = set()
+        self.shape_ids: set[str] = set()
         self.items: dict[int, tuple[bytes, int]] = {}
 
 
@@ -42,7 +42,7 @@ class SpanBuilder:
     def __init__(self) -> None:
         self._parts: dict[int, _OpenSpan | None] = {}
 
-    def add(self, work: Work, entry: JournalEntry | None, result: BatchResult, run: int) -> ItemSpan | None:
+    def add(self, work: Work, entry: JournalEntry | None, result: BatchResult, run_number: int) -> ItemSpan | None:
         """Count an item's result, whose entry is on disk; the span that it completed."""
         first = work.position - work.position % LENGTH
         is_copy = not work.named and work.key != work.digest
@@ -55,16 +55,16 @@ class SpanBuilder:
         part.summary.add(result)
         part.items[work.position] = identity_of(work), entry.row
         if entry.shape is not None:
-            part.shapes.add(entry.shape)
+            part.shape_ids.add(entry.shape)
         if len(part.items) < LENGTH:
             return None
         del self._parts[first]
         ordered = [part.items[place] for place in range(first, first + LENGTH)]
         return ItemSpan(
-            read=run,
+            read=run_number,
             first=first,
             digest=span_digest(identity for identity, _ in ordered),
-            shapes=frozenset(part.shapes),
+            shape_ids=frozenset(part.shape_ids),
             demos=part.summary.demo,
             summary=part.summary.to_json(),
             items=[row for _, row in ordered],

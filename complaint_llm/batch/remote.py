@@ -103,7 +103,7 @@ class PicklableAsk:
         self._text: ConfigText | None = None
         self._params = params
         self._batch = batch
-        self._run = uuid4().hex
+        self._run_id = uuid4().hex
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
         return self._ask(prompt, params)
@@ -116,27 +116,27 @@ class PicklableAsk:
                 self._text = ConfigText.read(self._config)
             except OSError as error:
                 raise BatchError(f"{self._config} cannot be read for another process: {error.strerror}") from error
-        return RemoteAsk, (self._open_source, self._text, dict(self._params), self._batch, self._run)
+        return RemoteAsk, (self._open_source, self._text, dict(self._params), self._batch, self._run_id)
 
 
 class RemoteAsk(NamedTuple):
     """What a PicklableAsk is in another process. It opens its source when it is called: engines unpickle on the way,
-    too. ``run`` tells batches apart."""
+    too. ``run_id`` tells batches apart."""
 
     open_source: OpenSource
     config: ConfigText
     params: Mapping[str, Any]
     batch: str | None
-    run: str
+    run_id: str
 
     def __call__(self, prompt: Prompt, params: Mapping[str, Any]) -> InferenceOutput:
         source = _source(self.open_source, self.config)
         ask = source.asker(self.params) if self.batch is None else source.asker(self.params, batch=self.batch)
-        return _work(self.run).ask(ask, prompt, params)
+        return _work(self.run_id).ask(ask, prompt, params)
 
 
 @lru_cache(maxsize=64)
-def _work(run: str) -> GuardedWork:
+def _work(run_id: str) -> GuardedWork:
     """One for each batch and process."""
     return GuardedWork()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from complaint_llm.exceptions import InvalidRequestError
-from complaint_llm.routing.candidates import Candidates
-from complaint_llm.routing.turns import TargetOrder, candidates_of
+from complaint_llm.routing.target_list import TargetList
+from complaint_llm.routing.turns import TargetOrder, target_list_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -65,7 +65,7 @@ def in_declared_space(
 
 def first_embedding_model(declared: Sequence[Target]) -> str | None:
     """The embedding model of the first that has one."""
-    if isinstance(declared, Candidates):
+    if isinstance(declared, TargetList):
         declared = declared.some("embedding model", lambda each: each.embedding_model is not None)
     models = (each.embedding_model for each in declared)
     return next((model for model in models if model is not None), None)
@@ -73,13 +73,13 @@ def first_embedding_model(declared: Sequence[Target]) -> str | None:
 
 def _some(found: Sequence[E], key: Hashable, wanted: Callable[[E], bool]) -> Sequence[E]:
     """Those of an order that are ``wanted``; empty where none is."""
-    candidates = candidates_of(found)
-    if candidates is None:
+    target_list = target_list_of(found)
+    if target_list is None:
         return [each for each in found if wanted(each)]
-    some = candidates.some(key, wanted)
-    if found is candidates or len(some) < 2:
+    some = target_list.some(key, wanted)
+    if found is target_list or len(some) < 2:
         return some
-    if len(some) == len(candidates):
+    if len(some) == len(target_list):
         return found
     return TargetOrder((each for each in found if id(each) in some.places), len(some), some)
 

@@ -12,9 +12,9 @@ from complaint_llm.client.once import Once
 from complaint_llm.client.route import OPEN, Route, Terms
 from complaint_llm.exceptions import BackendError, ConfigError, InvalidRequestError
 from complaint_llm.named_tuples import NamedTuple
-from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.checked_strategy import checked_strategy
 from complaint_llm.routing.strategies import leaves_none_out, ordered_targets, takes_no_turns
+from complaint_llm.routing.target_list import TargetList
 from complaint_llm.routing.turns import TargetOrder
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Group:
         self._left_out = left_out
         self._caches = caches
         self._compose = compose
-        self._permitted: dict[str | None, tuple[Candidates | None, frozenset[int]]] = {}
+        self._permitted: dict[str | None, tuple[TargetList | None, frozenset[int]]] = {}
         self._members_by_id: Mapping[str, Member] | None = None
         self._others_by_id: Mapping[str, Member] = {}
         self._is_flat = False
@@ -120,8 +120,8 @@ class Group:
             if permitted is None:
                 return self._permitted_routes(found, request)
             # Of inner groups whose mocks stand in for models, it gives demonstrations of the same backends.
-            candidates = None if permitted and permitted[0].demo else permitted
-            order = TargetOrder((each for each in found if id_of(each) in backends), len(permitted), candidates)
+            target_list = None if permitted and permitted[0].demo else permitted
+            order = TargetOrder((each for each in found if id_of(each) in backends), len(permitted), target_list)
         return self._as_shown(order) if permitted and permitted[0].demo else order
 
     def routes_as_named(self, request: AnyRequest) -> Sequence[Route]:
@@ -336,17 +336,17 @@ class Group:
         self._is_flat = all(member.is_single for member in composition.members)
         return composition
 
-    def _work_out_permitted(self, privacy: str | None) -> tuple[Candidates | None, frozenset[int]]:
+    def _work_out_permitted(self, privacy: str | None) -> tuple[TargetList | None, frozenset[int]]:
         """The routes that may answer whatever else the request is, and their backends, where that is known beforehand.
 
         None where each call has to look: at one backend on several paths, at what a plugin's strategy may leave out.
         """
-        found: Candidates | None = None
+        found: TargetList | None = None
         routes = self.leaves()
         if len({id_of(route) for route in routes}) == len(routes):
             kept = permitted_routes(routes, privacy)
             if (len(kept) == len(routes) and self._is_flat) or self.leaves_none_out():
-                found = Candidates(kept)
+                found = TargetList(kept)
         return self._permitted.setdefault(privacy, (found, frozenset(map(id_of, found or ()))))
 
     def _permitted_routes(self, found: Iterable[Route], request: AnyRequest) -> Sequence[Route]:

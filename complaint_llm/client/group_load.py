@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 class _Part:
     """One member's part of the load, as it was when it was last looked at."""
 
-    __slots__ = ("__weakref__", "_whole", "in_flight", "latency", "load")
+    __slots__ = ("__weakref__", "_group_load", "in_flight", "latency", "load")
 
-    def __init__(self, whole: GroupLoad, load: Load) -> None:
-        self._whole = whole
+    def __init__(self, group_load: GroupLoad, load: Load) -> None:
+        self._group_load = group_load
         self.load = load
         self.in_flight = 0
         self.latency: float | None = None
 
     def load_changed(self) -> None:
-        self._whole.look_again(self)
+        self._group_load.look_again(self)
 
 
 class GroupLoad:

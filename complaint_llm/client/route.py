@@ -13,7 +13,7 @@ from complaint_llm.messages import Done, InferenceOutput, StreamEvent
 from complaint_llm.named_tuples import NamedTuple
 from complaint_llm.request import EmbeddingRequest, Request
 from complaint_llm.routing.target import Estimate, Load
-from complaint_llm.routing.turns import candidates_of
+from complaint_llm.routing.turns import target_list_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -295,8 +295,8 @@ class Route:
 def route_of(routes: Sequence[Route], id: str) -> Route:
     """That of these which leads to this backend; where all of them are not known, no more are taken than up to it.
     Raises LookupError."""
-    candidates = candidates_of(routes)
-    known: Sequence[Route] = () if candidates is None else candidates.of_id(id)
+    target_list = target_list_of(routes)
+    known: Sequence[Route] = () if target_list is None else target_list.of_id(id)
     for route in known if len(known) == 1 else routes:
         if route.id == id:
             return route

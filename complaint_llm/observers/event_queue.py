@@ -83,15 +83,15 @@ class _Teller:
         self.after_fork()
         reset_in_child(self)
 
-    def put(self, told: Event | CallEnd) -> None:
+    def put(self, item: Event | CallEnd) -> None:
         """Let the observers know, soon."""
         count = len(self._waiting)
         if self._closed or count >= self._most:
-            self._put_late(told)
+            self._put_late(item)
             return
-        if count >= MOST_WITH_TEXTS and type(told) is CallEnd:
-            told = told.without_texts()
-        self._waiting.append(told)
+        if count >= MOST_WITH_TEXTS and type(item) is CallEnd:
+            item = item.without_texts()
+        self._waiting.append(item)
         if self._asleep:
             self._asleep = False
             self._waiter.wake()
@@ -126,13 +126,13 @@ class _Teller:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def _put_late(self, told: Event | CallEnd) -> None:
+    def _put_late(self, item: Event | CallEnd) -> None:
         if self._after_all:
             # The process ends, and what others registered to be done then still calls.
-            self._waiting.append(told)
+            self._waiting.append(item)
             self._tell_rest()
         else:
-            self.discarded += told.number_of_events(self._sole_attempts) if type(told) is CallEnd else 1
+            self.discarded += item.number_of_events(self._sole_attempts) if type(item) is CallEnd else 1
 
     def _start(self) -> None:
         # Who finds it taken is not the first: that one starts it, and may be this very thread, below a finalizer.
@@ -229,13 +229,13 @@ class _Teller:
         waiting = self._waiting
         some = [waiting.popleft() for _ in range(min(len(waiting), _AT_ONCE))]
         ends: list[CallEnd] = []
-        for told in some:
-            if isinstance(told, CallEnd):
-                ends.append(told)
-                for event in told.events(self._sole_attempts) if self._makes_events else ():
+        for item in some:
+            if isinstance(item, CallEnd):
+                ends.append(item)
+                for event in item.events(self._sole_attempts) if self._makes_events else ():
                     self._tell(event)
             else:
-                self._tell(told)
+                self._tell(item)
         # After the events, in which the calls got their names.
         for name, observer in self._of_calls if ends else ():
             try:

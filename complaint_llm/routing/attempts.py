@@ -23,14 +23,14 @@ from complaint_llm.exceptions import (
 )
 from complaint_llm.messages import Attempt
 from complaint_llm.named_tuples import NamedTuple
-from complaint_llm.routing.candidates import Candidates, asks_for_text_alone, kind_of
 from complaint_llm.routing.eligible import exclusion
 from complaint_llm.routing.failure import attempt_error, call_error, one_line
 from complaint_llm.routing.policies.bound import with_chosen_maximum
 from complaint_llm.routing.reask import ReAsk, cause_of
 from complaint_llm.routing.target import AnyRequest, Outcome, Permit, Target
+from complaint_llm.routing.target_list import TargetList, asks_for_text_alone, kind_of
 from complaint_llm.routing.threads.waiting import FOREVER
-from complaint_llm.routing.turns import Turns, candidates_of
+from complaint_llm.routing.turns import Turns, target_list_of
 
 if TYPE_CHECKING:
     from complaint_llm.call import CancelToken, Clock
@@ -130,25 +130,25 @@ class Attempts:
 
     def _look_ahead(self, targets: Sequence[Target]) -> None:
         """Find out how many may serve the request, unless it is known that they are many."""
-        candidates = None if len(targets) <= LOOKED_THROUGH else candidates_of(targets)
-        if candidates is None or not self._many_can_serve(candidates):
+        target_list = None if len(targets) <= LOOKED_THROUGH else target_list_of(targets)
+        if target_list is None or not self._many_can_serve(target_list):
             self.turns.look_ahead(self.is_eligible, LOOKED_THROUGH)
 
-    def _many_can_serve(self, candidates: Candidates) -> bool:
+    def _many_can_serve(self, target_list: TargetList) -> bool:
         """Whether more than LOOKED_THROUGH were found to serve such requests; where what is asked depends on who is
         asked, of those that are asked the same as the first that can."""
-        request, kind, alike = self.request, kind_of(self.request), iter(candidates)
+        request, kind, alike = self.request, kind_of(self.request), iter(target_list)
         if request.forms is not None:
             self.turns.look_ahead(self.is_eligible, 0)
             if not self.turns.seen:
                 return False
             group = self.turns.seen[0].form_group
-            kind, alike = (kind, group), (each for each in candidates if each.form_group == group)
-        known = candidates.many_able.get(kind)
+            kind, alike = (kind, group), (each for each in target_list if each.form_group == group)
+        known = target_list.many_eligible.get(kind)
         if known is not None:
             return known
-        able = islice((each for each in alike if exclusion(each, request) is None), LOOKED_THROUGH + 1)
-        return candidates.note_able(kind, many=len(list(able)) > LOOKED_THROUGH)
+        eligible = islice((each for each in alike if exclusion(each, request) is None), LOOKED_THROUGH + 1)
+        return target_list.note_eligible(kind, many=len(list(eligible)) > LOOKED_THROUGH)
 
     def is_eligible(self, target: Target) -> bool:
         """Whether the target may and can serve the request; one that does not is recorded with the reason."""

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from complaint_llm.exceptions import ConfigError
 from complaint_llm.request import EmbeddingRequest
 from complaint_llm.routing.attempts import LOOKED_THROUGH
-from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.eligible import exclusion
 from complaint_llm.routing.ranking import FairTurns, Ranking
+from complaint_llm.routing.target_list import TargetList
 from complaint_llm.routing.threads.fork import reset_in_child
 from complaint_llm.routing.threads.waiting import BRIEF, FOREVER
 from complaint_llm.routing.turns import KEPT_ORDERS, TargetOrder
@@ -35,8 +35,8 @@ def ordered_targets(strategy: Strategy, targets: Sequence[C], request: AnyReques
     order = strategy.order(targets, request)
     if not isinstance(order, KEPT_ORDERS):
         return TargetOrder(order, len(targets))
-    if type(order) is TargetOrder and isinstance(targets, Candidates) and leaves_none_out(strategy):
-        order.candidates = targets
+    if type(order) is TargetOrder and isinstance(targets, TargetList) and leaves_none_out(strategy):
+        order.target_list = targets
     return order
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from complaint_llm.named_tuples import NamedTuple
-from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.target import C
+from complaint_llm.routing.target_list import TargetList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,14 +26,14 @@ class TargetOrder(Sequence[C]):
     """An order that is taken from a strategy's iterator as far as it is needed, and kept: it can be gone through again.
 
     ``most`` is how many there can be, which is how long it counts as until the iterator has ended. Each target is in it
-    once. ``candidates`` are all of them, where that is known. It belongs to one call and is used by the thread that
+    once. ``target_list`` are all of them, where that is known. It belongs to one call and is used by the thread that
     makes it.
     """
 
-    __slots__ = ("_kept", "_known", "_most", "_rest", "candidates")
+    __slots__ = ("_kept", "_known", "_most", "_rest", "target_list")
 
-    def __init__(self, order: Iterable[C], most: int, candidates: Candidates | None = None) -> None:
-        self.candidates = candidates
+    def __init__(self, order: Iterable[C], most: int, target_list: TargetList | None = None) -> None:
+        self.target_list = target_list
         self._rest: Iterator[C] | None = iter(order)
         self._most = most
         self._kept: list[C] = []
@@ -76,15 +76,15 @@ KEPT_ORDERS = (tuple, list, TargetOrder)
 
 def alike_targets(order: Sequence[Any]) -> Sequence[Sequence[Any]]:
     """The targets of an order in groups, each of those that are asked the same; each alone where all are not known."""
-    candidates = candidates_of(order)
-    return [(target,) for target in order] if candidates is None else candidates.alike
+    target_list = target_list_of(order)
+    return [(target,) for target in order] if target_list is None else target_list.alike
 
 
-def candidates_of(order: Sequence[Any]) -> Candidates | None:
+def target_list_of(order: Sequence[Any]) -> TargetList | None:
     """All targets that an order is one of, where that is known."""
-    if isinstance(order, Candidates):
+    if isinstance(order, TargetList):
         return order
-    return order.candidates if isinstance(order, TargetOrder) else None
+    return order.target_list if isinstance(order, TargetOrder) else None
 
 
 class Turn(NamedTuple):

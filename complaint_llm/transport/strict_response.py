@@ -51,7 +51,7 @@ class StrictResponse:
     def begin(self) -> None:
         """Read up to the body, passing interim answers over. Raises OSError (NoAnswer), UnusableAnswer."""
         while True:
-            line = self._counted(self.reader.readline(self._room + 1))
+            line = self._count(self.reader.readline(self._room + 1))
             version, status = line[:8], line[9:12]
             if not (version.startswith(b"HTTP/1.") and status.isdigit() and status >= b"100" and line[12] in b" \r\n"):
                 raise UnusableAnswer("it does not begin as HTTP/1 does")
@@ -87,10 +87,10 @@ class StrictResponse:
         come = self.reader.peek()
         empty = _EMPTY_LINE(b"\n" + come)
         size = empty.end() - 1 if empty else come.rfind(b"\n") + 1
-        lines = self._counted(self.reader.read(size) if size else self.reader.readline(self._room + 1))
+        lines = self._count(self.reader.read(size) if size else self.reader.readline(self._room + 1))
         return lines.decode("latin-1").split("\n")[:-1]
 
-    def _counted(self, lines: bytes) -> bytes:
+    def _count(self, lines: bytes) -> bytes:
         """The next lines of the head, if they are whole and within its bounds."""
         self._room -= len(lines)
         self._lines_left -= lines.count(b"\n")

@@ -60,7 +60,6 @@ def checked_lines(path: Path) -> list[str]:
     return [line for line in lines if not (path.name == "guides.md" and line.startswith("|"))]
 
 
-@pytest.mark.rows(4)
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_page_or_example_names_a_model_that_ends(path: Path) -> None:
     """Somebody who copies it would have to change it within weeks."""

@@ -117,7 +117,6 @@ def inherits_checks(tree: ast.Module) -> bool:
     return any(isinstance(base, ast.Name) and base.id in suites for base in bases)
 
 
-@pytest.mark.rows(20)
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_test_file_checks_something(path: Path) -> None:
     """A file of tests without an assertion, an expected error or an inherited suite shows nothing."""

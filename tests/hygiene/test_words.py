@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,10 @@ def room_of(path: Path) -> str:
 ROOMS = sorted({room_of(path) for path in SOURCES})
 
 
-def trees(room: str) -> Iterator[tuple[Path, ast.Module]]:
+@cache
+def trees(room: str) -> Sequence[tuple[Path, ast.Module]]:
     """The syntax trees of a room."""
-    for path in SOURCES:
-        if room_of(path) == room:
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
+    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in SOURCES if room_of(path) == room]
 
 
 def defined_names(path: Path, tree: ast.Module) -> Iterator[tuple[str, int]]:
@@ -68,7 +68,6 @@ def defined_names(path: Path, tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield node.attr, node.lineno
 
 
-@pytest.mark.rows(2)
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_name_is_of_a_private_dialect(room: str) -> None:
     """Who knows the field knows these words."""
@@ -82,7 +81,6 @@ def test_no_name_is_of_a_private_dialect(room: str) -> None:
     assert found == []
 
 
-@pytest.mark.rows(4)
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_function_is_a_bare_participle(room: str) -> None:
     """``_settled`` says neither what it does nor what it returns; a property that is true or false may."""

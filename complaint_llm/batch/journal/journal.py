@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from complaint_llm.batch.journal.codec import decode_output, material_in
 from complaint_llm.batch.journal.entries import ANSWERED, COLUMNS, JournalEntry, checksum, to_row
 from complaint_llm.batch.journal.faults import ADVICE_DAMAGED, advice_on
-from complaint_llm.batch.journal.padded import padded
+from complaint_llm.batch.journal.padding import pad
 from complaint_llm.batch.journal.places import WITH_PLACES, keep_places, placed_entry, rows_in_order
 from complaint_llm.batch.journal.shape import Shape
 from complaint_llm.batch.journal.spans import ItemSpan, Spans, dissolve
@@ -162,7 +162,7 @@ class Journal:
             return {key: self._noted[key] for key in keys if key in self._noted} if self._noted else found
         noted = {**self._placed, **self._noted} if self._placed else self._noted
         for part in range(0, len(keys), self._rows_at_once):
-            some = padded(keys[part : part + self._rows_at_once], self._rows_at_once)
+            some = pad(keys[part : part + self._rows_at_once], self._rows_at_once)
             query = f"{WITH_PLACES} WHERE key IN ({','.join('?' * len(some))})"
             for values in self._db.execute(query, some).fetchall():
                 entry = self.spans.as_found(self._entry(values))
@@ -199,7 +199,7 @@ class Journal:
 
     def _write(self, entries: Sequence[JournalEntry]) -> None:
         if entries:
-            entries = padded(entries, self._rows_at_once)
+            entries = pad(entries, self._rows_at_once)
             rows = ",".join([_ROW] * len(entries))
             self._db.execute(
                 f"INSERT INTO items ({_COLUMNS}) VALUES {rows}{_REPLACE}",  # noqa: S608 - marks only

@@ -34,18 +34,20 @@ FROM items LEFT JOIN places USING (row) WHERE last >= ? ORDER BY place, last
 
 def placed_entry(values: Sequence[Any]) -> JournalEntry:
     """The entry with the place that the last run found it at. Raises ValueError as ``from_row`` does."""
-    *stored, run, position = values
+    *stored, run_number, position = values
     entry = from_row(stored)
-    return entry if run is None or run <= entry.run_number else entry._replace(run_number=run, position=position)
+    if run_number is None or run_number <= entry.run_number:
+        return entry
+    return entry._replace(run_number=run_number, position=position)
 
 
-def rows_in_order(db: sqlite3.Connection, run: int) -> Iterator[int]:
+def rows_in_order(db: sqlite3.Connection, run_number: int) -> Iterator[int]:
     """The rows of items that this run or a later one read, in the order of their places. Raises ValueError where that
     was changed from outside."""
-    alone = ((place, last, row) for row, last, place in db.execute(_IN_ORDER, (run,)))
-    if not run:  # all are among them
+    alone = ((place, last, row) for row, last, place in db.execute(_IN_ORDER, (run_number,)))
+    if not run_number:  # all are among them
         return (row for *_, row in alone)
-    together = ((place, last, row) for row, place, last in span_rows(db, run))
+    together = ((place, last, row) for row, place, last in span_rows(db, run_number))
     return (row for *_, row in heapq.merge(alone, together))
 
 

@@ -91,7 +91,7 @@ class ResumePolicy:
                         self._journal.spans.leave(known)
                     decision, entry = self._decide_one(work, known)
                     decisions.append(decision)
-                    if known is not None and entry is not None and entry == _moved(known, entry):
+                    if known is not None and entry is not None and entry == _at_place_of(known, entry):
                         found[entry.key] = entry
                         self._journal.place(entry)
                         continue
@@ -188,7 +188,7 @@ class ResumePolicy:
         decisions.append(Decision(work, error=error))
 
 
-def _moved(known: JournalEntry, entry: JournalEntry) -> JournalEntry:
+def _at_place_of(known: JournalEntry, entry: JournalEntry) -> JournalEntry:
     """The known entry at the place of another."""
     return known._replace(run_number=entry.run_number, position=entry.position)
 

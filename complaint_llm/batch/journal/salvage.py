@@ -234,16 +234,17 @@ def _with_places(path: Path, entries: list[JournalEntry]) -> list[JournalEntry]:
     places: dict[str, tuple[int, int]] = {}
     file = f"{path.absolute().as_uri()}?mode=ro"
     with suppress(sqlite3.Error, ValueError), closing(sqlite3.connect(file, uri=True)) as db:
-        for key, run, position in db.execute(query):
-            places[key] = run, position
-        rows = {row: (run, place) for row, place, run in span_rows(db, 0)}
+        for key, run_number, position in db.execute(query):
+            places[key] = run_number, position
+        rows = {row: (run_number, place) for row, place, run_number in span_rows(db, 0)}
         for row, key in db.execute("SELECT row, key FROM items") if rows else ():
             if row in rows:
                 places[key] = rows[row]
     found = []
     for entry in entries:
-        run, position = places.get(entry.key, (0, 0))
-        found.append(entry._replace(run_number=run, position=position) if run > entry.run_number else entry)
+        run_number, position = places.get(entry.key, (0, 0))
+        is_later = run_number > entry.run_number
+        found.append(entry._replace(run_number=run_number, position=position) if is_later else entry)
     return found
 
 

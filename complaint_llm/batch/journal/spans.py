@@ -43,7 +43,7 @@ class ItemSpan(NamedTuple):
     read: int
     first: int
     digest: bytes
-    shapes: frozenset[str]
+    shape_ids: frozenset[str]
     demos: int
     summary: str
     items: Sequence[int]
@@ -64,7 +64,7 @@ class Spans:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._run = 0
+        self._run_number = 0
         self._left: dict[tuple[int, int], int] | None = None
         self._carried: dict[int, int] = {}
         self._copied: set[int] = set()
@@ -72,21 +72,21 @@ class Spans:
         self._found: list[ItemSpan] = []
         self._gone: list[tuple[int, int]] = []
 
-    def begin_run(self, run: int) -> None:
+    def begin_run(self, run_number: int) -> None:
         """Nothing of an earlier run was found yet."""
-        self._run = run
+        self._run_number = run_number
         self._left, self._carried, self._copied = None, {}, set()
 
     def of_earlier_runs(self, stale: Collection[str], *, without_demos: bool) -> dict[int, list[ItemSpan]]:
         """Those that a resume may find, by their first place: but for answers of ``stale`` shapes."""
         query = f"SELECT {_COLUMNS} FROM spans WHERE read < ? ORDER BY first, read DESC"  # noqa: S608
         found: dict[int, list[ItemSpan]] = {}
-        for values in self._db.execute(query, (self._run,)):
+        for values in self._db.execute(query, (self._run_number,)):
             try:
                 span = _span(values)
             except ValueError:
                 continue  # changed from outside: its items are found one by one
-            if not (span.shapes & frozenset(stale) or (without_demos and span.demos)):
+            if not (span.shape_ids & frozenset(stale) or (without_demos and span.demos)):
                 found.setdefault(span.first, []).append(span)
         return found
 
@@ -97,7 +97,7 @@ class Spans:
 
     def find(self, span: ItemSpan) -> bool:
         """Whether it is still whole; then this run has read all of it."""
-        if self._whole().pop((span.read, span.first), None) is None:
+        if self._unmet().pop((span.read, span.first), None) is None:
             return False
         self._carried[span.first] = span.read
         self._found.append(span)
@@ -108,12 +108,12 @@ class Spans:
         first = entry.position - entry.position % LENGTH
         if not self._carried or self._carried.get(first) != entry.run_number:
             return entry
-        return entry._replace(run_number=self._run)
+        return entry._replace(run_number=self._run_number)
 
     def leave(self, entry: JournalEntry) -> None:
         """An item that an earlier run read moves by itself, or is written anew: its span is one no longer."""
         first = entry.position - entry.position % LENGTH
-        if self._whole().pop((entry.run_number, first), None) is not None:
+        if self._unmet().pop((entry.run_number, first), None) is not None:
             self._gone.append((entry.run_number, first))
 
     def note_copy(self, entry: JournalEntry) -> None:
@@ -122,7 +122,7 @@ class Spans:
         if first not in self._copied:
             self._copied.add(first)
             self._new = [span for span in self._new if span.first != first]
-            self._gone.append((self._carried.get(first, self._run), first))
+            self._gone.append((self._carried.get(first, self._run_number), first))
 
     @property
     def waiting(self) -> bool:
@@ -131,31 +131,31 @@ class Spans:
 
     def write(self) -> None:
         """Put what was added, found and left on disk, in the caller's transaction."""
-        found = [(self._run, span.read, span.first) for span in self._found]
+        found = [(self._run_number, span.read, span.first) for span in self._found]
         self._db.executemany("UPDATE spans SET run = ? WHERE read = ? AND first = ?", found)
-        marks = ", ".join("?" * 9)
+        placeholders = ", ".join("?" * 9)
         rows = [(*_values(span), checksum(_values(span)), span.read) for span in self._new]
-        self._db.executemany(f"INSERT OR REPLACE INTO spans ({_COLUMNS}, run) VALUES ({marks})", rows)  # noqa: S608
+        self._db.executemany(f"INSERT OR REPLACE INTO spans ({_COLUMNS}, run) VALUES ({placeholders})", rows)  # noqa: S608
         for read, first in dict.fromkeys(self._gone):
             dissolve(self._db, read, first)
         for each in (self._found, self._new, self._gone):
             each.clear()
 
-    def _whole(self) -> dict[tuple[int, int], int]:
+    def _unmet(self) -> dict[tuple[int, int], int]:
         """Those of earlier runs that this one has not met."""
         if self._left is None:
-            rows = self._db.execute("SELECT read, first, run FROM spans WHERE read < ?", (self._run,))
-            self._left = {(read, first): run for read, first, run in rows}
+            rows = self._db.execute("SELECT read, first, run FROM spans WHERE read < ?", (self._run_number,))
+            self._left = {(read, first): run_number for read, first, run_number in rows}
         return self._left
 
 
-def span_rows(db: sqlite3.Connection, run: int) -> Iterator[tuple[int, int, int]]:
+def span_rows(db: sqlite3.Connection, run_number: int) -> Iterator[tuple[int, int, int]]:
     """Row, place and run of the items of spans that this run or a later one found, by their places.
 
     Raises ValueError where one was changed since it was written.
     """
     query = f"SELECT {_COLUMNS}, run FROM spans WHERE run > read AND run >= ? ORDER BY first, run"  # noqa: S608
-    for *values, last in db.execute(query, (run,)):
+    for *values, last in db.execute(query, (run_number,)):
         span = _span(values)
         yield from ((row, place, last) for row, place in zip(span.items, span.places, strict=True))
 
@@ -166,21 +166,21 @@ def dissolve(db: sqlite3.Connection, read: int | None = None, first: int = 0) ->
     one = "" if read is None else " AND read = ? AND first = ?"
     given = () if read is None else (read, first)
     query = f"SELECT {_COLUMNS}, run FROM spans WHERE run > read{one}"  # noqa: S608 - marks only
-    for *values, run in db.execute(query, given).fetchall():
+    for *values, run_number in db.execute(query, given).fetchall():
         span = _span(values)
-        places = [(row, run, place) for row, place in zip(span.items, span.places, strict=True)]
+        places = [(row, run_number, place) for row, place in zip(span.items, span.places, strict=True)]
         db.executemany("INSERT OR REPLACE INTO places (row, run, position) VALUES (?, ?, ?)", places)
     db.execute("DELETE FROM spans" if read is None else "DELETE FROM spans WHERE read = ? AND first = ?", given)
 
 
 def _values(span: ItemSpan) -> tuple[int, int, bytes, str, int, str, bytes]:
-    shapes, items = json.dumps(sorted(span.shapes)), array("q", span.items).tobytes()
-    return span.read, span.first, span.digest, shapes, span.demos, span.summary, items
+    shape_ids, items = json.dumps(sorted(span.shape_ids)), array("q", span.items).tobytes()
+    return span.read, span.first, span.digest, shape_ids, span.demos, span.summary, items
 
 
 def _span(values: Sequence[Any]) -> ItemSpan:
     *stored, known = values
     if known != checksum(stored):
         raise ValueError("where some answers stand was changed since it was written")
-    read, first, digest, shapes, demos, summary, items = stored
-    return ItemSpan(read, first, digest, frozenset(json.loads(shapes)), demos, summary, array("q", items))
+    read, first, digest, shape_ids, demos, summary, items = stored
+    return ItemSpan(read, first, digest, frozenset(json.loads(shape_ids)), demos, summary, array("q", items))

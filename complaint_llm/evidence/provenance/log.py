@@ -84,7 +84,7 @@ class ProvenanceLog:
     def record(self, details: RequestDetails, output: InferenceOutput) -> ProvenanceRef:
         """Record this answer; the result gives the CID. Raises EvidenceError if it cannot be recorded."""
         try:
-            made = self._draft(details, self._answered(output))
+            made = self._draft(details, self._answer_now(output))
         except (TypeError, ValueError) as error:
             raise EvidenceError(f"the provenance of this answer cannot be recorded: {error}") from error
         return self._put_in_line(made)
@@ -92,7 +92,7 @@ class ProvenanceLog:
     def record_later(self, details: Callable[[], RequestDetails], output: InferenceOutput) -> ProvenanceRef:
         """The same, where nobody can change what ``details`` gives, or ``output``: it is called when the record is
         made, by whichever thread that does. What cannot be recorded shows there."""
-        return self._put_in_line(LateDraft(self._draft, details, self._answered(output)))
+        return self._put_in_line(LateDraft(self._draft, details, self._answer_now(output)))
 
     def flush(self) -> None:
         """Wait until all that was recorded is on disk. Raises EvidenceError if it could not be written."""
@@ -110,7 +110,7 @@ class ProvenanceLog:
         chain.append(ref)
         return ref
 
-    def _answered(self, output: InferenceOutput) -> Answered:
+    def _answer_now(self, output: InferenceOutput) -> Answered:
         about = output.metadata
         return Answered(output, self._clock(), bool(about.get("demo")), bool(about.get("cached")))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_llm.routing.cache.request_digest import request_digest
-from complaint_llm.routing.candidates import Candidates
 from complaint_llm.routing.eligible import exclusion, first_able
-from complaint_llm.routing.turns import candidates_of
+from complaint_llm.routing.target_list import TargetList
+from complaint_llm.routing.turns import target_list_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,10 +36,10 @@ class AlikeKeys:
     not be asked this.
     """
 
-    def __init__(self, request: Request, candidates: Candidates, asked: Request | None = None) -> None:
+    def __init__(self, request: Request, target_list: TargetList, asked: Request | None = None) -> None:
         """Raises InvalidRequestError, TypeError and ValueError as ``request_digest`` does."""
         self._request = request
-        self._caching = caching = candidates.caching(request)
+        self._caching = caching = target_list.caching(request)
         self.kept = bool(caching.targets)
         self._digest = request_digest(request if asked is None else asked) if self.kept else ""
         self.digests: Sequence[str] = (self._digest,)
@@ -78,11 +78,11 @@ class FormKeys:
     """Those of a request of which not all backends are asked the same: of each group that is, its own. See
     ``AlikeKeys``."""
 
-    def __init__(self, request: Request, candidates: Candidates) -> None:
+    def __init__(self, request: Request, target_list: TargetList) -> None:
         """Raises as ``AlikeKeys`` does."""
-        self._places = candidates.places
+        self._places = target_list.places
         self._groups = []
-        for alike in candidates.alike:
+        for alike in target_list.alike:
             cached = alike.caching(request).targets.values()
             first = first_able((each for targets in cached for each in targets), request)
             if first is not None:
@@ -105,7 +105,7 @@ class FormKeys:
 def answer_keys(request: Request, targets: Sequence[Target]) -> AlikeKeys | FormKeys:
     """The keys of a request to any of these. Raises InvalidRequestError, TypeError and ValueError as ``request_digest``
     does."""
-    candidates = targets if isinstance(targets, Candidates) else candidates_of(targets)
-    if candidates is None:
-        candidates = Candidates(targets)
-    return AlikeKeys(request, candidates) if request.forms is None else FormKeys(request, candidates)
+    target_list = targets if isinstance(targets, TargetList) else target_list_of(targets)
+    if target_list is None:
+        target_list = TargetList(targets)
+    return AlikeKeys(request, target_list) if request.forms is None else FormKeys(request, target_list)

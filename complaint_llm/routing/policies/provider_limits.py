@@ -42,7 +42,7 @@ class ProviderLimits(NamedTuple):
 
 
 def _limits(kind: str, *forms: str) -> Mapping[str, tuple[str, str, str]]:
-    """The headers that tell of limits: by that of what is left, the kind, and those of the reset and the whole."""
+    """The headers that tell of limits: by that of what is left, the kind, and those of the reset and the total."""
     return {form.format("remaining"): (kind, form.format("reset"), form.format("limit")) for form in forms}
 
 
@@ -66,11 +66,11 @@ def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time
     Of several token limits (all, input, output) the tightest counts; of daily and minute limits the minute's.
     """
     tightest: dict[str, Allowance] = {}
-    told = set(headers)
-    for left, (kind, back, whole) in _LIMITS.items():
-        if left not in told or back not in told:
+    names = set(headers)
+    for left, (kind, back, total) in _LIMITS.items():
+        if left not in names or back not in names:
             continue
-        allowance = _allowance(headers[left], headers[back], headers.get(whole, ""), wall)
+        allowance = _allowance(headers[left], headers[back], headers.get(total, ""), wall)
         if allowance is not None and (kind not in tightest or allowance.remaining < tightest[kind].remaining):
             tightest[kind] = allowance
     if not tightest:
@@ -78,11 +78,11 @@ def provider_limits(headers: Mapping[str, str], wall: Callable[[], float] = time
     return ProviderLimits(tightest.get("requests") or tightest.get("requests a minute"), tightest.get("tokens"))
 
 
-def _allowance(left: str, back: str, whole: str, wall: Callable[[], float]) -> Allowance | None:
+def _allowance(left: str, back: str, total: str, wall: Callable[[], float]) -> Allowance | None:
     reset = seconds(back, wall)
     if reset is None or not left.strip().isdecimal():
         return None
-    return Allowance(int(left), reset, int(whole) if whole.strip().isdecimal() else None)
+    return Allowance(int(left), reset, int(total) if total.strip().isdecimal() else None)
 
 
 EPOCH = 1e9

@@ -1,4 +1,4 @@
-"""Answers and flights that several processes share through Redis."""
+"""Answers, and leases to ask for one, that several processes share through Redis."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ class SharedCache:
 
         Keeps to the request's own deadline and token. When the other gives up, fails or dies, this one asks.
         """
-        flight, token = self._name("flight", key), uuid.uuid4().hex
-        names = [flight, *(self._name("answers", digest) for digest in digests)]
+        lease, token = self._name("lease", key), uuid.uuid4().hex
+        names = [lease, *(self._name("answers", digest) for digest in digests)]
         others = False  # whether there are answers that are not for this call
         while True:
             try:
@@ -87,18 +87,18 @@ class SharedCache:
             except SharedStateLostError:
                 return ask()
             if leads:
-                self._shared.hold(flight, token)
+                self._shared.hold(lease, token)
             kept = KeptAnswers(digests, found)
             output = choose(kept)
             if output is not None:
                 if leads:
-                    self._land(flight, token, None, ())
+                    self._land(lease, token, None, ())
                 return output
             if leads:
                 try:
                     output = ask()
                 finally:
-                    self._land(flight, token, output, () if output is None else rows(output))
+                    self._land(lease, token, output, () if output is None else rows(output))
                 return output
             if kept and not others:
                 others = True
@@ -110,10 +110,10 @@ class SharedCache:
                 raise BackendTimeoutError("the deadline passed while another process asked the same", sent=False)
             cancellable_sleep(min(LOOK_AGAIN, left), request.cancel)
 
-    def _land(self, flight: str, token: str, output: InferenceOutput | None, rows: Sequence[Row]) -> None:
+    def _land(self, lease: str, token: str, output: InferenceOutput | None, rows: Sequence[Row]) -> None:
         """Let others have the lease, and keep the answer. One that has no JSON form is not kept."""
-        self._shared.let_go(flight)
-        names, args = [flight], [token]
+        self._shared.let_go(lease)
+        names, args = [lease], [token]
         try:
             text = answer_to_json(output) if output is not None and rows else ""
         except (TypeError, ValueError):

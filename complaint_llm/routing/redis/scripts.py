@@ -133,7 +133,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
 LOOK = f"""
--- KEYS: flight, then the answers to each digest
+-- KEYS: lease, then the answers to each digest
 -- ARGV: token, how many ms the lease is good for, 1: take it although there are answers
 -- Returns whether the lease was taken, and the answers: {{place of the digest, identity, ms left (-1: for ever), text}}
 {_MILLISECONDS}
@@ -157,7 +157,7 @@ return {{leads, found}}
 """
 
 KEEP = f"""
--- KEYS: flight, then where the answer is kept
+-- KEYS: lease, then where the answer is kept
 -- ARGV: token, the answer, then for each place the identity of who answered and how many ms it is good for (0: ever)
 {_MILLISECONDS}
 for place = 2, #KEYS do

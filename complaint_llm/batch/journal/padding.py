@@ -10,7 +10,7 @@ T = TypeVar("T")
 _SIZES = tuple(sorted({size for power in range(9) for size in (1 << power, 3 << power >> 1)}))
 
 
-def padded(values: Sequence[T], most: int) -> Sequence[T]:
+def pad(values: Sequence[T], most: int) -> Sequence[T]:
     """The values, the last one repeated up to one of a few lengths, so that few statements are ever prepared.
 
     To look for a key twice or to write an entry twice changes nothing.

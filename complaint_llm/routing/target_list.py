@@ -31,7 +31,7 @@ class Caching(NamedTuple):
     digest: str
 
 
-class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
+class TargetList(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
     """Targets in the order in which they are named. Immutable; what is kept of them does not change.
 
     Made once for a group. Any thread may call it: of two that work the same out, both take one.
@@ -41,42 +41,42 @@ class Candidates(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none
     """The place of each target by what tells them apart: its identity as an object."""
     _by_id: dict[str, tuple[Any, ...]]
     _caching: dict[str | None, Caching]
-    _some: dict[Hashable, Candidates]
-    _alike: tuple[Candidates, ...]
-    many_able: dict[Hashable, bool]
+    _some: dict[Hashable, TargetList]
+    _alike: tuple[TargetList, ...]
+    many_eligible: dict[Hashable, bool]
     """Whether more than ``attempts.LOOKED_THROUGH`` of them were found to serve requests of a kind."""
 
-    def __new__(cls, targets: Sequence[Any]) -> Candidates:
+    def __new__(cls, targets: Sequence[Any]) -> TargetList:
         self = super().__new__(cls, targets)
         self.places = {id(target): place for place, target in enumerate(self)}
         self._by_id = _groups((target.id, target) for target in self)
-        self._caching, self._some, self.many_able = {}, {}, {}
+        self._caching, self._some, self.many_eligible = {}, {}, {}
         self._alike = ()
         return self
 
-    def note_able(self, kind: Hashable, *, many: bool) -> bool:
+    def note_eligible(self, kind: Hashable, *, many: bool) -> bool:
         """Whether ``many`` can serve such requests: they need not be counted again."""
-        return _with(self.many_able, kind, many)
+        return _with(self.many_eligible, kind, many)
 
     def of_id(self, id: str) -> tuple[Any, ...]:
         """Those of this id: one, none, or all that nobody gave an id."""
         return self._by_id.get(id, ())
 
-    def some(self, key: Hashable, wanted: Callable[[Any], bool]) -> Candidates:
+    def some(self, key: Hashable, wanted: Callable[[Any], bool]) -> TargetList:
         """Those that are ``wanted``, which must say the same each time of ``key``."""
         known = self._some.get(key)
         if known is not None:
             return known
-        return _with(self._some, key, Candidates([target for target in self if wanted(target)]))
+        return _with(self._some, key, TargetList([target for target in self if wanted(target)]))
 
     @property
-    def alike(self) -> tuple[Candidates, ...]:
+    def alike(self) -> tuple[TargetList, ...]:
         """The targets in groups, each of those that are asked the same whatever the request is."""
         if not self._alike:
             groups: dict[Hashable, list[Any]] = {}
             for target in self:
                 groups.setdefault(target.form_group, []).append(target)
-            self._alike = (self,) if len(groups) < 2 else tuple(map(Candidates, groups.values()))
+            self._alike = (self,) if len(groups) < 2 else tuple(map(TargetList, groups.values()))
         return self._alike
 
     def caching(self, request: Request) -> Caching:
