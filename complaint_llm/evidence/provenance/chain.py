@@ -29,9 +29,9 @@ MAX_UNWRITTEN = 10_000
 MAX_WAITING = 256
 """Records in line beyond which whoever adds one helps to make them."""
 
-PORTION = 16
-"""Records that the writer makes or writes, in half a millisecond, before it pauses: the interpreter is taken from a
-thread that works only after 5 ms, and an answer that has come would wait for it."""
+PORTION = 4
+"""Records that the writer makes or writes, in a fifth of a millisecond, before it pauses: the interpreter is taken from
+a thread that works only after 5 ms, and an answer that has come would wait for it."""
 
 PAUSE_SECONDS = 0.0001
 """How long it then sleeps: long enough for another thread to wake up."""
