@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,49 +13,32 @@ from click.testing import CliRunner, Result
 
 from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import ServerError
+from tests.cli.loopback import Handler, Loopback
 from tests.end_to_end.everything import write_config
 
 Run = Callable[..., Result]
 
 
-class Embedder:
+class Embedder(Loopback):
     """Gives each text its length as a vector; fails from the request on that ``fails_at`` says."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.asked: list[list[str]] = []
         embedder = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Embedding(Handler):
             def do_POST(self) -> None:
-                texts = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["input"]
+                texts = json.loads(self.read())["input"]
                 embedder.asked.append(texts)
                 rows = [{"index": n, "embedding": [float(len(text)), 0.5]} for n, text in enumerate(texts)]
                 body = {"data": rows, "model": "e", "usage": {"prompt_tokens": 2, "total_tokens": 2}}
-                data = json.dumps(body).encode()
-                self.send_response(500 if fails_at is not None and len(embedder.asked) > fails_at else 200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                fails = fails_at is not None and len(embedder.asked) > fails_at
+                self.answer(json.dumps(body).encode(), status=500 if fails else 200)
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """Nothing on the tests' output."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    def __enter__(self) -> Embedder:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__init__(Embedding)
 
     def config(self, folder: Path, **keys: Any) -> None:
-        url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        base = {"id": "a", "type": "openai", "base_url": url, "api_key": "sk-x", "embedding_model": "e"}
+        base = {"id": "a", "type": "openai", "base_url": f"{self.url}/v1", "api_key": "sk-x", "embedding_model": "e"}
         write_config(folder, [{**base, "max_retries": 0, **keys}])
 
 

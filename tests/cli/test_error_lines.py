@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,6 +13,7 @@ from click.testing import CliRunner
 
 from complaint_llm.cli.main import cli
 from complaint_llm.exceptions import AllBackendsFailedError, BackendError
+from tests.cli.loopback import Handler, Loopback
 from tests.end_to_end.everything import write_config
 from tests.peers import free_port
 
@@ -44,37 +43,18 @@ ADVICE = {
 }
 
 
-class Refusing:
+class Refusing(Loopback):
     """Answers each request with a status and a body."""
 
     def __init__(self, status: int, body: Any) -> None:
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
-        class Handler(BaseHTTPRequestHandler):
+        class Refuses(Handler):
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                if status == 429:
-                    self.send_header("Retry-After", "0.02")
-                self.end_headers()
-                self.wfile.write(data)
+                self.read()
+                self.answer(data, status=status, headers={"Retry-After": "0.02"} if status == 429 else {})
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """Nothing on the tests' output."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    def __enter__(self) -> Refusing:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__init__(Refuses)
 
 
 class Told(NamedTuple):
@@ -133,7 +113,7 @@ def test_a_server_that_is_not_reached_is_named(tmp_path: Path, url: str, words: 
     """With the cause kept."""
     port = free_port()
     with Refusing(500, "") as server:
-        places = {"port": port, "server": server.server.server_port}
+        places = {"port": port, "server": server.url.rpartition(":")[2]}
         error, before = ask(tmp_path, entry(url.format(**places), max_retries=0))
     assert words.format(**places) in str(error)
     assert (before, str(error).count("\n")) == ("", 0)

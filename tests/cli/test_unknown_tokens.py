@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,21 +22,22 @@ from complaint_llm.cli.token_words import in_and_out_of, token_count
 from complaint_llm.messages import InferenceOutput, TokenUsage
 from complaint_llm.model_info import INCOMPLETE
 from complaint_llm.routing.reask import with_earlier
+from tests.cli.loopback import Handler, Loopback
 from tests.end_to_end.everything import write_config
 
 BOTH = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 
-class Provider:
+class Provider(Loopback):
     """Answers chats, whole and in pieces, and makes vectors; ``usages`` are what it tells of each, the last of all
     further ones (None: nothing)."""
 
     def __init__(self, *usages: Any) -> None:
         told = list(usages)
 
-        class Handler(BaseHTTPRequestHandler):
+        class Telling(Handler):
             def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                asked = json.loads(self.read())
                 found = told.pop(0) if len(told) > 1 else told[0]
                 usage = {} if found is None else {"usage": found}
                 head = {"id": "1", "model": "m", "created": 1}
@@ -59,32 +58,13 @@ class Provider:
                     self.say("application/json", json.dumps(said))
 
             def say(self, kind: str, text: str) -> None:
-                data = text.encode()
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                self.answer(text.encode(), headers={"Content-Type": kind})
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """Nothing on the tests' output."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    def __enter__(self) -> Provider:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__init__(Telling)
 
     def config(self, folder: Path, **keys: Any) -> Path:
-        url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        entry = {"id": "a", "type": "openai", "base_url": url, "api_key": "sk-x", "model": "m", "location": "local"}
-        pricing = {"pricing": {"input": 1.0, "output": 1.0}, "embedding_model": "e"}
+        entry = {"id": "a", "type": "openai", "base_url": f"{self.url}/v1", "api_key": "sk-x", "model": "m"}
+        pricing = {"location": "local", "pricing": {"input": 1.0, "output": 1.0}, "embedding_model": "e"}
         return write_config(folder, [{**entry, **pricing, **keys}], MEDIATOR={"ledger": True})
 
 
