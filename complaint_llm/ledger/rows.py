@@ -137,9 +137,9 @@ class RowWriter:
             if batch is not None:
                 shape |= _BATCH
                 row.append(names.get(batch) or self._name(batch))
-            if error is None and (usage[0] or usage[1]):
+            if error is None and (usage.prompt_tokens or usage.completion_tokens):
                 shape |= _TOKENS
-                row += usage[:2] if usage[8] is None else usage.known_counts
+                row += usage[:2] if usage.unpriced is None else usage.known_counts
             if cost is not None:
                 shape |= _COST
                 row.append(cost)
